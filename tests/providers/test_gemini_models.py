@@ -86,6 +86,20 @@ def test_tools_for_gemma_are_a_400_by_name(*, drop_params: bool) -> None:
     assert rejected.value.param == "tools"
 
 
+def test_tools_that_gemma_may_not_call_are_left_out() -> None:
+    wire = encode(GEMMA, U, tools=[F], tool_choice="none")
+    assert json.loads(wire.body).keys() == {"contents"}
+    assert wire.dropped == ("tools",)
+
+
+def test_an_earlier_response_that_is_first_follows_the_system_prompt_of_gemma() -> None:
+    messages = [{"role": "system", "content": "S"}, {"role": "assistant", "content": "A"}, U]
+    contents = body_of(GEMMA, *messages)["contents"]
+    assert [(one["role"], one["parts"]) for one in contents] == [
+        ("user", [{"text": "S"}]), ("model", [{"text": "A"}]), ("user", [{"text": "Hello."}]),
+    ]  # fmt: skip
+
+
 @pytest.mark.parametrize(
     ("model", "asked", "sent"),
     [

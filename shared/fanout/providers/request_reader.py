@@ -129,7 +129,11 @@ def open_with_user(
 def system_as_user(
     system: list[Block], turns: list[tuple[str, list[Block]]], unsupported: UnsupportedFields
 ) -> list[tuple[str, list[Block]]]:
-    """`turns`, whose first user's turn begins with the `system` prompt: some models have none."""
+    """
+    `turns`, whose first user's turn begins with the `system` prompt: some models have none.
+
+    Gemma: ai.google.dev/gemma/docs/core/prompt-structure, 2026-11.
+    """
     unsupported.note("messages[].role")
     if turns[0][0] != "user":
         return [("user", system), *turns]

@@ -69,34 +69,26 @@ class _Context(Struct):
 
 def encode_conversation(
     request: ChatRequest, unsupported: UnsupportedFields, model: str
-) -> tuple[list[Block], list[Block]]:
-    """
-    The parts of the system prompt, and the turns.
-
-    A call must come after a turn of the user, so a conversation begins with one.
-    """
+) -> tuple[list[Block], list[tuple[str, list[Block]]]]:
+    """The parts of the system prompt, and the turns: (role, parts)."""
     levels = has_levels(model)
     context = _Context(unsupported, _PARTS[levels], levels, makes_images(model))
     encode = partial(_encode_message, context=context)
-    system, turns = split_turns(request, unsupported, ROLES, encode)
-    turns = open_with_user(turns, {"text": OPENING}, unsupported)
-    contents = [
-        {"role": "model" if role == "model" else "user", "parts": parts} for role, parts in turns
-    ]
-    return system, contents
+    return split_turns(request, unsupported, ROLES, encode)
 
 
-def begin_with(
-    system: list[Block], contents: list[Block], unsupported: UnsupportedFields
+def encode_turns(
+    turns: list[tuple[str, list[Block]]], unsupported: UnsupportedFields
 ) -> list[Block]:
     """
-    The turns, the first of which, a user's, begins with the `system` prompt.
+    The turns as Google's `contents`.
 
-    For models that have none: ai.google.dev/gemma/docs/core/prompt-structure, 2026-11.
+    A call must come after a turn of the user, so a conversation begins with one.
     """
-    unsupported.note("messages[].role")
-    first = {**contents[0], "parts": [*system, *contents[0]["parts"]]}
-    return [first, *contents[1:]]
+    turns = open_with_user(turns, {"text": OPENING}, unsupported)
+    return [
+        {"role": "model" if role == "model" else "user", "parts": parts} for role, parts in turns
+    ]
 
 
 def _encode_message(message: ChatMessage, raw: Object, path: str, context: _Context) -> list[Block]:

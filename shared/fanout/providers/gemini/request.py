@@ -18,8 +18,8 @@ from ...wire.http import WireRequest
 from ..base import Target
 from ..fields import DEFAULTS, SHARED_FIELDS, SHARED_MESSAGE_FIELDS, UnsupportedFields, check_fields
 from ..format_instruction import format_in_words
-from ..request_reader import without_none
-from .messages import begin_with, encode_conversation
+from ..request_reader import system_as_user, without_none
+from .messages import encode_conversation, encode_turns
 from .rules import FUNCTIONS, has_levels, has_system, is_old_gemma
 from .settings import encode_config, encode_tier, fit_studio
 from .tools import encode_tools
@@ -77,7 +77,7 @@ def encode_body(
     request = check_fields(
         request, unsupported, fields, _MESSAGE_FIELDS, names=FUNCTIONS, defaults=_DEFAULTS
     )
-    system, contents = encode_conversation(request, unsupported, model)
+    system, turns = encode_conversation(request, unsupported, model)
     # "Function calling with a response mime type: 'application/json' is unsupported":
     # github.com/googleapis/python-genai/issues/867, openai/openai-agents-python/issues/656, 2026-11
     is_odd = is_old_gemma(model) or (bool(request.tools) and not has_levels(model))
@@ -85,17 +85,26 @@ def encode_body(
         system = [*system, {"text": words}]
         request = replace(request, response_format=None)
     if system and not has_system(model):
-        system, contents = [], begin_with(system, contents, unsupported)
+        system, turns = [], system_as_user(system, turns, unsupported)
     if request.tools and is_old_gemma(model):
-        unsupported.add("tools", "this model calls no functions")
+        request = _without_tools(request, unsupported)
     body = {
-        "contents": contents,
+        "contents": encode_turns(turns, unsupported),
         "systemInstruction": {"parts": system} if system else None,
         **encode_tools(request, unsupported),
         "generationConfig": encode_config(request, model, unsupported) or None,
     }
     given = {theirs: request.body[ours] for ours, theirs in native.items() if ours in request.body}
     return body | given
+
+
+def _without_tools(request: ChatRequest, unsupported: UnsupportedFields) -> ChatRequest:
+    """The request without tools, for a model that calls none; they may be there to be called."""
+    if request.tool_choice == "none":
+        unsupported.note("tools")
+    else:
+        unsupported.add("tools", "this model calls no functions")
+    return replace(request, tools=None, tool_choice=None)
 
 
 def _path(model: str, *, stream: bool) -> str:

@@ -100,15 +100,19 @@ class NormalizingDecoder:
             return self._with_own_usage(value)
         if not value or not is_chunk(value):
             return ()
+        if b'"usage"' in event.data:  # few chunks have it
+            self._note_usage(value)
         return (self._take(value),)
 
-    def _take(self, value: dict[str, Any]) -> ChatChunk:
-        if "x_groq" in value:
-            _raise_own_error(value["x_groq"])
+    def _note_usage(self, value: dict[str, Any]) -> None:
         if value.get("usage"):
             self._own = None
         elif _own_usage(value):
             self._own = value
+
+    def _take(self, value: dict[str, Any]) -> ChatChunk:
+        if "x_groq" in value:
+            _raise_own_error(value["x_groq"])
         taken: Any = self._plain.take(value)
         normal: Any = normalize(taken, "delta")
         return normal  # type: ignore[no-any-return]
@@ -118,6 +122,7 @@ class NormalizingDecoder:
         from .repair import repair_usage  # few streams need it
 
         last: dict[str, Any] = self._own or {}
+        self._own = None
         if value:
             yield self._take(value)
         if usage := repair_usage(_own_usage(last)):
