@@ -64,7 +64,6 @@ NOT_JSON = {
     "NaN": b'{"model": "a", "messages": [], "temperature": NaN}',
     "broken UTF-8": b'{"model": "\xff\xfe"}',
     "UTF-16": '{"model": "a"}'.encode("utf-16"),
-    "a lone surrogate": b'{"model": "\\ud800"}',
     "a control character": b'{"model": "a\x00b"}',
     "a number out of range": b'{"temperature": 1e999}',
     "a number of 5,000 digits": b'{"n": ' + b"1" * 5000 + b"}",

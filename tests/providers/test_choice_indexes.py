@@ -146,6 +146,28 @@ def test_choices_of_one_chunk_are_told_apart_by_their_indexes(
 
 
 @pytest.mark.parametrize("provider", PROVIDERS)
+@pytest.mark.parametrize("start", [{}, {"content": ""}, {"content": None, "refusal": None}])
+def test_a_choice_that_begins_beside_the_first_is_another_one(
+    provider: str, start: dict[str, Any]
+) -> None:
+    """The server gives two choices although one was asked for; their texts are never joined."""
+    roles = [choice_of(i, delta={"role": "assistant", **start}) for i in (0, 1)]
+    pieces = [choice_of(i, delta={"content": text}) for i, text in [(1, "B"), (0, "A"), (1, "b")]]
+    ends = [choice_of(i, delta={}, finish_reason="stop") for i in (0, 1)]
+    found = collected(streamed(provider, [[one] for one in (*roles, *pieces, *ends)]))
+    assert texts(found) == [(0, "A"), (1, "Bb")]
+
+
+@pytest.mark.parametrize("provider", PROVIDERS)
+def test_roles_of_a_server_that_counts_the_chunks_begin_no_choice(provider: str) -> None:
+    deltas = [{"role": "assistant", "content": text} for text in ("Hel", "lo")]
+    events = [[choice_of(place, delta=delta)] for place, delta in enumerate(deltas)]
+    end = [choice_of(2, delta={"role": "assistant", "content": ""}, finish_reason="length")]
+    (choice,) = collected(streamed(provider, [*events, end]))
+    assert (choice["message"]["content"], choice["finish_reason"]) == ("Hello", "length")
+
+
+@pytest.mark.parametrize("provider", PROVIDERS)
 def test_a_request_for_several_choices_keeps_the_vendors_indexes(provider: str) -> None:
     events = [[choice_of(i, delta={"content": text})] for i, text in [(1, "B"), (0, "A"), (1, "b")]]
     found = collected(streamed(provider, events, one_choice=False))

@@ -401,4 +401,5 @@ def test_groqs_own_error_in_a_chunk_is_an_error_of_the_stream(
     error, text = raised("groq", {}, reply, stream=True)
     assert (type(error), text) == (kind, "Hel" if start else "")
     assert error.is_retryable
+    assert error.upstream == (503 if kind is Overloaded else 429)
     assert str(error).startswith(f"`our-name`: {words}")

@@ -109,7 +109,7 @@ class Interleave:
             number = index * self._width + place
             moved: dict[str, Any] = {**choice, "index": number}
             if reason := choice.get("finish_reason"):
-                if not any(choice["delta"].values()):
+                if not (any(choice["delta"].values()) or choice.get("logprobs")):
                     self._last[index][number] = moved
                     continue
                 end = {"index": number, "delta": {}, "finish_reason": reason}

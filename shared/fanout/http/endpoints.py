@@ -78,12 +78,21 @@ def _parsed(body: bytes, model: str | None = None) -> FanOutRequest:
 
 
 def parse_body(body: bytes) -> object:
-    """The body's JSON value; raises `RequestError` if it is not valid JSON."""
+    """
+    The body's JSON value; raises `RequestError` if it is not valid JSON.
+
+    Half of a surrogate pair is U+FFFD: programs that cut a text in the middle of an emoji send it.
+    """
     try:
         return decode_strict(body)
     except DuplicateKey as error:
         raise RequestError(f"the body is ambiguous: {error}", error.key) from None
     except BadJSON as error:
+        if b"\\u" in body:
+            from ..wire.lenient_json import whole_characters  # few requests need it
+
+            if (whole := whole_characters(body)) != body:
+                return parse_body(whole)
         raise RequestError(f"the body is not JSON: {error}", None, "invalid_json") from None
 
 

@@ -33,6 +33,9 @@ class IdRule(Struct, frozen=True):
     unique: bool = False
 
 
+_HALF = re.compile(r"\\u[dD][89a-fA-F]")
+"""What the escape of a surrogate pair begins with, or of half of one."""
+
 ANY_ID = IdRule(r"(?s).+", unique=True)
 """An empty id is none, and none may occur twice."""
 
@@ -100,10 +103,14 @@ def fit_arguments(arguments: str, unsupported: UnsupportedFields) -> str:
     The arguments of a call as the JSON of an object.
 
     Models write other text, too. It is then the value of `arguments`; the tool's result, which is
-    in the conversation, says what was wrong with it.
+    in the conversation, says what was wrong with it. Half of a surrogate pair is U+FFFD.
     """
     if not arguments:
         return "{}"
+    if _HALF.search(arguments):
+        from ..wire.lenient_json import whole_characters  # few arguments have one
+
+        arguments = whole_characters(arguments.encode()).decode()
     try:
         json.decode(arguments, type=dict[str, msgspec.Raw])
     except (msgspec.MsgspecError, RecursionError):

@@ -59,7 +59,9 @@ ROW_ERRORS: Mapping[str, tuple[ErrorRule, ...]] = {
         rule("model_not_found", "model_decommissioned"),
         rule("permission", "blocked_api_access", "organization_restricted"),
         rule("permission", "model_permission_blocked*", "model_terms_required"),
-        rule("overloaded", "capacity_exceeded"),
+        rule("overloaded", "capacity_exceeded", "over_capacity"),
+        # Beside a delta, the word alone; a 503 has a sentence: "… is currently over capacity"
+        rule("overloaded", text="over[_ ]capacity"),
     ),
     # github.com/lmstudio-ai/lmstudio-bug-tracker/issues/1347, also /1170: a 400
     "lm_studio": (

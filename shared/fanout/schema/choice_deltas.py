@@ -106,7 +106,7 @@ class ChoiceDeltas:
         if index in self._collected:
             delta = self._without_collected(index, delta)
         choice = {**choice, "delta": delta}
-        if not delta or self._have_begun:
+        if self._have_begun or not (delta or choice.get("logprobs")):
             self._ends[index] = choice
             return None
         reason = choice["finish_reason"]

@@ -18,8 +18,8 @@ from msgspec.structs import replace
 
 from ..concurrency import MemoryBudget, RepeatedTimeout
 from ..config.deployment import Deployment
-from ..errors import Malformed, RequestError
-from ..providers.base import BadWire, ImpliedEnd, WireError
+from ..errors import RequestError
+from ..providers.base import BadWire, ImpliedEnd, WireError, is_paid
 from ..schema.chat import ChatChunk, ChatCompletion, Usage
 from ..schema.request import ChatRequest
 from ..secret import HiddenRepr
@@ -253,6 +253,13 @@ def _bodies() -> ModuleType:
     return error_bodies
 
 
+def _text_events() -> ModuleType:
+    """The module for events that are no JSON objects, which is imported with the first one."""
+    from . import text_events
+
+    return text_events
+
+
 def _odd_bodies() -> ModuleType:
     """The module for bodies that were not asked for, which is imported with the first one."""
     from . import odd_bodies
@@ -336,7 +343,7 @@ class StreamEvents:
     @property
     def ended(self) -> bool:
         """Whether the provider has sent its own end; `Malformed` if nothing could be read."""
-        if self.skipped.events and not self._has_choices:
+        if self.skipped.events and not (self._has_choices or is_paid(self._usage)):
             raise malformed(self._deployment)
         return self._decoder.ended
 
@@ -376,17 +383,23 @@ class StreamEvents:
                         self._has_choices = bool(chunk["choices"])
                         self._usage = chunk.get("usage") or self._usage
                     yield chunk
-            except ODD_EVENT as error:
+            except UNREADABLE as error:
                 self._skip(event, error)
 
     def _skip(self, event: WireEvent, error: Exception) -> None:
-        """Count an odd event; raise the error that it may be, unless the response is complete."""
-        if self.is_complete:
-            self.skipped.events += 1
+        """
+        Count an odd event, unless it is a keep-alive; raise the error that it may be.
+
+        After a complete response, nothing is an error.
+        """
+        texts = _text_events()
+        if texts.is_keep_alive(event):
             return
-        found = _bodies().from_stream(self._deployment, error, event, self._key)
-        if not isinstance(found, Malformed):
-            raise found from None
+        if not self.is_complete:
+            if (found := texts.error_of(self._deployment, error, event, self._key)) is not None:
+                raise found from None
+            if not isinstance(error, ODD_EVENT):
+                raise error
         self.skipped.events += 1
 
     def end(self) -> Iterator[ChatChunk]:

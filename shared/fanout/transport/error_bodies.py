@@ -143,6 +143,12 @@ def _from_body(deployment: Deployment, body: bytes, key: str | None) -> Provider
     return _with_limits(deployment, _error(deployment, found, detail, key), found, body, {})
 
 
+def from_text(deployment: Deployment, detail: ErrorDetail, key: str | None) -> ProviderError:
+    """The error of an event of a stream that is only the error's words."""
+    found = read_error_body(UNKNOWN_STATUS, b"", text=detail.message)
+    return _with_limits(deployment, _error(deployment, found, detail, key), found, b"", {})
+
+
 def from_response(deployment: Deployment, response: WireResponse, key: str | None) -> ProviderError:
     """The error of a response whose status is not 200; `key` is removed from its message."""
     body = response.body[:MAX_ERROR_BODY]

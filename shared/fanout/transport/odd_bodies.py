@@ -20,6 +20,7 @@ from ..schema.response_chunks import chunks_of
 from ..wire import json
 from ..wire.http import WireEvent, WireResponse
 from .error_bodies import DECODE_ERRORS, from_decoding
+from .text_events import error_of, text_of
 
 UNFINISHED = ErrorDetail("the stream ended before the response was complete")
 
@@ -87,8 +88,8 @@ def _stream_chunks(
                     break
                 response = WireResponse(200, {}, event.data)
                 raise from_decoding(deployment, fault, response, key) from None
-            except (BadWire, ValidationError):
-                continue  # an odd event is skipped, as in a stream
+            except DECODE_ERRORS as odd:
+                _skip(deployment, odd, event, key)
     has_choices = any(chunk["choices"] for chunk in chunks)
     if not decoder.ended:
         if not has_choices:
@@ -98,6 +99,15 @@ def _stream_chunks(
         usages = [chunk["usage"] for chunk in chunks if chunk.get("usage")]
         return [*chunks, empty_chunk(deployment, usages[-1] if usages else None)]
     return chunks
+
+
+def _skip(deployment: Deployment, odd: Exception, event: WireEvent, key: str | None) -> None:
+    """Skip an odd event, as in a stream; raise the error that it is, or that ends the reading."""
+    text = text_of(event.data)
+    if text and (found := error_of(deployment, odd, event, key)) is not None:
+        raise found
+    if not (text or isinstance(odd, BadWire | ValidationError)):
+        raise odd
 
 
 def _events(deployment: Deployment, body: bytes) -> Iterable[WireEvent]:

@@ -26,6 +26,20 @@ _DIGITS = 300
 
 _SURROGATE = re.compile("[\ud800-\udfff]")
 
+_ESCAPE = re.compile(
+    rb"\\(?:u[dD][89abAB][0-9a-fA-F]{2}(?P<low>\\u[dD][c-fC-F][0-9a-fA-F]{2})?"
+    rb"|u[dD][c-fC-F][0-9a-fA-F]{2}|.)",
+    re.DOTALL,
+)
+"""An escape of JSON: a surrogate pair, half of one, or any other."""
+
+_HALF = len(rb"\ud83d")
+
+
+def whole_characters(data: bytes) -> bytes:
+    """JSON with U+FFFD for each half of a surrogate pair, as it has escapes for it."""
+    return _ESCAPE.sub(lambda one: rb"\ufffd" if len(one[0]) == _HALF else one[0], data)
+
 
 def decode_lenient(data: bytes) -> Any:
     """One JSON value; raises `ValueError` if it is not even nearly JSON."""

@@ -203,3 +203,27 @@ def test_the_original_chunks_are_not_changed() -> None:
     before = repr(chunk)
     interleaved("a, b", [(1, ("b", chunk))])
     assert repr(chunk) == before
+
+
+def test_the_log_probabilities_of_each_choice_stay_in_order_beside_its_text() -> None:
+    """Also those of an end, after which a server sends more, and with the usage of each chunk."""
+
+    def chunk(token: str, reason: str | None = None) -> Any:
+        top = [{"token": token, "logprob": -0.1}, {"token": "x", "logprob": -2.0}]
+        logprobs = {"content": [{"token": token, "logprob": -0.1, "top_logprobs": top}]}
+        made = choice_chunk(token, logprobs=logprobs, finish_reason=reason)
+        if reason:
+            made["choices"][0]["delta"] = {}
+        return made
+
+    items: list[Any] = []
+    for token, reason in [("1", None), ("2", None), ("", "stop"), ("3", None)]:
+        items += [(0, ("a", chunk(token, reason))), (1, ("b", chunk(token, reason)))]
+    chunks, _ = interleaved("a, b", [*items, Ended(1, None), Ended(0, None)])
+    for index in (0, 1):
+        found = [one for each in chunks for one in each["choices"] if one["index"] == index]
+        tokens = [t for one in found for t in (one.get("logprobs") or {"content": []})["content"]]
+        assert [one["token"] for one in tokens] == ["1", "2", "", "3"]
+        assert all(one["top_logprobs"][0]["token"] == one["token"] for one in tokens)
+        assert "".join(one["delta"].get("content") or "" for one in found) == "123"
+        assert [one["finish_reason"] for one in found] == [None] * (len(found) - 1) + ["stop"]

@@ -55,3 +55,23 @@ def test_the_ends_of_several_choices_come_in_order() -> None:
         assert (start["delta"], start["finish_reason"]) == ({"role": "assistant"}, None)
     ends = [(one["index"], one["finish_reason"]) for one in deltas.rest()]
     assert ends == [(0, "stop"), (1, "stop")]
+
+
+def test_log_probabilities_of_an_end_come_before_those_of_a_later_text() -> None:
+    deltas, found = ChoiceDeltas(), []
+    for token, delta, reason in [
+        ("Hi", TEXT, None),
+        ("", {}, "stop"),
+        ("!", {"content": "!"}, None),
+    ]:
+        logprobs = {"content": [{"token": token, "top_logprobs": []}]}
+        choice = {"index": 0, "delta": delta, "finish_reason": reason, "logprobs": logprobs}
+        found += deltas.shape([choice])
+    found += deltas.rest()
+    tokens = [
+        one["token"]
+        for each in found
+        for one in (each.get("logprobs") or {"content": []})["content"]
+    ]
+    assert tokens == ["Hi", "", "!"]
+    assert [one["finish_reason"] for one in found] == [None, None, None, "stop"]

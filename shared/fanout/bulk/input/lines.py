@@ -105,6 +105,15 @@ def read_head(data: bytes, number: int, default_model: str | None) -> LineHead:
         raise BadLine("line_too_long", f"The line is over {MAX_LINE} bytes long.")
     if not data.isascii():
         _check_text(data)
+    try:
+        return _read_head(data, number, default_model)
+    except BadLine:
+        if (whole := _whole(data)) == data:
+            raise
+        return _read_head(whole, number, default_model)
+
+
+def _read_head(data: bytes, number: int, default_model: str | None) -> LineHead:
     if data.startswith(b"["):
         messages = _decode(data, list[Raw])
         if not messages:
@@ -210,7 +219,7 @@ def _models(
 def parse_line(data: bytes, number: int, default_model: str | None) -> Line:
     """Parse a line that the planner has accepted."""
     try:
-        value = json.decode(data)
+        value = _parsed(data)
     except (msgspec.MsgspecError, RecursionError):
         return Line(_custom_id_of(data, number), {}, UNREADABLE)
     if isinstance(value, list):
@@ -225,6 +234,23 @@ def parse_line(data: bytes, number: int, default_model: str | None) -> Line:
     if body.get("model") is None and "models" not in (body.get("fanout") or {}):
         body = {**body, "model": default_model}
     return Line(custom_id, body)
+
+
+def _parsed(data: bytes) -> Any:
+    """A line's value; half of a surrogate pair is U+FFFD, as in a request over HTTP."""
+    try:
+        return json.decode(data)
+    except msgspec.MsgspecError:
+        return json.decode(_whole(data))
+
+
+def _whole(data: bytes) -> bytes:
+    """The line with U+FFFD for each half of a surrogate pair."""
+    if b"\\u" not in data:
+        return data
+    from ...wire.lenient_json import whole_characters  # few lines have one
+
+    return whole_characters(data)
 
 
 def _short_request(value: dict[str, Any], number: int) -> tuple[str, dict[str, Any]]:

@@ -54,7 +54,7 @@ _OLD_BEFORE = "2024-09-01"
 
 # What all chunks of a stream have in common; it may be blank in a content filter's chunk.
 _HEAD = ("id", "object", "created", "model")
-_NOT_RESULTS = frozenset({*_HEAD, "choices", "usage"})
+_NOT_RESULTS = frozenset({*_HEAD, "choices", "type", "usage"})  # `type`: of a ping
 
 # LiteLLM's prefixes for a deployment of a reasoning model whose own name does not show it, and a
 # model of that series.

@@ -37,8 +37,15 @@ def normalize(value: dict[str, Any], part: str) -> dict[str, Any]:
 
 
 def normalize_choice(choice: dict[str, Any], part: str) -> dict[str, Any]:
-    """A choice with its reasoning in the right field; raises `WireError` if it has failed."""
+    """
+    A choice with its reasoning in the right field; raises `WireError` if it has failed.
+
+    Beside calls, some vendors say `stop`, and agents would end there: github.com/anomalyco/opencode/
+    issues/20719, vercel/ai/issues/12218, vercel/workflow/issues/1387, 2026-11.
+    """
     reason = finish_reason(choice)
+    if reason == "stop" and choice[part].get("tool_calls"):
+        reason = "tool_calls"
     normal = {**choice, part: normalize_content(choice[part]), "finish_reason": reason}
     if part == "delta":
         # Perplexity repeats the whole message so far in each chunk (its `stream_mode: full`).
@@ -115,11 +122,14 @@ class NormalizingDecoder:
             _raise_own_error(value["x_groq"])
         taken: Any = self._plain.take(value)
         normal: Any = normalize(taken, "delta")
+        for choice in normal["choices"]:  # ours: just made
+            if choice["finish_reason"] == "stop" and self._plain.has_calls(choice["index"]):
+                choice["finish_reason"] = "tool_calls"
         return normal  # type: ignore[no-any-return]
 
     def _with_own_usage(self, value: dict[str, Any] | None) -> Iterable[ChatChunk]:
         """The last chunks: what the vendor left out, and its usage."""
-        from .repair import repair_usage  # few streams need it
+        from .usage import repair_usage  # few streams need it
 
         last: dict[str, Any] = self._own or {}
         self._own = None

@@ -16,14 +16,13 @@ from ...wire import json
 from ...wire.tolerant import as_integer, as_text
 from .finish import finish_reason
 from .tool_calls import calls_nothing, id_of, make_call_id
-from .views import Logprobs, Time, Usage
+from .usage import repair_usage
+from .views import Logprobs, Time
 
 _TOP_TEXTS = ("id", "model", "service_tier", "system_fingerprint")
 _TEXTS = ("content", "refusal", "reasoning", "reasoning_content")
 _KNOWN = frozenset({*_TEXTS, "role", "tool_calls", "function_call", "audio"})
 _WITH_TEXT = frozenset({"text", "thinking"})
-_COUNTS = ("prompt_tokens", "completion_tokens", "total_tokens")
-_DETAILS = ("prompt_tokens_details", "completion_tokens_details")
 
 
 def repair(
@@ -223,33 +222,3 @@ def _named(function: dict[str, Any]) -> dict[str, Any]:
     return {name: function.get(name) or "" for name in ("name", "arguments")} | {
         name: value for name, value in function.items() if value is not None
     }
-
-
-def repair_usage(usage: Any) -> dict[str, Any] | None:
-    """Usage with numbers that are right; `None` if one cannot be read."""
-    if not isinstance(usage, dict):
-        return None
-    fixed = {**usage}
-    for name in _COUNTS:
-        _replace(fixed, name, as_integer)
-    for name in _DETAILS:
-        if isinstance(details := usage.get(name), dict):
-            fixed[name] = {key: _count(value) for key, value in details.items()}
-    if fixed.get("total_tokens") is None and not _reasoning_of(fixed):
-        # With reasoning, the sum depends on whether the vendor's completion includes it.
-        fixed["total_tokens"] = sum(fixed.get(name) or 0 for name in _COUNTS[:2])
-    try:
-        msgspec.convert(fixed, Usage)
-    except msgspec.ValidationError:
-        return None
-    return fixed
-
-
-def _count(value: Any) -> Any:
-    number = as_integer(value)
-    return value if number is None else number
-
-
-def _reasoning_of(usage: dict[str, Any]) -> Any:
-    details = usage.get("completion_tokens_details")
-    return details.get("reasoning_tokens") if isinstance(details, dict) else None

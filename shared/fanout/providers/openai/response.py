@@ -196,11 +196,14 @@ class ChatDecoder:
     The end is `[DONE]`, or a finish reason of every choice, because some vendors send no `[DONE]`.
     Choices without a finish reason get one at `[DONE]`: clients wait for it or ask again.
     If the request asked for one choice, the deltas of all indexes are of that choice: some servers
-    count from 1, or count the chunks. Only a chunk with several indexes shows that there are more.
+    count from 1, or count the chunks. A chunk with several indexes shows that there are more, and
+    so does one that has only a role, at another index than the first choice's.
     """
 
     def __init__(self, target: Target) -> None:
         self._one_choice = target.one_choice
+        self._first = 0
+        """The vendor's index of the first choice."""
         self._done = False
         self._latest: dict[str, Any] = {}
         self._head: tuple[Any, ...] | None = None
@@ -211,6 +214,11 @@ class ChatDecoder:
     @property
     def ended(self) -> bool:
         return self._done or (bool(self._finished) and not self._open)
+
+    def has_calls(self, index: int) -> bool:
+        """Whether the choice has had calls of tools."""
+        known = self._known(index)
+        return known is not None and known.calls is not None
 
     def feed(self, event: WireEvent) -> Iterable[ChatChunk]:
         """The event's chunk, if it is one."""
@@ -296,11 +304,21 @@ class ChatDecoder:
         self._latest = value
         choices = value["choices"]
         indexes = {choice["index"] for choice in choices}
-        self._one_choice = self._one_choice and len(indexes) <= 1
+        if self._one_choice and (len(indexes) > 1 or self._begins_another(choices)):
+            self._one_choice = False
         taken = [self._take_choice(choice, value.get("id")) for choice in choices]
         if any(new is not old for new, old in zip(taken, choices, strict=True)):
             value = {**value, "choices": [choice for choice in taken if choice is not None]}
         return value  # type: ignore[return-value]
+
+    def _begins_another(self, choices: list[dict[str, Any]]) -> bool:
+        """Whether this chunk only begins a choice beside the first one, which has not ended."""
+        if not self._one_choice or self._first or not (choices and self._open):
+            return False
+        choice = choices[0]
+        has_more = any(value for name, value in choice["delta"].items() if name != "role")
+        is_start = choice["delta"].get("role") and not choice.get("finish_reason")
+        return bool(choice["index"] and is_start) and not has_more
 
     def _called(self) -> Container[int]:
         """The indexes of the choices that have had tool calls."""

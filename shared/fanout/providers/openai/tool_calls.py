@@ -49,7 +49,7 @@ class CallIndexer:
         """
         The part with its call's index; without an id or name that the client already has.
 
-        `None` for one that would begin a call of no function (`function: null`).
+        `None` for one that has nothing, or would begin a call of no function (`function: null`).
         """
         index, (name, arguments) = part.get("index"), _function_of(part)
         call = self._find(index, id_of(part), name, arguments)
@@ -58,6 +58,10 @@ class CallIndexer:
                 return None
             return self._begin(part, response_id, name, arguments)
         self._remember(call, index)
+        if "function" in part and part["function"] is None:  # OpenAI's SDK for Python fails at it
+            part = {key: value for key, value in part.items() if key != "function"}
+            if part.keys() <= {"index"}:
+                return None
         call.pieces += bool(arguments)
         repeats = bool(name) and name == call.name
         if not repeats:
