@@ -338,7 +338,10 @@ def test_an_unreadable_field_is_rejected_by_its_path(message: Any, place: str) -
     ("theirs", "ours"), [*FINISH_REASONS.items(), ("something_new", "stop"), (None, "stop")]
 )
 def test_a_stop_reason_becomes_a_finish_reason(theirs: str, ours: str) -> None:
-    assert decode([{"type": "text", "text": "Hi"}], theirs)["finish_reason"] == ours
+    blocks: list[Any] = [{"type": "text", "text": "Hi"}]
+    if ours == "tool_calls":  # without a call, it is `stop`
+        blocks.append({"type": "tool_use", "id": "toolu_1", "name": "f", "input": {}})
+    assert decode(blocks, theirs)["finish_reason"] == ours
 
 
 SEARCH = {"type": "server_tool_use", "id": "srvtoolu_1", "name": "web_search", "input": {}}

@@ -17,7 +17,7 @@ CALL = {"id": "c", "type": "function", "function": {"name": "f", "arguments": "{
 TARGET = Target("name", "m")
 PROVIDERS = ["openai", "azure", "openai_like", "mistral", "deepseek"]
 PLAIN = {"openai", "azure"}
-"""They say `stop` beside the call of a function that the request requires."""
+"""Their own reasons stay: they say `stop` beside the call of a function that is required."""
 
 
 def plain(provider: str, reason: object, *, calls: bool) -> Any:
@@ -52,7 +52,7 @@ def streamed(provider: str, reason: object, *, calls: bool) -> Any:
     ("reason", "alone", "with_calls"),
     [
         ("stop", "stop", "tool_calls"),
-        ("tool_calls", "tool_calls", "tool_calls"),
+        ("tool_calls", "stop", "tool_calls"),
         ("length", "length", "length"),
         ("MAX_TOKENS", "length", "length"),
         ("Length", "length", "length"),
@@ -66,7 +66,7 @@ def streamed(provider: str, reason: object, *, calls: bool) -> Any:
         ("end_turn", "stop", "tool_calls"),
         ("tool_use", "stop", "tool_calls"),
         ("tool_call", "stop", "tool_calls"),
-        ("TOOL_CALLS", "tool_calls", "tool_calls"),
+        ("TOOL_CALLS", "stop", "tool_calls"),
         (None, "stop", "tool_calls"),
         ("", "stop", "tool_calls"),
         ("null", "stop", "tool_calls"),
@@ -75,10 +75,11 @@ def streamed(provider: str, reason: object, *, calls: bool) -> Any:
 def test_every_finish_reason_is_one_of_openais(
     provider: str, reason: str | None, alone: str, with_calls: str
 ) -> None:
+    word = str(reason).lower()
+    is_kept = provider in PLAIN and word in {"stop", "tool_calls"}
     for read in (plain, streamed):
-        assert read(provider, reason, calls=False) == alone
-        is_kept = provider in PLAIN and str(reason).lower() == "stop"
-        assert read(provider, reason, calls=True) == ("stop" if is_kept else with_calls)
+        assert read(provider, reason, calls=False) == (word if is_kept else alone)
+        assert read(provider, reason, calls=True) == (word if is_kept else with_calls)
 
 
 @pytest.mark.parametrize("provider", PROVIDERS)
@@ -113,3 +114,70 @@ def test_a_chunk_without_a_finish_reason_gets_null(provider: str, delta: dict[st
         data = json.dumps({"id": "r", "choices": [{"index": 0, "delta": delta}]}).encode()
         (chunk,) = decoder.feed(WireEvent(data))
         assert chunk["choices"] == [{"index": 0, "delta": delta, "finish_reason": None}]
+
+
+# ---- vendors with another API ----
+
+CLAUDE = Target("name", "claude-sonnet-4-5")
+NOVA = Target("name", "amazon.nova-pro-v1:0", options={"region": "us-east-1"})
+
+
+def body_of(provider: str, reason: str, *, calls: bool) -> Any:
+    """A plain response of Anthropic's, Converse or Cohere; its call has no id."""
+    if provider == "anthropic":
+        block = {"type": "tool_use", "name": "f", "input": {}}
+        text = {"type": "text", "text": "Hi"}
+        return {
+            "type": "message", "id": "m", "model": "m", "content": [text, *[block][: int(calls)]],
+            "usage": {"input_tokens": 1, "output_tokens": 1}, "stop_reason": reason,
+        }  # fmt: skip
+    if provider == "bedrock":
+        content = [{"text": "Hi"}, *[{"toolUse": {"name": "f", "input": {}}}][: int(calls)]]
+        usage = {"inputTokens": 1, "outputTokens": 1, "totalTokens": 2}
+        message = {"role": "assistant", "content": content}
+        return {"output": {"message": message}, "stopReason": reason, "usage": usage}
+    call = {"type": "function", "function": {"name": "f", "arguments": "{}"}}
+    parts = {"content": [{"type": "text", "text": "Hi"}], "tool_calls": [call] * int(calls)}
+    return {"id": "m", "message": parts, "finish_reason": reason}
+
+
+@pytest.mark.parametrize(
+    ("provider", "target", "reasons"),
+    [
+        ("anthropic", CLAUDE, ["end_turn", "tool_use"]),
+        ("bedrock", NOVA, ["end_turn", "tool_use"]),
+        ("cohere", Target("name", "command-a"), ["COMPLETE", "TOOL_CALL"]),
+    ],
+)
+@pytest.mark.parametrize("calls", [False, True])
+def test_a_reason_says_whether_there_are_calls_and_each_call_has_an_id(
+    provider: str, target: Target, reasons: list[str], *, calls: bool
+) -> None:
+    for reason in reasons:
+        body = json.dumps(body_of(provider, reason, calls=calls)).encode()
+        found = registry.find(provider).chat.decode(WireResponse(200, {}, body), target)
+        choice: Any = found["choices"][0]
+        assert choice["finish_reason"] == ("tool_calls" if calls else "stop")
+        ids = [call["id"] for call in choice["message"].get("tool_calls") or ()]
+        assert ids == [ids[0]] * int(calls) if calls else not ids
+        assert all(one.startswith("call_") for one in ids)
+
+
+@pytest.mark.parametrize("has_id", [None, "", "absent"])
+def test_a_streamed_call_of_claudes_without_an_id_gets_the_same_one(has_id: str | None) -> None:
+    block: dict[str, Any] = {"type": "tool_use", "name": "f", "input": {}}
+    block |= {} if has_id == "absent" else {"id": has_id}
+    sent: list[Any] = [
+        {"type": "message_start", "message": {"id": "m", "model": "m", "content": []}},
+        {"type": "content_block_start", "index": 0, "content_block": block},
+        {"type": "content_block_stop", "index": 0},
+        {"type": "message_delta", "delta": {"stop_reason": "end_turn"}},
+        {"type": "message_stop"},
+    ]
+    decoder, accumulator = registry.find("anthropic").chat.decoder(CLAUDE), ChunkAccumulator()
+    for event in sent:
+        for chunk in decoder.feed(WireEvent(json.dumps(event).encode(), event["type"])):
+            accumulator.add(chunk)
+    choice: Any = accumulator.completion()["choices"][0]
+    assert choice["finish_reason"] == "tool_calls"
+    assert [call["id"] for call in choice["message"]["tool_calls"]] == ["call_m_0"]

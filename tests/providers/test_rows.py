@@ -126,7 +126,7 @@ MESSAGE = {"role": "assistant", "content": "Hi."}
         ("of-tomorrow", "stop"),
         ("model_length", "length"),
         ("max_tokens", "length"),
-        ("tool_calls", "tool_calls"),
+        ("tool_calls", "stop"),  # without a call, there is nothing to run
         ("content_filter", "content_filter"),
         (None, None),
     ],

@@ -68,6 +68,7 @@ _NAMES: tuple[ErrorRule, ...] = (
         "insufficient_quota",
         "insufficient_quota",
         "billing_hard_limit_reached",
+        "budget_exceeded",  # LiteLLM's own: litellm/exceptions.py, `BudgetExceededError`
         "billing_not_active",
         "quota_exceeded",
         "insufficient_balance",
@@ -161,7 +162,7 @@ _TEXTS: tuple[ErrorRule, ...] = (
     ),
     rule(
         "unsupported_country",
-        text=r"not (?:supported|available|allowed) in (?:your|this) (?:country|territory)"
+        text=r"not (?:supported|available|allowed) in (?:your|this) (?:country|region|territory)"
         r"|(?:country|territory|location)\b[^.]{0,40} not supported"
         r"|unsupported (?:countr|territor)|^error code: 1009$",
         statuses=_CLIENT_ERRORS,

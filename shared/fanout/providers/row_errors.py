@@ -149,9 +149,7 @@ ROW_ERRORS: Mapping[str, tuple[ErrorRule, ...]] = {
     # pull/5359, UKGovernmentBEIS/inspect_ai/pull/2267, continuedev/continue/issues/12670.
     "xai": (
         rule("content_filter", text="violates usage guidelines|SAFETY_CHECK"),
-        rule(
-            "insufficient_quota", text=r"any credits or licenses|available credits|spending limit"
-        ),
+        rule("insufficient_quota", text=r"any credits\b|available credits|spending limit"),
         rule("context_length", text="maximum prompt length is"),
         rule("invalid_key", text="correct credentials|^(?:incorrect|no) api key"),
         rule("model_not_found", text="^the model .* does not exist"),

@@ -316,6 +316,7 @@ _ROWS = (
             documents="file_url",
             empty=False,
             late_system=False,
+            after_tools=AFTER_TOOLS,
             alternate=True,
             last_response=False,
         ),

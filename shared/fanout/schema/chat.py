@@ -206,8 +206,22 @@ def make_message(
 def find_finish_reason(
     known: Mapping[str, FinishReason], reason: str | None, calls: object
 ) -> FinishReason:
-    """OpenAI's finish reason; without one, `tool_calls` if there are `calls`, else `stop`."""
-    return known.get(reason or "", "tool_calls" if calls and not reason else "stop")
+    """
+    OpenAI's finish reason. One that is not for another cause says whether there are `calls`.
+
+    Bedrock's Claude ends with `end_turn` beside calls: github.com/strands-agents/harness-sdk/pull/
+    767. An agent would ask again without end after calls that are not there: mastra-ai/mastra/
+    issues/12581. 2026-11
+    """
+    found = known.get(reason or "", "stop")
+    if found in {"stop", "tool_calls"}:
+        return "tool_calls" if calls else "stop"
+    return found
+
+
+def make_call_id(response_id: str | None, number: int) -> str:
+    """An id for a call without one. The same response always gives the same id."""
+    return f"call_{response_id}_{number}" if response_id else f"call_{number}"
 
 
 def make_call(call_id: str, name: str, arguments: str) -> ToolCall:

@@ -11,6 +11,7 @@ from ...schema.chat import (
     Usage,
     find_finish_reason,
     make_call,
+    make_call_id,
     make_completion,
     make_message,
     make_usage,
@@ -62,7 +63,8 @@ def decode_message(message: wire.Message) -> ResponseMessage:
             case wire.TextBlock(text=text):
                 texts.append(text)
             case wire.ToolUseBlock() as use:
-                calls.append(make_call(use.id, use.name, json.encode(use.input).decode()))
+                call_id = use.id or make_call_id(message.id, len(calls))
+                calls.append(make_call(call_id, use.name, json.encode(use.input).decode()))
             case wire.ThinkingBlock() | wire.RedactedThinkingBlock() as block:
                 thoughts.append(decode_thought(block))
             case None:

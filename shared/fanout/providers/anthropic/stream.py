@@ -12,6 +12,7 @@ from ...schema.chat import (
     Delta,
     FinishReason,
     make_call_delta,
+    make_call_id,
     make_call_start,
     make_chunk,
     make_usage_chunk,
@@ -119,7 +120,8 @@ class ChatDecoder:
     def _open_call(self, index: int, use: wire.ToolUseBlock) -> ChatChunk:
         call = _OpenCall(len(self._calls), use.input)
         self._calls[index] = call
-        start = make_call_start(call.index, use.id, use.name)
+        call_id = use.id or make_call_id(self._more.get("id"), call.index)
+        start = make_call_start(call.index, call_id, use.name)
         return self._chunk({"tool_calls": [start]})
 
     def _continue(self, place: int | None, delta: wire.Delta | None) -> Iterator[ChatChunk]:

@@ -21,7 +21,7 @@ from ...wire.sse import SSEFramer
 from ..base import Codec, Target, WireError
 from ..fields import VENDORS_FIELDS
 from ..openai.chat import Quirks, encode
-from ..openai.normalize import normalize
+from ..openai.normalize import normalize, take_normalized
 from ..openai.response import ChatDecoder, check_whole, is_chunk, read
 from ..openai.rules import MESSAGES
 from .errors import explain_aws, status_of
@@ -86,8 +86,7 @@ class BedrockDecoder:
             return
         _raise_aws_error(value)
         if is_chunk(value):
-            taken: Any = self._plain.take(value)
-            normal: Any = self._split(normalize(taken, "delta"))
+            normal: Any = self._split(take_normalized(self._plain, value))
             chunk: ChatChunk = normal
             yield chunk
 

@@ -12,6 +12,7 @@ from ...schema.chat import (
     Usage,
     find_finish_reason,
     make_call,
+    make_call_id,
     make_completion,
     make_message,
     make_usage,
@@ -62,8 +63,10 @@ def decode_message(encoded: wire.Message) -> ResponseMessage:
         "".join(block.text or "" for block in blocks),
         reasoning="".join(block.thinking or "" for block in blocks) + (encoded.tool_plan or ""),
         calls=[
-            make_call(call.id, call.function.name, call.function.arguments)
-            for call in encoded.tool_calls or ()
+            make_call(
+                call.id or make_call_id(None, place), call.function.name, call.function.arguments
+            )
+            for place, call in enumerate(encoded.tool_calls or ())
         ],
     )
     if encoded.citations:

@@ -10,6 +10,7 @@ from ...schema.chat import (
     Delta,
     FinishReason,
     make_call_delta,
+    make_call_id,
     make_call_start,
     make_chunk,
     make_usage_chunk,
@@ -94,7 +95,8 @@ class ChatDecoder:
         call = json.decode_part(item.delta, wire.CallStart).message.tool_calls
         place = len(self._calls) if item.index is None else item.index
         index = self._calls[place] = len(self._calls)
-        start = make_call_start(index, call.id, call.function.name, call.function.arguments)
+        call_id = call.id or make_call_id(None, index)
+        start = make_call_start(index, call_id, call.function.name, call.function.arguments)
         return self._chunk({"tool_calls": [start]})
 
     def _arguments(self, item: wire.Event) -> ChatChunk:

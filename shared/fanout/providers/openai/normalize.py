@@ -11,7 +11,7 @@ from collections.abc import Iterable
 from functools import partial
 from typing import Any
 
-from ...schema.chat import ChatChunk, ChatCompletion
+from ...schema.chat import ChatChunk, ChatCompletion, FinishReason
 from ...wire.http import WireEvent, WireResponse
 from ...wire.sse import SSEFramer
 from ..base import Codec, Target, WireError
@@ -37,20 +37,28 @@ def normalize(value: dict[str, Any], part: str) -> dict[str, Any]:
 
 
 def normalize_choice(choice: dict[str, Any], part: str) -> dict[str, Any]:
-    """
-    A choice with its reasoning in the right field; raises `WireError` if it has failed.
-
-    Beside calls, some vendors say `stop`, and agents would end there: github.com/anomalyco/opencode/
-    issues/20719, vercel/ai/issues/12218, vercel/workflow/issues/1387, 2026-11.
-    """
+    """A choice with its reasoning in the right field; raises `WireError` if it has failed."""
     reason = finish_reason(choice)
-    if reason == "stop" and choice[part].get("tool_calls"):
-        reason = "tool_calls"
+    if part == "message":
+        reason = _by_calls(reason, has_calls=bool(choice[part].get("tool_calls")))
     normal = {**choice, part: normalize_content(choice[part]), "finish_reason": reason}
     if part == "delta":
         # Perplexity repeats the whole message so far in each chunk (its `stream_mode: full`).
         normal.pop("message", None)
     return normal
+
+
+def _by_calls(reason: FinishReason | None, *, has_calls: bool) -> FinishReason | None:
+    """
+    The finish reason, which says whether there are calls.
+
+    Some vendors say `stop` beside calls, and agents would end there: github.com/anomalyco/opencode/
+    issues/20719, vercel/ai/issues/12218. Others say `tool_calls` without one, and agents would ask
+    again: mastra-ai/mastra/issues/12581. 2026-11
+    """
+    if reason in {"stop", "tool_calls"}:
+        return "tool_calls" if has_calls else "stop"
+    return reason
 
 
 def normalize_content(message: dict[str, Any]) -> dict[str, Any]:
@@ -74,6 +82,17 @@ def normalize_usage(usage: dict[str, Any]) -> dict[str, Any]:
     if isinstance(hit, int) and not usage.get("prompt_tokens_details"):
         usage = {**usage, "prompt_tokens_details": {"cached_tokens": hit}}
     return usage
+
+
+def take_normalized(decoder: ChatDecoder, value: dict[str, Any]) -> dict[str, Any]:
+    """The chunk that the decoder makes of `value`, normalized."""
+    taken: Any = decoder.take(value)
+    normal = normalize(taken, "delta")
+    for choice in normal["choices"]:  # ours: just made
+        if reason := choice["finish_reason"]:
+            has_calls = decoder.has_calls(choice["index"])
+            choice["finish_reason"] = _by_calls(reason, has_calls=has_calls)
+    return normal
 
 
 def decode(response: WireResponse, _target: Target) -> ChatCompletion:
@@ -120,11 +139,7 @@ class NormalizingDecoder:
     def _take(self, value: dict[str, Any]) -> ChatChunk:
         if "x_groq" in value:
             _raise_own_error(value["x_groq"])
-        taken: Any = self._plain.take(value)
-        normal: Any = normalize(taken, "delta")
-        for choice in normal["choices"]:  # ours: just made
-            if choice["finish_reason"] == "stop" and self._plain.has_calls(choice["index"]):
-                choice["finish_reason"] = "tool_calls"
+        normal: Any = take_normalized(self._plain, value)
         return normal  # type: ignore[no-any-return]
 
     def _with_own_usage(self, value: dict[str, Any] | None) -> Iterable[ChatChunk]:

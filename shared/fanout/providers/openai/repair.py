@@ -12,10 +12,11 @@ from typing import Any
 
 import msgspec
 
+from ...schema.chat import make_call_id
 from ...wire import json
 from ...wire.tolerant import as_integer, as_text
 from .finish import finish_reason
-from .tool_calls import calls_nothing, id_of, make_call_id
+from .tool_calls import calls_nothing, id_of
 from .usage import repair_usage
 from .views import Logprobs, Time
 

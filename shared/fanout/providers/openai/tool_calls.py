@@ -6,6 +6,7 @@ from typing import Any
 
 from msgspec import MsgspecError, Raw, Struct
 
+from ...schema.chat import make_call_id
 from ...wire import json
 
 NO_ID = "null"
@@ -60,7 +61,7 @@ class CallIndexer:
         self._remember(call, index)
         if "function" in part and part["function"] is None:  # OpenAI's SDK for Python fails at it
             part = {key: value for key, value in part.items() if key != "function"}
-            if part.keys() <= {"index"}:
+            if part.keys() <= {"id", "index", "type"}:
                 return None
         call.pieces += bool(arguments)
         repeats = bool(name) and name == call.name
@@ -161,8 +162,3 @@ def _is_object(text: str) -> bool:
     except (MsgspecError, UnicodeError, RecursionError):
         return False
     return True
-
-
-def make_call_id(response_id: str | None, number: int) -> str:
-    """An id for a call without one. The same response always gives the same id."""
-    return f"call_{response_id}_{number}" if response_id else f"call_{number}"

@@ -12,6 +12,7 @@ from ....schema.chat import (
     Usage,
     find_finish_reason,
     make_call,
+    make_call_id,
     make_completion,
     make_message,
     make_usage,
@@ -59,7 +60,8 @@ def decode_message(message: wire.Message) -> ResponseMessage:
         if block.citations_content:
             texts.extend(cited.text for cited in block.citations_content.content)
         if (use := block.tool_use) and use.type is None:
-            calls.append(make_call(use.tool_use_id, use.name, json.encode(use.input).decode()))
+            call_id = use.tool_use_id or make_call_id(None, len(calls))
+            calls.append(make_call(call_id, use.name, json.encode(use.input).decode()))
         if thought := block.reasoning_content:
             text = thought.reasoning_text or wire.ReasoningText("")
             reasoning.append(text.text)

@@ -12,6 +12,7 @@ from ....schema.chat import (
     Delta,
     FinishReason,
     make_call_delta,
+    make_call_id,
     make_call_start,
     make_chunk,
     make_usage_chunk,
@@ -81,7 +82,8 @@ class ConverseDecoder:
         index = start.content_block_index
         self._latest = self._latest + 1 if index is None else index
         call = self._calls[self._latest] = _OpenCall(len(self._calls))
-        first = make_call_start(call.index, use.tool_use_id, use.name)
+        call_id = use.tool_use_id or make_call_id(None, call.index)
+        first = make_call_start(call.index, call_id, use.name)
         yield self._chunk({"tool_calls": [first]})
 
     def _continue(self, index: int, piece: wire.Delta) -> Iterator[ChatChunk]:
