@@ -120,7 +120,9 @@ def test_the_last_usage_of_a_stream_counts(provider: str) -> None:
     assert counts_of(streamed(provider, [*chunks, end])["usage"]) == (3, 1, 4)
 
 
-NUMBERS: st.SearchStrategy[Any] = st.sampled_from([0, 3, 4, 7, -1, 1.5, 2.0, "5", "x", "", None, True, [], {}])
+NUMBERS: st.SearchStrategy[Any] = st.sampled_from(
+    [0, 3, 4, 7, -1, 1.5, 2.0, "5", "x", "", None, True, [], {}]
+)
 NAMES = st.sampled_from(
     [
         "prompt_tokens", "completion_tokens", "total_tokens", "promptTokens", "output_tokens",

@@ -244,6 +244,7 @@ def _check_alternation(messages: list[dict[str, Any]]) -> None:
     pairs = list(itertools.pairwise(roles))
     assert ("assistant", "assistant") not in pairs
     assert ("user", "user") not in pairs
+    assert ("tool", "user") not in pairs
     assert roles[-1] != "assistant"
 
 
