@@ -47,7 +47,7 @@ BULK_LAYERS = """
 """
 
 TOP_LEVEL = {
-    "shared/fanout/*.py": "__init__ __main__ errors secret settings",
+    "shared/fanout/*.py": "__init__ __main__ secret settings",
     "shared/fanout/page/*.js": "app",
     "functions/*.py": "__init__ engine powertools",
     "infra/*.py": """
@@ -90,6 +90,7 @@ TOP_LEVEL = {
         __init__ deployment general groups keys reasons router service top
     """,
     "shared/fanout/disk/*.py": "__init__ files threads",
+    "shared/fanout/errors/*.py": "__init__",
     "shared/fanout/gateway/*.py": """
         __init__ aliases authorization combine conversation factory gateway interleave
         report
