@@ -224,7 +224,7 @@ def _error(name: str, depth: int, text: str) -> str:
 
 
 def _tree(text: str) -> Iterator[tuple[str, int, str]]:
-    """The name, depth and words of each exception in the tree that `errors.py` draws."""
+    """The name, depth and words of each exception in the tree that `errors/__init__.py` draws."""
     for line in text.splitlines():
         if found := re.match(r"([│ ├└─]*)(\w+)(?: {2,}(.*))?$", line):
             if found[2] == "FanoutError":

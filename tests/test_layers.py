@@ -90,7 +90,7 @@ TOP_LEVEL = {
         __init__ deployment general groups keys reasons router service top
     """,
     "shared/fanout/disk/*.py": "__init__ files threads",
-    "shared/fanout/errors/*.py": "__init__",
+    "shared/fanout/errors/*.py": "__init__ base config gateway provider",
     "shared/fanout/gateway/*.py": """
         __init__ aliases authorization combine conversation factory gateway interleave
         report

@@ -1,0 +1,204 @@
+"""Errors that the gateway finds itself: in a request, of its limits, and of its storage."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+from .base import ErrorDetail, FanoutError
+
+
+class RequestError(FanoutError):
+    """The request is wrong; `param` is the field to change."""
+
+    status = 400
+    type = "invalid_request_error"
+    code = "invalid_value"
+
+    def __init__(self, message: str, param: str | None = None, code: str | None = None) -> None:
+        super().__init__(message)
+        self.param = param
+        self._code = code
+
+    @property
+    def detail(self) -> ErrorDetail:
+        return ErrorDetail(str(self), self.type, self.param, self._code or self.code)
+
+
+class Busy(RequestError):
+    """The gateway is at a limit. No provider was called, so a retry is safe."""
+
+    status = 429
+    type = "rate_limit_error"
+    code = "gateway_busy"
+    retry_after = 1.0  # most requests in flight have ended by then
+
+
+class UnknownModel(RequestError):
+    status = 404
+    code = "model_not_found"
+
+
+class NotFound(RequestError):
+    status = 404
+    code = "not_found"
+
+
+class Unauthorized(RequestError):
+    status = 401
+    code = "invalid_api_key"
+
+
+class Forbidden(RequestError):
+    status = 403
+    type = "permission_error"
+    code = "model_not_allowed"
+
+
+class WrongMethod(RequestError):
+    """The path exists, but not for this method; `allowed` are the methods it exists for."""
+
+    status = 405
+    code = "method_not_allowed"
+
+    def __init__(self, method: str, allowed: Sequence[str]) -> None:
+        super().__init__(f"{method} is not allowed here; use {' or '.join(allowed)}")
+        self.allowed = allowed
+
+
+class TooLarge(RequestError):
+    status = 413
+    code = "request_too_large"
+
+
+class HeadersTooLarge(RequestError):
+    status = 431
+    code = "headers_too_large"
+
+
+class MalformedRequest(RequestError):
+    code = "malformed_request"
+
+
+class UnknownHost(RequestError):
+    status = 421
+    code = "unknown_host"
+
+
+class CrossSite(RequestError):
+    """A web page that may not use the gateway sent the request."""
+
+    status = 403
+    type = "permission_error"
+    code = "cross_site_request"
+
+
+class UnsupportedEncoding(RequestError):
+    status = 415
+    code = "unsupported_content_encoding"
+
+
+class RequestTimeout(RequestError):
+    status = 408
+    code = "request_timeout"
+
+
+class Unsupported(RequestError):
+    """The provider's API does not have this parameter."""
+
+    code = "unsupported_parameter"
+
+
+class DeadlineExceeded(FanoutError):
+    status = 504
+    type = "timeout_error"
+    code = "deadline_exceeded"
+
+
+class RequestCancelled(FanoutError):
+    """
+    The client has cancelled the request with another one. Calls to providers were cancelled.
+
+    The status is nginx's for a client that closed its request; SDKs do not retry it.
+    """
+
+    status = 499
+    type = "cancelled_error"
+    code = "request_cancelled"
+
+
+class LeaseExpired(RequestCancelled):
+    """The client has not renewed the request's lease in time."""
+
+    code = "lease_expired"
+
+
+class TooManyConnections(FanoutError):
+    """More clients are connected than the server can serve. No provider was called."""
+
+    status = 503
+    type = "server_error"
+    code = "too_many_connections"
+    retry_after = 1.0
+
+
+class ShuttingDown(FanoutError):
+    """The server stops. Calls to providers were cancelled."""
+
+    status = 503
+    type = "server_error"
+    code = "shutting_down"
+    retry_after = 1.0
+
+
+class StorageError(FanoutError):
+    """
+    A file or database of this machine cannot be written or read.
+
+    The message names its `path`; clients of the gateway do not see it.
+    """
+
+    type = "server_error"
+    code = "storage_error"
+    verb = "use"
+    public = "The gateway's storage cannot be used; its log says why."
+
+    def __init__(self, path: str, reason: str) -> None:
+        super().__init__(f"cannot {self.verb} `{path}`: {reason}")
+        self.path = path
+        self.reason = reason
+
+    @property
+    def detail(self) -> ErrorDetail:
+        return ErrorDetail(self.public, self.type, None, self.code)
+
+    def __reduce__(self) -> tuple[object, ...]:
+        return type(self), (self.path, self.reason)
+
+
+class StorageFull(StorageError):
+    status = 507
+    code = "storage_full"
+    verb = "write"
+    public = "The gateway's storage is full: nothing was stored."
+    cause = "no space is left on the disk"
+
+
+class StorageBusy(StorageError):
+    status = 503
+    code = "storage_busy"
+    public = "The gateway's storage is used by another process; try again."
+    retry_after = 1.0
+
+
+class DamagedRecord(FanoutError):
+    """The record of a file or job cannot be read; no other one is concerned."""
+
+    type = "server_error"
+    code = "record_damaged"
+
+    def __init__(self, kind: str, key: str, reason: str) -> None:
+        super().__init__(f"the record of the {kind} `{key[:80]}` cannot be read: {reason}")
+        self._parts = kind, key, reason
+
+    def __reduce__(self) -> tuple[object, ...]:
+        return type(self), self._parts

@@ -1,0 +1,188 @@
+"""Errors of calls to providers: one attempt's, and those of all models together."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from typing import ClassVar, Literal, Protocol
+
+from msgspec import Struct
+from msgspec.structs import replace
+
+from .base import ErrorDetail, FanoutError, detail_of, status_of
+
+
+class HasName(Protocol):
+    """The part of a deployment that an error needs: its name."""
+
+    @property
+    def name(self) -> str: ...
+
+
+class ProviderError(FanoutError):
+    """One attempt failed. `status` is for the client; `upstream` is the provider's own status."""
+
+    status = 502
+    code: ClassVar[str | None] = "provider_error"
+    is_retryable: ClassVar[bool] = True
+    cooldown: ClassVar[Literal["now", "counted", "never"]] = "counted"
+    """Whether the deployment cools down at once, after several such errors, or never."""
+
+    def __init__(
+        self,
+        deployment: HasName,
+        detail: ErrorDetail,
+        *,
+        upstream: int | None = None,
+        retry_after: float | None = None,
+    ) -> None:
+        super().__init__(f"`{deployment.name}`: {detail.message}")
+        self.deployment = deployment
+        self.upstream = upstream
+        self.retry_after = retry_after
+        self.rate_limits: Mapping[str, float] = {}
+        self._detail = replace(detail, message=str(self), code=detail.code or self.code)
+        self.status = self._status()
+
+    def _status(self) -> int:
+        return type(self).status
+
+    @property
+    def detail(self) -> ErrorDetail:
+        return self._detail
+
+
+class Unreachable(ProviderError):
+    code = "provider_unreachable"
+
+
+class TimedOut(ProviderError):
+    status = 504
+    code = "provider_timeout"
+
+
+class Refused(ProviderError):
+    """The provider rejected the API key. Its message may quote the key: not passed on."""
+
+    code = "provider_key_refused"
+    is_retryable = False
+    cooldown = "now"
+
+
+class Rejected(ProviderError):
+    """The provider rejected the request; its status and message are passed on to the client."""
+
+    code: ClassVar[str | None] = None
+    is_retryable = False
+    cooldown: ClassVar[Literal["now", "counted", "never"]] = "never"
+    fixed_status: ClassVar[int | None] = None
+    """The client's status, where it does not depend on the provider's."""
+
+    def _status(self) -> int:
+        return self.fixed_status or self.upstream or 400
+
+
+class ContentFiltered(Rejected):
+    """The provider refuses the content of the prompt: no other key or deployment is called."""
+
+    code = "content_filter"
+    is_final = True
+    fixed_status = 400
+
+
+class ContextLengthExceeded(Rejected):
+    """The prompt, or the prompt with `max_tokens`, is too long for the model."""
+
+    code = "context_length_exceeded"
+    fixed_status = 400
+
+
+class ModelNotFound(Rejected):
+    """The provider does not have the model of the config, or not for this account."""
+
+    code = "model_not_found"
+    fixed_status = 404
+
+
+class PermissionDenied(Rejected):
+    """The gateway's account may not do this; its key is fine."""
+
+    code = "permission_denied"
+    cooldown = "counted"
+    fixed_status = 403
+
+
+class UnsupportedCountry(PermissionDenied):
+    """The provider does not serve the country from which the gateway calls."""
+
+    code = "unsupported_country_region_territory"
+
+
+class RateLimited(ProviderError):
+    """The provider's rate limit is reached; `rate_limits` are those that it named, a minute."""
+
+    status = 429
+    code = "rate_limit_exceeded"
+    cooldown = "now"
+
+
+class QuotaExceeded(RateLimited):
+    """The account's credit or its quota of the day is used up: waiting does not help."""
+
+    code = "insufficient_quota"
+    is_retryable = False
+
+
+class Overloaded(ProviderError):
+    """The provider failed. Its 429, 503 and 529 become 503 for the client, other statuses 502."""
+
+    code = "provider_overloaded"
+
+    def _status(self) -> int:
+        return 503 if self.upstream in {429, 503, 529} else 502
+
+
+class Malformed(ProviderError):
+    code = "provider_malformed"
+
+
+class Broken(ProviderError):
+    code = "provider_stream_broken"
+
+
+class Oversized(ProviderError):
+    code = "provider_answer_too_large"
+    is_retryable = False
+    cooldown = "never"
+
+
+class Cause(Struct, frozen=True):
+    """One model's failure, with the model name that the client wrote."""
+
+    model: str
+    error: Exception
+
+
+class AllFailed(FanoutError):
+    """Every model failed; `failures` has each one's error, in call order."""
+
+    code = "all_failed"
+
+    def __init__(self, failures: Sequence[Cause]) -> None:
+        self.failures = tuple(failures)
+        statuses = {status_of(cause.error) for cause in self.failures}
+        self.status = statuses.pop() if len(statuses) == 1 else 502
+        messages = "; ".join(public_message(cause) for cause in self.failures)
+        super().__init__(f"every model failed: {messages}")
+
+    @property
+    def detail(self) -> ErrorDetail:
+        types = {detail_of(cause.error).type for cause in self.failures}
+        codes = {detail_of(cause.error).code for cause in self.failures}
+        kind = types.pop() if len(types) == 1 else self.type
+        return ErrorDetail(str(self), kind, None, codes.pop() if len(codes) == 1 else self.code)
+
+
+def public_message(cause: Cause) -> str:
+    """One failure's message, starting with the model name."""
+    message = detail_of(cause.error).message
+    return message if message.startswith(f"`{cause.model}`") else f"`{cause.model}`: {message}"
