@@ -287,7 +287,10 @@ async def _group() -> AsyncIterator[asyncio.TaskGroup]:
         async with asyncio.TaskGroup() as group:
             yield group
     except BaseExceptionGroup as raised:
-        raise first_error(raised) from None
+        failure = first_error(raised)
+    else:
+        return
+    raise failure  # here, so that it keeps its own cause
 
 
 async def _maintain(lazy: LazyLocalBatchService, home: Path, observer: Observer) -> None:

@@ -1,0 +1,144 @@
+"""Sends one line and stores its result, which is its response or its error."""
+
+from __future__ import annotations
+
+import asyncio
+from contextlib import suppress
+from functools import partial
+
+from msgspec import Struct, field
+
+from ...errors import FanoutError, StorageFull, detail_of
+from ...routing.leg import HeldSlots
+from ..input.lines import Line
+from ..pacing.line_retry import LineDeferred, LineRetry, is_not_sent
+from ..pacing.rate_limiter import RateLimitUnavailable
+from ..totals import Totals, count_response
+from .full_disk import write_later
+from .open_shards import OpenShard
+from .rejections import Rejections
+from .result_lines import error_line, response_line
+from .spec import WorkerResources
+from .stopping import WorkerStop
+from .stored_results import count_error
+
+HELD_INTERVAL = 0.1
+"""Seconds after which a line that may not be sent now checks again."""
+
+
+class ReadyLine(Struct, eq=False):
+    """
+    A line that may be sent now; `estimate` nanodollars are reserved for it.
+
+    `received` has the response's body, once it is there, and `held` the slots of its call until it
+    is stored: so a kill loses at most the calls in flight. `is_settled` is set when it is counted.
+    """
+
+    opened: OpenShard
+    number: int
+    line: Line
+    size: int
+    estimate: int
+    request_id: str
+    received: list[object] = field(default_factory=list)
+    held: HeldSlots = field(default_factory=HeldSlots)
+    is_settled: bool = False
+
+
+class LineRunner(Struct, frozen=True):
+    """Sends the lines of one worker, and counts their results in `total` and in the progress."""
+
+    resources: WorkerResources
+    retry: LineRetry
+    rejections: Rejections
+    stop: WorkerStop
+    total: Totals
+
+    async def run(self, ready: ReadyLine) -> None:
+        """
+        Send a line and store its result; a line that is deferred has none.
+
+        If this is cancelled, a response that is there is stored, because it is paid for.
+        """
+        try:
+            result = await self._send(ready)
+            try:
+                await self._put(ready, *result)
+            except StorageFull as error:
+                await ready.held.release()  # no call starts before there is room
+                put = partial(self._put, ready, *result)
+                await write_later(self.resources.activity, put, error)
+        except LineDeferred:
+            pass
+        except asyncio.CancelledError:
+            if ready.received and not ready.is_settled:
+                with suppress(StorageFull):
+                    await self._put(ready, *self._response(ready))
+            raise
+        finally:
+            await ready.held.release()
+            if not ready.is_settled:
+                self.resources.progress.release(ready.estimate)
+
+    async def _send(self, ready: ReadyLine) -> tuple[bytes, bool, Totals]:
+        """The line's result to store, whether it is a failure, and its totals."""
+        line, request_id = ready.line, ready.request_id
+        try:
+            ready.received = [await self._response_body(ready)]
+        except (LineDeferred, RateLimitUnavailable):
+            if not ready.received:
+                raise  # not the line's failure
+        except Exception as error:  # noqa: BLE001 -- a line's failure is its result
+            if not ready.received:
+                self.rejections.failed(line, detail_of(error))
+                self.stop.check_rejections()
+                result, stored = error_line(line.custom_id, request_id, error)
+                return result, True, count_error(stored, line.custom_id, ready.number)
+        return self._response(ready)
+
+    async def _response_body(self, ready: ReadyLine) -> object:
+        """Send the line, but not while no call may start."""
+        send = self.retry.run
+        while True:
+            try:
+                return await send(
+                    ready.line, ready.size, ready.request_id, ready.received.append, ready.held
+                )
+            except FanoutError as error:
+                if not is_not_sent(error):
+                    raise
+                if self.stop.is_ending():
+                    raise LineDeferred from None
+            while self.resources.activity.is_held:
+                if self.stop.is_set():
+                    raise LineDeferred
+                await asyncio.sleep(HELD_INTERVAL)
+
+    def _response(self, ready: ReadyLine) -> tuple[bytes, bool, Totals]:
+        """The result and totals of a line whose response is there."""
+        self.stop.check_rejections()
+        body = ready.received[-1]
+        totals = count_response(body, self.resources.cost(body))
+        return response_line(ready.line.custom_id, ready.request_id, body), False, totals
+
+    async def _put(self, ready: ReadyLine, result: bytes, failed: bool, totals: Totals) -> None:  # noqa: FBT001
+        """Store and count a line's result."""
+        results = ready.opened.results
+        try:
+            if results.is_slow:
+                with self.resources.activity.writing():
+                    await ready.held.release()  # no call starts meanwhile
+                    await results.put(result, failed=failed)
+            else:
+                await results.put(result, failed=failed)
+        except asyncio.CancelledError:
+            self._settle(ready, totals)  # the result is stored when the shard is closed
+            raise
+        self._settle(ready, totals)
+
+    def _settle(self, ready: ReadyLine, totals: Totals) -> None:
+        self.resources.progress.settle(ready.opened.shard.index, ready.estimate, totals)
+        ready.is_settled = True
+        self.resources.activity.settled(succeeded=totals.done > 0)
+        ready.opened.totals.add(totals)
+        self.total.add(totals)

@@ -1,0 +1,87 @@
+"""The shards that a worker works on: their stored results are read, and written to the end."""
+
+from __future__ import annotations
+
+import asyncio
+from functools import partial
+
+from msgspec import Struct
+
+from ..input.planner import Shard
+from ..store import ShardResults
+from ..totals import Totals
+from .full_disk import write_when_there_is_room
+from .spec import WorkerResources
+from .stopping import WorkerStop
+from .stored_results import count_stored
+
+
+class OpenShard(Struct, eq=False):
+    """A shard with lines in flight, or not read to its end, or not closed yet."""
+
+    shard: Shard
+    results: ShardResults
+    stored: set[str]
+    totals: Totals
+    in_flight: int = 0
+    is_read: bool = False
+    closing: asyncio.Future[None] | None = None
+
+
+class OpenShards:
+    """Opens and closes shards; adds what is stored of them to `total`."""
+
+    def __init__(self, resources: WorkerResources, stop: WorkerStop, total: Totals) -> None:
+        self._resources = resources
+        self._stop = stop
+        self._total = total
+        self._open: dict[int, OpenShard] = {}
+
+    async def open(self, shard: Shard) -> OpenShard | None:
+        """Open the shard's results and count what is stored; `None` if it is complete."""
+        resources = self._resources
+        totals = await resources.progress.completed_totals(shard.index)
+        if totals is not None and await resources.results.is_whole(shard.index, totals.lines):
+            self._total.add(totals)
+            return None
+        # On a full disk, this waits for room unless the job stops.
+        results = await write_when_there_is_room(
+            resources.activity, partial(resources.results.open, shard.index), self._stop.is_set
+        )
+        try:
+            stored, totals = await count_stored(results, resources.cost)
+        except BaseException:
+            await results.close()
+            raise
+        resources.progress.begin_shard(shard.index, totals)
+        self._total.add(totals)
+        opened = self._open[shard.index] = OpenShard(shard, results, stored, totals)
+        return opened
+
+    async def flush(self) -> None:
+        """Write the results that are held in memory."""
+        for opened in list(self._open.values()):
+            await opened.results.flush()
+
+    async def close_if_done(self, opened: OpenShard) -> None:
+        """Close a shard that was read to its end, if none of its lines is in flight."""
+        if opened.is_read and not opened.in_flight and opened.shard.index in self._open:
+            await self._close(opened)
+
+    async def close_all(self) -> None:
+        """Close each shard, also those that are not done."""
+        for opened in list(self._open.values()):
+            await self._close(opened)
+
+    async def _close(self, opened: OpenShard) -> None:
+        """
+        Close a shard's results; the shard is open until that has succeeded.
+
+        If the worker ends meanwhile, it waits for this: results that are not written are paid for.
+        """
+        if opened.closing is None or opened.closing.done():
+            opened.closing = asyncio.ensure_future(opened.results.close())
+        await asyncio.shield(opened.closing)
+        self._open.pop(opened.shard.index, None)
+        if opened.totals.lines >= opened.shard.lines:
+            self._resources.progress.complete_shard(opened.shard.index)
