@@ -9,7 +9,7 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping
 from contextlib import AbstractAsyncContextManager
 from types import MappingProxyType
-from typing import Literal, Protocol, Self, TypeAlias
+from typing import TYPE_CHECKING, Literal, Protocol, Self, TypeAlias
 
 from msgspec import UNSET, Struct
 
@@ -20,8 +20,10 @@ from ..schema.chat import Usage
 from ..schema.fanout import Mode
 from ..telemetry.observers import AttemptRecord, NullObserver, Observer
 from ..telemetry.prices import cost_of
-from ..transport.client import Skipped
 from .load_balancing import DeploymentGroup
+
+if TYPE_CHECKING:
+    from ..transport.stream_reader import Skipped
 
 Outcome: TypeAlias = Literal["ok", "failed", "cancelled"]
 

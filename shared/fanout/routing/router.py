@@ -37,8 +37,7 @@ from ..schema.request import ChatRequest
 from ..schema.validation import with_defaults
 from ..telemetry.observers import Observer
 from ..transport.client import Transport
-from ..transport.engine import MAX_RESPONSE_BYTES
-from ..transport.error_mapping import OVER_SIZE_LIMIT
+from ..transport.engine import MAX_RESPONSE_BYTES, OVER_SIZE_LIMIT
 from .leg import Attempt, HeldSlots, Leg, outcome_of
 from .load_balancing import DeploymentGroup, DeploymentGroups
 from .retry_policy import RetryPolicy, retries_after

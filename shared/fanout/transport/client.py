@@ -8,51 +8,34 @@ from __future__ import annotations
 
 import asyncio
 import time
-from collections.abc import AsyncIterator, Callable, Iterator, Mapping
-from contextlib import AsyncExitStack, asynccontextmanager, suppress
+from collections.abc import AsyncIterator, Callable, Mapping
+from contextlib import AsyncExitStack, asynccontextmanager
 from types import ModuleType
+from typing import TYPE_CHECKING
 
-import msgspec
-from msgspec import Struct, field
+from msgspec import MsgspecError, Struct, field
 from msgspec.structs import replace
 
-from ..concurrency import MemoryBudget, RepeatedTimeout
+from ..concurrency import MemoryBudget
 from ..config.deployment import Deployment
 from ..errors import RequestError
-from ..providers.base import BadWire, ImpliedEnd, WireError, is_paid
-from ..schema.chat import ChatChunk, ChatCompletion, Usage
+from ..providers.base import BadWire, WireError
+from ..schema.chat import ChatChunk, ChatCompletion
 from ..schema.request import ChatRequest
 from ..secret import HiddenRepr
 from ..wire import json
-from ..wire.http import WireEvent, WireRequest, WireResponse
+from ..wire.http import WireRequest, WireResponse
 from .credentials import AWSKeys, RequestSigner, SecretSource, Signed, Signer, TokenSource
-from .engine import MAX_RESPONSE_BYTES, Engine, EngineError, Incoming, TooLong
-from .error_mapping import from_engine_error, malformed, stream_timeout
+from .engine import MAX_RESPONSE_BYTES, Engine, EngineError, Incoming
 
-# What decoding raises if a response is not in the provider's format, and reading a stream.
-UNREADABLE = (BadWire, msgspec.MsgspecError, UnicodeDecodeError, RecursionError)
-DECODE_ERRORS = (WireError, *UNREADABLE)
-READ_ERRORS = (EngineError, TimeoutError, *DECODE_ERRORS)
-ODD_EVENT = (BadWire, msgspec.ValidationError)  # JSON, but not of the documented shape
+if TYPE_CHECKING:
+    from .stream_reader import Skipped
+
+DECODE_ERRORS = (WireError, BadWire, MsgspecError, UnicodeDecodeError, RecursionError)
+"""What decoding raises if a response is not in the provider's format."""
 
 SUCCESS = range(200, 300)
 """HTTP statuses of a response. Some proxies send a 201."""
-
-JSON_STARTS = (b"{", b"[")
-"""How a JSON body begins, and no event of a stream of any framing."""
-
-BLANK = b" \t\r\n\xef\xbb\xbf"
-"""What may precede a body: white space, and UTF-8's byte order mark."""
-
-MAX_TURN = 16 * 1024
-"""
-Bytes of a stream that are decoded before other tasks run, also if more have arrived.
-
-Even if each event has 28 bytes and nothing for the client, they take about 10 ms.
-"""
-
-PART_WORK = 64
-"""Bytes that are decoded in the time that it takes to read a part."""
 
 MAX_COPIES = 256_000_000
 """Bytes that the big request bodies being sent may have together."""
@@ -66,24 +49,13 @@ class ChatResponse(HiddenRepr, frozen=True):
     dropped: tuple[str, ...] = ()
 
 
-class Skipped(Struct):
-    """
-    How many events of a stream could not be read so far, and were skipped.
-
-    `bytes` is what the stream has sent so far, unpacked.
-    """
-
-    events: int = 0
-    bytes: int = 0
-
-
 class OpenStream(Struct, frozen=True):
     """A streamed response whose headers are there; `chunks` yields the rest as it arrives."""
 
     chunks: AsyncIterator[ChatChunk]
     headers: Mapping[str, str]
-    dropped: tuple[str, ...] = ()
-    skipped: Skipped = field(default_factory=Skipped)
+    dropped: tuple[str, ...]
+    skipped: Skipped
 
 
 class Transport:
@@ -124,7 +96,7 @@ class Transport:
             try:
                 signed, response = await self._send(deployment, wire)
             except EngineError as error:
-                raise from_engine_error(deployment, error) from None
+                raise _bodies().from_engine_error(deployment, error) from None
         try:
             completion = codec.decode(response, deployment.target)
         except DECODE_ERRORS as error:
@@ -165,18 +137,20 @@ class Transport:
                     async with asyncio.timeout(deployment.stream_timeout):
                         signed, incoming = await self._open(stack, deployment, wire)
                 except TimeoutError:
-                    raise stream_timeout(deployment) from None
+                    raise _bodies().stream_timeout(deployment) from None
                 if wire.one_choice:
                     deployment = _with_one_choice(deployment)
+                from .stream_reader import StreamEvents, read_chunks
+
                 events = StreamEvents(deployment, self._max_response_bytes, signed.key)
-                chunks = _chunks(deployment, incoming, signed.key, events)
+                chunks = read_chunks(deployment, incoming, signed.key, events)
                 if wire.one_call:
                     from ..schema.one_call import keep_first_calls
 
                     chunks = keep_first_calls(chunks)
                 yield OpenStream(chunks, incoming.headers, wire.dropped, events.skipped)
         except EngineError as error:
-            raise from_engine_error(deployment, error) from None
+            raise _bodies().from_engine_error(deployment, error) from None
 
     async def aclose(self) -> None:
         """Close every connection."""
@@ -253,169 +227,8 @@ def _bodies() -> ModuleType:
     return error_bodies
 
 
-def _text_events() -> ModuleType:
-    """The module for events that are no JSON objects, which is imported with the first one."""
-    from . import text_events
-
-    return text_events
-
-
 def _odd_bodies() -> ModuleType:
     """The module for bodies that were not asked for, which is imported with the first one."""
     from . import odd_bodies
 
     return odd_bodies
-
-
-async def _chunks(
-    deployment: Deployment, incoming: Incoming, key: str | None, events: StreamEvents
-) -> AsyncIterator[ChatChunk]:
-    """The chunks of a stream; a JSON body instead of one is a whole response or an error."""
-    body, whole = aiter(incoming.body), b""
-    data: bytes | None = b""
-    turn = 0
-    limit = RepeatedTimeout(deployment.stream_timeout)
-    try:
-        while data is not None:
-            data = await limit.wait(anext(body, None))
-            if data and events.is_json(data):
-                whole = await _read_json(deployment, body, data, events)
-                break
-            for start in range(0, len(data or b"") or 1, MAX_TURN):
-                piece = None if data is None else data[start : start + MAX_TURN]
-                for chunk in events.end() if piece is None else events.feed(piece):
-                    yield chunk
-                turn += PART_WORK + len(piece or b"")
-                if turn >= MAX_TURN:
-                    await asyncio.sleep(0)
-                    turn = 0
-    except READ_ERRORS as error:
-        if not events.is_complete:
-            raise _bodies().from_stream(deployment, error, events.latest, key) from None
-        return
-    finally:
-        limit.close()
-    for chunk in (
-        events.missing_choice()
-        if events.ended
-        else _odd_bodies().whole_chunks(deployment, whole, key)
-    ):
-        yield chunk
-
-
-async def _read_json(
-    deployment: Deployment, body: AsyncIterator[bytes], data: bytes, events: StreamEvents
-) -> bytes:
-    """The whole of a JSON body that begins with `data`."""
-    while True:
-        async with asyncio.timeout(deployment.stream_timeout):
-            more = await anext(body, None)
-        if more is None:
-            events.check_weight(data)
-            return data.lstrip(BLANK)
-        data += more
-        events.check_size(len(data))
-
-
-class StreamEvents:
-    """
-    Decodes the events of one stream; skips and counts those that have an odd shape.
-
-    Bytes that are not JSON, or not of the stream's framing, are an error. `latest` is the last
-    event, which may be an error's. `limit` is the size limit of one event in bytes.
-    """
-
-    def __init__(self, deployment: Deployment, limit: int, key: str | None) -> None:
-        codec = deployment.provider.chat
-        self.skipped = Skipped()
-        self.latest = WireEvent(b"")
-        self._deployment = deployment
-        self._limit = limit
-        self._key = key
-        self._framer = codec.framer()
-        self._decoder = codec.decoder(deployment.target)
-        self._pending = 0  # bytes of the event that is not complete
-        self._unweighed = limit * json.MEMORY_PER_BYTE // json.VALUE_MEMORY
-        self._has_begun = False
-        self._has_choices = False
-        self._usage: Usage | None = None  # of the chunks before the first choice
-
-    @property
-    def ended(self) -> bool:
-        """Whether the provider has sent its own end; `Malformed` if nothing could be read."""
-        if self.skipped.events and not (self._has_choices or is_paid(self._usage)):
-            raise malformed(self._deployment)
-        return self._decoder.ended
-
-    @property
-    def is_complete(self) -> bool:
-        """Whether every choice has finished: what comes now may be usage, and is not waited for."""
-        return self._has_choices and self._decoder.ended
-
-    def missing_choice(self) -> Iterator[ChatChunk]:
-        """
-        Yield an empty choice if a response that has ended has none, but was paid.
-
-        Raises `Broken` if it was not: so it is for whole responses.
-        """
-        if not self._has_choices:
-            yield _odd_bodies().empty_chunk(self._deployment, self._usage)
-
-    def is_json(self, data: bytes) -> bool:
-        """Whether the stream begins here, and with JSON instead of an event."""
-        if self._has_begun:
-            return False
-        start = data.lstrip(BLANK)
-        self._has_begun = bool(start)
-        return start.startswith(JSON_STARTS)
-
-    def feed(self, data: bytes) -> Iterator[ChatChunk]:
-        """Yield the chunks of the events that `data` completes."""
-        self._pending += len(data)
-        self.skipped.bytes += len(data)
-        self.check_size(self._pending)
-        for event in self._framer.feed(data):
-            self._pending, self.latest = 0, event
-            self.check_weight(event.data)
-            try:
-                for chunk in self._decoder.feed(event):
-                    if not self._has_choices:
-                        self._has_choices = bool(chunk["choices"])
-                        self._usage = chunk.get("usage") or self._usage
-                    yield chunk
-            except UNREADABLE as error:
-                self._skip(event, error)
-
-    def _skip(self, event: WireEvent, error: Exception) -> None:
-        """
-        Count an odd event, unless it is a keep-alive; raise the error that it may be.
-
-        After a complete response, nothing is an error.
-        """
-        texts = _text_events()
-        if texts.is_keep_alive(event):
-            return
-        if not self.is_complete:
-            if (found := texts.error_of(self._deployment, error, event, self._key)) is not None:
-                raise found from None
-            if not isinstance(error, ODD_EVENT):
-                raise error
-        self.skipped.events += 1
-
-    def end(self) -> Iterator[ChatChunk]:
-        """Yield the chunks of a last event that no empty line follows, and of an implied end."""
-        if not self._decoder.ended:
-            with suppress(*UNREADABLE):
-                yield from self.feed(b"\n\n")
-        if not self._decoder.ended and isinstance(self._decoder, ImpliedEnd):
-            yield from self._decoder.complete()
-
-    def check_size(self, size: int) -> None:
-        """Raise `TooLong` if an event of `size` bytes is over the limit."""
-        if size > self._limit:
-            raise TooLong(f"an event of more than {self._limit} bytes")
-
-    def check_weight(self, data: bytes) -> None:
-        """Raise `TooLong` if the JSON would take too much memory once it is decoded."""
-        if len(data) > self._unweighed and json.weight(data) > self._limit:
-            raise TooLong(f"an event that takes the memory of {self._limit} bytes and more")

@@ -149,6 +149,9 @@ class TooLong(EngineError):
 MAX_RESPONSE_BYTES = 32_000_000
 """The default size limit of one response, in bytes."""
 
+OVER_SIZE_LIMIT = "the response is over the size limit (`max_response_size_mb`)"
+"""The message of a response that is larger."""
+
 IDLE_TIMEOUT = 90.0
 """Seconds after which an unused connection is closed."""
 

@@ -22,6 +22,7 @@ from ..errors import (
     Unreachable,
 )
 from .engine import (
+    OVER_SIZE_LIMIT,
     ConnectFailed,
     ConnectionLost,
     EngineError,
@@ -30,8 +31,6 @@ from .engine import (
     SlowResponse,
     TooLong,
 )
-
-OVER_SIZE_LIMIT = "the response is over the size limit (`max_response_size_mb`)"
 
 BY_ENGINE_ERROR: Mapping[type[EngineError], tuple[type[ProviderError], str]] = {
     ConnectFailed: (Unreachable, "no connection to the provider"),

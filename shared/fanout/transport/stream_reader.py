@@ -1,0 +1,228 @@
+"""
+Reads a streamed response: its bytes become events, and those become chunks.
+
+Imported with the first stream.
+"""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import AsyncIterator, Iterator
+from contextlib import suppress
+from types import ModuleType
+
+from msgspec import MsgspecError, Struct, ValidationError
+
+from ..concurrency import RepeatedTimeout
+from ..config.deployment import Deployment
+from ..providers.base import BadWire, ImpliedEnd, WireError, is_paid
+from ..schema.chat import ChatChunk, Usage
+from ..wire import json
+from ..wire.http import WireEvent
+from .engine import EngineError, Incoming, TooLong
+
+UNREADABLE = (BadWire, MsgspecError, UnicodeDecodeError, RecursionError)
+READ_ERRORS = (EngineError, TimeoutError, WireError, *UNREADABLE)
+ODD_EVENT = (BadWire, ValidationError)  # JSON, but not of the documented shape
+
+JSON_STARTS = (b"{", b"[")
+"""How a JSON body begins, and no event of a stream of any framing."""
+
+BLANK = b" \t\r\n\xef\xbb\xbf"
+"""What may precede a body: white space, and UTF-8's byte order mark."""
+
+MAX_TURN = 16 * 1024
+"""
+Bytes of a stream that are decoded before other tasks run, also if more have arrived.
+
+Even if each event has 28 bytes and nothing for the client, they take about 10 ms.
+"""
+
+PART_WORK = 64
+"""Bytes that are decoded in the time that it takes to read a part."""
+
+
+class Skipped(Struct):
+    """
+    How many events of a stream could not be read so far, and were skipped.
+
+    `bytes` is what the stream has sent so far, unpacked.
+    """
+
+    events: int = 0
+    bytes: int = 0
+
+
+async def read_chunks(
+    deployment: Deployment, incoming: Incoming, key: str | None, events: StreamEvents
+) -> AsyncIterator[ChatChunk]:
+    """The chunks of a stream; a JSON body instead of one is a whole response or an error."""
+    body, whole = aiter(incoming.body), b""
+    data: bytes | None = b""
+    turn = 0
+    limit = RepeatedTimeout(deployment.stream_timeout)
+    try:
+        while data is not None:
+            data = await limit.wait(anext(body, None))
+            if data and events.is_json(data):
+                whole = await _read_json(deployment, body, data, events)
+                break
+            for start in range(0, len(data or b"") or 1, MAX_TURN):
+                piece = None if data is None else data[start : start + MAX_TURN]
+                for chunk in events.end() if piece is None else events.feed(piece):
+                    yield chunk
+                turn += PART_WORK + len(piece or b"")
+                if turn >= MAX_TURN:
+                    await asyncio.sleep(0)
+                    turn = 0
+    except READ_ERRORS as error:
+        if not events.is_complete:
+            raise _bodies().from_stream(deployment, error, events.latest, key) from None
+        return
+    finally:
+        limit.close()
+    for chunk in (
+        events.missing_choice()
+        if events.ended
+        else _odd_bodies().whole_chunks(deployment, whole, key)
+    ):
+        yield chunk
+
+
+async def _read_json(
+    deployment: Deployment, body: AsyncIterator[bytes], data: bytes, events: StreamEvents
+) -> bytes:
+    """The whole of a JSON body that begins with `data`."""
+    while True:
+        async with asyncio.timeout(deployment.stream_timeout):
+            more = await anext(body, None)
+        if more is None:
+            events.check_weight(data)
+            return data.lstrip(BLANK)
+        data += more
+        events.check_size(len(data))
+
+
+class StreamEvents:
+    """
+    Decodes the events of one stream; skips and counts those that have an odd shape.
+
+    Bytes that are not JSON, or not of the stream's framing, are an error. `latest` is the last
+    event, which may be an error's. `limit` is the size limit of one event in bytes.
+    """
+
+    def __init__(self, deployment: Deployment, limit: int, key: str | None) -> None:
+        codec = deployment.provider.chat
+        self.skipped = Skipped()
+        self.latest = WireEvent(b"")
+        self._deployment = deployment
+        self._limit = limit
+        self._key = key
+        self._framer = codec.framer()
+        self._decoder = codec.decoder(deployment.target)
+        self._pending = 0  # bytes of the event that is not complete
+        self._unweighed = limit * json.MEMORY_PER_BYTE // json.VALUE_MEMORY
+        self._has_begun = False
+        self._has_choices = False
+        self._usage: Usage | None = None  # of the chunks before the first choice
+
+    @property
+    def ended(self) -> bool:
+        """Whether the provider has sent its own end; `Malformed` if nothing could be read."""
+        if self.skipped.events and not (self._has_choices or is_paid(self._usage)):
+            raise _bodies().malformed(self._deployment)
+        return self._decoder.ended
+
+    @property
+    def is_complete(self) -> bool:
+        """Whether every choice has finished: what comes now may be usage, and is not waited for."""
+        return self._has_choices and self._decoder.ended
+
+    def missing_choice(self) -> Iterator[ChatChunk]:
+        """
+        Yield an empty choice if a response that has ended has none, but was paid.
+
+        Raises `Broken` if it was not: so it is for whole responses.
+        """
+        if not self._has_choices:
+            yield _odd_bodies().empty_chunk(self._deployment, self._usage)
+
+    def is_json(self, data: bytes) -> bool:
+        """Whether the stream begins here, and with JSON instead of an event."""
+        if self._has_begun:
+            return False
+        start = data.lstrip(BLANK)
+        self._has_begun = bool(start)
+        return start.startswith(JSON_STARTS)
+
+    def feed(self, data: bytes) -> Iterator[ChatChunk]:
+        """Yield the chunks of the events that `data` completes."""
+        self._pending += len(data)
+        self.skipped.bytes += len(data)
+        self.check_size(self._pending)
+        for event in self._framer.feed(data):
+            self._pending, self.latest = 0, event
+            self.check_weight(event.data)
+            try:
+                for chunk in self._decoder.feed(event):
+                    if not self._has_choices:
+                        self._has_choices = bool(chunk["choices"])
+                        self._usage = chunk.get("usage") or self._usage
+                    yield chunk
+            except UNREADABLE as error:
+                self._skip(event, error)
+
+    def _skip(self, event: WireEvent, error: Exception) -> None:
+        """
+        Count an odd event, unless it is a keep-alive; raise the error that it may be.
+
+        After a complete response, nothing is an error.
+        """
+        texts = _text_events()
+        if texts.is_keep_alive(event):
+            return
+        if not self.is_complete:
+            if (found := texts.error_of(self._deployment, error, event, self._key)) is not None:
+                raise found from None
+            if not isinstance(error, ODD_EVENT):
+                raise error
+        self.skipped.events += 1
+
+    def end(self) -> Iterator[ChatChunk]:
+        """Yield the chunks of a last event that no empty line follows, and of an implied end."""
+        if not self._decoder.ended:
+            with suppress(*UNREADABLE):
+                yield from self.feed(b"\n\n")
+        if not self._decoder.ended and isinstance(self._decoder, ImpliedEnd):
+            yield from self._decoder.complete()
+
+    def check_size(self, size: int) -> None:
+        """Raise `TooLong` if an event of `size` bytes is over the limit."""
+        if size > self._limit:
+            raise TooLong(f"an event of more than {self._limit} bytes")
+
+    def check_weight(self, data: bytes) -> None:
+        """Raise `TooLong` if the JSON would take too much memory once it is decoded."""
+        if len(data) > self._unweighed and json.weight(data) > self._limit:
+            raise TooLong(f"an event that takes the memory of {self._limit} bytes and more")
+
+
+def _text_events() -> ModuleType:
+    """The module for events that are no JSON objects, which is imported with the first one."""
+    from . import text_events
+
+    return text_events
+
+
+def _bodies() -> ModuleType:
+    """The module for error bodies, which is imported with the first error."""
+    from . import error_bodies
+
+    return error_bodies
+
+
+def _odd_bodies() -> ModuleType:
+    """The module for bodies that were not asked for, which is imported with the first one."""
+    from . import odd_bodies
+
+    return odd_bodies
