@@ -105,7 +105,7 @@ TOP_LEVEL = {
     """,
     "shared/fanout/schema/*.py": """
         __init__ accumulator allowed_values chat choice_deltas error extensions fanout
-        foreign_parts litellm_arguments litellm_names one_call request response_chunks
+        foreign_parts litellm_arguments litellm_names messages one_call request response_chunks
         validation
     """,
     "shared/fanout/server/*.py": """

@@ -17,7 +17,6 @@ from ..config.resolve import Catalog
 from ..errors import ConfigError, FanoutError
 from ..gateway.factory import make_engine, open_gateway
 from ..http.app import App
-from ..schema.error import error_body
 from ..server.limits import BACKLOG, ConnectionLimits
 from ..server.served_request import status_line
 from ..server.server import Stop, serve
@@ -168,9 +167,11 @@ def new_event_loop() -> Callable[[], asyncio.AbstractEventLoop]:
 
 def rejection(error: FanoutError, observer: Observer) -> bytes:
     """The whole response to a request that could not be parsed; it is logged as any other."""
+    from ..http.errors import error_headers
+    from ..schema.error import error_body
+
     request_id = f"req_{random.getrandbits(96):024x}"
     body = json.encode(error_body(error))
-    from ..http.errors import error_headers
 
     headers = {
         "content-type": "application/json",

@@ -8,7 +8,6 @@ from typing import Any
 from ..concurrency import Cancelled, Failure, RaceOutcome, Success
 from ..errors import detail_of
 from ..routing.leg import Leg
-from ..schema.error import error_object
 from ..schema.fanout import Attempt, Mode, Report
 from ..telemetry.prices import cost_of, nanodollars_of_usage, to_dollars
 
@@ -58,7 +57,7 @@ def _attempt(leg: Leg, outcome: RaceOutcome[Any], started: float, ended: float) 
         outcome=_outcome_name(outcome),
         first_token_ms=_milliseconds(latest.first_token, started),
         duration_ms=_milliseconds(duration),
-        error=error_object(detail_of(outcome.error)) if isinstance(outcome, Failure) else None,
+        error=_error(outcome.error) if isinstance(outcome, Failure) else None,
         usage=latest.usage,
         cost_usd=cost_of(deployment, latest.usage, latest.tier) if deployment else None,
         billing=deployment.provider.billing if deployment and was_cancelled else None,
@@ -66,6 +65,12 @@ def _attempt(leg: Leg, outcome: RaceOutcome[Any], started: float, ended: float) 
     if latest.tier is not None:
         attempt["service_tier"] = latest.tier
     return attempt
+
+
+def _error(error: Exception) -> dict[str, Any]:
+    from ..schema.error import error_object
+
+    return error_object(detail_of(error))
 
 
 def _milliseconds(moment: float | None, since: float = 0.0) -> float | None:

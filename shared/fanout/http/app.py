@@ -32,7 +32,6 @@ from ..errors import (
     status_of,
 )
 from ..gateway.gateway import Gateway
-from ..schema.error import error_body
 from ..telemetry.observers import NullObserver, Observer, RequestRecord
 from ..transport.credentials import EnvironmentSecrets, SecretSource
 from .admission import Admission
@@ -48,10 +47,9 @@ from .asgi import (
     send_with_timeout,
 )
 from .auth import ANONYMOUS, KEY_HEADERS, Authenticator
-from .exchange import MEGABYTE, Exchange, LazyBatchService
+from .exchange import KEEP_ALIVE_INTERVAL, MEGABYTE, Exchange, LazyBatchService
 from .open_requests import OpenRequests, OtherProcesses
 from .routes import PAGE, PREFLIGHT, ROUTES, Route, call_endpoint, find_route
-from .sse_response import KEEP_ALIVE_INTERVAL
 
 if TYPE_CHECKING:
     from .web_origins import WebOrigins
@@ -271,6 +269,7 @@ class App:
             return
         if begun:
             return  # the response failed half-way: the server closes the connection
+        from ..schema.error import error_body
         from .errors import error_headers
 
         headers = {**exchange.response_headers, **error_headers(error)}

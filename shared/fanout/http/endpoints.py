@@ -13,7 +13,6 @@ from ..gateway.gateway import GatewayResponse, ResponseStream
 from ..schema.fanout import FanOutRequest, parse_request
 from ..wire.json import BadJSON, DuplicateKey, decode_strict
 from .exchange import Exchange
-from .sse_response import EventStream
 
 DEPLOYMENT_TAIL = "/chat/completions"
 """What follows the name in Azure's path."""
@@ -52,6 +51,8 @@ async def _chat(exchange: Exchange, request: FanOutRequest) -> None:
 
 
 async def _streamed(exchange: Exchange, request: FanOutRequest) -> None:
+    from .sse_response import EventStream
+
     events = exchange.events = EventStream(
         exchange.send, exchange.response_headers, exchange.keep_alive
     )

@@ -16,11 +16,11 @@ from ..wire.json import count_values, decoded_size
 from .admission import AdmittedRequest
 from .asgi import Headers, Receive, Send, raw_headers, read_body, send_json
 from .open_requests import OpenRequest, OpenRequests
-from .sse_response import KEEP_ALIVE_INTERVAL, EventStream
 
 if TYPE_CHECKING:
     from ..bulk.service.batches import JobService
     from ..bulk.service.files import FileService
+    from .sse_response import EventStream
 
 
 T = TypeVar("T")
@@ -39,6 +39,9 @@ MANY_VALUES = 20_000
 
 STREAM_HINT = "use `stream: true`, which may take longer"
 """What to do if a plain response takes longer than the host may be silent."""
+
+KEEP_ALIVE_INTERVAL = 15.0
+"""Seconds of silence before a comment is sent; API Gateway ends a silent stream after 5 minutes."""
 
 PATIENCE = 1.0
 """Seconds that a request may wait for its first call; then it gets 429 with `Retry-After`."""

@@ -1,8 +1,9 @@
 """
 Sends a streamed response as server-sent events, with keep-alive comments.
 
-The HTTP status is sent with the first content, or after `KEEP_ALIVE_INTERVAL` seconds. An error
-before that is an ordinary HTTP error; an error after it is one error event without `[DONE]`.
+The HTTP status is sent with the first content or the first keep-alive. An error before that is an
+ordinary HTTP error; an error after it is one error event without `[DONE]`. Imported with the first
+stream.
 """
 
 from __future__ import annotations
@@ -14,14 +15,15 @@ from ..wire import json
 from ..wire.sse import DONE, KEEP_ALIVE, encode_event
 from .asgi import Headers, Send, raw_headers
 
-KEEP_ALIVE_INTERVAL = 15.0
-"""Seconds of silence before a comment is sent; API Gateway ends a silent stream after 5 minutes."""
-
 
 class EventStream:
-    """One response's stream. `started` is whether the HTTP status has been sent."""
+    """
+    One response's stream, with a comment after each silent `interval` in seconds.
 
-    def __init__(self, send: Send, headers: Headers, interval: float = KEEP_ALIVE_INTERVAL) -> None:
+    `started` is whether the HTTP status has been sent.
+    """
+
+    def __init__(self, send: Send, headers: Headers, interval: float) -> None:
         self._send = send
         self._headers = headers
         self._interval = interval

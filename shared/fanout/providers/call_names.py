@@ -14,7 +14,7 @@ from collections.abc import Collection, Iterator, Mapping, Sequence
 from typing import TYPE_CHECKING, Any, TypeAlias
 
 from ..schema.chat import Object
-from ..schema.request import CALL_TYPES
+from ..schema.messages import CALL_TYPES
 from .base import NameRule
 from .paired_results import pair_results
 

@@ -12,7 +12,8 @@ from typing import Any, Literal, TypeAlias
 
 from ..errors import Unsupported
 from ..schema.chat import Object
-from ..schema.request import ROLES, ChatRequest, Place
+from ..schema.messages import ROLES
+from ..schema.request import ChatRequest, Place
 from ..schema.validation import reject_extensions, replace_messages
 from .base import NameRule, Target
 

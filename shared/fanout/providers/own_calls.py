@@ -12,7 +12,7 @@ from collections.abc import Collection
 from typing import TYPE_CHECKING, Any, TypeAlias
 
 from ..schema.extensions import is_function_call
-from ..schema.request import CALL_TYPES
+from ..schema.messages import CALL_TYPES
 
 if TYPE_CHECKING:
     from .fields import UnsupportedFields

@@ -15,11 +15,10 @@ from msgspec.structs import replace
 
 from ..errors import RequestError
 from ..schema.chat import Object
-from ..schema.request import (
+from ..schema.messages import (
     AssistantMessage,
     AssistantPart,
     AudioPart,
-    ChatRequest,
     CustomToolCall,
     DeveloperMessage,
     FilePart,
@@ -41,6 +40,7 @@ from ..schema.request import (
     UserMessage,
     UserPart,
 )
+from ..schema.request import ChatRequest
 from ..wire import json
 from .calls import custom_arguments, fit_arguments
 from .fields import UnsupportedFields

@@ -9,15 +9,15 @@ from typing import Literal
 from msgspec import Struct
 
 from ..schema.chat import Object
-from ..schema.request import (
+from ..schema.messages import (
     AllowedTools,
-    ChatRequest,
     Function,
     FunctionTool,
     NamedCustom,
     NamedFunction,
     OtherChoice,
 )
+from ..schema.request import ChatRequest
 from .base import NameRule
 from .fields import UnsupportedFields
 from .request_reader import ONLY_FUNCTIONS

@@ -16,14 +16,14 @@ from typing import Any
 
 from ...errors import RequestError
 from ...schema.chat import Object
-from ...schema.request import (
+from ...schema.messages import (
     AssistantMessage,
-    ChatRequest,
     FileRef,
     FunctionToolCall,
     ImageURL,
     ToolMessage,
 )
+from ...schema.request import ChatRequest
 from ..calls import CallIds
 from ..fields import OPENING, UnsupportedFields
 from ..request_reader import (

@@ -11,7 +11,8 @@ from itertools import dropwhile, takewhile
 from typing import Any
 
 from ...schema.chat import Object
-from ...schema.request import AllowedTools, ChatRequest
+from ...schema.messages import AllowedTools
+from ...schema.request import ChatRequest
 from ..fields import UnsupportedFields
 from .models import Traits
 from .rules import is_signed

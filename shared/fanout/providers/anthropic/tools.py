@@ -6,7 +6,8 @@ from collections.abc import Sequence
 from typing import Any
 
 from ...schema.chat import Object
-from ...schema.request import ChatRequest, Function
+from ...schema.messages import Function
+from ...schema.request import ChatRequest
 from ..fields import UnsupportedFields
 from ..schema_references import is_recursive
 from ..schemas import limit_schema

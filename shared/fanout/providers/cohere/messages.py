@@ -6,7 +6,8 @@ from typing import Any
 
 from ...errors import RequestError
 from ...schema.chat import Object
-from ...schema.request import AssistantMessage, ChatRequest, ImageURL, ToolMessage
+from ...schema.messages import AssistantMessage, ImageURL, ToolMessage
+from ...schema.request import ChatRequest
 from ..calls import ANY_ID, CallIds, fit_arguments
 from ..fields import UnsupportedFields
 from ..request_reader import (

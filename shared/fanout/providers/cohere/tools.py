@@ -4,7 +4,8 @@ from __future__ import annotations
 
 from typing import Any
 
-from ...schema.request import ChatRequest, Function
+from ...schema.messages import Function
+from ...schema.request import ChatRequest
 from ..fields import UnsupportedFields
 from ..request_reader import Block, without_none
 from ..schemas import limit_schema

@@ -7,7 +7,7 @@ from typing import Any
 
 from ...errors import RequestError
 from ...schema.chat import Delta, Object
-from ...schema.request import FileRef, ImageURL, InputAudio
+from ...schema.messages import FileRef, ImageURL, InputAudio
 from ..fields import UnsupportedFields
 from ..media_types import read_data_uri
 from ..request_reader import Block

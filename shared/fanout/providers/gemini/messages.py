@@ -14,14 +14,14 @@ from typing import Any
 from msgspec import MsgspecError, Struct, field
 
 from ...schema.chat import Object
-from ...schema.request import (
+from ...schema.messages import (
     AssistantMessage,
-    ChatRequest,
     FunctionToolCall,
     TextPart,
     ToolMessage,
     ToolPart,
 )
+from ...schema.request import ChatRequest
 from ...wire import json
 from ..calls import ANY_ID, CallIds
 from ..fields import OPENING, UnsupportedFields

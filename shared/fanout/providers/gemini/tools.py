@@ -4,7 +4,8 @@ from __future__ import annotations
 
 from typing import Any
 
-from ...schema.request import ChatRequest, Function
+from ...schema.messages import Function
+from ...schema.request import ChatRequest
 from ..fields import UnsupportedFields
 from ..request_reader import Block, without_none
 from ..tool_reader import Choice, function_tools, note_marks, read_choice

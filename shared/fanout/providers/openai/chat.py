@@ -12,7 +12,8 @@ from typing import Any
 
 from msgspec import Struct, field
 
-from ...schema.request import AllowedTools, ChatRequest
+from ...schema.messages import AllowedTools
+from ...schema.request import ChatRequest
 from ...schema.validation import reject_extensions
 from ...wire import json
 from ...wire.http import WireRequest

@@ -13,7 +13,7 @@ from types import ModuleType
 from typing import Any, TypeAlias
 
 from ...errors import RequestError
-from ...schema.request import CALL_TYPES
+from ...schema.messages import CALL_TYPES
 from ..calls import CallIds, custom_arguments, fit_arguments
 from ..fields import MADE_FIELDS, UnsupportedFields, fit_calls
 from .rules import MessageRules

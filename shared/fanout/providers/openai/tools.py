@@ -8,7 +8,7 @@ from typing import Any, TypeAlias
 from msgspec import Raw
 
 from ...errors import RequestError
-from ...schema.request import AllowedTools
+from ...schema.messages import AllowedTools
 from ...wire import json
 from ..fields import COMBINED, MADE_FIELDS, SchemaForm, UnsupportedFields
 from ..tool_reader import check_name

@@ -9,7 +9,8 @@ from __future__ import annotations
 from collections.abc import Mapping
 
 from ...errors import RequestError
-from ...schema.request import ChatRequest, FilePart, ImagePart, Place
+from ...schema.messages import FilePart, ImagePart
+from ...schema.request import ChatRequest, Place
 from ..anthropic.request import FIELDS as CLAUDE
 from ..fields import DEFAULTS
 from ..gemini.media import guess_type

@@ -12,7 +12,7 @@ import re
 from collections.abc import Iterator, Mapping, Sequence
 
 from ....errors import RequestError
-from ....schema.request import FileRef, ImageURL, InputAudio
+from ....schema.messages import FileRef, ImageURL, InputAudio
 from ...fields import UnsupportedFields
 from ...media_types import split_data_uri
 from ...request_reader import Block, reject_low_detail

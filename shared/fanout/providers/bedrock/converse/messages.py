@@ -16,12 +16,8 @@ from typing import Any
 import msgspec
 
 from ....schema.chat import Object
-from ....schema.request import (
-    AssistantMessage,
-    ChatRequest,
-    FunctionToolCall,
-    ToolMessage,
-)
+from ....schema.messages import AssistantMessage, FunctionToolCall, ToolMessage
+from ....schema.request import ChatRequest
 from ...anthropic.models import find_traits
 from ...anthropic.settings import reject_prefill
 from ...calls import CallIds

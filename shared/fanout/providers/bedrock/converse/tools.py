@@ -5,7 +5,8 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import Any
 
-from ....schema.request import ChatRequest, Function
+from ....schema.messages import Function
+from ....schema.request import ChatRequest
 from ...anthropic.models import find_traits
 from ...fields import UnsupportedFields
 from ...request_reader import Block
