@@ -177,7 +177,7 @@ PURE = """
     bulk/input/lines  bulk/tables
     bulk/input/planner  bulk/input/splitter  bulk/input/text_encodings
     bulk/pacing/adaptive_concurrency  bulk/pacing/limits
-    bulk/activity  bulk/service/records  bulk/totals  config/connection
+    bulk/activity  bulk/service/records  bulk/totals  config/catalog  config/connection
     config/deployment  config/edits  config/entries  config/fields  config/google  config/litellm
     config/model  config/resolve  config/routes
     config/unknown_keys  errors

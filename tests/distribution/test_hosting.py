@@ -12,9 +12,10 @@ import yaml
 from msgspec import json
 
 from fanout.cli.main import make_parser
+from fanout.config.catalog import DEFAULT_TIMEOUT
 from fanout.config.load import load_text
 from fanout.config.model import GeneralSettings
-from fanout.config.resolve import DEFAULT_TIMEOUT, resolve
+from fanout.config.resolve import resolve
 from fanout.http.routes import ROUTES
 
 ROOT = Path(__file__).parents[2]

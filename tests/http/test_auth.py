@@ -8,7 +8,7 @@ from typing import Any
 
 import pytest
 
-from fanout.config.resolve import ClientKey
+from fanout.config.catalog import ClientKey
 from fanout.errors import Unauthorized
 from fanout.http.auth import KEY_HEADERS, Authenticator, KeysUnavailable
 from fanout.http.errors import error_headers

@@ -18,8 +18,9 @@ import pytest
 import uvloop
 
 from fanout.bulk.local.batch_service import open_local_batches
+from fanout.config.catalog import Catalog
 from fanout.config.load import check
-from fanout.config.resolve import Catalog, resolve
+from fanout.config.resolve import resolve
 from fanout.gateway.factory import open_gateway
 from fanout.http.app import App
 from fanout.settings import Settings

@@ -7,7 +7,7 @@ from typing import Any
 
 from msgspec.structs import replace
 
-from ..config.resolve import Catalog
+from ..config.catalog import Catalog
 from ..errors import FanoutError
 from ..telemetry.prices import TokenPrices, prices_of
 from .totals import LineCost, responses_in

@@ -16,7 +16,7 @@ from ..bulk.local.prompt_jobs import find_or_create_job
 from ..bulk.service.batches import NewJob, cost_cap
 from ..bulk.service.records import Job
 from ..concurrency.garbage import collecting_rarely
-from ..config.resolve import Catalog
+from ..config.catalog import Catalog
 from ..errors import ConfigError, RequestError
 from ..settings import Settings
 from .batch_backend import BatchBackend, StackBackend, open_local_backend, open_stack_backend

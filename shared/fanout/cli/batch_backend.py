@@ -18,7 +18,7 @@ from ..bulk.service.batches import JobService
 from ..bulk.service.files import FileService
 from ..bulk.service.records import Job
 from ..bulk.store import RecordStore, ResultStore
-from ..config.resolve import Catalog
+from ..config.catalog import Catalog
 from ..errors import ConfigError, RequestError
 from ..gateway.factory import open_gateway
 from ..settings import install_command

@@ -20,8 +20,8 @@ from ..bulk.service.batches import cost_cap, parse_window
 from ..bulk.tables import parquet
 from ..bulk.tables.formats import SUFFIXES, check_name, stem_of, suffix_of
 from ..bulk.work.line_requests import check_model
+from ..config.catalog import Catalog, ClientKey
 from ..config.model import ANONYMOUS
-from ..config.resolve import Catalog, ClientKey
 from ..errors import RequestError, UnknownModel
 from .config_choice import pick_models, select_config, split_names
 from .output_paths import STDOUT, Output, check_output

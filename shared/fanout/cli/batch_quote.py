@@ -8,8 +8,8 @@ from collections.abc import AsyncIterator
 from ..bulk.input.quote import METHOD, Quote, quote
 from ..bulk.local.prompt_files import PromptFile
 from ..bulk.work.line_requests import check_model
+from ..config.catalog import Catalog, ClientKey
 from ..config.model import ANONYMOUS
-from ..config.resolve import Catalog, ClientKey
 from .batch_progress import error_lines
 from .printing import show, show_json
 from .table import columns

@@ -6,7 +6,7 @@ from pathlib import Path
 
 import msgspec
 
-from ..config.resolve import Catalog
+from ..config.catalog import Catalog
 from ..errors import RequestError
 from ..gateway.factory import load_catalog
 from ..local.models import MODELS, cache_home, weights_path

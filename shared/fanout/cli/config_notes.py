@@ -5,8 +5,8 @@ from __future__ import annotations
 from collections.abc import Iterator
 from typing import Any
 
+from ..config.catalog import Catalog
 from ..config.deployment import Deployment
-from ..config.resolve import Catalog
 from ..errors import RequestError
 from ..providers.registry import is_for_chat
 from .config_summary import SAMPLE, client_keys, missing_of

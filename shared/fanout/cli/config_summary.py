@@ -9,8 +9,8 @@ from typing import Any
 
 from msgspec import Struct, field
 
+from ..config.catalog import Catalog
 from ..config.deployment import Deployment
-from ..config.resolve import Catalog
 from ..errors import FanoutError
 from ..providers.base import GoogleToken, SigV4
 from ..schema.validation import parse_chat

@@ -13,7 +13,7 @@ from contextlib import suppress
 from typing import TYPE_CHECKING, Any
 
 from ..bulk.local.batch_service import data_home, open_local_batches
-from ..config.resolve import Catalog
+from ..config.catalog import Catalog
 from ..errors import ConfigError, FanoutError
 from ..gateway.factory import make_engine, open_gateway
 from ..http.app import App

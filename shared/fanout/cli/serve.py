@@ -48,7 +48,6 @@ def run(arguments: argparse.Namespace) -> int:
     from ..gateway.factory import load_catalog
     from ..settings import Settings
     from ..telemetry.observers import JSONLinesObserver, NullObserver
-    from ..wire.terminal_text import one_line
     from .config_notes import start_notes
     from .http_server import check_port, listen, run_server
 
@@ -66,8 +65,10 @@ def run(arguments: argparse.Namespace) -> int:
         sys.stderr.write("fanout: no key is set: serving this machine only\n")
     if catalog.is_open:
         sys.stderr.write("fanout: no config: use `provider/model` as model names\n")
-    for line in start_notes(catalog):
-        sys.stderr.write(f"fanout: {one_line(line)}\n")
+    if lines := start_notes(catalog):
+        from ..wire.terminal_text import one_line
+
+        sys.stderr.writelines(f"fanout: {one_line(line)}\n" for line in lines)
     with listen(arguments.host, arguments.port) as listener:
         return run_server(
             settings,

@@ -8,12 +8,9 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Iterator, Mapping
 
-from msgspec import Struct, field
-from msgspec.structs import replace
-
-from ..errors import ConfigError, ConfigProblems, KeyPath, Problem, UnknownModel
+from ..errors import ConfigError, ConfigProblems, KeyPath, Problem
 from ..providers import registry
-from ..secret import HiddenRepr, Secret
+from .catalog import DEFAULT_TIMEOUT, Catalog, ClientKey, sample
 from .deployment import (
     DEFAULT_ALLOWED_FAILS,
     DEFAULT_COOLDOWN,
@@ -32,13 +29,8 @@ from .model import (
     ConfigFile,
     GeneralSettings,
     LatencyArgs,
-    ModelParams,
 )
-from .routes import ANY, Names, Routes, Wildcard, resolve_routes
-
-DEFAULT_TIMEOUT = 600.0
-"""Seconds for a whole request: the OpenAI SDK's default."""
-
+from .routes import Names, Routes, Wildcard, resolve_routes
 
 ELSEWHERE: Mapping[str, str] = {
     "AWS_REGION": "us-east-1",
@@ -53,159 +45,6 @@ KEYS = ("general_settings", "keys")
 
 STAND_INS: tuple[list[str], ...] = ([], ["name"], ["key"])
 """The parts of an entry of `keys` without which it has a made-up name and key."""
-
-
-class ClientKey(Struct, frozen=True):
-    """
-    A client's key, and its rights.
-
-    `models` are the model names (or `openai/*`) it may use, `None` for all. `fields` are the fields
-    of vendors that it may send although they may choose a model.
-    """
-
-    name: str
-    secret: Secret | None
-    models: frozenset[str] | None = None
-    fields: frozenset[str] = frozenset()
-
-    def may_use(self, name: str) -> bool:
-        """Whether this key may use the model `name`."""
-        return self.models is None or is_allowed(self.models, name)
-
-    @property
-    def is_limited(self) -> bool:
-        """Whether there are models that this key may not use."""
-        return self.models is not None and ANY not in self.models
-
-
-class Catalog(HiddenRepr, frozen=True):
-    """The models and settings of a gateway. If `is_open`, `provider/model` is a model name too."""
-
-    groups: Mapping[str, tuple[Deployment, ...]]
-    env: Mapping[str, str] = field(default_factory=dict)
-    is_open: bool = False
-    routes: Routes = field(default_factory=Routes)
-    client_keys: tuple[ClientKey, ...] = ()
-    timeout: float = DEFAULT_TIMEOUT
-    balancing: Balancing = Balancing()
-    general: GeneralSettings = field(default_factory=GeneralSettings)
-
-    def __repr__(self) -> str:
-        return f"Catalog(groups={list(self.groups)})"  # the environment contains keys
-
-    @property
-    def fallbacks(self) -> Mapping[str, tuple[str, ...]]:
-        """The config's own fallbacks of each model name."""
-        return self.routes.fallbacks
-
-    @property
-    def secret_names(self) -> list[str]:
-        """The names of keys without a text, which must be looked up."""
-        clients = [client.secret for client in self.client_keys if client.secret]
-        named = {key.name for key in clients if not key.is_known}
-        return sorted(named | set(self.provider_secret_names))
-
-    @property
-    def provider_secret_names(self) -> list[str]:
-        """Those of them that are sent to providers."""
-        deployments = self.deployments
-        keys = [key for deployment in deployments for key in deployment.own_keys]
-        keys += [d.credentials for d in deployments if d.credentials]
-        return sorted({key.name for key in keys if not key.is_known})
-
-    @property
-    def deployments(self) -> list[Deployment]:
-        """Every deployment, and one for each wildcard of one provider; its model has the `*`."""
-        found = [deployment for group in self.groups.values() for deployment in group]
-        samples = [_sample(wildcard, self.env) for wildcard in self.routes.wildcards]
-        return [*found, *(sample for sample in samples if sample is not None)]
-
-    def client(self, name: str) -> ClientKey:
-        """
-        The client of this name, with the rights that its key has now; none if there is no such key.
-
-        Without any keys, everyone has all rights. So has a job that AWS's own rights started.
-        """
-        for key in self.client_keys:
-            if key.name == name:
-                return key
-        has_all = not self.client_keys or name == MASTER
-        return ClientKey(name, None, None if has_all else frozenset())
-
-    def has(self, name: str) -> bool:
-        """Whether the config has this name."""
-        known = name in self.groups or name in self.routes.aliases or name in self.routes.sets
-        return known or bool(self.routes.matching(name))
-
-    @property
-    def listed(self) -> list[str]:
-        """The names that are listed: of models, of aliases and of several models."""
-        names = [*self.groups, *self.routes.aliases, *self.routes.sets]
-        return [name for name in names if name not in self.routes.hidden]
-
-    def group_name(self, name: str) -> str:
-        """The name of the group that an alias stands for; any other name itself."""
-        return self.routes.aliases.get(name, name)
-
-    def check_name(self, name: str) -> None:
-        """Raise `UnknownModel` if there is no such name."""
-        if name not in self.routes.sets:
-            self.find(name)
-
-    def find(self, name: str) -> tuple[Deployment, ...]:
-        """The deployments of a model name; raises `UnknownModel` if there are none."""
-        if group := self.groups.get(self.group_name(name)):
-            return group
-        if models := self.routes.sets.get(name):
-            listed = ", ".join(f"`{model}`" for model in models.models)
-            raise UnknownModel(f"`{name}` stands for several models: {listed}; name one", "model")
-        if (found := self.routes.matching(self.group_name(name))) and not has_dots(name):
-            return self._matching(self.group_name(name), found)
-        if self.is_open and registry.split_model(name):
-            return (make_deployment(name, ModelParams(model=name), {}, self.env),)
-        if near := self._near(name):
-            raise UnknownModel(f"there is no model `{name[:128]}`; did you mean `{near}`?", "model")
-        known = ", ".join(f"`{known}`" for known in sorted(self.groups)[:10])
-        none = (
-            "write `provider/model`, such as `openai/gpt-4o`" if self.is_open else "there is none"
-        )
-        have = f"there are {known}" if known else none
-        raise UnknownModel(f"there is no model `{name[:128]}`; {have}", "model")
-
-    def _near(self, name: str) -> str | None:
-        """The model whose name is most like this one."""
-        from difflib import get_close_matches
-
-        near = get_close_matches(name[:128], [*self.groups, *self.routes.sets], 1)
-        return near[0] if near else None
-
-    def _matching(self, name: str, found: tuple[Wildcard, ...]) -> tuple[Deployment, ...]:
-        try:
-            return tuple(
-                make_deployment(
-                    name,
-                    replace(one.params, model=one.model_of(name) or name),
-                    one.defaults,
-                    self.env,
-                    one.number,
-                )
-                for one in found
-            )
-        except ConfigError as error:
-            raise UnknownModel(f"there is no model `{name[:128]}`: {error}", "model") from None
-
-
-def has_dots(name: str) -> bool:
-    """Whether a part of a name is `.` or `..`: in an address, it would lead to another model."""
-    return not {".", ".."}.isdisjoint(name.split("/"))
-
-
-def is_allowed(allowed: Iterable[str], name: str) -> bool:
-    """Whether a name is one of those allowed, which may have a `*`."""
-    if name in allowed:
-        return True
-    stars = (ModelParams(model=one) for one in allowed if "*" in one)
-    return any(Wildcard(one.model, one).model_of(name) is not None for one in stars)
 
 
 def resolve(config: ConfigFile, env: Mapping[str, str]) -> Catalog:
@@ -298,7 +137,7 @@ def _resolve_entry(entry: Entry, env: Mapping[str, str]) -> Deployment | Wildcar
     """The deployment or wildcard of an entry; raises `ConfigError`."""
     if "*" in entry.name or "*" in entry.params.model:
         wildcard = Wildcard(entry.name, entry.params, entry.defaults, entry.number)
-        _sample(wildcard, env)
+        sample(wildcard, env)
         return wildcard
     return make_deployment(entry.name, entry.params, entry.defaults, env, entry.number)
 
@@ -316,21 +155,6 @@ def _without_foreign(entry: Entry, problems: list[Problem]) -> Entry:
     from .foreign_settings import without_foreign
 
     return without_foreign(entry, problems)
-
-
-def _is_fixed(wildcard: Wildcard) -> bool:
-    """Whether every model of a wildcard has the same provider."""
-    return wildcard.params.model != "*"
-
-
-def _sample(wildcard: Wildcard, env: Mapping[str, str]) -> Deployment | None:
-    """A deployment of the wildcard, for its keys; raises `ConfigError` if there can be none."""
-    model = wildcard.params.model
-    if "*" in model and "*" not in wildcard.name:
-        raise ConfigError(f"`{model}` needs a `model_name` with a `*`, such as `{model}`")
-    if not _is_fixed(wildcard):
-        return None
-    return make_deployment(wildcard.name, wildcard.params, wildcard.defaults, env, wildcard.number)
 
 
 def _stand_ins(problems: Iterable[Problem]) -> set[object]:

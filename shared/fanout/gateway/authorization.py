@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
+from ..config.catalog import ClientKey
 from ..config.model import GeneralSettings
-from ..config.resolve import ClientKey
 from ..routing.authorization import check_content, check_model
 from ..schema.fanout import FanOutRequest
 

@@ -15,7 +15,7 @@ from typing import Any, TypeAlias
 from msgspec import Struct
 
 from ..concurrency import Failure, RaceResult, Success, race, race_streams
-from ..config.resolve import ClientKey
+from ..config.catalog import ClientKey
 from ..config.routes import Routes
 from ..errors import AllFailed, Broken, Busy, Cause, ErrorDetail, FanoutError
 from ..routing.leg import Leg

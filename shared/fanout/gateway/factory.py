@@ -6,9 +6,10 @@ from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 
 from ..concurrency import FairLimiter
+from ..config.catalog import Catalog
 from ..config.load import raise_problems, read_file
 from ..config.model import GeneralSettings
-from ..config.resolve import Catalog, inspect_config
+from ..config.resolve import inspect_config
 from ..routing.router import Router
 from ..settings import Settings
 from ..telemetry.observers import NullObserver, Observer

@@ -29,7 +29,7 @@ from ..concurrency import (
     prepend,
     with_deadline,
 )
-from ..config.resolve import Catalog, ClientKey
+from ..config.catalog import Catalog, ClientKey
 from ..errors import AllFailed, Cause, DeadlineExceeded
 from ..routing.leg import HeldSlots, Leg, Watcher
 from ..routing.router import Router

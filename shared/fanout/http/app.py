@@ -17,8 +17,8 @@ from typing import TYPE_CHECKING, TypeAlias
 
 from msgspec import Struct
 
+from ..config.catalog import ClientKey
 from ..config.model import GeneralSettings
-from ..config.resolve import ClientKey
 from ..errors import (
     DamagedRecord,
     FanoutError,

@@ -6,7 +6,7 @@ import hmac
 from collections.abc import Sequence
 
 from ..config import model
-from ..config.resolve import ClientKey
+from ..config.catalog import ClientKey
 from ..errors import FanoutError, Unauthorized
 from ..transport.credentials import SecretSource
 from .asgi import Headers

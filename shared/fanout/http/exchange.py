@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Protocol, TypeVar
 
 from msgspec import Struct, field
 
-from ..config.resolve import ClientKey
+from ..config.catalog import ClientKey
 from ..errors import TooLarge
 from ..gateway.gateway import Context, Gateway
 from ..schema.fanout import FanOutRequest

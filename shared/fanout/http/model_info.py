@@ -4,8 +4,8 @@ from __future__ import annotations
 
 from typing import Any
 
+from ..config.catalog import Catalog, ClientKey
 from ..config.deployment import Deployment
-from ..config.resolve import Catalog, ClientKey
 from ..telemetry.prices import PICODOLLARS, prices_of
 from ..transport.redaction import redact
 from .exchange import Exchange

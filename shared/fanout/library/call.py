@@ -17,7 +17,7 @@ from weakref import WeakKeyDictionary
 
 from pydantic import BaseModel
 
-from ..config.resolve import Catalog
+from ..config.catalog import Catalog
 from ..config.routes import Routes
 from ..errors import AllFailed, Cause, ConfigError, FanoutError, ProviderError, RequestError
 from ..gateway.factory import make_transport

@@ -8,8 +8,8 @@ process.
 
 from __future__ import annotations
 
+from ..config.catalog import ClientKey
 from ..config.model import GeneralSettings
-from ..config.resolve import ClientKey
 from ..errors import Forbidden
 from ..schema.request import ChatRequest
 from .model_fields import check_fields

@@ -13,8 +13,8 @@ from typing import TYPE_CHECKING, Literal, Protocol, Self, TypeAlias
 
 from msgspec import UNSET, Struct
 
+from ..config.catalog import ClientKey
 from ..config.deployment import Deployment
-from ..config.resolve import ClientKey
 from ..errors import ErrorDetail, FanoutError, Internal, ProviderError, RequestError, TimedOut
 from ..schema.chat import Usage
 from ..schema.fanout import Mode

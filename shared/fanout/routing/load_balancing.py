@@ -14,8 +14,8 @@ from contextlib import AbstractAsyncContextManager
 
 from msgspec import Struct, field
 
+from ..config.catalog import Catalog
 from ..config.deployment import Balancing, Deployment
-from ..config.resolve import Catalog
 from ..errors import ProviderError
 
 MAX_COOLDOWN = 600.0

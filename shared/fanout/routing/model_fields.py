@@ -12,7 +12,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Any
 
-from ..config.resolve import ClientKey
+from ..config.catalog import ClientKey
 from ..errors import Forbidden
 from ..schema.request import CHAT_FIELDS
 

@@ -22,8 +22,8 @@ from typing import TypeAlias, TypeVar
 from msgspec.structs import replace
 
 from ..concurrency import optional_timeout, within
+from ..config.catalog import Catalog
 from ..config.deployment import Deployment
-from ..config.resolve import Catalog
 from ..errors import (
     ErrorDetail,
     MissingKey,

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 
-from ..config.resolve import Catalog
+from ..config.catalog import Catalog
 from ..config.routes import Wildcard
 from ..providers import registry
 from .prices import listed_models

@@ -7,9 +7,10 @@ from typing import Any
 
 import pytest
 
+from fanout.config.catalog import Catalog
 from fanout.config.deployment import Deployment
 from fanout.config.load import check
-from fanout.config.resolve import Catalog, resolve
+from fanout.config.resolve import resolve
 from fanout.errors import ConfigError
 
 

@@ -7,8 +7,9 @@ from typing import Any
 
 import pytest
 
+from fanout.config.catalog import Catalog, ClientKey
 from fanout.config.load import check
-from fanout.config.resolve import Catalog, ClientKey, inspect_config, resolve
+from fanout.config.resolve import inspect_config, resolve
 from fanout.errors import ConfigProblems, KeyPath
 
 MODELS = [{"model_name": "a", "litellm_params": {"model": "openai/a"}}]

@@ -10,6 +10,7 @@ import msgspec
 import pytest
 import yaml
 
+from fanout.config.catalog import DEFAULT_TIMEOUT
 from fanout.config.deployment import (
     DEFAULT_ALLOWED_FAILS,
     DEFAULT_COOLDOWN,
@@ -26,7 +27,7 @@ from fanout.config.model import (
     RouterSettings,
     ServiceSettings,
 )
-from fanout.config.resolve import DEFAULT_TIMEOUT, resolve
+from fanout.config.resolve import resolve
 
 EXAMPLE = Path(__file__).parents[3] / "config.example.yaml"
 

@@ -12,9 +12,10 @@ import pytest
 import yaml
 
 from fanout.cli.config_problems import fixed_json, fixed_text
+from fanout.config.catalog import Catalog, ClientKey
 from fanout.config.fix import Fixed, fix
 from fanout.config.limits import ACCESS
-from fanout.config.resolve import Catalog, ClientKey, inspect_config
+from fanout.config.resolve import inspect_config
 from fanout.config.unknown_keys import LIMITS
 from fanout.errors import KeyPath, UnknownModel
 

@@ -5,7 +5,7 @@ from typing import Any
 
 import pytest
 
-from fanout.config.resolve import Catalog
+from fanout.config.catalog import Catalog
 from fanout.errors import Broken, UnknownModel, Unsupported
 from fanout.gateway.factory import make_transport
 from fanout.routing.leg import Leg

@@ -14,8 +14,8 @@ from genai_prices import Usage, calc_price
 from hypothesis import given
 from hypothesis import strategies as st
 
+from fanout.config.catalog import Catalog
 from fanout.config.deployment import Deployment
-from fanout.config.resolve import Catalog
 from fanout.telemetry.known_names import known_names
 from fanout.telemetry.prices import (
     LISTS,

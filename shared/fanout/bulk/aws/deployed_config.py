@@ -6,8 +6,9 @@ from typing import Any
 
 from msgspec import Struct
 
+from ...config.catalog import Catalog
 from ...config.load import check
-from ...config.resolve import Catalog, resolve
+from ...config.resolve import resolve
 from ...errors import ConfigError
 from ...wire import json
 from .clients import ClientError, call, error_code

@@ -14,7 +14,7 @@ from typing import Any, TypeAlias
 from msgspec import Struct, field
 from msgspec.structs import asdict
 
-from ...config.resolve import Catalog
+from ...config.catalog import Catalog
 from ...errors import FanoutError
 from ...telemetry.prices import PICODOLLARS
 from ...wire import json

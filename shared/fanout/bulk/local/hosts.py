@@ -14,7 +14,7 @@ from collections.abc import AsyncIterator, Iterator
 from contextlib import ExitStack, asynccontextmanager, contextmanager
 from pathlib import Path
 
-from ...config.resolve import Catalog
+from ...config.catalog import Catalog
 from ...disk.files import PRIVATE_FILE, make_private_folder, storage_errors
 from ...disk.threads import in_thread
 from ...errors import FanoutError

@@ -12,7 +12,7 @@ from functools import cache
 
 from msgspec.structs import replace
 
-from ...config.resolve import Catalog
+from ...config.catalog import Catalog
 from ...errors import FanoutError
 from ...providers.rate_limits import DAY, LimitKind, Limits, parse_duration, read_limit
 from .estimated_limit import read_estimate

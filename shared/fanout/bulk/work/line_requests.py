@@ -10,7 +10,7 @@ from types import TracebackType
 from msgspec import Struct, field
 from msgspec.structs import replace
 
-from ...config.resolve import Catalog, ClientKey
+from ...config.catalog import Catalog, ClientKey
 from ...errors import (
     AllFailed,
     FanoutError,
