@@ -7,7 +7,8 @@ import sys
 import aws_cdk as cdk
 from cdk_nag import AwsSolutionsChecks
 
-from .props import ContextError, read_props
+from .context import read_props
+from .props import ContextError
 from .stack import GatewayStack
 
 

@@ -1,64 +1,33 @@
-"""
-The deploy-time options: the `fanout:…` keys of cdk.json's context, checked by pydantic.
-
-`cdk deploy -c fanout:memory=1024` overrides one. An error names the key and what it may be.
-"""
+"""The deploy-time options, checked by pydantic; `context.py` reads them."""
 
 from __future__ import annotations
 
-import json
 import re
-from collections.abc import Iterator, Mapping
-from contextlib import suppress
-from difflib import get_close_matches
+from collections.abc import Iterator
 from pathlib import Path
-from typing import Annotated, Any, Final, Literal
+from typing import Annotated, Final, Literal
 
-from pydantic import BaseModel, ConfigDict, Field, ValidationError, model_validator
+from pydantic import BaseModel, ConfigDict, Field, model_validator
 
+from .prop_types import (
+    AccountId,
+    CertificateArn,
+    Domain,
+    Email,
+    InstanceTypes,
+    LayerArn,
+    Origin,
+    Region,
+    StackName,
+    SubnetIds,
+    VpcId,
+)
 from .variable_names import Variables
 
 PREFIX = "fanout:"
 LATEST_PYTHON: Final = "3.14"
 TESTED_PYTHON: Final = "3.13"
 """The version that `make rehearse` runs the functions on."""
-SEE = "docs/aws.md lists every key"
-
-
-def _text(pattern: str, example: str) -> Any:
-    """Describe a text that must match the pattern, with an example for error messages."""
-    return Field(pattern=pattern, examples=[example])
-
-
-StackName = Annotated[str, _text(r"^[A-Za-z][A-Za-z0-9-]{0,63}$", "Fanout")]
-Email = Annotated[str, _text(r"^[^@\s]+@[^@\s]+\.[^@\s]+$", "ops@example.com")]
-Domain = Annotated[str, _text(r"^[a-z0-9.-]+\.[a-z]{2,}$", "llm.example.com")]
-CertificateArn = Annotated[
-    str,
-    _text(r"^arn:[^\s]+:acm:[^\s]+$", "arn:aws:acm:eu-west-1:111111111111:certificate/0"),
-]
-Origin = Annotated[str, _text(r"^https?://[^\s/]+$", "https://app.example.com")]
-LayerArn = Annotated[
-    str,
-    _text(r"^arn:[^\s]+:layer:[^\s]+:\d+$", "arn:aws:lambda:eu-west-1:111111111111:layer:Mine:1"),
-]
-VpcId = Annotated[str, _text(r"^vpc-[0-9a-f]{8,17}$", "vpc-0123456789abcdef0")]
-SubnetIds = Annotated[
-    str,
-    _text(
-        r"^subnet-[0-9a-f]{8,17}(, ?subnet-[0-9a-f]{8,17}){0,15}$",
-        "subnet-0123456789abcdef0,subnet-0123456789abcdef1",
-    ),
-]
-InstanceTypes = Annotated[
-    str,
-    _text(
-        r"^[cmr]\d[a-z0-9-]*\.\d*x?large(, ?[cmr]\d[a-z0-9-]*\.\d*x?large)*$",
-        "m7g.large,m8g.large",
-    ),
-]
-Region = Annotated[str, _text(r"^[a-z]{2}(-[a-z]+)+-\d$", "eu-west-1")]
-AccountId = Annotated[str, _text(r"^\d{12}$", "111111111111")]
 
 
 MAX_REQUESTS_PER_VCPU = 64
@@ -326,41 +295,3 @@ class GatewayProps(BaseModel):
 def split(text: str | None) -> list[str]:
     """Return the parts of a list that is separated by commas."""
     return [part.strip() for part in text.split(",")] if text else []
-
-
-def read_props(context: Mapping[str, Any]) -> GatewayProps:
-    """Return the props that the context's `fanout:` keys describe, or raise `ContextError`."""
-    values = {k.removeprefix(PREFIX): v for k, v in context.items() if k.startswith(PREFIX)}
-    # An empty value (`-c fanout:memory=`) restores the default.
-    values = {name: value for name, value in values.items() if value not in ("", None)}
-    for name in values.keys() - GatewayProps.model_fields.keys():
-        near = get_close_matches(name, GatewayProps.model_fields, n=1)
-        hint = f"did you mean `{PREFIX}{near[0]}`?" if near else SEE
-        raise ContextError(f"`{PREFIX}{name}` is unknown; {hint}")
-    # `-c` passes every value as text. Pydantic converts numbers and booleans, but not these.
-    for name in ("log_days", "memory_per_vcpu", "environment"):
-        if isinstance(text := values.get(name), str):
-            with suppress(ValueError):
-                values[name] = json.loads(text)
-    try:
-        return GatewayProps.model_validate(values)
-    except ValidationError as error:
-        problems = "; ".join(_explain(each["loc"], each["msg"]) for each in error.errors())
-        raise ContextError(f"{problems}; {SEE}") from None
-
-
-def _explain(location: tuple[int | str, ...], message: str) -> str:
-    """Return the key, pydantic's message and, for a text with a pattern, a valid example."""
-    message = message.removeprefix("Value error, ")
-    if not location:
-        return message
-    key = ".".join(map(str, location))
-    example = example_of(str(location[0]))
-    return f"`{PREFIX}{key}`: {message}{f', such as `{example}`' if example else ''}"
-
-
-def example_of(name: str) -> str | None:
-    """Return an example value of the option, if it is a text with a pattern."""
-    schema: Mapping[str, Any] = GatewayProps.model_json_schema()["properties"][name]
-    kinds = [schema, *schema.get("anyOf", ())]
-    return next((str(kind["examples"][0]) for kind in kinds if "examples" in kind), None)

@@ -51,8 +51,8 @@ TOP_LEVEL = {
     "shared/fanout/page/*.js": "app",
     "functions/*.py": "__init__ engine powertools",
     "infra/*.py": """
-        __init__ app bedrock config lambda_settings logs nag_suppressions props secrets stack
-        variable_names
+        __init__ app bedrock config context lambda_settings logs nag_suppressions prop_types props
+        secrets stack variable_names
     """,
     "tests/*.py": """
         conftest test_docs test_environment test_import_cycles test_layers test_names

@@ -12,7 +12,8 @@ from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import Any
 
-from infra.props import PREFIX, GatewayProps, example_of
+from infra.context import example_of
+from infra.props import PREFIX, GatewayProps
 
 from . import cost_page
 

@@ -6,7 +6,8 @@ from typing import Any
 
 import pytest
 
-from infra.props import ContextError, GatewayProps, read_props
+from infra.context import read_props
+from infra.props import ContextError, GatewayProps
 from scripts.aws.check import MANAGED, MANAGED_IN_OWN_VPC
 
 from .synth import Template

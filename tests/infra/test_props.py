@@ -11,7 +11,8 @@ from typing import Any
 
 import pytest
 
-from infra.props import MANAGED_OPTIONS, ContextError, GatewayProps, example_of, read_props
+from infra.context import example_of, read_props
+from infra.props import MANAGED_OPTIONS, ContextError, GatewayProps
 from scripts.aws.check import EVERYTHING
 from scripts.aws.state_machines import definitions
 

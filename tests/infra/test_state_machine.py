@@ -6,7 +6,7 @@ from collections.abc import Mapping
 from typing import Any
 
 from infra.bulk.state_machine_definition import References, definition
-from infra.props import read_props
+from infra.context import read_props
 from scripts.aws.state_machines import definitions
 
 from .synth import Template
