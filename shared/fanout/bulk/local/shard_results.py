@@ -3,31 +3,24 @@
 from __future__ import annotations
 
 import asyncio
-import os
 from collections.abc import AsyncIterator, Callable
 from pathlib import Path
 from time import perf_counter
-from typing import BinaryIO
 
-from ...disk.files import (
-    PRIVATE_FILE,
-    Draft,
-    check_room,
-    make_private_folder,
-    storage_error,
-    storage_errors,
-    write_all,
-)
+from ...disk.files import storage_errors
 from ...disk.threads import in_thread
-from ...errors import StorageError
 from ..store import ResultKeys
-from ..work.result_lines import ResultReader
 from .file_store import CHUNK, FolderBlobStore
+from .result_files import (
+    ROOM,
+    AppendedFile,
+    QueuedLine,
+    has_whole,
+    move_damaged,
+    open_if_there,
+    prepare_files,
+)
 from .storage_limit import StorageLimit
-
-ROOM = 1 << 18
-"""Bytes for which there must be room before lines of a shard are sent."""
-
 
 SLOW_WRITE = 0.05
 """Seconds of a slow write; a usual one takes 0.00001, or 0.01 if it loses its CPU meanwhile."""
@@ -49,7 +42,7 @@ class FolderResultStore:
     async def open(self, index: int) -> FolderShardResults:
         """Open the shard's files, without the incomplete line that a crash may have left."""
         paths = [self._blobs.path(key) for key in self._keys(index)]
-        await in_thread(_prepare, paths)
+        await in_thread(prepare_files, paths)
         if self._blobs.limit is not None:
             await self._blobs.limit.check(ROOM)
         results = FolderShardResults(*paths, limit=self._blobs.limit)
@@ -59,7 +52,7 @@ class FolderResultStore:
     async def is_whole(self, index: int, lines: int) -> bool:
         """Read the shard's files, and check each line."""
         paths = [self._blobs.path(key) for key in self._keys(index)]
-        return await in_thread(_has_whole, paths, lines)
+        return await in_thread(has_whole, paths, lines)
 
     async def keys(self, index: int) -> ResultKeys:
         """The keys of the two files that have lines."""
@@ -93,12 +86,12 @@ class FolderShardResults:
         clock: Callable[[], float] = perf_counter,
     ) -> None:
         self._limit = limit
-        self._files = _AppendedFile(responses), _AppendedFile(failures)
+        self._files = AppendedFile(responses), AppendedFile(failures)
         self._clock = clock
         self._threaded_until = float("-inf")
         self._slow_writes = 0
-        self._queue: list[_QueuedLine] = []
-        self._unstored: list[_QueuedLine] = []
+        self._queue: list[QueuedLine] = []
+        self._unstored: list[QueuedLine] = []
         self._writing: asyncio.Future[None] | None = None
 
     def prepare(self) -> None:
@@ -109,7 +102,7 @@ class FolderShardResults:
     async def stored(self) -> AsyncIterator[tuple[bool, bytes]]:
         """The lines of both files."""
         for failed, file in zip((False, True), self._files, strict=True):
-            if (source := await in_thread(_open_if_there, file.path)) is None:
+            if (source := await in_thread(open_if_there, file.path)) is None:
                 continue
             try:
                 while lines := await in_thread(source.readlines, CHUNK):
@@ -146,7 +139,7 @@ class FolderShardResults:
             file.append(line)
             self._note_time(start, self._clock())
             return
-        queued = _QueuedLine(line, failed, asyncio.get_running_loop().create_future())
+        queued = QueuedLine(line, failed, asyncio.get_running_loop().create_future())
         self._queue.append(queued)
         if self._writing is None:
             self._write_queue()
@@ -165,13 +158,13 @@ class FolderShardResults:
         self._writing = loop.run_in_executor(None, self._write, lines)
         self._writing.add_done_callback(lambda written: self._written(lines, written))
 
-    def _write(self, lines: list[_QueuedLine]) -> None:
+    def _write(self, lines: list[QueuedLine]) -> None:
         """In a thread: append each line to its file, and note what failed."""
         for failed, file in zip((False, True), self._files, strict=True):
             if own := [one for one in lines if one.failed == failed]:
                 file.append_all(own)
 
-    def _written(self, lines: list[_QueuedLine], written: asyncio.Future[None]) -> None:
+    def _written(self, lines: list[QueuedLine], written: asyncio.Future[None]) -> None:
         """End the waits of `put`; a line that is not stored, and whose wait is over, is kept."""
         self._writing = None
         bug = written.exception()
@@ -194,7 +187,7 @@ class FolderShardResults:
     def _remove_damaged(self) -> None:
         for file in self._files:
             file.close()  # it is replaced
-        _remove_damaged([file.path for file in self._files])
+        move_damaged([file.path for file in self._files])
         self.prepare()
 
     async def flush(self) -> None:
@@ -214,137 +207,3 @@ class FolderShardResults:
         finally:
             for file in self._files:
                 file.close()
-
-
-class _QueuedLine:
-    """A line to append, who waits for it, and why it could not be stored."""
-
-    __slots__ = ("done", "error", "failed", "line")
-
-    def __init__(self, line: bytes, failed: bool, done: asyncio.Future[None]) -> None:  # noqa: FBT001
-        self.line = line
-        self.failed = failed
-        self.done = done
-        self.error: StorageError | None = None
-
-
-class _AppendedFile:
-    """A file to which whole lines are appended."""
-
-    def __init__(self, path: Path) -> None:
-        self.path = path
-        self._file: BinaryIO | None = None
-        self._end = 0
-
-    @property
-    def is_open(self) -> bool:
-        return self._file is not None
-
-    def open(self) -> BinaryIO:
-        """The file, which is opened or created if it is not open."""
-        if self._file is None:
-            flags = os.O_WRONLY | os.O_CREAT | os.O_APPEND
-            number = os.open(self.path, flags, PRIVATE_FILE)
-            self._end = os.fstat(number).st_size
-            self._file = os.fdopen(number, "ab", buffering=0)
-        return self._file
-
-    def append_all(self, lines: list[_QueuedLine]) -> None:
-        """Append the lines with one write; if there is no room for all, each that fits."""
-        try:
-            self.append(b"".join([one.line for one in lines]))
-        except StorageError as error:
-            for one in lines:
-                one.error = error
-                if len(lines) > 1:
-                    self.append_all([one])
-        else:
-            for one in lines:
-                one.error = None
-
-    def append(self, data: bytes) -> None:
-        """Append all of the data or nothing."""
-        try:
-            file = self.open()
-            try:
-                write_all(file, data)
-            except OSError:
-                file.truncate(self._end)
-                raise
-        except OSError as error:
-            raise storage_error(error, self.path) from error
-        self._end += len(data)
-
-    def close(self) -> None:
-        """Close the file."""
-        if self._file is not None:
-            self._file.close()
-            self._file = None
-
-
-def _open_if_there(path: Path) -> BinaryIO | None:
-    return path.open("rb") if path.is_file() else None
-
-
-def _prepare(paths: list[Path]) -> None:
-    """
-    Create the folder, and make sure that there is room in it.
-
-    The last line of each file is removed if it has no line break.
-    """
-    with storage_errors(paths[0]):
-        make_private_folder(paths[0].parent)
-        for path in paths:
-            _truncate_last_line(path)
-        check_room(paths[0].with_name(".room"), ROOM)
-
-
-def _has_whole(paths: list[Path], lines: int) -> bool:
-    """Whether the two files have so many lines, and each is a whole result."""
-    reader, found = ResultReader(), 0
-    for failed, path in zip((False, True), paths, strict=True):
-        if (file := _open_if_there(path)) is not None:
-            with file:
-                for line in file:
-                    found += 1
-                    if reader.read(line, failed=failed) is None:
-                        return False
-    return found == lines
-
-
-def _remove_damaged(paths: list[Path]) -> None:
-    """Move the lines of the two files that are not whole results to files beside them."""
-    reader = ResultReader()
-    for failed, path in zip((False, True), paths, strict=True):
-        if (file := _open_if_there(path)) is None:
-            continue
-        others = path.with_suffix(".damaged")
-        with (
-            file,
-            Draft(others, mode=PRIVATE_FILE) as bad,
-            Draft(path, mode=PRIVATE_FILE) as good,
-        ):
-            has_bad = False
-            for line in file:
-                is_whole = reader.read(line, failed=failed) is not None
-                has_bad = has_bad or not is_whole
-                (good if is_whole else bad).write(line)
-            if has_bad:
-                bad.commit()
-                good.commit()
-
-
-def _truncate_last_line(path: Path) -> None:
-    if not path.is_file() or not (size := path.stat().st_size):
-        return
-    with path.open("rb+") as file:
-        keep = size
-        while keep:
-            start = max(0, keep - CHUNK)
-            file.seek(start)
-            found = file.read(keep - start).rfind(b"\n")
-            keep = start + found + 1 if found >= 0 else start
-            if found >= 0:
-                break
-        if keep < size:
-            file.truncate(keep)
