@@ -9,7 +9,6 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from functools import partial
-from math import ceil
 from typing import Literal
 
 from msgspec import Struct
@@ -35,33 +34,10 @@ from ..work.worker import work
 from .batch_service import Stores
 from .rate_limit_store import DynamoRateLimitStore
 from .s3 import once
-
-MAX_SYNCS = 200
-"""
-Syncs a second of all workers of a job together.
-
-Each writes up to five items of the job's collection, which takes 1,000 writes a second:
-https://docs.aws.amazon.com/amazondynamodb/latest/developerguide/bp-partition-key-design.html
-"""
-
-ACCOUNT_UNITS = 300
-"""
-Write units a second for the account of a job with a cost cap.
-
-The account is one item with some 100 bytes for each worker, and each worker writes it.
-"""
-
-MAX_CAPPED_WORKERS = 100
-"""
-The most workers of a job with a cost cap: with more, each would write the account so seldom that
-its lease, which lasts half a minute, could end before.
-"""
+from .sync_schedule import max_workers, sync_times
 
 START_SECONDS = 60
 """Seconds within which the workers of a planned job have started."""
-
-PHASES = 97
-"""Parts of the interval in which the shards' first syncs are."""
 
 OPTIONS = RunnerOptions(shard_size=SMALL_SHARDS)
 
@@ -308,24 +284,6 @@ class StepHandlers:
         if job.status != "in_progress":
             return None  # it was cancelled in the meantime
         return replace(job, status="finalizing", finalizing_at=int(self._stores.now()))
-
-
-def max_workers(job: Job) -> int:
-    """The most workers that the job may have; 0 is no limit."""
-    return 0 if job.max_cost is None else MAX_CAPPED_WORKERS
-
-
-def sync_times(shard: int, workers: int, *, capped: bool) -> tuple[float, float]:
-    """
-    The seconds to the first sync of a shard's worker, and those between two syncs.
-
-    The first differ, because workers that start together would also write together. `capped` is
-    for a job with a cost cap.
-    """
-    interval = workers / MAX_SYNCS
-    if capped:
-        interval = max(interval, workers * ceil(workers / 10) / ACCOUNT_UNITS)
-    return interval * (1 + shard % PHASES) / PHASES, interval
 
 
 def _rejected(error: LineError, job: Job) -> Job | None:
