@@ -7,12 +7,9 @@ When a client disconnects, its calls to providers are cancelled.
 from __future__ import annotations
 
 import asyncio
-import random
-import re
 import time
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Sequence
 from contextlib import AbstractAsyncContextManager, AsyncExitStack, suppress
-from itertools import chain
 from typing import TYPE_CHECKING, TypeAlias
 
 from msgspec import Struct
@@ -23,8 +20,6 @@ from ..errors import (
     DamagedRecord,
     FanoutError,
     Forbidden,
-    HeadersTooLarge,
-    MalformedRequest,
     ShuttingDown,
     StorageError,
     StorageFull,
@@ -38,28 +33,24 @@ from .admission import Admission
 from .asgi import (
     SEND_TIMEOUT,
     ClientGone,
-    Headers,
     Receive,
     Scope,
     Send,
+    check_headers,
     headers_of,
     send_json,
     send_with_timeout,
 )
 from .auth import ANONYMOUS, KEY_HEADERS, Authenticator
-from .exchange import KEEP_ALIVE_INTERVAL, MEGABYTE, Exchange, LazyBatchService
+from .exchange import KEEP_ALIVE_INTERVAL, MEGABYTE, Exchange, LazyBatchService, request_id_of
 from .open_requests import OpenRequests, OtherProcesses
 from .routes import PAGE, PREFLIGHT, ROUTES, Route, call_endpoint, find_route
 
 if TYPE_CHECKING:
     from .web_origins import WebOrigins
 
-REQUEST_ID = re.compile(r"[A-Za-z0-9_.:\-]{1,128}")
 LOGGED = frozenset({StorageError, StorageFull, DamagedRecord})
 """Errors of this machine, whose cause only the log has."""
-
-MAX_HEADER_BYTES = 64 * 1024
-"""OpenAI's own limit for all headers of a request."""
 
 OpenGateway: TypeAlias = Callable[[], AbstractAsyncContextManager[Gateway]]
 OpenBatchService: TypeAlias = Callable[[Gateway], AbstractAsyncContextManager[LazyBatchService]]
@@ -209,7 +200,7 @@ class App:
             receive,
             send,
             headers,
-            _request_id(headers),
+            request_id_of(headers),
             running.open_requests,
         )
         exchange.response_headers["x-request-id"] = exchange.request_id
@@ -221,7 +212,7 @@ class App:
         exchange.query = scope.get("query_string", b"").decode("latin-1")
         error: Exception | None = None
         try:
-            _check_headers(scope, headers)
+            check_headers(scope, headers, KEY_HEADERS)
             route, exchange.tail = self._route(scope, exchange, running.web_origins)
             if not route.is_public:
                 exchange.client = await running.authenticator.authenticate(headers)
@@ -256,7 +247,7 @@ class App:
                 exchange.response_headers |= allowed
                 return PREFLIGHT, ""
         if "content-encoding" in headers:
-            _unpack(exchange)
+            exchange.unpack()
         return find_route(method, path, self._routes)
 
     async def _fail(self, exchange: Exchange, error: Exception) -> None:
@@ -300,34 +291,3 @@ def _known_models(exchange: Exchange, error: Exception | None) -> tuple[str, ...
     if not isinstance(error, UnknownModel | Forbidden):
         return names
     return tuple(name for name in names if exchange.gateway.catalog.has(name))
-
-
-def _request_id(headers: Mapping[str, str]) -> str:
-    """The client's `x-request-id` if it has only safe characters, else a new one."""
-    given = headers.get("x-request-id")
-    return given if given and REQUEST_ID.fullmatch(given) else f"req_{random.getrandbits(96):024x}"
-
-
-def _unpack(exchange: Exchange) -> None:
-    """Let the endpoint read the body unpacked."""
-    encoding = exchange.headers["content-encoding"]
-    if encoding.strip().lower() == "identity":
-        return
-    from .content_encoding import unpacked
-
-    exchange.receive = unpacked(exchange.receive, encoding)
-    exchange.headers = {k: v for k, v in exchange.headers.items() if k != "content-length"}
-
-
-def _check_headers(scope: Scope, headers: Headers) -> None:
-    """Reject too large headers, and two keys: another server may have checked the other one."""
-    given = scope["headers"]
-    has_repeated = len(headers) < len(given)
-    if has_repeated:
-        names = [name.lower() for name, _ in given]
-        for header in KEY_HEADERS:
-            if names.count(header.encode()) > 1:
-                raise MalformedRequest(f"there are several `{header}` headers")
-    size = sum(map(len, chain.from_iterable(given)))
-    if size > MAX_HEADER_BYTES:
-        raise HeadersTooLarge(f"the headers are {size} bytes; at most {MAX_HEADER_BYTES}")

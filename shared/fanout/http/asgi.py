@@ -8,12 +8,13 @@ See https://asgi.readthedocs.io/en/latest/specs/www.html.
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Awaitable, Callable, Mapping, MutableMapping
+from collections.abc import Awaitable, Callable, Iterable, Mapping, MutableMapping
+from itertools import chain
 from types import TracebackType
 from typing import Any, TypeAlias
 
 from ..concurrency import within
-from ..errors import TooLarge
+from ..errors import HeadersTooLarge, MalformedRequest, TooLarge
 from ..wire import json
 
 Message: TypeAlias = MutableMapping[str, Any]
@@ -22,6 +23,9 @@ Receive: TypeAlias = Callable[[], Awaitable[Message]]
 Send: TypeAlias = Callable[[Message], Awaitable[None]]
 Headers: TypeAlias = Mapping[str, str]
 
+
+MAX_HEADER_BYTES = 64 * 1024
+"""OpenAI's own limit for all headers of a request."""
 
 SEND_TIMEOUT = 60.0
 """Seconds that a client may leave its response unread before it counts as disconnected."""
@@ -50,6 +54,24 @@ def send_with_timeout(send: Send, seconds: float = SEND_TIMEOUT) -> Send:
 def headers_of(scope: Scope) -> dict[str, str]:
     """The request's headers, names in lower case; if one is repeated, its last value."""
     return {name.decode("latin-1").lower(): v.decode("latin-1") for name, v in scope["headers"]}
+
+
+def check_headers(scope: Scope, headers: Headers, single: Iterable[str]) -> None:
+    """
+    Reject headers that are too large, and one of `single` that is there twice.
+
+    Such a header is a key, and another server may have checked the other one.
+    """
+    given = scope["headers"]
+    has_repeated = len(headers) < len(given)
+    if has_repeated:
+        names = [name.lower() for name, _ in given]
+        for header in single:
+            if names.count(header.encode()) > 1:
+                raise MalformedRequest(f"there are several `{header}` headers")
+    size = sum(map(len, chain.from_iterable(given)))
+    if size > MAX_HEADER_BYTES:
+        raise HeadersTooLarge(f"the headers are {size} bytes; at most {MAX_HEADER_BYTES}")
 
 
 async def read_body(

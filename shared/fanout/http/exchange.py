@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import asyncio
+import random
+import re
 from collections.abc import Callable, Mapping
 from typing import TYPE_CHECKING, Protocol, TypeVar
 
@@ -39,6 +41,9 @@ MANY_VALUES = 20_000
 
 STREAM_HINT = "use `stream: true`, which may take longer"
 """What to do if a plain response takes longer than the host may be silent."""
+
+REQUEST_ID = re.compile(r"[A-Za-z0-9_.:\-]{1,128}")
+"""What a client's request id may have: it is logged, and sent in a header."""
 
 KEEP_ALIVE_INTERVAL = 15.0
 """Seconds of silence before a comment is sent; API Gateway ends a silent stream after 5 minutes."""
@@ -98,6 +103,16 @@ class Exchange(Struct):
 
     def __repr__(self) -> str:
         return f"Exchange({self.request_id!r})"  # the headers contain the client's key
+
+    def unpack(self) -> None:
+        """Let the endpoint read the body unpacked, by its `content-encoding`."""
+        encoding = self.headers["content-encoding"]
+        if encoding.strip().lower() == "identity":
+            return
+        from .content_encoding import unpacked
+
+        self.receive = unpacked(self.receive, encoding)
+        self.headers = {k: v for k, v in self.headers.items() if k != "content-length"}
 
     async def _body(self) -> tuple[bytes, int]:
         """
@@ -175,3 +190,9 @@ def _measure(body: bytes) -> tuple[int, int]:
 
 async def _in_thread_if(is_large: bool, function: Callable[[bytes], T], body: bytes) -> T:  # noqa: FBT001
     return await asyncio.to_thread(function, body) if is_large else function(body)
+
+
+def request_id_of(headers: Headers) -> str:
+    """The client's `x-request-id` if it has only safe characters, else a new one."""
+    given = headers.get("x-request-id")
+    return given if given and REQUEST_ID.fullmatch(given) else f"req_{random.getrandbits(96):024x}"
