@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterable, Iterator
 from pathlib import Path
 from typing import Any
 
@@ -10,7 +10,7 @@ import pytest
 from playwright.sync_api import Browser, Page, expect
 
 from tests.support.gateway_server import RunningGateway, entry
-from tests.support.scripted_provider import Upstream
+from tests.support.scripted_provider import Script, Upstream
 
 from .harness import TIMEOUT_MS, open_browser, open_page, serve_gateway
 
@@ -27,6 +27,14 @@ def config_of(upstream: Upstream, *models: str, **general: Any) -> dict[str, Any
         "router_settings": {"num_retries": 0},
         "general_settings": general,
     }
+
+
+def script_each(
+    upstream: Upstream, steps: Callable[[str], Script], models: Iterable[str] = MODELS
+) -> None:
+    """Script each model with the steps for its name."""
+    for name in models:
+        upstream.script(name, steps(name))
 
 
 @pytest.fixture(scope="session")

@@ -13,7 +13,7 @@ from tests.support.provider_steps import answers
 from tests.support.scripted_provider import Upstream
 
 from . import injected_scripts
-from .conftest import MODELS
+from .conftest import script_each
 from .harness import open_page
 from .scripted_responses import streamed
 from .test_compare import ask, card
@@ -56,8 +56,7 @@ def tab_to(page: Page, words: str) -> None:
 def test_everything_can_be_done_with_the_keyboard_alone(
     page: Page, upstream: Upstream, tmp_path: Path
 ) -> None:
-    for name in MODELS:
-        upstream.script(name, answers(f"I am {name}"))
+    script_each(upstream, lambda name: answers(f"I am {name}"))
     expect(page.locator(".pill")).to_have_count(3)
     page.keyboard.press("Tab")
     assert focused(page).endswith("Skip to content")
@@ -88,8 +87,7 @@ def test_a_screen_reader_reads_the_start_and_the_end_and_not_every_word(
     page: Page, upstream: Upstream
 ) -> None:
     page.evaluate(injected_scripts.RECORD_ANNOUNCEMENTS)
-    for name in MODELS:
-        upstream.script(name, streamed("many words " * 50))
+    script_each(upstream, lambda _: streamed("many words " * 50))
     ask(page)
     expect(page.get_by_role("status").last).to_contain_text("3 responses are complete; fastest:")
     assert len(page.evaluate("window.announcements")) == 2
@@ -112,8 +110,7 @@ def test_text_has_enough_contrast_in_light_and_dark_mode(
 def test_the_page_fits_a_phone(
     browser: Browser, gateway: RunningGateway, upstream: Upstream, tmp_path: Path
 ) -> None:
-    for name in MODELS:
-        upstream.script(name, answers("x" * 400, "\n\n```\n" + "y" * 400 + "\n```\n"))
+    script_each(upstream, lambda _: answers("x" * 400, "\n\n```\n" + "y" * 400 + "\n```\n"))
     phone: dict[str, Any] = {
         "viewport": {"width": 360, "height": 740},
         "has_touch": True,

@@ -14,7 +14,7 @@ from playwright.sync_api import Browser, Locator, Page, expect
 from tests.support.provider_steps import answers, hang, refuse, role, say, stalls, wait
 from tests.support.scripted_provider import Upstream
 
-from .conftest import config_of
+from .conftest import config_of, script_each
 from .harness import open_page, serve_gateway
 from .scripted_responses import streamed
 
@@ -99,8 +99,7 @@ def test_when_all_models_fail_each_shows_its_own_reason(page: Page, upstream: Up
 def test_one_response_per_prompt_can_be_chosen_and_the_choices_are_counted(
     page: Page, upstream: Upstream
 ) -> None:
-    for name in "abc":
-        upstream.script(name, answers(f"I am {name}"))
+    script_each(upstream, lambda name: answers(f"I am {name}"))
     ask(page)
     choice = page.get_by_role("button", name="Choose b")
     choice.click()
@@ -116,8 +115,7 @@ def test_one_response_per_prompt_can_be_chosen_and_the_choices_are_counted(
 
 
 def test_several_prompts_make_a_grid(page: Page, upstream: Upstream) -> None:
-    for name in "ab":
-        upstream.script(name, answers(f"I am {name}"))
+    script_each(upstream, lambda name: answers(f"I am {name}"), "ab")
     page.get_by_label("c", exact=True).uncheck(force=True)
     page.get_by_role("button", name="Add a prompt").click()
     page.get_by_role("textbox", name="Prompt 1").fill("First")
@@ -135,8 +133,7 @@ def test_several_prompts_make_a_grid(page: Page, upstream: Upstream) -> None:
 def test_the_system_message_pictures_and_parameters_reach_the_models(
     page: Page, upstream: Upstream, tmp_path: Path
 ) -> None:
-    for name in "abc":
-        upstream.script(name, answers("a dot"))
+    script_each(upstream, lambda _: answers("a dot"))
     (tmp_path / "dot.png").write_bytes(DOT)
     page.get_by_label("System message").fill("Be brief.")
     page.locator(".prompt input[type=file]").set_input_files(tmp_path / "dot.png")
@@ -165,8 +162,7 @@ def test_a_model_that_is_not_listed_can_be_entered(page: Page, upstream: Upstrea
 def test_stopping_closes_every_call_and_keeps_the_text_so_far(
     page: Page, upstream: Upstream
 ) -> None:
-    for name in "abc":
-        upstream.script(name, [role, say("so far"), hang])
+    script_each(upstream, lambda _: [role, say("so far"), hang])
     ask(page)
     for name in "abc":
         expect(card(page, name).locator(".text")).to_have_text("so far")
@@ -190,8 +186,7 @@ def blind(browser: Browser, upstream: Upstream, tmp_path: Path) -> Iterator[Page
 def test_stopping_and_closing_the_tab_cancel_where_a_disconnect_is_not_seen(
     blind: Page, upstream: Upstream
 ) -> None:
-    for name in "abc":
-        upstream.script(name, [role, say("so far"), hang])
+    script_each(upstream, lambda _: [role, say("so far"), hang])
     ask(blind)
     for name in "abc":
         expect(card(blind, name).locator(".text")).to_have_text("so far")
@@ -204,8 +199,7 @@ def test_stopping_and_closing_the_tab_cancel_where_a_disconnect_is_not_seen(
 
 
 def test_the_lease_of_an_open_request_is_renewed(blind: Page, upstream: Upstream) -> None:
-    for name in "abc":
-        upstream.script(name, stalls(role))
+    script_each(upstream, lambda _: stalls(role))
     blind.clock.install()
     with blind.expect_request("**/v1/chat/completions") as asked:
         ask(blind)
@@ -262,8 +256,7 @@ def test_a_race_needs_two_models(page: Page, upstream: Upstream) -> None:
 
 def test_a_run_can_be_copied_as_curl_python_and_json(page: Page, upstream: Upstream) -> None:
     page.context.grant_permissions(["clipboard-read", "clipboard-write"])
-    for name in "abc":
-        upstream.script(name, answers(f"I am {name}"))
+    script_each(upstream, lambda name: answers(f"I am {name}"))
     ask(page, "It's me")
     expect(card(page, "c").locator(".text")).to_have_text("I am c")
     page.get_by_role("button", name="Choose c").click()

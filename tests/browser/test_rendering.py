@@ -8,7 +8,7 @@ from tests.support.provider_steps import answers, role, say, wait
 from tests.support.scripted_provider import Upstream
 
 from . import injected_scripts
-from .conftest import MODELS
+from .conftest import script_each
 from .scripted_responses import streamed
 from .test_compare import ask, card
 
@@ -40,8 +40,7 @@ def test_nothing_moves_while_responses_stream_and_finished_blocks_are_not_render
 def test_ten_thousand_tokens_in_each_column_stay_smooth(page: Page, upstream: Upstream) -> None:
     """At most one change per frame, however many chunks arrive."""
     text = ("Words in a paragraph, and **more** of them. " * 12 + "\n\n") * 110
-    for name in MODELS:
-        upstream.script(name, streamed(text))
+    script_each(upstream, lambda _: streamed(text))
     page.evaluate(injected_scripts.COUNT_EXTRA_CHANGES)
     ask(page)
     expect(page.get_by_role("status").last).to_contain_text("3 responses are complete")

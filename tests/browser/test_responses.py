@@ -14,7 +14,7 @@ from tests.support.provider_steps import answers, opens, refuse, role, say, stal
 from tests.support.scripted_provider import Upstream
 
 from . import injected_scripts
-from .conftest import MODELS, config_of
+from .conftest import MODELS, config_of, script_each
 from .harness import open_page, serve_gateway
 from .test_compare import ask, card
 
@@ -33,8 +33,7 @@ def scroll_top(page: Page, model: str) -> float:
 def test_a_response_is_as_high_as_the_window_and_starts_at_its_first_line(
     page: Page, upstream: Upstream
 ) -> None:
-    for name in MODELS:
-        upstream.script(name, answers(LONG))
+    script_each(upstream, lambda _: answers(LONG))
     ask(page)
     for name in MODELS:
         expect(card(page, name)).to_contain_text("done")
@@ -71,8 +70,7 @@ def test_four_models_are_shown_two_by_two(
     browser: Browser, upstream: Upstream, tmp_path: Path
 ) -> None:
     names = "abcd"
-    for name in names:
-        upstream.script(name, answers(f"I am {name}"))
+    script_each(upstream, lambda name: answers(f"I am {name}"), names)
     with (
         serve_gateway(config_of(upstream, *names), tmp_path / "home") as served,
         open_page(browser, served.url, viewport={"width": 1400, "height": 900}) as page,
@@ -87,8 +85,7 @@ def test_four_models_are_shown_two_by_two(
 
 
 def test_a_response_is_copied_as_the_model_wrote_it(page: Page, upstream: Upstream) -> None:
-    for name in MODELS:
-        upstream.script(name, answers(f"**{name}** and `code`"))
+    script_each(upstream, lambda name: answers(f"**{name}** and `code`"))
     page.context.grant_permissions(["clipboard-read", "clipboard-write"])
     ask(page)
     button = page.get_by_role("button", name="Copy the response of b")
@@ -100,8 +97,7 @@ def test_a_response_is_copied_as_the_model_wrote_it(page: Page, upstream: Upstre
 def test_a_response_fills_the_window_in_full_screen_and_returns_to_its_place(
     page: Page, upstream: Upstream
 ) -> None:
-    for name in MODELS:
-        upstream.script(name, answers(LONG))
+    script_each(upstream, lambda _: answers(LONG))
     ask(page)
     expect(card(page, "b")).to_contain_text("done")
     body(page, "b").evaluate("body => { body.scrollTop = 100 }")
@@ -216,8 +212,7 @@ def test_more_runs_than_the_browser_stores_lose_the_oldest(page: Page, upstream:
 
 
 def test_a_model_has_its_own_parameters(page: Page, upstream: Upstream) -> None:
-    for name in MODELS:
-        upstream.script(name, answers(f"I am {name}"))
+    script_each(upstream, lambda name: answers(f"I am {name}"))
     page.get_by_text("Parameters").click()
     page.get_by_label("Temperature", exact=True).fill("1")
     page.get_by_text("Single models").click()
@@ -256,8 +251,7 @@ def phone(browser: Browser, gateway: RunningGateway) -> Iterator[Page]:
 def test_on_a_phone_the_view_moves_to_the_responses_and_no_box_scrolls_in_the_page(
     phone: Page, upstream: Upstream
 ) -> None:
-    for name in MODELS:
-        upstream.script(name, answers(LONG))
+    script_each(upstream, lambda _: answers(LONG))
     ask(phone)
     expect(card(phone, "c")).to_contain_text("done")
     expect(phone.get_by_role("heading", name="Asked 3 models")).to_be_in_viewport()

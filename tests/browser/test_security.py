@@ -12,7 +12,7 @@ from tests.support.gateway_server import RunningGateway
 from tests.support.provider_steps import answers, refuse
 from tests.support.scripted_provider import Upstream
 
-from .conftest import config_of
+from .conftest import config_of, script_each
 from .harness import open_page, serve_gateway
 from .test_compare import ask, card
 from .test_jobs import give, line
@@ -51,8 +51,7 @@ def assert_harmless(page: Page) -> None:
 
 
 def test_a_models_response_is_text_whatever_it_contains(page: Page, upstream: Upstream) -> None:
-    for name in "ab":
-        upstream.script(name, answers(*MARKDOWN))
+    script_each(upstream, lambda _: answers(*MARKDOWN), "ab")
     upstream.script("c", [refuse(400, EVIL)])
     ask(page, EVIL)
     text = card(page, "a").locator(".text")
