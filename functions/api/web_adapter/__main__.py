@@ -15,7 +15,8 @@ import sys
 
 import uvicorn
 
-BACKLOG = 2048
+from fanout.server.limits import BACKLOG
+
 SHUTDOWN = 0.2
 """
 Seconds for requests in flight when the environment is shut down.

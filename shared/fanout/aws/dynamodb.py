@@ -16,7 +16,7 @@ from ..errors import FanoutError, MissingKey
 from ..transport.credentials import Signer
 from ..transport.engine import Engine, EngineError, Outgoing
 from ..wire import json
-from .endpoints import region_of, send_signed, service_endpoint
+from .endpoints import own_region, send_signed, service_endpoint
 
 TIMEOUT = 1.0
 """Seconds that a call may take."""
@@ -45,7 +45,7 @@ class DynamoDB:
     """DynamoDB in the region of the environment."""
 
     def __init__(self, env: Mapping[str, str], engine: Engine, signer: Signer) -> None:
-        self._region = region_of(env)
+        self._region = own_region(env)
         self._url = f"{service_endpoint(env, 'dynamodb', self._region)}/"
         self._engine = engine
         self._signer = signer

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 
+from ..config.connection import region_of
 from ..transport.credentials import Signer
 from ..transport.engine import Engine, Outgoing
 from ..wire.http import WireResponse
@@ -15,9 +16,9 @@ VARIABLES = {
 """boto3's variables: https://docs.aws.amazon.com/sdkref/latest/guide/feature-ss-endpoints.html."""
 
 
-def region_of(env: Mapping[str, str]) -> str:
-    """The region that the environment names."""
-    return env.get("AWS_REGION") or env.get("AWS_DEFAULT_REGION") or "us-east-1"
+def own_region(env: Mapping[str, str]) -> str:
+    """The region of the process, by its environment."""
+    return region_of(env) or "us-east-1"
 
 
 def service_endpoint(env: Mapping[str, str], service: str, region: str) -> str:

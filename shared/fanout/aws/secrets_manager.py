@@ -22,7 +22,7 @@ from ..secret import Secret
 from ..transport.credentials import Signer
 from ..transport.engine import Engine, EngineError, Outgoing
 from ..wire import json
-from .endpoints import region_of, send_signed, service_endpoint
+from .endpoints import own_region, send_signed, service_endpoint
 
 TTL = 300.0
 """Seconds until a value is fetched again; a random part of up to a fifth is subtracted."""
@@ -53,7 +53,7 @@ class SecretsLocation(Struct, frozen=True):
     @classmethod
     def from_env(cls, env: Mapping[str, str], prefix: str) -> SecretsLocation:
         """The service of the region, or the endpoint that boto3's environment variables name."""
-        region = region_of(env)
+        region = own_region(env)
         return cls(service_endpoint(env, "secretsmanager", region), region, prefix)
 
 

@@ -41,10 +41,9 @@ def _version_in(base: str | None) -> str | None:
     return version_in(base)
 
 
-def region_of(env: Mapping[str, str]) -> dict[str, str]:
-    """The environment's region of AWS, which counts if nothing else says one."""
-    region = env.get("AWS_REGION") or env.get("AWS_DEFAULT_REGION")
-    return {"region": region} if region else {}
+def region_of(env: Mapping[str, str]) -> str | None:
+    """The environment's region of AWS, by the two variables that boto3 reads."""
+    return env.get("AWS_REGION") or env.get("AWS_DEFAULT_REGION")
 
 
 def _without_provider(model: str | None) -> str | None:

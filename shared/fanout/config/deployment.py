@@ -132,7 +132,8 @@ def make_deployment(
         model = provider.rename(model, not has_base)
     if provider.complete:
         options = provider.complete(model, options)
-    options = {**region_of(env), **options}
+    if region := region_of(env):
+        options = {"region": region, **options}
     base = base_url(provider, params, {**options, "deployment": model.rpartition("/")[2]}, env)
     if has_base:
         options = {**options, "api_base": base}
