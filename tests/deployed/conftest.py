@@ -11,6 +11,7 @@ from __future__ import annotations
 
 import os
 from collections.abc import Iterator
+from pathlib import Path
 
 import pytest
 
@@ -24,6 +25,9 @@ STACK = "Rehearsal"
 PROVIDER_KEY = "provider-key-1"
 
 NO_TARGET = "set AWS_ENDPOINT_URL, FANOUT_PROVIDER_URL or FANOUT_BASE_URL (docs/aws.md)"
+DEPLOYMENT_TIMEOUT = 1_800
+"""Seconds of a test, with the deployments that it is the first to need: some minutes under load."""
+
 ONLY_OWN = "needs the scripted provider, which only the suite's own stack calls"
 
 
@@ -34,6 +38,13 @@ os.environ.update(USER_ENVIRONMENT)
 def pytest_sessionstart() -> None:
     if not any(os.environ.get(name) for name in NO_TARGET.replace(",", "").split() if "_" in name):
         pytest.exit(NO_TARGET, returncode=2)
+
+
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    folder = Path(__file__).parent
+    for item in items:
+        if item.path.is_relative_to(folder) and item.get_closest_marker("timeout") is None:
+            item.add_marker(pytest.mark.timeout(DEPLOYMENT_TIMEOUT))
 
 
 IS_OWN = not os.environ.get("FANOUT_BASE_URL")
