@@ -14,7 +14,7 @@ from fanout.bulk.activity import ActivityTracker
 from fanout.bulk.aws.batch_service import AWSBatchService, Stores
 from fanout.bulk.aws.budget_account import LEASE_TTL
 from fanout.bulk.aws.dynamodb import DynamoTable
-from fanout.bulk.aws.step_handlers import MAX_CAPPED_WORKERS, sync_times
+from fanout.bulk.aws.sync_schedule import MAX_CAPPED_WORKERS, sync_times
 from fanout.bulk.service.records import Job
 from fanout.bulk.totals import Totals, count_failure
 from tests.support.virtual_clock import now, run_threads_at_once

@@ -11,7 +11,8 @@ from msgspec.structs import replace
 
 from fanout.bulk.aws.batch_service import AWSBatchService
 from fanout.bulk.aws.state_transitions import IDLE_ROUNDS
-from fanout.bulk.aws.step_handlers import MAX_CAPPED_WORKERS, START_SECONDS
+from fanout.bulk.aws.step_handlers import START_SECONDS
+from fanout.bulk.aws.sync_schedule import MAX_CAPPED_WORKERS
 from fanout.bulk.aws.worker_places import WorkerLimits
 from tests.bulk.local_jobs import jsonl, line
 
