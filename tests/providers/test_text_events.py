@@ -23,8 +23,8 @@ from fanout.errors import (
     RateLimited,
     Refused,
 )
-from fanout.transport.client import StreamEvents
 from fanout.transport.odd_bodies import joined_stream
+from fanout.transport.stream_reader import StreamEvents
 from fanout.wire.http import WireResponse
 
 from .recorded_streams import encoded, events_of
