@@ -96,6 +96,8 @@ if TYPE_CHECKING:
         Usage,
     )
 
+    __version__: str
+
 __all__ = [
     "AllFailed",
     "Audio",
@@ -215,6 +217,10 @@ _MODULES = {
 if not TYPE_CHECKING:  # a type checker sees the imports above, and rejects any other name
 
     def __getattr__(name: str) -> Any:
+        if name == "__version__":
+            from importlib.metadata import version
+
+            return version("fanout-gateway")
         if name not in __all__:
             raise AttributeError(f"module `fanout` has no `{name}`")
         from importlib import import_module

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import sys
 from collections.abc import Mapping
 from pathlib import Path
 
@@ -17,7 +18,16 @@ HTTP_PROXIES = ("http_proxy", "HTTP_PROXY", "all_proxy", "ALL_PROXY")
 
 
 def install_command(extra: str) -> str:
-    """How to install an extra of pyproject.toml; Fanout is on no package index yet."""
+    """
+    How to install an extra of pyproject.toml; Fanout is on no package index yet.
+
+    An environment of `uv tool` or `pipx` is known by the file that they write into it: the command
+    of Fanout then has this environment, and pip would install into another one.
+    """
+    installers = {"uv-receipt.toml": "uv tool install", "pipx_metadata.json": "pipx install"}
+    for file, installer in installers.items():
+        if Path(sys.prefix, file).exists():
+            return f"run `{installer} --force '.[{extra}]'` in a clone of Fanout"
     return f"run `pip install '.[{extra}]'` in a clone of Fanout"
 
 

@@ -255,15 +255,17 @@ def test_other_names_and_notes_are_shown(fanout: Command, tmp_path: Path) -> Non
         {"model_name": "a", "litellm_params": {"model": "ollama/llama3", "num_ctx": 8192}},
         {"model_name": "b", "litellm_params": {"model": "ollama/nomic-embed-text"}},
         {"model_name": "any/*", "litellm_params": {"model": "ollama/*"}},
+        {"model_name": "*", "litellm_params": {"model": "*"}},
     ]
     aliases = {"gpt-4": "a", "fast": {"models": ["a", "b"], "mode": "race"}}
     config = {"model_list": models, "router_settings": {"model_group_alias": aliases}}
     path = write_config(tmp_path, config)
     lines = fanout("check", path).out.splitlines()
     assert [line.split()[0] for line in lines[1:4]] == ["a", "b", "any/*"]
-    assert lines[5:9] == [
+    assert lines[5:10] == [
         "other name: gpt-4: a",
         "other name: fast: race of a, b",
+        "other name: *: every model of the provider that the name begins with",
         "note: `a`: `ollama` ignores `num_ctx`; set it at the server",
         "note: `b`: `nomic-embed-text` is not for chat, and there is no other API here",
     ]

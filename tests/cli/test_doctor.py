@@ -8,7 +8,9 @@ from typing import Any
 
 import pytest
 
+from fanout.cli.config_summary import MODULES
 from fanout.cli.doctor import Finding, port_finding
+from fanout.settings import install_command
 from tests.cli.commands import Command, CommandResult, write_config
 from tests.support.gateway_server import serve
 from tests.support.scripted_provider import Upstream
@@ -49,6 +51,71 @@ def test_a_key_that_the_config_misses_is_wrong(fanout: Command, tmp_path: Path) 
     ran = fanout("doctor", "--config", write_config(tmp_path, {"model_list": [entry]}), "--json")
     assert ran.code == 1
     assert findings(ran)["config's keys"] == ("wrong", "missing: GROQ_API_KEY")
+
+
+GOOGLE = {
+    "model": "vertex_ai/gemini-2.5-pro",
+    "vertex_project": "p",
+    "vertex_location": "europe-west1",
+}
+PROFILE = {
+    "model": "bedrock/amazon.nova-lite-v1:0",
+    "aws_profile_name": "p",
+    "aws_region_name": "us-east-1",
+}
+
+
+@pytest.mark.parametrize(
+    ("extra", "config"),
+    [
+        ("vertex", {"model_list": [{"model_name": "x", "litellm_params": GOOGLE}]}),
+        ("aws", {"model_list": [{"model_name": "x", "litellm_params": PROFILE}]}),
+        ("otel", {"general_settings": {"traces": True}}),
+    ],
+)
+def test_an_extra_that_the_config_needs_and_that_is_not_installed_is_named(
+    fanout: Command,
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+    extra: str,
+    config: dict[str, Any],
+) -> None:
+    path = write_config(tmp_path, config)
+    assert "config's extras" not in findings(fanout("doctor", "--config", path, "--json"))
+    monkeypatch.setitem(MODULES, extra, "no_such_package.of_anyone")
+    ran = fanout("doctor", "--config", path, "--json")
+    state, words = findings(ran)["config's extras"]
+    assert (ran.code, state) == (1, "wrong")
+    assert f"the extra `{extra}` is not installed" in words
+    assert f"pip install '.[{extra}]'" in words
+    assert ran.json["next"] == "install the missing extra"
+    checked = fanout("check", path)
+    assert checked.code == 1
+    assert words in checked.out.splitlines()
+
+
+@pytest.mark.parametrize(
+    ("file", "installer"),
+    [
+        ("uv-receipt.toml", "uv tool install --force"),
+        ("pipx_metadata.json", "pipx install --force"),
+    ],
+)
+def test_the_command_to_install_an_extra_is_that_of_the_environment(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, file: str, installer: str
+) -> None:
+    monkeypatch.setattr("sys.prefix", str(tmp_path))
+    assert install_command("aws") == "run `pip install '.[aws]'` in a clone of Fanout"
+    (tmp_path / file).touch()
+    assert install_command("aws") == f"run `{installer} '.[aws]'` in a clone of Fanout"
+
+
+def test_many_problems_of_a_config_are_one_and_a_count(fanout: Command, tmp_path: Path) -> None:
+    path = write_config(tmp_path, {"nonsense": 1, "rubbish": 2, "trash": 3})
+    state, words = findings(fanout("doctor", "--config", path, "--json"))["config"]
+    assert state == "wrong"
+    assert words.endswith("; and 2 more")
+    assert "\n" not in words
 
 
 def test_a_wrong_config_is_reported_and_the_other_checks_still_run(

@@ -99,3 +99,22 @@ def test_a_config_of_litellm_is_made_right(fanout: Command, tmp_path: Path) -> N
     assert "fanout serve --config mine.yaml" in ran.out
     assert fanout("check", "mine.yaml").code == 0
     assert fanout("init", "--from", tmp_path / "none.yaml", "-o", "other.yaml").code == 2
+
+
+@pytest.mark.parametrize(
+    "text", ["", "{}", "services:\n  web:\n    image: x\n", "general_settings: {}\n", "[]"]
+)
+def test_a_file_without_models_is_no_config_of_litellm(fanout: Command, text: str) -> None:
+    Path("other.yaml").write_text(text)
+    ran = fanout("init", "--from", "other.yaml")
+    assert (ran.code, ran.out) == (2, "")
+    assert "other.yaml" in ran.err
+    assert not Path("fanout.yaml").exists()
+
+
+def test_the_copy_of_a_private_config_is_private(fanout: Command) -> None:
+    entry = {"model_name": "a", "litellm_params": {"model": "openai/gpt-4o", "api_key": "sk-1"}}
+    source = write_config(Path(), {"model_list": [entry]}).rename("litellm.yaml")
+    source.chmod(0o600)
+    assert fanout("init", "--from", "litellm.yaml").code == 0
+    assert Path("fanout.yaml").stat().st_mode & 0o777 == 0o600

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 import subprocess
 import sys
 from pathlib import Path
@@ -51,11 +52,11 @@ def test_help_names_every_command(fanout: Command) -> None:
         assert f"\n    {name} " in ran.out
 
 
-@pytest.mark.parametrize("words", [("--version",), ("--help",)])
+@pytest.mark.parametrize("words", [("--version",), ("-V",), ("--help",), ("-h",)])
 def test_a_flag_of_the_whole_command_ends_it(fanout: Command, words: tuple[str, ...]) -> None:
     ran = fanout(*words)
     assert (ran.code, ran.err) == (0, "")
-    assert ran.out.startswith("usage: fanout" if "--help" in words else "fanout 0.")
+    assert ran.out.startswith("usage: fanout" if words[0] in {"--help", "-h"} else "fanout 0.")
 
 
 @pytest.mark.parametrize(
@@ -63,21 +64,46 @@ def test_a_flag_of_the_whole_command_ends_it(fanout: Command, words: tuple[str, 
     [
         ("", "\n    serve ", "fanout: error: the following arguments are required: COMMAND"),
         ("batch", "\n    status ", "fanout batch: error: the following arguments are required"),
-        ("ask hi --modle x", "usage: fanout ask ", "arguments: --modle x; did you mean --model?"),
-        ("batch run f --max-cots=1", "usage: fanout batch run ", "did you mean --max-cost?"),
-        ("batch rnu f", "usage: fanout batch ", "did you mean run?"),
-        ("rase hi", "usage: fanout ", "did you mean race?"),
-        ("ask hi --zzz", "usage: fanout ask ", "unrecognized arguments: --zzz\n"),
-        ("--jsno", "usage: fanout ", "arguments are required: COMMAND"),
     ],
 )
-def test_a_wrong_command_line_shows_what_there_is(
+def test_a_missing_command_shows_what_there_is(
     fanout: Command, words: str, usage: str, error: str
 ) -> None:
     ran = fanout(*words.split())
     assert (ran.code, ran.out) == (2, "")
     assert usage in ran.err
     assert error in ran.err
+
+
+@pytest.mark.parametrize(
+    ("words", "command", "error"),
+    [
+        ("ask hi --modle x", "ask", "unrecognized arguments: --modle x; did you mean --model?"),
+        ("batch run f --max-cots=1", "batch run", "did you mean --max-cost?"),
+        ("batch rnu f", "batch", "there is no action `rnu`; did you mean run?"),
+        ("batch zzz", "batch", "there is no action `zzz`; there are run, quote, status, "),
+        ("rase hi", "", "there is no command `rase`; did you mean race?"),
+        ("completion bsh", "completion", "shell must be one of bash, fish, zsh, not `bsh`; did"),
+        ("ask hi --zzz", "ask", "unrecognized arguments: --zzz"),
+        ("--jsno", "", "--jsno is no option of `fanout` itself: first the command, then its"),
+        ("--model=x ask hi", "", "--model is no option of `fanout` itself: first the command"),
+        ("ask hi --max-tokens 1.5", "ask", "--max-tokens must be a whole number, not `1.5`"),
+        ("ask hi --temperature warm", "ask", "--temperature must be a number, not `warm`"),
+        ("ask hi --timeout=", "ask", "--timeout must be a number, not ``"),
+        ("batch run f --limit x", "batch run", "--limit must be a whole number, not `x`"),
+        ("serve --port http", "serve", "--port must be a whole number, not `http`"),
+    ],
+)
+def test_a_wrong_command_line_is_one_line_that_names_the_help(
+    fanout: Command, words: str, command: str, error: str
+) -> None:
+    ran = fanout(*words.split())
+    name = f"fanout {command}".strip()
+    assert (ran.code, ran.out) == (2, "")
+    (line,) = ran.err.splitlines()
+    assert line.startswith(f"{name}: error: ")
+    assert error in line
+    assert line.endswith(f" (`{name} --help` shows what there is)")
 
 
 @pytest.mark.parametrize(
@@ -103,9 +129,9 @@ def test_without_a_job_the_list_says_so(fanout: Command) -> None:
 
 
 @pytest.mark.parametrize("words", [(), ("dance",), ("ask",), ("local",), ("serve", "--port", "x")])
-def test_misuse_is_code_2_with_the_usage_on_standard_error(
+def test_misuse_is_code_2_with_the_error_on_standard_error(
     fanout: Command, words: tuple[str, ...]
 ) -> None:
     ran = fanout(*words)
     assert (ran.code, ran.out) == (2, "")
-    assert ran.err.startswith("usage: fanout")
+    assert re.match(r"fanout[ a-z]*: error: ", ran.err.splitlines()[-1])

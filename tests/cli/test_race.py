@@ -164,6 +164,18 @@ def test_a_reader_that_has_seen_enough_is_no_fault_to_complain_of(
         assert process.wait(PATIENCE) == 1
 
 
+@pytest.mark.parametrize("command", ["ask", "race", "all"])
+def test_ctrl_c_is_told(upstream: Upstream, config: Path, command: str) -> None:
+    upstream.script("a", stalls())
+    upstream.script("b", stalls())
+    with spawned(command, "Hi", "-m", "a,b", "--config", config) as process:
+        upstream.wait_called("a")
+        process.send_signal(signal.SIGINT)
+        out, err = process.communicate(timeout=PATIENCE)
+    assert (process.returncode, out) == (130, "")
+    assert err.endswith("fanout: cancelled\n")
+
+
 def test_in_a_terminal_the_race_is_shown(upstream: Upstream, config: Path) -> None:
     upstream.script("a", stalls())
     upstream.script("b", answers("fast\x1b[2J"))

@@ -92,6 +92,34 @@ def test_an_address_that_is_no_gateway_is_named_as_such(
         assert (ran.code, "is the URL its base URL?" in ran.err) == (1, True)
 
 
+@pytest.mark.parametrize(
+    "url",
+    [
+        "ftp://x",
+        "127.0.0.1:4000",
+        "localhost:4000/v1",
+        "x",
+        "",
+        "http://",
+        "https:///v1",
+        "http://h:p",
+    ],
+)
+def test_an_address_must_be_one_of_http(fanout: Command, url: str) -> None:
+    ran = fanout("ask", "Hi", "-m", "a", "--gateway", url)
+    assert (ran.code, ran.out) == (2, "")
+    (line,) = ran.err.splitlines()
+    assert line.startswith("fanout: --gateway must be a URL that begins with http:// or https://")
+    is_bare = bool(url) and "//" not in url
+    assert (f"did you mean `http://{url}`?" in line) == is_bare
+
+
+def test_a_login_in_a_wrong_address_is_not_shown(fanout: Command) -> None:
+    ran = fanout("ask", "Hi", "-m", "a", "--gateway", "ftp://me:secret@x")
+    assert ran.code == 2
+    assert "secret" not in ran.err
+
+
 def test_misuse_is_a_clear_error(fanout: Command) -> None:
     words = ("ask", "Hi", "--gateway", "http://127.0.0.1:1/v1")
     ran = fanout(*words)

@@ -3,10 +3,13 @@
 from __future__ import annotations
 
 import http.client
+import os
+import pty
 import re
 import resource
 import signal
 import socket
+from contextlib import closing
 from itertools import takewhile
 from pathlib import Path
 from subprocess import Popen
@@ -17,6 +20,7 @@ from msgspec import json
 
 from fanout.cli.http_server import max_connections, raise_open_file_limit
 from tests.cli.commands import Command, spawned, write_config
+from tests.cli.terminal import read_all
 from tests.support.patience import PATIENCE
 from tests.support.provider_steps import answers, hang, say, stalls, wait
 from tests.support.scripted_provider import Upstream
@@ -55,6 +59,23 @@ def test_it_prints_its_address_and_exits_with_0_on_a_signal(
     assert (process.returncode, out) == (0, "")
     lines = [json.decode(line) for line in err.splitlines()]
     assert [line["event"] for line in lines] == ["attempt", "request"]
+
+
+def test_ctrl_c_at_a_terminal_says_what_happens(upstream: Upstream, config: Path) -> None:
+    upstream.script("a", stalls())
+    ours, theirs = pty.openpty()
+    words = ("serve", "--config", config, "--port", 0, "--grace", 0.1, "--quiet")
+    with spawned(*words, stderr=theirs) as process:
+        os.close(theirs)
+        port = int(read_all(ours, "/v1").partition("127.0.0.1:")[2].partition("/")[0])
+        with closing(ask(port)):
+            upstream.wait_called("a")
+            process.send_signal(signal.SIGINT)
+            said = read_all(ours)
+        assert process.wait(PATIENCE) == 0
+        os.close(ours)
+    assert "fanout: stopping: 1 request in flight may take 0.1 s; Ctrl-C again ends" in said
+    assert said.rstrip().endswith("fanout: stopped")
 
 
 def test_it_says_at_its_start_what_is_missing_and_what_depends_on_it(

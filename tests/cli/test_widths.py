@@ -14,6 +14,7 @@ from fanout.bulk.totals import Totals
 from fanout.cli.batch_progress import Progress, packed
 from fanout.cli.race_timeline import TimelineRow
 from fanout.cli.race_view import MIN_BAR, render
+from fanout.cli.table import columns
 
 NAMES = ["openai/gpt-4o", "groq/llama-3.3-70b-versatile"]
 LONG = "bedrock/anthropic.claude-sonnet-4-5-20250929-v1:0-in-a-region-far-away"
@@ -81,3 +82,44 @@ def test_a_part_that_is_longer_than_a_line_breaks_at_words() -> None:
     assert packed(["one two three", "x"], 8) == ["one two", "three", "x"]
     assert packed(["a", "b"], 5) == ["a | b"]
     assert packed([], 5) == []
+
+
+ROWS = [
+    ("MODEL NAME", "PROVIDER", "URL", "KEY", "LIMITS"),
+    ("fast", "openai", "https://api.openai.com/v1/chat/completions", "OPENAI_API_KEY", "-"),
+    (LONG, "bedrock", "https://bedrock-runtime.eu-central-1.amazonaws.com", "", "rpm 60, tpm 1000"),
+]
+
+
+@pytest.fixture(params=[40, 60, 80, 120, 300])
+def width(request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch) -> int:
+    """The columns of the terminal that is standard output."""
+    monkeypatch.setenv("COLUMNS", str(request.param))
+    monkeypatch.setattr("sys.stdout.isatty", lambda: True)
+    return int(request.param)
+
+
+def test_a_table_fits_the_terminal_and_shows_every_cell(width: int) -> None:
+    lines = columns(ROWS).splitlines()
+    too_long = [line for line in lines if len(line) > width]
+    assert all(" " not in line.strip() for line in too_long)  # a word of its own line
+    text = " ".join(line.strip() for line in lines)
+    assert all(cell in text for row in ROWS[1:] for cell in row if cell != "-")
+    assert lines[0].startswith("MODEL NAME")
+    if width < 120:
+        assert "    key: OPENAI_API_KEY" in lines
+        assert "    limits: -" not in lines  # nothing to say
+
+
+def test_words_without_a_header_are_broken(width: int) -> None:
+    rows = [("ok", "config", "one " * 30), ("absent", "local model", "two")]
+    lines = columns(rows, has_header=False).splitlines()
+    assert max(map(len, lines)) <= width
+    assert re.sub(r"\s+", " ", " ".join(lines)).startswith("ok config one one")
+    assert " ".join(lines).split() == " ".join(" ".join(row) for row in rows).split()
+
+
+def test_a_table_in_a_file_is_as_wide_as_it_needs(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("COLUMNS", "40")
+    assert len(columns(ROWS).splitlines()) == len(ROWS)
+    assert columns([]) == ""

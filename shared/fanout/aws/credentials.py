@@ -20,10 +20,12 @@ from ..transport.credentials import AWSKeys
 from ..transport.engine import Outgoing
 from ..wire.sigv4 import Credentials, sign
 
-NO_CREDENTIALS = (
-    "no AWS credentials: set `AWS_ACCESS_KEY_ID` and `AWS_SECRET_ACCESS_KEY`, "
-    f"or install boto3 for profiles and SSO: {install_command('aws')}"
-)
+
+def _no_credentials() -> MissingKey:
+    return MissingKey(
+        "no AWS credentials: set `AWS_ACCESS_KEY_ID` and `AWS_SECRET_ACCESS_KEY`, "
+        f"or install boto3 for profiles and SSO: {install_command('aws')}"
+    )
 
 
 def _utc_now() -> datetime:
@@ -73,7 +75,7 @@ class AWSSigner:
                 from botocore.exceptions import BotoCoreError
                 from botocore.session import Session
             except ImportError:
-                raise MissingKey(NO_CREDENTIALS) from None
+                raise _no_credentials() from None
             keys = self._keys or AWSKeys()
             try:
                 session = Session(profile=keys.profile)
@@ -85,7 +87,7 @@ class AWSSigner:
             except BotoCoreError as error:
                 raise MissingKey(f"no AWS credentials: {error}") from None
         if self._chain is None:
-            raise MissingKey(NO_CREDENTIALS)
+            raise _no_credentials()
         try:
             frozen = self._chain.get_frozen_credentials()
         except Exception as error:

@@ -12,7 +12,7 @@ from ..gateway.gateway import Context
 from ..schema.chat import ChatChunk
 from ..schema.fanout import FanOutRequest
 from ..wire.terminal_text import one_line, without_controls
-from .printing import show_response
+from .printing import CTRL_C, show_response
 from .response_text import ResponseSource, content_of
 
 if TYPE_CHECKING:
@@ -92,9 +92,10 @@ async def _show_live(
 ) -> None:
     from rich.console import Console
     from rich.live import Live
+    from rich.padding import Padding
 
     with Live(
-        get_renderable=lambda: panels(outputs),
+        get_renderable=lambda: Padding(panels(outputs), (0, CTRL_C, 0, 0)),
         console=Console(stderr=True),
         refresh_per_second=REFRESHES_PER_SECOND,
         transient=True,

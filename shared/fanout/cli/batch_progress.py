@@ -22,7 +22,7 @@ from ..bulk.totals import Totals
 from ..errors import NotFound
 from ..wire.terminal_text import one_line
 from .batch_backend import BatchBackend
-from .printing import show, show_json
+from .printing import CTRL_C, show, show_json
 
 LINE_INTERVAL = 5.0
 """Seconds between two lines if the output is not a terminal."""
@@ -200,10 +200,14 @@ async def follow(
 def _interruptible(backend: BatchBackend) -> Iterator[None]:
     """The first Ctrl-C goes to the backend; a second one ends the process at once."""
     loop = asyncio.get_running_loop()
+    is_stopping = False
 
     def stop() -> None:
+        nonlocal is_stopping
         loop.remove_signal_handler(signal.SIGINT)
-        backend.interrupt()
+        if not is_stopping:  # the event loop reports a SIGTERM that raises SIGINT twice
+            backend.interrupt()
+        is_stopping = True
 
     loop.add_signal_handler(signal.SIGINT, stop)
     try:
@@ -254,12 +258,13 @@ def _live() -> Iterator[Callable[[Progress, bool], None]]:
 
         def update(progress: Progress, ended: bool) -> None:  # noqa: FBT001
             nonlocal height
-            lines = progress.lines(console.width)
+            width = console.width - CTRL_C
+            lines = progress.lines(width)
             height = len(lines) if ended else max(height, len(lines))  # a lower view leaves traces
             lines += [""] * (height - len(lines))
             total = progress.job.total or progress.totals.lines or 1
-            grid = Table.grid(expand=True)
-            grid.add_row(ProgressBar(total, progress.totals.lines))
+            grid = Table.grid()
+            grid.add_row(ProgressBar(total, progress.totals.lines, width))
             for line in lines:
                 grid.add_row(Text(line))
             live.update(grid)

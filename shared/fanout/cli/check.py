@@ -44,7 +44,7 @@ def run(arguments: argparse.Namespace) -> int:
     """Print the table and the missing keys."""
     from ..errors import ConfigError
     from .config_choice import select_config
-    from .config_notes import notes, other_names, remarks
+    from .config_notes import extra_lines, notes, other_names, remarks
     from .config_summary import client_keys, missing_names, summarize
     from .printing import show, show_json
 
@@ -57,14 +57,17 @@ def run(arguments: argparse.Namespace) -> int:
     rows = summarize(selected.catalog)
     callers = client_keys(selected.catalog)
     missing = missing_names(selected.catalog)
+    extras = extra_lines(selected.catalog)
     if arguments.json:
-        result = {"config": str(selected.settings.config), "ok": not missing, "missing": missing}
+        ok = not (missing or extras)
+        result = {"config": str(selected.settings.config), "ok": ok, "missing": missing}
         more = {"names": other_names(selected.catalog), "notes": notes(selected.catalog)}
         result |= {"models": rows, "callers": callers, "http_client": http_client, **more}
         show_json(result)
     else:
-        show(_text(rows, callers, missing, http_client, remarks(selected.catalog)))
-    return int(bool(missing))
+        lines = [*remarks(selected.catalog), *extras]
+        show(_text(rows, callers, missing, http_client, lines, is_complete=not extras))
+    return int(bool(missing or extras))
 
 
 def _fix(arguments: argparse.Namespace) -> int:
@@ -102,6 +105,8 @@ def _text(
     missing: list[str],
     http_client: dict[str, str | bool | None],
     remarks: list[str],
+    *,
+    is_complete: bool,
 ) -> str:
     from .table import columns
 
@@ -115,7 +120,7 @@ def _text(
         lines.append(_client_line(http_client))
     if missing:
         lines.append(f"missing: {', '.join(missing)}")
-    else:
+    elif is_complete:
         lines.append(f"ok: {len(rows)} deployments, no key is missing")
     return "\n".join(lines)
 

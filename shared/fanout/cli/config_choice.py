@@ -6,7 +6,7 @@ from pathlib import Path
 
 import msgspec
 
-from ..config.catalog import Catalog
+from ..config.catalog import MAX_LISTED, Catalog
 from ..errors import RequestError
 from ..gateway.factory import load_catalog
 from ..local.models import MODELS, cache_home, weights_path
@@ -80,4 +80,6 @@ def _how_to_run(settings: Settings) -> str:
 
 
 def _join_names(names: list[str]) -> str:
-    return ", ".join(f"`{name}`" for name in names)
+    listed = ", ".join(f"`{name}`" for name in names[:MAX_LISTED])
+    more = len(names) - MAX_LISTED
+    return f"{listed} and {more} more: `fanout models` lists them" if more > 0 else listed

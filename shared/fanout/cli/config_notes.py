@@ -7,9 +7,11 @@ from typing import Any
 
 from ..config.catalog import Catalog
 from ..config.deployment import Deployment
+from ..config.routes import ANY
 from ..errors import RequestError
 from ..providers.registry import is_for_chat
-from .config_summary import SAMPLE, client_keys, missing_of
+from ..settings import install_command
+from .config_summary import SAMPLE, client_keys, missing_extras, missing_of
 
 OPEN = (
     "there is no `model_list`, so clients may call every model of every provider whose key is in "
@@ -33,6 +35,11 @@ def remarks(catalog: Catalog) -> list[str]:
         several = isinstance(found, dict)
         meaning = f"{found['mode']} of {', '.join(found['models'])}" if several else found
         lines.append(f"other name: {name}: {meaning}")
+    lines += [
+        f"other name: {one.name}: every model of the provider that the name begins with"
+        for one in catalog.routes.wildcards
+        if one.params.model == ANY
+    ]
     return [*lines, *(f"note: {note}" for note in notes(catalog))]
 
 
@@ -58,7 +65,15 @@ def start_notes(catalog: Catalog) -> list[str]:
         if not is_set
     ]
     found = (note for deployment in catalog.deployments for note in _notes(deployment))
-    return [*lines, *(f"note: {note}" for note in found)]
+    return [*lines, *extra_lines(catalog), *(f"note: {note}" for note in found)]
+
+
+def extra_lines(catalog: Catalog) -> list[str]:
+    """A line for each extra that is not installed and that the config needs."""
+    return [
+        f"the extra `{extra}` is not installed; {why} needs it: {install_command(extra)}"
+        for extra, why in missing_extras(catalog).items()
+    ]
 
 
 def _notes(deployment: Deployment) -> Iterator[str]:

@@ -23,11 +23,10 @@ def print_problems(error: ConfigProblems) -> None:
     for line in error.lines:
         show(line, file=sys.stderr)
     count = len(error.problems)
-    show(
-        f"fanout: {count} problem{'' if count == 1 else 's'}; `fanout check --fix FILE` writes a "
-        "config without them",
-        file=sys.stderr,
-    )
+    rest = "`fanout check --fix FILE` writes a config without them"
+    if not any(one.fixable for one in error.problems):
+        rest = "set what is missing in the environment, or write the value into the config"
+    show(f"fanout: {count} problem{'' if count == 1 else 's'}; {rest}", file=sys.stderr)
 
 
 def problem_json(problem: Problem) -> dict[str, Any]:
@@ -51,14 +50,18 @@ def write_fixed(settings: Settings, output: str | None) -> tuple[Path, Fixed]:
     if output is None and path.exists():
         raise ConfigError(f"`{path}` is there already: write `-o FILE` to overwrite a file")
     fixed = fix(read_file(config), settings.env, config.name)
-    write_config(path, fixed.text)
+    write_config(path, fixed.text, mode=config.stat().st_mode & 0o666)
     return path, fixed
 
 
-def write_config(path: Path, text: str) -> None:
-    """Write the file as a whole; raises `ConfigError` if the path cannot be written."""
+def write_config(path: Path, text: str, *, mode: int = 0o666) -> None:
+    """
+    Write the file as a whole; raises `ConfigError` if the path cannot be written.
+
+    `mode` is that of a new file, before the umask: a copy of a private config is private.
+    """
     try:
-        replace_file(path, text.encode())
+        replace_file(path, text.encode(), mode=mode)
     except StorageFull:
         raise
     except StorageError as error:

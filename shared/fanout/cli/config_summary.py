@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterator, Mapping
+from importlib.util import find_spec
 from pathlib import Path
 from typing import Any
 
@@ -21,6 +22,10 @@ SAMPLE = parse_chat({"messages": [{"role": "user", "content": "Hi"}]})
 
 LITERAL = "(literal)"
 """The name of a key that is written in the config itself."""
+
+
+MODULES = {"vertex": "google.auth", "aws": "botocore", "otel": "opentelemetry.sdk"}
+"""A module that each extra installs."""
 
 
 class KeyStatus(Struct, frozen=True):
@@ -165,3 +170,25 @@ def key_status(secret: Secret) -> KeyStatus:
 def missing_keys(keys: tuple[KeyStatus, ...], auth: str) -> tuple[str, ...]:
     """The names of the keys that are not set, unless none is needed."""
     return () if auth == "optional" else tuple(key.name for key in keys if not key.present)
+
+
+def missing_extras(catalog: Catalog) -> dict[str, str]:
+    """The extras that the config needs and that are not installed, each with what needs it."""
+    needed: dict[str, str] = {}
+    for deployment in catalog.deployments:
+        aws = deployment.additions.aws
+        if isinstance(deployment.provider.auth, GoogleToken) and not deployment.keys:
+            needed.setdefault("vertex", f"`{deployment.name}`, for Google's credentials")
+        elif aws is not None and (aws.profile or aws.role):
+            what = "profile" if aws.profile else "role"
+            needed.setdefault("aws", f"`{deployment.name}`, for its {what}")
+    if catalog.general.traces:
+        needed["otel"] = "`general_settings.traces`"
+    return {extra: why for extra, why in needed.items() if not _is_installed(extra)}
+
+
+def _is_installed(extra: str) -> bool:
+    try:
+        return find_spec(MODULES[extra]) is not None
+    except ModuleNotFoundError:  # of the package around it
+        return False

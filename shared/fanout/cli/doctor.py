@@ -63,7 +63,7 @@ def run(arguments: argparse.Namespace) -> int:
     if arguments.json:
         show_json({"ok": not wrong, "findings": findings, "next": next_step(settings, findings)})
     else:
-        show(columns([(f.state, f.what, f.words) for f in findings]))
+        show(columns([(f.state, f.what, f.words) for f in findings], has_header=False))
         show(f"next: {next_step(settings, findings)}")
     return int(wrong)
 
@@ -91,6 +91,8 @@ def _next_step_of(config: str, states: Mapping[str, str]) -> str:
     if states["config"] == "wrong":
         check, fixed = command(["check", config]), command(["check", "--fix", config])
         return f"`{check}` lists what is wrong, `{fixed}` writes a config without it"
+    if states.get("config's extras") == "wrong":
+        return "install the missing extra"
     if states.get("config's keys") == "wrong":
         return "set the missing keys in the environment"
     return f"`{command(['serve', '--config', config])}`"
@@ -107,8 +109,9 @@ def _installed() -> Finding:
 def _config(settings: Settings) -> list[Finding]:
     from urllib.parse import urlsplit
 
-    from ..errors import ConfigError
+    from ..errors import ConfigError, ConfigProblems
     from .config_choice import select_config
+    from .config_notes import extra_lines
     from .config_summary import missing_names, summarize
 
     if settings.config is None:
@@ -117,6 +120,9 @@ def _config(settings: Settings) -> list[Finding]:
     try:
         catalog = select_config(str(settings.config)).catalog
         rows = summarize(catalog)
+    except ConfigProblems as error:
+        more = f"; and {len(error.lines) - 1} more" if len(error.lines) > 1 else ""
+        return [Finding("config", "wrong", f"{error.lines[0]}{more}")]
     except ConfigError as error:
         return [Finding("config", "wrong", str(error))]
     hosts = {urlsplit(row.api_base).netloc for row in rows}
@@ -126,7 +132,8 @@ def _config(settings: Settings) -> list[Finding]:
     )
     missing = missing_names(catalog)
     lack = Finding("config's keys", "wrong", f"missing: {', '.join(missing)}")
-    return [Finding("config", "ok", words), *([lack] if missing else [])]
+    extras = [Finding("config's extras", "wrong", line) for line in extra_lines(catalog)]
+    return [Finding("config", "ok", words), *([lack] if missing else []), *extras]
 
 
 def _count(found: set[str], what: str) -> str:

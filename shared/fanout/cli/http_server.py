@@ -66,22 +66,23 @@ def check_port(port: int) -> None:
         raise ConfigError(f"--port must be between 0 and {MAX_PORT}, not {port}")
 
 
-def run_server(
+def run_server(  # noqa: PLR0913 -- what it serves, and whom it tells
     settings: Settings,
     catalog: Catalog,
     listener: socket.socket,
     *,
     observer: Observer,
     ready: Callable[[str], object],
+    on_stop: Callable[[int], object] = lambda _: None,
     stop: Callable[[Callable[[], None]], object] = lambda _: None,
     grace: float = SHUTDOWN_GRACE,
 ) -> int:
     """
     Serve until a signal. `ready` is called with the base URL when the gateway is ready.
 
-    Requests in flight then have `grace` seconds; a second signal cancels them at once. `stop` is
-    called with a function that stops the server. Raises `ConfigError` if a certificate of the
-    config cannot be read.
+    `on_stop` is called at the signal with the number of requests in flight, which then have `grace`
+    seconds; a second signal cancels them at once. `stop` is called with a function that stops the
+    server. Raises `ConfigError` if a certificate of the config cannot be read.
     """
     app, observer = _make_app(settings, catalog, observer)
     limits = ConnectionLimits(
@@ -94,7 +95,7 @@ def run_server(
         asyncio.get_running_loop().set_exception_handler(
             lambda _, context: _report(observer, context)
         )
-        stopping = Stop()
+        stopping = Stop(lambda: on_stop(app.in_flight))
         stop(stopping.now)
         with stopping.by_signals():
             await serve(

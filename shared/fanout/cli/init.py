@@ -24,7 +24,8 @@ def add(commands: _SubParsersAction[argparse.ArgumentParser]) -> None:
         help="write a config, from the keys in the environment or from a config of LiteLLM",
         description="Write a config with every model of each provider whose key is in the "
         "environment. With --from, write LiteLLM's config without what Fanout cannot do, as "
-        "`fanout check --fix` does, and list what is changed. Keys are named, never written.",
+        "`fanout check --fix` does, and list what is changed. Keys of the environment are named, "
+        "never written; keys that stand in LiteLLM's config stay in the new one.",
         formatter_class=Help,
     )
     parser.add_argument(
@@ -80,9 +81,17 @@ def _from_environment(output: Path, env: Mapping[str, str], *, as_json: bool) ->
 
 
 def _from_litellm(output: Path, settings: Settings, *, as_json: bool) -> int:
+    from ..config.document import parse
+    from ..config.limits import lists_models
+    from ..config.load import read_file
+    from ..errors import ConfigError
     from .config_problems import fixed_json, fixed_text, write_fixed
     from .printing import show, show_json
 
+    if settings.config and not lists_models(parse(read_file(settings.config), str(output))):
+        raise ConfigError(
+            f"`{settings.config}` has no `model_list`: it is no config of LiteLLM's proxy"
+        )
     path, fixed = write_fixed(settings, str(output))
     if as_json:
         show_json(fixed_json(path, fixed))

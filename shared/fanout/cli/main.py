@@ -14,6 +14,7 @@ import os
 import re
 import sys
 from collections.abc import Iterable, Sequence
+from contextlib import suppress
 from importlib import import_module
 from typing import Any, NoReturn
 
@@ -33,23 +34,34 @@ DONE, FAILED, MISUSE, INTERRUPTED = 0, 1, 2, 130
 MISSING = "the following arguments are required"
 """How argparse begins its error for a missing argument."""
 
-WRONG_CHOICE = re.compile(r"invalid choice: '([^']*)' \(choose from (.*)\)")
-"""Its error for a wrong command, and what there is."""
+WRONG_CHOICE = re.compile(r"argument (?:.*, )?(\S+): invalid choice: '(.*)' \(choose from (.*)\)")
+"""Its error for a wrong command or value, with the argument, the word, and what there is."""
+
+WRONG_TYPE = re.compile(r"argument (?:.*, )?(\S+): invalid (int|float) value: '(.*)'", re.DOTALL)
+"""Its error for a value that is no number, with the option and the value."""
+
+NUMBERS = {"int": "a whole number", "float": "a number"}
+
+OWN_OPTIONS = frozenset({"-h", "--help", "-V", "--version"})
+"""The options that may stand in a command's place."""
 
 
 class Parser(argparse.ArgumentParser):
     """An argument parser whose errors are safe to show: a file's name may be someone else's."""
 
     def error(self, message: str) -> NoReturn:
-        """Print the usage (with the commands, if one is missing) and the error, and exit."""
-        from ..wire.terminal_text import without_controls
+        """Print the error as one line (after the commands, if one is missing), and exit."""
+        from ..wire.terminal_text import one_line
 
         if self._subparsers is not None and message.startswith(MISSING):
             self.print_help(sys.stderr)
             self.exit(MISUSE, f"\n{self.prog}: error: {message}\n")
-        if wrong := WRONG_CHOICE.search(message):
-            message += _similar(wrong[1], re.findall(r"[\w-]+", wrong[2]))
-        super().error(without_controls(message))
+        if wrong := WRONG_CHOICE.fullmatch(message):
+            message = _wrong_choice(wrong[1], wrong[2], re.findall(r"[\w-]+", wrong[3]))
+        elif wrong := WRONG_TYPE.fullmatch(message):
+            message = f"{wrong[1]} must be {NUMBERS[wrong[2]]}, not `{wrong[3]}`"
+        help_command = f"`{self.prog} --help` shows what there is"
+        self.exit(MISUSE, f"{self.prog}: error: {one_line(message)} ({help_command})\n")
 
     def parse_known_args(self, args: Any = None, namespace: Any = None) -> Any:
         """Reject what is unknown here: the usage is then that of the command."""
@@ -58,6 +70,16 @@ class Parser(argparse.ArgumentParser):
             near = _similar(unknown[0].partition("=")[0], self._option_string_actions)
             self.error(f"unrecognized arguments: {' '.join(unknown)}{near}")
         return found, unknown
+
+
+def _wrong_choice(argument: str, word: str, names: Sequence[str]) -> str:
+    """The error for a word that is none of these names."""
+    near = _similar(word, names)
+    if argument not in {"COMMAND", "ACTION"}:
+        return f"{argument} must be one of {', '.join(names)}, not `{word}`{near}"
+    what = argument.lower()
+    known = f"; there are {', '.join(names)}"
+    return f"there is no {what} `{word}`{near or known}"
 
 
 def _similar(word: str, names: Iterable[str]) -> str:
@@ -87,7 +109,9 @@ def make_parser(command: str = "") -> argparse.ArgumentParser:
         "2 usage error, 130 interrupted.",
         formatter_class=Help,
     )
-    parser.add_argument("--version", action=ShowVersion, nargs=0, help="print the version and exit")
+    parser.add_argument(
+        "-V", "--version", action=ShowVersion, nargs=0, help="print the version and exit"
+    )
     commands = parser.add_subparsers(
         dest="command", required=True, metavar="COMMAND", title="commands"
     )
@@ -108,7 +132,13 @@ class _WholeWriter(io.BufferedWriter):
 def main(argv: Sequence[str] | None = None) -> int:
     """Run one command and return its exit code."""
     words = sys.argv[1:] if argv is None else argv
-    arguments = make_parser(words[0] if words else "").parse_args(words)
+    parser = make_parser(words[0] if words else "")
+    if words and words[0].startswith("-") and words[0] not in OWN_OPTIONS:
+        parser.error(
+            f"{words[0].partition('=')[0]} is no option of `fanout` itself: first the "
+            f"command, then its options, such as `fanout ask PROMPT --model NAME`"
+        )
+    arguments = parser.parse_args(words)
     _write_whole_pieces()
     try:
         code: int = arguments.run(arguments)
@@ -124,6 +154,7 @@ def main(argv: Sequence[str] | None = None) -> int:
         show(f"fanout: {where}: {error.strerror or error}", file=sys.stderr)
         return _without_output()
     except KeyboardInterrupt:
+        _say_cancelled()
         return INTERRUPTED
     return code
 
@@ -143,6 +174,14 @@ def _write_whole_pieces() -> None:
     if isinstance(raw, io.RawIOBase) and id(sys.stdout) == id(sys.__stdout__):
         encoding, errors = sys.stdout.encoding, sys.stdout.errors
         sys.stdout = io.TextIOWrapper(_WholeWriter(raw), encoding, errors, write_through=True)
+
+
+def _say_cancelled() -> None:
+    """Say that the command ends because of Ctrl-C, on a line after the `^C` of the terminal."""
+    from .printing import show
+
+    with suppress(OSError):  # the terminal may be closed
+        show(f"{chr(10) if sys.stderr.isatty() else ''}fanout: cancelled", file=sys.stderr)
 
 
 def _without_output() -> int:

@@ -49,7 +49,7 @@ def run(arguments: argparse.Namespace) -> int:
         for name, known in groups.items()
     ]
     rows += [(f"{name}/…", f"any model of {name}", key) for name, key in prefixes.items()]
-    show(columns(rows) if rows else NOTHING)
+    show(columns(rows, has_header=False) if rows else NOTHING)
     return 0
 
 

@@ -13,6 +13,9 @@ from typing import Any, TextIO
 from ..wire import json
 from ..wire.terminal_text import without_controls
 
+CTRL_C = len("^C")
+"""Columns of a live view to leave free: what a terminal shows for Ctrl-C must not begin a line."""
+
 
 def show(text: object, *, file: TextIO | None = None, end: str = "\n", flush: bool = False) -> None:
     """Print the text without control characters, also into a file or a pipe."""

@@ -87,6 +87,8 @@ def _options_named() -> Iterator[None]:
 def make_body(arguments: argparse.Namespace, models: list[str]) -> dict[str, Any]:
     """The body of the request, as a client would send it."""
     prompt = _prompt(arguments.prompt)
+    if not prompt.strip():
+        raise RequestError("the prompt is empty", "prompt")
     messages = [{"role": "user", "content": prompt}]
     if arguments.system is not None:
         messages.insert(0, {"role": "system", "content": arguments.system})

@@ -14,7 +14,7 @@ import msgspec
 from ..gateway.gateway import Context
 from ..schema.fanout import FanOutRequest
 from ..wire.terminal_text import one_line
-from .printing import show, show_response
+from .printing import CTRL_C, show, show_response
 from .race_timeline import RaceTimeline, TimelineRow
 from .response_text import ResponseSource, first_choice_text, print_stream
 
@@ -76,7 +76,7 @@ def _displayed(timeline: RaceTimeline, *, live: bool) -> Iterator[None]:
 
     console = Console(stderr=True, highlight=False)
     with Live(
-        get_renderable=lambda: render(timeline.rows, timeline.now, console.width),
+        get_renderable=lambda: render(timeline.rows, timeline.now, console.width - CTRL_C),
         console=console,
         refresh_per_second=REFRESHES_PER_SECOND,
     ):

@@ -5,10 +5,11 @@ from __future__ import annotations
 from collections.abc import AsyncIterator, Mapping
 from contextlib import asynccontextmanager
 from typing import Any
+from urllib.parse import urlsplit
 
 from msgspec import MsgspecError
 
-from ..errors import ErrorDetail, FanoutError
+from ..errors import ErrorDetail, FanoutError, RequestError
 from ..gateway.gateway import Context, GatewayResponse, ResponseStream
 from ..library.gateway_request import GatewayRequest, aopen_request
 from ..schema.chat import ChatChunk
@@ -41,13 +42,34 @@ class GatewayError(FanoutError):
 async def remote_gateway(
     url: str, env: Mapping[str, str], body: Mapping[str, Any]
 ) -> AsyncIterator[RemoteGateway]:
-    """The gateway at `url`, for one request with this body, which ends with the block."""
+    """
+    The gateway at `url`, for one request with this body, which ends with the block.
+
+    Raises `RequestError` if `url` is no address of a gateway.
+    """
+    check_url(url)
     engine = PyqwestEngine()
     try:
         async with aopen_request(url, env.get(KEY), lease=LEASE) as request:
             yield RemoteGateway(engine, url, env.get(KEY), body, request)
     finally:
         await engine.aclose()
+
+
+def check_url(url: str) -> None:
+    """Raise `RequestError` unless the URL has a host and the scheme `http` or `https`."""
+    try:
+        parts = urlsplit(url)
+        is_url = parts.scheme in {"http", "https"} and bool(parts.hostname)
+        _ = parts.port  # reads it
+    except ValueError:
+        is_url = False
+    if is_url:
+        return
+    hint = "" if "//" in url or not url else f"; did you mean `http://{url}`?"
+    given = "" if "@" in url else f", not `{url}`{hint}"  # a login may hold a key
+    message = f"--gateway must be a URL that begins with http:// or https://{given}"
+    raise RequestError(message, "gateway")
 
 
 class RemoteGateway:

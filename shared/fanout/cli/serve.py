@@ -5,6 +5,7 @@ from __future__ import annotations
 import argparse
 import sys
 import time
+from contextlib import suppress
 from typing import TYPE_CHECKING
 
 from .shared_arguments import Help, add_config
@@ -70,7 +71,7 @@ def run(arguments: argparse.Namespace) -> int:
 
         sys.stderr.writelines(f"fanout: {one_line(line)}\n" for line in lines)
     with listen(arguments.host, arguments.port) as listener:
-        return run_server(
+        code = run_server(
             settings,
             catalog,
             listener,
@@ -79,4 +80,22 @@ def run(arguments: argparse.Namespace) -> int:
             else JSONLinesObserver(sys.stderr.write, time.time),
             grace=arguments.grace,
             ready=lambda url: sys.stderr.write(f"fanout: serving {url}\n"),
+            on_stop=lambda count: _tell(_stopping(count, arguments.grace)),
         )
+    _tell("stopped")
+    return code
+
+
+def _stopping(requests: int, grace: float) -> str:
+    """What happens to the requests in flight."""
+    if not requests:
+        return "stopping"
+    count = "1 request" if requests == 1 else f"{requests} requests"
+    return f"stopping: {count} in flight may take {grace:g} s; Ctrl-C again ends them now"
+
+
+def _tell(text: str) -> None:
+    """Tell someone at a terminal, who has typed Ctrl-C; a log has the requests' own lines."""
+    if sys.stderr.isatty():
+        with suppress(OSError):  # it may be closed
+            sys.stderr.write(f"fanout: {text}\n")

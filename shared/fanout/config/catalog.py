@@ -18,6 +18,9 @@ from .deployment import Balancing, Deployment, make_deployment
 from .model import MASTER, GeneralSettings, ModelParams
 from .routes import ANY, Routes, Wildcard
 
+MAX_LISTED = 10
+"""Model names that the error for an unknown one lists."""
+
 DEFAULT_TIMEOUT = 600.0
 """Seconds for a whole request: the OpenAI SDK's default."""
 
@@ -132,12 +135,20 @@ class Catalog(HiddenRepr, frozen=True):
             return (make_deployment(name, ModelParams(model=name), {}, self.env),)
         if near := self._near(name):
             raise UnknownModel(f"there is no model `{name[:128]}`; did you mean `{near}`?", "model")
-        known = ", ".join(f"`{known}`" for known in sorted(self.groups)[:10])
-        none = (
-            "write `provider/model`, such as `openai/gpt-4o`" if self.is_open else "there is none"
+        raise UnknownModel(
+            f"there is no model `{name[:128]}`; {self._what_there_is(name)}", "model"
         )
-        have = f"there are {known}" if known else none
-        raise UnknownModel(f"there is no model `{name[:128]}`; {have}", "model")
+
+    def _what_there_is(self, name: str) -> str:
+        """The first model names, for the error of one that is unknown."""
+        if not self.groups:
+            example = "write `provider/model`, such as `openai/gpt-4o`"
+            return example if self.is_open else "there is none"
+        names = sorted(self.groups)
+        listed = ", ".join(f"`{known}`" for known in names[:MAX_LISTED])
+        more = f" and {len(names) - MAX_LISTED} more" if len(names) > MAX_LISTED else ""
+        form = "a name of the config, not `provider/model`: " if registry.split_model(name) else ""
+        return f"write {form}{listed}{more}" if form else f"there are {listed}{more}"
 
     def _near(self, name: str) -> str | None:
         """The model whose name is most like this one."""

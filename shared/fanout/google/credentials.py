@@ -41,8 +41,6 @@ Seconds for which a token that replaced a rejected one is kept, even if it is re
 account that has lost its permission does not ask for a token with each request.
 """
 
-NO_LIBRARY = f"Google's library is not installed: {install_command('vertex')}"
-
 NO_CREDENTIALS = (
     "no Google credentials: set `vertex_credentials` in litellm_params or "
     "`GOOGLE_APPLICATION_CREDENTIALS` in the environment (the path of a JSON file, or its JSON), "
@@ -165,7 +163,8 @@ class GoogleTokens:
         try:
             from google.auth import exceptions
         except ImportError:
-            raise MissingKey(NO_LIBRARY) from None
+            message = f"Google's library is not installed: {install_command('vertex')}"
+            raise MissingKey(message) from None
         try:
             if entry.credentials is None:
                 entry.credentials = _load(credentials, name, scope)

@@ -19,9 +19,14 @@ SIGNALS = ("SIGINT", "SIGTERM", "SIGHUP")
 
 
 class Stop:
-    """Asks a server of this event loop to stop: `asked`, and at the second time `hurry`."""
+    """
+    Asks a server of this event loop to stop: `asked`, and at the second time `hurry`.
 
-    def __init__(self) -> None:
+    `on_asked` is called in the event loop the first time.
+    """
+
+    def __init__(self, on_asked: Callable[[], object] = lambda: None) -> None:
+        self._on_asked = on_asked
         self.asked = asyncio.Event()
         self.hurry = asyncio.Event()
         self._loop = asyncio.get_running_loop()
@@ -32,7 +37,11 @@ class Stop:
             self._loop.call_soon_threadsafe(self._ask)
 
     def _ask(self) -> None:
-        (self.hurry if self.asked.is_set() else self.asked).set()
+        if self.asked.is_set():
+            self.hurry.set()
+        else:
+            self.asked.set()
+            self._on_asked()
 
     @contextmanager
     def by_signals(self) -> Iterator[None]:

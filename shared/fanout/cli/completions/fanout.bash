@@ -35,7 +35,7 @@ _shtab_fanout_keys_list_option_strings=(-h --help --stack --region --json)
 _shtab_fanout_keys_option_strings=(-h --help)
 _shtab_fanout_doctor_option_strings=(-h --help --config --json)
 _shtab_fanout_completion_option_strings=(-h --help)
-_shtab_fanout_option_strings=(-h --help --version)
+_shtab_fanout_option_strings=(-h --help -V --version)
 
 _shtab_fanout_init___from_COMPGEN=_shtab_compgen_files
 _shtab_fanout_init__o_COMPGEN=_shtab_compgen_files
@@ -169,6 +169,7 @@ _shtab_fanout_completion___help_nargs=0
 _shtab_fanout_pos_0_nargs=A...
 _shtab_fanout__h_nargs=0
 _shtab_fanout___help_nargs=0
+_shtab_fanout__V_nargs=0
 _shtab_fanout___version_nargs=0
 
 

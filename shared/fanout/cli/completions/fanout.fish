@@ -57,8 +57,8 @@ complete -c fanout -e
 complete -c fanout -f
 
 complete -c fanout -n _shtab_fanout_using -s h -l help -d 'show this help message and exit'
-complete -c fanout -n _shtab_fanout_using -l version -d 'print the version and exit'
-complete -c fanout -n '_shtab_fanout_using; and test $_shtab_fanout_npos -eq 0' -a init -d 'Write a config with every model of each provider whose key is in the environment. With --from, write LiteLLM'"'"'s config without what Fanout cannot do, as `fanout check --fix` does, and list what is changed. Keys are named, never written.'
+complete -c fanout -n _shtab_fanout_using -s V -l version -d 'print the version and exit'
+complete -c fanout -n '_shtab_fanout_using; and test $_shtab_fanout_npos -eq 0' -a init -d 'Write a config with every model of each provider whose key is in the environment. With --from, write LiteLLM'"'"'s config without what Fanout cannot do, as `fanout check --fix` does, and list what is changed. Keys of the environment are named, never written; keys that stand in LiteLLM'"'"'s config stay in the new one.'
 complete -c fanout -n '_shtab_fanout_using init' -s h -l help -d 'show this help message and exit'
 complete -c fanout -n '_shtab_fanout_using init' -l from -xka "(__fish_complete_path (commandline -ct))" -d 'a config of LiteLLM to start from'
 complete -c fanout -n '_shtab_fanout_using init' -s o -l output -xka "(__fish_complete_path (commandline -ct))" -d 'where to write (fanout.yaml)'
