@@ -80,9 +80,9 @@ def run(arguments: argparse.Namespace) -> int:
             else JSONLinesObserver(sys.stderr.write, time.time),
             grace=arguments.grace,
             ready=lambda url: sys.stderr.write(f"fanout: serving {url}\n"),
-            on_stop=lambda count: _tell(_stopping(count, arguments.grace)),
+            on_stop=lambda count: _print_at_terminal(_stopping(count, arguments.grace)),
         )
-    _tell("stopped")
+    _print_at_terminal("stopped")
     return code
 
 
@@ -94,8 +94,8 @@ def _stopping(requests: int, grace: float) -> str:
     return f"stopping: {count} in flight may take {grace:g} s; Ctrl-C again ends them now"
 
 
-def _tell(text: str) -> None:
-    """Tell someone at a terminal, who has typed Ctrl-C; a log has the requests' own lines."""
+def _print_at_terminal(text: str) -> None:
+    """For someone at a terminal, who has typed Ctrl-C; a log has the requests' own lines."""
     if sys.stderr.isatty():
         with suppress(OSError):  # it may be closed
             sys.stderr.write(f"fanout: {text}\n")
