@@ -27,6 +27,10 @@ DIRECT: dict[str, tuple[str, str]] = {
         "`general_settings.http_client: httpx`, and tests",
         "no `http_client: httpx`, no `http_client=` in Python; the rest works",
     ),
+    "jsonschema-rs": (
+        "checking responses by their JSON schema",
+        "no `fanout.check`; everything else works",
+    ),
     "msgspec": ("JSON, and validation of every field", "nothing works"),
     "prometheus-client": ("`general_settings.metrics`", "no `/metrics`"),
     "pydantic": (

@@ -92,8 +92,8 @@ TOP_LEVEL = {
     "shared/fanout/disk/*.py": "__init__ files threads",
     "shared/fanout/errors/*.py": "__init__ base config gateway provider",
     "shared/fanout/gateway/*.py": """
-        __init__ aliases authorization combine conversation factory gateway interleave
-        report
+        __init__ aliases authorization checked_cell combine conversation factory gateway
+        interleave ladder report
     """,
     "shared/fanout/google/*.py": "__init__ credentials http",
     "shared/fanout/local/*.py": """
@@ -104,9 +104,9 @@ TOP_LEVEL = {
         router stored_files
     """,
     "shared/fanout/schema/*.py": """
-        __init__ accumulator allowed_values chat choice_deltas error extensions fanout
-        foreign_parts litellm_arguments litellm_names messages one_call request response_chunks
-        validation
+        __init__ accumulator allowed_values chat checked choice_deltas error extensions fanout
+        foreign_parts json_schema litellm_arguments litellm_names messages one_call request
+        response_chunks schema_work validation
     """,
     "shared/fanout/server/*.py": """
         __init__ connection connections lifespan limits request_parser request_queue
@@ -135,7 +135,7 @@ TOP_LEVEL = {
         __init__ config_asset functions inbox jobs monitoring state_machine
         state_machine_definition storage
     """,
-    "infra/bundling/*.py": "__init__ bundle bytecode",
+    "infra/bundling/*.py": "__init__ bundle bytecode strip",
     "infra/monitoring/*.py": "__init__ dashboard metrics monitoring",
 }
 """
@@ -168,6 +168,7 @@ ALLOWED_IMPORTERS = {
     "json": "wire/json wire/lenient_json",  # to name a duplicate key; for odd responses
     "pydantic": "library",
     "pyarrow": "bulk/tables/parquet",  # an extra
+    "jsonschema_rs": "schema/json_schema",  # only for checked requests (decision 0020)
     "logging": "",
     "asyncio": "concurrency disk transport routing gateway library http server cli bulk aws google",
 }
@@ -181,7 +182,7 @@ PURE = """
     config/deployment  config/edits  config/entries  config/fields  config/google  config/litellm
     config/model  config/resolve  config/routes
     config/unknown_keys  errors
-    gateway/combine  gateway/interleave  gateway/report
+    gateway/combine  gateway/interleave  gateway/ladder  gateway/report
     library/chunk_builder  library/errors  library/inputs  library/options
     library/structured_output  library/types
     providers

@@ -18,6 +18,7 @@ import jsii
 from aws_cdk import aws_lambda as lambda_
 
 from .bytecode import compile_folder
+from .strip import strip_file
 
 ROOT = Path(__file__).parents[2]
 REQUIREMENTS = ROOT / "requirements" / "lambda.txt"
@@ -61,6 +62,8 @@ def bundle(output: Path, *, architecture: str, python: str, config: str) -> None
                 shutil.rmtree(path)
             elif path.exists():
                 path.unlink()
+    for library in output.rglob("*.so"):
+        strip_file(library)
     for record in output.glob("*.dist-info"):  # entry points and versions are used, these are not
         for name in ("RECORD", "INSTALLER", "REQUESTED", "direct_url.json"):
             (record / name).unlink(missing_ok=True)

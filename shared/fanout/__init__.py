@@ -37,6 +37,7 @@ if TYPE_CHECKING:
         Refused,
         Rejected,
         RequestError,
+        SchemaMismatch,
         StorageError,
         StorageFull,
         TimedOut,
@@ -55,7 +56,7 @@ if TYPE_CHECKING:
     from .library.batch import abatch_completion, batch_completion
     from .library.chunk_builder import stream_chunk_builder
     from .library.completion import acompletion, completion
-    from .library.errors import CheckpointError, ForkedProcess, SchemaMismatch
+    from .library.errors import CheckpointError, ForkedProcess
     from .library.gateway_request import GatewayRequest, aopen_request, open_request
     from .library.options import (
         ChatOptions,
@@ -204,7 +205,6 @@ _MODULES = {
     "ToolParam": "library.options",
     "CheckpointError": "library.errors",
     "ForkedProcess": "library.errors",
-    "SchemaMismatch": "library.errors",
     "stream_chunk_builder": "library.chunk_builder",
     "GatewayRequest": "library.gateway_request",
     "aopen_request": "library.gateway_request",

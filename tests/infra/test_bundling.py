@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import platform
 import subprocess
 import sys
 from pathlib import Path
@@ -10,6 +11,7 @@ from pathlib import Path
 import pytest
 
 from infra.bundling.bundle import bundle
+from infra.bundling.strip import strip_file, stripped
 
 from .synth import config_file, synthesize
 
@@ -21,6 +23,7 @@ WHEELS = {
     "h11",
     "httptools",
     "jmespath",
+    "jsonschema_rs",
     "msgspec",
     "multipart",
     "opentelemetry",
@@ -87,6 +90,32 @@ def test_with_httpx_it_is_small_too(with_httpx: Path) -> None:
 
 def test_it_is_small(folder: Path) -> None:
     assert sum(path.stat().st_size for path in files(folder).values()) < LIMIT
+
+
+def test_its_libraries_have_nothing_that_is_not_loaded(folder: Path) -> None:
+    libraries = [path for name, path in files(folder).items() if name.endswith(".so")]
+    assert [
+        path.name for path in libraries if stripped(path.read_bytes()) != path.read_bytes()
+    ] == []
+    assert [path.name for path in libraries if b".symtab" in path.read_bytes()] == []
+
+
+def test_the_libraries_load_without_what_was_removed(folder: Path, target: tuple[str, str]) -> None:
+    """Those of them that this Python loads, too."""
+    if MACHINES[target[0]] != platform.machine():
+        pytest.skip("the libraries are for another architecture")
+    code = (
+        f"import sys; sys.path.insert(0, {str(folder)!r}); import jsonschema_rs;"
+        "assert not jsonschema_rs.is_valid({'type': 'string'}, 1)"
+    )
+    subprocess.run([sys.executable, "-I", "-S", "-B", "-c", code], check=True)  # noqa: S603
+
+
+def test_a_file_that_is_no_library_stays_as_it_is(tmp_path: Path) -> None:
+    path = tmp_path / "x.so"
+    path.write_bytes(b"a script")
+    strip_file(path)
+    assert path.read_bytes() == b"a script"
 
 
 def test_it_contains_no_tests_and_no_headers_of_packages(folder: Path) -> None:

@@ -36,6 +36,7 @@ Every error that Fanout raises on purpose.
     │   ├── Malformed            the response is not in the provider's format        (502)
     │   ├── Broken               the stream ended early                              (502)
     │   └── Oversized            the response is too large                           (502)
+    ├── SchemaMismatch           no model's response fits the schema                 (502)
     ├── AllFailed                .failures, in call order; their status if equal, else 502
     ├── RequestCancelled         by its client, with another request                 (499)
     │   └── LeaseExpired         the client has not renewed the request's lease      (499)
@@ -115,6 +116,7 @@ from .provider import (
     RateLimited,
     Refused,
     Rejected,
+    SchemaMismatch,
     TimedOut,
     Unreachable,
     UnsupportedCountry,
@@ -161,6 +163,7 @@ __all__ = [
     "RequestCancelled",
     "RequestError",
     "RequestTimeout",
+    "SchemaMismatch",
     "ShuttingDown",
     "StorageBusy",
     "StorageError",

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from typing import ClassVar, Literal, Protocol
+from typing import Any, ClassVar, Literal, Protocol
 
 from msgspec import Struct
 from msgspec.structs import replace
@@ -153,6 +153,33 @@ class Oversized(ProviderError):
     code = "provider_answer_too_large"
     is_retryable = False
     cooldown = "never"
+
+
+class SchemaMismatch(FanoutError):
+    """
+    A response does not fit the JSON schema, or the class, that the request asked for.
+
+    `text` is the last response's, `reason` what is wrong with it, without quoting it. `completion`
+    is the whole response. `attempts` has each call of a checked request, as in a response's report.
+    """
+
+    status = 502
+    code = "schema_mismatch"
+
+    def __init__(
+        self,
+        message: str,
+        *,
+        text: str | None = None,
+        reason: str = "",
+        attempts: Sequence[Mapping[str, Any]] = (),
+        completion: Any = None,
+    ) -> None:
+        super().__init__(message)
+        self.text = text
+        self.reason = reason
+        self.attempts = tuple(attempts)
+        self.completion = completion
 
 
 class Cause(Struct, frozen=True):

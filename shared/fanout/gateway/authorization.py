@@ -14,5 +14,7 @@ def check_request(client: ClientKey, request: FanOutRequest, general: GeneralSet
         check_model(client, name, request.field)
     for name in sorted(request.names):
         check_model(client, name, "fallbacks")
+    for name in request.check.escalate if request.check else ():
+        check_model(client, name, "fanout.escalate")
     for chat in request.conversations:
         check_content(client, chat, general)

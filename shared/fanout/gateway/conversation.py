@@ -10,7 +10,7 @@ from collections.abc import AsyncIterator, Awaitable, Callable, Mapping, Sequenc
 from contextlib import AsyncExitStack, asynccontextmanager
 from functools import partial
 from time import perf_counter
-from typing import Any, TypeAlias
+from typing import TYPE_CHECKING, Any, TypeAlias
 
 from msgspec import Struct
 
@@ -23,15 +23,29 @@ from ..routing.router import Router
 from ..schema.chat import ChatChunk, ChatCompletion, has_content, is_empty
 from ..schema.fanout import FanOutRequest, Report
 from ..schema.request import ChatRequest
-from .report import make_report
+from .report import make_report, total_cost
+
+if TYPE_CHECKING:
+    from .checked_cell import CheckedCell
 
 
 class GridCell(Struct, frozen=True, gc=False):
-    """A conversation, and the model or the competing models that it is sent to."""
+    """
+    A conversation, and the model or the competing models that it is sent to.
+
+    If the response must fit a schema, it has a `checked` (a `CheckedCell`).
+    """
 
     request: ChatRequest
     models: tuple[str, ...]
     legs: list[Leg]
+    checked: Any = None
+
+    @property
+    def cost(self) -> float | None:
+        """The cost of its calls in US dollars; `None` if no cost is known."""
+        found: float | None = total_cost(self.legs) if self.checked is None else self.checked.cost
+        return found
 
 
 _Call: TypeAlias = Callable[[Leg, ChatRequest], Awaitable[ChatCompletion]]
@@ -40,11 +54,20 @@ CellRace: TypeAlias = tuple[RaceResult[Any], Leg, AsyncIterator[ChatChunk]]
 """A cell's race after its end: its result, the winner's leg, and the winner's chunks."""
 
 
-def make_grid(request: FanOutRequest, make_leg: Callable[[str], Leg]) -> list[GridCell]:
+def make_grid(
+    request: FanOutRequest,
+    make_leg: Callable[[str], Leg],
+    make_checked: Callable[[ChatRequest], CheckedCell] | None = None,
+) -> list[GridCell]:
     """The request's cells, conversation by conversation, with a leg for each model of a cell."""
     sets = [(m,) for m in request.models] if request.mode == "all" else [request.models]
     return [
-        GridCell(chat, models, [make_leg(name) for name in models])
+        GridCell(
+            chat,
+            models,
+            [make_leg(name) for name in models],
+            make_checked and make_checked(chat),
+        )
         for chat in request.conversations
         for models in sets
     ]
@@ -60,16 +83,49 @@ class ConversationRunner:
 
     async def chat(self, request: FanOutRequest, cell: GridCell) -> ChatCompletion:
         """One cell's response, with the model's name as the client wrote it; a race's report."""
+        checked: CheckedCell | None = cell.checked
+        if checked is None:
+            return await self._chat(request, cell)
+        try:
+            completion = await self._chat(request, cell)
+        except FanoutError as error:
+            if checked.fatal is not None:
+                raise checked.fatal from None
+            if checked.last is None:
+                raise
+            if not checked.check.escalate:
+                raise checked.mismatch() from error
+            completion = await self._escalate(request, cell, checked)
+        return {**completion, "fanout": checked.report(request.mode, cell.legs, completion)}
+
+    async def _escalate(
+        self, request: FanOutRequest, cell: GridCell, checked: CheckedCell
+    ) -> ChatCompletion:
+        """The first response that fits of the models that are called when no other's does."""
+        checked.is_escalating = True
+        legs = [cell.legs[0].fallback(name) for name in checked.check.escalate]
+        call = checked.valid(self._plain(by_stream=_is_by_stream(request)))
+        result = await race([partial(call, leg, cell.request) for leg in legs], stagger=None)
+        if checked.fatal is not None:
+            raise checked.fatal
+        if result.winner is None:
+            raise checked.mismatch()
+        return {**result.value, "model": legs[result.winner].model}
+
+    async def _chat(self, request: FanOutRequest, cell: GridCell) -> ChatCompletion:
+        by_stream = _is_by_stream(request)
         if request.mode in {"one", "all"}:
             leg = cell.legs[0]
-            completion = await self._with_fallbacks(request, leg, cell.request)
+            completion = await self._with_fallbacks(request, leg, cell, by_stream=by_stream)
             return {**completion, "model": leg.responding_model}
         started = perf_counter()
-        # Models that run at once are streamed: closing a stream stops a loser and its costs.
-        by_stream = request.stagger is not None
         empty: dict[int, Success[ChatCompletion]] = {}
-        call = partial(self._with_content, empty) if by_stream else self._with_fallbacks
-        calls = [partial(call, request, leg, cell.request) for leg in cell.legs]
+        call: Callable[..., Awaitable[ChatCompletion]]
+        if request.stagger is None:
+            call = partial(self._with_fallbacks, by_stream=by_stream)
+        else:
+            call = partial(self._with_content, empty)
+        calls = [partial(call, request, leg, cell) for leg in cell.legs]
         result = await race(calls, stagger=request.stagger)
         if result.winner is None:
             result = _empty_winner(result, empty, cell.legs)
@@ -84,7 +140,7 @@ class ConversationRunner:
         empty: dict[int, Success[ChatCompletion]],
         request: FanOutRequest,
         leg: Leg,
-        chat: ChatRequest,
+        cell: GridCell,
     ) -> ChatCompletion:
         """
         One model's response in a race, received as a stream; an error if it has no content.
@@ -93,20 +149,27 @@ class ConversationRunner:
         noted in `empty`, by the id of its leg.
         """
         started = perf_counter()
-        completion = await self._with_fallbacks(request, leg, chat, by_stream=True)
+        completion = await self._with_fallbacks(request, leg, cell, by_stream=True)
         if all(is_empty(choice["message"]) for choice in completion["choices"]):
             empty[id(leg)] = Success(completion, perf_counter() - started)
             raise _empty_error([leg])(0)
         return completion
 
+    def _plain(self, *, by_stream: bool) -> _Call:
+        return self._router.chat_by_stream if by_stream else self._router.chat
+
     def _with_fallbacks(
-        self, request: FanOutRequest, leg: Leg, chat: ChatRequest, *, by_stream: bool = False
+        self, request: FanOutRequest, leg: Leg, cell: GridCell, *, by_stream: bool = False
     ) -> Awaitable[ChatCompletion]:
         """One model's response, or that of the first of its fallbacks that succeeds."""
-        plain = self._router.chat_by_stream if by_stream else self._router.chat
+        plain = self._plain(by_stream=by_stream)
+        if cell.checked is not None:
+            plain = cell.checked.valid(plain)
         call = partial(self._call_special, plain) if self._has_special else plain
         legs = self._with_fallback_legs(request, leg)
-        return call(leg, chat) if len(legs) == 1 else self._first_of(legs, chat, call)
+        if len(legs) == 1:
+            return call(leg, cell.request)
+        return self._first_of(legs, cell.request, call)
 
     async def _first_of(self, legs: list[Leg], chat: ChatRequest, call: _Call) -> ChatCompletion:
         """The first response of a model and its fallbacks, which are called one after the other."""
@@ -215,6 +278,18 @@ class ConversationRunner:
         return request.fallbacks.get(name, ())
 
 
+def _is_by_stream(request: FanOutRequest) -> bool:
+    """
+    Whether whole responses are received as streams.
+
+    Models that run at once are streamed: closing a stream stops a loser and its costs. So is a
+    checked response that the client asked for as a stream.
+    """
+    return (request.stagger is not None and (request.mode not in {"one", "all"})) or (
+        request.stream and request.check is not None
+    )
+
+
 def allowed_names(client: ClientKey | None, names: tuple[str, ...]) -> tuple[str, ...]:
     """The names that a client may use, all for the user of this process."""
     if client is None or not client.is_limited:
@@ -268,7 +343,7 @@ async def winner_chunks(
         yield client_chunk
     if request.include_usage:
         last: Any = {"object": kind, **own, **head, "choices": [], "usage": usage}
-        if request.mode != "one":
+        if request.mode != "one" or request.check is not None:
             last["fanout"] = report()
         yield last
 

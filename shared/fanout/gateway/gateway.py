@@ -10,11 +10,11 @@ from __future__ import annotations
 import asyncio
 import random
 import time
-from collections.abc import AsyncIterator, Callable
+from collections.abc import AsyncIterator, Callable, Iterable
 from contextlib import AbstractAsyncContextManager, AsyncExitStack, asynccontextmanager
 from functools import partial
 from time import perf_counter
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from msgspec import Struct
 from msgspec.structs import replace
@@ -30,11 +30,12 @@ from ..concurrency import (
     with_deadline,
 )
 from ..config.catalog import Catalog, ClientKey
-from ..errors import AllFailed, Cause, DeadlineExceeded
+from ..errors import AllFailed, Cause, DeadlineExceeded, RequestError, UnknownModel
 from ..routing.leg import HeldSlots, Leg, Watcher
 from ..routing.router import Router
 from ..schema.chat import ChatChunk, ChatCompletion, has_content
 from ..schema.fanout import FanOutRequest, Mode, Report
+from ..schema.request import ChatRequest
 from ..secret import HiddenRepr
 from .conversation import (
     CellRace,
@@ -44,7 +45,10 @@ from .conversation import (
     winner_chunks,
     with_model_name,
 )
-from .report import make_report, total_cost
+from .report import make_report
+
+if TYPE_CHECKING:
+    from .checked_cell import CheckedCell
 
 
 class Context(Struct, frozen=True, gc=False):
@@ -54,7 +58,8 @@ class Context(Struct, frozen=True, gc=False):
     Without a client, the user of this process has called; nothing is forbidden. If no call can
     start within `patience` seconds, the request fails with `Busy`; without it, it waits.
     `deadline_hint` is what to do if `deadline` was too short. If there is a `held`, it holds the
-    slots of the call whose response is used, unless the request has several responses.
+    slots of the call whose response is used, unless the request has several responses. A `pace` (a
+    `checked_cell.Pace`) makes the calls of a checked request; then each has the request's time.
     """
 
     request_id: str
@@ -64,6 +69,7 @@ class Context(Struct, frozen=True, gc=False):
     patience: float | None = None
     deadline_hint: str = ""
     held: HeldSlots | None = None
+    pace: Any = None
 
     @property
     def share_key(self) -> str:
@@ -153,6 +159,8 @@ class Gateway:
         self, request: FanOutRequest, context: Context, deadline: float, cell: GridCell
     ) -> ChatCompletion:
         """One cell's response; each cell has the deadline of its own, so the others are kept."""
+        if context.pace is not None and request.check is not None:
+            return await self._runner.chat(request, cell)
         try:
             with Deadline(deadline):
                 return await self._runner.chat(request, cell)
@@ -173,7 +181,7 @@ class Gateway:
                 completion=outcome.value if isinstance(outcome, Success) else None,
                 error=outcome.error if isinstance(outcome, Failure) else None,
                 elapsed=outcome.elapsed,
-                cost=total_cost(cell.legs),
+                cost=cell.cost,
             )
             for cell, outcome in zip(grid, outcomes, strict=True)
         ]
@@ -194,6 +202,9 @@ class Gateway:
         self, request: FanOutRequest, context: Context, deadline: float
     ) -> AsyncIterator[ResponseStream]:
         cell = self._grid(request, context, deadline)[0]
+        if request.check is not None:
+            yield await self._checked_stream(request, context, deadline, cell)
+            return
         started = perf_counter()
         async with self._race_cell(request, context, deadline, cell) as (result, leg, chunks):
 
@@ -207,6 +218,16 @@ class Gateway:
             client_chunks = winner_chunks(chunks, own, request, report)
             yield ResponseStream(client_chunks, request.mode, model)
 
+    async def _checked_stream(
+        self, request: FanOutRequest, context: Context, deadline: float, cell: GridCell
+    ) -> ResponseStream:
+        """The stream of a response that is complete and fits the schema: it begins only then."""
+        completion = await self._chat_cell(request, context, deadline, cell)
+        model = completion["model"]
+        own = {"id": _random_id(), "created": int(self._now()), "model": model}
+        chunks = winner_chunks(_chunks_of(completion), own, request, lambda: completion["fanout"])
+        return ResponseStream(chunks, request.mode, model)
+
     @asynccontextmanager
     async def _stream_all(
         self, request: FanOutRequest, context: Context, deadline: float
@@ -219,7 +240,7 @@ class Gateway:
         models = [cell.models for cell in grid]
 
         def cost(index: int) -> float | None:
-            return total_cost(grid[index].legs)
+            return grid[index].cost
 
         interleave = Interleave(models, request, _random_id(), int(self._now()), perf_counter, cost)
         async with merge_streams(openers, limit=self._limit(request)) as items:
@@ -238,6 +259,10 @@ class Gateway:
         self, request: FanOutRequest, context: Context, deadline: float, cell: GridCell
     ) -> AsyncIterator[AsyncIterator[tuple[str, ChatChunk]]]:
         """One cell's chunks, each with the name of its model."""
+        if request.check is not None:
+            completion = await self._chat_cell(request, context, deadline, cell)
+            yield with_model_name(completion["model"], _chunks_of(completion))
+            return
         async with self._race_cell(request, context, deadline, cell) as (_, leg, chunks):
             yield with_model_name(leg.responding_model, chunks)
 
@@ -263,6 +288,8 @@ class Gateway:
         request = self._expand(request)
         for name in request.names:
             self.catalog.find(name)
+        if request.check is not None:
+            self._check_escalate(request.check.escalate)
         if request.mode != "one":
             return request
         fallbacks = self._runner.fallbacks_of(request, request.models[0], client)
@@ -270,6 +297,14 @@ class Gateway:
             return request
         models = (*request.models, *fallbacks)
         return replace(request, mode="fallback", models=models, stagger=None, fallbacks={})
+
+    def _check_escalate(self, names: Iterable[str]) -> None:
+        """Raise `RequestError` for a name that the catalog does not have."""
+        for name in names:
+            try:
+                self.catalog.find(name)
+            except UnknownModel as error:
+                raise RequestError(f"`fanout.escalate`: {error}", "fanout.escalate") from None
 
     def _grid(self, request: FanOutRequest, context: Context, deadline: float) -> list[GridCell]:
         slots = self._slots(request, context)
@@ -290,7 +325,18 @@ class Gateway:
                 held=None if request.combined else context.held,
             )
 
-        return make_grid(request, make_leg)
+        return make_grid(request, make_leg, self._checked_cells(request, context))
+
+    def _checked_cells(
+        self, request: FanOutRequest, context: Context
+    ) -> Callable[[ChatRequest], CheckedCell] | None:
+        """What makes the `CheckedCell` of a conversation, if responses are checked."""
+        if request.check is None:
+            return None
+        from .checked_cell import CheckedCell  # only checked requests need it
+
+        check, seconds = request.check, self._time_limit(request, context)
+        return lambda chat: CheckedCell(check, chat, context.pace, seconds)
 
     def _slots(
         self, request: FanOutRequest, context: Context
@@ -328,6 +374,15 @@ class Gateway:
             body["created"] = int(self._now())
         body["object"] = "chat.completion"  # the provider may call it otherwise
         return body
+
+
+async def _chunks_of(completion: ChatCompletion) -> AsyncIterator[ChatChunk]:
+    """A whole response as the chunks of a stream."""
+    from ..schema.response_chunks import chunks_of
+
+    whole: Any = {name: value for name, value in completion.items() if name != "fanout"}
+    for chunk in chunks_of(whole):
+        yield chunk
 
 
 def _clock() -> float:

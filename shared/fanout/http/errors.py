@@ -11,6 +11,7 @@ from ..errors import (
     ProviderError,
     QuotaExceeded,
     RequestCancelled,
+    SchemaMismatch,
     ShuttingDown,
     StorageBusy,
     StorageFull,
@@ -33,7 +34,7 @@ def error_headers(error: Exception) -> dict[str, str]:
     headers: dict[str, str] = {}
     is_providers = isinstance(error, ProviderError | AllFailed)
     if (is_providers and not _is_worth_waiting(error)) or isinstance(
-        error, DeadlineExceeded | RequestCancelled | StorageFull
+        error, DeadlineExceeded | RequestCancelled | SchemaMismatch | StorageFull
     ):
         headers["x-should-retry"] = "false"
     if isinstance(error, WrongMethod):

@@ -1,4 +1,4 @@
-"""The exceptions that only the Python functions raise. `errors.py` has the others."""
+"""The exceptions that only the Python functions raise. `fanout/errors.py` has the others."""
 
 from __future__ import annotations
 
@@ -6,17 +6,6 @@ from collections.abc import Sequence
 
 from ..errors import FanoutError
 from .types import ChatCompletion
-
-
-class SchemaMismatch(FanoutError):
-    """A response does not fit the class given as `response_format`; `completion` holds it."""
-
-    status = 502
-    code = "schema_mismatch"
-
-    def __init__(self, model: str, schema: str, reason: str, completion: ChatCompletion) -> None:
-        super().__init__(f"`{model}`: the response is not a `{schema}`: {reason}")
-        self.completion = completion
 
 
 class CheckpointError(FanoutError):

@@ -29,12 +29,13 @@ from ..errors import (
     QuotaExceeded,
     Refused,
     Rejected,
+    SchemaMismatch,
     TimedOut,
     Unreachable,
     restored,
     status_of,
 )
-from .errors import CheckpointError, ForkedProcess, SchemaMismatch
+from .errors import CheckpointError, ForkedProcess
 
 BY_KIND: dict[type[FanoutError], str] = {
     MissingKey: "AuthenticationError",

@@ -6,7 +6,7 @@ from typing import Any
 
 from pydantic import BaseModel, ValidationError
 
-from .errors import SchemaMismatch
+from ..errors import SchemaMismatch
 from .inputs import json_schema
 from .types import ChatCompletion, ParsedChatCompletion
 
@@ -91,7 +91,12 @@ def parsed(completion: ChatCompletion, kind: type[BaseModel]) -> ParsedChatCompl
             reason = _reason(error)
             if choice.finish_reason == "length":
                 reason = "it was cut off at the most tokens it may have; raise `max_tokens`"
-            raise SchemaMismatch(completion.model, kind.__name__, reason, completion) from None
+            raise SchemaMismatch(
+                f"`{completion.model}`: the response is not a `{kind.__name__}`: {reason}",
+                text=message.content,
+                reason=reason,
+                completion=completion,
+            ) from None
     return result
 
 

@@ -9,6 +9,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping
 from functools import cache
+from types import ModuleType
 from typing import Annotated, Any, Literal, NotRequired, TypeAlias, TypedDict
 
 from msgspec import Meta, Struct
@@ -17,7 +18,7 @@ from msgspec.structs import replace
 from ..errors import RequestError, UnknownModel
 from ..secret import HiddenRepr
 from .chat import Usage
-from .request import ChatRequest
+from .request import MAX_ATTEMPTS, ChatRequest, Check
 from .validation import convert, parse_chat, reject_unknown, replace_messages, with_extra_body
 
 Mode: TypeAlias = Literal["one", "all", "race", "hedge", "fallback"]
@@ -55,6 +56,10 @@ class FanOutField(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True)
     shape: Shape = "object"
     max_parallel: Annotated[int, Meta(ge=1, le=10_000)] | None = None
     lease: Annotated[float, Meta(ge=MIN_LEASE, le=MAX_LEASE)] | None = None
+    schema: dict[str, Any] | None = None
+    check: bool | None = None
+    attempts: Annotated[int, Meta(ge=1, le=MAX_ATTEMPTS)] | None = None
+    escalate: ModelNames | None = None
 
 
 class StreamOptions(Struct, frozen=True, kw_only=True):
@@ -113,6 +118,7 @@ class FanOutRequest(HiddenRepr, frozen=True, gc=False):
     field: str = "model"
     alias: str | None = None
     lease: float | None = None
+    check: Check | None = None
 
     @property
     def is_text(self) -> bool:
@@ -136,10 +142,14 @@ class FanOutRequest(HiddenRepr, frozen=True, gc=False):
 
 
 class Attempt(TypedDict):
-    """One model's outcome in a race, hedge or fallback; times in milliseconds."""
+    """
+    One model's outcome in a race, hedge or fallback; times in milliseconds.
+
+    In a checked request it is one call's, and `invalid` if the response does not fit the schema.
+    """
 
     model: str
-    outcome: Literal["won", "cancelled", "failed", "not_started"]
+    outcome: Literal["won", "cancelled", "failed", "not_started", "invalid"]
     first_token_ms: float | None
     duration_ms: float | None
     error: Any
@@ -171,12 +181,16 @@ def parse_request(body: object, size: int = 0) -> FanOutRequest:
     if fields.stream_options is not None and not fields.stream:
         raise RequestError("`stream_options` needs `stream: true`", "stream_options")
     fanout = fields.fanout or _NO_FANOUT
+    checked_body: Mapping[str, Any] = body
+    if fanout.schema is not None:
+        checked_body = _checks().with_schema(body, fanout.schema)
     models = _models(fields, fanout)
     mode, stagger = _mode(fields, fanout, len(models))
-    conversations, nested = _conversations(body, len(models))
+    conversations, nested = _conversations(checked_body, len(models))
     if fanout.shape == "list" and fields.stream:
         raise RequestError("a list cannot be streamed; leave out `fanout.shape`", "fanout.shape")
     options = fields.stream_options or _NO_OPTIONS
+    is_checked = fanout.check or fanout.attempts or fanout.escalate or fanout.schema is not None
     return FanOutRequest(
         models=models,
         mode=mode,
@@ -194,6 +208,7 @@ def parse_request(body: object, size: int = 0) -> FanOutRequest:
         size=size,
         field="model" if fanout.models is None else "fanout.models",
         lease=fanout.lease,
+        check=_read_check(fanout, conversations[0]) if is_checked else None,
     )
 
 
@@ -203,6 +218,25 @@ def _litellm_filter() -> Callable[[Mapping[str, Any]], Mapping[str, Any]]:
     from .litellm_arguments import without_arguments
 
     return without_arguments
+
+
+def _read_check(fanout: FanOutField, chat: ChatRequest) -> Check | None:
+    found: Check | None = _checks().read_check(
+        chat,
+        check=fanout.check,
+        attempts=fanout.attempts,
+        escalate=fanout.escalate,
+        has_own_schema=fanout.schema is not None,
+    )
+    return found
+
+
+@cache
+def _checks() -> ModuleType:
+    """`checked.py`, which loads the validator of schemas: most requests do not need it."""
+    from . import checked
+
+    return checked
 
 
 def with_messages(request: FanOutRequest, messages: list[Any]) -> FanOutRequest:

@@ -153,6 +153,22 @@ class ChatRequest(HiddenRepr, frozen=True, gc=False, kw_only=True):
         return [self.stop] if isinstance(self.stop, str) else list(self.stop or ())
 
 
+MAX_ATTEMPTS = 10
+"""The most calls to one model for one checked response, and the most names in `escalate`."""
+
+
+class Check(Struct, frozen=True):
+    """
+    Each response must fit the request's JSON schema.
+
+    A model gets at most `attempts` calls for one; after the request's models, those of `escalate`
+    are called, one after the other.
+    """
+
+    attempts: int = 2
+    escalate: tuple[str, ...] = ()
+
+
 CHAT_FIELDS = frozenset(ChatRequest.__struct_fields__) - {"body", "extensions", "places"}
 """The parameters of chat completions."""
 
