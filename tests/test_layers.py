@@ -89,7 +89,7 @@ TOP_LEVEL = {
     "shared/fanout/config/litellm/*.py": """
         __init__ deployment general groups keys reasons router service top
     """,
-    "shared/fanout/disk/*.py": "__init__ files threads",
+    "shared/fanout/disk/*.py": "__init__ file_lock files threads",
     "shared/fanout/errors/*.py": "__init__ base config gateway provider",
     "shared/fanout/gateway/*.py": """
         __init__ aliases authorization checked_cell combine conversation factory gateway
@@ -109,7 +109,7 @@ TOP_LEVEL = {
         response_chunks schema_work validation
     """,
     "shared/fanout/server/*.py": """
-        __init__ connection connections lifespan limits request_parser request_queue
+        __init__ connection connections lifespan limits listener request_parser request_queue
         served_request server
     """,
     "shared/fanout/telemetry/*.py": "__init__ known_names observers prices prometheus traces",

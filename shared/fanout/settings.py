@@ -53,6 +53,11 @@ class Settings(HiddenRepr, frozen=True):
         return cls(Path(path) if path else None, env)
 
 
+def windows_data(env: Mapping[str, str]) -> str | None:
+    """The user's folder for data and caches on Windows; `None` elsewhere."""
+    return env.get("LOCALAPPDATA") if sys.platform == "win32" else None
+
+
 def has_http_proxy() -> bool:
     """Whether the environment names a proxy for servers without TLS."""
     return any(map(os.environ.get, HTTP_PROXIES))

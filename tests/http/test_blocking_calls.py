@@ -26,7 +26,7 @@ ALLOWED = {
     "disk.files.make_private_folder: mkdir",
     "bulk.local.hosts.file_lock: open",
     "bulk.local.hosts._private: open",
-    "bulk.local.hosts.file_lock: flock",
+    "disk.file_lock.share_lock: flock",
     # a provider's prices, a file of the package that is read once, as a module is
     "telemetry.prices._read: stat",
     "telemetry.prices._read: open",

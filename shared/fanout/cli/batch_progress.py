@@ -200,20 +200,16 @@ async def follow(
 def _interruptible(backend: BatchBackend) -> Iterator[None]:
     """The first Ctrl-C goes to the backend; a second one ends the process at once."""
     loop = asyncio.get_running_loop()
-    is_stopping = False
 
-    def stop() -> None:
-        nonlocal is_stopping
-        loop.remove_signal_handler(signal.SIGINT)
-        if not is_stopping:  # the event loop reports a SIGTERM that raises SIGINT twice
-            backend.interrupt()
-        is_stopping = True
+    def stop(*_: object) -> None:
+        signal.signal(signal.SIGINT, signal.default_int_handler)
+        loop.call_soon_threadsafe(backend.interrupt)
 
-    loop.add_signal_handler(signal.SIGINT, stop)
+    signal.signal(signal.SIGINT, stop)  # not by the loop, which cannot on Windows
     try:
         yield
     finally:
-        loop.remove_signal_handler(signal.SIGINT)
+        signal.signal(signal.SIGINT, signal.default_int_handler)
 
 
 @contextmanager

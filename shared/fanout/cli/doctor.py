@@ -194,8 +194,10 @@ def port_finding(port: int = DEFAULT_PORT) -> Finding:
     """Whether the port is free, and if not, whether Fanout has it."""
     import socket
 
+    from ..server.listener import claim_address
+
     with socket.socket() as probe:
-        probe.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+        claim_address(probe)
         try:
             probe.bind(("127.0.0.1", port))
         except OSError:

@@ -18,6 +18,7 @@ from ..errors import ConfigError, FanoutError
 from ..gateway.factory import make_engine, open_gateway
 from ..http.app import App
 from ..server.limits import BACKLOG, ConnectionLimits
+from ..server.listener import claim_address
 from ..server.served_request import status_line
 from ..server.server import Stop, serve
 from ..settings import Settings, install_command
@@ -48,7 +49,7 @@ def listen(address: str, port: int) -> socket.socket:
     family = socket.AF_INET6 if ":" in address else socket.AF_INET
     listener = socket.socket(family, socket.SOCK_STREAM)
     try:
-        listener.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+        claim_address(listener)
         listener.bind((address, port))
         listener.listen(BACKLOG)  # connections made before the app is ready wait
     except OSError as error:

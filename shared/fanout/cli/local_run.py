@@ -98,7 +98,7 @@ def run_gateway(arguments: argparse.Namespace) -> int:
     """Serve the gateway with the model in a child process; when one ends, so does the other."""
     settings = Settings.read()
     if arguments.attached:
-        stop_with_parent(arguments.attached, lambda: os.kill(os.getpid(), signal.SIGTERM))
+        stop_with_parent(arguments.attached, lambda: signal.raise_signal(signal.SIGTERM))
     signal.signal(signal.SIGTERM, signal.default_int_handler)
     check_installed()  # before the download of its weights
     with listen("127.0.0.1", arguments.port) as listener, ExitStack() as stack:

@@ -163,13 +163,22 @@ def _write_whole_pieces() -> None:
     r"""
     Make each write to standard output complete or an error.
 
-    A character that the terminal's encoding lacks is written as its escape, such as `\u2192`.
+    A character that the terminal's encoding lacks is written as its escape, such as `\u2192`. Files
+    and pipes have UTF-8 on Windows too, whose own encoding lacks most characters.
     With `PYTHONUNBUFFERED`, as in Docker images of Python, a write to a disk that becomes full may
     write a part of what it is given, and raises nothing.
     """
     for output in (sys.stdout, sys.stderr):
         if isinstance(output, io.TextIOWrapper):
-            output.reconfigure(errors="backslashreplace")
+            is_ansi = sys.platform == "win32" and not output.isatty()
+            encoding = "utf-8" if is_ansi else output.encoding
+            output.reconfigure(encoding=encoding, errors="backslashreplace")
+    if (
+        sys.platform == "win32"
+        and isinstance(sys.stdin, io.TextIOWrapper)
+        and not sys.stdin.isatty()
+    ):
+        sys.stdin.reconfigure(encoding="utf-8")
     raw = getattr(sys.stdout, "buffer", None)
     if isinstance(raw, io.RawIOBase) and id(sys.stdout) == id(sys.__stdout__):
         encoding, errors = sys.stdout.encoding, sys.stdout.errors

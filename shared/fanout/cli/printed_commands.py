@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import argparse
 import os
+import re
 import shlex
 import shutil
 import sys
@@ -17,6 +18,10 @@ PLAIN = frozenset(map(chr, range(32, 127))) - set("\\%'!")
 """Characters without a meaning to `printf` in single quotes, or to a shell that has a history."""
 
 
+SAFE_IN_POWERSHELL = re.compile(r"[\w./:=\\-]+", re.ASCII)
+"""Words that PowerShell takes as they are."""
+
+
 def program() -> str:
     """What the user types for `fanout`: the path that was typed, if a shell would not find it."""
     typed = Path(sys.argv[0])
@@ -25,8 +30,17 @@ def program() -> str:
 
 
 def command(words: Sequence[str]) -> str:
-    """A command of `fanout`, in one line, with every word quoted as a POSIX shell needs it."""
-    return " ".join(map(quoted, [program(), *words]))
+    """A command of `fanout`, in one line, with every word quoted as the user's shell needs it."""
+    quote = powershell_quoted if sys.platform == "win32" else quoted
+    return " ".join(map(quote, [program(), *words]))
+
+
+def powershell_quoted(word: str) -> str:
+    """The word for PowerShell, without control characters, which nothing in single quotes makes."""
+    text = without_controls(word)
+    if SAFE_IN_POWERSHELL.fullmatch(text):
+        return text
+    return "'" + text.replace("'", "''") + "'"
 
 
 def quoted(word: str) -> str:

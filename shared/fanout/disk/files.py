@@ -12,6 +12,7 @@ import errno
 import os
 import secrets
 import stat
+import sys
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
 from pathlib import Path
@@ -25,7 +26,16 @@ FULL = frozenset({errno.ENOSPC, errno.EDQUOT, errno.EFBIG})
 NO_READER = "no program reads from this pipe; start that one first"
 
 PRIVATE_FILE, PRIVATE_FOLDER = 0o600, 0o700
+MOVES_OPEN_FILES = HAS_RIGHTS = sys.platform != "win32"
+"""
+Whether an open file can be renamed and deleted, and whether a mode keeps other users out. On
+Windows a file has the rights of its folder, and a user's folders are closed to others.
+"""
+
 DRAFT_PREFIX = ".draft-"
+
+DIRECTLY = getattr(os, "O_NONBLOCK", 0) | getattr(os, "O_NOCTTY", 0)
+"""How a pipe or a device is opened: without waiting for its reader. Windows has no such flags."""
 
 
 def storage_error(error: OSError, path: str | os.PathLike[str]) -> StorageError:
@@ -79,7 +89,7 @@ class Draft:
             if found is None or stat.S_ISREG(found.st_mode):
                 self.path = path.resolve() if path.is_symlink() else path
                 number = self._create(mode if found is None else stat.S_IMODE(found.st_mode))
-                if found is not None:
+                if found is not None and HAS_RIGHTS:
                     with suppress(OSError):  # another user's
                         os.fchmod(number, stat.S_IMODE(found.st_mode))
             else:  # the target of /dev/stdout may have no name of its own
@@ -126,12 +136,13 @@ class Draft:
 def _open_directly(path: Path) -> int:
     """Open what is no regular file, without waiting for a reader of a pipe."""
     try:
-        number = os.open(path, os.O_WRONLY | os.O_NONBLOCK | os.O_NOCTTY)
+        number = os.open(path, os.O_WRONLY | DIRECTLY)
     except OSError as error:
         if error.errno == errno.ENXIO:
             raise OSError(errno.ENXIO, NO_READER) from None
         raise
-    os.set_blocking(number, True)
+    if DIRECTLY:
+        os.set_blocking(number, True)
     return number
 
 
@@ -176,6 +187,8 @@ def make_private(folder: Path) -> None:
 
     A folder that is private already is not read. What is another user's stays as it is.
     """
+    if not HAS_RIGHTS:
+        return
     with suppress(OSError):
         if not _withdraw(folder, PRIVATE_FOLDER):
             return

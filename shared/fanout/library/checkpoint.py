@@ -19,6 +19,7 @@ from typing import Any, Self
 
 import msgspec
 
+from ..disk.file_lock import try_lock
 from ..disk.files import write_all
 from ..errors import FanoutError, RequestError
 from .errors import CheckpointError
@@ -92,15 +93,9 @@ class Checkpoint:
         return self._error(f"{self._failed}; the error's `responses` has every response", responses)
 
     def _lock(self) -> None:
-        try:
-            import fcntl
-        except ImportError:  # Windows: two processes may then append to one file
-            return
-        try:
-            fcntl.flock(self._file, fcntl.LOCK_EX | fcntl.LOCK_NB)
-        except BlockingIOError:
+        if not try_lock(self._file.fileno()):
             self._file.close()
-            raise self._error("another call is using it") from None
+            raise self._error("another call is using it")
 
     def _read(self) -> None:
         end = 0

@@ -24,6 +24,9 @@ Downloads the wheel of a requirement into a folder, packed or unpacked.
 Raises `LocalError`, or `OSError` if there is no room for it.
 """
 
+TEMPORARY = ("TMPDIR", "TEMP", "TMP")
+"""The variables that name the folder of temporary files: of POSIX, and two of Windows."""
+
 ERROR_LINES = 3
 """Lines of the downloader's error output that are shown."""
 
@@ -70,7 +73,7 @@ def _download_with(
         command = [*tool, *make_arguments(requirement, into)]
         done = subprocess.run(  # noqa: S603 -- fixed arguments, a pinned requirement
             command,
-            env={**env, "TMPDIR": str(temporary)},
+            env={**env, **dict.fromkeys(TEMPORARY, str(temporary))},
             stdin=subprocess.DEVNULL,
             capture_output=True,
             check=False,
@@ -114,7 +117,7 @@ def _file_size_limit(max_bytes: int | None) -> list[str]:
     `ulimit -f` counts blocks of 512 bytes:
     https://pubs.opengroup.org/onlinepubs/9799919799/utilities/ulimit.html (2026-11-29).
     """
-    if max_bytes is None or os.name != "posix":
+    if max_bytes is None or sys.platform == "win32":
         return []
     return ["/bin/sh", "-c", f'ulimit -f {max_bytes // 512 + 1}; exec "$@"', "sh"]
 

@@ -17,6 +17,7 @@ from typing import Any
 
 from msgspec import Struct
 
+from ..server.listener import claim_address
 from ..settings import install_command
 from .models import LocalError
 
@@ -90,7 +91,7 @@ def start(
 
 def _check_free(port: int) -> None:
     with socket.socket() as probe:
-        probe.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+        claim_address(probe)
         try:
             probe.bind((HOST, port))
         except OSError:

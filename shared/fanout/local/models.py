@@ -9,6 +9,7 @@ from pathlib import Path
 from msgspec import Struct
 
 from ..errors import FanoutError
+from ..settings import windows_data
 
 MEGABYTE = 1_000_000
 
@@ -63,7 +64,7 @@ def cache_home(env: Mapping[str, str]) -> Path:
     """Fanout's cache folder: `FANOUT_HOME`, else `fanout` in the user's cache."""
     if given := env.get("FANOUT_HOME"):
         return Path(given)
-    cache = env.get("XDG_CACHE_HOME")
+    cache = env.get("XDG_CACHE_HOME") or windows_data(env)
     return (Path(cache) if cache else Path.home() / ".cache") / "fanout"
 
 

@@ -18,6 +18,9 @@ from .engine import EngineOptions, start
 from .parent_process import stop_with_parent
 from .running_engine import RunningEngine, engine_file
 
+LOOK = 0.2
+"""Seconds after which a waiting process looks whether it has got a signal."""
+
 
 class Ready(Struct, frozen=True, omit_defaults=True):
     """The line that is printed when the engine is ready; `key` only if it was generated."""
@@ -57,6 +60,7 @@ def serve(
         key = options.key if show_key else ""
         ready = Ready(engine.model, engine.base_url, engine.pid, seconds, key)
         write(msgspec.json.encode(ready).decode() + "\n")
-        stop.wait()
+        while not stop.wait(LOOK):  # Windows interrupts no wait without an end
+            pass
     # A clean stop of the server would wait for requests in flight.
     os._exit(0)

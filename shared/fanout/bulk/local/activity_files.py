@@ -20,7 +20,14 @@ from typing import BinaryIO
 from msgspec import Struct
 from msgspec.structs import replace
 
-from ...disk.files import DRAFT_PREFIX, PRIVATE_FILE, make_private_folder, write_all
+from ...disk.file_lock import try_lock
+from ...disk.files import (
+    DRAFT_PREFIX,
+    MOVES_OPEN_FILES,
+    PRIVATE_FILE,
+    make_private_folder,
+    write_all,
+)
 from ...disk.threads import in_thread
 from ...wire import json
 from ..activity import MAX_AGE, NOT_RUNNING, STORAGE_FULL, Activity
@@ -112,7 +119,8 @@ def _read(path: Path) -> tuple[bool, Report | None]:
     """Whether a process runs the job, and what was written last."""
     try:
         with path.open("rb") as file:
-            is_running = not _locks(file.fileno(), shared=True)
+            # readers share a lock, so they never take each other for the process that runs the job
+            is_running = not try_lock(file.fileno(), shared=True)
             return is_running, _report_in(file)
     except FileNotFoundError:
         return False, None
@@ -127,21 +135,6 @@ def _report_in(file: BinaryIO) -> Report | None:
         except json.NOT_JSON:
             return None
     return Report(Activity(os.fstat(file.fileno()).st_mtime, waits=[STORAGE_FULL]))
-
-
-def _locks(number: int, *, shared: bool = False) -> bool:
-    """
-    Lock an open file, without waiting; the lock ends with the file.
-
-    Readers share one, so they never take each other for the process that runs the job.
-    """
-    import fcntl
-
-    try:
-        fcntl.flock(number, (fcntl.LOCK_SH if shared else fcntl.LOCK_EX) | fcntl.LOCK_NB)
-    except BlockingIOError:
-        return False
-    return True
 
 
 class _ClaimedFile:
@@ -168,7 +161,7 @@ class _ClaimedFile:
         """The file that an earlier process has left; only its counts are still true."""
         with suppress(FileNotFoundError):
             file = self._path.open("rb+", buffering=0)
-            if _locks(file.fileno()):
+            if try_lock(file.fileno()):
                 found = _report_in(file)
                 self.left = None if found is None else found.totals
                 _write(file, Report(Activity(0.0), self.left))
@@ -179,11 +172,13 @@ class _ClaimedFile:
     def _create(self) -> BinaryIO:
         """A new file, which is locked and has its size when it gets its name."""
         draft = self._path.with_name(f"{DRAFT_PREFIX}{token_hex(8)}")
+        draft = draft if MOVES_OPEN_FILES else self._path
         file = open(draft, "xb", buffering=0, opener=_private)  # noqa: SIM115 -- it stays open
         try:
-            _locks(file.fileno())
+            try_lock(file.fileno())
             _write(file, Report(Activity(0.0)))
-            draft.replace(self._path)
+            if draft != self._path:
+                draft.replace(self._path)
         except OSError:
             file.close()
             raise
@@ -198,6 +193,8 @@ class _ClaimedFile:
         if last is not None and last.totals is not None:
             self.write(last)
         elif self.claim():
+            if not MOVES_OPEN_FILES:
+                self._close()
             with suppress(OSError):
                 self._path.unlink()
         self._close()
@@ -220,7 +217,7 @@ def _write(file: BinaryIO, report: Report) -> bool:
         totals = None if report.totals is None else replace(report.totals, causes={})
         data = json.encode(Report(activity, totals))
     with suppress(OSError):
-        os.utime(file.fileno())
+        os.utime(file.fileno() if os.utime in os.supports_fd else file.name)
         file.seek(0)
         write_all(file, data[:SIZE].ljust(SIZE))
         return True

@@ -15,6 +15,7 @@ from typing import TYPE_CHECKING
 from ...concurrency import first_error
 from ...errors import StorageBusy
 from ...gateway.gateway import Gateway
+from ...settings import windows_data
 from ...telemetry.observers import NullObserver, Observer
 
 if TYPE_CHECKING:
@@ -45,7 +46,7 @@ def data_home(env: Mapping[str, str]) -> Path:
     """The folder of the jobs: `FANOUT_HOME`, else `fanout` in the user's data folder."""
     if given := env.get("FANOUT_HOME"):
         return Path(given)
-    data = env.get("XDG_DATA_HOME")
+    data = env.get("XDG_DATA_HOME") or windows_data(env)
     return (Path(data) if data else Path.home() / ".local" / "share") / "fanout"
 
 

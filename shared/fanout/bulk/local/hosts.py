@@ -15,6 +15,7 @@ from contextlib import ExitStack, asynccontextmanager, contextmanager
 from pathlib import Path
 
 from ...config.catalog import Catalog
+from ...disk.file_lock import share_lock, try_lock
 from ...disk.files import PRIVATE_FILE, make_private_folder, storage_errors
 from ...disk.threads import in_thread
 from ...errors import FanoutError
@@ -77,18 +78,13 @@ def file_lock(path: Path, *, shared: bool = False) -> Iterator[bool]:
 
     Several processes may have a `shared` lock, which is waited for: no other one is held for long.
     """
-    import fcntl
-
     with storage_errors(path):
         make_private_folder(path.parent)
         file = open(path, "a", opener=_private)  # noqa: SIM115 -- closed below
     with file:
-        try:
-            fcntl.flock(file, fcntl.LOCK_SH if shared else fcntl.LOCK_EX | fcntl.LOCK_NB)
-        except BlockingIOError:
-            yield False
-            return
-        yield True
+        if shared:
+            share_lock(file.fileno())
+        yield shared or try_lock(file.fileno())
 
 
 def _is_locked(path: Path) -> bool:

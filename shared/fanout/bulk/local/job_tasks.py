@@ -109,7 +109,8 @@ class JobTasks:
                 self._totals.know(job_id, await self._activities.claim(job_id))
             if (await self._runner.run(job_id)).is_over:
                 self._totals.forget(job_id)
-                await in_thread(lock.unlink, missing_ok=True)  # a finished job is not run again
+                with suppress(PermissionError):  # Windows keeps what is open
+                    await in_thread(lock.unlink, missing_ok=True)  # it is not run again
         return True
 
     def is_own(self, job: Job) -> bool:

@@ -132,15 +132,15 @@ def move_damaged(paths: list[Path]) -> None:
             continue
         others = path.with_suffix(".damaged")
         with (
-            file,
             Draft(others, mode=PRIVATE_FILE) as bad,
             Draft(path, mode=PRIVATE_FILE) as good,
         ):
             has_bad = False
-            for line in file:
-                is_whole = reader.read(line, failed=failed) is not None
-                has_bad = has_bad or not is_whole
-                (good if is_whole else bad).write(line)
+            with file:
+                for line in file:
+                    is_whole = reader.read(line, failed=failed) is not None
+                    has_bad = has_bad or not is_whole
+                    (good if is_whole else bad).write(line)
             if has_bad:
                 bad.commit()
                 good.commit()
