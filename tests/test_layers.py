@@ -68,8 +68,9 @@ TOP_LEVEL = {
     """,
     "shared/fanout/bulk/local/*.py": """
         __init__ activity_files batch_service file_store hosts input_files job_progress
-        job_store job_tasks job_totals prompt_files prompt_jobs rate_limit_store response_index
-        response_reuse result_files result_tables shard_results sqlite steady_clock storage_limit
+        job_store job_tasks job_totals json_form prompt_files prompt_jobs rate_limit_store
+        response_index response_reuse result_files result_tables shard_results sqlite steady_clock
+        storage_limit
         table_files table_prompts
     """,
     "shared/fanout/bulk/pacing/*.py": """

@@ -169,7 +169,10 @@ class Runner:
             check(name)
             unpriced = None if job.max_cost is None else self._costs.unpriced(name)
             if unpriced is not None:
-                message = f"`max_cost_usd` needs prices, and the price of `{unpriced}` is unknown."
+                message = (
+                    f"`max_cost_usd` needs prices, and the price of `{unpriced}` is unknown: set "
+                    "its `input_cost_per_token` and `output_cost_per_token` in the config."
+                )
                 raise BadLine("price_not_found", message, "max_cost_usd")
 
         result = await self._write_manifest(job, checked)

@@ -21,7 +21,7 @@ from ..errors import ConfigError, RequestError
 from ..settings import Settings
 from .batch_backend import BatchBackend, StackBackend, open_local_backend, open_stack_backend
 from .batch_input import BatchInput, check_form, open_batch_input
-from .batch_jobs import named_job, remove_job, show_jobs
+from .batch_jobs import STOPPED, named_job, remove_job, show_jobs, state_of
 from .batch_output import (
     DONE,
     default_output,
@@ -187,7 +187,7 @@ async def _status(arguments: argparse.Namespace, open_stack: OpenStack) -> int:
             return DONE
         await show_jobs(backend, jobs, totals)
         for job, total in zip(jobs, totals, strict=True):
-            show_activity(job, total)
+            show_activity(job, total, batch_command(arguments, "resume", job.id))
         for error in error_lines(jobs[0].errors, unit_of(jobs[0])) if arguments.job else []:
             show(f"{jobs[0].id}: {error}")
     return DONE
@@ -215,16 +215,24 @@ async def _remove(arguments: argparse.Namespace, open_stack: OpenStack) -> int:
     return DONE
 
 
+async def _not_over(backend: BatchBackend, job: Job, arguments: argparse.Namespace) -> RequestError:
+    """What to do about a job whose results are wanted before its end."""
+    state = state_of(job, await backend.jobs.totals(job))
+    partial = batch_command(arguments, "results", job.id, output=arguments.output)
+    resume = batch_command(arguments, "resume", job.id, output=arguments.output)
+    resumed = f"; to resume it: {resume}" if state == STOPPED else ""
+    return RequestError(
+        f"the job is {state}{resumed}; for what it has so far: {partial} --partial", "job"
+    )
+
+
 async def _results(arguments: argparse.Namespace, open_stack: OpenStack) -> int:
     check_form(arguments.output)
     with check_output(arguments.output or "-") as output:
         async with _open(arguments, open_stack, needs_prices=True) as backend:
             job = await named_job(backend, arguments, arguments.job)
             if not job.is_over and not arguments.partial:
-                partial = batch_command(arguments, "results", job.id, output=arguments.output)
-                raise RequestError(
-                    f"the job is {job.status}; for what it has so far: {partial} --partial", "job"
-                )
+                raise await _not_over(backend, job, arguments)
             if arguments.errors:
                 await write_lines(backend, job, output, failed=True)
             else:

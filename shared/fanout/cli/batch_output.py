@@ -27,7 +27,7 @@ from .output_paths import STDOUT, Output
 from .printed_commands import batch_command, same_command
 from .printing import json_lines_writer, show, text_writer
 
-DONE, FAILED, INTERRUPTED = 0, 1, 130
+DONE, FAILED, MISUSE, INTERRUPTED = 0, 1, 2, 130
 
 
 async def run_to_end(
@@ -39,13 +39,13 @@ async def run_to_end(
 ) -> int:
     """Show the job's progress to its end, then write its results; returns the exit code."""
     events = sys.stderr if output.is_stdout else None
-    if job.reused:
-        _show_reused(job)
+    _show_stored(job)
     rerun = _rerun_command(job, arguments, given)
     cancel = batch_command(arguments, "cancel", job.id)
     stopped = f"fanout: {backend.interrupted_message(job, rerun, cancel)}"
     try:
-        job = await follow(backend, job, as_json=arguments.json, events=events)
+        if arguments.json or not job.is_over:
+            job = await follow(backend, job, as_json=arguments.json, events=events)
     except asyncio.CancelledError:  # a second Ctrl-C
         show(stopped, file=sys.stderr)
         raise
@@ -57,14 +57,15 @@ async def run_to_end(
     if job.is_invalid:  # nothing was sent, and the same command makes it again
         await delete_job(backend, job)
         await backend.forget(job.id)
-        return FAILED
+        return MISUSE
     is_table = await write_results(backend, job, output, arguments)
     if job.output_file_id and not output.is_stdout:
         show(f"fanout: responses: {output.path}", file=sys.stderr)
     if job.error_file_id:
         where = "the column `error`" if is_table else str(output.errors)
         show(f"fanout: failed lines: {where}", file=sys.stderr)
-        to = str(output.path) if is_table and not output.is_stdout else None
+        has_rows = output_format(_name(output), job.source or JobSource("")) != "responses"
+        to = str(output.path) if has_rows and not output.is_stdout else None
         retry = batch_command(arguments, "retry", job.id, output=to)
         show(f"fanout: to retry them: {retry}", file=sys.stderr)
     clean = job.status == "completed" and job.error_file_id is None
@@ -76,14 +77,20 @@ def unit_of(job: Job) -> str:
     return "row" if job.source is not None and job.source.kind is not None else "line"
 
 
-def _show_reused(job: Job) -> None:
-    one = job.reused == 1
-    show(
-        f"fanout: {job.reused:,} line{' has a response' if one else 's have responses'} "
-        "of an earlier run; only the others are sent",
-        file=sys.stderr,
-        flush=True,
-    )
+def _show_stored(job: Job) -> None:
+    """Say which responses are there before anything is sent."""
+    have = "has a response" if job.reused == 1 else "have responses"
+    which = f"{job.reused:,} {unit_of(job)}{'' if job.reused == 1 else 's'}"
+    if job.is_over and job.reused and not job.total:
+        words = f"{'' if job.reused == 1 else 'all '}{which} {have} of an earlier run"
+        words += "; nothing is sent"
+    elif job.is_over and not job.is_invalid:
+        words = f"the job is {job.status} already; nothing is sent"
+    elif job.reused:
+        words = f"{which} {have} of an earlier run; only the others are sent"
+    else:
+        return
+    show(f"fanout: {words}", file=sys.stderr, flush=True)
 
 
 def _rerun_command(job: Job, arguments: argparse.Namespace, given: BatchInput | None) -> str:
@@ -125,6 +132,9 @@ async def write_results(
         await _write_file(backend, job.error_file_id, Output(output.errors))
     elif job.output_file_id is not None:
         await asyncio.to_thread(output.errors.unlink, missing_ok=True)
+    if is_kept and form != "responses":
+        kept = f"`{output.path}` stays as it is: no {unit_of(job)} has a response"
+        show(f"fanout: {kept}", file=sys.stderr)
     return False
 
 

@@ -14,8 +14,9 @@ from time import perf_counter
 from typing import Any, TextIO
 
 from msgspec import Struct
-from msgspec.structs import asdict
+from msgspec.structs import asdict, replace
 
+from ..bulk.activity import NOT_RUNNING
 from ..bulk.input.planner import LineError
 from ..bulk.service.records import Job
 from ..bulk.totals import Totals
@@ -24,10 +25,16 @@ from ..wire.terminal_text import one_line
 from .batch_backend import BatchBackend
 from .printing import CTRL_C, show, show_json
 
+COST_CAP = "max_cost_usd"
+"""The field of the API that `--max-cost` sets."""
+
 LINE_INTERVAL = 5.0
 """Seconds between two lines if the output is not a terminal."""
 
 DAY = 24 * 3600.0
+
+MAX_DECIMALS = 9
+"""Of an amount: costs are counted in billionths of a dollar."""
 
 MAX_ERROR_LINES = 5
 """Different errors that are shown; the others are counted."""
@@ -52,8 +59,9 @@ class Progress(Struct, frozen=True):
 
     @property
     def waits(self) -> list[str]:
-        """What waits, why and until when, in sentences."""
-        return [wait.sentence(clock_time) for wait in self.job.waits(self.totals)]
+        """What waits, why and until when, in sentences; that this process stops is no wait."""
+        waits = [wait for wait in self.job.waits(self.totals) if wait != NOT_RUNNING]
+        return [wait.sentence(clock_time) for wait in waits]
 
     def to_dict(self) -> dict[str, Any]:
         """The JSON object of `--json`."""
@@ -110,8 +118,16 @@ class Progress(Struct, frozen=True):
 def format_cost(totals: Totals) -> str:
     """What a job cost; if a price is unknown, what the rest cost."""
     if not totals.unpriced:
-        return f"${totals.known_cost_usd:.4f}"
-    return f"over ${totals.known_cost_usd:.4f}" if totals.cost else "price unknown"
+        return dollars(totals.known_cost_usd)
+    return f"over {dollars(totals.known_cost_usd)}" if totals.cost else "price unknown"
+
+
+def dollars(amount: float) -> str:
+    """An amount with four decimals; a smaller one has as many as show its first digit."""
+    decimals = 4
+    while 0 < amount < 0.5 / 10**decimals and decimals < MAX_DECIMALS:
+        decimals += 1
+    return f"${amount:.{decimals}f}"
 
 
 def clock_time(at: float) -> str:
@@ -129,13 +145,15 @@ def format_duration(seconds: float | None) -> str:
     return f"{hours}:{minutes:02}:{rest:02}" if hours else f"{minutes}:{rest:02}"
 
 
-def show_activity(job: Job, totals: Totals) -> None:
+def show_activity(job: Job, totals: Totals, resume: str) -> None:
     """Print a running job's speed, its time left, and what its lines wait for."""
     seconds, activity = job.seconds_left(totals), totals.activity
     if seconds is not None and activity and activity.rate:
         show(f"{job.id}: {activity.rate:.1f} lines/s, {format_duration(seconds)} to go")
     for wait in job.waits(totals):
-        show(f"{job.id}: {one_line(wait.sentence(clock_time))}")
+        stopped = f"no process runs this job; to resume: {resume}"
+        sentence = stopped if wait == NOT_RUNNING else wait.sentence(clock_time)
+        show(f"{job.id}: {one_line(sentence)}")
 
 
 def error_lines(errors: Sequence[LineError], unit: str = "line") -> list[str]:
@@ -147,6 +165,9 @@ def error_lines(errors: Sequence[LineError], unit: str = "line") -> list[str]:
     equal: dict[tuple[str, str], list[LineError]] = {}
     for error in errors:
         key = error.code, _in_rows(error) if unit == "row" else error.message
+        if error.param == COST_CAP:
+            key = error.code, error.message.replace(f"`{COST_CAP}`", "--max-cost").rstrip(".")
+            error = replace(error, line=None)  # noqa: PLW2901 -- it is of no line
         equal.setdefault(key, []).append(error)
     shown = list(equal.items())[:MAX_ERROR_LINES]
     lines = [f"{_place(some, unit)}{one_line(message)} ({code})" for (code, message), some in shown]

@@ -10,7 +10,7 @@ from ..bulk.local.prompt_files import PromptFile
 from ..bulk.work.line_requests import check_model
 from ..config.catalog import Catalog, ClientKey
 from ..config.model import ANONYMOUS
-from .batch_progress import error_lines
+from .batch_progress import dollars, error_lines
 from .printing import show, show_json
 from .table import columns
 
@@ -56,7 +56,7 @@ def _print(found: Quote) -> None:
 
 
 def _dollars(low: float | None, high: float | None) -> str:
-    return "price unknown" if low is None or high is None else f"${low:.4f} to ${high:.4f}"
+    return "price unknown" if low is None or high is None else f"{dollars(low)} to {dollars(high)}"
 
 
 def _minutes(minutes: float | None) -> str:

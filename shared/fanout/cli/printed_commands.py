@@ -84,7 +84,7 @@ def batch_command(
 ) -> str:
     """An action on a job, where this command's jobs are."""
     to = [] if output is None else ["-o", output]
-    form = ["--json"] if action == "resume" and arguments.json else []
+    form = ["--json"] if action == "resume" and getattr(arguments, "json", False) else []
     return command(["batch", action, job_id, *_place(arguments), *to, *form])
 
 

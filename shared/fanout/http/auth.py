@@ -15,12 +15,19 @@ ANONYMOUS = ClientKey(model.ANONYMOUS, None)
 """Every client of a gateway without keys, which serves this machine only."""
 
 
-KEY_HEADERS = ("x-litellm-api-key", "authorization", "api-key", "x-api-key")
+KEY_HEADERS = (
+    "x-litellm-api-key",
+    "authorization",
+    "api-key",
+    "x-api-key",
+    "x-goog-api-key",
+    "ocp-apim-subscription-key",
+)
 """
 Where a client may send its key, and which counts if several are there: the first one.
 
 LiteLLM's comes first, because its clients send another service's key in `authorization` beside it.
-The last two are those of Azure's clients and of Anthropic's.
+The others are those of clients of Azure, Anthropic and Gemini, and of Azure's API Management.
 """
 
 

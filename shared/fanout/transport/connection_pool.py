@@ -54,6 +54,9 @@ LOOPBACK = re.compile(r"(.+\.)?localhost|127(\.\d{1,3}){3}|::1")
 """Hosts that are this machine."""
 
 
+NO_ADDRESS = "the address or a header is not valid in HTTP"
+
+
 class OriginProtocol(Enum):
     """The HTTP version that an origin speaks, as far as it is known."""
 
@@ -188,7 +191,9 @@ class PyqwestEngine:
         try:
             parts = urlsplit(url)
         except ValueError:
-            raise ConnectFailed("the address or a header is not valid in HTTP") from None
+            raise ConnectFailed(NO_ADDRESS) from None
+        if parts.scheme not in {"http", "https"} or not parts.hostname:
+            raise ConnectFailed(NO_ADDRESS)
         key = (parts.scheme, parts.netloc)
         if (origin := self._origins.get(key)) is None:
             secure = parts.scheme == "https"

@@ -177,7 +177,7 @@ def test_a_second_ctrl_c_prints_how_to_resume(folder: BatchCommand, upstream: Up
 def test_a_file_with_errors_leaves_no_job(folder: BatchCommand, text: str) -> None:
     folder.write(f"{text}\n".encode() * 200, "p.jsonl")
     ran = folder.run("run", "p.jsonl")
-    assert ran.code == 1
+    assert ran.code == 2
     assert len(ran.err.splitlines()) <= 3
     assert json.loads(folder.run("status", "--json").out) == []
     home = Path(os.environ["FANOUT_HOME"])

@@ -21,6 +21,7 @@ from ..input.splitter import LineSplitter
 from ..input.text_encodings import BAD, ERRORS, shown
 from ..tables.formats import suffix_of
 from .input_files import CHUNK, InputFile, reading_errors
+from .json_form import check_is_lines, is_request
 from .table_files import (
     JsonTable,
     Table,
@@ -28,7 +29,15 @@ from .table_files import (
     kind_of_table,
     open_csv,
 )
-from .table_prompts import OpenedTable, column_error, counted, opened_table, row_lines
+from .table_prompts import (
+    NAME_ENCODING,
+    OpenedTable,
+    column_error,
+    counted,
+    encoding_named,
+    opened_table,
+    row_lines,
+)
 
 JSON_LINES = (".jsonl", ".ndjson", ".json")
 """How the names of files end that have a request on each line."""
@@ -68,6 +77,12 @@ class PromptFile(Struct, frozen=True):
     def input(self) -> InputFile:
         """The file."""
         return InputFile(self.path, self.copy)
+
+    @property
+    def name(self) -> str:
+        """The file's name; a pipe that a shell has opened, as `/dev/fd/63`, has none of its own."""
+        is_number = self.copy is not None and self.path.name.isdecimal()
+        return "pipe" if is_number else self.path.name
 
     @property
     def is_table(self) -> bool:
@@ -115,6 +130,7 @@ class PromptFile(Struct, frozen=True):
         file = self.input
         kind = kind_of_table(file)
         with ExitStack() as stack:
+            stack.enter_context(encoding_named())
             table, source = self._open(file, kind, stack)
             source = replace(
                 source,
@@ -127,7 +143,7 @@ class PromptFile(Struct, frozen=True):
             yield opened_table(table, source, self.report)
 
     def _open(self, file: InputFile, kind: TableKind, stack: ExitStack) -> tuple[Table, JobSource]:
-        source = JobSource(self.path.name, kind)
+        source = JobSource(self.name, kind)
         if kind == "parquet":
             from ..tables.parquet import ParquetTable
 
@@ -135,6 +151,7 @@ class PromptFile(Struct, frozen=True):
             return ParquetTable(stack.enter_context(file.open()), file.shown), source
         encoding = self._encoding(file)
         if kind == "jsonl":
+            check_is_lines(file, encoding)
             table = JsonTable(file, encoding)
             return table, replace(source, types=table.types)
         has_mark = encoding != "utf-8" or file.has_mark()
@@ -157,6 +174,9 @@ class PromptFile(Struct, frozen=True):
     def _check_form(self, file: InputFile, encoding: str) -> None:
         """Raise `RequestError` for a table without a column, and for text that is no JSON."""
         suffix = suffix_of(self.path.name)
+        columns = check_is_lines(file, encoding)
+        if columns and not is_request(columns):
+            raise column_error(file, "a table in JSONL", columns)
         if suffix in JSON_LINES:
             return  # a wrong line is an error of its own
         with file.text(encoding) as text:
@@ -206,7 +226,8 @@ class PromptFile(Struct, frozen=True):
                 break
             prompt = line.rstrip("\r\n")
             if BAD in prompt:
-                raise RequestError(f"line {number} is not valid {shown(encoding)}", "file")
+                reason = f"line {number} is not valid {shown(encoding)}{NAME_ENCODING}"
+                raise RequestError(reason, "file")
             if "\0" in prompt:
                 raise RequestError(f"line {number} has a NUL byte", "file")
             is_blank = not prompt.strip()

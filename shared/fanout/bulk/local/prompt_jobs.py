@@ -117,10 +117,10 @@ async def _draft(store: JobStore, prompts: PromptFile, options: NewJob, *, reuse
     """A new job, whose files are stored."""
     key = store.files.new_key()
     await store.files.blobs.write(key, _in_threads(prompts.chunks()))
-    source = JobSource(prompts.path.name)
+    source = JobSource(prompts.name)
     if prompts.is_table:
         source = await _store_table(store, prompts, f"{key}.table")
-    file = await store.files.register(key, prompts.path.name, "batch", store.owner)
+    file = await store.files.register(key, prompts.name, "batch", store.owner)
     new = NewJob(
         input_file_id=file.id,
         endpoint=ENDPOINT,

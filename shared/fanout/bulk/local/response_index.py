@@ -34,8 +34,10 @@ CREATE TEMP TABLE IF NOT EXISTS wanted (
     job INTEGER, old TEXT, line INTEGER, new TEXT, PRIMARY KEY (job, old, line)
 ) WITHOUT ROWID;
 CREATE TEMP TABLE IF NOT EXISTS found (line INTEGER PRIMARY KEY);
+CREATE TEMP TABLE IF NOT EXISTS names (custom_id TEXT PRIMARY KEY) WITHOUT ROWID;
 DELETE FROM wanted;
 DELETE FROM found;
+DELETE FROM names;
 """
 NEWEST = 4
 """Jobs with the same request that are looked at, and rows of each."""
@@ -113,9 +115,13 @@ class ResponseIndex:
         """Forget what was looked up before."""
         await self._submit(lambda db: db.executescript(TEMPORARY))
 
-    async def look_up(self, requests: Sequence[tuple[int, bytes, str]]) -> None:
-        """Look up requests: the line, the hash and the `custom_id` of each."""
-        await self._submit(_looking_up(requests))
+    async def look_up(self, requests: Sequence[tuple[int, bytes, str]]) -> bool:
+        """
+        Look up requests: the line, the hash and the `custom_id` of each.
+
+        Returns `False` if a `custom_id` was there before: responses are found by it.
+        """
+        return await self._submit(_looking_up(requests))
 
     async def wanted_jobs(self) -> list[str]:
         """The ids of the jobs that have some of these requests, the newest first."""
@@ -148,8 +154,8 @@ class ResponseIndex:
         return int((await self._submit(lambda db: db.execute(query).fetchone()))[0])
 
 
-def _looking_up(step: Sequence[tuple[int, bytes, str]]) -> Callable[[Connection], None]:
-    def write(db: Connection) -> None:
+def _looking_up(step: Sequence[tuple[int, bytes, str]]) -> Callable[[Connection], bool]:
+    def write(db: Connection) -> bool:
         wanted = [
             (job, old, number, custom_id)
             for number, hashed, custom_id in step
@@ -158,7 +164,10 @@ def _looking_up(step: Sequence[tuple[int, bytes, str]]) -> Callable[[Connection]
         ]
         db.execute("BEGIN")
         db.executemany("INSERT OR IGNORE INTO wanted VALUES (?, ?, ?, ?)", wanted)
+        names = [(custom_id,) for _, _, custom_id in step]
+        new = db.executemany("INSERT OR IGNORE INTO names VALUES (?)", names).rowcount
         db.execute("COMMIT")
+        return new == len(names)
 
     return write
 

@@ -47,7 +47,8 @@ async def _reuse(store: JobStore, index: ResponseIndex, job: Job) -> Job:
     """The job without the lines to which an earlier job has a response."""
     await index.begin()
     async for step in _requests(store, job.input_key, job.model):
-        await index.look_up([(one.number, one.hash, one.custom_id) for one in step])
+        if not await index.look_up([(one.number, one.hash, one.custom_id) for one in step]):
+            raise BadLine("duplicate_custom_id", "two lines have the same name")
     jobs = await index.wanted_jobs()
     files, blobs = store.files, store.files.blobs
     reused = f"jobs/{job.id}/reused.jsonl"

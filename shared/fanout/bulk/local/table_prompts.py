@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
 from typing import Any
 
 from msgspec import Struct
@@ -16,6 +17,19 @@ from ..tables import template
 from ..tables.template import Template
 from .input_files import InputFile
 from .table_files import Table, csv_copy, json_copy
+
+NAME_ENCODING = "; name the file's encoding with --encoding"
+
+
+@contextmanager
+def encoding_named() -> Iterator[None]:
+    """An error about bytes that are no text says how to name the encoding."""
+    try:
+        yield
+    except RequestError as error:
+        if "not valid " in str(error) and not str(error).endswith("not valid CSV"):
+            raise RequestError(f"{error}{NAME_ENCODING}", error.param) from None
+        raise
 
 
 class OpenedTable(Struct, frozen=True):

@@ -58,8 +58,8 @@ def output_format(name: str, source: JobSource) -> OutputFormat:
     """
     The form of an output of this name.
 
-    JSONL has rows only if the input is a table of JSON objects; otherwise it has OpenAI's lines.
-    Without a known end, the form is that of the input.
+    JSONL has the rows of a table; if the input is none, it has OpenAI's lines. Without a known end,
+    the form is that of the input.
     """
     found = SUFFIXES.get(suffix_of(name)) or own_format(source)
-    return "responses" if found == "jsonl" and source.kind != "jsonl" else found
+    return "responses" if found == "jsonl" and source.kind is None else found
