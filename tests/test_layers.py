@@ -79,8 +79,8 @@ TOP_LEVEL = {
     """,
     "shared/fanout/bulk/service/*.py": "__init__ batches failed_lines files records registry",
     "shared/fanout/bulk/work/*.py": """
-        __init__ finisher full_disk line_requests line_runner manifest open_shards partial_results
-        rejections result_lines spec stopping stored_results worker
+        __init__ checked_lines finisher full_disk line_requests line_runner manifest open_shards
+        partial_results rejections result_lines spec stopping stored_results worker
     """,
     "shared/fanout/bulk/tables/*.py": "__init__ formats parquet responses template writers",
     "shared/fanout/concurrency/*.py": """

@@ -10,7 +10,7 @@ from msgspec.structs import replace
 from ..config.catalog import Catalog
 from ..errors import FanoutError
 from ..telemetry.prices import TokenPrices, prices_of
-from .totals import LineCost, responses_in
+from .totals import LineCost, objects_in, reports_in, responses_in
 
 CODES_WITH_FALLBACKS = ("context_length_exceeded", "content_filter")
 """Errors for which a config may name fallbacks of their own."""
@@ -98,12 +98,8 @@ def _tier(part: Mapping[str, Any]) -> str | None:
 
 
 def _parts(response: Mapping[str, Any]) -> list[Mapping[str, Any]]:
-    """What has a `model` and a `usage`: each attempt of a race, each choice, or the response."""
-    report = response.get("fanout")
-    attempts = _objects(report.get("attempts")) if isinstance(report, dict) else []
-    several = [one for one in _objects(response.get("choices")) if "model" in one]
-    return attempts or several or [response]
-
-
-def _objects(value: object) -> list[Mapping[str, Any]]:
-    return [one for one in value if isinstance(one, dict)] if isinstance(value, list) else []
+    """What has a `model` and a `usage`: the calls of its reports, each choice, or the response."""
+    several = [one for one in objects_in(response.get("choices")) if "model" in one]
+    calls = [call for report in reports_in(response) for call in report]
+    plain = [one for one in several if "fanout" not in one]
+    return [*calls, *plain] or [response]

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping, Sequence
 from typing import Any
 
 from msgspec import UNSET, Struct, UnsetType, field
@@ -111,10 +111,21 @@ class Totals(Struct):
 
 
 def count_response(body: object, cost: LineCost) -> Totals:
-    """The totals of one line that succeeded; `body` is a response or a list of them."""
+    """
+    The totals of one line that succeeded; `body` is a response or a list of them.
+
+    The tokens of calls whose responses did not fit the schema count, too.
+    """
     totals = Totals(done=1, cost=cost.nanodollars, unpriced=0 if cost.is_complete else 1)
     for response in responses_in(body):
-        usage = response.get("usage")
+        count_tokens(totals, [response, *_invalid_calls(response)])
+    return totals
+
+
+def count_tokens(totals: Totals, calls: Iterable[Mapping[str, Any]]) -> None:
+    """Add the tokens of responses or calls, each with its `usage`."""
+    for call in calls:
+        usage = call.get("usage")
         if isinstance(usage, dict):
             totals.tokens_in += _count(usage, "prompt_tokens")
             totals.tokens_out += _count(usage, "completion_tokens")
@@ -122,7 +133,38 @@ def count_response(body: object, cost: LineCost) -> Totals:
                 totals.cached += _count(details, "cached_tokens")
             if details := usage.get("completion_tokens_details"):
                 totals.reasoning += _count(details, "reasoning_tokens")
-    return totals
+
+
+def reports_in(response: Mapping[str, Any]) -> list[list[Mapping[str, Any]]]:
+    """The calls in the reports of a response: its own, or those of its choices, each once."""
+    found: list[list[Mapping[str, Any]]] = []
+    for one in (response, *objects_in(response.get("choices"))):
+        report = one.get("fanout")
+        calls = objects_in(report.get("attempts")) if isinstance(report, dict) else []
+        if calls and calls not in found[-1:]:  # the choices of one model have the same report
+            found.append(calls)
+    return found
+
+
+def _invalid_calls(response: Mapping[str, Any]) -> list[Mapping[str, Any]]:
+    reports = reports_in(response)
+    return [one for calls in reports for one in calls if one.get("outcome") == "invalid"]
+
+
+def paid_calls(calls: Sequence[Mapping[str, Any]]) -> dict[str, Any]:
+    """A response that consists of these calls alone, for what a job has to pay."""
+    return {"fanout": {"attempts": [*calls]}}
+
+
+def paid_of_error(error: Mapping[str, object]) -> list[Mapping[str, Any]]:
+    """The calls of a failed line that are paid for: those of a `schema_mismatch`."""
+    causes = [error, *objects_in(error.get("causes"))]
+    return [call for cause in causes for call in objects_in(cause.get("attempts"))]
+
+
+def objects_in(value: object) -> list[Mapping[str, Any]]:
+    """The objects of a list, and nothing of anything else."""
+    return [one for one in value if isinstance(one, dict)] if isinstance(value, list) else []
 
 
 def count_failure(cause: str, custom_id: str, line: int | None, message: str) -> Totals:

@@ -14,6 +14,7 @@ from fanout.bulk.aws.worker_places import LONGEST_WAIT
 from fanout.bulk.work.spec import WorkResult
 from fanout.bulk.work.worker import END_MARGIN
 from scripts.aws import job_cost
+from tests.bulk.answering_provider import BAD, GOOD, SCHEMA, AnsweringProvider
 from tests.bulk.local_jobs import CONFIG, COST, EchoProvider, jsonl, line
 
 from .job_stack import NAMES, open_job_stack
@@ -136,6 +137,32 @@ def test_a_job_with_an_invalid_line_fails_without_a_call(
             assert (await stack.handlers.finish(job.id)).status == "failed"
             assert [error.line for error in (await stack.job(job)).errors] == [2]
             assert stack.provider.calls == {}
+
+    asyncio.run(main())
+
+
+def test_checked_lines_are_valid_or_failures_and_each_call_counts_against_the_cap(
+    blobs: S3BlobStore, table: DynamoTable
+) -> None:
+    never = {("a", name): [BAD] for name in NAMES[:4]}
+    provider = AnsweringProvider({**never, **{("a", n): [BAD, GOOD] for n in NAMES[4:12]}})
+
+    async def main() -> None:
+        async with open_job_stack(blobs, table, provider=provider) as stack:
+            data = jsonl(line(n, fanout={"schema": SCHEMA}, max_tokens=7) for n in NAMES[:20])
+            job = await stack.create(data, max_cost_usd=40 * COST)
+            planned = await stack.handlers.plan(job.id)
+            (shard,) = await stack.shards(planned.manifest)
+            assert await stack.work(job, shard) == WorkResult(16, 4, 0, None)
+            await stack.handlers.finish(job.id)
+            job = await stack.job(job)
+            assert sorted(await stack.content(job.output_file_id)) == NAMES[4:20]
+            failed = await stack.content(job.error_file_id)
+            codes = {one["body"]["error"]["code"] for one in failed.values()}
+            assert (sorted(failed), codes) == (NAMES[:4], {"schema_mismatch"})
+            assert provider.asked.total() == 2 * 4 + 2 * 8 + 8
+            assert job.totals is not None
+            assert job.totals.cost_usd == pytest.approx(32 * COST)
 
     asyncio.run(main())
 

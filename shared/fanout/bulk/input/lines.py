@@ -46,10 +46,15 @@ class BadLine(ValueError):
 
 
 class LineHead(Struct, frozen=True, gc=False):
-    """What the planner needs of a line, without parsing all of it."""
+    """
+    What the planner needs of a line, without parsing all of it.
+
+    `escalate` are the models that are asked if no response of `models` fits the line's schema.
+    """
 
     custom_id: str
     models: tuple[str, ...]
+    escalate: tuple[str, ...] = ()
 
 
 class Line(Struct, frozen=True):
@@ -67,6 +72,7 @@ class Line(Struct, frozen=True):
 class _FanoutHead(Struct, frozen=True, gc=False):
     models: list[str] | None = None
     lease: object = None
+    escalate: list[str] | None = None
 
 
 class _BodyHead(Struct, frozen=True, gc=False):
@@ -128,7 +134,7 @@ def _read_head(data: bytes, number: int, default_model: str | None) -> LineHead:
         raise _wrong_endpoint(batch)
     _check_body(batch.body, "body.")
     models = _models(batch.body, default_model, "body.", named)
-    return LineHead(_checked_id(batch.custom_id), models)
+    return LineHead(_checked_id(batch.custom_id), models, _escalate(batch.body))
 
 
 def _model_in_url(url: str) -> str | None:
@@ -162,7 +168,13 @@ def _read_short(data: bytes, number: int, default_model: str | None) -> LineHead
     short = _decode(data, _ShortLine)
     _check_body(short, "", short.prompt)
     custom_id = f"line-{number}" if short.custom_id is None else _checked_id(short.custom_id)
-    return LineHead(custom_id, _models(short, default_model))
+    return LineHead(custom_id, _models(short, default_model), _escalate(short))
+
+
+def _escalate(body: _BodyHead) -> tuple[str, ...]:
+    if body.fanout is None or not body.fanout.escalate:
+        return ()
+    return tuple(name.strip() for name in body.fanout.escalate)
 
 
 def _decode(data: bytes, kind: Any) -> Any:

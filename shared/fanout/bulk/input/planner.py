@@ -161,6 +161,9 @@ class _Validator:
                 if use.error is not None:
                     result.add_error(use.error.code, use.error.message, use.error.param, number)
                     continue
+                if head.escalate and (wrong := self._check_escalate(head.escalate)):
+                    result.add_error(wrong.code, wrong.message, "body.fanout.escalate", number)
+                    continue
             except BadLine as error:
                 result.add_error(error.code, str(error), error.param, number)
                 continue
@@ -175,6 +178,10 @@ class _Validator:
             error = self._check_once(model)
             use.error = use.error or error
         return use
+
+    def _check_escalate(self, models: tuple[str, ...]) -> ModelError | None:
+        found = (self._check_once(model) for model in models)
+        return next((error for error in found if error is not None), None)
 
     @property
     def has_too_many_models(self) -> bool:

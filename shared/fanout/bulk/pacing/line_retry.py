@@ -8,8 +8,8 @@ worker's time allows.
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Awaitable, Callable
-from typing import TypeAlias
+from collections.abc import Awaitable, Callable, Mapping, Sequence
+from typing import Any, Protocol, TypeAlias, TypeVar
 
 from msgspec import Struct, field
 
@@ -19,6 +19,7 @@ from ...errors import (
     Malformed,
     ProviderError,
     RateLimited,
+    SchemaMismatch,
     TimedOut,
     Unreachable,
     detail_of,
@@ -31,6 +32,31 @@ from .adaptive_concurrency import AdaptiveConcurrency
 from .failing_lines import FailingLine, ModelOutcomes
 from .rate_limiter import paused_too_long
 
+T = TypeVar("T")
+
+
+class Repeat(Protocol):
+    """Repeats a call to a model while its provider is down or rate limits it."""
+
+    async def __call__(self, model: str, call: Callable[[], Awaitable[T]], /) -> T:
+        """The result of the call; raises its last error, or `LineDeferred`."""
+        ...
+
+
+Pay: TypeAlias = Callable[[Sequence[Mapping[str, Any]], Line, int], Awaitable[None]]
+"""
+Counts what the line's calls have cost so far, each with its `model` and `usage`, and reserves the
+cost of a further request, a line of so many bytes. Raises `LineDeferred` if it may not be sent.
+"""
+
+
+async def _call_once(_model: str, call: Callable[[], Awaitable[T]], /) -> T:
+    return await call()
+
+
+async def _pay_nothing(_used: Sequence[Mapping[str, Any]], _line: Line, _size: int) -> None:
+    """For lines without a cost."""
+
 
 class LineRequest(Struct, frozen=True):
     """
@@ -38,7 +64,8 @@ class LineRequest(Struct, frozen=True):
 
     `received` is called with the response's body as soon as it is there. From then on the response
     is paid for, whatever happens to the attempt. `held` gets the call's slots, which its owner
-    releases when the response is stored.
+    releases when the response is stored. `pay` and `repeat` are for the further calls of a line
+    whose response does not fit its schema.
     """
 
     line: Line
@@ -47,6 +74,8 @@ class LineRequest(Struct, frozen=True):
     size: int = 0
     received: Callable[[object], None] = lambda _: None
     held: HeldSlots | None = None
+    pay: Pay = _pay_nothing
+    repeat: Repeat = _call_once
 
 
 SendLine: TypeAlias = Callable[[LineRequest, AdaptiveConcurrency], Awaitable[object]]
@@ -106,24 +135,32 @@ class LineRetry(Struct, frozen=True):
         request_id: str,
         received: Callable[[object], None],
         held: HeldSlots,
+        pay: Pay = _pay_nothing,
     ) -> object:
         """The body of the response; raises the last error, or `LineDeferred`."""
-        model = _model(line)
+
+        async def send() -> object:
+            left = None if self.deadline is None else max(0.1, self.deadline - self.clock())
+            request = LineRequest(line, request_id, left, size, received, held, pay, self.repeat)
+            return await self.send(request, self.concurrency)
+
+        return await self.repeat(_model(line), send)
+
+    async def repeat(self, model: str, call: Callable[[], Awaitable[T]], /) -> T:
+        """The result of the call to this model; raises its last error, or `LineDeferred`."""
         if (outcomes := self.outcomes.get(model)) is None:
             outcomes = self.outcomes[model] = ModelOutcomes()
         failing = FailingLine(outcomes)
         try:
             while True:
                 began = self.clock()
-                remaining = None if self.deadline is None else max(0.1, self.deadline - began)
                 try:
-                    request = LineRequest(line, request_id, remaining, size, received, held)
-                    body = await self.send(request, self.concurrency)
+                    result = await call()
                 except FanoutError as error:
-                    wait = self._failed(line, error, failing, began)
+                    wait = self._failed(model, error, failing, began)
                 else:
                     outcomes.succeeded(began)
-                    return body
+                    return result
                 with self.activity.waiting(wait.shown):
                     await asyncio.sleep(wait.seconds)
                 if self.is_stopping():
@@ -132,7 +169,7 @@ class LineRetry(Struct, frozen=True):
             if failing.attempts:
                 failing.close()
 
-    def _failed(self, line: Line, error: FanoutError, failing: FailingLine, began: float) -> _Pause:
+    def _failed(self, model: str, error: FanoutError, failing: FailingLine, began: float) -> _Pause:
         """The pause before the next attempt; raises the error, or `LineDeferred`."""
         if self.deadline is not None and self.clock() >= self.deadline - DEADLINE_MARGIN:
             raise LineDeferred from None
@@ -142,26 +179,26 @@ class LineRetry(Struct, frozen=True):
         gives_up = self._gives_up(failing, pause) and not isinstance(cause, RateLimited)
         if gives_up or not _may_succeed_later(error):
             raise error
-        self._check_window(line, cause)
+        self._check_window(model, cause)
         if self.is_stopping():
             raise LineDeferred from None
-        return _Pause(pause, self._wait(line, pause, cause))
+        return _Pause(pause, self._wait(model, pause, cause))
 
     def _gives_up(self, failing: FailingLine, pause: float) -> bool:
         return failing.is_poison or failing.seconds + pause > self.give_up_after
 
-    def _check_window(self, line: Line, cause: Exception) -> None:
+    def _check_window(self, model: str, cause: Exception) -> None:
         """Raise `RateLimited` if the provider's pause ends after the job's window."""
         pause = (isinstance(cause, RateLimited) and cause.retry_after) or 0.0
         end = self.expires_at
         if pause and end is not None and self.activity.now() + pause > end:
-            raise paused_too_long(_model(line), pause)
+            raise paused_too_long(model, pause)
 
-    def _wait(self, line: Line, pause: float, error: Exception) -> Wait:
+    def _wait(self, model: str, pause: float, error: Exception) -> Wait:
         """What the line waits for."""
         reason: Reason = "rate_limit" if isinstance(error, RateLimited) else "provider_error"
         until = self.activity.now() + pause
-        return Wait(reason, _what_happens(_model(line), error), _model(line), until)
+        return Wait(reason, _what_happens(model, error), model, until)
 
 
 def _what_happens(model: str, error: Exception) -> str:
@@ -180,8 +217,14 @@ def _model(line: Line) -> str:
 
 
 def _may_succeed_later(error: FanoutError) -> bool:
-    """Whether the error, or one of several models' errors, is temporary."""
+    """
+    Whether the error, or one of several models' errors, is temporary.
+
+    Not so if a response was paid for that does not fit its schema.
+    """
     if isinstance(error, AllFailed):
+        if any(isinstance(cause.error, SchemaMismatch) for cause in error.failures):
+            return False
         return any(_is_temporary(cause.error) for cause in error.failures)
     return _is_temporary(error)
 

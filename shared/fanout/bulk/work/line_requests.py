@@ -30,6 +30,7 @@ from ..pacing.adaptive_concurrency import AdaptiveConcurrency
 from ..pacing.limits import Limits
 from ..pacing.line_retry import LineRequest, NotSent, SendLine
 from ..pacing.rate_limiter import MemoryRateLimitStore, Permit, RateLimiter
+from .checked_lines import PacedCalls
 
 SMOOTHING = 0.1
 """The weight of the latest response in the moving average of output tokens."""
@@ -81,24 +82,27 @@ class _LineSender(Struct, eq=False):
         """The body of the line's response, which is sent when each of its models permits it."""
         request = self.gateway.prepare(_parse(sent.line), self.client)
         watcher = _CallWatcher(concurrency, self.limiter, self.activity)
+        if request.check is not None:
+            return await self._send_checked(sent, request, watcher)
         calls = len(conversations_of(sent.line))
         if len(request.models) == 1:  # no stack, because it is run for every line
             name = request.models[0]
-            async with self._permit(name, sent, calls) as permit:
+            async with self._permit(name, sent.line, sent.size, calls) as permit:
                 return await self._call(sent, request, watcher, {name: permit}, calls)
         permits: dict[str, Permit] = {}
         async with AsyncExitStack() as stack:
             for name in request.models:
-                permit = await stack.enter_async_context(self._permit(name, sent, calls))
+                opening = self._permit(name, sent.line, sent.size, calls)
+                permit = await stack.enter_async_context(opening)
                 permits[name] = permit
             return await self._call(sent, request, watcher, permits, calls)
 
-    def _permit(self, name: str, sent: LineRequest, calls: int) -> _ShownPermit:
+    def _permit(self, name: str, line: Line, size: int, calls: int) -> _ShownPermit:
         """The permit for so many calls to a model, by its usual number of output tokens."""
         expected = self.output_tokens.get(name)
         if expected is None:
-            expected = max_tokens(sent.line) or DEFAULT_OUTPUT_TOKENS
-        sent_tokens = sent.size / BYTES_PER_TOKEN
+            expected = max_tokens(line) or DEFAULT_OUTPUT_TOKENS
+        sent_tokens = size / BYTES_PER_TOKEN
         tokens = round(sent_tokens + calls * expected)
         permit = self.limiter.permit(name, tokens, calls, round(sent_tokens), self.job, self.latest)
         return _ShownPermit(permit, self.activity)
@@ -112,8 +116,7 @@ class _LineSender(Struct, eq=False):
         calls: int,
     ) -> object:
         activity = self.activity
-        while activity.is_held and not activity.is_stopping():  # noqa: ASYNC110 -- of many jobs
-            await asyncio.sleep(HOLD_POLL)
+        await self._until_ready()
         activity.slot_waits[watcher] = request.models[0]
         try:
             context = Context(sent.request_id, self.client, sent.deadline, watcher, held=sent.held)
@@ -134,9 +137,49 @@ class _LineSender(Struct, eq=False):
             for name, used in watcher.tokens.items():
                 if (permit := permits.get(name)) is not None:
                     permit.tokens_used = used
-                    got = (used - sent.size / BYTES_PER_TOKEN) / calls
-                    average = self.output_tokens.get(name, got)
-                    self.output_tokens[name] = max(1.0, average + (got - average) * SMOOTHING)
+                    self._used_tokens(name, used, sent.size, calls)
+
+    async def _until_ready(self) -> None:
+        """Wait while no call may start, as on a full disk."""
+        activity = self.activity
+        while activity.is_held and not activity.is_stopping():  # noqa: ASYNC110 -- of many jobs
+            await asyncio.sleep(HOLD_POLL)
+
+    def _used_tokens(self, name: str, tokens: int, size: int, calls: int = 1) -> None:
+        """Note that so many calls have used so many tokens, those of the request included."""
+        got = (tokens - size / BYTES_PER_TOKEN) / calls
+        average = self.output_tokens.get(name, got)
+        self.output_tokens[name] = max(1.0, average + (got - average) * SMOOTHING)
+
+    async def _send_checked(
+        self, sent: LineRequest, request: FanOutRequest, watcher: _CallWatcher
+    ) -> object:
+        """The body of a checked line's response; each of its calls is sent when it is permitted."""
+        pace = PacedCalls(
+            sent,
+            self.limiter,
+            lambda name, size: self._permit(name, sent.line, size, 1),
+            self._until_ready,
+            self._used_tokens,
+        )
+        self.activity.slot_waits[watcher] = request.models[0]
+        context = Context(
+            sent.request_id, self.client, sent.deadline, watcher, held=sent.held, pace=pace
+        )
+        try:
+            body = (await self.gateway.chat(request, context)).body
+        except Exception as error:
+            if pace.stopped is not None:
+                raise pace.stopped from None
+            if not isinstance(error, FanoutError):
+                self.observer.bug(sent.request_id, error)
+            raise
+        finally:
+            self.activity.slot_waits.pop(watcher, None)
+        if pace.stopped is not None:
+            raise pace.stopped
+        sent.received(body)
+        return body
 
 
 class _ShownPermit:

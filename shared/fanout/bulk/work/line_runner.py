@@ -3,17 +3,20 @@
 from __future__ import annotations
 
 import asyncio
+from collections.abc import Mapping, Sequence
 from contextlib import suppress
 from functools import partial
+from typing import Any
 
 from msgspec import Struct, field
+from msgspec.structs import replace
 
 from ...errors import FanoutError, StorageFull, detail_of
 from ...routing.leg import HeldSlots
 from ..input.lines import Line
 from ..pacing.line_retry import LineDeferred, LineRetry, is_not_sent
 from ..pacing.rate_limiter import RateLimitUnavailable
-from ..totals import Totals, count_response
+from ..totals import Totals, count_response, paid_calls
 from .full_disk import write_later
 from .open_shards import OpenShard
 from .rejections import Rejections
@@ -32,6 +35,7 @@ class ReadyLine(Struct, eq=False):
 
     `received` has the response's body, once it is there, and `held` the slots of its call until it
     is stored: so a kill loses at most the calls in flight. `is_settled` is set when it is counted.
+    `paid` nanodollars of its calls are counted already.
     """
 
     opened: OpenShard
@@ -43,6 +47,7 @@ class ReadyLine(Struct, eq=False):
     received: list[object] = field(default_factory=list)
     held: HeldSlots = field(default_factory=HeldSlots)
     is_settled: bool = False
+    paid: int = 0
 
 
 class LineRunner(Struct, frozen=True):
@@ -93,7 +98,8 @@ class LineRunner(Struct, frozen=True):
                 self.rejections.failed(line, detail_of(error))
                 self.stop.check_rejections()
                 result, stored = error_line(line.custom_id, request_id, error)
-                return result, True, count_error(stored, line.custom_id, ready.number)
+                cost = self.resources.cost
+                return result, True, count_error(stored, line.custom_id, ready.number, cost)
         return self._response(ready)
 
     async def _response_body(self, ready: ReadyLine) -> object:
@@ -102,7 +108,12 @@ class LineRunner(Struct, frozen=True):
         while True:
             try:
                 return await send(
-                    ready.line, ready.size, ready.request_id, ready.received.append, ready.held
+                    ready.line,
+                    ready.size,
+                    ready.request_id,
+                    ready.received.append,
+                    ready.held,
+                    partial(self._pay, ready),
                 )
             except FanoutError as error:
                 if not is_not_sent(error):
@@ -113,6 +124,30 @@ class LineRunner(Struct, frozen=True):
                 if self.stop.is_set():
                     raise LineDeferred
                 await asyncio.sleep(HELD_INTERVAL)
+
+    async def _pay(
+        self, ready: ReadyLine, used: Sequence[Mapping[str, Any]], line: Line, size: int
+    ) -> None:
+        """
+        Count what the calls of a checked line have cost, and reserve the cost of another one.
+
+        Nothing else of the line stays reserved while it waits: lines that wait for each other's
+        reservations would wait forever.
+        """
+        cost = self.resources.cost(paid_calls(used)).nanodollars
+        self._count(ready, Totals(cost=max(cost, ready.paid)))
+        ready.estimate, ready.paid = 0, max(cost, ready.paid)
+        estimate = self.resources.estimate(line, size)
+        while True:
+            if self.stop.reason not in {None, "capped"}:
+                raise LineDeferred
+            stop = self.resources.progress.reserve(estimate)
+            if stop is None:
+                ready.estimate += estimate
+                return
+            if stop != "wait":
+                raise LineDeferred
+            await asyncio.sleep(HELD_INTERVAL)
 
     def _response(self, ready: ReadyLine) -> tuple[bytes, bool, Totals]:
         """The result and totals of a line whose response is there."""
@@ -137,8 +172,13 @@ class LineRunner(Struct, frozen=True):
         self._settle(ready, totals)
 
     def _settle(self, ready: ReadyLine, totals: Totals) -> None:
-        self.resources.progress.settle(ready.opened.shard.index, ready.estimate, totals)
+        self._count(ready, totals)
         ready.is_settled = True
         self.resources.activity.settled(succeeded=totals.done > 0)
         ready.opened.totals.add(totals)
         self.total.add(totals)
+
+    def _count(self, ready: ReadyLine, totals: Totals) -> None:
+        """Count these totals in the progress, without what is counted already."""
+        new = replace(totals, cost=max(0, totals.cost - ready.paid)) if ready.paid else totals
+        self.resources.progress.settle(ready.opened.shard.index, ready.estimate, new)

@@ -5,7 +5,15 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping
 
 from ..store import ShardResults
-from ..totals import LineCost, Totals, count_failure, count_response
+from ..totals import (
+    LineCost,
+    Totals,
+    count_failure,
+    count_response,
+    count_tokens,
+    paid_calls,
+    paid_of_error,
+)
 from .result_lines import ResultReader
 
 
@@ -25,17 +33,27 @@ async def count_stored(
         elif result.error is None:
             totals.add(count_response(result.body, cost(result.body)))
         else:
-            totals.add(count_error(result.error, result.custom_id, None))
+            totals.add(count_error(result.error, result.custom_id, None, cost))
     if has_damaged:
         await results.remove_damaged()
     return reader.custom_ids, totals
 
 
-def count_error(error: Mapping[str, object], custom_id: str, line: int | None) -> Totals:
+def count_error(
+    error: Mapping[str, object],
+    custom_id: str,
+    line: int | None,
+    cost: Callable[[object], LineCost],
+) -> Totals:
     """
     The totals of a failed line, by the error that is stored of it.
 
-    Its cause is the error's code, or its type if it has none.
+    Its cause is the error's code, or its type if it has none. Its cost is that of the calls whose
+    responses did not fit the schema.
     """
     cause = error.get("code") or error.get("type") or "error"
-    return count_failure(str(cause), custom_id, line, str(error.get("message") or ""))
+    totals = count_failure(str(cause), custom_id, line, str(error.get("message") or ""))
+    if paid := paid_of_error(error):
+        totals.cost = cost(paid_calls(paid)).nanodollars
+        count_tokens(totals, paid)
+    return totals

@@ -1,0 +1,212 @@
+"""Jobs whose lines are checked: no row of the output is invalid, and every call is counted."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+from fanout.bulk.costs import Costs
+from fanout.bulk.totals import LineCost
+from fanout.bulk.work.stored_results import count_error
+from fanout.config.load import check
+from fanout.config.resolve import resolve
+from tests.bulk.answering_provider import BAD, GOOD, SCHEMA, AnsweringProvider
+from tests.bulk.local_jobs import (
+    CONFIG,
+    COST,
+    USAGE,
+    LocalJobs,
+    jsonl,
+    line,
+    open_jobs,
+    run,
+    with_key,
+)
+from tests.support.virtual_clock import now, run_threads_at_once
+
+RPM = 600
+
+
+def checked(name: str, model: str = "a", **fanout: Any) -> bytes:
+    return line(name, model, fanout={"schema": SCHEMA, **fanout})
+
+
+async def costs_of(jobs: LocalJobs, job: Any) -> tuple[float, int]:
+    """The dollars and the input tokens that the job has counted."""
+    totals = (await jobs.job(job)).totals
+    assert totals is not None
+    return round(totals.cost_usd or 0, 9), totals.tokens_in
+
+
+def test_each_row_is_valid_or_in_the_error_file_with_its_text_and_the_reason(
+    tmp_path: Path,
+) -> None:
+    provider = AnsweringProvider(
+        {
+            ("a", "once"): [BAD, GOOD],
+            ("a", "escalated"): [BAD, "no"],
+            ("a", "never"): [BAD],
+            ("b", "never"): ["no", BAD],
+        }
+    )
+
+    async def main() -> None:
+        names = ["fine", "once", "escalated", "never"]
+        data = jsonl(checked(name, escalate=["b"]) for name in names)
+        async with open_jobs(tmp_path, provider) as jobs:
+            job = await jobs.wait(await jobs.create(data))
+            assert job.status == "completed"
+            texts = await jobs.responses(job)
+            assert texts == dict.fromkeys(["fine", "once", "escalated"], GOOD)
+            output = {one["custom_id"]: one for one in await jobs.content(job.output_file_id)}
+            body = output["escalated"]["response"]["body"]
+            assert body["model"] == "b"
+            report = [(one["model"], one["outcome"]) for one in body["fanout"]["attempts"]]
+            assert report == [("a", "invalid"), ("a", "invalid"), ("b", "won")]
+            (failed,) = await jobs.content(job.error_file_id)
+            error = failed["response"]["body"]["error"]
+            assert failed["response"]["status_code"] == 502
+            assert (error["code"], error["text"]) == ("schema_mismatch", BAD)
+            assert "`/n`: the value is not of type" in error["reason"]
+            assert len(error["attempts"]) == 4
+            assert provider.asked.total() == 1 + 2 + 3 + 4
+            assert await costs_of(jobs, job) == (round(10 * COST, 9), 10 * 5)
+
+    run(main())
+
+
+def test_lines_with_several_conversations_or_models_are_checked_each(tmp_path: Path) -> None:
+    provider = AnsweringProvider({("a", "two"): [BAD, GOOD], ("b", "race"): [BAD]})
+
+    async def main() -> None:
+        conversations = [[{"role": "user", "content": name}] for name in ("one", "two")]
+        fanout = {"schema": SCHEMA}
+        data = jsonl(
+            [
+                line("list", "a", messages=conversations, fanout=fanout),
+                line("all", "a,b", text="x", fanout=fanout),
+                line("race", "b,a", text="race", fanout={**fanout, "mode": "fallback"}),
+            ]
+        )
+        async with open_jobs(tmp_path, provider) as jobs:
+            job = await jobs.wait(await jobs.create(data))
+            assert (job.status, job.error_file_id) == ("completed", None)
+            for one in await jobs.content(job.output_file_id):
+                for choice in one["response"]["body"]["choices"]:
+                    assert choice["message"]["content"] == GOOD
+            assert provider.asked.total() == 3 + 2 + 3
+            assert (await costs_of(jobs, job))[0] == round(8 * COST, 9)
+
+    run(main())
+
+
+def test_further_calls_keep_the_rate_limit_and_wait_for_a_429(tmp_path: Path) -> None:
+    provider = AnsweringProvider({("a", f"n{i}"): [BAD, GOOD] for i in range(40)})
+    rejected: set[str] = set()
+
+    async def reject_some(_model: str, call: str) -> tuple[int, Mapping[str, str]] | None:
+        if call.endswith("1") and len(rejected) < 3 and call not in rejected:
+            rejected.add(call)
+            return 429, {"retry-after": "1"}
+        return None
+
+    provider.before = reject_some
+    a = CONFIG["model_list"][0]
+    limited = {**a, "litellm_params": {**a["litellm_params"], "rpm": RPM}}
+    config = {**CONFIG, "model_list": [limited]}
+
+    async def main() -> None:
+        data = jsonl(checked(f"n{i}") for i in range(40))
+        async with open_jobs(tmp_path, provider, now=now, config=config) as jobs:
+            job = await jobs.wait(await jobs.create(data))
+            assert (job.status, job.error_file_id) == ("completed", None)
+            assert len(await jobs.responses(job)) == 40
+
+    run_threads_at_once(main(), 0.0)
+    assert rejected
+    times = provider.times
+    assert len(times) == 80 + len(rejected)
+    burst, rate = RPM * 0.04, RPM * 0.96 / 60
+    for number, moment in enumerate(times):
+        assert number + 1 <= burst + (moment - times[0]) * rate + 1
+
+
+def test_a_cost_cap_counts_every_call_and_the_job_ends(tmp_path: Path) -> None:
+    lines, in_flight = 40, 8
+    provider = AnsweringProvider({("a", f"n{i}"): [BAD, BAD, GOOD] for i in range(lines)})
+
+    async def main() -> None:
+        data = jsonl(checked(f"n{i}", attempts=3) for i in range(lines))
+        options: dict[str, Any] = {"max_concurrency": in_flight, "initial_concurrency": in_flight}
+        async with open_jobs(tmp_path, provider, **options) as jobs:
+            cap = 45 * COST
+            job = await jobs.wait(await jobs.create(data, max_cost_usd=cap))
+            assert (job.status, job.reason) == ("cancelled", "capped")
+            calls = provider.asked.total()
+            assert cap <= calls * COST <= cap + in_flight * COST
+            assert job.totals is not None
+            assert job.totals.lines == lines
+            assert len(await jobs.responses(job)) == job.totals.done
+            assert set((await jobs.error_codes(job)).values()) == {"batch_cancelled"}
+
+    run(main())
+
+
+def test_lines_that_wait_for_each_others_reservations_go_on(tmp_path: Path) -> None:
+    """Each line reserves most of the cap; together they would wait forever."""
+    provider = AnsweringProvider({("a", f"n{i}"): [BAD, GOOD] for i in range(8)})
+
+    async def main() -> None:
+        data = jsonl(
+            line(f"n{i}", "a", max_tokens=100, fanout={"schema": SCHEMA}) for i in range(8)
+        )
+        async with open_jobs(tmp_path, provider) as jobs:
+            job = await jobs.wait(await jobs.create(data, max_cost_usd=17 * COST))
+            assert (job.status, len(await jobs.responses(job))) == ("completed", 8)
+
+    run(main())
+
+
+def test_a_job_with_an_unknown_or_forbidden_model_in_escalate_is_rejected(tmp_path: Path) -> None:
+    async def main() -> None:
+        data = jsonl([checked("n", escalate=["c"])])
+        async with open_jobs(tmp_path) as jobs:
+            job = await jobs.wait(await jobs.create(data))
+            assert job.status == "failed"
+            assert [(e.code, e.param) for e in job.errors] == [
+                ("model_not_found", "body.fanout.escalate")
+            ]
+        async with open_jobs(tmp_path, config=with_key(["a"])) as jobs:
+            data = jsonl([checked("n", escalate=["b"])])
+            job = await jobs.wait(await jobs.create(data, "team"))
+            assert [(e.code, e.param) for e in job.errors] == [
+                ("model_not_allowed", "body.fanout.escalate")
+            ]
+
+    run(main())
+
+
+def test_a_line_that_cannot_be_checked_fails_alone(tmp_path: Path) -> None:
+    async def main() -> None:
+        wrong = line("wrong", "a", fanout={"schema": {"$ref": "http://127.0.0.1/s"}})
+        provider = AnsweringProvider()
+        async with open_jobs(tmp_path, provider) as jobs:
+            job = await jobs.wait(await jobs.create(jsonl([checked("fine"), wrong])))
+            assert await jobs.responses(job) == {"fine": GOOD}
+            (failed,) = await jobs.content(job.error_file_id)
+            assert failed["response"]["body"]["error"]["param"] == "fanout.schema"
+            assert provider.asked.total() == 1
+
+    run(main())
+
+
+def test_the_cost_of_a_stored_failure_is_counted_when_a_job_is_resumed() -> None:
+    costs = Costs(resolve(check(CONFIG, {}), {}))
+    attempts = [{"model": "a", "outcome": "invalid", "usage": USAGE}] * 2
+    error = {"code": "schema_mismatch", "message": "no", "attempts": attempts}
+    totals = count_error(error, "n", 1, costs.cost_of)
+    assert (totals.failed, totals.cost, totals.tokens_out) == (1, round(2 * COST * 1e9), 14)
+    several = {"code": "all_failed", "causes": [error, {"code": "x"}]}
+    assert count_error(several, "n", 1, costs.cost_of).cost == totals.cost
+    assert count_error({"code": "x"}, "n", 1, lambda _: LineCost(9)).cost == 0
