@@ -1,8 +1,4 @@
-"""
-What is said to work on Windows, in a Python without what Windows lacks (`like_windows.py`).
-
-`make check` also checks the package's types for Windows, which finds every name that is not there.
-"""
+"""What is said to work on Windows, in a Python without what Windows lacks (`like_windows.py`)."""
 
 from __future__ import annotations
 

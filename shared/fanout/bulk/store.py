@@ -116,6 +116,14 @@ class ResultStore(Protocol):
         """The keys of a shard's results, for the finisher."""
         ...
 
+    def lines(self, index: int) -> AsyncIterator[tuple[bool, bytes]]:
+        """
+        Each line of a shard so far, with whether it is a failure; the responses come first.
+
+        Nothing is changed, so a worker may store more meanwhile.
+        """
+        ...
+
 
 class JobProgress(Protocol):
     """

@@ -6,13 +6,16 @@ import argparse
 import asyncio
 from collections.abc import AsyncIterator, Callable, Coroutine
 from contextlib import AbstractAsyncContextManager, asynccontextmanager
+from functools import partial
 from pathlib import Path
 from typing import Any, TypeAlias
 
 from msgspec.structs import replace
 
 from ..bulk.input.lines import ENDPOINT
+from ..bulk.local.batch_service import data_home
 from ..bulk.local.prompt_jobs import find_or_create_job
+from ..bulk.local.response_index import INDEX
 from ..bulk.service.batches import NewJob, cost_cap
 from ..bulk.service.records import Job
 from ..concurrency.garbage import collecting_rarely
@@ -159,16 +162,19 @@ async def _with_cap(backend: BatchBackend, job: Job, cap: int | None) -> Job:
 
 
 async def _quote(arguments: argparse.Namespace, open_stack: OpenStack, given: BatchInput) -> int:
-    """Print a quote, with the stack's own config unless --config is given."""
+    """Print a quote of what would be sent, with the stack's own config unless --config is given."""
     from .batch_quote import print_quote
 
+    quote = partial(print_quote, prompts=given.prompts, model=given.model, as_json=arguments.json)
     _check_region(arguments)
     if arguments.stack and not arguments.config:
         async with open_stack(arguments.stack, arguments.region) as stack:
-            catalog = await stack.catalog()
-    else:
-        catalog = select_config(arguments.config).catalog
-    return await print_quote(catalog, given.prompts, given.model, as_json=arguments.json)
+            return await quote(await stack.catalog(), store=stack)
+    selected = select_config(arguments.config)
+    if arguments.stack or not (data_home(selected.settings.env) / INDEX).exists():
+        return await quote(selected.catalog)
+    async with open_local_backend(selected) as local:
+        return await quote(selected.catalog, store=local)
 
 
 async def _status(arguments: argparse.Namespace, open_stack: OpenStack) -> int:

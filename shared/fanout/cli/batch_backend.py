@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 import asyncio
+import re
 import sys
 from collections.abc import AsyncIterator, Awaitable, Callable
 from contextlib import asynccontextmanager, closing, suppress
+from pathlib import Path
 from typing import Protocol
 
 from msgspec.structs import replace
@@ -19,9 +21,9 @@ from ..bulk.service.files import FileService
 from ..bulk.service.records import Job
 from ..bulk.store import RecordStore, ResultStore
 from ..config.catalog import Catalog
-from ..errors import ConfigError, RequestError
+from ..errors import ConfigError
 from ..gateway.factory import open_gateway
-from ..settings import install_command
+from ..settings import Settings, install_command
 from ..telemetry.observers import AttemptRecord, RequestRecord
 from .config_choice import SelectedConfig
 from .printing import show
@@ -69,11 +71,16 @@ class StackService(Protocol):
     @property
     def jobs(self) -> JobService: ...
 
+    def results(self, job: Job) -> ResultStore:
+        """The job's results so far."""
+        ...
+
 
 class LocalBackend:
     """Runs jobs in this process; a job stops with the process."""
 
     owner = "anyone"
+    is_remote = False
 
     def __init__(self, bulk: LocalBatchService, index: ResponseIndex, catalog: Catalog) -> None:
         self._bulk = bulk
@@ -125,7 +132,7 @@ class StackBackend:
     """
 
     owner = "master"
-    index: ResponseIndex | None = None
+    is_remote = True
 
     def __init__(
         self,
@@ -134,8 +141,11 @@ class StackBackend:
         table: RecordStore,
         run: Callable[[str], Awaitable[None]],
         catalog: Callable[[], Awaitable[Catalog]],
+        index: ResponseIndex | None = None,
     ) -> None:
         self._stack = stack
+        self.index = index
+        self._bulk = bulk
         self.files, self.jobs, self.table = bulk.files, bulk.jobs, table
         self._run = run
         self.catalog = catalog
@@ -161,8 +171,8 @@ class StackBackend:
         await self._run(job_id)
 
     def results(self, job: Job) -> ResultStore:
-        """Raise `RequestError`: reading the results of a running job would merge them."""
-        raise RequestError(f"the job is {job.status}; a stack has results at its end", "partial")
+        """The job's objects in S3."""
+        return self._bulk.results(job)
 
     async def forget(self, job_id: str) -> None:
         """Nothing: the stack deletes it after some days."""
@@ -214,6 +224,13 @@ async def open_stack_backend(stack: str, region: str | None) -> AsyncIterator[St
         from ..bulk.aws.stack_client import aws_errors, connect
     except ImportError:
         raise ConfigError(f"jobs in a stack need boto3: {install_command('aws')}") from None
-    with aws_errors():
+    path = stack_index(data_home(Settings.read().env), stack, region)
+    with aws_errors(), closing(ResponseIndex(path)) as index:
         service, stores, machine, config = connect(stack, region)
-        yield StackBackend(stack, service, stores.table, machine.run, config.catalog)
+        yield StackBackend(stack, service, stores.table, machine.run, config.catalog, index)
+
+
+def stack_index(home: Path, stack: str, region: str | None) -> Path:
+    """The index of the responses that a stack's jobs have, of those that were started here."""
+    name = re.sub(r"[^\w-]", "_", f"{stack}.{region}" if region else stack)
+    return home / "stacks" / f"{name}.sqlite"

@@ -6,7 +6,9 @@ import asyncio
 from collections.abc import AsyncIterator
 
 from ..bulk.input.quote import METHOD, Quote, quote
+from ..bulk.local.job_store import JobStore
 from ..bulk.local.prompt_files import PromptFile
+from ..bulk.local.response_reuse import unpaid_lines
 from ..bulk.work.line_requests import check_model
 from ..config.catalog import Catalog, ClientKey
 from ..config.model import ANONYMOUS
@@ -18,15 +20,29 @@ HEADER = ("MODEL", "LINES", "TOKENS IN", "TOKENS OUT", "COST", "MINUTES")
 
 
 async def print_quote(
-    catalog: Catalog, prompts: PromptFile, model: str | None, *, as_json: bool
+    catalog: Catalog,
+    prompts: PromptFile,
+    model: str | None,
+    *,
+    as_json: bool,
+    store: JobStore | None = None,
 ) -> int:
-    """Print the quote; returns 1 if the file has errors, else 0."""
+    """
+    Print the quote; returns 1 if the file has errors, else 0.
+
+    With a `store`, lines are left out to which its jobs have responses.
+    """
 
     async def read() -> AsyncIterator[bytes]:
         for piece in prompts.chunks():
             yield piece
             await asyncio.sleep(0)
 
+    reused = 0
+    if store is not None and store.index is not None and not await store.index.is_empty():
+        read, reused, left = await unpaid_lines(store, store.index, read, model)
+        if reused and not left:
+            return _print_none(_counted(reused, prompts), reused, as_json=as_json)
     found = await quote(
         read,
         default_model=model,
@@ -34,10 +50,31 @@ async def print_quote(
         check=lambda name: check_model(catalog, ClientKey(ANONYMOUS, None), name),
     )
     if as_json:
-        show_json(found.to_dict())
+        show_json(found.to_dict() | {"reused_lines": reused})
     else:
         _print(found)
+        if reused:
+            more = _counted(reused, prompts, " more")
+            have = "has a response" if reused == 1 else "have responses"
+            show(f"{more} {have} of an earlier run, which cost{'s' if reused == 1 else ''} nothing")
     return int(bool(found.errors))
+
+
+def _counted(number: int, prompts: PromptFile, more: str = "") -> str:
+    unit = "row" if prompts.is_table else "line"
+    return f"{number:,}{more} {unit}{'' if number == 1 else 's'}"
+
+
+def _print_none(counted: str, reused: int, *, as_json: bool) -> int:
+    """Print the quote of a file whose lines all have responses."""
+    if as_json:
+        nothing = Quote(cost_low=0.0, cost_high=0.0, minutes=0.0)
+        show_json(nothing.to_dict() | {"reused_lines": reused})
+    else:
+        have = "has a response" if reused == 1 else "have responses"
+        which = counted if reused == 1 else f"all {counted}"
+        show(f"{which} {have} of an earlier run; nothing would be sent")
+    return 0
 
 
 def _print(found: Quote) -> None:

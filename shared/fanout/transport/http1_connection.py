@@ -12,6 +12,7 @@ import select
 import socket
 from collections import deque
 from collections.abc import AsyncIterator, Callable
+from contextlib import suppress
 from functools import partial
 from typing import Any
 
@@ -193,7 +194,8 @@ class Connection(asyncio.Protocol):
         sock.setsockopt(socket.SOL_SOCKET, socket.SO_KEEPALIVE, 1)
         for option in ("TCP_KEEPIDLE", "TCP_KEEPINTVL"):
             if (number := getattr(socket, option, None)) is not None:
-                sock.setsockopt(socket.IPPROTO_TCP, number, KEEPALIVE)
+                with suppress(OSError):  # Windows before 10 has the names, but not the options
+                    sock.setsockopt(socket.IPPROTO_TCP, number, KEEPALIVE)
 
     def data_received(self, data: bytes) -> None:
         if self._is_idle or not self.is_open:

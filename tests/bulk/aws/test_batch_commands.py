@@ -9,7 +9,7 @@ import json
 import os
 import signal
 from collections.abc import AsyncIterator, Mapping
-from contextlib import asynccontextmanager
+from contextlib import asynccontextmanager, closing
 from pathlib import Path
 from typing import Any
 
@@ -22,6 +22,7 @@ from fanout.bulk.aws.s3 import S3BlobStore
 from fanout.bulk.aws.step_handlers import StepHandlers
 from fanout.bulk.input.planner import Shard, ShardSize
 from fanout.bulk.input.splitter import iter_lines
+from fanout.bulk.local.response_index import ResponseIndex
 from fanout.bulk.runner import RunnerOptions
 from fanout.cli import batch_backend
 from fanout.cli.batch_actions import run_action
@@ -45,8 +46,9 @@ NAMES = [f"n{i:02d}" for i in range(50)]
 class CommandStack:
     """A stack in this process, whose state machine runs while the command runs."""
 
-    def __init__(self, stores: Stores, config: DeployedConfig) -> None:
+    def __init__(self, stores: Stores, config: DeployedConfig, index: Path) -> None:
         self.stores = stores
+        self.index = index
         self.config = config
         self.provider = EchoProvider()
         self.runs: list[str] = []
@@ -65,7 +67,10 @@ class CommandStack:
 
                 tasks: list[asyncio.Task[None]] = []
                 service = AWSBatchService(self.stores, run)
-                yield StackBackend(stack, service, self.stores.table, run, self.config.catalog)
+                with closing(ResponseIndex(self.index)) as index:
+                    yield StackBackend(
+                        stack, service, self.stores.table, run, self.config.catalog, index
+                    )
                 for task in tasks:
                     task.cancel()
         except BaseExceptionGroup as raised:
@@ -91,7 +96,7 @@ class CommandStack:
 
 
 @pytest.fixture
-def stack(s3: Any, blobs: S3BlobStore, table: DynamoTable) -> CommandStack:
+def stack(s3: Any, blobs: S3BlobStore, table: DynamoTable, tmp_path: Path) -> CommandStack:
     """A stack whose config is in S3, as its deployment stores it, with a limit of `b` besides."""
     config = copy.deepcopy(CONFIG)
     config["general_settings"] = {"master_key": "os.environ/KEY", "batch_share": 0.5}
@@ -101,7 +106,8 @@ def stack(s3: Any, blobs: S3BlobStore, table: DynamoTable) -> CommandStack:
     file = {"config": config, "environment": {"LIMIT": "60"}}
     s3.create_bucket(Bucket="assets")
     s3.put_object(Bucket="assets", Key="c.json", Body=json.dumps(file))
-    return CommandStack(Stores(blobs, table), DeployedConfig(s3, "S", "s3://assets/c.json"))
+    deployed = DeployedConfig(s3, "S", "s3://assets/c.json")
+    return CommandStack(Stores(blobs, table), deployed, tmp_path / "home" / "S.sqlite")
 
 
 @pytest.fixture
@@ -173,6 +179,80 @@ def test_a_table_comes_back_from_a_stack_in_order(
     assert batch("remove", job).code == 0
     assert json.loads(batch("status", "--json").out) == []
     assert asyncio.run(stack.stores.blobs.keys("files/")) == []
+
+
+@pytest.mark.parametrize("form", ["table", "requests"])
+def test_only_added_and_corrected_rows_are_sent_to_a_stack(
+    batch: Command, stack: CommandStack, tmp_path: Path, form: str
+) -> None:
+    path = tmp_path / ("r.csv" if form == "table" else "r.jsonl")
+    words = ("--column", "review") if form == "table" else ()
+
+    def write_texts(*texts: str) -> None:
+        if form == "table":
+            path.write_text("review\n" + "".join(f"{text}\n" for text in texts))
+        else:
+            path.write_bytes(jsonl([line(f"n{n}", text=text) for n, text in enumerate(texts)]))
+
+    def run() -> CommandResult:
+        return batch("run", path, *words, "-m", "a", "-o", tmp_path / "out.csv")
+
+    def quoted() -> tuple[int, int]:
+        found = json.loads(batch("quote", path, *words, "-m", "a", "--json").out)
+        return found["lines"], found["reused_lines"]
+
+    write_texts("one", "two", "three")
+    assert quoted() == (3, 0)
+    assert run().code == 0
+    assert quoted() == (0, 3)
+    stack.provider.calls.clear()
+    write_texts("new", "three", "TWO", "one")
+    assert quoted() == (2, 2)
+    ran = run()
+    assert ran.code == 0, ran.err
+    assert "2 " in ran.err
+    assert "have responses of an earlier run; only the others are sent" in ran.err
+    assert set(stack.provider.calls) == {("a", "new"), ("a", "TWO")}
+    with (tmp_path / "out.csv").open() as file:
+        answers = [row["answer"] for row in csv.DictReader(file)]
+    assert answers == ["a: new", "a: three", "a: TWO", "a: one"]
+    write_texts("one", "new")
+    runs = len(stack.runs)
+    ran = run()
+    assert ran.code == 0, ran.err
+    assert "nothing is sent" in ran.err
+    assert len(stack.runs) == runs
+    with (tmp_path / "out.csv").open() as file:
+        assert [row["answer"] for row in csv.DictReader(file)] == ["a: one", "a: new"]
+    assert batch("status", "--json").code == 0
+
+
+def test_results_of_a_running_job_are_read_from_a_stack(
+    batch: Command, stack: CommandStack, tmp_path: Path
+) -> None:
+    path = tmp_path / "r.csv"
+    path.write_text("n,review\n" + "".join(f"{number},text {number}\n" for number in range(50)))
+    words = ("run", path, "--column", "review", "-m", "a", "-o", tmp_path / "out.csv")
+
+    async def interrupt(_model: str, text: str) -> None:
+        if text == "text 30":
+            os.kill(os.getpid(), signal.SIGINT)
+            await asyncio.sleep(60)
+
+    stack.provider.before = interrupt
+    assert batch(*words).code == 130
+    (job,) = stack.runs
+    keys = asyncio.run(stack.stores.blobs.keys(f"jobs/{job}/shards/"))
+    with pytest.raises(RequestError, match=r"in_progress; .* --partial$"):
+        batch("results", job)
+    ran = batch("results", job, "--partial")
+    assert ran.code == 0, ran.err
+    rows = list(csv.DictReader(ran.out.splitlines()))
+    assert len(rows) >= 20
+    assert [int(row["n"]) for row in rows] == sorted(int(row["n"]) for row in rows)
+    assert all(row["answer"] == f"a: {row['review']}" for row in rows)
+    again = asyncio.run(stack.stores.blobs.keys(f"jobs/{job}/shards/"))
+    assert again == keys, "nothing is merged"
 
 
 def test_failed_lines_are_reported_and_can_be_retried_in_the_stack(

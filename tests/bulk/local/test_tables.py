@@ -170,6 +170,29 @@ def test_only_added_and_corrected_rows_are_paid_for(
     assert len(upstream.calls) == 4
 
 
+def test_a_quote_is_for_the_rows_that_would_be_sent(
+    folder: BatchCommand, upstream: Upstream
+) -> None:
+    folder.write(b"id,review\n1,good\n2,bad\n", "r.csv")
+    words = ("r.csv", *PROMPT, "--max-tokens", "5")
+    full = folder.run("quote", *words, "--json").json
+    assert (full["lines"], full["reused_lines"]) == (2, 0)
+    assert folder.run("run", *words, "-o", "out.csv").code == 0
+    none = folder.run("quote", *words, "--json").json
+    assert (none["lines"], none["reused_lines"], none["cost_high"]) == (0, 2, 0.0)
+    said = "all 2 rows have responses of an earlier run; nothing would be sent\n"
+    assert folder.run("quote", *words).out == said
+    folder.write(b"id,review\n0,new\n1,good\n2,bad\n", "r.csv")
+    more = folder.run("quote", *words, "--json").json
+    assert (more["lines"], more["reused_lines"]) == (1, 2)
+    assert 0 < more["cost_high"] < full["cost_high"]
+    said = "2 more rows have responses of an earlier run, which cost nothing\n"
+    assert said in folder.run("quote", *words).out
+    other = folder.run("quote", "r.csv", *PROMPT, "--json").json
+    assert (other["lines"], other["reused_lines"]) == (3, 0), "other parameters"
+    assert len(upstream.calls) == 2
+
+
 def test_a_trial_of_some_rows_is_not_paid_for_again(
     folder: BatchCommand, upstream: Upstream
 ) -> None:

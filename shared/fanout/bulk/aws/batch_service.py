@@ -112,6 +112,10 @@ class AWSBatchService:
     def table(self) -> DynamoTable:
         return self._stores.table
 
+    def results(self, job: Job) -> S3ResultStore:
+        """A job's results so far."""
+        return self._stores.results(job)
+
     async def start(self, job_id: str) -> None:
         """Start the state machine; if that fails, a new job fails."""
         try:

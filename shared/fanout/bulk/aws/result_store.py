@@ -32,6 +32,7 @@ class S3ResultStore:
         self._prefix = prefix
         self._flush_size = flush_size
         self._merged: dict[str, ResultKeys] | None = None
+        self._listed: dict[str, list[str]] | None = None
 
     async def open(self, index: int) -> S3ShardResults:
         """Open a shard's results for one worker."""
@@ -54,12 +55,28 @@ class S3ResultStore:
         known = self._merged.pop(folder, None)
         return known or await _merge(self._blobs, folder)
 
-    async def _find_merged(self) -> dict[str, ResultKeys]:
-        """The shards whose objects need no merge, by folder."""
+    async def lines(self, index: int) -> AsyncIterator[tuple[bool, bytes]]:
+        """
+        The lines of a shard's objects, each once; nothing is merged.
+
+        The first call lists the objects of all shards together.
+        """
+        if self._listed is None:
+            self._listed = await self._list()
+        folder = self._folder(index)
+        async for found in _stored_lines(self._blobs, folder, self._listed.pop(folder, [])):
+            yield found
+
+    async def _list(self) -> dict[str, list[str]]:
+        """The keys of all objects by folder."""
         folders: dict[str, list[str]] = {}
         for key in await self._blobs.keys(f"{self._prefix}/shards/"):
             folders.setdefault(f"{key.rpartition('/')[0]}/", []).append(key)
-        kinds = {folder: _by_kind(keys) for folder, keys in folders.items()}
+        return folders
+
+    async def _find_merged(self) -> dict[str, ResultKeys]:
+        """The shards whose objects need no merge, by folder."""
+        kinds = {folder: _by_kind(keys) for folder, keys in (await self._list()).items()}
         return {folder: ResultKeys(*keys) for folder, keys in kinds.items() if _is_merged(keys)}
 
     def _folder(self, index: int) -> str:
@@ -162,11 +179,15 @@ async def _unique_lines(
                 yield line
 
 
-async def _stored_lines(blobs: S3BlobStore, folder: str) -> AsyncIterator[tuple[bool, bytes]]:
+async def _stored_lines(
+    blobs: S3BlobStore, folder: str, known: Sequence[str] | None = None
+) -> AsyncIterator[tuple[bool, bytes]]:
+    """The lines of a folder's objects; those that are `known` are not listed first."""
     seen: set[str] = set()
     for _ in range(MAX_TRIES):
+        listed, known = await blobs.keys(folder) if known is None else known, None
         try:
-            for failed, keys in enumerate(_by_kind(await blobs.keys(folder))):
+            for failed, keys in enumerate(_by_kind(listed)):
                 async for line, _ in _new_lines(blobs, keys, seen, failed=bool(failed)):
                     yield bool(failed), line
         except FileNotFoundError:

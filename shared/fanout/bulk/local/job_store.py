@@ -27,8 +27,13 @@ class JobStore(Protocol):
     def owner(self) -> str: ...
 
     @property
+    def is_remote(self) -> bool:
+        """Whether reading a blob is slower than reading the user's file again."""
+        ...
+
+    @property
     def index(self) -> ResponseIndex | None:
-        """Finds responses by content; a stack has none."""
+        """Finds the responses of jobs that were started on this machine, by content."""
         ...
 
     def results(self, job: Job) -> ResultStore:

@@ -10,6 +10,7 @@ from __future__ import annotations
 import asyncio
 from collections.abc import AsyncIterator, Iterator
 from contextlib import suppress
+from functools import partial
 
 from msgspec.structs import replace
 
@@ -132,12 +133,18 @@ async def _draft(store: JobStore, prompts: PromptFile, options: NewJob, *, reuse
     if store.index is None:
         return job
     try:
-        return await with_stored_responses(store, store.index, job, reuse=reuse)
+        read = partial(_again, prompts) if store.is_remote else None
+        return await with_stored_responses(store, store.index, job, reuse=reuse, read=read)
     except StorageFull:
         raise
     except StorageError as error:
         prompts.report(f"responses of earlier runs are not found: {error}")
         return job
+
+
+def _again(prompts: PromptFile) -> AsyncIterator[bytes]:
+    """The job's input, from the user's file."""
+    return _in_threads(replace(prompts, report=lambda _: None).chunks())
 
 
 async def _store_table(store: JobStore, prompts: PromptFile, key: str) -> JobSource:

@@ -1,14 +1,15 @@
 """
-Gives a new job the responses that earlier jobs of this machine have to the same requests.
+Gives a new job the responses that earlier jobs have to the same requests, if they were started
+here, and finds what a job would send.
 
 The job's input is then what is left; the lines keep their numbers.
 """
 
 from __future__ import annotations
 
-from collections.abc import AsyncIterator, Sequence
+from collections.abc import AsyncIterator, Callable, Sequence
 from contextlib import suppress
-from typing import NamedTuple
+from typing import NamedTuple, TypeAlias
 
 from msgspec.structs import replace
 
@@ -21,20 +22,32 @@ from ..work.partial_results import result_lines
 from .job_store import JobStore
 from .response_index import ResponseIndex, request_hash
 
+Read: TypeAlias = Callable[[], AsyncIterator[bytes]]
+"""Reads a job's input from its beginning."""
+
 STEP = 500
 """Lines that are looked up together."""
 
 
 async def with_stored_responses(
-    store: JobStore, index: ResponseIndex, job: Job, *, reuse: bool
+    store: JobStore,
+    index: ResponseIndex,
+    job: Job,
+    *,
+    reuse: bool,
+    read: Read | None = None,
 ) -> Job:
-    """The job with the responses that earlier ones have; its input is then what is left."""
+    """
+    The job with the responses that earlier ones have; its input is then what is left.
+
+    `read` has the job's input, if not the stored one is to be read.
+    """
     full = job.input_key
+    read = read or (lambda: store.files.blobs.read(full))
     try:
         if reuse and not await index.is_empty():
-            job = await _reuse(store, index, job)
-        key = job.source.key if job.reused and job.source and job.source.kind is None else None
-        async for step in _requests(store, key or full, job.model):
+            job = await _reuse(store, index, job, read)
+        async for step in _requests(read(), job.model):
             await index.add(job.id, [(one.hash, one.custom_id) for one in step])
     except BadLine:
         return job  # the planner says what is wrong
@@ -43,12 +56,54 @@ async def with_stored_responses(
     return job
 
 
-async def _reuse(store: JobStore, index: ResponseIndex, job: Job) -> Job:
-    """The job without the lines to which an earlier job has a response."""
+class Unpaid(NamedTuple):
+    """The lines without a response, and how many have one and have none."""
+
+    read: Read
+    reused: int
+    left: int
+
+
+async def unpaid_lines(
+    store: JobStore, index: ResponseIndex, read: Read, model: str | None
+) -> Unpaid:
+    """What a job of this input would send; nothing is written."""
+    total = 0
+    try:
+        total = await _look_up(index, read, model)
+    except BadLine:
+        return Unpaid(read, 0, total)
+    async for _ in _stored_responses(store, index, await index.wanted_jobs()):
+        pass
+    count = await index.count_found()
+    return Unpaid(lambda: _rest(index, read, model), count, total - count)
+
+
+async def _look_up(index: ResponseIndex, read: Read, model: str | None) -> int:
+    """Look all lines up, and return their number; raises `BadLine` if two have the same name."""
     await index.begin()
-    async for step in _requests(store, job.input_key, job.model):
+    total = 0
+    async for step in _requests(read(), model):
+        total += len(step)
         if not await index.look_up([(one.number, one.hash, one.custom_id) for one in step]):
             raise BadLine("duplicate_custom_id", "two lines have the same name")
+    return total
+
+
+async def _rest(index: ResponseIndex, read: Read, model: str | None) -> AsyncIterator[bytes]:
+    """The lines without a response; they keep their numbers."""
+    last = 0
+    async for step in _requests(read(), model):
+        found = await index.found([one.number for one in step])
+        for one in step:
+            yield b"\n" * (one.number - last - 1)
+            last = one.number
+            yield (b"" if one.number in found else one.data) + b"\n"
+
+
+async def _reuse(store: JobStore, index: ResponseIndex, job: Job, read: Read) -> Job:
+    """The job without the lines to which an earlier job has a response."""
+    total = await _look_up(index, read, job.model)
     jobs = await index.wanted_jobs()
     files, blobs = store.files, store.files.blobs
     reused = f"jobs/{job.id}/reused.jsonl"
@@ -57,22 +112,8 @@ async def _reuse(store: JobStore, index: ResponseIndex, job: Job) -> Job:
     if not count:
         await blobs.delete(reused)
         return job
-    left = 0
-
-    async def rest() -> AsyncIterator[bytes]:
-        """The other lines; blank ones keep their numbers."""
-        nonlocal left
-        last = 0
-        async for step in _requests(store, job.input_key, job.model):
-            found = await index.found([one.number for one in step])
-            for one in step:
-                yield b"\n" * (one.number - last - 1)
-                last = one.number
-                left += one.number not in found
-                yield (b"" if one.number in found else one.data) + b"\n"
-
     key = files.new_key()
-    await blobs.write(key, rest())
+    await blobs.write(key, _rest(index, read, job.model))
     old = await files.find(job.input_file_id, None)
     new = await files.register(key, old.filename, "batch", store.owner)
     source = job.source
@@ -80,7 +121,7 @@ async def _reuse(store: JobStore, index: ResponseIndex, job: Job) -> Job:
         source = replace(source, key=f"{key}.table")
         await blobs.join([job.input_key], f"{key}.table")
     job = replace(job, input_file_id=new.id, input_key=key, source=source, reused=count)
-    if left:
+    if count < total:
         return replace(job, earlier_outputs=[reused])
     return await _completed(store, job, reused)
 
@@ -126,10 +167,12 @@ class _Request(NamedTuple):
     hash: bytes
 
 
-async def _requests(store: JobStore, key: str, model: str | None) -> AsyncIterator[list[_Request]]:
+async def _requests(
+    chunks: AsyncIterator[bytes], model: str | None
+) -> AsyncIterator[list[_Request]]:
     """The requests of a job's input, some at a time; raises `BadLine` for a wrong one."""
     step: list[_Request] = []
-    async for number, _, _, data in iter_lines(store.files.blobs.read(key)):
+    async for number, _, _, data in iter_lines(chunks):
         if not data:
             continue
         read_head(data, number, model)

@@ -10,6 +10,7 @@ from time import perf_counter
 from ...disk.files import storage_errors
 from ...disk.threads import in_thread
 from ..store import ResultKeys
+from ..work.partial_results import whole_lines
 from .file_store import CHUNK, FolderBlobStore
 from .result_files import (
     ROOM,
@@ -58,6 +59,13 @@ class FolderResultStore:
         """The keys of the two files that have lines."""
         existing = [[key] if await self._blobs.size(key) else [] for key in self._keys(index)]
         return ResultKeys(*existing)
+
+    async def lines(self, index: int) -> AsyncIterator[tuple[bool, bytes]]:
+        """The lines of both files; one that is being written is left out."""
+        for failed, key in zip((False, True), self._keys(index), strict=True):
+            if await self._blobs.size(key):
+                async for line in whole_lines(self._blobs.read(key)):
+                    yield failed, line
 
     def _keys(self, index: int) -> list[str]:
         prefix = f"{self._prefix}/results/{index:06d}"

@@ -14,16 +14,23 @@ async def result_lines(
     job: Job, files: FileService, results: Callable[[Job], ResultStore]
 ) -> AsyncIterator[tuple[bool, bytes]]:
     """
-    Each result line with its line break, and whether it is a failure; the responses come first.
+    Each result line with its line break, and whether it is a failure.
 
-    Of a job that is not over, they are those that are stored at this moment.
+    A request's response comes before its failure. Of a job that is not over, the lines are those
+    that are stored at this moment.
     """
-    found = _files(job) if job.is_over else await _keys(job, files, results)
-    for failed, key in found:
-        chunks = files.blobs.read(key)
-        if job.is_over:
-            chunks = files.content(await files.find(key, None))
-        async for line in _lines(chunks):
+    if job.is_over:
+        for failed, file_id in _files(job):
+            async for line in whole_lines(files.content(await files.find(file_id, None))):
+                yield failed, line
+        return
+    for key in job.earlier_outputs:
+        if await files.blobs.size(key):
+            async for line in whole_lines(files.blobs.read(key)):
+                yield False, line
+    stored = results(job)
+    async for shard in read_manifest(files.blobs, job.manifest_key):
+        async for failed, line in stored.lines(shard.index):
             yield failed, line
 
 
@@ -33,21 +40,7 @@ def _files(job: Job) -> list[tuple[bool, str]]:
     return [(failed, file_id) for failed, file_id in ids if file_id is not None]
 
 
-async def _keys(
-    job: Job, files: FileService, results: Callable[[Job], ResultStore]
-) -> list[tuple[bool, str]]:
-    """The keys of the results so far."""
-    stored = results(job)
-    found = [(False, key) for key in job.earlier_outputs if await files.blobs.size(key)]
-    failures: list[tuple[bool, str]] = []
-    async for shard in read_manifest(files.blobs, job.manifest_key):
-        keys = await stored.keys(shard.index)
-        found += [(False, key) for key in keys.responses]
-        failures += [(True, key) for key in keys.failures]
-    return found + failures
-
-
-async def _lines(chunks: AsyncIterator[bytes]) -> AsyncIterator[bytes]:
+async def whole_lines(chunks: AsyncIterator[bytes]) -> AsyncIterator[bytes]:
     """Whole lines; one that is being written is left out."""
     rest: list[bytes] = []
     async for chunk in chunks:
