@@ -4,6 +4,7 @@ import test from "node:test";
 import {
   FINAL_STATUSES,
   hasFileErrors,
+  stateOf,
   statusLabel,
 } from "../../../shared/fanout/page/jobs/job-status.js";
 import { explainCause } from "../../../shared/fanout/page/ui/error-messages.js";
@@ -42,6 +43,32 @@ test("every other status has one label, whether the job was started or not", () 
       assert.equal(hasFileErrors(batch(status, inProgressAt)), false);
     }
   assert.deepEqual([...FINAL_STATUSES].sort(), ["cancelled", "completed", "expired", "failed"]);
+});
+
+test("a job that no process runs is stopped, whatever its status", () => {
+  for (const status of ["validating", "in_progress", "finalizing", "cancelling"]) {
+    const stopped = { ...batch(status, 1), fanout: { waits: [{ reason: "not_running" }] } };
+    assert.deepEqual([stateOf(stopped), statusLabel(stopped)], ["stopped", "Stopped"]);
+    const waiting = { ...batch(status, 1), fanout: { waits: [{ reason: "rate_limit" }] } };
+    assert.equal(stateOf(waiting), status);
+  }
+  const over = { ...batch("completed", 1), fanout: { waits: [{ reason: "not_running" }] } };
+  assert.equal(stateOf(over), "completed");
+});
+
+test("a job whose lines all failed does not look like one that succeeded", () => {
+  const counted = (completed, failed) => ({
+    ...batch("completed", 1),
+    request_counts: { total: completed + failed, completed, failed },
+  });
+  assert.deepEqual(
+    [counted(2, 0), counted(1, 1), counted(0, 2)].map((one) => [stateOf(one), statusLabel(one)]),
+    [
+      ["completed", "Done"],
+      ["completed", "Done"],
+      ["failed", "Every line failed"],
+    ],
+  );
 });
 
 test("each cause of a refused job, and of its lines that were not sent, says what to do", () => {

@@ -14,8 +14,23 @@ const STATUS_LABELS = {
 
 /** A batch's status for people. @param {any} batch */
 export function statusLabel(batch) {
-  if (batch.status === "failed" && !hasFileErrors(batch)) return "Failed";
+  const state = stateOf(batch);
+  if (state === "stopped") return "Stopped";
+  if (batch.status === "completed" && state === "failed") return "Every line failed";
+  if (state === "failed" && !hasFileErrors(batch)) return "Failed";
   return STATUS_LABELS[batch.status] ?? batch.status;
+}
+
+/**
+ * A batch's status, or `stopped` if no process runs it. A job whose lines all failed has failed.
+ * @param {any} batch
+ * @returns {string}
+ */
+export function stateOf(batch) {
+  const waits = FINAL_STATUSES.has(batch.status) ? [] : (batch.fanout?.waits ?? []);
+  if (waits.some((/** @type {any} */ wait) => wait.reason === "not_running")) return "stopped";
+  const { completed = 0, failed = 0 } = batch.request_counts ?? {};
+  return batch.status === "completed" && failed && !completed ? "failed" : batch.status;
 }
 
 /** Returns whether a job failed because of its file, before any line was sent. @param {any} batch */

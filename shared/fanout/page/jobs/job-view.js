@@ -7,7 +7,7 @@ import { errorBox } from "../ui/error-box.js";
 import { formatTimestamp } from "../ui/format.js";
 import { loadFromSession, saveToSession } from "../ui/session.js";
 import { failuresView } from "./failures.js";
-import { FINAL_STATUSES, hasFileErrors, statusLabel } from "./job-status.js";
+import { FINAL_STATUSES, hasFileErrors, stateOf, statusLabel } from "./job-status.js";
 import { progressView } from "./progress.js";
 import { fileErrors } from "./quote.js";
 import { rowsView } from "./rows-view.js";
@@ -85,18 +85,18 @@ export function jobView(id, nameOf) {
   function show() {
     setText(title, nameOf(batch));
     setText(state, statusLabel(batch));
-    state.className = `state is-${batch.status}`;
+    state.className = `state is-${stateOf(batch)}`;
     setText(about, aboutOf(batch));
     progress.update(batch, samples);
-    if (batch.status !== status) statusChanged();
+    if (stateOf(batch) !== status) statusChanged();
   }
 
   /** Announces a new status, and shows the actions that it allows. */
   function statusChanged() {
     if (status) announce(`${nameOf(batch)}: ${statusLabel(batch)}.`);
-    status = batch.status;
+    status = stateOf(batch);
     setChildren(errors, batch.errors && errorsOf(batch));
-    const isOver = FINAL_STATUSES.has(status);
+    const isOver = FINAL_STATUSES.has(batch.status);
     if (isOver) void rows.load(batch);
     setChildren(
       actions,
@@ -105,7 +105,7 @@ export function jobView(id, nameOf) {
           "button",
           {
             type: "button",
-            disabled: status === "cancelling",
+            disabled: batch.status === "cancelling",
             onclick: (/** @type {Event} */ e) => void act(e, "cancel"),
           },
           "Cancel",

@@ -5,7 +5,7 @@ import { poller } from "../api/poller.js";
 import { h, setChildren, setText } from "../ui/dom.js";
 import { explainError } from "../ui/error-messages.js";
 import { formatCount, formatTimestamp } from "../ui/format.js";
-import { FINAL_STATUSES, statusLabel } from "./job-status.js";
+import { FINAL_STATUSES, stateOf, statusLabel } from "./job-status.js";
 import { jobView } from "./job-view.js";
 import { newJobForm } from "./new-job.js";
 
@@ -132,12 +132,12 @@ function jobRow(id) {
       const failures = failed ? `, ${formatCount(failed)} failed` : "";
       setText(name, jobName);
       setText(state, statusLabel(batch));
-      state.className = `state is-${batch.status}`;
+      state.className = `state is-${stateOf(batch)}`;
       setText(
         summary,
         `${formatCount(completed + failed)} of ${formatCount(total)}${failures} · ${formatTimestamp(batch.created_at)}`,
       );
-      bar.hidden = FINAL_STATUSES.has(batch.status);
+      bar.hidden = FINAL_STATUSES.has(batch.status) || stateOf(batch) === "stopped";
       bar.style.setProperty("--done", String(total ? ((completed + failed) / total) * 100 : 0));
     },
   };
