@@ -12,7 +12,6 @@ import asyncio
 import random
 import time
 from collections.abc import AsyncGenerator, AsyncIterable, AsyncIterator
-from contextlib import suppress
 
 from ...concurrency import first_error
 from ..input import lines
@@ -191,9 +190,11 @@ class _Worker:
                 if stop != "wait":
                     return stop
             self._changed.clear()
-            with suppress(TimeoutError):
-                async with asyncio.timeout(POLL_INTERVAL):
-                    await self._changed.wait()
+            timer = self._loop.call_later(POLL_INTERVAL, self._changed.set)
+            try:  # not `asyncio.timeout`, which costs more; every second line comes here
+                await self._changed.wait()
+            finally:
+                timer.cancel()
         return None
 
     def _has_room(self, size: int) -> bool:
