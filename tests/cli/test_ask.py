@@ -210,3 +210,60 @@ def test_an_error_names_the_option_that_was_typed(
 ) -> None:
     ran = fanout(*words, "-m", "a", "--config", config)
     assert (ran.code, ran.err) == (2, f"fanout: {message}\n")
+
+
+SCHEMA = b'{"type": "object", "required": ["n"], "properties": {"n": {"type": "integer"}}}'
+
+
+@pytest.mark.parametrize("stream", [(), ("--stream",)], ids=["plain", "streamed"])
+def test_a_checked_response_is_asked_for_again_and_then_from_the_next_model(
+    fanout: Command, upstream: Upstream, config: Path, tmp_path: Path, stream: tuple[str, ...]
+) -> None:
+    (tmp_path / "s.json").write_bytes(SCHEMA)
+    upstream.script("a", answers("no"))
+    upstream.script("b", answers('{"n":1}'))
+    words = ("--response-format", tmp_path / "s.json", "--check", "--escalate", "b", *stream)
+    ran = fanout("ask", "Hi", "-m", "a", "--config", config, *words)
+    assert (ran.code, ran.out) == (0, '{"n":1}\n')
+    assert [call.model for call in upstream.calls] == ["a", "a", "b"]
+
+
+def test_a_response_that_never_fits_is_an_error_with_the_reason(
+    fanout: Command, upstream: Upstream, config: Path, tmp_path: Path
+) -> None:
+    (tmp_path / "s.json").write_bytes(SCHEMA)
+    upstream.script("a", answers("{}"))
+    words = ("--response-format", tmp_path / "s.json", "--check", "--attempts", 1)
+    ran = fanout("ask", "Hi", "-m", "a", "--config", config, *words)
+    assert (ran.code, ran.out) == (1, "")
+    assert '`a`: the response does not fit the schema: "n" is a required property' in ran.err
+    assert len(upstream.calls) == 1
+
+
+@pytest.mark.parametrize(
+    ("words", "error"),
+    [
+        (("--check",), "--check needs --response-format FILE"),
+        (("--attempts", 2), "--attempts needs --check"),
+        (("--escalate", "b"), "--escalate needs --check"),
+        (("--check", "--attempts", 0), "--attempts must be from 1 to 10"),
+        (
+            ("--response-format", "FILE", "--check", "--escalate", "bb"),
+            "--escalate: there is no model `bb`",
+        ),
+    ],
+)
+def test_a_check_that_cannot_be_done_names_the_option(
+    fanout: Command,
+    upstream: Upstream,
+    config: Path,
+    tmp_path: Path,
+    words: tuple[object, ...],
+    error: str,
+) -> None:
+    (tmp_path / "s.json").write_bytes(SCHEMA)
+    given = [tmp_path / "s.json" if word == "FILE" else word for word in words]
+    ran = fanout("ask", "Hi", "-m", "a", "--config", config, *given)
+    assert ran.code in {1, 2}
+    assert error in ran.err
+    assert upstream.calls == []

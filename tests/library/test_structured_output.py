@@ -207,3 +207,69 @@ def test_a_class_whose_reference_to_itself_has_a_description_has_a_schema() -> N
     schema = strict_schema(Link.model_json_schema())
     assert schema["properties"]["next"] == {"$ref": "#/$defs/Link"}
     assert schema["$defs"]["Link"]["properties"]["next"] == {"$ref": "#/$defs/Link"}
+
+
+ADA = Person(name="Ada").model_dump_json()
+"""With all properties: those of a strict schema are required."""
+
+
+def test_a_checked_response_is_asked_for_again_and_then_from_the_next_model(
+    upstream: Upstream, call: Way
+) -> None:
+    upstream.script("m", answers("no"))
+    upstream.script("other", answers(ADA))
+    options = {"response_format": Person, "check": True, "escalate": ["openai/other"]}
+    found = call("completion", "openai/m", HI, **options, **at(upstream))
+    assert found.choices[0].message.parsed == Person(name="Ada")
+    assert found.model == "openai/other"
+    report = [(one["model"], one["outcome"]) for one in found["fanout"]["attempts"]]
+    assert report == [("openai/m", "invalid")] * 2 + [("openai/other", "won")]
+    (listed,) = call("batch_completion", "openai/m", [HI], **options, **at(upstream))
+    assert listed.choices[0].message.parsed == Person(name="Ada")
+
+
+def test_the_fastest_valid_response_of_several_models_wins(upstream: Upstream, call: Way) -> None:
+    upstream.script("m", answers("no"))
+    upstream.script("n", answers(ADA, after=0.05))
+    options = {"response_format": Person, "check": True, "attempts": 1, **at(upstream)}
+    found = call("batch_completion_models", ["openai/m", "openai/n"], HI, **options)
+    assert (found.model, found.choices[0].message.parsed) == ("openai/n", Person(name="Ada"))
+
+
+def test_a_checked_stream_begins_when_its_response_fits(upstream: Upstream, call: Way) -> None:
+    upstream.script("m", answers("no"), answers(ADA[:9], ADA[9:]))
+    options = {"response_format": Person, "check": True, **at(upstream)}
+    chunks = call.read("completion", "openai/m", HI, **options)
+    built = fanout.stream_chunk_builder(chunks, response_format=Person)
+    assert built.choices[0].message.parsed == Person(name="Ada")
+
+
+def test_the_error_of_a_check_has_the_text_the_reason_and_the_response(
+    upstream: Upstream, call: Way
+) -> None:
+    upstream.script("m", answers("{}"))
+    with pytest.raises(fanout.SchemaMismatch, match='"name" is a required property') as raised:
+        call("completion", "openai/m", HI, response_format=Person, check=True, **at(upstream))
+    error = raised.value
+    assert isinstance(error, openai.APIResponseValidationError)
+    assert (error.text, len(error.attempts)) == ("{}", 2)
+    assert isinstance(error.completion, fanout.ChatCompletion)
+    assert copy.copy(error).reason == error.reason
+
+
+@pytest.mark.parametrize(
+    ("options", "param"),
+    [
+        ({"check": True}, "check"),
+        ({"response_format": Person, "check": True, "attempts": 0}, "attempts"),
+        ({"response_format": Person, "check": True, "escalate": "openai/b"}, "escalate"),
+        ({"response_format": Person, "check": False, "escalate": ["openai/b"]}, "escalate"),
+    ],
+)
+def test_a_check_that_cannot_be_done_names_the_argument(
+    upstream: Upstream, call: Way, options: dict[str, Any], param: str
+) -> None:
+    with pytest.raises(fanout.RequestError) as raised:
+        call("completion", "openai/m", HI, **options, **at(upstream))
+    assert raised.value.param == param
+    assert upstream.calls == []

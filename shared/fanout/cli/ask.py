@@ -5,7 +5,7 @@ from __future__ import annotations
 import argparse
 from typing import TYPE_CHECKING
 
-from .shared_arguments import Help, add_config, add_json
+from .shared_arguments import Help, add_check, add_config, add_json
 
 if TYPE_CHECKING:
     from argparse import _SubParsersAction
@@ -70,6 +70,7 @@ def _add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--timeout", type=float, metavar="SECONDS", help="give up after this long")
     parser.add_argument("--max-tokens", type=int, metavar="N", help="the most tokens of a response")
     parser.add_argument("--temperature", type=float, metavar="X", help="0 is the least random")
+    add_check(parser, "a JSON Schema for the response, or a whole `response_format`")
     add_json(parser, "the response as one JSON object, or with --stream one chunk per line")
 
 

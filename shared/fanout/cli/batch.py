@@ -5,7 +5,7 @@ from __future__ import annotations
 import argparse
 from typing import TYPE_CHECKING
 
-from .shared_arguments import Help, add_config, add_json
+from .shared_arguments import Help, add_check, add_config, add_json
 
 if TYPE_CHECKING:
     from argparse import _SubParsersAction
@@ -119,11 +119,7 @@ def _add_params(parser: argparse.ArgumentParser) -> None:
     )
     parser.add_argument("--max-tokens", metavar="N", type=int, help="the most tokens of a response")
     parser.add_argument("--temperature", metavar="X", type=float, help="0 is the least random")
-    parser.add_argument(
-        "--response-format",
-        metavar="FILE",
-        help="a JSON Schema for the responses: a column for each property",
-    )
+    add_check(parser, "a JSON Schema for the responses: a column for each property")
 
 
 def _add_cap(parser: argparse.ArgumentParser) -> None:

@@ -26,7 +26,7 @@ from ..errors import RequestError, UnknownModel
 from .config_choice import pick_models, select_config, split_names
 from .output_paths import STDOUT, Output, check_output
 from .printing import show
-from .response_schema import read_response_format
+from .response_schema import read_check, read_response_format
 
 MAX_TEMPERATURE = 2.0
 """OpenAI's limit; see `temperature` in its reference."""
@@ -126,6 +126,14 @@ def _params(arguments: argparse.Namespace) -> tuple[dict[str, Any], dict[str, st
     if arguments.response_format is not None:
         found = read_response_format(arguments.response_format)
         params["response_format"], fields = found.value, found.fields
+    if check := read_check(arguments):
+        if arguments.response_format is None and (arguments.text or is_table(arguments)):
+            raise RequestError("--check needs --response-format FILE", "check")
+        if not arguments.stack:
+            catalog = select_config(arguments.config).catalog
+            for name in check.get("escalate", ()):
+                _check_model(catalog, name)
+        params["fanout"] = check
     return params, fields
 
 

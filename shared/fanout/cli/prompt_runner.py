@@ -22,6 +22,7 @@ from .all_view import show_all_responses
 from .config_choice import pick_models, select_config, split_names
 from .printing import show, show_json, show_response
 from .race_view import show_race
+from .response_schema import read_check, read_response_format
 from .response_text import ResponseSource, first_choice_text, print_stream
 
 
@@ -68,6 +69,10 @@ OPTIONS = {
     "temperature": "--temperature",
     "timeout": "--timeout",
     "fanout.stagger": "--stagger",
+    "fanout.attempts": "--attempts",
+    "fanout.check": "--check",
+    "fanout.escalate": "--escalate",
+    "response_format.json_schema.schema": "--response-format",
 }
 """The fields of a request that are set by an option."""
 
@@ -96,6 +101,10 @@ def make_body(arguments: argparse.Namespace, models: list[str]) -> dict[str, Any
     mode = {"race": "hedge" if stagger else "race", "all": "all"}.get(arguments.command)
     mode = mode or ("fallback" if len(models) > 1 else "one")
     fanout = {"mode": mode, "models": models} | ({"stagger": stagger} if stagger else {})
+    fanout |= read_check(arguments)
+    form = arguments.response_format
+    if form is None and arguments.check:
+        raise RequestError("--check needs --response-format FILE", "check")
     # `all` prints each response as soon as it is complete, except with --json.
     stream = arguments.stream or (arguments.command == "all" and not arguments.json)
     given = {
@@ -104,6 +113,7 @@ def make_body(arguments: argparse.Namespace, models: list[str]) -> dict[str, Any
         "timeout": arguments.timeout,
         "max_completion_tokens": arguments.max_tokens,
         "temperature": arguments.temperature,
+        "response_format": None if form is None else read_response_format(form).value,
         "stream": stream or None,
         "stream_options": {"include_usage": True} if stream else None,
     }

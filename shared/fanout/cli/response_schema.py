@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import argparse
 import re
 from collections.abc import Mapping
 from pathlib import Path
@@ -11,7 +12,9 @@ from msgspec import Struct
 
 from ..bulk.local.input_files import reading_errors
 from ..errors import RequestError
+from ..schema.request import MAX_ATTEMPTS
 from ..wire import json
+from .config_choice import split_names
 
 MAX_NAME = 64
 """Characters of a schema's name; see `json_schema.name` in OpenAI's reference."""
@@ -50,6 +53,22 @@ def read_response_format(path: str) -> ResponseFormat:
     return ResponseFormat(
         {"type": "json_schema", "json_schema": {**named, **strict}}, _fields(value)
     )
+
+
+def read_check(arguments: argparse.Namespace) -> dict[str, Any]:
+    """The fields of `fanout` that `--check` and the options beside it stand for."""
+    given = {"attempts": arguments.attempts, "escalate": arguments.escalate}
+    given = {name: value for name, value in given.items() if value is not None}
+    if not arguments.check:
+        if given:
+            name = next(iter(given))
+            raise RequestError(f"--{name} needs --check", name)
+        return {}
+    if (attempts := arguments.attempts) is not None and not 1 <= attempts <= MAX_ATTEMPTS:
+        raise RequestError(f"--attempts must be from 1 to {MAX_ATTEMPTS}", "attempts")
+    if arguments.escalate:
+        given["escalate"] = split_names(arguments.escalate)
+    return {"check": True, **given}
 
 
 def _wrong(message: str) -> RequestError:

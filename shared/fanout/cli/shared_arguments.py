@@ -33,3 +33,25 @@ def add_config(parser: argparse.ArgumentParser) -> None:
 def add_json(parser: argparse.ArgumentParser, what: str = "one JSON object") -> None:
     """`--json`."""
     parser.add_argument("--json", action="store_true", help=f"print {what}")
+
+
+def add_check(parser: argparse.ArgumentParser, about: str) -> None:
+    """`--response-format FILE`, and how responses are checked by it."""
+    parser.add_argument("--response-format", metavar="FILE", help=about)
+    parser.add_argument(
+        "--check",
+        action="store_true",
+        help="ask again for a response that does not fit the schema of --response-format",
+    )
+    parser.add_argument(
+        "--attempts",
+        metavar="N",
+        type=int,
+        help="with --check: the calls of one model for one response (default: 2)",
+    )
+    parser.add_argument(
+        "--escalate",
+        metavar="NAME",
+        action="append",
+        help="with --check: the model to ask when no response fits; repeat it for several",
+    )

@@ -19,7 +19,15 @@ from pydantic import BaseModel
 
 from ..config.catalog import Catalog
 from ..config.routes import Routes
-from ..errors import AllFailed, Cause, ConfigError, FanoutError, ProviderError, RequestError
+from ..errors import (
+    AllFailed,
+    Cause,
+    ConfigError,
+    FanoutError,
+    ProviderError,
+    RequestError,
+    SchemaMismatch,
+)
 from ..gateway.factory import make_transport
 from ..gateway.gateway import Context, Gateway
 from ..routing.router import Router
@@ -38,6 +46,9 @@ from .types import ChatCompletion
 
 NOT_SENT = frozenset({"fanout", "stream", "timeout", "request_timeout", "num_retries", "fallbacks"})
 """Options that do not change what the models are asked."""
+
+CHECK = ("check", "attempts", "escalate")
+"""Options that are fields of `fanout`: how responses are checked."""
 
 ADDRESS = (
     "api_base",
@@ -96,6 +107,8 @@ class Call:
             given.setdefault("api_base", given.pop("base_url"))
         address = {name: given.pop(name) for name in ADDRESS if name in given}
         longer = _longer_models(given)
+        checked = {name: given.pop(name) for name in CHECK if name in given}
+        self._is_checked = bool(checked)
         self._api_base = address.get("api_base")
         self.stream = bool(given.pop("stream", False))
         self._models, self._mode = models, mode
@@ -105,18 +118,18 @@ class Call:
         self._labels = dict(zip(names, models, strict=True))
         if deployments is None:
             groups = of_models(models, given, address, env)
-            if longer:
-                groups |= of_models(models, {"fallbacks": [*longer.values()]}, address, env)
+            if others := [*longer.values(), *_names(checked.get("escalate"))]:
+                groups |= of_models(models, {"fallbacks": others}, address, env)
         else:
-            if longer:
-                name = "context_window_fallback_dict"
+            if longer or "escalate" in checked:
+                name = "context_window_fallback_dict" if longer else "escalate"
                 raise RequestError(f"`{name}` cannot be used with `deployments`", name)
             given.pop("model_list", None)  # LiteLLM requires it here and does not read it
             groups = of_deployments(self._labels, deployments, given, address, env)
         pace = {"mode": mode} if stagger is None else {"stagger": stagger}
         self._body = {
             **given,
-            "fanout": {"models": names, **pace},
+            "fanout": {"models": names, **pace, **checked},
             "stream": self.stream,
         }
         if not self.stream:
@@ -154,6 +167,8 @@ class Call:
     def identity(self, messages: object) -> dict[str, Any]:
         """What distinguishes a request in a checkpoint: the models, options and messages."""
         sent = {name: value for name, value in self._body.items() if name not in NOT_SENT}
+        if self._is_checked:
+            sent["check"] = True
         return {
             **sent,
             "models": list(self._models),
@@ -201,7 +216,9 @@ class Call:
         """A response or chunk with the models' names as the caller wrote them."""
         named = {**body, "model": self._labels.get(body["model"], body["model"])}
         if "fanout" in named and (attempts := named["fanout"].get("attempts")):
-            models = [{**one, "model": self._labels.get(one["model"], "")} for one in attempts]
+            models = [
+                {**one, "model": self._labels.get(one["model"], one["model"])} for one in attempts
+            ]
             named["fanout"] = {**named["fanout"], "attempts": models}
         return named
 
@@ -213,12 +230,19 @@ class Call:
         """The error with the caller's names; a race without a winner is an `AllFailed`."""
         if isinstance(error.__cause__, UnicodeEncodeError):
             return _not_utf8()
+        if isinstance(error, SchemaMismatch) and isinstance(error.completion, dict):
+            error.completion = ChatCompletion.from_json(self._labeled(error.completion))
         if isinstance(error, AllFailed):
             causes = [Cause(self._labels.get(c.model, c.model), c.error) for c in error.failures]
             return AllFailed(causes)
         if self._mode == "race" and isinstance(error, ProviderError | ConfigError):
             return AllFailed([Cause(self._models[0], error)])
         return error
+
+
+def _names(given: object) -> list[str]:
+    """The names of a list; anything else is an error that the request's check reports."""
+    return [one for one in given if isinstance(one, str)] if isinstance(given, list) else []
 
 
 def _longer_models(options: dict[str, Any]) -> dict[str, str]:

@@ -181,6 +181,15 @@ class ChatOptions(TypedDict, total=False):
     """How often a failed call is retried; 2 by default."""
     fallbacks: Sequence[str | Mapping[str, Sequence[str]]] | None
     """Models to call when the first one fails: `["b"]`, or `[{"a": ["b"]}]` for `a` alone."""
+    check: bool | None
+    """
+    Check each response by the schema of `response_format`: one that does not fit goes back to its
+    model with the reason, then to the models of `escalate`. Raises `SchemaMismatch` if none fits.
+    """
+    attempts: int | None
+    """With `check`: the calls that one model gets for one response, 1 to 10; 2 by default."""
+    escalate: Sequence[str] | None
+    """With `check`: models to ask when no response of the others fits, in this order."""
     context_window_fallback_dict: Mapping[str, str] | None
     """Models to call if the prompt is too long for one: `{"a": "b"}`."""
     input_cost_per_token: float | None

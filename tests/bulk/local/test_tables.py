@@ -16,7 +16,7 @@ import pytest
 from tests.bulk.local.test_batch_command import COST, BatchCommand, batch, prompts_sent
 from tests.cli.commands import spawned
 from tests.support.patience import PATIENCE
-from tests.support.provider_steps import pause, refuse, stop
+from tests.support.provider_steps import answers, pause, refuse, stop
 from tests.support.scripted_provider import Call, Upstream
 
 __all__ = ["batch"]
@@ -354,6 +354,35 @@ def test_a_schema_gives_a_column_for_each_property(
     assert found[1]["error"] == "the response is not a JSON object: no JSON"
     sent: dict[str, Any] = upstream.calls[0].body["response_format"]
     assert sent["json_schema"] == {"name": "labels", "schema": SCHEMA, "strict": True}
+
+
+def test_the_rows_of_a_checked_table_fit_the_schema_or_have_the_reason(
+    folder: BatchCommand, upstream: Upstream
+) -> None:
+    good = '{"label": "ok", "score": 0.5, "tags": []}'
+    upstream.script("a", answers("no"))
+    upstream.script("b", answers(good), answers("{}"))
+    folder.write(json.dumps(SCHEMA).encode(), "labels.json")
+    folder.write(b"review\none\ntwo\n", "r.csv")
+    words = ("--response-format", "labels.json", "--check", "--attempts", "1", "--escalate", "b")
+    folder.run("run", "r.csv", *PROMPT, *words, "-o", "out.csv")
+    found = sorted(rows(Path("out.csv").read_bytes()), key=lambda row: row["label"], reverse=True)
+    assert (found[0]["label"], found[0]["score"], found[0]["error"]) == ("ok", "0.5", "")
+    assert found[1]["label"] == ""
+    assert "is a required property" in found[1]["error"]
+    assert found[1]["error"].endswith("(schema_mismatch)")
+    assert len(upstream.calls) == 4
+
+
+def test_a_check_is_added_to_the_fanout_of_each_request(
+    folder: BatchCommand, upstream: Upstream
+) -> None:
+    upstream.script("a", answers("no"), answers('{"label": "ok", "score": 1, "tags": []}'))
+    folder.write(json.dumps(SCHEMA).encode(), "labels.json")
+    folder.write(b'{"prompt": "x", "model": "a", "fanout": {"attempts": 3}}\n', "p.jsonl")
+    words = ("--response-format", "labels.json", "--check", "--attempts", "1")
+    assert folder.run("run", "p.jsonl", *words).code == 0
+    assert len(upstream.calls) == 2
 
 
 def test_requests_and_texts_can_be_written_as_a_table(folder: BatchCommand) -> None:

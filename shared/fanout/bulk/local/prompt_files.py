@@ -55,8 +55,9 @@ class PromptFile(Struct, frozen=True):
 
     `column` or `prompt`, a template over the columns, say that it is a table; `id_column` names its
     rows. `system` is a system message, `params` are fields of each request that does not have its
-    own. After `limit` prompts, the rest is not read. `copy` are the bytes if the path can be read
-    only once. `report` gets what the user should know of how the file was read.
+    own, also of its `fanout`. After `limit` prompts, the rest is not read. `copy` are the bytes if
+    the path can be read only once. `report` gets what the user should know of how the file was
+    read.
     """
 
     path: Path
@@ -217,7 +218,11 @@ class PromptFile(Struct, frozen=True):
         if line.parse_error is not None:
             return data
         body = {name: value for name, value in line.body.items() if value is not None}
-        return batch_line(replace(line, body={**self.params, **body}))[:-1]
+        both = {**self.params, **body}
+        own, given = body.get("fanout"), self.params.get("fanout")
+        if isinstance(own, dict) and isinstance(given, dict):
+            both["fanout"] = {**given, **own}
+        return batch_line(replace(line, body=both))[:-1]
 
     def _texts(self, text: TextIO, encoding: str) -> Iterator[bytes]:
         blank = found = 0

@@ -51,7 +51,7 @@ function _shtab_fanout_using
 end
 
 set -g _shtab_fanout_commands init serve ask race all batch 'batch run' 'batch quote' 'batch status' 'batch cancel' 'batch resume' 'batch retry' 'batch results' 'batch remove' check models local 'local install' 'local serve' 'local run' keys 'keys set' 'keys list' doctor completion
-set -g _shtab_fanout_opts_with_value --attached --column --config --context --encoding --from --gateway --grace --host --id --limit --max-cost --max-tokens --model --output --parallel --port --prompt --region --response-format --separator --stack --stagger --system --temperature --threads --timeout --window -m -o
+set -g _shtab_fanout_opts_with_value --attached --attempts --column --config --context --encoding --escalate --from --gateway --grace --host --id --limit --max-cost --max-tokens --model --output --parallel --port --prompt --region --response-format --separator --stack --stagger --system --temperature --threads --timeout --window -m -o
 
 complete -c fanout -e
 complete -c fanout -f
@@ -81,6 +81,10 @@ complete -c fanout -n '_shtab_fanout_using ask' -l gateway -x -d 'send the promp
 complete -c fanout -n '_shtab_fanout_using ask' -l timeout -x -d 'give up after this long'
 complete -c fanout -n '_shtab_fanout_using ask' -l max-tokens -x -d 'the most tokens of a response'
 complete -c fanout -n '_shtab_fanout_using ask' -l temperature -x -d '0 is the least random'
+complete -c fanout -n '_shtab_fanout_using ask' -l response-format -xka "(__fish_complete_path (commandline -ct))" -d 'a JSON Schema for the response, or a whole `response_format`'
+complete -c fanout -n '_shtab_fanout_using ask' -l check -d 'ask again for a response that does not fit the schema of --response-format'
+complete -c fanout -n '_shtab_fanout_using ask' -l attempts -x -d 'with --check: the calls of one model for one response (default: 2)'
+complete -c fanout -n '_shtab_fanout_using ask' -l escalate -x -d 'with --check: the model to ask when no response fits; repeat it for several'
 complete -c fanout -n '_shtab_fanout_using ask' -l json -d 'print the response as one JSON object, or with --stream one chunk per line'
 complete -c fanout -n '_shtab_fanout_using; and test $_shtab_fanout_npos -eq 0' -a race -d 'Send a prompt to several models at once. The first complete response wins, or with --stream the first model to produce text; the others are cancelled. On a terminal you see the race while it runs. The response goes to standard output, everything else to standard error.'
 complete -c fanout -n '_shtab_fanout_using race' -s h -l help -d 'show this help message and exit'
@@ -92,6 +96,10 @@ complete -c fanout -n '_shtab_fanout_using race' -l gateway -x -d 'send the prom
 complete -c fanout -n '_shtab_fanout_using race' -l timeout -x -d 'give up after this long'
 complete -c fanout -n '_shtab_fanout_using race' -l max-tokens -x -d 'the most tokens of a response'
 complete -c fanout -n '_shtab_fanout_using race' -l temperature -x -d '0 is the least random'
+complete -c fanout -n '_shtab_fanout_using race' -l response-format -xka "(__fish_complete_path (commandline -ct))" -d 'a JSON Schema for the response, or a whole `response_format`'
+complete -c fanout -n '_shtab_fanout_using race' -l check -d 'ask again for a response that does not fit the schema of --response-format'
+complete -c fanout -n '_shtab_fanout_using race' -l attempts -x -d 'with --check: the calls of one model for one response (default: 2)'
+complete -c fanout -n '_shtab_fanout_using race' -l escalate -x -d 'with --check: the model to ask when no response fits; repeat it for several'
 complete -c fanout -n '_shtab_fanout_using race' -l json -d 'print the response as one JSON object, or with --stream one chunk per line'
 complete -c fanout -n '_shtab_fanout_using race' -l stagger -x -d 'wait this long before starting the next model, or until one fails (a hedge)'
 complete -c fanout -n '_shtab_fanout_using; and test $_shtab_fanout_npos -eq 0' -a all -d 'Send a prompt to several models at once and print every response as it arrives. The exit code is 1 if a model fails.'
@@ -104,6 +112,10 @@ complete -c fanout -n '_shtab_fanout_using all' -l gateway -x -d 'send the promp
 complete -c fanout -n '_shtab_fanout_using all' -l timeout -x -d 'give up after this long'
 complete -c fanout -n '_shtab_fanout_using all' -l max-tokens -x -d 'the most tokens of a response'
 complete -c fanout -n '_shtab_fanout_using all' -l temperature -x -d '0 is the least random'
+complete -c fanout -n '_shtab_fanout_using all' -l response-format -xka "(__fish_complete_path (commandline -ct))" -d 'a JSON Schema for the response, or a whole `response_format`'
+complete -c fanout -n '_shtab_fanout_using all' -l check -d 'ask again for a response that does not fit the schema of --response-format'
+complete -c fanout -n '_shtab_fanout_using all' -l attempts -x -d 'with --check: the calls of one model for one response (default: 2)'
+complete -c fanout -n '_shtab_fanout_using all' -l escalate -x -d 'with --check: the model to ask when no response fits; repeat it for several'
 complete -c fanout -n '_shtab_fanout_using all' -l json -d 'print the response as one JSON object, or with --stream one chunk per line'
 complete -c fanout -n '_shtab_fanout_using; and test $_shtab_fanout_npos -eq 0' -a batch -d 'Run a file of prompts as a job. If it stops, by Ctrl-C or a crash, run the same command again to resume; no stored response is requested twice. With --stack, the job runs in a stack on AWS with the stack'"'"'s own config, and continues after Ctrl-C.'
 complete -c fanout -n '_shtab_fanout_using batch' -s h -l help -d 'show this help message and exit'
@@ -121,6 +133,9 @@ complete -c fanout -n '_shtab_fanout_using batch run' -l system -x -d 'the syste
 complete -c fanout -n '_shtab_fanout_using batch run' -l max-tokens -x -d 'the most tokens of a response'
 complete -c fanout -n '_shtab_fanout_using batch run' -l temperature -x -d '0 is the least random'
 complete -c fanout -n '_shtab_fanout_using batch run' -l response-format -xka "(__fish_complete_path (commandline -ct))" -d 'a JSON Schema for the responses: a column for each property'
+complete -c fanout -n '_shtab_fanout_using batch run' -l check -d 'ask again for a response that does not fit the schema of --response-format'
+complete -c fanout -n '_shtab_fanout_using batch run' -l attempts -x -d 'with --check: the calls of one model for one response (default: 2)'
+complete -c fanout -n '_shtab_fanout_using batch run' -l escalate -x -d 'with --check: the model to ask when no response fits; repeat it for several'
 complete -c fanout -n '_shtab_fanout_using batch run' -l separator -x -d 'what separates CSV'"'"'s cells, or `tab` (default: found)'
 complete -c fanout -n '_shtab_fanout_using batch run' -l encoding -x -d 'FILE'"'"'s encoding (default: UTF-8, UTF-16 or cp1252, found)'
 complete -c fanout -n '_shtab_fanout_using batch run' -l config -xka "(__fish_complete_path (commandline -ct))" -d 'the config file (default: FANOUT_CONFIG)'
@@ -145,6 +160,9 @@ complete -c fanout -n '_shtab_fanout_using batch quote' -l system -x -d 'the sys
 complete -c fanout -n '_shtab_fanout_using batch quote' -l max-tokens -x -d 'the most tokens of a response'
 complete -c fanout -n '_shtab_fanout_using batch quote' -l temperature -x -d '0 is the least random'
 complete -c fanout -n '_shtab_fanout_using batch quote' -l response-format -xka "(__fish_complete_path (commandline -ct))" -d 'a JSON Schema for the responses: a column for each property'
+complete -c fanout -n '_shtab_fanout_using batch quote' -l check -d 'ask again for a response that does not fit the schema of --response-format'
+complete -c fanout -n '_shtab_fanout_using batch quote' -l attempts -x -d 'with --check: the calls of one model for one response (default: 2)'
+complete -c fanout -n '_shtab_fanout_using batch quote' -l escalate -x -d 'with --check: the model to ask when no response fits; repeat it for several'
 complete -c fanout -n '_shtab_fanout_using batch quote' -l separator -x -d 'what separates CSV'"'"'s cells, or `tab` (default: found)'
 complete -c fanout -n '_shtab_fanout_using batch quote' -l encoding -x -d 'FILE'"'"'s encoding (default: UTF-8, UTF-16 or cp1252, found)'
 complete -c fanout -n '_shtab_fanout_using batch quote' -l config -xka "(__fish_complete_path (commandline -ct))" -d 'the config file (default: FANOUT_CONFIG)'
