@@ -151,12 +151,27 @@ def test_the_system_message_pictures_and_parameters_reach_the_models(
     assert base64.b64decode(url.removeprefix("data:image/png;base64,")) == DOT
 
 
-def test_a_model_that_is_not_listed_can_be_entered(page: Page, upstream: Upstream) -> None:
+@pytest.mark.parametrize("mode", ["Compare", "Race"])
+def test_a_model_that_is_not_listed_can_be_entered_and_fails_alone(
+    page: Page, upstream: Upstream, mode: str
+) -> None:
+    script_each(upstream, lambda name: answers(f"I am {name}") if name == "a" else stalls())
+    if mode == "Race":
+        page.get_by_label("Race").check(force=True)
+        for name in "bc":
+            page.locator(f"input[name=model][value={name}]").uncheck(force=True)
     page.get_by_label("Another model").fill("unknown/model")
     page.get_by_role("button", name="Add", exact=True).click()
+    if mode == "Race":
+        ask(page, button="Race 2 models")
+        expect(page.locator(".race-table")).to_contain_text("The gateway has no such model.")
+        expect(page.locator(".winner .card .text")).to_have_text("I am a")
+        return
     expect(page.get_by_text("4 of 8")).to_be_visible()
     ask(page, button="Ask 4 models")
     expect(card(page, "unknown/model")).to_contain_text("The gateway has no such model.")
+    expect(card(page, "a").locator(".text")).to_have_text("I am a")
+    assert upstream.calls_to("b")
 
 
 def test_stopping_closes_every_call_and_keeps_the_text_so_far(

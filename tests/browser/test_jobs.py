@@ -103,21 +103,33 @@ def test_a_csv_becomes_one_prompt_per_row(page: Page, upstream: Upstream, tmp_pa
     give(page, "shops.csv", text, tmp_path)
     template = page.get_by_label("Prompt for each row")
     expect(template).to_have_value("{shop}")
+    quote = page.get_by_role("button", name="Get a quote")
+    template.fill("A slogan for a {shpo}")
+    expect(page.get_by_text("There is no column `shpo`; did you mean `shop`?")).to_be_visible()
+    expect(quote).to_be_disabled()
+    template.fill("A slogan")
+    expect(page.get_by_text("The prompt names no column; write {id} or {shop}")).to_be_visible()
     template.fill("A slogan for a {shop} in ")
+    expect(quote).to_be_enabled()
     page.get_by_role("button", name="{city}").click()
     expect(template).to_have_value("A slogan for a {shop} in {city}")
     expect(page.locator(".preview li")).to_have_text(
         ["A slogan for a bakery; old in Lund", "A slogan for a library in Bergen"]
     )
     page.get_by_role("textbox", name="System message").last.fill("Be brief.")
-    page.get_by_role("button", name="Get a quote").click()
-    page.get_by_label("Model for lines without one").select_option("b")
+    page.get_by_label("Max tokens").last.fill("7")
+    quote.click()
+    expect(page.locator(".card-form .pair label").first).to_have_text(re.compile("^Modela"))
+    page.locator(".card-form select").first.select_option("b")
     expect(page.locator(".card-form table")).to_contain_text("b2")
     page.get_by_role("button", name="Start 2 lines").click()
     expect(page.locator(".job .state")).to_have_text("Done")
     prompts = sorted(call.body["messages"][1]["content"] for call in upstream.calls_to("b"))
     assert prompts == ["A slogan for a bakery; old in Lund", "A slogan for a library in Bergen"]
-    _, lines = downloaded(page, "Download responses")
+    assert {call.body["max_completion_tokens"] for call in upstream.calls_to("b")} == {7}
+    expect(page.locator(".job h2")).to_have_text("shops.csv")
+    name, lines = downloaded(page, "Download responses")
+    assert name == "shops.output.jsonl"
     assert texts_of(lines) == {"row-1": "A slogan", "row-2": "A slogan"}
 
 
@@ -143,6 +155,9 @@ def test_failures_are_grouped_by_cause_with_examples_and_can_be_run_again(
     page.wait_for_url(lambda url: url != first)
     expect(tile(page, "Done")).to_have_text("2 of 2")
     expect(page.locator(".job .state")).to_have_text("Done")
+    rows = page.get_by_role("region", name="Rows").locator("tbody tr")
+    expect(rows.locator("th")).to_have_text([f"line-{n}" for n in range(4)])
+    expect(rows.locator("td:nth-child(2)")).to_have_text([str(n) for n in range(4)])
     _, lines = downloaded(page, "Download responses")
     assert sorted(texts_of(lines)) == [f"line-{n}" for n in range(4)]
 
@@ -165,7 +180,7 @@ def test_examples_of_failures_are_shown_while_the_job_runs(
     expect(page.locator(".job .state")).to_have_text("Running")
     expect(tile(page, "Done")).to_have_text("0 of 5")
     hold.open()
-    expect(page.locator(".job .state")).to_have_text("Done")
+    expect(page.locator(".job .state")).to_have_text("Done, 4 failed")
     expect(examples).to_have_count(3)
 
 
@@ -263,7 +278,7 @@ def test_the_rows_of_a_job_are_shown_in_order_filtered_and_exported(
     expect(rows.first).to_contain_text("not this one")
     with page.expect_download() as found:
         page.get_by_role("button", name="Export CSV").click()
-    assert found.value.suggested_filename == "rows.csv"
+    assert found.value.suggested_filename == "rows.output.csv"
     text = Path(found.value.path()).read_text(encoding="utf-8-sig")
     table = list(csv.DictReader(io.StringIO(text)))
     assert [row["id"] for row in table] == [f"row-{number}" for number in range(60)]

@@ -163,6 +163,52 @@ def test_each_model_gets_the_next_message_with_its_own_conversation(
     expect(page.get_by_role("heading", name="Asked 2 models, message 3")).to_be_visible()
 
 
+def test_the_next_message_moves_the_view_to_its_responses_and_shows_the_conversation(
+    page: Page, upstream: Upstream
+) -> None:
+    script_each(upstream, lambda name: answers(f"I am {name}\n\n{LONG}"))
+    ask(page, "Who are you?")
+    expect(page.locator(".question")).to_have_text("Who are you?")
+    message = page.get_by_label("Next message")
+    message.scroll_into_view_if_needed()
+    message.fill("And now?")
+    message.press("Control+Enter")
+    expect(page.locator(".question")).to_have_text("And now?")
+    expect(card(page, "a")).to_contain_text("done")
+    top: float = page.locator(".runs").evaluate("one => one.getBoundingClientRect().top")
+    assert 0 <= top < 100
+    card(page, "b").get_by_text("2 earlier messages").click()
+    expect(card(page, "b").locator(".history dd")).to_contain_text(["Who are you?", "I am b"])
+
+
+LONG_NAMES = ("groq/llama-3.3-70b-versatile", "openai/gpt-4o-mini-2024", "anthropic/claude-opus")
+
+
+@pytest.mark.parametrize("width", [390, 1100, 1280, 1366, 1920])
+@pytest.mark.parametrize("count", [1, 2, 3])
+def test_no_part_of_a_card_is_cut(
+    browser: Browser, upstream: Upstream, tmp_path: Path, width: int, count: int
+) -> None:
+    table = "| a | b |\n|---|---|\n| 1 | 2 |\n\n```\n" + "code " * 60 + "\n```\n\n" + "words " * 200
+    names = LONG_NAMES[:count]
+    script_each(upstream, lambda _: answers(table), names)
+    with (
+        serve_gateway(config_of(upstream, *names), tmp_path / "home") as served,
+        open_page(browser, served.url) as page,
+    ):
+        page.set_viewport_size({"width": width, "height": 800})
+        ask(page, button=f"Ask {count} model")
+        for name in names:
+            expect(card(page, name)).to_contain_text("done")
+            parts = card(page, name).evaluate(
+                "card => { const right = card.getBoundingClientRect().right; return"
+                " [...card.querySelectorAll('button, h3, .state, .body, .text, .figures dd')]"
+                " .filter((one) => one.getBoundingClientRect().right > right)"
+                " .map((one) => one.textContent) }"
+            )
+            assert parts == []
+
+
 def test_after_a_race_all_models_continue_the_winners_conversation(
     page: Page, upstream: Upstream
 ) -> None:
@@ -192,6 +238,7 @@ def test_runs_survive_a_reload(page: Page, upstream: Upstream) -> None:
     for name, text in {"a": "I am a", "b": "part", "c": "I am c"}.items():
         expect(card(page, name).locator(".text")).to_have_text(text)
     expect(card(page, "b").get_by_role("button", name="Try again")).to_be_visible()
+    expect(card(page, "b")).to_contain_text("The page was closed or loaded again.")
     expect(page.get_by_text("Your choices: c 1")).to_be_visible()
     page.get_by_label("Next message").fill("And now?")
     page.get_by_role("button", name="Send to 2 models").click()

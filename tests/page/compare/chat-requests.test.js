@@ -4,6 +4,7 @@ import test from "node:test";
 import {
   messagesOf,
   nextConversations,
+  withoutModel,
 } from "../../../shared/fanout/page/compare/chat-requests.js";
 import { newRun, retryLeg } from "../../../shared/fanout/page/compare/run.js";
 
@@ -28,6 +29,25 @@ function finished(run, texts) {
   );
   return run;
 }
+
+test("a request without a model that the gateway does not have asks the others", () => {
+  const prompts = ["One", "Two"].map((text) => ({ text, pictures: [] }));
+  const [request] = newRun(draft({ prompts }), 1).requests;
+  const rest = withoutModel(request, "b");
+  assert.deepEqual(rest.body.model, ["a", "c"]);
+  assert.deepEqual(
+    rest.legs.map((leg) => [leg.prompt, leg.model]),
+    [
+      [0, "a"],
+      [0, "c"],
+      [1, "a"],
+      [1, "c"],
+    ],
+  );
+  assert.deepEqual(request.body.model, ["a", "b", "c"]);
+  assert.equal(withoutModel(request, "x"), null);
+  assert.equal(withoutModel({ ...request, body: { model: ["b"] } }, "b"), null);
+});
 
 test("each model that has responded continues its own conversation", () => {
   const run = finished(newRun(draft(), 1), ["I am a", null, "I am c"]);

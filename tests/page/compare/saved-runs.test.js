@@ -59,7 +59,7 @@ test("a response that was not complete is stopped", () => {
   saveRuns([run]);
   const [leg, other] = loadRuns()[0].legs;
   assert.deepEqual([leg.state, leg.endMs, leg.text], ["stopped", 80, "so far"]);
-  assert.equal(leg.error.code, "stopped");
+  assert.equal(leg.error.code, "page_closed");
   assert.equal(other.state, "stopped");
 });
 

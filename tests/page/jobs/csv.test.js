@@ -8,7 +8,6 @@ import {
   CsvReader,
   csvToLines,
   detectSeparator,
-  fillTemplate,
   guessPromptColumn,
 } from "../../../shared/fanout/page/jobs/csv.js";
 import { decode, detectEncoding, isDamaged } from "../../../shared/fanout/page/jobs/encodings.js";
@@ -58,19 +57,19 @@ test("the column of the prompt is guessed from the first rows", () => {
   assert.equal(guessPromptColumn([], []), "");
 });
 
-test("a template fills in the known columns and leaves other braces", () => {
-  assert.equal(fillTemplate("{a} {b} {c} {}", { a: "1", b: "{a}" }), "1 {a} {c} {}");
-  assert.equal(fillTemplate("{constructor}", {}), "{constructor}");
-});
-
 test("each row becomes a line with its number, and an empty prompt becomes none", async () => {
   async function* chunks() {
     yield "word;n\nbread;1\n;2\n";
-    yield "milk;3";
+    yield "milk;3\nrice;4";
   }
   const reader = new CsvReader(";");
-  const { lines } = await csvToLines(chunks(), reader, "{word}", "Be brief.");
-  assert.equal(reader.rows, 3);
+  const { lines } = await csvToLines(chunks(), reader, "{word}", {
+    system: "Be brief.",
+    maxTokens: 9,
+    temperature: 0,
+    limit: 3,
+  });
+  assert.equal(reader.rows, 4);
   assert.deepEqual(
     lines.map((line) => JSON.parse(line)),
     ["bread", "milk"].map((content, at) => ({
@@ -79,6 +78,8 @@ test("each row becomes a line with its number, and an empty prompt becomes none"
         { role: "system", content: "Be brief." },
         { role: "user", content },
       ],
+      max_completion_tokens: 9,
+      temperature: 0,
     })),
   );
 });
@@ -87,7 +88,9 @@ test("a row whose columns in the template are all empty has no prompt", async ()
   async function* chunks() {
     yield "a,b\nx,\n, \n";
   }
-  const made = await csvToLines(chunks(), new CsvReader(","), "Classify: {a}{b}", "");
+  const made = await csvToLines(chunks(), new CsvReader(","), "Classify: {a}{b}", {
+    system: "",
+  });
   assert.deepEqual(
     made.lines.map((line) => JSON.parse(line).messages[0].content),
     ["Classify: x"],
@@ -113,7 +116,7 @@ async function readCase(one, length) {
   const options = { encoding: found.isDamaged ? found.encoding : null, hasFirstLine: isNamed };
   const reader = new CsvReader(one.named_separator ?? separator, options);
   const chunks = decode(read(), found.encoding);
-  return csvToLines(chunks, reader, `{${one.column ?? "prompt"}}`, "");
+  return csvToLines(chunks, reader, `{${one.column ?? "prompt"}}`, { system: "" });
 }
 
 for (const one of cases("csv_cases"))

@@ -10,7 +10,16 @@ import {
 import { explainCause } from "../../../shared/fanout/page/ui/error-messages.js";
 
 /** A batch as the API has it; times are null until their step. */
-const batch = (status, inProgressAt) => ({ status, in_progress_at: inProgressAt });
+const batch = (status, inProgressAt, completed = 3, failed = 0) => ({
+  status,
+  in_progress_at: inProgressAt,
+  request_counts: { total: completed + failed, completed, failed },
+});
+
+test("a job that is done says how many lines failed", () => {
+  assert.equal(statusLabel(batch("completed", 1, 3, 1200)), "Done, 1,200 failed");
+  assert.equal(statusLabel(batch("completed", 1, 0, 4)), "Every line failed");
+});
 
 test("a job that providers refused has failed, and its file has no errors", () => {
   for (const refused of [batch("failed", 1_790_000_000), batch("failed", 1)]) {
@@ -65,7 +74,7 @@ test("a job whose lines all failed does not look like one that succeeded", () =>
     [counted(2, 0), counted(1, 1), counted(0, 2)].map((one) => [stateOf(one), statusLabel(one)]),
     [
       ["completed", "Done"],
-      ["completed", "Done"],
+      ["completed", "Done, 1 failed"],
       ["failed", "Every line failed"],
     ],
   );

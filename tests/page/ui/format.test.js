@@ -48,7 +48,7 @@ test("a timestamp of another day has its date", () => {
 
 test("an axis ends at a round number that seldom changes", () => {
   assert.deepEqual(
-    [0.35, 1, 1.1, 480, 2001, 6001, 9000].map(roundAxisEnd),
-    [0.4, 1, 2, 600, 3000, 8000, 10_000],
+    [0.35, 1, 1.1, 480, 2001, 6001, 9000, 10_500, 15_000].map(roundAxisEnd),
+    [0.4, 1, 1.2, 600, 3000, 8000, 10_000, 12_000, 16_000],
   );
 });

@@ -53,6 +53,20 @@ export function requestOfLeg(draft, leg, messages) {
   return { body, legs: [leg], isRace: false };
 }
 
+/**
+ * The request without one of its models, which the gateway does not have; `null` if no other model
+ * is left, or if the request does not name it.
+ * @param {RunRequest} request
+ * @param {string} model
+ * @returns {RunRequest | null}
+ */
+export function withoutModel(request, model) {
+  const models = request.body.model.filter((/** @type {string} */ one) => one !== model);
+  if (!models.length || models.length === request.body.model.length) return null;
+  const legs = request.legs.filter((leg) => leg.model !== model);
+  return { ...request, body: { ...request.body, model: models }, legs };
+}
+
 /** The messages that a leg responds to. @param {Run} run @param {Leg} leg @returns {Messages} */
 export function messagesOf(run, leg) {
   const prompt = /** @type {Prompt} */ (run.draft.prompts[leg.prompt]);

@@ -60,6 +60,10 @@ export function compareView() {
       prompts.setFirst(text);
       submit.focus();
     },
+    showForm: () => {
+      form.scrollIntoView({ block: "start" });
+      prompts.focus();
+    },
   });
   const runner = requestRunner(runs.changed, (busy) => {
     if (!busy) runs.save();
@@ -123,7 +127,9 @@ export function compareView() {
   /** @param {import("./request-runner.js").TimedRun} run */
   function start(run) {
     runner.start(run);
-    if (matchMedia("(max-width: 60rem)").matches) runs.element.scrollIntoView({ block: "start" });
+    const isAbove = runs.element.getBoundingClientRect().top < 0; // after the next message of a run
+    if (isAbove || matchMedia("(max-width: 60rem)").matches)
+      runs.element.scrollIntoView({ block: "start" });
   }
 
   const form = h(

@@ -32,8 +32,11 @@ export function modelPicker(saved, changed) {
   function show() {
     const query = search.value.trim().toLowerCase();
     const all = [...listed, ...[...chosen].filter((name) => !listed.includes(name))];
-    search.hidden = all.length < MIN_TO_SEARCH;
-    const shown = all.filter((name) => chosen.has(name) || name.toLowerCase().includes(query));
+    const isLong = all.length >= MIN_TO_SEARCH;
+    search.hidden = !isLong;
+    const found = all.filter((name) => chosen.has(name) || name.toLowerCase().includes(query));
+    const isLater = (/** @type {string} */ name) => Number(isLong && !chosen.has(name));
+    const shown = found.sort((a, b) => isLater(a) - isLater(b)); // the chosen ones stay in sight
     setChildren(
       pills,
       shown.length

@@ -52,6 +52,7 @@ export function promptList(saved, changed) {
   return {
     element,
     value: () => editors.map((editor) => editor.value()),
+    focus: () => editors[0]?.focus(),
     /** Sets the text of the first prompt. @param {string} text */
     setFirst(text) {
       editors[0]?.setText(text);

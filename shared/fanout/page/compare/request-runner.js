@@ -4,8 +4,11 @@ import { ApiError, request as sendRequest, streamChunks } from "../api/client.js
 import { openRequests } from "../api/open-requests.js";
 import { announce } from "../ui/dom.js";
 import { formatMs, plural } from "../ui/format.js";
+import { withoutModel } from "./chat-requests.js";
 import { applyChunk, applyError, fastestLeg, isFinished, retryLeg } from "./run.js";
 
+const STAYED_MS = 2000; // after a `beforeunload`, if the page is then still there
+const PAGE_CLOSED = { status: 0, code: "page_closed", message: "The page was closed." };
 const MAX_IN_FLIGHT = 4; // requests of one run: a browser opens six connections to a host
 
 /** @typedef {import("./run.js").Run} Run */
@@ -21,6 +24,11 @@ export function requestRunner(legsChanged, busyChanged) {
   const open = openRequests(sendRequest);
   let abort = new AbortController();
   let running = 0;
+  let isLeaving = false; // a browser ends the requests of a page before it hides the page
+  addEventListener("beforeunload", () => {
+    isLeaving = true;
+    setTimeout(() => (isLeaving = false), STAYED_MS);
+  });
   addEventListener("pagehide", () => void open.cancelAll());
 
   /** @param {TimedRun} run @param {RunRequest[]} requests */
@@ -59,7 +67,14 @@ export function requestRunner(legsChanged, busyChanged) {
       finish(request, run.now());
     } catch (error) {
       if (!(error instanceof ApiError)) throw error;
-      applyError(request, error.info, run.now());
+      const rest = requestOfOthers(request, error.info);
+      if (rest) request.legs = request.legs.filter((leg) => !rest.legs.includes(leg));
+      const isLost = error.info.code === "connection_lost";
+      applyError(request, isLost && isLeaving ? PAGE_CLOSED : error.info, run.now());
+      if (rest) {
+        legsChanged(run, request.legs);
+        return send(run, rest);
+      }
     } finally {
       close();
     }
@@ -84,6 +99,17 @@ export function requestRunner(legsChanged, busyChanged) {
     },
     isBusy: () => running > 0,
   };
+}
+
+/**
+ * The request for the other models, if the gateway has rejected it because of one that it does not
+ * have: its message names that one.
+ * @param {RunRequest} request
+ * @param {import("../api/client.js").ErrorInfo} info
+ */
+function requestOfOthers(request, { code, message }) {
+  const [, unknown] = (code === "model_not_found" && /`([^`]+)`/.exec(message ?? "")) || [];
+  return unknown ? withoutModel(request, unknown) : null;
 }
 
 /**

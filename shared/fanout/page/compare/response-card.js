@@ -3,13 +3,18 @@
 import { copyText } from "../ui/clipboard.js";
 import { h, setChildren, setText, svg } from "../ui/dom.js";
 import { explainError } from "../ui/error-messages.js";
-import { formatCount, formatMs, formatRate, formatUsd, UNKNOWN } from "../ui/format.js";
+import { formatCount, formatMs, formatRate, formatUsd, plural, UNKNOWN } from "../ui/format.js";
 import { StreamingMarkdown } from "../ui/markdown.js";
 import { showFullScreen } from "./full-screen.js";
 import { FINISH_LABELS, STATE_LABELS } from "./labels.js";
 import { isFinished, tokenCount, tokensPerSecond } from "./run.js";
 
 /** @typedef {import("./run.js").Leg} Leg */
+/**
+ * @typedef {object} Actions
+ * @property {() => void} retry @property {(() => void) | null} choose @property {() => boolean} isChosen
+ * @property {any[]} history the messages before the prompt
+ */
 
 const FOLLOW_PX = 24; // the view follows the text once it is scrolled to within this of its end
 const COPIED_MS = 2000; // how long a button says that it has copied
@@ -19,7 +24,7 @@ const CORNERS = "M2 6V2h4M10 2h4v4M14 10v4h-4M6 14H2v-4";
 
 /**
  * @param {Leg} leg
- * @param {{retry: () => void, choose: (() => void) | null, isChosen: () => boolean}} actions
+ * @param {Actions} actions
  */
 export function responseCard(leg, actions) {
   const state = h("span", { class: "state" });
@@ -35,6 +40,7 @@ export function responseCard(leg, actions) {
   const body = h(
     "div",
     { class: "body", tabIndex: 0, role: "region", "aria-label": `Response of ${leg.model}` },
+    earlierMessages(actions.history),
     reasoningBox,
     text,
     error,
@@ -135,6 +141,27 @@ export function responseCard(leg, actions) {
       shown.update(now);
     },
   };
+}
+
+/** The messages of a conversation before its last prompt, folded. @param {any[]} history */
+function earlierMessages(history) {
+  const said = history.filter((message) => message.role !== "system");
+  if (!said.length) return null;
+  const content = (/** @type {any} */ message) =>
+    typeof message.content === "string" ? message.content : message.content[0]?.text;
+  return h(
+    "details",
+    { class: "history" },
+    h("summary", null, plural(said.length, "earlier message")),
+    h(
+      "dl",
+      null,
+      said.map((message) => [
+        h("dt", null, message.role === "user" ? "Prompt" : "Response"),
+        h("dd", null, content(message)),
+      ]),
+    ),
+  );
 }
 
 /**

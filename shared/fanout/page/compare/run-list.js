@@ -23,6 +23,7 @@ const MAX_RUNS = 12; // older ones are dropped
  * @property {(leg: Leg, run: TimedRun) => void} retry
  * @property {(run: Run, text: string) => boolean} follow sends the next message of a conversation
  * @property {(text: string) => void} useSample puts a sample prompt into the form
+ * @property {() => void} showForm scrolls to the form, which is above the responses on a phone
  */
 
 /** @param {Actions} actions */
@@ -35,10 +36,15 @@ export function runList(actions) {
   const tabs = h("div", { class: "tabs", role: "group", "aria-label": "Runs of this tab" });
   const choiceCounts = h("p", { class: "choice-counts" });
   const place = h("div");
+  const toForm = h(
+    "button",
+    { type: "button", class: "quiet small to-form", onclick: actions.showForm },
+    "↑ Prompt",
+  );
   const element = h(
     "section",
     { class: "runs", "aria-label": "Responses" },
-    h("div", { class: "runs-head" }, tabs, choiceCounts),
+    h("div", { class: "runs-head" }, tabs, choiceCounts, toForm),
     place,
   );
   setChildren(place, empty(actions.useSample));
@@ -169,6 +175,7 @@ function runView(run, actions, choiceChanged) {
       retry: () => actions.retry(leg, run),
       isChosen: () => run.choices[leg.prompt] === leg.model,
       choose: isRace ? null : () => choose(leg),
+      history: run.histories?.[run.legs.indexOf(leg)] ?? [],
     });
   const cards = new Map(run.legs.map((leg) => [leg, cardOf(leg)]));
   const groups = run.draft.prompts.map((_, at) => promptGroup(run, at, cards));
@@ -227,10 +234,13 @@ function runView(run, actions, choiceChanged) {
     !isRace && run.legs.length > 1 && scrollTogether,
     copy,
   );
+  const question = count === 1 && run.draft.prompts[0]?.text;
   const element = h(
     "div",
     { class: "run" },
     head,
+    question &&
+      h("p", { class: "question", tabIndex: 0, "aria-label": "Prompt of this run" }, question),
     bars.element,
     groups.map((group) => group.element),
     next.element,

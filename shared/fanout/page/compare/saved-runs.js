@@ -41,7 +41,7 @@ function withoutPictures({ role, content }) {
 function ended(leg) {
   if (leg.endMs !== null || leg.state === "not_started") return leg;
   const endMs = Math.max(leg.startMs, leg.firstTokenMs ?? 0);
-  const error = { status: 0, code: "stopped", message: "The page was closed." };
+  const error = { status: 0, code: "page_closed", message: "The page was closed." };
   return { ...leg, state: "stopped", endMs, error };
 }
 

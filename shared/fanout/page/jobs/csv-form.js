@@ -1,17 +1,11 @@
 /** The form that turns a CSV's rows into prompts with a template, with a preview of the first rows. */
 
-import { h, setChildren } from "../ui/dom.js";
+import { h, setChildren, setText } from "../ui/dom.js";
 import { formatBytes } from "../ui/format.js";
-import {
-  CsvReader,
-  csvToLines,
-  detectSeparator,
-  fillTemplate,
-  guessPromptColumn,
-  SEPARATORS,
-} from "./csv.js";
+import { CsvReader, csvToLines, detectSeparator, guessPromptColumn, SEPARATORS } from "./csv.js";
 import { decode, ENCODINGS, shown } from "./encodings.js";
 import { openInput } from "./input-file.js";
+import { checkTemplate, fillTemplate, hasValue } from "./template.js";
 
 const HEAD_CHARACTERS = 64 * 1024; // read for the column names and the preview
 const PREVIEW_ROWS = 3;
@@ -31,7 +25,16 @@ export function csvForm(file, done, back, failed) {
   /** @type {import("./input-file.js").InputFile | null} */
   let input = null;
   let found = { separator: ",", isNamed: false };
-  const template = h("textarea", { rows: 3, oninput: showPreview });
+  const template = h("textarea", {
+    rows: 3,
+    oninput: showPreview,
+    "aria-describedby": "template-problem",
+  });
+  const problem = h("p", { class: "error", id: "template-problem", role: "status" });
+  const notes = h("p", { class: "hint" });
+  const maxTokens = numberField({ min: 1, placeholder: "model default" });
+  const temperature = numberField({ min: 0, max: 2, step: 0.1, placeholder: "model default" });
+  const limit = numberField({ min: 1, placeholder: "all" });
   const system = h("textarea", { rows: 2, placeholder: "You are …" });
   const columnButtons = h("div", { class: "pills" });
   const preview = h("ol", { class: "preview" });
@@ -55,8 +58,17 @@ export function csvForm(file, done, back, failed) {
     h("h3", null, file.name),
     h("p", { class: "hint" }, formatBytes(file.size)),
     h("label", null, "Prompt for each row", template),
+    problem,
+    notes,
     h("div", { role: "group", "aria-label": "Insert a column" }, columnButtons),
     h("label", null, "System message", system),
+    h(
+      "div",
+      { class: "pair" },
+      h("label", null, "Max tokens", maxTokens),
+      h("label", null, "Temperature", temperature),
+      h("label", null, "Only the first rows", limit),
+    ),
     h(
       "div",
       { class: "pair" },
@@ -119,10 +131,20 @@ export function csvForm(file, done, back, failed) {
   }
 
   function showPreview() {
+    const checked = checkTemplate(template.value, columns);
+    setText(problem, checked.problem && sentence(checked.problem));
+    setText(notes, checked.notes.map(sentence).join(" "));
+    submit.disabled = Boolean(checked.problem);
     setChildren(
       preview,
-      rows.map((row) => h("li", null, fillTemplate(template.value, valuesOf(row)))),
+      rows.map((row) => h("li", null, previewOf(valuesOf(row)))),
     );
+  }
+
+  /** @param {Record<string, string>} row */
+  function previewOf(row) {
+    if (hasValue(template.value, row)) return fillTemplate(template.value, row);
+    return h("i", null, "skipped: its columns are empty");
   }
 
   /** @param {string[]} row */
@@ -135,7 +157,12 @@ export function csvForm(file, done, back, failed) {
     try {
       input ??= await openInput(file, encoding.value);
       const text = decode(input.read(), input.encoding);
-      const made = await csvToLines(text, makeReader(input), template.value, system.value.trim());
+      const made = await csvToLines(text, makeReader(input), template.value, {
+        system: system.value.trim(),
+        maxTokens: numberOf(maxTokens),
+        temperature: numberOf(temperature),
+        limit: numberOf(limit),
+      });
       done(new Blob(made.lines, { type: "application/jsonl" }), [...input.notes, ...made.notes]);
     } catch (error) {
       failed(error);
@@ -147,6 +174,16 @@ export function csvForm(file, done, back, failed) {
   read();
   return form;
 }
+
+/** @param {Record<string, unknown>} limits */
+const numberField = (limits) => h("input", { type: "number", inputMode: "decimal", ...limits });
+
+/** @param {HTMLInputElement} field */
+const numberOf = (field) => (field.value === "" ? null : field.valueAsNumber);
+
+/** @param {string} text */
+const sentence = (text) =>
+  `${text[0]?.toUpperCase()}${text.slice(1)}${/[.?]$/.test(text) ? "" : "."}`;
 
 /** @param {string} name */
 const option = (name) => h("option", { value: name }, shown(name));

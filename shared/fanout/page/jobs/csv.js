@@ -1,6 +1,7 @@
 /** Turns a CSV file, read in chunks, into the lines of a job; the rules of `bulk/input/csv_reader.py`. Pure. */
 
 import { MAX_CELL, RowParser } from "./csv-rows.js";
+import { fillTemplate, hasValue } from "./template.js";
 
 /** @typedef {import("./csv-rows.js").Row} Row */
 /** @typedef {import("./csv-rows.js").Fault} Fault */
@@ -156,46 +157,35 @@ export function guessPromptColumn(columns, rows) {
 }
 
 /**
- * Replaces each `{column}` in a template with the row's value. Other braces stay as they are.
- * @param {string} template
- * @param {Record<string, string>} row
+ * @typedef {object} RowOptions
+ * @property {string} system @property {number | null} [maxTokens] @property {number | null} [temperature]
+ * @property {number | null} [limit] how many of the first rows are sent
  */
-export function fillTemplate(template, row) {
-  return template.replace(/\{([^{}\n]+)\}/g, (whole, name) =>
-    Object.hasOwn(row, name) ? (row[name] ?? "") : whole,
-  );
-}
-
-/**
- * Returns whether one of the template's columns has a text in this row, or the template has none.
- * @param {string} template
- * @param {Record<string, string>} row
- */
-function hasValue(template, row) {
-  const names = [...template.matchAll(/\{([^{}\n]+)\}/g)].map((found) => found[1] ?? "");
-  const used = names.filter((name) => Object.hasOwn(row, name));
-  return !used.length || used.some((name) => row[name]?.trim());
-}
 
 /**
  * Returns one line of a job's input; its `custom_id` is the number of the CSV's row.
  * @param {string} text
- * @param {string} system
+ * @param {RowOptions} options
  * @param {number} number
  */
-export function jobLine(text, system, number) {
+export function jobLine(text, { system, maxTokens = null, temperature = null }, number) {
   const messages = [
     ...(system ? [{ role: "system", content: system }] : []),
     { role: "user", content: text },
   ];
-  return JSON.stringify({ custom_id: `row-${number}`, messages }) + "\n";
+  const parameters = {
+    ...(maxTokens === null ? {} : { max_completion_tokens: maxTokens }),
+    ...(temperature === null ? {} : { temperature }),
+  };
+  return JSON.stringify({ custom_id: `row-${number}`, messages, ...parameters }) + "\n";
 }
 
 /**
  * Returns a job line for each row that gives a prompt, and what the user should know.
- * @param {AsyncIterable<string>} chunks @param {CsvReader} reader @param {string} template @param {string} system
+ * @param {AsyncIterable<string>} chunks @param {CsvReader} reader @param {string} template @param {RowOptions} options
  */
-export async function csvToLines(chunks, reader, template, system) {
+export async function csvToLines(chunks, reader, template, options) {
+  const limit = options.limit ?? Infinity;
   /** @type {string[]} */
   const lines = [];
   let skipped = 0;
@@ -203,9 +193,10 @@ export async function csvToLines(chunks, reader, template, system) {
   /** @param {(Row & {number: number})[]} found */
   const take = (found) => {
     for (const { number, line, cells } of found) {
+      if (number > limit) return;
       const values = Object.fromEntries(reader.columns.map((name, at) => [name, cells[at] ?? ""]));
       const text = hasValue(template, values) ? fillTemplate(template, values) : "";
-      if (text.trim()) lines.push(checked(jobLine(text, system, number), number, line));
+      if (text.trim()) lines.push(checked(jobLine(text, options, number), number, line));
       else {
         skipped += 1;
         firstSkipped ||= number;

@@ -55,6 +55,7 @@ function causeItem(code, lines, examples) {
 
 /** @param {Example} example */
 function exampleItem(example) {
-  const place = example.line === null ? "" : ` (line ${formatCount(example.line)})`;
+  const isRow = /^row-\d+$/.test(example.custom_id); // of a table, whose lines are others
+  const place = example.line === null || isRow ? "" : ` (line ${formatCount(example.line)})`;
   return h("li", null, h("code", null, example.custom_id), `${place} ${example.message}`);
 }

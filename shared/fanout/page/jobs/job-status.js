@@ -1,5 +1,7 @@
 /** A job's status, as the API names it and as the page shows it. Pure. */
 
+import { formatCount } from "../ui/format.js";
+
 /** @type {Record<string, string>} */
 const STATUS_LABELS = {
   validating: "Checking the file",
@@ -18,6 +20,8 @@ export function statusLabel(batch) {
   if (state === "stopped") return "Stopped";
   if (batch.status === "completed" && state === "failed") return "Every line failed";
   if (state === "failed" && !hasFileErrors(batch)) return "Failed";
+  const failed = batch.request_counts?.failed;
+  if (batch.status === "completed" && failed) return `Done, ${formatCount(failed)} failed`;
   return STATUS_LABELS[batch.status] ?? batch.status;
 }
 

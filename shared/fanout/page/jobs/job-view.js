@@ -153,7 +153,7 @@ export function jobView(id, nameOf) {
 
   function downloadName() {
     return nameOf(batch)
-      .replace(/\.jsonl$/, "")
+      .replace(/\.(jsonl|csv|tsv)$/i, "")
       .replace(/[^\w.-]+/g, "-");
   }
 

@@ -135,7 +135,7 @@ function jobRow(id) {
       state.className = `state is-${stateOf(batch)}`;
       setText(
         summary,
-        `${formatCount(completed + failed)} of ${formatCount(total)}${failures} · ${formatTimestamp(batch.created_at)}`,
+        `${formatCount(completed)} of ${formatCount(total)}${failures} · ${formatTimestamp(batch.created_at)}`,
       );
       bar.hidden = FINAL_STATUSES.has(batch.status) || stateOf(batch) === "stopped";
       bar.style.setProperty("--done", String(total ? ((completed + failed) / total) * 100 : 0));

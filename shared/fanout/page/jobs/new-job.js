@@ -13,8 +13,8 @@ const ENDPOINT = "/v1/chat/completions";
 const SAMPLE = ["a bakery", "a bicycle shop", "a library", "a night train", "a lighthouse"];
 
 /**
- * @typedef {{id: string, filename: string, isNew: boolean}} Input
- * a file at the gateway; `isNew` if this form uploaded it
+ * @typedef {{id: string, filename: string, isNew: boolean, isTable: boolean}} Input
+ * a file at the gateway; `isNew` if this form uploaded it, `isTable` if it was made of a table
  */
 
 /** @param {(batch: any) => void} onStarted */
@@ -56,7 +56,7 @@ export function newJobForm(onStarted) {
         await openInput(file);
         choice.hidden = true;
         const done = (/** @type {Blob} */ blob, /** @type {string[]} */ notes) =>
-          void upload(blob, name.replace(/\.\w+$/, ".jsonl"), notes);
+          void upload(blob, name.replace(/\.\w+$/, ".jsonl"), notes, name);
         setChildren(step, csvForm(file, done, reset, showError));
         return;
       }
@@ -89,8 +89,11 @@ export function newJobForm(onStarted) {
     void upload(new Blob([`${lines.join("\n")}\n`]), "sample.jsonl");
   }
 
-  /** @param {Blob} blob @param {string} name @param {string[]} [notes] */
-  async function upload(blob, name, notes = []) {
+  /**
+   * @param {Blob} blob @param {string} name @param {string[]} [notes]
+   * @param {string} [table] the name of the table that the lines were made of
+   */
+  async function upload(blob, name, notes = [], table = "") {
     choice.hidden = true;
     error.clear();
     showNotes(notes);
@@ -99,7 +102,12 @@ export function newJobForm(onStarted) {
       const file = await uploadFile(blob, name, (share) =>
         setText(status, `Uploading ${name}: ${Math.round(share * 100)} %`),
       );
-      input = { id: file.id, filename: file.filename, isNew: true };
+      input = {
+        id: file.id,
+        filename: table || file.filename,
+        isNew: true,
+        isTable: Boolean(table),
+      };
       await getQuote();
     } catch (reason) {
       choice.hidden = false;
@@ -110,7 +118,7 @@ export function newJobForm(onStarted) {
   /** @param {string} id @param {string} filename */
   async function useUploaded(id, filename) {
     error.clear();
-    input = { id, filename, isNew: false };
+    input = { id, filename, isNew: false, isTable: false };
     choice.hidden = true;
     await getQuote();
   }
@@ -125,7 +133,7 @@ export function newJobForm(onStarted) {
       setChildren(
         step,
         quoteView(
-          input.filename,
+          input,
           quote,
           fields,
           () => void startJob(),

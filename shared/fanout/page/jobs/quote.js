@@ -45,13 +45,13 @@ export function quoteFields(modelChanged) {
 }
 
 /**
- * @param {string} filename
+ * @param {{filename: string, isTable: boolean}} input
  * @param {any} quote
  * @param {Fields} fields
  * @param {() => void} start
  * @param {() => void} back
  */
-export function quoteView(filename, quote, { model, cap, window }, start, back) {
+export function quoteView({ filename, isTable }, quote, { model, cap, window }, start, back) {
   const isValid = !quote.errors.length && quote.lines > 0;
   const startButton = h(
     "button",
@@ -93,7 +93,7 @@ export function quoteView(filename, quote, { model, cap, window }, start, back) 
     h(
       "div",
       { class: "pair" },
-      h("label", null, "Model for lines without one", model),
+      h("label", null, isTable ? "Model" : "Model for lines without one", model),
       h("label", null, "Cost cap in US dollars", cap),
       h("label", null, "Complete within", window),
     ),

@@ -1,11 +1,12 @@
 /** The rows of a job that has ended: prompt, response and tokens; all or the failed ones; as CSV. */
 
-import { request } from "../api/client.js";
+import { ApiError, request, requestJson } from "../api/client.js";
 import { downloadBlob, h, setChildren, setText } from "../ui/dom.js";
 import { formatCount, plural, UNKNOWN } from "../ui/format.js";
 import { csvOf, joined, promptOf, resultOf } from "./result-rows.js";
 
 const MAX_BYTES = 4_000_000; // that are read of each file to show its first rows
+const MAX_RETRIES = 20; // jobs of which each runs the failed lines of the one before
 const PAGE = 50; // rows that are shown at once
 const BOM = "\uFEFF"; // with it, Excel reads a CSV as UTF-8
 
@@ -97,7 +98,7 @@ export function rowsView(failed, fileName) {
     exportButton.disabled = true;
     try {
       const text = BOM + csvOf(await readRows(batch, Infinity));
-      downloadBlob(new Blob([text], { type: "text/csv" }), `${fileName()}.csv`);
+      downloadBlob(new Blob([text], { type: "text/csv" }), `${fileName()}.output.csv`);
     } catch (error) {
       failed(error);
     } finally {
@@ -153,13 +154,31 @@ function longText(text) {
  * @param {number} maxBytes of each file
  */
 async function readRows(batch, maxBytes) {
+  const { input_file_id: source } = await firstJob(batch);
   const [input, output, errors] = await Promise.all(
-    [batch.input_file_id, batch.output_file_id, batch.error_file_id].map((id) =>
+    [source, batch.output_file_id, batch.error_file_id].map((id) =>
       id ? readLines(id, maxBytes) : [],
     ),
   );
   const prompts = (input ?? []).map((line, at) => promptOf(line, at + 1));
   return joined(prompts, [...(output ?? []), ...(errors ?? [])].map(resultOf));
+}
+
+/**
+ * The job whose failed lines a job has run again, maybe several times: its input has all prompts.
+ * @param {any} batch
+ */
+async function firstJob(batch) {
+  let first = batch;
+  for (let times = 0; first.fanout?.retry_of && times < MAX_RETRIES; times += 1) {
+    try {
+      first = await requestJson(`batches/${first.fanout.retry_of}`);
+    } catch (error) {
+      if (error instanceof ApiError && error.info.status === 404) break; // it is deleted
+      throw error;
+    }
+  }
+  return first;
 }
 
 /** The whole lines in the first bytes of a file. @param {string} id @param {number} maxBytes */

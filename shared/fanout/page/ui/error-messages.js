@@ -194,6 +194,7 @@ const BY_CODE = {
     "The text so far is kept. Try again when the gateway is back.",
   ],
   stopped: ["You stopped this response.", ""],
+  page_closed: ["The page was closed or loaded again.", "The text so far is kept."],
 };
 
 /** The same by HTTP status, for a code that is not listed. @type {Record<number, [string, string]>} */

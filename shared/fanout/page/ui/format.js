@@ -69,7 +69,8 @@ export function formatBytes(bytes) {
 /** The end of an axis: `value` rounded up so far that the axis seldom changes. @param {number} value */
 export function roundAxisEnd(value) {
   const power = 10 ** Math.floor(Math.log10(Math.max(value, 1e-9)));
-  for (const factor of [1, 2, 3, 4, 6, 8, 10]) if (value <= factor * power) return factor * power;
+  for (const factor of [1, 1.2, 1.6, 2, 3, 4, 6, 8, 10])
+    if (value <= factor * power) return factor * power;
   return 10 * power;
 }
 
