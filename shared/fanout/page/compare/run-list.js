@@ -7,6 +7,7 @@ import { followUp } from "./follow-up.js";
 import { raceTable } from "./race-table.js";
 import { responseCard } from "./response-card.js";
 import { isFinished, newRun } from "./run.js";
+import { samplePrompts } from "./sample-prompts.js";
 import { loadRuns, saveRuns } from "./saved-runs.js";
 import { synchronisedScrolling } from "./synchronised-scrolling.js";
 import { timeline } from "./timeline.js";
@@ -47,7 +48,7 @@ export function runList(actions) {
     h("div", { class: "runs-head" }, tabs, choiceCounts, toForm),
     place,
   );
-  setChildren(place, empty(actions.useSample));
+  setChildren(place, samplePrompts(actions.useSample));
   const restored = loadRuns();
   for (const run of restored) addView(run);
   const last = views.at(-1);
@@ -123,39 +124,6 @@ export function runList(actions) {
       if (shown?.run === run) shown.markChanged(legs);
     },
   };
-}
-
-const SAMPLES = [
-  "Explain in three sentences why the sky is blue.",
-  "Write a slogan for a bakery that opens at five in the morning.",
-  "A bat and a ball cost $1.10 together. The bat costs $1.00 more than the ball. What does the ball cost?",
-];
-
-/** @param {(text: string) => void} useSample */
-function empty(useSample) {
-  return h(
-    "div",
-    { class: "empty" },
-    h("h2", null, "Ask several models at once"),
-    h(
-      "p",
-      null,
-      "Pick models and write a prompt. The responses appear side by side, each with its speed, length and cost.",
-    ),
-    h(
-      "p",
-      null,
-      "In a race, the first model to respond wins and the others are cancelled. Several prompts make a grid.",
-    ),
-    h("p", null, "Or begin with a sample:"),
-    h(
-      "ul",
-      { class: "samples" },
-      SAMPLES.map((text) =>
-        h("li", null, h("button", { type: "button", onclick: () => useSample(text) }, text)),
-      ),
-    ),
-  );
 }
 
 /**
