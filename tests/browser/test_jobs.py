@@ -194,7 +194,8 @@ def test_errors_in_a_file_are_shown_before_anything_is_paid_for(
     expect(errors.nth(0)).to_contain_text("Line 2:")
     expect(errors.nth(1)).to_contain_text("Line 3:")
     expect(page.get_by_role("button", name="Start")).to_be_disabled()
-    page.get_by_role("button", name="Choose another file").click()
+    with page.expect_response(lambda response: response.request.method == "DELETE"):
+        page.get_by_role("button", name="Choose another file").click()
     expect(page.get_by_text("Drop a JSONL or CSV file here")).to_be_visible()
     assert upstream.calls == []
     assert gateway.json(None, "/v1/files", "GET")[2]["data"] == []  # deleted again

@@ -62,6 +62,10 @@ const BY_CODE = {
     "The prompt is too long for this model.",
     "Shorten it, or pick a model with a larger context window.",
   ],
+  schema_mismatch: [
+    "The response does not fit the schema.",
+    "See the reason, and change the prompt or the schema, or add a model to ask next.",
+  ],
   content_filter: ["The provider's content policy rejected the prompt.", "Rephrase the prompt."],
   content_policy_violation: [
     "The provider's content policy rejected the prompt.",
