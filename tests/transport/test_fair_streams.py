@@ -110,3 +110,43 @@ def test_a_flood_is_decoded_in_turns(
     asyncio.run(main())
     assert sum(decoded) > 10 * MAX_TURN
     assert max(decoded) <= (2 if race else 1) * 2 * MAX_TURN
+
+
+class JSONFlood(Flood):
+    """An engine that responds with JSON instead of a stream, and counts the parts that are read."""
+
+    def __init__(self, part: int) -> None:
+        super().__init__(b" ", part)
+        message = {"role": "assistant", "content": "x" * TOTAL}
+        choice = {"index": 0, "finish_reason": "stop", "message": message}
+        self._data = json.dumps({"choices": [choice]}).encode()
+        self.read = [0]  # bytes since another task ran, and before
+
+    async def _body(self) -> AsyncIterator[bytes]:
+        for start in range(0, len(self._data), self._part):
+            part = self._data[start : start + self._part]
+            self.read[-1] += len(part)
+            yield part
+
+
+@pytest.mark.parametrize("part", [28, 1 << 12])
+def test_json_instead_of_a_stream_is_read_in_turns(part: int) -> None:
+    async def main(flood: JSONFlood) -> None:
+        async def run_too() -> None:
+            while True:
+                flood.read.append(0)
+                await asyncio.sleep(0)
+
+        catalog = resolve(check(CONFIG, {}), {})
+        async with (
+            open_gateway(Settings(), catalog=catalog, engine=flood) as gateway,
+            asyncio.TaskGroup() as group,
+        ):
+            other = group.create_task(run_too())
+            await consume(gateway, race=False)
+            other.cancel()
+
+    flood = JSONFlood(part)
+    asyncio.run(main(flood))
+    assert sum(flood.read) > TOTAL
+    assert max(flood.read) <= 2 * MAX_TURN

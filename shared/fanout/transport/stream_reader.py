@@ -19,7 +19,7 @@ from ..providers.base import BadWire, ImpliedEnd, WireError, is_paid
 from ..schema.chat import ChatChunk, Usage
 from ..wire import json
 from ..wire.http import WireEvent
-from .engine import EngineError, Incoming, TooLong
+from .engine import Bounded, EngineError, Incoming, TooLong
 
 UNREADABLE = (BadWire, MsgspecError, UnicodeDecodeError, RecursionError)
 READ_ERRORS = (EngineError, TimeoutError, WireError, *UNREADABLE)
@@ -92,15 +92,20 @@ async def read_chunks(
 async def _read_json(
     deployment: Deployment, body: AsyncIterator[bytes], data: bytes, events: StreamEvents
 ) -> bytes:
-    """The whole of a JSON body that begins with `data`."""
+    """The whole of a JSON body that begins with `data`; other tasks run between its parts."""
+    whole, part, turn = Bounded(events.limit), data, 0
     while True:
+        whole.add(part)
+        turn += PART_WORK + len(part)
+        if turn >= MAX_TURN:
+            await asyncio.sleep(0)
+            turn = 0
         async with asyncio.timeout(deployment.stream_timeout):
             more = await anext(body, None)
         if more is None:
-            events.check_weight(data)
-            return data.lstrip(BLANK)
-        data += more
-        events.check_size(len(data))
+            events.check_weight(json_body := whole.whole())
+            return json_body.lstrip(BLANK)
+        part = more
 
 
 class StreamEvents:
@@ -116,7 +121,7 @@ class StreamEvents:
         self.skipped = Skipped()
         self.latest = WireEvent(b"")
         self._deployment = deployment
-        self._limit = limit
+        self.limit = limit
         self._key = key
         self._framer = codec.framer()
         self._decoder = codec.decoder(deployment.target)
@@ -198,13 +203,13 @@ class StreamEvents:
 
     def check_size(self, size: int) -> None:
         """Raise `TooLong` if an event of `size` bytes is over the limit."""
-        if size > self._limit:
-            raise TooLong(f"an event of more than {self._limit} bytes")
+        if size > self.limit:
+            raise TooLong(f"an event of more than {self.limit} bytes")
 
     def check_weight(self, data: bytes) -> None:
         """Raise `TooLong` if the JSON would take too much memory once it is decoded."""
-        if len(data) > self._unweighed and json.weight(data) > self._limit:
-            raise TooLong(f"an event that takes the memory of {self._limit} bytes and more")
+        if len(data) > self._unweighed and json.weight(data) > self.limit:
+            raise TooLong(f"an event that takes the memory of {self.limit} bytes and more")
 
 
 def _text_events() -> ModuleType:
