@@ -19,6 +19,7 @@ from .outcomes import (
     RaceResult,
     Success,
     attempt,
+    drop_tracebacks,
 )
 from .race import prepend, race, race_streams
 from .timeouts import Deadline, RepeatedTimeout, optional_timeout, with_deadline, within
@@ -40,6 +41,7 @@ __all__ = [
     "Share",
     "Success",
     "attempt",
+    "drop_tracebacks",
     "first_error",
     "map_all",
     "map_each",

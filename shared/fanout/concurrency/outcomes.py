@@ -60,3 +60,17 @@ async def attempt(call: Callable[P, Awaitable[T]], *args: P.args, **kwargs: P.kw
     except Exception as error:  # noqa: BLE001 -- the one place: a failure is a result here
         return Failure(error, perf_counter() - started)
     return Success(value, perf_counter() - started)
+
+
+def drop_tracebacks(error: BaseException) -> None:
+    """
+    Forget where a call's error was raised, and where the hidden errors before it were.
+
+    Tracebacks hold the variables of each function: of a failed call, all of the response that has
+    arrived. Task groups and requests keep the error until Python's garbage collector runs. The
+    tracebacks of a bug, which is the cause of another error, are kept.
+    """
+    found: BaseException | None = error
+    while found is not None and found.__cause__ is None:
+        found.__traceback__ = None
+        found = found.__context__

@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING, Literal, Protocol, Self, TypeAlias
 
 from msgspec import UNSET, Struct
 
+from ..concurrency import drop_tracebacks
 from ..config.catalog import ClientKey
 from ..config.deployment import Deployment
 from ..errors import ErrorDetail, FanoutError, Internal, ProviderError, RequestError, TimedOut
@@ -169,9 +170,11 @@ class Attempt(Struct, gc=False):
             message = f"no response within {self.deployment.timeout or 0:g} s"
             late = TimedOut(self.deployment, ErrorDetail(message, "timeout_error"))
             self.record("failed", late)
+            drop_tracebacks(error)
             raise late from None
         self.record(outcome_of(error), error)
         self.raise_bug(error)
+        drop_tracebacks(error)
 
     def record_first_token(self) -> None:
         """Report the first content to the leg and the watcher."""

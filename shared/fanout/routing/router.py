@@ -21,7 +21,7 @@ from typing import TypeAlias, TypeVar
 
 from msgspec.structs import replace
 
-from ..concurrency import optional_timeout, within
+from ..concurrency import drop_tracebacks, optional_timeout, within
 from ..config.catalog import Catalog
 from ..config.deployment import Deployment
 from ..errors import (
@@ -282,8 +282,9 @@ async def _track_usage(
     while True:
         try:
             next_chunk = await anext(rest, None)
-        except Exception as error:
+        except BaseException as error:
             attempt.raise_bug(error)
+            drop_tracebacks(error)
             raise
         if next_chunk is None:
             return
