@@ -12,7 +12,7 @@ import pytest
 import trustme
 
 from tests.support.patience import PATIENCE
-from tests.support.provider_steps import reply
+from tests.support.provider_steps import cut, raw, reply
 from tests.support.scripted_provider import Upstream
 from tests.transport.engine_calls import outgoing
 
@@ -48,6 +48,45 @@ asyncio.run(main(*json.loads(sys.stdin.read())))
 """
 
 
+LEFT_CODE = """
+import asyncio, gc, json, sys, tracemalloc
+from fanout.transport.connection_pool import PyqwestEngine
+from fanout.transport.engine import EngineError, Outgoing
+
+async def main(url, pem, limit):
+    engine = PyqwestEngine(max_response_bytes=limit, ca_pem=pem.encode() or None)
+    async def send():
+        try:
+            await engine.send(Outgoing("POST", url, {}, b'{"model": "cut"}'))
+        except EngineError:
+            return 1
+        return 0
+    failed = await send()
+    gc.collect()
+    gc.disable()
+    tracemalloc.start()
+    for _ in range(8):
+        failed += await send()
+    print(failed, tracemalloc.get_traced_memory()[0])
+    await engine.aclose()
+
+asyncio.run(main(*json.loads(sys.stdin.read())))
+"""
+
+
+@pytest.mark.parametrize("kind", ["plain", "http1"])
+def test_a_response_that_is_cut_off_is_freed_at_once(
+    kind: str, ca: trustme.CA, request: pytest.FixtureRequest
+) -> None:
+    upstream: Upstream = request.getfixturevalue(kind)
+    start = b"HTTP/1.1 200 OK\r\ncontent-length: 9999999\r\n\r\n"
+    upstream.script("cut", [raw(start + b"x" * MB), cut])
+    done = run_in_a_process(LEFT_CODE, ca, upstream)
+    failed, left = map(int, done.split())
+    assert failed == 9
+    assert left < 3 * MB  # the last one may still be there
+
+
 @pytest.mark.parametrize("kind", ["plain", "http1", "http2"])
 def test_a_bomb_takes_a_small_multiple_of_the_limit(
     kind: str, ca: trustme.CA, request: pytest.FixtureRequest
@@ -55,12 +94,16 @@ def test_a_bomb_takes_a_small_multiple_of_the_limit(
     upstream: Upstream = request.getfixturevalue(kind)
     upstream.script("small", [reply(200, b"x")])
     upstream.script("bomb", [reply(200, BOMB, {"content-encoding": "gzip"})])
-    given = json.dumps([outgoing(upstream, "").url, ca.cert_pem.bytes().decode(), LIMIT])
-    done = subprocess.run(  # noqa: S603 -- what it runs is written here
-        [sys.executable, "-c", CODE],
-        input=given, capture_output=True, text=True, check=True, timeout=PATIENCE,
-        env={"PYTHONPATH": str(SHARED), "NO_PROXY": "*"},
-    )  # fmt: skip
-    grown = [int(line) for line in done.stdout.split()]
+    grown = [int(line) for line in run_in_a_process(CODE, ca, upstream).split()]
     assert len(grown) == 3
     assert max(grown) < 5 * LIMIT
+
+
+def run_in_a_process(code: str, ca: trustme.CA, upstream: Upstream) -> str:
+    """What the code prints."""
+    given = json.dumps([outgoing(upstream, "").url, ca.cert_pem.bytes().decode(), LIMIT])
+    return subprocess.run(  # noqa: S603 -- what it runs is written here
+        [sys.executable, "-c", code],
+        input=given, capture_output=True, text=True, check=True, timeout=PATIENCE,
+        env={"PYTHONPATH": str(SHARED), "NO_PROXY": "*"},
+    ).stdout  # fmt: skip

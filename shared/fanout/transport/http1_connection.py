@@ -140,9 +140,14 @@ class Connection(asyncio.Protocol):
 
     async def _progress(self) -> None:
         if self._error is not None:
-            raise self._error
+            raise self._taken_error(self._error)
         self._waiter = self._loop.create_future()
         await self._waiter
+
+    def _taken_error(self, error: EngineError) -> EngineError:
+        """The error, which is not kept here: its traceback will hold what has arrived."""
+        self._error = None
+        return error
 
     def _wake(self) -> None:
         if (waiter := self._waiter) is not None:
@@ -178,8 +183,8 @@ class Connection(asyncio.Protocol):
         self._on_idle_end = on_end
 
     def close(self) -> None:
-        """Close the connection at once."""
-        self.is_open = False
+        """Close the connection at once, and let go of what has arrived for `body`."""
+        self.is_open, self._body = False, None  # its parser holds this object, and this its parser
         if self._transport is not None:
             self._transport.abort()
         if self._is_idle:
