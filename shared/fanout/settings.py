@@ -13,6 +13,15 @@ from .secret import HiddenRepr
 
 CONFIG_NAMES = ("fanout.yaml", "config.yaml")
 
+EXTRAS = {
+    "aws": "boto3",
+    "local": "xllamacpp",
+    "otel": "opentelemetry-sdk",
+    "parquet": "pyarrow",
+    "vertex": "google-auth",
+}
+"""A package that each extra of pyproject.toml installs."""
+
 HTTP_PROXIES = ("http_proxy", "HTTP_PROXY", "all_proxy", "ALL_PROXY")
 """Variables that may name a proxy for servers without TLS."""
 
@@ -26,9 +35,20 @@ def install_command(extra: str) -> str:
     """
     installers = {"uv-receipt.toml": "uv tool install", "pipx_metadata.json": "pipx install"}
     for file, installer in installers.items():
-        if Path(sys.prefix, file).exists():
-            return f"run `{installer} --force '.[{extra}]'` in a clone of Fanout"
+        if Path(sys.prefix, file).exists():  # it replaces the environment, with all its extras
+            extras = ",".join(name for name in EXTRAS if name == extra or _is_installed(name))
+            return f"run `{installer} --force '.[{extras}]'` in a clone of Fanout"
     return f"run `pip install '.[{extra}]'` in a clone of Fanout"
+
+
+def _is_installed(extra: str) -> bool:
+    from importlib.metadata import PackageNotFoundError, distribution
+
+    try:
+        distribution(EXTRAS[extra])
+    except PackageNotFoundError:
+        return False
+    return True
 
 
 class Settings(HiddenRepr, frozen=True):

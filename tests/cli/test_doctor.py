@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 import socket
+from importlib.metadata import PackageNotFoundError
 from pathlib import Path
 from typing import Any
 
 import pytest
 
+from fanout.cli import doctor
 from fanout.cli.config_summary import MODULES
 from fanout.cli.doctor import Finding, port_finding
 from fanout.settings import install_command
@@ -94,6 +96,10 @@ def test_an_extra_that_the_config_needs_and_that_is_not_installed_is_named(
     assert words in checked.out.splitlines()
 
 
+def not_found(name: str) -> None:
+    raise PackageNotFoundError(name)
+
+
 @pytest.mark.parametrize(
     ("file", "installer"),
     [
@@ -107,6 +113,9 @@ def test_the_command_to_install_an_extra_is_that_of_the_environment(
     monkeypatch.setattr("sys.prefix", str(tmp_path))
     assert install_command("aws") == "run `pip install '.[aws]'` in a clone of Fanout"
     (tmp_path / file).touch()
+    everything = "aws,local,otel,parquet,vertex"  # is installed here, and would be replaced
+    assert install_command("aws") == f"run `{installer} '.[{everything}]'` in a clone of Fanout"
+    monkeypatch.setattr("importlib.metadata.distribution", not_found)
     assert install_command("aws") == f"run `{installer} '.[aws]'` in a clone of Fanout"
 
 
@@ -134,6 +143,7 @@ def test_weights_that_are_not_the_models_are_wrong(fanout: Command, tmp_path: Pa
     ran = fanout("doctor", "--json")
     assert ran.code == 1
     assert findings(ran)["local model"][0] == "wrong"
+    assert "fanout local install" in ran.json["next"]
 
 
 def test_for_people_it_is_a_line_each(fanout: Command) -> None:
@@ -154,9 +164,14 @@ def test_a_key_of_clients_that_is_missing_is_wrong(fanout: Command, tmp_path: Pa
 def test_it_names_the_next_step(
     fanout: Command, config: Path, monkeypatch: pytest.MonkeyPatch, tmp_path: Path
 ) -> None:
+    states = iter(["ok", "ok", "busy", "ok", "ok", "ok"])
+    monkeypatch.setattr(doctor, "port_finding", lambda: Finding("port", next(states), ""))
     assert "fanout local run" in fanout("doctor", "--json").json["next"]
-    step = fanout("doctor", "--config", config, "--json").json["next"]
-    assert step.endswith(f"fanout serve --config {config}`")
+    for suffix in ("", " --port 4001"):  # the port is free, then in use
+        step = fanout("doctor", "--config", config, "--json").json["next"]
+        assert step.endswith(f"fanout serve --config {config}{suffix}`")
+    step = fanout("doctor", "--config", tmp_path / "none.yaml", "--json").json["next"]
+    assert f"fanout init -o {tmp_path / 'none.yaml'}`" in step
     wrong = tmp_path / "wrong.yaml"
     wrong.write_text("nonsense: 1")
     step = fanout("doctor", "--config", wrong, "--json").json["next"]

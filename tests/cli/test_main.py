@@ -91,6 +91,8 @@ def test_a_missing_command_shows_what_there_is(
         ("ask hi --temperature warm", "ask", "--temperature must be a number, not `warm`"),
         ("ask hi --timeout=", "ask", "--timeout must be a number, not ``"),
         ("batch run f --limit x", "batch run", "--limit must be a whole number, not `x`"),
+        ("batch run f --prompt x --column y", "batch run", "use --prompt or --column, not both"),
+        ("batch run f --text --column y", "batch run", "use --text or --column, not both"),
         ("serve --port http", "serve", "--port must be a whole number, not `http`"),
     ],
 )

@@ -71,7 +71,7 @@ def start_notes(catalog: Catalog) -> list[str]:
 def extra_lines(catalog: Catalog) -> list[str]:
     """A line for each extra that is not installed and that the config needs."""
     return [
-        f"the extra `{extra}` is not installed; {why} needs it: {install_command(extra)}"
+        f"the extra `{extra}` is not installed, which {why}: {install_command(extra)}"
         for extra, why in missing_extras(catalog).items()
     ]
 

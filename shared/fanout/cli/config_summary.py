@@ -178,12 +178,12 @@ def missing_extras(catalog: Catalog) -> dict[str, str]:
     for deployment in catalog.deployments:
         aws = deployment.additions.aws
         if isinstance(deployment.provider.auth, GoogleToken) and not deployment.keys:
-            needed.setdefault("vertex", f"`{deployment.name}`, for Google's credentials")
+            needed.setdefault("vertex", f"`{deployment.name}` needs for Google's credentials")
         elif aws is not None and (aws.profile or aws.role):
             what = "profile" if aws.profile else "role"
-            needed.setdefault("aws", f"`{deployment.name}`, for its {what}")
+            needed.setdefault("aws", f"`{deployment.name}` needs for its {what}")
     if catalog.general.traces:
-        needed["otel"] = "`general_settings.traces`"
+        needed["otel"] = "`general_settings.traces` needs"
     return {extra: why for extra, why in needed.items() if not _is_installed(extra)}
 
 

@@ -12,6 +12,7 @@ from .shared_arguments import Help, add_config, add_json
 if TYPE_CHECKING:
     from argparse import _SubParsersAction
     from collections.abc import Mapping
+    from pathlib import Path
 
     from ..settings import Settings
 
@@ -74,7 +75,9 @@ def next_step(settings: Settings, findings: list[Finding]) -> str:
 
     states = {finding.what: finding.state for finding in findings}
     if settings.config is not None:
-        return _next_step_of(str(settings.config), states)
+        return _next_step_of(settings.config, states)
+    if states["local model"] == "wrong":
+        return f"`{command(['local', 'install'])}` replaces the damaged model"
     if states["providers' keys"] == "ok":
         return f"`{command(['init'])}` writes a config for these keys"
     if states["running engine"] == "ok":
@@ -84,10 +87,13 @@ def next_step(settings: Settings, findings: list[Finding]) -> str:
     return f"set a provider's key, such as OPENAI_API_KEY, then `{command(['init'])}`"
 
 
-def _next_step_of(config: str, states: Mapping[str, str]) -> str:
+def _next_step_of(path: Path, states: Mapping[str, str]) -> str:
     """What to type next for a config."""
     from .printed_commands import command
 
+    config = str(path)
+    if not path.exists():
+        return f"name a config that is there, or write one: `{command(['init', '-o', config])}`"
     if states["config"] == "wrong":
         check, fixed = command(["check", config]), command(["check", "--fix", config])
         return f"`{check}` lists what is wrong, `{fixed}` writes a config without it"
@@ -95,7 +101,8 @@ def _next_step_of(config: str, states: Mapping[str, str]) -> str:
         return "install the missing extra"
     if states.get("config's keys") == "wrong":
         return "set the missing keys in the environment"
-    return f"`{command(['serve', '--config', config])}`"
+    other = ["--port", str(DEFAULT_PORT + 1)] if states["port"] == "busy" else []
+    return f"`{command(['serve', '--config', config, *other])}`"
 
 
 def _installed() -> Finding:

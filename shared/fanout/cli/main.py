@@ -40,6 +40,9 @@ WRONG_CHOICE = re.compile(r"argument (?:.*, )?(\S+): invalid choice: '(.*)' \(ch
 WRONG_TYPE = re.compile(r"argument (?:.*, )?(\S+): invalid (int|float) value: '(.*)'", re.DOTALL)
 """Its error for a value that is no number, with the option and the value."""
 
+EXCLUSIVE = re.compile(r"argument (?:.*, )?(\S+): not allowed with argument (?:.*/)?(\S+)")
+"""Its error for an option that another one excludes, with both."""
+
 NUMBERS = {"int": "a whole number", "float": "a number"}
 
 OWN_OPTIONS = frozenset({"-h", "--help", "-V", "--version"})
@@ -58,6 +61,8 @@ class Parser(argparse.ArgumentParser):
             self.exit(MISUSE, f"\n{self.prog}: error: {message}\n")
         if wrong := WRONG_CHOICE.fullmatch(message):
             message = _wrong_choice(wrong[1], wrong[2], re.findall(r"[\w-]+", wrong[3]))
+        elif wrong := EXCLUSIVE.fullmatch(message):
+            message = f"use {wrong[2]} or {wrong[1]}, not both"
         elif wrong := WRONG_TYPE.fullmatch(message):
             message = f"{wrong[1]} must be {NUMBERS[wrong[2]]}, not `{wrong[3]}`"
         help_command = f"`{self.prog} --help` shows what there is"
@@ -132,15 +137,10 @@ class _WholeWriter(io.BufferedWriter):
 def main(argv: Sequence[str] | None = None) -> int:
     """Run one command and return its exit code."""
     words = sys.argv[1:] if argv is None else argv
-    parser = make_parser(words[0] if words else "")
-    if words and words[0].startswith("-") and words[0] not in OWN_OPTIONS:
-        parser.error(
-            f"{words[0].partition('=')[0]} is no option of `fanout` itself: first the "
-            f"command, then its options, such as `fanout ask PROMPT --model NAME`"
-        )
-    arguments = parser.parse_args(words)
-    _write_whole_pieces()
+    arguments = argparse.Namespace()
     try:
+        arguments = _parse(words)
+        _write_whole_pieces()
         code: int = arguments.run(arguments)
         sys.stdout.flush()
     except FanoutError as error:
@@ -157,6 +157,16 @@ def main(argv: Sequence[str] | None = None) -> int:
         _say_cancelled()
         return INTERRUPTED
     return code
+
+
+def _parse(words: Sequence[str]) -> argparse.Namespace:
+    parser = make_parser(words[0] if words else "")
+    if words and words[0].startswith("-") and words[0] not in OWN_OPTIONS:
+        parser.error(
+            f"{words[0].partition('=')[0]} is no option of `fanout` itself: first the "
+            f"command, then its options, such as `fanout ask PROMPT --model NAME`"
+        )
+    return parser.parse_args(words)
 
 
 def _write_whole_pieces() -> None:

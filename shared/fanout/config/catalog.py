@@ -141,13 +141,14 @@ class Catalog(HiddenRepr, frozen=True):
 
     def _what_there_is(self, name: str) -> str:
         """The first model names, for the error of one that is unknown."""
-        if not self.groups:
+        names = sorted({*self.groups, *(one.name for one in self.routes.wildcards)})
+        if not names:
             example = "write `provider/model`, such as `openai/gpt-4o`"
             return example if self.is_open else "there is none"
-        names = sorted(self.groups)
         listed = ", ".join(f"`{known}`" for known in names[:MAX_LISTED])
         more = f" and {len(names) - MAX_LISTED} more" if len(names) > MAX_LISTED else ""
-        form = "a name of the config, not `provider/model`: " if registry.split_model(name) else ""
+        is_prefixed = "/" in name and registry.split_model(name)
+        form = "a name of the config, not `provider/model`: " if is_prefixed else ""
         return f"write {form}{listed}{more}" if form else f"there are {listed}{more}"
 
     def _near(self, name: str) -> str | None:
