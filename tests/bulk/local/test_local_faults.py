@@ -207,3 +207,15 @@ def test_the_store_is_private_to_the_user_and_an_earlier_one_becomes_so(tmp_path
             assert modes(home) == {}
 
     run(main())
+
+
+def test_an_error_while_jobs_are_open_keeps_its_cause(tmp_path: Path) -> None:
+    cause = OSError("no such disk")
+
+    async def main() -> None:
+        async with open_jobs(tmp_path):
+            raise RuntimeError("stopped") from cause
+
+    with pytest.raises(RuntimeError, match="stopped") as raised:
+        run(main())
+    assert raised.value.__cause__ is cause

@@ -407,13 +407,16 @@ def test_a_failing_store_ends_the_worker_and_no_line_is_lost(tmp_path: Path) -> 
 
 
 def test_an_unavailable_rate_limiter_ends_the_worker_and_no_line_fails(tmp_path: Path) -> None:
+    cause = OSError("no connection")
+
     async def no_permit(name: str) -> None:
         if name == "n4":
-            raise RateLimitUnavailable("unavailable")
+            raise RateLimitUnavailable("unavailable") from cause
 
     harness = WorkerHarness(tmp_path, LINES, no_permit)
-    with pytest.raises(RateLimitUnavailable, match="unavailable"):
+    with pytest.raises(RateLimitUnavailable, match="unavailable") as raised:
         run(harness.work())
+    assert raised.value.__cause__ is cause
     assert "n4" not in harness.stored()
     harness.respond = immediately
     harness.resources = replace(harness.resources, progress=harness.progress())
