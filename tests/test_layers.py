@@ -93,8 +93,8 @@ TOP_LEVEL = {
     "shared/fanout/disk/*.py": "__init__ file_lock files threads",
     "shared/fanout/errors/*.py": "__init__ base config gateway provider",
     "shared/fanout/gateway/*.py": """
-        __init__ aliases authorization checked_cell combine conversation factory gateway
-        interleave ladder report
+        __init__ aliases authorization checked_cell client_chunks combine conversation factory
+        gateway interleave ladder report
     """,
     "shared/fanout/google/*.py": "__init__ credentials http",
     "shared/fanout/local/*.py": """

@@ -21,7 +21,7 @@ from ..errors import AllFailed, Broken, Busy, Cause, ErrorDetail, FanoutError
 from ..routing.leg import Leg
 from ..routing.router import Router
 from ..schema.chat import ChatChunk, ChatCompletion, has_content, is_empty
-from ..schema.fanout import FanOutRequest, Report
+from ..schema.fanout import FanOutRequest
 from ..schema.request import ChatRequest
 from .report import make_report, total_cost
 
@@ -295,57 +295,6 @@ def allowed_names(client: ClientKey | None, names: tuple[str, ...]) -> tuple[str
     if client is None or not client.is_limited:
         return names
     return tuple(name for name in names if client.may_use(name))
-
-
-async def with_model_name(
-    model: str, chunks: AsyncIterator[ChatChunk]
-) -> AsyncIterator[tuple[str, ChatChunk]]:
-    """Each chunk with the name of its model."""
-    async for chunk in chunks:
-        yield model, chunk
-
-
-async def winner_chunks(
-    chunks: AsyncIterator[ChatChunk],
-    own: Mapping[str, Any],
-    request: FanOutRequest,
-    report: Callable[[], Report],
-) -> AsyncIterator[ChatChunk]:
-    """
-    The chunks of the only response as the client gets them.
-
-    `own` has the model's name as the client wrote it, and an id and a time for a provider that
-    sends none. If the client asked for usage, one more chunk has it, and the report of a race.
-    """
-    from ..schema.choice_deltas import ChoiceDeltas  # only streams need it
-
-    deltas = ChoiceDeltas()
-    kind = "chat.completion.chunk"  # the provider may call it otherwise
-    head: dict[str, Any] = {}
-    client_chunk: Any = {}
-    usage: Any = None
-    async for chunk in chunks:
-        if not head:
-            given = {"id": chunk.get("id"), "created": chunk.get("created")}
-            head = {**own, **{name: value for name, value in given.items() if value}}
-            head["object"] = kind
-        usage = chunk.get("usage") or usage
-        if not chunk["choices"]:
-            continue
-        client_chunk = {**chunk, **head, "choices": deltas.shape(chunk["choices"])}
-        client_chunk.pop("usage", None)
-        if request.include_usage:
-            client_chunk["usage"] = None
-        if client_chunk["choices"]:
-            yield client_chunk
-    for choice in deltas.rest():
-        client_chunk = {**client_chunk, "choices": [choice]}
-        yield client_chunk
-    if request.include_usage:
-        last: Any = {"object": kind, **own, **head, "choices": [], "usage": usage}
-        if request.mode != "one" or request.check is not None:
-            last["fanout"] = report()
-        yield last
 
 
 def all_failed(legs: Sequence[Leg], result: RaceResult[Any]) -> Exception:

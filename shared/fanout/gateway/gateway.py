@@ -42,8 +42,6 @@ from .conversation import (
     ConversationRunner,
     GridCell,
     make_grid,
-    winner_chunks,
-    with_model_name,
 )
 from .report import make_report
 
@@ -201,6 +199,8 @@ class Gateway:
     async def _stream_one(
         self, request: FanOutRequest, context: Context, deadline: float
     ) -> AsyncIterator[ResponseStream]:
+        from .client_chunks import winner_chunks  # only streams need it
+
         cell = self._grid(request, context, deadline)[0]
         if request.check is not None:
             yield await self._checked_stream(request, context, deadline, cell)
@@ -222,10 +222,12 @@ class Gateway:
         self, request: FanOutRequest, context: Context, deadline: float, cell: GridCell
     ) -> ResponseStream:
         """The stream of a response that is complete and fits the schema: it begins only then."""
+        from .client_chunks import chunks_of, winner_chunks
+
         completion = await self._chat_cell(request, context, deadline, cell)
         model = completion["model"]
         own = {"id": _random_id(), "created": int(self._now()), "model": model}
-        chunks = winner_chunks(_chunks_of(completion), own, request, lambda: completion["fanout"])
+        chunks = winner_chunks(chunks_of(completion), own, request, lambda: completion["fanout"])
         return ResponseStream(chunks, request.mode, model)
 
     @asynccontextmanager
@@ -259,9 +261,11 @@ class Gateway:
         self, request: FanOutRequest, context: Context, deadline: float, cell: GridCell
     ) -> AsyncIterator[AsyncIterator[tuple[str, ChatChunk]]]:
         """One cell's chunks, each with the name of its model."""
+        from .client_chunks import chunks_of, with_model_name
+
         if request.check is not None:
             completion = await self._chat_cell(request, context, deadline, cell)
-            yield with_model_name(completion["model"], _chunks_of(completion))
+            yield with_model_name(completion["model"], chunks_of(completion))
             return
         async with self._race_cell(request, context, deadline, cell) as (_, leg, chunks):
             yield with_model_name(leg.responding_model, chunks)
@@ -374,15 +378,6 @@ class Gateway:
             body["created"] = int(self._now())
         body["object"] = "chat.completion"  # the provider may call it otherwise
         return body
-
-
-async def _chunks_of(completion: ChatCompletion) -> AsyncIterator[ChatChunk]:
-    """A whole response as the chunks of a stream."""
-    from ..schema.response_chunks import chunks_of
-
-    whole: Any = {name: value for name, value in completion.items() if name != "fanout"}
-    for chunk in chunks_of(whole):
-        yield chunk
 
 
 def _clock() -> float:

@@ -1,0 +1,71 @@
+"""
+The chunks of a streamed response as the client gets them.
+
+Imported with the first stream.
+"""
+
+from __future__ import annotations
+
+from collections.abc import AsyncIterator, Callable, Mapping
+from typing import Any
+
+from ..schema import response_chunks
+from ..schema.chat import ChatChunk, ChatCompletion
+from ..schema.choice_deltas import ChoiceDeltas
+from ..schema.fanout import FanOutRequest, Report
+
+
+async def with_model_name(
+    model: str, chunks: AsyncIterator[ChatChunk]
+) -> AsyncIterator[tuple[str, ChatChunk]]:
+    """Each chunk with the name of its model."""
+    async for chunk in chunks:
+        yield model, chunk
+
+
+async def winner_chunks(
+    chunks: AsyncIterator[ChatChunk],
+    own: Mapping[str, Any],
+    request: FanOutRequest,
+    report: Callable[[], Report],
+) -> AsyncIterator[ChatChunk]:
+    """
+    The chunks of the only response as the client gets them.
+
+    `own` has the model's name as the client wrote it, and an id and a time for a provider that
+    sends none. If the client asked for usage, one more chunk has it, and the report of a race.
+    """
+    deltas = ChoiceDeltas()
+    kind = "chat.completion.chunk"  # the provider may call it otherwise
+    head: dict[str, Any] = {}
+    client_chunk: Any = {}
+    usage: Any = None
+    async for chunk in chunks:
+        if not head:
+            given = {"id": chunk.get("id"), "created": chunk.get("created")}
+            head = {**own, **{name: value for name, value in given.items() if value}}
+            head["object"] = kind
+        usage = chunk.get("usage") or usage
+        if not chunk["choices"]:
+            continue
+        client_chunk = {**chunk, **head, "choices": deltas.shape(chunk["choices"])}
+        client_chunk.pop("usage", None)
+        if request.include_usage:
+            client_chunk["usage"] = None
+        if client_chunk["choices"]:
+            yield client_chunk
+    for choice in deltas.rest():
+        client_chunk = {**client_chunk, "choices": [choice]}
+        yield client_chunk
+    if request.include_usage:
+        last: Any = {"object": kind, **own, **head, "choices": [], "usage": usage}
+        if request.mode != "one" or request.check is not None:
+            last["fanout"] = report()
+        yield last
+
+
+async def chunks_of(completion: ChatCompletion) -> AsyncIterator[ChatChunk]:
+    """A whole response as the chunks of a stream."""
+    whole: Any = {name: value for name, value in completion.items() if name != "fanout"}
+    for chunk in response_chunks.chunks_of(whole):
+        yield chunk
