@@ -192,3 +192,17 @@ def test_in_a_terminal_the_race_is_shown(upstream: Upstream, config: Path) -> No
     assert "won in" in last
     assert "●" in last
     assert last.rstrip().endswith("fast[2J"), last  # what would clear the screen does not reach it
+
+
+@both_ways
+def test_a_checked_response_that_does_not_fit_has_not_won(
+    fanout: Command, upstream: Upstream, config: Path, tmp_path: Path, stream: tuple[str, ...]
+) -> None:
+    (tmp_path / "s.json").write_text('{"type": "object"}')
+    upstream.script("a", answers("no"))
+    upstream.script("b", answers("{}", after=0.1))
+    words = ("--response-format", tmp_path / "s.json", "--check", "--attempts", 1, *stream)
+    ran = fanout("race", "Hi", "-m", "a", "-m", "b", "--config", config, *words)
+    assert (ran.code, ran.out) == (0, "{}\n")
+    states = [state for state in events(ran.err) if state[1] in {"won", "failed:"}]
+    assert states == [("a", "failed:"), ("b", "won")]

@@ -8,7 +8,7 @@ from typing import Literal, TypeAlias
 
 from msgspec import Struct
 
-from ..errors import detail_of
+from ..errors import FanoutError, detail_of
 from ..routing.leg import Leg, Outcome
 
 State: TypeAlias = Literal[
@@ -56,17 +56,20 @@ class RaceTimeline:
     """
     Follows the legs of one race (a `Watcher`). `on_change` is called with each row that changes.
 
-    A fallback that is called in place of a failed model gets its own row.
+    A fallback that is called in place of a failed model gets its own row. With `is_checked`, each
+    response must fit a schema to win.
     """
 
     def __init__(
         self,
         models: Sequence[str],
         *,
+        is_checked: bool = False,
         on_change: Callable[[TimelineRow, float], object] = lambda _row, _now: None,
         clock: Callable[[], float] = perf_counter,
     ) -> None:
         self.rows = [TimelineRow(model) for model in models]
+        self._is_checked = is_checked
         self._on_change = on_change
         self._clock = clock
         self._began = clock()
@@ -91,7 +94,11 @@ class RaceTimeline:
         self._on_change(row, self.now)
 
     def ended(self, leg: Leg, outcome: Outcome, error: BaseException | None) -> None:
-        """A model's call has ended. In a race, the one that succeeds has won."""
+        """
+        A model's call has ended. In a race, the one that succeeds has won.
+
+        A response that is checked has not won before it is.
+        """
         row = self._row(leg)
         if row.state in FINAL:
             return
@@ -99,7 +106,15 @@ class RaceTimeline:
             row.reason = detail_of(error).message
         if leg.usage:
             row.tokens = leg.usage["completion_tokens"]
+        if self._is_checked and outcome == "ok":
+            return
         self._end(row, "won" if outcome == "ok" else outcome)
+
+    def checked(self, leg: Leg, error: FanoutError | None) -> None:
+        """A model's response fits the schema, and has won, or it does not."""
+        row = self._row(leg)
+        row.reason = "" if error is None else detail_of(error).message
+        self._end(row, "won" if error is None else "failed")
 
     def mark_winner(self, model: str | None) -> None:
         """Mark a model as the winner while its response is still streaming."""

@@ -37,10 +37,13 @@ async def show_race(gateway: ResponseSource, request: FanOutRequest, context: Co
     """Run the race, show it on standard error, and print the winner's response."""
     live = sys.stdout.isatty() and sys.stderr.isatty()
     width = max(len(one_line(model)) for model in request.models)
+    is_checked = request.check is not None
     timeline = (
-        RaceTimeline(request.models)
+        RaceTimeline(request.models, is_checked=is_checked)
         if live
-        else RaceTimeline(request.models, on_change=partial(_print_row, width))
+        else RaceTimeline(
+            request.models, is_checked=is_checked, on_change=partial(_print_row, width)
+        )
     )
     context = msgspec.structs.replace(context, watcher=timeline)
     async with AsyncExitStack() as stack:

@@ -126,9 +126,14 @@ class CheckedCell:
         if invalid is None:
             self._note(leg, started, "won")
             self._made[-1].choices = completion["choices"]
+            if leg.watcher is not None:
+                leg.watcher.checked(leg, None)
             return completion, None
         self.last, self._last_model, self._completion = invalid, leg.model, completion
-        self._note(leg, started, "invalid", self._mismatch())
+        mismatch = self._mismatch()
+        self._note(leg, started, "invalid", mismatch)
+        if leg.watcher is not None:
+            leg.watcher.checked(leg, mismatch)
         return completion, invalid
 
     async def _paced(

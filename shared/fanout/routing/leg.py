@@ -46,6 +46,10 @@ class Watcher(Protocol):
         """The call has ended; after a failure another may start."""
         ...
 
+    def checked(self, leg: Leg, error: FanoutError | None) -> None:
+        """The response of a checked request fits the schema, or does not, with this error."""
+        ...
+
 
 class HeldSlots:
     """Slots of a call, held until they are released; releasing them again does nothing."""

@@ -252,6 +252,9 @@ class _CallWatcher:
     def first_token(self, leg: Leg) -> None:
         """A call has its first token."""
 
+    def checked(self, leg: Leg, error: FanoutError | None) -> None:
+        """A call's response is checked."""
+
     def ended(self, leg: Leg, outcome: Outcome, error: BaseException | None) -> None:
         """A call has ended."""
         self._activity.in_flight -= 1
