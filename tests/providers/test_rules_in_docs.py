@@ -12,7 +12,7 @@ from msgspec.structs import replace
 
 from fanout.providers import row
 from fanout.providers.base import Target
-from fanout.providers.openai.rules import MessageRules
+from fanout.providers.openai.message_rules import MessageRules
 from fanout.providers.row import Row, make_provider
 from fanout.schema.validation import parse_chat
 from tests.providers.strict import row_rules

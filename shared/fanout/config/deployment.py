@@ -10,7 +10,7 @@ from msgspec import Struct, field
 
 from ..errors import ConfigError
 from ..providers import registry
-from ..providers.base import GoogleToken, Provider, SigV4, Target
+from ..providers.base import GoogleToken, Provider, SigV4, Target, Template
 from ..schema.request import READ_FIELDS
 from ..secret import Secret
 from .connection import (
@@ -25,7 +25,7 @@ from .connection import (
     region_of,
 )
 from .load import reference
-from .model import FailCounts, LatencyArgs, ModelParams, RetryCounts, Strategy
+from .model import OF_TEMPLATE, FailCounts, LatencyArgs, ModelParams, RetryCounts, Strategy
 
 DEFAULT_RETRIES = 2
 """Retries per model name: the default of LiteLLM's router and of the OpenAI SDK."""
@@ -142,7 +142,7 @@ def make_deployment(
         id=f"{name}#{number}",
         name=name,
         provider=provider,
-        target=Target(name, model, bool(params.drop_params), options),
+        target=Target(name, model, bool(params.drop_params), options, template=_template(params)),
         base_url=base,
         keys=_keys(provider, params, env) if additions.aws is None else (),
         defaults={k: v for k, v in defaults.items() if k in READ_FIELDS},
@@ -202,6 +202,15 @@ def find_provider(params: ModelParams) -> tuple[Provider, str]:
             f"`{name}/{model.removeprefix('responses/')}`"
         )
     return registry.find(name), model
+
+
+def _template(params: ModelParams) -> Template | None:
+    """What the entry says of its model's chat template."""
+    if all(getattr(params, name) is None for name in OF_TEMPLATE):
+        return None
+    from .template import template_of  # few entries say something
+
+    return template_of(params)
 
 
 def _google(

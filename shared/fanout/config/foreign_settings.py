@@ -11,12 +11,12 @@ from ..errors import ConfigError, Problem
 from ..providers import registry
 from .deployment import find_provider
 from .entries import Entry, label
-from .model import OF_SOME_PROVIDERS, ModelParams
+from .model import OF_SOME_PROVIDERS, ModelParams, TemplateRules
 
 
 def without_foreign(entry: Entry, problems: list[Problem]) -> Entry:
     """The entry without settings that its provider does not read; each is reported."""
-    given = [name for name in OF_SOME_PROVIDERS if getattr(entry.params, name)]
+    given = [name for name in OF_SOME_PROVIDERS if asks(entry.params, name)]
     if entry.params.model == "*":
         return entry
     try:
@@ -33,6 +33,14 @@ def without_foreign(entry: Entry, problems: list[Problem]) -> Entry:
         path = ("model_list", entry.index, "litellm_params", name)
         problems.append(Problem(path, message))
     return replace(entry, params=_without(entry.params, foreign)) if foreign else entry
+
+
+def asks(params: ModelParams, name: str) -> bool:
+    """Whether a setting asks for something: of system messages, only `false` does."""
+    value = getattr(params, name)
+    if name == "supports_system_message":
+        return value is False
+    return bool(value) and value != TemplateRules()
 
 
 def _without(params: ModelParams, names: list[str]) -> ModelParams:

@@ -12,7 +12,7 @@ from typing import Any, get_args
 from ..errors import ConfigError, KeyPath, Problem
 from ..providers import registry
 from .fields import dotted
-from .model import Alias, ErrorAllowedFails, ErrorRetries, LatencyArgs
+from .model import Alias, ErrorAllowedFails, ErrorRetries, LatencyArgs, TemplateRules
 
 RETRIES = frozenset(get_args(ErrorRetries))
 FAILS = frozenset(get_args(ErrorAllowedFails))
@@ -20,6 +20,7 @@ POLICIES: Mapping[str, frozenset[str]] = {
     "allowed_fails_policy": FAILS,
     "retry_policy": RETRIES,
     "routing_strategy_args": frozenset(LatencyArgs.__struct_fields__),
+    "template_rules": frozenset(TemplateRules.__struct_fields__),
 }
 NAMED: Mapping[str, frozenset[str]] = {
     "model_group_alias": frozenset(Alias.__struct_fields__),

@@ -55,6 +55,24 @@ RetryCounts: TypeAlias = dict[ErrorRetries, Count | None]
 FailCounts: TypeAlias = dict[ErrorAllowedFails, Count | None]
 
 
+class TemplateRules(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
+    """
+    `template_rules`: what the chat template of an entry's model accepts; see `base.Template`.
+
+    Without a key, the model's name decides.
+    """
+
+    alternate: bool | None = None
+    system_role: bool | None = None
+    one_system: bool | None = None
+    single_calls: bool | None = None
+    after_tools: str | None = None
+
+
+Turn: TypeAlias = str | dict[str, Any]
+"""The text of a message, or a message with one."""
+
+
 class ModelParams(HiddenRepr, frozen=True, kw_only=True):
     """
     `litellm_params`: how to call one deployment.
@@ -85,6 +103,11 @@ class ModelParams(HiddenRepr, frozen=True, kw_only=True):
     order: int | None = None
     allowed_fails_policy: FailCounts | None = None
     drop_params: bool | None = None
+    template_rules: TemplateRules | None = None
+    ensure_alternating_roles: bool | None = None
+    supports_system_message: bool | None = None
+    user_continue_message: Turn | None = None
+    assistant_continue_message: Turn | None = None
     input_cost_per_token: Price | None = None
     output_cost_per_token: Price | None = None
     input_cost_per_token_flex: Price | None = None
@@ -103,11 +126,22 @@ class ModelParams(HiddenRepr, frozen=True, kw_only=True):
     aws_profile_name: str | None = None
 
 
+OF_TEMPLATE = (
+    "template_rules",
+    "ensure_alternating_roles",
+    "supports_system_message",
+    "user_continue_message",
+    "assistant_continue_message",
+)
+"""The settings about the order of messages; all but the first are LiteLLM's."""
+
 OF_SOME_PROVIDERS = (
     "api_version",
     "model_id",
     "organization",
     "region",
+    "supports_system_message",
+    "template_rules",
     *(name for name in ModelParams.__struct_fields__ if name.startswith("aws_")),
     *(name for name in ModelParams.__struct_fields__ if name.startswith("vertex_")),
 )
@@ -119,6 +153,8 @@ class ModelInfo(Struct, frozen=True, kw_only=True):
 
     base_model: str | None = None
     mode: str | None = None
+    rpm: Positive | None = None
+    tpm: Positive | None = None
     allowed_fails_policy: FailCounts | None = None
     input_cost_per_token: Price | None = None
     output_cost_per_token: Price | None = None

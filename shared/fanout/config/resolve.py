@@ -150,7 +150,7 @@ def _elsewhere(env: Mapping[str, str]) -> Mapping[str, str]:
 
 def _without_foreign(entry: Entry, problems: list[Problem]) -> Entry:
     """The entry without settings that its provider does not read, with a problem for each."""
-    if not any(getattr(entry.params, name) for name in OF_SOME_PROVIDERS):
+    if not any(getattr(entry.params, name) is not None for name in OF_SOME_PROVIDERS):
         return entry
     from .foreign_settings import without_foreign
 

@@ -62,6 +62,7 @@ HAVE_INNER = frozenset(
         "region_name",
         "retry_policy",
         "routing_strategy_args",
+        "template_rules",
     }
 )
 """Keys whose values `inner_keys` checks further."""

@@ -164,6 +164,14 @@ class ChatOptions(TypedDict, total=False):
     """Where a model on Vertex AI runs: a region, `eu`, `us` or `global`."""
     vertex_credentials: str | Mapping[str, Any] | None
     """The path of a JSON file with Google's credentials, or its JSON."""
+    ensure_alternating_roles: bool | None
+    """User and assistant take turns, as the model's chat template requires it."""
+    supports_system_message: bool | None
+    """`False` sends system messages as the user's."""
+    user_continue_message: str | Mapping[str, Any] | None
+    """What the user says where a turn is missing, such as `Please continue.`"""
+    assistant_continue_message: str | Mapping[str, Any] | None
+    """What the assistant says where a turn is missing."""
     http_client: HTTPClient | None
     """
     Your own client of httpx or httpx2, with its proxies, certificates, hooks and headers. Fanout

@@ -54,12 +54,38 @@ Billing: TypeAlias = Literal["stops", "continues", "unknown"]
 """Whether a provider bills on when a stream is cancelled: OpenRouter's published list (docs)."""
 
 
+class Template(Struct, frozen=True, cache_hash=True):
+    """
+    What the config says of the order of messages that a model's chat template accepts.
+
+    `None` leaves it to the rules for the model's name. `alternate`: user and assistant take turns.
+    Without a `system_role`, system prompts are the user's. `one_system`: there is one system
+    message, and it is first. `single_calls`: each message has one call. `after_tools` is the
+    assistant's turn between the result of a tool and the user's. `user_turn` and `assistant_turn`
+    are the texts of turns that are added so that the roles alternate; without them, neighbors with
+    one role become one message.
+    """
+
+    alternate: bool | None = None
+    system_role: bool | None = None
+    one_system: bool | None = None
+    single_calls: bool | None = None
+    after_tools: str | None = None
+    user_turn: str = ""
+    assistant_turn: str = ""
+
+
+TEMPLATE_SETTINGS = frozenset({"supports_system_message", "template_rules"})
+"""The keys of `litellm_params` for it that only providers with OpenAI's API read."""
+
+
 class Target(Struct, frozen=True):
     """
     The deployment that a codec translates for: the provider's model, and whether to drop fields.
 
     `name` is the client's name for the model; errors use it. `options` are the provider's own
     settings from the config (`api_version`, …). `one_choice`: the response to decode has only one.
+    `template` is what the config says of the model's chat template.
     """
 
     name: str
@@ -67,6 +93,7 @@ class Target(Struct, frozen=True):
     drop_params: bool = False
     options: Mapping[str, str] = field(default_factory=dict)
     one_choice: bool = False
+    template: Template | None = None
 
 
 class NameRule(Struct, frozen=True, cache_hash=True):

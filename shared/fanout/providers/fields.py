@@ -110,6 +110,12 @@ class UnsupportedFields:
         self.count(param, len(value) if isinstance(value, list) else 1)
 
     @property
+    def opening(self) -> str:
+        """The user's first words where a vendor requires some and the assistant begins."""
+        template = self.target.template
+        return (template.user_turn if template else "") or OPENING
+
+    @property
     def has_places(self) -> bool:
         """Whether it is known where the client has the messages."""
         return bool(self._places)
@@ -219,7 +225,7 @@ COMBINED = frozenset({"allOf", "anyOf", "oneOf"})
 """The keywords that combine schemas. Some vendors reject them at the top of a function's."""
 
 OPENING = "Begin."
-"""The user's first words where a vendor requires some and the assistant begins."""
+"""The user's first words, if the config has no others."""
 
 MADE_FIELDS = frozenset(
     {

@@ -14,10 +14,10 @@ from collections.abc import Mapping
 from msgspec.structs import replace
 
 from .fields import VENDORS_FIELDS
+from .openai.message_rules import OTHER_SERVERS
 from .openai.rules import (
     FAMILIES,
     OLD_LIMIT,
-    OTHER_SERVERS,
     Family,
     ForcedCalls,
     FormatRules,

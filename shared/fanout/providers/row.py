@@ -8,12 +8,19 @@ from typing import Any
 from msgspec import Struct, field
 from msgspec.structs import replace
 
-from .base import Billing, Provider, Rename
+from .base import TEMPLATE_SETTINGS, Billing, Provider, Rename
 from .fields import VENDORS_FIELDS, SchemaForm
 from .openai.chat import Quirks
 from .openai.errors import explain
+from .openai.message_rules import MessageRules
 from .openai.normalize import make_codec
-from .openai.rules import Family, ForcedCalls, FormatRules, MessageRules, PlainFields, ThinkingTypes
+from .openai.rules import (
+    Family,
+    ForcedCalls,
+    FormatRules,
+    PlainFields,
+    ThinkingTypes,
+)
 
 # These always send a stream's usage, and may reject a request that asks for it.
 NO_STREAM_OPTIONS = frozenset({"stream_options"})
@@ -128,4 +135,5 @@ def make_provider(row: Row) -> Provider:
         path=row.path,
         rename=row.rename_model,
         trace_name=row.trace_name,
+        settings=TEMPLATE_SETTINGS,
     )

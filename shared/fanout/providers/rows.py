@@ -10,21 +10,23 @@ is what happens when a stream is cancelled, by OpenRouter's list
 from __future__ import annotations
 
 from .fields import VENDORS_FIELDS
-from .openai.rules import (
+from .openai.message_rules import (
     AFTER_TOOLS,
     ALTERNATING,
     FUNCTIONS,
     MISTRALS,
     MISTRALS_IDS,
     NO_SYSTEM,
-    OLD_LIMIT,
     ONE_SYSTEM,
     OTHER_SERVERS,
     SINGLE_CALLS,
+    MessageRules,
+)
+from .openai.rules import (
+    OLD_LIMIT,
     Family,
     ForcedCalls,
     FormatRules,
-    MessageRules,
 )
 from .row import (
     EFFORT,

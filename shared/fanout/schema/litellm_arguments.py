@@ -44,6 +44,10 @@ CONFIG_ONLY = frozenset(
         "vertex_project",
         "vertex_location",
         "vertex_credentials",
+        "ensure_alternating_roles",
+        "supports_system_message",
+        "user_continue_message",
+        "assistant_continue_message",
         "input_cost_per_token",
         "output_cost_per_token",
         "input_cost_per_token_flex",
@@ -162,6 +166,8 @@ def asks_for_something(name: str, value: object) -> bool:
         return False  # nothing is cached anyway
     if name == "ssl_verify":  # true is the default, and what is done
         return value is not None and value is not True
+    if name == "supports_system_message":  # likewise
+        return value is False
     return not any(value == empty and type(value) is type(empty) for empty in _EMPTY)
 
 

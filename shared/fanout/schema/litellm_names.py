@@ -3,7 +3,8 @@ Names that LiteLLM reads both in a call and in `litellm_params`, and that Fanout
 
 Sources, read in November 2026: `all_litellm_params`, `CustomPricingLiteLLMParams`,
 `GenericLiteLLMParams` and `StandardCallbackDynamicParams` in LiteLLM's `types/utils.py` and
-`types/router.py`, and the provider pages of docs.litellm.ai.
+`types/router.py`, and `types/litellm_params.py` of LiteLLM 1.110.2, and the provider pages of
+docs.litellm.ai.
 """
 
 from __future__ import annotations
@@ -42,7 +43,53 @@ PRICES = (
     "cache_read_input_token_cost_above_272k_tokens_priority "
     "cache_read_input_token_cost_above_512k_tokens cache_read_input_audio_token_cost "
     "ocr_cost_per_page ocr_cost_per_credit annotation_cost_per_page output_vector_size "
-    "regional_processing_uplift_multiplier_eu regional_processing_uplift_multiplier_us"
+    "regional_processing_uplift_multiplier_eu regional_processing_uplift_multiplier_us "
+    "cost_per_query input_cost_per_text_message output_cost_per_image_512 "
+    "output_cost_per_image_1024 output_cost_per_image_1536 output_cost_per_image_1K "
+    "output_cost_per_image_2K input_cost_per_token_balanced input_cost_per_token_ultrafast "
+    "cache_creation_input_token_cost_above_100k_tokens "
+    "cache_creation_input_token_cost_above_1hr_above_100k_tokens "
+    "cache_creation_input_token_cost_above_272k_tokens "
+    "cache_creation_input_token_cost_above_272k_tokens_priority "
+    "cache_creation_input_token_cost_above_272k_tokens_flex "
+    "cache_creation_input_token_cost_above_272k_tokens_ultrafast "
+    "cache_creation_input_token_cost_flex cache_creation_input_token_cost_priority "
+    "cache_creation_input_token_cost_ultrafast cache_read_input_token_cost_balanced "
+    "cache_read_input_token_cost_ultrafast cache_read_input_token_cost_above_100k_tokens "
+    "cache_read_input_token_cost_above_272k_tokens_flex "
+    "cache_read_input_token_cost_above_272k_tokens_ultrafast "
+    "cache_read_input_token_cost_batches cache_read_input_token_cost_above_100k_tokens_batches "
+    "cache_read_input_token_cost_above_200k_tokens_batches "
+    "cache_read_input_token_cost_above_272k_tokens_batches "
+    "cache_read_input_audio_token_cost_batches cache_creation_input_token_cost_batches "
+    "cache_creation_input_token_cost_above_100k_tokens_batches "
+    "cache_creation_input_token_cost_above_200k_tokens_batches "
+    "cache_creation_input_token_cost_above_272k_tokens_batches "
+    "cache_read_input_audio_token_cost_flex cache_read_input_audio_token_cost_priority "
+    "cache_read_input_image_token_cost input_cost_per_audio_token_flex "
+    "input_cost_per_audio_token_above_200k_tokens "
+    "input_cost_per_audio_token_above_200k_tokens_flex "
+    "input_cost_per_audio_token_above_200k_tokens_priority "
+    "input_cost_per_audio_token_above_200k_tokens_batches input_cost_per_audio_token_priority "
+    "input_cost_per_token_above_100k_tokens input_cost_per_token_above_272k_tokens_flex "
+    "input_cost_per_token_above_272k_tokens_ultrafast "
+    "input_cost_per_token_above_200k_tokens_batches "
+    "input_cost_per_token_above_200k_tokens_flex "
+    "input_cost_per_token_above_100k_tokens_batches "
+    "input_cost_per_token_above_272k_tokens_batches input_cost_per_audio_token_batches "
+    "input_cost_per_image_token_batches input_cost_per_video_token_batches "
+    "output_cost_per_token_balanced output_cost_per_token_ultrafast "
+    "output_cost_per_token_above_100k_tokens output_cost_per_token_above_272k_tokens_flex "
+    "output_cost_per_token_above_272k_tokens_ultrafast "
+    "output_cost_per_token_above_200k_tokens_batches "
+    "output_cost_per_token_above_200k_tokens_flex "
+    "output_cost_per_token_above_100k_tokens_batches "
+    "output_cost_per_token_above_272k_tokens_batches output_cost_per_image_token_batches "
+    "output_cost_per_image_token_priority output_cost_per_reasoning_token_flex "
+    "output_cost_per_reasoning_token_priority search_queries_cost_per_query "
+    "google_maps_grounding_cost_per_query ocr_cost_per_page_batches "
+    "annotation_cost_per_page_batches fedramp_uplift_multiplier "
+    "regional_endpoint_uplift_multiplier"
 )
 """LiteLLM's prices besides those of input and output tokens."""
 
@@ -57,28 +104,51 @@ SHARED: tuple[tuple[str, str], ...] = (
             "langsmith_base_url langsmith_sampling_rate langsmith_tenant_id humanloop_api_key "
             "arize_api_key arize_space_key arize_space_id posthog_api_key posthog_api_url "
             "standard_callback_dynamic_params no_log dynamic_async_callbacks "
-            "wandb_api_key weave_project_id dd_api_key dd_site dd_agent_host dd_agent_port"
+            "wandb_api_key weave_project_id dd_api_key dd_site dd_agent_host dd_agent_port "
+            "completion_call_id log_client_error_tracebacks litellm_trusted_callback_vars "
+            "langfuse_environment langfuse_span_scope arize_success_sampling_rate "
+            "arize_error_sampling_rate arize_otlp_protocol newrelic_api_key newrelic_region "
+            "signoz_ingestion_endpoint signoz_ingestion_key"
         ),
     ),
     (
         "write a `cache_control` into the message or tool that ends the cached part",
-        "cache_control_injection_points",
+        "cache_control_injection_points enable_prompt_caching",
     ),
     (
-        "the order of messages is adapted to each provider",
+        "write an API key (`api_key`)",
         (
-            "supports_system_message ensure_alternating_roles user_continue_message "
-            "assistant_continue_message"
+            "anthropic_federation_rule_id anthropic_federation_workspace_id "
+            "anthropic_organization_id anthropic_service_account_id anthropic_identity_token "
+            "anthropic_identity_token_file anthropic_identity_source anthropic_issuer_url "
+            "anthropic_issuer_subject anthropic_issuer_audience anthropic_issuer_ttl_seconds "
+            "anthropic_issuer_signing_key_ref anthropic_keycloak_token_url "
+            "anthropic_keycloak_client_id anthropic_keycloak_auth_method "
+            "anthropic_keycloak_client_secret_ref anthropic_keycloak_scope "
+            "anthropic_disable_workload_identity_federation openai_identity_provider_id "
+            "openai_service_account_id openai_identity_token_file token_exchange_endpoint "
+            "token_exchange_profile token_exchange_scope token_exchange_audience "
+            "chatgpt_auth_file github_copilot_auth_type github_copilot_host "
+            "github_copilot_user_session"
         ),
+    ),
+    ("limits are of a minute: write `rpm` and `tpm`", "rpd tpd daily_reset_time"),
+    (
+        "every service tier has the same limits of time",
+        "timeout_by_service_tier stream_timeout_by_service_tier",
     ),
     (
         "there are chat completions, files and batches only",
-        "vector_store_ids knowledge_bases search_tool_name aimg_generation model_file_id_mapping",
+        (
+            "vector_store_ids knowledge_bases search_tool_name aimg_generation "
+            "model_file_id_mapping aembedding allm_passthrough_route responses_api_version "
+            "aws_bedrock_control_plane_endpoint allow_legacy_cloud_file_ids"
+        ),
     ),
     ("there are no guardrails", "guardrails guardrail_config"),
     (
         "prompts are sent as messages",
-        "litellm_system_prompt prompt_version prompt_label custom_prompt_dict",
+        "litellm_system_prompt prompt_version prompt_label prompt_environment custom_prompt_dict",
     ),
     ("responses are not validated", "enable_json_schema_validation"),
     ("one deployment is not called in the shadow of another", "silent_model"),
@@ -107,7 +177,16 @@ SHARED: tuple[tuple[str, str], ...] = (
             "_code_interpreter_interception_session_scoped "
             "_code_interpreter_interception_converted_stream _litellm_rate_limit_descriptors "
             "_litellm_tpm_reserved_tokens _litellm_tpm_reserved_model _litellm_tpm_reserved_scopes "
-            "_litellm_tpm_reservation_released"
+            "_litellm_tpm_reservation_released async_call attempted_targets client_side_timeout "
+            "data_residency fireworks_forward_user_id kubernetes_pod_discovery model_alias_map "
+            "rust self stream_chunk_size thought_signature_in_tool_call_id "
+            "_code_interpreter_interception_stream_options _context_compaction_state "
+            "_encrypted_content_affinity_pinned _headroom_interception_converted_stream "
+            "_headroom_interception_stream_options _headroom_request_context "
+            "_litellm_addressed_comparison_response_id _litellm_addressed_response_id "
+            "_litellm_stream_usage_injected _litellm_strip_stream_usage _router_weights "
+            "_websearch_interception_converted_stream _websearch_interception_emit_native_blocks "
+            "_websearch_interception_stream_options"
         ),
     ),
 )
@@ -118,6 +197,6 @@ ROUTERS = (
     "auto_router_embedding_model auto_router_max_input_chars auto_router_routing_compression "
     "auto_router_model_compression complexity_router_config complexity_router_default_model "
     "adaptive_router_config adaptive_router_default_model quality_router_config "
-    "quality_router_default_model"
+    "quality_router_default_model switchyard_router_config"
 )
 """LiteLLM's routers that read the prompt."""

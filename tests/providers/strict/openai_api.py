@@ -18,7 +18,7 @@ from msgspec import structs
 from openai.types.chat import ChatCompletionMessageParam
 from pydantic import TypeAdapter
 
-from fanout.providers.openai.rules import rules_for
+from fanout.providers.openai.message_rules import rules_for
 from fanout.providers.other_rows import OTHER_ROWS
 from fanout.providers.rows import ROWS
 from fanout.providers.schema_references import map_inner

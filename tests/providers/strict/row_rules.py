@@ -13,7 +13,7 @@ from collections.abc import Collection
 from typing import Any
 
 from fanout.providers.fields import MADE_FIELDS
-from fanout.providers.openai.rules import MessageRules
+from fanout.providers.openai.message_rules import MessageRules
 
 SYSTEM = {"developer", "system"}
 ALWAYS = {"content", "role", "tool_calls"}

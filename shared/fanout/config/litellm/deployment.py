@@ -18,7 +18,8 @@ PARAMS = (
         "extra_body extra_headers organization aws_region_name aws_access_key_id "
         "aws_secret_access_key aws_session_token aws_role_name aws_session_name aws_profile_name "
         "aws_external_id vertex_project vertex_location vertex_credentials "
-        "additional_drop_params allowed_openai_params"
+        "additional_drop_params allowed_openai_params ensure_alternating_roles "
+        "supports_system_message=true user_continue_message assistant_continue_message"
     ),
     rejected("write `num_retries`", "max_retries", "num_retries"),
     rejected("write `stream_timeout`", "stream_idle_timeout", "stream_timeout"),
@@ -64,6 +65,7 @@ PARAMS = (
     ),
     rejected("write `router_settings.content_policy_fallbacks`", "content_policy_fallbacks"),
     rejected("write `router_settings.allowed_fails`", "allowed_fails"),
+    rejected("write it into `router_settings`", "retry_policy routing_strategy"),
     rejected("the log never has prompts", "no-log turn_off_message_logging verbose logger_fn"),
     rejected(
         "there are chat completions, files and batches only",
@@ -106,11 +108,6 @@ PARAMS = (
         "aws_web_identity_token aws_sts_endpoint aws_session_tags aws_bedrock_project_id "
         "bedrock_tags",
     ),
-    missing(
-        "write an API key (`api_key`)",
-        "anthropic_federation_rule_id "
-        "anthropic_identity_token openai_identity_provider_id openai_service_account_id",
-    ),
     missing("there are no routers that read the prompt", ROUTERS),
     missing("the cost is that of input and output tokens", PRICES),
     missing("a client's requests may go to any deployment", "provider_affinity_header"),
@@ -121,7 +118,7 @@ PARAMS = (
 
 INFO = (
     supported(
-        "base_model allowed_fails_policy input_cost_per_token output_cost_per_token mode "
+        "base_model allowed_fails_policy input_cost_per_token output_cost_per_token mode rpm tpm "
         "input_cost_per_token_flex output_cost_per_token_flex "
         "input_cost_per_token_priority output_cost_per_token_priority"
     ),

@@ -61,6 +61,10 @@ KEYS = (
     ),
     missing("`routing_strategy` is for every model name", "routing_groups"),
     missing(
+        "a parameter that a provider lacks is a 400: write `drop_params`",
+        "fallback_on_unsupported_params",
+    ),
+    missing(
         "a client's requests may go to any deployment",
         "deployment_affinity_ttl_seconds=3600 model_group_affinity_config",
     ),

@@ -45,7 +45,14 @@ KEYS = (
         "telemetry=true allow_dynamic_callback_disabling=true extra_spend_tag_headers "
         "disable_add_user_agent_to_request_tags disable_streaming_logging langfuse_public_key "
         "langfuse_secret_key langfuse_host s3_audit_callback_params azure_content_safety_params "
-        "logged_real_time_event_types litellm_dashboard",
+        "logged_real_time_event_types litellm_dashboard batch_line_item_callbacks datadog_use_v1 "
+        "gcs_pub_sub_use_v1 generic_api_use_v1 otel_tenant_destination_mode pointfive_params "
+        "zerobus_params prometheus_deployment_and_latency_caller_identity "
+        "prometheus_emit_input_sequence_length_label prometheus_emit_rate_limit_labels "
+        "prometheus_end_user_metrics_cleanup_interval_seconds "
+        "prometheus_end_user_metrics_max_series_per_metric prometheus_end_user_metrics_ttl_seconds "
+        "prometheus_metrics_cleanup_interval_seconds prometheus_metrics_max_series_per_metric "
+        "prometheus_metrics_ttl_seconds prometheus_user_budget_label_include_email_alias",
     ),
     rejected(
         "logs never have prompts, responses or keys",
@@ -67,7 +74,8 @@ KEYS = (
         "default_max_internal_user_budget internal_user_budget_duration max_ui_session_budget "
         "max_end_user_budget max_end_user_budget_id default_soft_budget=50 tag_budget_config "
         "budget_exceeded_status_code=422 budget_rollover budget_reset_time "
-        "budget_exceeded_throttle_percentage block_requests_for_models_without_pricing timezone",
+        "budget_exceeded_throttle_percentage block_requests_for_models_without_pricing timezone "
+        "default_key_max_budget_alert_emails apply_search_free_tier",
     ),
     rejected(
         DATABASE,
@@ -96,7 +104,10 @@ KEYS = (
         "route_all_chat_openai_to_responses agent_search_embedding_model "
         "skill_search_embedding_model require_managed_files default_vertex_config "
         "code_interpreter_interception_params compression_interception_params "
-        "gemini_live_defer_setup check_provider_endpoint",
+        "gemini_live_defer_setup check_provider_endpoint "
+        "disable_vertex_batch_output_transformation vector_store_index_registry "
+        "vector_store_search_failure_mode anthropic_messages_estimate_initial_input_tokens "
+        "strip_anthropic_total_tokens",
     ),
     rejected(
         ADMIN,
@@ -119,6 +130,13 @@ KEYS = (
         "enable_azure_ad_token_refresh enable_model_config_credential_overrides",
     ),
     rejected("write it into `litellm_params`", "api_base api_key api_version organization"),
+    rejected("write `extra_headers` into `litellm_params`", "headers"),
+    rejected("write `context_window_fallbacks`", "longer_context_model_fallback_dict"),
+    rejected("a client's keys list its models", "personal_key_model_access_from_teams"),
+    rejected(
+        "streams have a keep-alive each 15 seconds",
+        "sse_keepalive_ping_interval_seconds anthropic_sse_ping_interval_seconds",
+    ),
     rejected("write them into the `litellm_params` of each entry", "default_params"),
     rejected("write it into `router_settings.timeout`", "timeout"),
     rejected(
@@ -148,7 +166,7 @@ KEYS = (
         "LITELLM_DISABLE_STOP_SEQUENCE_LIMIT REPEATED_STREAMING_CHUNK_LIMIT "
         "disable_copilot_system_to_assistant enable_preview_features "
         "openai_system_messages_first bedrock_neutralize_orphaned_tool_blocks=true "
-        "disable_anthropic_gemini_context_caching_transform",
+        "disable_anthropic_gemini_context_caching_transform reasoning_effort_rounding",
     ),
     rejected("all fallbacks of a name are called, in order", "max_fallbacks"),
     rejected("write `num_retries`", "max_retries num_retries_per_request", "num_retries"),
@@ -158,6 +176,15 @@ KEYS = (
         "tokens are counted by the providers", "disable_hf_tokenizer_download disable_token_counter"
     ),
     rejected("price lists are part of a release", "model_cost_map_url"),
+    rejected(
+        "nothing is fetched but the providers' responses",
+        "anthropic_beta_headers_url autorouter_presets_url blog_posts_url",
+    ),
+    rejected(
+        "there is no such switch",
+        "gdc_api_base provider_url_destination_allowed_hosts retry safe_memory_mode "
+        "use_litellm_proxy bedrock_request_metadata_fields",
+    ),
     rejected("write `max_tokens` into `litellm_params`", "max_tokens=4096"),
     missing("IPv6 is used where it works", "force_ipv4"),
     missing(
@@ -172,7 +199,8 @@ KEYS = (
     ),
     missing(
         "write `reasoning_effort` into `litellm_params`",
-        "reasoning_auto_summary enable_gemini_default_thinking_level_low",
+        "reasoning_auto_summary enable_gemini_default_thinking_level_low "
+        "gemini_include_thoughts_default",
     ),
     missing(
         "clients' headers are not forwarded",

@@ -25,7 +25,7 @@ from ...schema.messages import (
 )
 from ...schema.request import ChatRequest
 from ..calls import CallIds
-from ..fields import OPENING, UnsupportedFields
+from ..fields import UnsupportedFields
 from ..request_reader import (
     ROLES_WITHOUT_TOOL,
     Block,
@@ -62,7 +62,7 @@ def encode_conversation(
     ids = CallIds(CALL_IDS)
     encode = partial(_encode_message, unsupported=unsupported, ids=ids)
     system, turns = split_turns(request, unsupported, ROLES_WITHOUT_TOOL, encode)
-    turns = open_with_user(turns, _text(OPENING), unsupported)
+    turns = open_with_user(turns, _text(unsupported.opening), unsupported)
     if request.response_format is not None:
         from ..format_instruction import (
             format_in_words,

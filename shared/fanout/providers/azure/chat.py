@@ -20,12 +20,12 @@ from ...wire.http import WireEvent, WireRequest, WireResponse
 from ...wire.sse import SSEFramer
 from ..base import Codec, Target
 from ..openai.chat import Quirks, encode
+from ..openai.message_rules import MESSAGES
 from ..openai.provider import kind_of
 from ..openai.response import ChatDecoder, check_whole, read
 from ..openai.rules import (
     FAMILIES,
     FORMATS,
-    MESSAGES,
     NEW_LIMIT,
     NOT_OPENAI,
     OLD_LIMIT,

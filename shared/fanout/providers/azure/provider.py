@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from ..base import Header, Provider
+from ..base import TEMPLATE_SETTINGS, Header, Provider
 from .chat import CODEC
 from .errors import explain
 
@@ -13,7 +13,7 @@ PROVIDER = Provider(
     endpoint=r"/openai(?:/deployments/[^/]+)?(?:/chat/completions|/responses)?"
     r"|(?<=/openai/v1)(?:/chat/completions|/responses)",
     named_in_address={"deployments": "deployment"},
-    settings=frozenset({"api_version"}),
+    settings=frozenset({"api_version"}) | TEMPLATE_SETTINGS,
     keys=("AZURE_API_KEY", "AZURE_OPENAI_API_KEY"),
     chat=CODEC,
     explain=explain,

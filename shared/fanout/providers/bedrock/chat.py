@@ -21,9 +21,9 @@ from ...wire.sse import SSEFramer
 from ..base import Codec, Target, WireError
 from ..fields import VENDORS_FIELDS
 from ..openai.chat import Quirks, encode
+from ..openai.message_rules import MESSAGES
 from ..openai.normalize import normalize, take_normalized
 from ..openai.response import ChatDecoder, check_whole, is_chunk, read
-from ..openai.rules import MESSAGES
 from .errors import explain_aws, status_of
 from .models import find_model
 from .reasoning_tags import TagSplitter

@@ -24,7 +24,7 @@ from ...schema.messages import (
 from ...schema.request import ChatRequest
 from ...wire import json
 from ..calls import ANY_ID, CallIds
-from ..fields import OPENING, UnsupportedFields
+from ..fields import UnsupportedFields
 from ..request_reader import (
     Block,
     ChatMessage,
@@ -85,7 +85,7 @@ def encode_turns(
 
     A call must come after a turn of the user, so a conversation begins with one.
     """
-    turns = open_with_user(turns, {"text": OPENING}, unsupported)
+    turns = open_with_user(turns, {"text": unsupported.opening}, unsupported)
     return [
         {"role": "model" if role == "model" else "user", "parts": parts} for role, parts in turns
     ]

@@ -21,17 +21,20 @@ from ...wire.sse import SSEFramer
 from ..base import Codec, Target
 from ..fields import DEFAULTS, SchemaForm, UnsupportedFields
 from .history import fit_messages
+from .message_rules import (
+    MESSAGES,
+    MessageRules,
+    rules_for,
+)
 from .response import ChatDecoder, decode
 from .rules import (
     FAMILY_DEFAULTS,
     MAYBE_EMPTY,
-    MESSAGES,
     NEW_LIMIT,
     OLD_LIMIT,
     Family,
     ForcedCalls,
     FormatRules,
-    MessageRules,
     PlainFields,
     ThinkingTypes,
     ToolEffort,
@@ -39,7 +42,6 @@ from .rules import (
     bare_name,
     fixed_fields,
     is_reasoning,
-    rules_for,
     tool_effort,
 )
 
@@ -126,7 +128,8 @@ def encode(
     """
     The client's own body, with the provider's model name and the vendor's quirks.
 
-    `kind` is the model if the name that the provider knows it by does not show it.
+    `kind` is the model if the name that the provider knows it by does not show it; by default, the
+    deployment's `base_model` is.
     """
     if request.extensions and not quirks.extensible:
         reject_extensions(request)
@@ -135,29 +138,30 @@ def encode(
     if stream:
         body |= {"stream": True, **_stream_options(quirks, options)}
     unsupported = UnsupportedFields(target, quirks.vendor)
-    absent = _absent_fields(quirks, request, kind or target.model, body, unsupported)
+    kind = kind or target.options.get("base_model") or target.model
+    absent = _absent_fields(quirks, request, kind, body, unsupported)
     one_call = "parallel_tool_calls" in absent and request.parallel_tool_calls is False
     if not absent.isdisjoint(body):
-        _drop(absent & body.keys(), body, unsupported, quirks, kind or target.model)
-    _fit_values(quirks, kind or target.model, body, unsupported, stream=stream)
-    for name, theirs in _renames(quirks, kind or target.model).items():
+        _drop(absent & body.keys(), body, unsupported, quirks, kind)
+    _fit_values(quirks, kind, body, unsupported, stream=stream)
+    for name, theirs in _renames(quirks, kind).items():
         if (value := body.pop(name, None)) is not None and body.get(theirs) is None:
             body[theirs] = value
     if quirks.formats is not None and request.response_format is not None:
         from .formats import fit_format  # only requests with a format need it
 
-        fit_format(quirks.formats, request, kind or target.model, body, unsupported)
+        fit_format(quirks.formats, request, kind, body, unsupported)
     functions = bool(body.get("functions"))
     if request.places or body["messages"] is not request.body["messages"]:
         unsupported.keep_places(request.body["messages"], request.places)
     body["messages"] = fit_messages(
         body["messages"],
-        rules_for(quirks.messages, kind or target.model),
+        rules_for(quirks.messages, kind, target.template),
         unsupported,
         functions=functions,
         tools=body.get("tools"),
     )
-    _fit_tools(quirks, kind or target.model, body, unsupported)
+    _fit_tools(quirks, kind, body, unsupported)
     if "cache_control" in body and "cache_control" not in quirks.messages.fields:
         del body["cache_control"]  # Anthropic's hint
         unsupported.note("cache_control")

@@ -16,7 +16,7 @@ from ...errors import RequestError
 from ...schema.messages import CALL_TYPES
 from ..calls import CallIds, custom_arguments, fit_arguments
 from ..fields import MADE_FIELDS, UnsupportedFields, fit_calls
-from .rules import MessageRules
+from .message_rules import MessageRules
 
 Message: TypeAlias = dict[str, Any]
 

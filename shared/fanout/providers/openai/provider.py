@@ -9,16 +9,18 @@ from msgspec.structs import replace
 
 from ...schema.request import ChatRequest
 from ...wire.http import WireRequest
-from ..base import Provider, Target
+from ..base import TEMPLATE_SETTINGS, Provider, Target
 from .chat import Quirks, encode, plain_codec
 from .errors import explain
+from .message_rules import (
+    MESSAGES,
+    OTHER_SERVERS,
+)
 from .rules import (
     FAMILIES,
     FORMATS,
-    MESSAGES,
     NEW_LIMIT,
     NOT_OPENAI,
-    OTHER_SERVERS,
     TOOL_EFFORTS,
     is_reasoning,
 )
@@ -75,7 +77,7 @@ PROVIDER = Provider(
     explain=explain,
     billing="stops",
     organization_header="openai-organization",
-    settings=frozenset({"organization"}),
+    settings=frozenset({"organization"}) | TEMPLATE_SETTINGS,
     endpoint=r"/(?:chat/completions|completions|responses|embeddings|models)",
     path="/v1",
 )

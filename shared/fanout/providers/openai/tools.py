@@ -13,7 +13,11 @@ from ...wire import json
 from ..fields import COMBINED, MADE_FIELDS, SchemaForm, UnsupportedFields
 from ..tool_reader import check_name
 from ..tool_schemas import NO_PARAMETERS, complete_arrays, flat_schema, object_schema
-from .rules import ForcedCalls, MessageRules, of_model
+from .message_rules import MessageRules
+from .rules import (
+    ForcedCalls,
+    of_model,
+)
 
 Tool: TypeAlias = dict[str, Any]
 

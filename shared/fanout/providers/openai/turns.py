@@ -4,8 +4,8 @@ from __future__ import annotations
 
 from typing import Any, TypeAlias
 
-from ..fields import OPENING, UnsupportedFields
-from .rules import MessageRules
+from ..fields import UnsupportedFields
+from .message_rules import MessageRules
 
 Message: TypeAlias = dict[str, Any]
 
@@ -37,7 +37,16 @@ def arrange(
     if not rules.late_system and arranged and arranged[-1]["role"] in _SYSTEM:
         unsupported.note("messages[].role")
         arranged[-1] = {**arranged[-1], "role": "user"}
+    if rules.alternate and rules.user_turn and arranged and _is_left_open(arranged[-1]):
+        unsupported.note("messages[].role")
+        arranged.append({"role": "user", "content": rules.user_turn})
     return arranged
+
+
+def _is_left_open(message: Message) -> bool:
+    """Whether the assistant has spoken last, and the model is not to go on with its text."""
+    is_start = message.get("prefix") or message.get("partial")
+    return message["role"] == "assistant" and not is_start
 
 
 def _with_single_calls(messages: list[Message], unsupported: UnsupportedFields) -> list[Message]:
@@ -95,9 +104,13 @@ def _append(
         fitted.append({"role": "assistant", "content": rules.after_tools})
     if rules.alternate and role == "assistant" and (last is None or last in _SYSTEM):
         unsupported.note("messages[0].role")
-        fitted.append({"role": "user", "content": OPENING})
+        fitted.append({"role": "user", "content": unsupported.opening})
     if rules.alternate and last == role and role in {"user", "assistant"}:
         unsupported.note("messages[].role")
+        if turn := rules.assistant_turn if role == "user" else rules.user_turn:
+            between = "assistant" if role == "user" else "user"
+            fitted += [{"role": between, "content": turn}, message]
+            return
         fitted[-1] = _join(fitted[-1], message)
     else:
         fitted.append(message)

@@ -21,7 +21,7 @@ from ....schema.request import ChatRequest
 from ...anthropic.models import find_traits
 from ...anthropic.settings import reject_prefill
 from ...calls import CallIds
-from ...fields import OPENING, UnsupportedFields
+from ...fields import UnsupportedFields
 from ...format_instruction import format_in_words
 from ...request_reader import (
     ROLES_WITHOUT_TOOL,
@@ -77,7 +77,7 @@ def encode_conversation(
         system = [*system, {"text": words}]
     if system and not has_system(kind):
         system, turns = [], system_as_user(system, turns, unsupported)
-    turns = open_with_user(turns, {"text": OPENING}, unsupported)
+    turns = open_with_user(turns, {"text": unsupported.opening}, unsupported)
     if turns[-1][0] == "assistant" and is_claude(kind) and not find_traits(kind).prefill:
         reject_prefill(request, unsupported)
     if context.ids.changed:
