@@ -341,8 +341,12 @@ def test_qwens_system_message_is_the_only_one_and_the_first(provider: str, model
 
 @pytest.mark.parametrize("provider", SERVERS)
 @pytest.mark.parametrize(
-    "model", ["google/gemma-3-27b-it", "gemma3:12b", "mistralai/Mistral-7B-Instruct-v0.3"]
-)
+    "model",
+    [
+        "google/gemma-3-27b-it", "gemma3:12b", "mistralai/Mistral-7B-Instruct-v0.3",
+        "meta-llama/Llama-2-13b-chat-hf", "llama2:13b", "codellama/CodeLlama-7b-Instruct-hf",
+    ],
+)  # fmt: skip
 def test_the_roles_of_models_with_an_alternating_template_alternate(
     provider: str, model: str
 ) -> None:
@@ -352,6 +356,22 @@ def test_the_roles_of_models_with_an_alternating_template_alternate(
     assert sent["messages"][-1]["content"] == "Answer in French.\n\nHello."
     assert roles_of(provider, model, U, ANSWER) == ["user", "assistant"]  # which it continues
     assert roles_of(provider, "google/gemma-4-31b-it", U, U, LATE) == ["user", "user", "system"]
+
+
+@pytest.mark.parametrize("provider", SERVERS)
+@pytest.mark.parametrize("model", ["google/gemma-3-27b-it", "meta-llama/Llama-2-13b-chat-hf"])
+def test_there_is_a_turn_between_a_result_and_the_user(provider: str, model: str) -> None:
+    expected = ["user", "assistant", "tool", "assistant", "user"]
+    assert roles_of(provider, model, U, CALL, RESULT, U) == expected
+
+
+@pytest.mark.parametrize("provider", SERVERS)
+@pytest.mark.parametrize("model", ["google/gemma-3-27b-it", "mistral-7b", "llama-3.1-8b"])
+def test_tools_that_may_not_be_called_are_not_offered(provider: str, model: str) -> None:
+    tools: dict[str, Any] = {"tools": [F], "tool_choice": "none"}
+    assert not {"tools", "tool_choice"} & body_of(provider, U, model=model, **tools).keys()
+    assert body_of(provider, U, model=model, tools=[F])["tools"]
+    assert body_of(provider, U, model="qwen3-32b", **tools)["tool_choice"] == "none"
 
 
 @pytest.mark.parametrize("model", ["google/gemma-2-9b-it", "gemma2:2b", "gemma-1.1-7b-it"])

@@ -101,6 +101,14 @@ def test_each_message_has_one_call() -> None:
     assert roles(found) == ["user", "assistant", "tool", "assistant", "tool", "user"]
 
 
+def test_a_result_is_no_turn_of_roles_that_alternate() -> None:
+    messages = [U, CALLS, *results(1, 2), U]
+    found = sent("openai_like/m", *messages, ensure_alternating_roles=True)
+    assert roles(found)[-3:] == ["tool", "assistant", "user"]
+    rules = {"alternate": True, "after_tools": ""}
+    assert sent("openai_like/m", *messages, template_rules=rules) == messages
+
+
 def test_a_turn_between_a_result_and_the_user() -> None:
     messages = [U, CALLS, *results(1, 2), U]
     found = sent("openai_like/m", *messages, template_rules={"after_tools": "Thanks."})

@@ -54,6 +54,13 @@ PREFIXES: tuple[tuple[str, str], ...] = (
 )
 
 
+# The ids of models on Bedrock, also of inference profiles: docs.aws.amazon.com/bedrock/latest/
+# userguide/models-supported.html. LiteLLM resolves them without `bedrock/`. 2026-11
+_BEDROCK_ID = re.compile(
+    r"(?:(?:apac|au|ca|eu|global|jp|us|us-gov)\.)?(?:ai21|amazon|anthropic|cohere|deepseek|google|meta"
+    r"|minimax|mistral|moonshotai?|nvidia|openai|qwen|writer|zai)\.[a-z0-9]"
+)
+
 _NOT_FOR_CHAT = re.compile(
     r"embed|(^|[/-])(whisper|tts|dall-e|gpt-image|chatgpt-image|sora|rerank|text-moderation|"
     r"omni-moderation|stable-diffusion|flux|bge|nomic|imagen|veo|lyria|realtime|live|sonic|"
@@ -198,4 +205,4 @@ def split_model(model: str, *, on_google: bool = False) -> tuple[str, str] | Non
             is_there = on_google and (provider == "gemini" or "@" in model)
             found = "vertex_ai" if is_there else provider
             return (found, model) if found else None
-    return None
+    return ("bedrock", model) if _BEDROCK_ID.match(model) else None

@@ -16,6 +16,7 @@ from .openai.message_rules import (
     FUNCTIONS,
     MISTRALS,
     MISTRALS_IDS,
+    NO_IDLE_TOOLS,
     NO_SYSTEM,
     ONE_SYSTEM,
     OTHER_SERVERS,
@@ -239,6 +240,7 @@ _ROWS = (
             alternating=ALTERNATING,
             no_system=NO_SYSTEM,
             single_calls=SINGLE_CALLS,
+            no_idle_tools=NO_IDLE_TOOLS,
         ),
     ),
     # docs.ollama.com/api/openai-compatibility; it ignores fields that are not listed there.

@@ -139,11 +139,12 @@ def _check_template(model: str, messages: list[dict[str, Any]]) -> None:
     if name.startswith(("qwen3.5", "qwen3.6", "mistral", "devstral", "gemma-3", "gemma-2")):
         assert "system" not in roles[1:], "System message must be at the beginning."
         assert roles != ["system"], "No user query found in messages."
-    if name.startswith(("mistral", "devstral", "gemma-3", "gemma-2")):
+    if name.startswith(("mistral", "devstral", "gemma-3", "gemma-2", "llama-2", "codellama")):
         talk = [role for role in roles if role != "system"]
         pairs = list(itertools.pairwise(talk))
         assert talk[0] == "user", "Conversation roles must alternate"
         assert not {("user", "user"), ("assistant", "assistant")} & {*pairs}, "must alternate"
+        assert ("tool", "user") not in itertools.pairwise(roles), "must alternate"
     if name.startswith(("mistral", "devstral")):
         assert ("tool", "user") not in itertools.pairwise(roles), "role 'user' after role 'tool'"
         ids = [call["id"] for message in messages for call in message.get("tool_calls") or ()]

@@ -302,3 +302,35 @@ def test_a_wrong_alias_is_named(section: str, alias: object, words: str) -> None
     first, second = inspect_config(yaml.safe_dump(config), {}, "x.yaml")[2]
     assert words.replace("…", f"{section}.model_group_alias.bad") in first.message
     assert second.path[-1] == "worse"
+
+
+# ---- bare ids of Bedrock's models ----
+
+
+@pytest.mark.parametrize(
+    "model",
+    [
+        "anthropic.claude-3-sonnet-20240229-v1:0", "us.anthropic.claude-sonnet-4-20250514-v1:0",
+        "amazon.nova-pro-v1:0", "meta.llama3-1-70b-instruct-v1:0",
+        "mistral.mistral-7b-instruct-v0:2",
+        "cohere.command-r-v1:0", "deepseek.r1-v1:0", "openai.gpt-oss-20b-1:0",
+        "eu.amazon.nova-lite-v1:0",
+        "global.anthropic.claude-sonnet-4-5-20250929-v1:0",
+    ],
+)  # fmt: skip
+def test_a_bare_id_of_a_model_on_bedrock_is_called_there(model: str) -> None:
+    found = deployment(model, aws_region_name="us-east-1")
+    assert (found.provider.name, found.target.model) == ("bedrock", model)
+    elsewhere = deployment(model, api_base="https://gateway.test/v1", api_key="k")
+    assert (elsewhere.provider.name, elsewhere.target.model) == ("openai", model)
+
+
+def test_rpm_and_tpm_of_model_info_count_and_those_of_the_params_before_them() -> None:
+    found = with_info("openai/x", {"rpm": 5, "tpm": 100}, tpm=200)
+    assert (found.rpm, found.tpm) == (5, 200)
+
+
+def test_request_timeout_of_an_entry_is_renamed() -> None:
+    text = yaml.safe_dump({"model_list": [entry("openai/x", api_key="k", request_timeout=7)]})
+    fixed = fix(text, {}, "c.yaml")
+    assert yaml.safe_load(fixed.text)["model_list"][0]["litellm_params"]["timeout"] == 7

@@ -43,8 +43,9 @@ PARAMS = (
     rejected("write the provider before the model: `groq/llama3-8b-8192`", "custom_llm_provider"),
     rejected(
         "set it in the request",
-        "n stream stream_options messages body fanout fastest_response request_timeout",
+        "n stream stream_options messages body fanout fastest_response",
     ),
+    rejected("write `timeout`", "request_timeout", "timeout"),
     rejected(
         "it would keep the provider from being called",
         "mock_response mock_timeout mock_tool_calls mock_delay",

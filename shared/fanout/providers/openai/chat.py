@@ -154,9 +154,12 @@ def encode(
     functions = bool(body.get("functions"))
     if request.places or body["messages"] is not request.body["messages"]:
         unsupported.keep_places(request.body["messages"], request.places)
+    rules = rules_for(quirks.messages, kind, target.template)
+    if rules.no_idle_tools and body.get("tool_choice") == "none":
+        _drop_idle_tools(body, unsupported)
     body["messages"] = fit_messages(
         body["messages"],
-        rules_for(quirks.messages, kind, target.template),
+        rules,
         unsupported,
         functions=functions,
         tools=body.get("tools"),
@@ -256,14 +259,19 @@ def _absent_fields(
 
         limit_tools(request.tool_choice, body, unsupported)
     if "tool_choice" in quirks.drop and request.tool_choice == "none":
-        del body["tool_choice"]  # what may not be called need not be offered
-        if body.pop("tools", None):
-            unsupported.note("tools")
+        _drop_idle_tools(body, unsupported)
     if not quirks.families:
         return quirks.drop
     if quirks.tool_efforts and request.tools:
         effort = _fit_effort(quirks, model, body, unsupported)
     return quirks.drop | fixed_fields(quirks.families, model, effort)
+
+
+def _drop_idle_tools(body: dict[str, Any], unsupported: UnsupportedFields) -> None:
+    """Remove tools that may not be called from our own `body`: they need not be offered."""
+    del body["tool_choice"]
+    if body.pop("tools", None):
+        unsupported.note("tools")
 
 
 def _fit_thinking(

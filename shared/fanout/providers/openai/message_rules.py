@@ -80,6 +80,8 @@ class MessageRules(Struct, frozen=True, cache_hash=True):
     alternating: str = ""
     # Each message of models whose names begin like this has one call, and its result follows.
     single_calls: str = ""
+    # Models whose names begin like this get no tools that they may not call.
+    no_idle_tools: str = ""
     # The last message may be the assistant's.
     last_response: bool = True
     # The field that a last message of the assistant must have.
@@ -156,12 +158,19 @@ MISTRALS = r"(?:mi(?:s|nis|x)tral|magistral|devstral|codestral|pixtral|mathstral
 # google/adk-python/issues/1373. "System message must be at the beginning", of Qwen 3.5 and later:
 # vllm-project/vllm/issues/41114, raullenchai/Rapid-MLX/issues/1543. Gemma 1 and 2 have none:
 # EricLBuehler/mistral.rs/issues/506. 2026-11
-ALTERNATING = rf"(?:{MISTRALS}|gemma-?[123](?!\d))"
+# Llama 2 and Code Llama: "Conversation roles must alternate user/assistant/…", of their own
+# `chat_template`.
+ALTERNATING = rf"(?:{MISTRALS}|gemma-?[123](?!\d)|(?:meta-)?llama-?2(?![.\d])|code-?llama)"
 ONE_SYSTEM = r"qwen-?(?:3\.[5-9]|[4-9])"
 NO_SYSTEM = r"gemma-?[12](?!\d)"
 # "This model only supports single tool-calls at once!": the `chat_template` of Llama 3.1, 3.2 and
 # 3.3, also at NVIDIA and Nebius, 2026-11
 SINGLE_CALLS = r"(?:meta-)?llama-?3[._-][1-3](?!\d)"
+
+# With `tool_choice: none`, their servers reject or describe tools all the same: "does not support
+# tools", of Gemma 3: github.com/ollama/ollama/issues/9680; vLLM keeps them in the prompt unless it
+# runs with `--exclude-tools-when-tool-choice-none`. 2026-11
+NO_IDLE_TOOLS = rf"{ALTERNATING}|{SINGLE_CALLS}"
 
 ANY_NAME = "."
 """The beginning of any model's name."""
@@ -195,6 +204,7 @@ OTHER_SERVERS = MessageRules(
     alternating=ALTERNATING,
     no_system=NO_SYSTEM,
     single_calls=SINGLE_CALLS,
+    no_idle_tools=NO_IDLE_TOOLS,
     # MiMo: github.com/openclaw/openclaw/issues/82983, NousResearch/hermes-agent/pull/25484, 2026-11
     thinkers=r"kimi-(?:k2-thinking|k2[.-][5-9]|k[3-9]|thinking)|deepseek-(?:reasoner|v4)|mimo-",
 )
@@ -216,6 +226,8 @@ def _with_template(rules: MessageRules, template: Template) -> MessageRules:
     if alternate is not None:
         rules = replace(rules, alternate=alternate)
         one_system = alternate if one_system is None else one_system
+    if alternate and not rules.after_tools:  # templates count neither calls nor results
+        rules = replace(rules, after_tools=template.assistant_turn or AFTER_TOOLS)
     if one_system is not None:
         rules = replace(rules, late_system=not one_system, many_systems=not one_system)
     if template.single_calls is not None:
@@ -234,7 +246,12 @@ def _by_name(rules: MessageRules, model: str) -> MessageRules:
     elif rules.with_turns:
         rules = replace(rules, after_tools="", with_turns="")
     if is_like(rules.alternating, name):
-        rules = replace(rules, alternate=True, late_system=False, many_systems=False)
+        # vLLM's template for calls of Gemma 3 counts neither calls nor results, so that the user
+        # would speak twice: examples/tool_chat_template_gemma3_pythonic.jinja, 2026-11
+        after_tools = rules.after_tools or AFTER_TOOLS
+        rules = replace(
+            rules, alternate=True, late_system=False, many_systems=False, after_tools=after_tools
+        )
     elif is_like(rules.one_system, name):
         rules = replace(rules, late_system=False, many_systems=False)
     if rules.signed and not re.match(rules.signed, name):
@@ -243,6 +260,8 @@ def _by_name(rules: MessageRules, model: str) -> MessageRules:
         rules = replace(rules, no_system="")
     if rules.single_calls and not is_like(rules.single_calls, name):
         rules = replace(rules, single_calls="")
+    if rules.no_idle_tools and not is_like(rules.no_idle_tools, name):
+        rules = replace(rules, no_idle_tools="")
     return replace(rules, alternating="", one_system="")
 
 
