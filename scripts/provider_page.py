@@ -131,7 +131,10 @@ models, o1-mini) get it as the user's words.
 
 Open models have chat templates that reject some orders of messages, wherever they run (vLLM, LM
 Studio, NVIDIA…). By the name of the model, Qwen 3.5 and later get one system message, which is
-first; so do Mistral's models and Gemma up to 3, whose neighbors of one role also become one.
+first; so do Mistral's models, Gemma up to 3, Llama 2 and Code Llama, whose neighbors of one role
+also become one, and whose user speaks after a tool's result only after a turn of the assistant.
+They and Llama 3.1 to 3.3 get no tools with `tool_choice: none`. Other models need
+[`template_rules`](config.md#chat-templates) in the config.
 Each call of Llama 3.1 to 3.3 becomes a message of its own, before its result.
 
 Documents and images:

@@ -116,6 +116,24 @@ def test_a_budget_is_the_nearest_that_the_model_takes(model: str, asked: int, se
     assert wire.dropped == (() if asked == sent else ("thinking",))
 
 
+@pytest.mark.parametrize(
+    ("model", "budget", "sent"),
+    [
+        ("gemini-2.5-flash", 0, {"thinkingBudget": 0}),
+        ("gemini-2.5-flash-lite", 0, {"thinkingBudget": 0}),
+        ("gemini-2.5-pro", 0, {"thinkingBudget": 128}),
+        ("gemini-2.5-flash", -1, {"thinkingBudget": -1, "includeThoughts": True}),
+        ("gemini-2.5-pro", -1, {"thinkingBudget": -1, "includeThoughts": True}),
+        ("gemini-3-pro-preview", 0, {"thinkingLevel": "LOW"}),
+    ],
+)
+def test_a_budget_of_0_is_off_and_minus_1_is_the_models(
+    model: str, budget: int, sent: dict[str, Any]
+) -> None:
+    wire = encode(model, U, thinking={"type": "enabled", "budget_tokens": budget})
+    assert json.loads(wire.body)["generationConfig"]["thinkingConfig"] == sent
+
+
 @pytest.mark.parametrize("model", ["gemini-2.5-flash", "gemini-2.5-flash-lite", "gemini-2.5-pro"])
 @pytest.mark.parametrize("effort", ["minimal", "low", "medium", "high", "xhigh", "max"])
 def test_the_budget_of_each_effort_fits(model: str, effort: str) -> None:

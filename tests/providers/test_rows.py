@@ -138,6 +138,13 @@ def test_finish_reasons_become_openais(theirs: str | None, ours: str | None) -> 
     )
 
 
+@pytest.mark.parametrize("tier", ["", "on_demand_x", "7", 7, None, "on_demand", "flex", "priority"])
+def test_a_service_tier_is_openais_or_none(tier: Any) -> None:
+    choice = {"message": MESSAGE, "finish_reason": "stop"}
+    found = chat_of("groq", choice, service_tier=tier).get("service_tier")
+    assert found == {"on_demand": "default", "flex": "flex", "priority": "priority"}.get(str(tier))
+
+
 @pytest.mark.parametrize(
     ("reason", "status"), [("error", 502), ("abort", 502), ("insufficient_system_resource", 503)]
 )

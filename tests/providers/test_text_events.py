@@ -83,6 +83,15 @@ def test_an_event_that_says_nothing_changes_no_stream(case: Path) -> None:
         assert silent.endswith(COUNTED) or other.skipped.events == stream.skipped.events, silent
 
 
+@pytest.mark.parametrize("case", STREAMED)
+def test_a_field_name_that_is_written_twice_is_read_once(case: Path) -> None:
+    """A relay has put its own before it."""
+    data = b"".join(encoded(case, [event]) for event in events_of(case))
+    twice, stream = read(case, data.replace(b"data: ", b"data: data: "), 7)
+    assert stream.ended
+    assert without_time(twice) == without_time(read(case, data)[0])
+
+
 @pytest.mark.parametrize("silent", SILENT)
 def test_a_response_of_usage_alone_is_delivered_beside_keep_alives(silent: str) -> None:
     """It was paid, so it is a response without a text."""

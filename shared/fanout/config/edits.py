@@ -49,14 +49,16 @@ def edit_for(document: Document, problem: Problem) -> Edit | None:
 
 def renamings(document: Document, problems: list[Problem]) -> list[tuple[Problem, Edit]]:
     """The edits that write the right names of misspelled keys, the last one first."""
-    found: dict[tuple[int, str], tuple[Problem, Edit]] = {}
+    owners: dict[tuple[int, str], Any] = {}
+    found: list[tuple[Problem, Edit]] = []
     for problem in problems:
         place = document.place_of(problem.path) if problem.rename else None
-        if place is not None and not _has(place.parent, problem.rename):
+        if place is None or _has(place.parent, problem.rename):
+            continue
+        if owners.setdefault((id(place.parent), problem.rename), place.key) is place.key:
             quoted = f'"{problem.rename}"' if place.key.style in QUOTES else problem.rename
-            edit = Edit(start_of(place.key), end_of(place.key), quoted)
-            found.setdefault((id(place.parent), problem.rename), (problem, edit))
-    return sorted(found.values(), key=lambda one: one[1].start, reverse=True)
+            found.append((problem, Edit(start_of(place.key), end_of(place.key), quoted)))
+    return sorted(found, key=lambda one: one[1].start, reverse=True)
 
 
 def replacement_of(place: Place, text: str) -> Edit:

@@ -102,10 +102,28 @@ def fix(text: str, env: Mapping[str, str], name: str) -> Fixed:
 
 
 def _with_first(problems: Iterable[Problem], first: list[Problem]) -> tuple[Problem, ...]:
-    """The problems with the indexes of the original file, from which entries were removed since."""
-    messages = {(one.line, INDEX.sub("", one.message)): one.message for one in first}
-    found = ((one, messages.get((one.line, INDEX.sub("", one.message)))) for one in problems)
-    return tuple(replace(one, message=known) if known else one for one, known in found)
+    """
+    The problems with the lines and indexes of the original file, whose entries may be gone since.
+
+    Entries that share a part by an alias have its problems at one line, in their order.
+    """
+    at_line: dict[tuple[int | None, str], list[Problem]] = {}
+    by_message: dict[str, list[Problem]] = {}
+    for one in first:
+        message = INDEX.sub("", one.message)
+        at_line.setdefault((one.line, message), []).append(one)
+        by_message.setdefault(message, []).append(one)
+    found: list[Problem] = []
+    for one in problems:
+        message = INDEX.sub("", one.message)
+        alike = by_message.get(message, [])
+        known = at_line.get((one.line, message)) or (alike if len(alike) == 1 else [])
+        if known:
+            same = known.pop(0) if len(known) > 1 else known[0]
+            found.append(replace(one, message=same.message, line=same.line))
+        else:
+            found.append(one)
+    return tuple(sorted(found, key=_line))
 
 
 def _is_entangled(document: Document, problems: list[Problem]) -> bool:
@@ -118,8 +136,8 @@ def _is_entangled(document: Document, problems: list[Problem]) -> bool:
 def _applied(
     text: str, origins: list[int], edits: list[tuple[Problem, Edit]]
 ) -> tuple[str, list[int]]:
-    """The edited text, and the original numbers of its lines."""
-    for _, edit in edits:  # from the end, so that the places before stay valid
+    """The edited text, and the original numbers of its lines; equal edits are one."""
+    for edit in dict.fromkeys(edit for _, edit in edits):  # from the end: earlier places stay valid
         origins = _cut(origins, text, edit)
         text = text[: edit.start] + edit.text + text[edit.end :]
     return text, origins

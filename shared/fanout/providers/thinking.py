@@ -36,6 +36,8 @@ def effort_of(given: Any) -> str | None:
     if thinking.get("type") == "disabled":
         return "none"
     budget = thinking.get("budget_tokens")
-    if thinking.get("type") != "enabled" or not isinstance(budget, int):
+    if thinking.get("type") != "enabled" or not isinstance(budget, int) or budget < 0:
         return None
+    if budget == 0:  # off, as in LiteLLM
+        return "none"
     return next((effort for effort, most in LARGEST.items() if budget <= most), "high")

@@ -28,6 +28,9 @@ ODD_EVENT = (BadWire, ValidationError)  # JSON, but not of the documented shape
 JSON_STARTS = (b"{", b"[")
 """How a JSON body begins, and no event of a stream of any framing."""
 
+AGAIN = b"data:"
+"""The name of an event's field."""
+
 BLANK = b" \t\r\n\xef\xbb\xbf"
 """What may precede a body: white space, and UTF-8's byte order mark."""
 
@@ -168,13 +171,19 @@ class StreamEvents:
         for event in self._framer.feed(data):
             self._pending, self.latest = 0, event
             self.check_weight(event.data)
-            try:
-                for chunk in self._decoder.feed(event):
-                    if not self._has_choices:
-                        self._has_choices = bool(chunk["choices"])
-                        self._usage = chunk.get("usage") or self._usage
-                    yield chunk
-            except UNREADABLE as error:
+            yield from self._decode(event)
+
+    def _decode(self, event: WireEvent) -> Iterator[ChatChunk]:
+        try:
+            for chunk in self._decoder.feed(event):
+                if not self._has_choices:
+                    self._has_choices = bool(chunk["choices"])
+                    self._usage = chunk.get("usage") or self._usage
+                yield chunk
+        except UNREADABLE as error:
+            if event.data.startswith(AGAIN):  # a relay has written the field's name again
+                yield from self._decode(WireEvent(event.data[len(AGAIN) :].strip(), event.type))
+            else:
                 self._skip(event, error)
 
     def _skip(self, event: WireEvent, error: Exception) -> None:

@@ -66,7 +66,6 @@ PARAMS = (
     ),
     rejected("write `router_settings.content_policy_fallbacks`", "content_policy_fallbacks"),
     rejected("write `router_settings.allowed_fails`", "allowed_fails"),
-    rejected("write it into `router_settings`", "retry_policy routing_strategy"),
     rejected("the log never has prompts", "no-log turn_off_message_logging verbose logger_fn"),
     rejected(
         "there are chat completions, files and batches only",

@@ -63,9 +63,7 @@ def decode_message(encoded: wire.Message) -> ResponseMessage:
         "".join(block.text or "" for block in blocks),
         reasoning="".join(block.thinking or "" for block in blocks) + (encoded.tool_plan or ""),
         calls=[
-            make_call(
-                call.id or make_call_id(None, place), call.function.name, call.function.arguments
-            )
+            make_call(call.id or make_call_id(None, place), call.function.name, call.function.text)
             for place, call in enumerate(encoded.tool_calls or ())
         ],
     )

@@ -57,6 +57,7 @@ class ChatDecoder:
         self._model = target.model
         self._more: dict[str, Any] = {}
         self._calls: dict[int, int] = {}  # Cohere's index of a call -> ours
+        self._empty: set[int] = set()  # calls without arguments so far
 
     def feed(self, event: WireEvent) -> Iterator[ChatChunk]:
         """Yield the event's chunks; most events have one or none."""
@@ -96,7 +97,10 @@ class ChatDecoder:
         place = len(self._calls) if item.index is None else item.index
         index = self._calls[place] = len(self._calls)
         call_id = call.id or make_call_id(None, index)
-        start = make_call_start(index, call_id, call.function.name, call.function.arguments)
+        given = call.function.arguments and call.function.text
+        if not given:
+            self._empty.add(index)
+        start = make_call_start(index, call_id, call.function.name, given)
         return self._chunk({"tool_calls": [start]})
 
     def _arguments(self, item: wire.Event) -> ChatChunk:
@@ -104,11 +108,16 @@ class ChatDecoder:
             raise BadWire("a `tool-call-delta` has no `tool-call-start` before it")
         piece = json.decode_part(item.delta, wire.CallDelta).message.tool_calls.function
         index = self._calls.get(-1 if item.index is None else item.index, len(self._calls) - 1)
+        if piece.arguments:
+            self._empty.discard(index)
         return self._chunk({"tool_calls": [make_call_delta(index, piece.arguments)]})
 
     def _end(self, end: wire.MessageEnd) -> Iterator[ChatChunk]:
         raise_failure(end.finish_reason, end.error)
         self.ended = True
+        if self._empty:
+            parts = [make_call_delta(index, "{}") for index in sorted(self._empty)]
+            yield self._chunk({"tool_calls": parts})
         yield self._chunk({}, reason=finish_reason(end.finish_reason, self._calls))
         if usage := decode_usage(end.usage):
             yield make_usage_chunk(self._model, usage, **self._more)

@@ -45,7 +45,14 @@ class Block(Struct, frozen=True):
 
 class CalledFunction(Struct, frozen=True):
     name: str
-    arguments: str = ""
+    arguments: str | dict[str, Any] = ""
+
+    @property
+    def text(self) -> str:
+        """The arguments as JSON, which some servers send as an object."""
+        if isinstance(self.arguments, str):
+            return self.arguments or "{}"
+        return json.encode(self.arguments).decode()
 
 
 class ToolCall(Struct, frozen=True):

@@ -63,6 +63,14 @@ def encode_thinking(
 
         effort, field = effort_of(given), "thinking"
         budget = read_thinking(given).get("budget_tokens")
+        if thinks(model) and (config := _odd_budget(budget, model, unsupported)):
+            return config
+    return _encode_effort(effort, budget, field, model, unsupported)
+
+
+def _encode_effort(
+    effort: str | None, budget: int | None, field: str, model: str, unsupported: UnsupportedFields
+) -> dict[str, Any] | None:
     if effort is None:
         return None
     if not thinks(model):
@@ -81,6 +89,22 @@ def encode_thinking(
             unsupported.note(field)
         return {"thinkingBudget": tokens, "includeThoughts": True}
     return {"thinkingLevel": find_level(LEVELS[effort], model), "includeThoughts": True}
+
+
+DYNAMIC = -1
+"""The budget with which the model decides: ai.google.dev/gemini-api/docs/thinking, 2026-11."""
+
+
+def _odd_budget(budget: Any, model: str, unsupported: UnsupportedFields) -> dict[str, Any] | None:
+    """The config of a budget that the model sets, or of none for a model that always thinks."""
+    if budget == DYNAMIC and not has_levels(model):
+        return {"thinkingBudget": DYNAMIC, "includeThoughts": True}
+    if budget != 0 or not always_thinks(model):
+        return None
+    unsupported.note("thinking")
+    if has_levels(model):
+        return {"thinkingLevel": find_level("MINIMAL", model)}
+    return {"thinkingBudget": find_budget(1, model)}
 
 
 TIERS: Mapping[str, str | None] = {

@@ -22,6 +22,7 @@ from .response import ChatDecoder, check_whole, is_chunk, read
 
 # Groq's and Bedrock's names for OpenAI's tiers; typed clients accept only OpenAI's.
 TIERS = {"on_demand": "default", "standard": "default", "performance": "priority"}
+_OPENAIS = frozenset({"auto", "default", "fast", "flex", "priority", "scale"})
 
 
 def normalize(value: dict[str, Any], part: str) -> dict[str, Any]:
@@ -31,8 +32,12 @@ def normalize(value: dict[str, Any], part: str) -> dict[str, Any]:
         normal["object"] = "chat.completion.chunk"
     if usage := value.get("usage"):
         normal["usage"] = normalize_usage(usage)
-    if isinstance(tier := value.get("service_tier"), str):
-        normal["service_tier"] = TIERS.get(tier, tier)
+    if (tier := value.get("service_tier")) is not None:
+        tier = TIERS.get(tier, tier)
+        if tier in _OPENAIS:
+            normal["service_tier"] = tier
+        else:  # github.com/64bit/async-openai/pull/457, 2026-11
+            del normal["service_tier"]
     return normal
 
 

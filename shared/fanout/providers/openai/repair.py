@@ -214,7 +214,8 @@ def _whole_call(call: dict[str, Any], call_id: str) -> dict[str, Any]:
     """A call of a whole message: with an id, a type and, for a function, a name and arguments."""
     fixed = {**call, "id": call_id, "type": call.get("type") or "function"}
     if fixed["type"] == "function" or fixed.get("function"):
-        fixed["function"] = _named(fixed.get("function") or {})
+        function = _named(fixed.get("function") or {})
+        fixed["function"] = {**function, "arguments": function["arguments"] or "{}"}
     return fixed
 
 

@@ -91,7 +91,8 @@ def _empty_choice() -> dict[str, Any]:
 def _are_usual(calls: list[Call]) -> bool:
     """Whether each has an id that no other one has, to find results by; and functions are there."""
     ids = {call.id for call in calls}
-    if any(call.function is None and call.type == "function" for call in calls):
+    functions = [call.function for call in calls if call.type == "function"]
+    if any(function is None or not function.arguments for function in functions):
         return False
     return len(ids) == len(calls) and NO_ID not in ids
 
@@ -140,6 +141,11 @@ class _Choice(Struct):
         if self.length:
             heard = {**heard, "content": (self.start, self.length)}
         return unheard(message, heard, self.calls)
+
+    @property
+    def lacks_arguments(self) -> bool:
+        """Whether a call of a function has had no arguments so far."""
+        return self.calls is not None and self.calls.lacks_arguments
 
     @property
     def reason(self) -> FinishReason:
@@ -281,7 +287,7 @@ class ChatDecoder:
             return False
         if reason is None:
             return len(delta) == 1 and known.continues(delta)
-        if delta or type(reason) is not str or reason not in _REASONS:
+        if delta or type(reason) is not str or reason not in _REASONS or known.lacks_arguments:
             return False
         self._finish(index)
         return True
@@ -339,6 +345,8 @@ class ChatDecoder:
             if index in self._finished or (index and self._one_choice):
                 return False
             known = self._open[index] = _Choice()
+        if choice.finish_reason and (known.lacks_arguments or calls):
+            return False
         if calls and not known.takes(calls):
             return False
         if choice.finish_reason:
@@ -365,18 +373,13 @@ class ChatDecoder:
                 self._finish(index)
         if not is_whole:
             known.note(choice["delta"])
-        if not calls:
-            return choice
-        indexer = known.calls or CallIndexer()
-        given = [indexer.place(call, response_id) for call in calls]
-        if indexer.last:
-            known.calls = indexer
-        if all(new is old for new, old in zip(given, calls, strict=True)):
-            return choice
-        delta = {**choice["delta"], "tool_calls": [part for part in given if part is not None]}
-        if not delta["tool_calls"]:
-            del delta["tool_calls"]
-        return {**choice, "delta": delta}
+        if calls:
+            choice = _with_calls(choice, calls, known, response_id)
+        if choice.get("finish_reason") and known.calls and (rest := known.calls.complete()):
+            delta = choice["delta"]
+            given = delta.get("tool_calls") or ()
+            choice = {**choice, "delta": {**delta, "tool_calls": [*given, *rest]}}
+        return choice
 
     def _with_known_fields(self, choice: dict[str, Any]) -> dict[str, Any]:
         """The choice with a finish reason, its own index, and no message beside the delta."""
@@ -396,6 +399,22 @@ class ChatDecoder:
         ]
         head = {name: self._latest[name] for name in _HEAD if name in self._latest}
         return {**head, "choices": ends}
+
+
+def _with_calls(
+    choice: dict[str, Any], calls: list[dict[str, Any]], known: _Choice, response_id: Any
+) -> dict[str, Any]:
+    """The choice whose calls have indexes and ids of their own."""
+    indexer = known.calls or CallIndexer()
+    given = [indexer.place(call, response_id) for call in calls]
+    if indexer.last:
+        known.calls = indexer
+    if all(new is old for new, old in zip(given, calls, strict=True)):
+        return choice
+    delta = {**choice["delta"], "tool_calls": [part for part in given if part is not None]}
+    if not delta["tool_calls"]:
+        del delta["tool_calls"]
+    return {**choice, "delta": delta}
 
 
 def _is_usage(usage: Any) -> bool:

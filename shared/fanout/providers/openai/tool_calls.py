@@ -21,6 +21,7 @@ class _Call(Struct):
     """The number of parts with arguments."""
     began_whole: bool
     """Whether the first part had a whole JSON object as its arguments."""
+    is_function: bool = True
 
     @property
     def is_whole(self) -> bool:
@@ -59,7 +60,8 @@ class CallIndexer:
                 return None
             return self._begin(part, response_id, name, arguments)
         self._remember(call, index)
-        if "function" in part and part["function"] is None:  # OpenAI's SDK for Python fails at it
+        if not isinstance(part.get("function", part.get("custom")), dict):
+            # OpenAI's SDK for Python fails at a part of a call without a function.
             part = {key: value for key, value in part.items() if key != "function"}
             if part.keys() <= {"id", "index", "type"}:
                 return None
@@ -89,6 +91,23 @@ class CallIndexer:
         self._count, self.last_index = index + 1, index
         return True
 
+    @property
+    def lacks_arguments(self) -> bool:
+        """Whether a function's call has had no arguments so far."""
+        return any(one.is_function and not one.pieces for one in self._ids.values())
+
+    def complete(self) -> list[dict[str, Any]]:
+        """
+        At the end of the choice, an empty object for each call of a function without arguments.
+
+        Clients parse them: github.com/vercel/ai/issues/6687, openai/openai-agents-js/issues/664,
+        2026-11.
+        """
+        rest = [one for one in self._ids.values() if one.is_function and not one.pieces]
+        for one in rest:
+            one.pieces = 1
+        return [{"index": one.index, "function": {"arguments": "{}"}} for one in rest]
+
     def has(self, call: dict[str, Any], place: int) -> bool:
         """Whether a call of a whole message is one of these: by its id, or else by its place."""
         return place < self._count if (call_id := id_of(call)) is None else call_id in self._ids
@@ -113,14 +132,17 @@ class CallIndexer:
         call_id = id_of(part)
         if call_id is None or call_id in self._ids:
             call_id = make_call_id(response_id, own)
-        call = _Call(own, call_id, name, int(bool(arguments)), _is_object(arguments))
+        kind = part.get("type") or "function"
+        if kind == "function" and "function" not in part:  # it is in the next part
+            part = {**part, "function": {"name": "", "arguments": ""}}
+        is_function = kind == "function"
+        call = _Call(own, call_id, name, int(bool(arguments)), _is_object(arguments), is_function)
         self._ids[call_id] = call
         self._count += 1
         self._at[own if index is None else index] = call
         self._remember(call, index)
         if index == own and part.get("id") == call_id and part.get("type"):
             return part
-        kind = part.get("type") or "function"
         return {**part, "index": own, "id": call_id, "type": kind}
 
     def _remember(self, call: _Call, index: int | None) -> None:
