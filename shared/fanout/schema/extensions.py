@@ -116,6 +116,7 @@ def _call(call: Any) -> Any:
     """
     if not isinstance(call, dict):
         return call
+    call = _with_arguments(call)
     kind = call.get("type")
     if kind is None:
         return {**call, "type": "function"} if "function" in call else call
@@ -124,6 +125,16 @@ def _call(call: Any) -> Any:
     if is_function_call(call):
         return {**call, "type": "function"}
     return {"type": "*", "kind": kind, "id": call.get("id")}
+
+
+def _with_arguments(call: dict[str, Any]) -> dict[str, Any]:
+    """The call, with an empty object for arguments that a stream did not have."""
+    function = call.get("function")
+    if not isinstance(function, dict) or not isinstance(function.get("name"), str):
+        return call
+    if function.get("arguments") is not None:
+        return call
+    return {**call, "function": {**function, "arguments": "{}"}}
 
 
 def is_function_call(call: Mapping[str, Any]) -> bool:

@@ -42,6 +42,7 @@ CLASSIC = Quirks(
     tool_efforts=TOOL_EFFORTS,
     formats=FORMATS,
     schemas="flat",
+    stored_metadata=True,
 )
 REASONING = replace(CLASSIC, rename=NEW_LIMIT)
 # These fields came with 2024-09-01-preview; older versions reject them.

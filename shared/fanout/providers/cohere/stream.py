@@ -97,7 +97,7 @@ class ChatDecoder:
         place = len(self._calls) if item.index is None else item.index
         index = self._calls[place] = len(self._calls)
         call_id = call.id or make_call_id(None, index)
-        given = call.function.arguments and call.function.text
+        given = call.function.text if call.function.arguments else ""
         if not given:
             self._empty.add(index)
         start = make_call_start(index, call_id, call.function.name, given)

@@ -60,7 +60,8 @@ class Quirks(Struct, frozen=True):
     call a tool while they think, `plain` what calls without a stream must have. With
     `text_prediction`, the content of `prediction` is one text. Without `named_choice`, a call of
     any tool can be required, but not of a named one. A `closed` vendor also rejects fields that ask
-    for nothing. `thinking` are the models with other values of that field.
+    for nothing. `thinking` are the models with other values of that field. With
+    `stored_metadata`, `metadata` is only for a response that the vendor stores.
     """
 
     vendor: str = "openai"
@@ -82,6 +83,7 @@ class Quirks(Struct, frozen=True):
     named_choice: bool = True
     closed: bool = False
     thinking: tuple[ThinkingTypes, ...] = ()
+    stored_metadata: bool = False
 
 
 # Dropped silently: they never change a response, only its accounting, its cache, or
@@ -144,9 +146,7 @@ def encode(
     if not absent.isdisjoint(body):
         _drop(absent & body.keys(), body, unsupported, quirks, kind)
     _fit_values(quirks, kind, body, unsupported, stream=stream)
-    for name, theirs in _renames(quirks, kind).items():
-        if (value := body.pop(name, None)) is not None and body.get(theirs) is None:
-            body[theirs] = value
+    _rename(quirks, kind, body, unsupported)
     if quirks.formats is not None and request.response_format is not None:
         from .formats import fit_format  # only requests with a format need it
 
@@ -177,6 +177,23 @@ def encode(
     )
 
 
+def _rename(
+    quirks: Quirks, model: str, body: dict[str, Any], unsupported: UnsupportedFields
+) -> None:
+    """
+    Give the fields of our own `body` the vendor's names, and leave one limit of tokens.
+
+    "Setting 'max_tokens' and 'max_completion_tokens' at the same time is not supported": OpenAI,
+    github.com/langchain-ai/langgraph/issues/5943; Volcengine, HKUDS/nanobot/issues/2548. 2026-11
+    """
+    if "max_tokens" in body and "max_completion_tokens" in body:
+        del body["max_tokens"]
+        unsupported.note("max_tokens")
+    for name, theirs in _renames(quirks, model).items():
+        if (value := body.pop(name, None)) is not None and body.get(theirs) is None:
+            body[theirs] = value
+
+
 def _renames(quirks: Quirks, model: str) -> Mapping[str, str]:
     """
     The vendor's names of fields.
@@ -198,6 +215,10 @@ def _fit_values(
     stream: bool,
 ) -> None:
     """Make the values of our own `body` fit; few requests have one that may not."""
+    if quirks.stored_metadata and "metadata" in body:
+        from .values import fit_metadata
+
+        fit_metadata(body, unsupported)
     if not quirks.values.keys().isdisjoint(body):
         from .values import limit_values
 

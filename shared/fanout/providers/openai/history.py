@@ -371,6 +371,7 @@ def _fit_function(
     for name in sorted(function.keys() - _FUNCTION):
         unsupported.note(f"messages[].tool_calls[].function.{name}")
     fitted = {name: value for name, value in function.items() if name in _FUNCTION}
-    if not rules.opaque_arguments:
-        fitted["arguments"] = fit_arguments(function["arguments"], unsupported)
+    arguments = function.get("arguments")
+    if arguments is None or not rules.opaque_arguments:
+        fitted["arguments"] = fit_arguments(arguments or "", unsupported)
     return fitted

@@ -34,6 +34,7 @@ CLASSIC = Quirks(
     tool_efforts=TOOL_EFFORTS,
     formats=FORMATS,
     schemas="flat",
+    stored_metadata=True,
 )
 # Reasoning models reject `max_tokens`: "Use 'max_completion_tokens' instead." Only OpenAI's own
 # models count: other servers have `gpt-oss`, too, and may support only the old name.
@@ -61,7 +62,14 @@ def _quirks_of(kind: str, base: str) -> Quirks:
         return quirks
     if _OWN_MODEL.match(kind):
         return replace(quirks, messages=ELSEWHERE)
-    return replace(quirks, messages=ANY_MODEL, drop=frozenset(), formats=None, schemas="any")
+    return replace(
+        quirks,
+        messages=ANY_MODEL,
+        drop=frozenset(),
+        formats=None,
+        schemas="any",
+        stored_metadata=False,
+    )
 
 
 def kind_of(target: Target) -> str:

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from typing import Any
 
+from ...wire import json
 from ..fields import UnsupportedFields
 from .rules import PlainFields, ThinkingTypes, of_model
 
@@ -22,6 +23,31 @@ def limit_values(
             if given not in usual.get(name, ()):
                 unsupported.add(name, f"it has {', '.join(sorted(known))}")
             del body[name]
+
+
+MOST_LABELS, LONGEST_NAME, LONGEST_LABEL = 16, 64, 512
+"""Limits of `metadata`: openai-openapi 2.3.0, `Metadata`."""
+
+
+def fit_metadata(body: dict[str, Any], unsupported: UnsupportedFields) -> None:
+    """
+    Leave `metadata` in our own `body` only with `store`; its values are texts within the limits.
+
+    "The 'metadata' parameter is only allowed when 'store' is enabled": github.com/tmc/langchaingo/
+    issues/1484, QwenLM/qwen-code/issues/243, 2026-11. It is a hint, so nothing is lost.
+    """
+    given = body["metadata"]
+    labels: dict[str, str] = {}
+    for name, value in given.items() if body.get("store") and isinstance(given, dict) else ():
+        text = value if isinstance(value, str) else json.encode(value).decode()
+        if len(labels) < MOST_LABELS and len(name) <= LONGEST_NAME:
+            labels[name] = text[:LONGEST_LABEL]
+    if labels != given:
+        unsupported.note("metadata")
+    if labels:
+        body["metadata"] = labels
+    else:
+        del body["metadata"]
 
 
 def limit_numbers(

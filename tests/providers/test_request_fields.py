@@ -1,0 +1,116 @@
+"""Fields that clients send to every vendor, and that some vendors reject together or alone."""
+
+from __future__ import annotations
+
+import json
+from typing import Any
+
+import pytest
+
+from fanout.config.deployment import make_deployment
+from fanout.config.model import ModelParams
+from fanout.errors import Malformed
+from fanout.providers import registry
+from fanout.providers.base import Target
+from fanout.schema.validation import parse_chat
+from fanout.transport.error_bodies import from_response
+from fanout.wire.http import WireRequest, WireResponse
+
+U = {"role": "user", "content": "Hi"}
+OPTIONS = {"api_base": "https://api.openai.com/v1"}
+ELSEWHERE = {"api_base": "https://a.test/v1"}
+
+
+def encode(provider: str, model: str, *messages: Any, **body: Any) -> WireRequest:
+    options = body.pop("options", OPTIONS)
+    request = parse_chat({"messages": [*messages] or [U], **body})
+    target = Target("name", model, options=options)
+    return registry.find(provider).chat.encode(request, target, False)
+
+
+OPENAIS = [("openai", "gpt-4o"), ("openai", "o3"), ("azure", "gpt-4o"), ("azure", "gpt-5-mini")]
+
+
+@pytest.mark.parametrize(("provider", "model"), OPENAIS)
+@pytest.mark.parametrize("metadata", [{"a": "b"}, {"tags": ["a"]}])
+@pytest.mark.parametrize("more", [{}, {"store": False}])
+def test_metadata_is_left_out_of_a_request_that_is_not_stored(
+    provider: str, model: str, metadata: Any, more: dict[str, Any]
+) -> None:
+    wire = encode(provider, model, metadata=metadata, **more)
+    assert "metadata" not in json.loads(wire.body)
+    assert "metadata" in wire.dropped
+
+
+@pytest.mark.parametrize(("provider", "model"), OPENAIS)
+def test_the_metadata_of_a_stored_one_are_texts_within_the_limits(
+    provider: str, model: str
+) -> None:
+    given: dict[str, Any] = {"a": "b", "tags": ["x"], "n": 5, "k" * 65: "v", "long": "v" * 600}
+    wire = encode(provider, model, metadata=given, store=True)
+    expected = {"a": "b", "tags": '["x"]', "n": "5", "long": "v" * 512}
+    assert json.loads(wire.body)["metadata"] == expected
+    assert wire.dropped == ("metadata",)
+    assert encode(provider, model, metadata={"a": "b"}, store=True).dropped == ()
+    many = {str(number): "v" for number in range(20)}
+    sent = json.loads(encode(provider, model, metadata=many, store=True).body)
+    assert len(sent["metadata"]) == 16
+
+
+@pytest.mark.parametrize("provider", ["openai", "openai_like"])
+def test_other_servers_get_metadata_as_they_are(provider: str) -> None:
+    wire = encode(provider, "m", metadata={"tags": ["a"]}, options=ELSEWHERE)
+    assert json.loads(wire.body)["metadata"] == {"tags": ["a"]}
+
+
+@pytest.mark.parametrize(
+    "provider", ["openai", "azure", "groq", "openai_like", "volcengine", "xai", "mistral"]
+)
+def test_one_limit_of_tokens_is_sent(provider: str) -> None:
+    sent = json.loads(encode(provider, "m", max_tokens=5, max_completion_tokens=7).body)
+    assert [sent[name] for name in ("max_tokens", "max_completion_tokens") if name in sent] == [7]
+
+
+VENDORS = {
+    "openai": "gpt-4o", "openai_like": "m", "mistral": "m", "anthropic": "claude-sonnet-4-5",
+    "gemini": "gemini-2.5-flash", "cohere": "command-a",
+}  # fmt: skip
+
+
+@pytest.mark.parametrize("fields", [{}, {"arguments": None}, {"arguments": ""}])
+@pytest.mark.parametrize(("provider", "model"), VENDORS.items())
+def test_an_earlier_call_without_arguments_has_an_empty_object(
+    provider: str, model: str, fields: dict[str, Any]
+) -> None:
+    """An SDK makes it of a stream without arguments."""
+    call = {"id": "call_1", "type": "function", "function": {"name": "f", **fields}}
+    messages: list[Any] = [
+        U,
+        {"role": "assistant", "content": None, "tool_calls": [call]},
+        {"role": "tool", "tool_call_id": "call_1", "content": "R"},
+    ]
+    tools = [{"type": "function", "function": {"name": "f"}}]
+    sent = encode(provider, model, *messages, tools=tools).body.decode()
+    is_opaque = provider == "openai" and fields == {"arguments": ""}
+    found = ['"arguments":""'] if is_opaque else ['"arguments":"{}"', '"input":{}', '"args":{}']
+    assert any(one in sent for one in found)
+
+
+@pytest.mark.parametrize("status", [301, 302, 307, 308])
+@pytest.mark.parametrize(
+    ("location", "shown"),
+    [
+        ("https://a.test/v1/chat/completions/?key=s", "https://a.test/v1/chat/completions/"),
+        ("/v1/", "/v1/"), ("", ""), ("https://user:pass@a.test/", ""),
+    ],
+)  # fmt: skip
+def test_a_redirect_says_where_to(status: int, location: str, shown: str) -> None:
+    params: dict[str, Any] = {"model": "openai/m", "api_key": "k", "api_base": "https://a.test/v1"}
+    deployment = make_deployment("m", ModelParams(**params), {}, {})
+    headers = {"location": location} if location else {}
+    error = from_response(deployment, WireResponse(status, headers, b""), "k")
+    assert type(error) is Malformed
+    words = f"a redirect (HTTP {status}) to `{shown}`" if shown else f"an unexpected HTTP {status}"
+    assert words in str(error)
+    assert "pass" not in str(error)
+    assert "key=s" not in str(error)
