@@ -8,7 +8,7 @@ from textwrap import fill
 from fanout.providers import registry
 from fanout.providers.base import GoogleToken, Header, Provider, SigV4
 from fanout.providers.fields import KEPT
-from fanout.providers.openai.chat import HINTS
+from fanout.providers.openai.quirks import HINTS
 from fanout.providers.openai.rules import FAMILIES
 from fanout.providers.other_rows import OTHER_APIS, OTHER_ROWS
 from fanout.providers.registry import PREFIXES
@@ -131,11 +131,12 @@ models, o1-mini) get it as the user's words.
 
 Open models have chat templates that reject some orders of messages, wherever they run (vLLM, LM
 Studio, NVIDIA…). By the name of the model, Qwen 3.5 and later get one system message, which is
-first; so do Mistral's models, Gemma up to 3, Llama 2 and Code Llama, whose neighbors of one role
-also become one, and whose user speaks after a tool's result only after a turn of the assistant.
-They and Llama 3.1 to 3.3 get no tools with `tool_choice: none`. Other models need
-[`template_rules`](config.md#chat-templates) in the config.
+first; so do Mistral's models, Gemma up to 3, Llama 2 and Code Llama. Their neighbors of one role
+also become one, and there is a turn of the assistant between a tool's result and the user.
 Each call of Llama 3.1 to 3.3 becomes a message of its own, before its result.
+
+These models get no tools with `tool_choice: none`. Other models may need
+[`template_rules`](config.md#chat-templates) in the config.
 
 Documents and images:
 

@@ -184,7 +184,7 @@ def find_provider(params: ModelParams) -> tuple[Provider, str]:
     split = registry.split_model(params.model, on_google=bool(on_google))
     if split is None and (instead := registry.other_api(params.model)):
         raise ConfigError(f"`{params.model}`: there is no such provider here: {instead}")
-    if params.api_base and (split is None or _is_elsewhere(params, split)):
+    if params.api_base and (split is None or registry.is_elsewhere(params.model, params.api_base)):
         split = ("openai", params.model)  # any server with OpenAI's API
     if split is None and not registry.is_for_chat(params.model):
         raise ConfigError(
@@ -202,12 +202,6 @@ def find_provider(params: ModelParams) -> tuple[Provider, str]:
             f"`{name}/{model.removeprefix('responses/')}`"
         )
     return registry.find(name), model
-
-
-def _is_elsewhere(params: ModelParams, split: tuple[str, str]) -> bool:
-    """Whether a bare id of Bedrock's is the name of a model at another address."""
-    is_bare = split == ("bedrock", params.model)
-    return is_bare and "bedrock" not in (params.api_base or "")
 
 
 def _template(params: ModelParams) -> Template | None:

@@ -139,6 +139,11 @@ def is_for_chat(model: str) -> bool:
     return _NOT_FOR_CHAT.search(model) is None
 
 
+def is_elsewhere(model: str, base: str) -> bool:
+    """Whether a bare id of Bedrock's is the name of a model at this address, which is another's."""
+    return bool(_BEDROCK_ID.match(model)) and "bedrock" not in base
+
+
 def provider_with(setting: str, model: str) -> str:
     """The provider that has a model of this bare name and reads the setting, or nothing."""
     is_there = setting.startswith("vertex_") and model.startswith(("gemini", "claude"))
