@@ -25,8 +25,8 @@ from pydantic import TypeAdapter
 
 from fanout.providers import registry
 from fanout.providers.base import BadWire, Target, WireError
-from fanout.providers.openai.response import ChatDecoder
 from fanout.providers.openai.rules import is_reasoning
+from fanout.providers.openai.stream import ChatDecoder
 from fanout.schema.accumulator import ChunkAccumulator
 from fanout.schema.validation import parse_chat
 from fanout.wire.http import WireEvent, WireResponse

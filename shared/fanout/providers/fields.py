@@ -12,9 +12,7 @@ from typing import Any, Literal, TypeAlias
 
 from ..errors import Unsupported
 from ..schema.chat import Object
-from ..schema.messages import ROLES
-from ..schema.request import ChatRequest, Place
-from ..schema.validation import reject_extensions, replace_messages
+from ..schema.request import Place
 from .base import NameRule, Target
 
 KEPT = frozenset(
@@ -38,6 +36,7 @@ It also drops no content and no calls of messages. Sampling, effort and the like
 so are `logprobs`: the text is the same without them.
 """
 
+
 VENDORS_FIELDS = frozenset({"caching", "eos_token", "guardrails", "ttl"})
 """
 Fields of some vendors with OpenAI's API; sources in `litellm_arguments.VENDORS`.
@@ -45,10 +44,16 @@ Fields of some vendors with OpenAI's API; sources in `litellm_arguments.VENDORS`
 They have names of LiteLLM's arguments, so they are not sent to vendors that do not document them.
 """
 
+
 _IN_MESSAGES = re.compile(r"messages\[\d+\]\.(?:audio|content|tool_calls)\b")
+
+
 _DETAILS = (".detail", ".strict")  # how closely to look, and to keep to a schema
 
+
 _ADVICE = "Leave it out, or set `drop_params: true` in the config."
+
+
 _KEPT_ADVICE = (
     "Leave it out, or call a model that takes it; `drop_params` does not drop it, because the "
     "response would not be what is asked."
@@ -167,51 +172,6 @@ DEFAULTS: Mapping[str, tuple[object, ...]] = {
 }
 """What OpenAI documents as the default of a field. A client that sends it asks for nothing."""
 
-SHARED_FIELDS = frozenset(
-    {
-        "max_completion_tokens",
-        "max_tokens",
-        "messages",
-        "model",
-        "reasoning_effort",
-        "response_format",
-        "stop",
-        "stream",
-        "stream_options",
-        "temperature",
-        "tool_choice",
-        "tools",
-        "top_k",
-        "top_p",
-        # The client's user, its records, and hints to OpenAI's cache: no response depends on them.
-        "metadata",
-        "prompt_cache_key",
-        "prompt_cache_options",
-        "prompt_cache_retention",
-        "safety_identifier",
-        "store",
-        "user",
-    }
-)
-"""The fields that every codec of another API reads or may ignore; each adds its own."""
-
-SHARED_MESSAGE_FIELDS = frozenset(
-    {
-        "audio",
-        "content",
-        "reasoning_content",  # our own responses have it, and clients send them back
-        "refusal",
-        "role",
-        "tool_call_id",
-        "tool_calls",
-    }
-)
-"""The same for the fields of a message."""
-
-_WITH_STAND_INS = frozenset(
-    {"messages", "reasoning_effort", "response_format", "tool_choice", "tools", "top_k"}
-)
-"""The fields whose extensions a codec finds itself, by their placeholders."""
 
 SchemaForm: TypeAlias = Literal["any", "flat", "typed"]
 """
@@ -221,11 +181,14 @@ The form of a function's schema, which is an object's.
 `typed_schemas.py`.
 """
 
+
 COMBINED = frozenset({"allOf", "anyOf", "oneOf"})
 """The keywords that combine schemas. Some vendors reject them at the top of a function's."""
 
+
 OPENING = "Begin."
 """The user's first words, if the config has no others."""
+
 
 MADE_FIELDS = frozenset(
     {
@@ -253,77 +216,6 @@ Most are of responses, which clients send back with the next turn. None changes 
 """
 
 
-def check_fields(
-    request: ChatRequest,
-    unsupported: UnsupportedFields,
-    fields: frozenset[str],
-    message_fields: frozenset[str],
-    *,
-    names: NameRule,
-    defaults: Mapping[str, tuple[object, ...]] = DEFAULTS,
-) -> ChatRequest:
-    """
-    Account for every field of the request: those that are not listed are unsupported.
-
-    Returns the request, with calls of tools for earlier calls in OpenAI's old form, and with
-    earlier calls as `fit_calls` returns them.
-
-    A field that has one of its `defaults` asks for nothing. Messages have no names in the other
-    APIs, so `name` is left out. So is any unknown field of an assistant's message, because another
-    vendor's response had it.
-    """
-    for name, value in request.body.items():
-        if value is not None and name not in fields and value not in defaults.get(name, ()):
-            unsupported.add(name)
-    if request.extensions:
-        _check_extensions(request, unsupported, fields)
-    if request.places:
-        unsupported.keep_places(request.body["messages"], request.places)
-    request = _without_legacy(request, unsupported, message_fields)
-    messages = request.body["messages"]
-    complete = fit_calls(messages, names, request.body.get("tools"), unsupported)
-    if complete is not messages:
-        request = replace_messages(request, {**request.body, "messages": complete})
-    for index, message in enumerate(request.body["messages"]):
-        raw: Object = message
-        if not message_fields.issuperset(raw):
-            _check_message(raw, unsupported.path(raw, index), unsupported, message_fields)
-        if isinstance(parts := raw.get("content"), list):
-            for name in sorted({n for part in parts for n in part} & MADE_FIELDS - message_fields):
-                unsupported.note(f"messages[].content[].{name}")
-    return request
-
-
-def _check_extensions(
-    request: ChatRequest, unsupported: UnsupportedFields, fields: frozenset[str]
-) -> None:
-    """Account for the parameters whose value is a vendor's own."""
-    effort = request.body.get("reasoning_effort")
-    if "reasoning_effort" in request.extensions and effort != "default":  # Groq's
-        unsupported.add("reasoning_effort", "there is no such level")
-    for index, message in enumerate(request.body["messages"]):
-        if message["role"] not in ROLES:
-            path = f"{unsupported.path(message, index)}.role"
-            unsupported.add(path, "there is no such role", kept=True)
-    reject_extensions(request, _WITH_STAND_INS | ({*request.extensions} - fields))
-
-
-def _without_legacy(
-    request: ChatRequest, unsupported: UnsupportedFields, known: frozenset[str]
-) -> ChatRequest:
-    messages = request.body["messages"]
-    if all(known.issuperset(message) for message in messages):
-        return request  # a result in the old form has a name
-    from .legacy_calls import as_tool_calls, is_legacy  # only old conversations need it
-
-    if not any(is_legacy(message) for message in messages):
-        return request
-    unsupported.note("messages[].function_call")
-    converted = as_tool_calls(messages)
-    unsupported.keep_replaced(messages, converted)
-    return replace_messages(request, {**request.body, "messages": converted})
-
-
 def fit_calls(
     messages: list[dict[str, Any]],
     names: NameRule,
@@ -345,31 +237,3 @@ def fit_calls(
     from .call_names import complete_calls  # only requests with calls need it
 
     return complete_calls(messages, names, tools, unsupported, own_calls)
-
-
-def _check_message(
-    raw: Object, path: str, unsupported: UnsupportedFields, known: frozenset[str]
-) -> None:
-    for name in sorted(raw.keys() - known):
-        value = raw[name]
-        if value is None or value == []:
-            continue
-        if name == "name":
-            # A tool's name only repeats its call's.
-            if value and raw["role"] != "tool":
-                unsupported.note("messages[].name")
-        elif name in MADE_FIELDS or raw["role"] == "assistant":
-            unsupported.count_value(f"messages[].{name}", value)
-        else:
-            unsupported.add(f"{path}.{name}")
-
-
-def limit_stops(
-    request: ChatRequest, most: int, unsupported: UnsupportedFields
-) -> list[str] | None:
-    """The stop sequences, which a vendor limits to `most`; an empty one stops nothing."""
-    stops = [stop for stop in request.stops if stop]
-    if len(stops) > most:
-        why = f"it has at most {most} sequences"
-        unsupported.add("stop", why, kept=True)  # the response would go on where it should stop
-    return stops or None

@@ -3,17 +3,20 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
+from functools import partial
 from typing import Any
 
 from msgspec import Struct, field
 from msgspec.structs import replace
 
-from .base import TEMPLATE_SETTINGS, Billing, Provider, Rename
+from ..wire.sse import SSEFramer
+from .base import TEMPLATE_SETTINGS, Billing, Codec, Provider, Rename, StreamDecoder, Target
 from .fields import VENDORS_FIELDS, SchemaForm
-from .openai.chat import Quirks
+from .openai.chat import encode
 from .openai.errors import explain
 from .openai.message_rules import MessageRules
-from .openai.normalize import make_codec
+from .openai.normalize import decode
+from .openai.quirks import Quirks
 from .openai.rules import (
     Family,
     ForcedCalls,
@@ -137,3 +140,15 @@ def make_provider(row: Row) -> Provider:
         trace_name=row.trace_name,
         settings=TEMPLATE_SETTINGS,
     )
+
+
+def make_codec(quirks: Quirks) -> Codec:
+    """The codec of an OpenAI-compatible vendor with these quirks."""
+    return Codec(partial(encode, quirks), decode, SSEFramer, normalizing_decoder)
+
+
+def normalizing_decoder(target: Target) -> StreamDecoder:
+    """The decoder of a stream that is nearly OpenAI's."""
+    from .openai.normal_stream import NormalizingDecoder  # imported with the first stream
+
+    return NormalizingDecoder(target)

@@ -9,18 +9,11 @@ is what happens when a stream is cancelled, by OpenRouter's list
 
 from __future__ import annotations
 
-from .fields import VENDORS_FIELDS
 from .openai.message_rules import (
     AFTER_TOOLS,
-    ALTERNATING,
     FUNCTIONS,
     MISTRALS,
     MISTRALS_IDS,
-    NO_IDLE_TOOLS,
-    NO_SYSTEM,
-    ONE_SYSTEM,
-    OTHER_SERVERS,
-    SINGLE_CALLS,
     MessageRules,
 )
 from .openai.rules import (
@@ -29,9 +22,9 @@ from .openai.rules import (
     ForcedCalls,
     FormatRules,
 )
+from .own_servers import SERVER_ROWS
 from .row import (
     EFFORT,
-    ENDPOINT,
     LOGPROBS,
     NO_STREAM_OPTIONS,
     RARE,
@@ -225,40 +218,6 @@ _ROWS = (
         ),
     ),
     Row(
-        "hosted_vllm",
-        "http://127.0.0.1:8000/v1",
-        "HOSTED_VLLM_API_KEY",
-        key_optional=True,
-        billing="stops",
-        # docs.vllm.ai/en/latest/features/reasoning_outputs: once `reasoning_content`. 2026-11
-        messages=MessageRules(
-            frozenset({"function_call", "name", "reasoning", "refusal"}),
-            reasoning="reasoning",
-            after_tools=AFTER_TOOLS,
-            with_turns=MISTRALS,
-            one_system=ONE_SYSTEM,
-            alternating=ALTERNATING,
-            no_system=NO_SYSTEM,
-            single_calls=SINGLE_CALLS,
-            no_idle_tools=NO_IDLE_TOOLS,
-        ),
-    ),
-    # docs.ollama.com/api/openai-compatibility; it ignores fields that are not listed there.
-    Row(
-        "ollama",
-        "http://127.0.0.1:11434/v1",
-        "OLLAMA_API_KEY",
-        drop=RARE | {"logit_bias", "n", "parallel_tool_calls", "tool_choice", "user"},
-        ignores_unknown=True,
-        rename=OLD_LIMIT,
-        key_optional=True,
-        # LiteLLM's addresses may have Ollama's own API; this one is beside it, under `/v1`.
-        endpoint=ENDPOINT + r"|(?P<other>/api(?:/chat|/generate)?)",
-        billing="stops",
-        # github.com/ollama/ollama: openai/openai.go, `Message`, 2026-11
-        messages=MessageRules(frozenset({"name", "reasoning"}), reasoning="reasoning"),
-    ),
-    Row(
         "openrouter",
         "https://openrouter.ai/api/v1",
         "OPENROUTER_API_KEY",
@@ -393,26 +352,6 @@ _ROWS = (
             ),
         ),
     ),
-    # Your own engine, such as `fanout local serve`.
-    Row(
-        "local",
-        "http://127.0.0.1:4001/v1",
-        "FANOUT_LOCAL_KEY",
-        rename=OLD_LIMIT,
-        key_optional=True,
-        billing="stops",
-        messages=OTHER_SERVERS,
-        own=VENDORS_FIELDS,
-    ),
-    # Any other OpenAI-compatible server; the config has its address.
-    Row(
-        "openai_like",
-        "{api_base}",
-        "OPENAI_LIKE_API_KEY",
-        key_optional=True,
-        messages=OTHER_SERVERS,
-        own=VENDORS_FIELDS,
-    ),
 )
 
 # LiteLLM's other names of a row.
@@ -424,5 +363,5 @@ _ALIASES = {
     "custom_openai": "openai_like",
 }
 
-ROWS: dict[str, Row] = {row.name: row for row in _ROWS}
+ROWS: dict[str, Row] = {row.name: row for row in (*_ROWS, *SERVER_ROWS)}
 ROWS |= {alias: ROWS[name] for alias, name in _ALIASES.items()}

@@ -15,7 +15,15 @@ from ...schema.request import ChatRequest
 from ...wire import json
 from ...wire.http import WireRequest
 from ..base import Target
-from ..fields import DEFAULTS, SHARED_FIELDS, SHARED_MESSAGE_FIELDS, UnsupportedFields, check_fields
+from ..field_checks import (
+    SHARED_FIELDS,
+    SHARED_MESSAGE_FIELDS,
+    check_fields,
+)
+from ..fields import (
+    DEFAULTS,
+    UnsupportedFields,
+)
 from .messages import called_names, encode_conversation
 from .models import Traits, find_traits
 from .rules import FUNCTIONS, MOST_MARKS, MOST_USER_LETTERS, PERSONAL, is_blank

@@ -19,10 +19,11 @@ from ...schema.request import ChatRequest
 from ...wire.http import WireEvent, WireRequest, WireResponse
 from ...wire.sse import SSEFramer
 from ..base import Codec, Target
-from ..openai.chat import Quirks, encode
+from ..openai.chat import encode
 from ..openai.message_rules import MESSAGES
 from ..openai.provider import kind_of
-from ..openai.response import ChatDecoder, check_whole, read
+from ..openai.quirks import Quirks
+from ..openai.response import check_whole, read
 from ..openai.rules import (
     FAMILIES,
     FORMATS,
@@ -32,6 +33,7 @@ from ..openai.rules import (
     TOOL_EFFORTS,
     is_reasoning,
 )
+from ..openai.stream import ChatDecoder
 
 V1_PATH = "/openai/v1"
 CLASSIC = Quirks(

@@ -20,10 +20,13 @@ from ...wire.http import WireEvent, WireRequest, WireResponse
 from ...wire.sse import SSEFramer
 from ..base import Codec, Target, WireError
 from ..fields import VENDORS_FIELDS
-from ..openai.chat import Quirks, encode
+from ..openai.chat import encode
 from ..openai.message_rules import MESSAGES
-from ..openai.normalize import normalize, take_normalized
-from ..openai.response import ChatDecoder, check_whole, is_chunk, read
+from ..openai.normal_stream import take_normalized
+from ..openai.normalize import normalize
+from ..openai.quirks import Quirks
+from ..openai.response import check_whole, is_chunk, read
+from ..openai.stream import ChatDecoder
 from .errors import explain_aws, status_of
 from .models import find_model
 from .reasoning_tags import TagSplitter

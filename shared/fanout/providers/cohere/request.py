@@ -23,13 +23,15 @@ from ...schema.request import (
 from ...wire import json
 from ...wire.http import WireRequest
 from ..base import Target
-from ..fields import (
-    DEFAULTS,
+from ..field_checks import (
     SHARED_FIELDS,
     SHARED_MESSAGE_FIELDS,
-    UnsupportedFields,
     check_fields,
     limit_stops,
+)
+from ..fields import (
+    DEFAULTS,
+    UnsupportedFields,
 )
 from ..format_instruction import add_instruction, format_in_words
 from ..request_reader import without_none

@@ -16,7 +16,15 @@ from ...schema.request import ChatRequest
 from ...wire import json
 from ...wire.http import WireRequest
 from ..base import Target
-from ..fields import DEFAULTS, SHARED_FIELDS, SHARED_MESSAGE_FIELDS, UnsupportedFields, check_fields
+from ..field_checks import (
+    SHARED_FIELDS,
+    SHARED_MESSAGE_FIELDS,
+    check_fields,
+)
+from ..fields import (
+    DEFAULTS,
+    UnsupportedFields,
+)
 from ..format_instruction import format_in_words
 from ..request_reader import system_as_user, without_none
 from .messages import encode_conversation, encode_turns

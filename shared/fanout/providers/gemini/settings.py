@@ -16,7 +16,12 @@ from ...schema.request import (
     SchemaFormat,
     TextFormat,
 )
-from ..fields import UnsupportedFields, limit_stops
+from ..field_checks import (
+    limit_stops,
+)
+from ..fields import (
+    UnsupportedFields,
+)
 from ..request_reader import without_none
 from ..schema_references import lone_references
 from ..schemas import describe_schema

@@ -1,7 +1,7 @@
 """
 OpenAI's chat completions: the request, which is sent field by field, and the codec.
 
-The client already uses this API. `response` has the way back.
+The client already uses this API. `quirks` has what a vendor differs in, `response` the way back.
 """
 
 from __future__ import annotations
@@ -10,113 +10,29 @@ from collections.abc import Mapping
 from functools import partial
 from typing import Any
 
-from msgspec import Struct, field
-
 from ...schema.messages import AllowedTools
 from ...schema.request import ChatRequest
 from ...schema.validation import reject_extensions
 from ...wire import json
 from ...wire.http import WireRequest
 from ...wire.sse import SSEFramer
-from ..base import Codec, Target
-from ..fields import DEFAULTS, SchemaForm, UnsupportedFields
+from ..base import Codec, StreamDecoder, Target
+from ..fields import UnsupportedFields
 from .history import fit_messages
 from .message_rules import (
-    MESSAGES,
-    MessageRules,
     rules_for,
 )
-from .response import ChatDecoder, decode
+from .quirks import CLOSED_DEFAULTS, DEFAULT_VALUES, HINTS, Quirks
+from .response import decode
 from .rules import (
-    FAMILY_DEFAULTS,
     MAYBE_EMPTY,
     NEW_LIMIT,
     OLD_LIMIT,
-    Family,
-    ForcedCalls,
-    FormatRules,
-    PlainFields,
-    ThinkingTypes,
-    ToolEffort,
     asks_for_fixed,
     bare_name,
     fixed_fields,
     is_reasoning,
-    tool_effort,
 )
-
-
-class Quirks(Struct, frozen=True):
-    """
-    How one vendor's API differs from OpenAI's.
-
-    `drop` are the fields that it does not support, `rename` those with another name there,
-    `default` those that it requires, with the value to send if the client has none. `path` is its
-    endpoint. `messages` are its rules for messages, `families` the models that reject more fields,
-    `tool_efforts` those that do not reason in a request with tools. `formats` are the limits of
-    `response_format`; `schemas` says which form a function's schema has. An `extensible` vendor has
-    parts, tools and values of its own; they are sent unchanged. `values` are the only values of
-    some fields, `most` the largest numbers of others, `forced` the models that cannot be forced to
-    call a tool while they think, `plain` what calls without a stream must have. With
-    `text_prediction`, the content of `prediction` is one text. Without `named_choice`, a call of
-    any tool can be required, but not of a named one. A `closed` vendor also rejects fields that ask
-    for nothing. `thinking` are the models with other values of that field. With
-    `stored_metadata`, `metadata` is only for a response that the vendor stores.
-    """
-
-    vendor: str = "openai"
-    drop: frozenset[str] = frozenset()
-    rename: Mapping[str, str] = field(default_factory=dict)
-    default: Mapping[str, Any] = field(default_factory=dict)
-    path: str = "/chat/completions"
-    messages: MessageRules = MESSAGES
-    families: tuple[Family, ...] = ()
-    tool_efforts: tuple[ToolEffort, ...] = ()
-    formats: FormatRules | None = None
-    schemas: SchemaForm = "any"
-    extensible: bool = False
-    values: Mapping[str, frozenset[str]] = field(default_factory=dict)
-    forced: tuple[ForcedCalls, ...] = ()
-    plain: tuple[PlainFields, ...] = ()
-    text_prediction: bool = False
-    most: Mapping[str, float] = field(default_factory=dict)
-    named_choice: bool = True
-    closed: bool = False
-    thinking: tuple[ThinkingTypes, ...] = ()
-    stored_metadata: bool = False
-
-
-# Dropped silently: they never change a response, only its accounting, its cache, or
-# (`stream_options`) what the gateway asks for anyway.
-HINTS = frozenset(
-    {
-        "metadata",
-        "prompt_cache_key",
-        "prompt_cache_options",
-        "prompt_cache_retention",
-        "safety_identifier",
-        "store",
-        "stream_options",
-        "user",
-    }
-)
-
-DEFAULT_VALUES: Mapping[str, tuple[object, ...]] = {
-    **DEFAULTS,
-    **FAMILY_DEFAULTS,
-    "function_call": ("auto",),
-    "parallel_tool_calls": (True, False),  # `False` is kept, see `WireRequest.one_call`
-    "service_tier": ("auto", "default"),
-    "tool_choice": ("auto",),
-    "tools": ([],),
-}
-"""Values that ask for nothing: a field that has one is left out where it is not supported."""
-
-CLOSED_DEFAULTS: Mapping[str, tuple[object, ...]] = {
-    **DEFAULTS,
-    "service_tier": ("auto", "default"),
-}
-"""Those of them that also every other vendor has as its default."""
 
 
 def encode(
@@ -274,7 +190,9 @@ def _absent_fields(
     effort: str | None = request.reasoning_effort
     absent = quirks.drop | fixed_fields(quirks.families, model, effort)
     if "thinking" in body and "thinking" in absent:
-        effort = _fit_thinking(quirks, model, body, unsupported) or effort
+        from .efforts import fit_thinking  # few requests need it
+
+        effort = fit_thinking(quirks, model, body, unsupported) or effort
     if quirks.extensible and isinstance(request.tool_choice, AllowedTools):
         from .tools import limit_tools  # few requests have it
 
@@ -284,7 +202,9 @@ def _absent_fields(
     if not quirks.families:
         return quirks.drop
     if quirks.tool_efforts and request.tools:
-        effort = _fit_effort(quirks, model, body, unsupported)
+        from .efforts import fit_effort  # likewise
+
+        effort = fit_effort(quirks, model, body, unsupported)
     return quirks.drop | fixed_fields(quirks.families, model, effort)
 
 
@@ -293,51 +213,6 @@ def _drop_idle_tools(body: dict[str, Any], unsupported: UnsupportedFields) -> No
     del body["tool_choice"]
     if body.pop("tools", None):
         unsupported.note("tools")
-
-
-def _fit_thinking(
-    quirks: Quirks, model: str, body: dict[str, Any], unsupported: UnsupportedFields
-) -> str | None:
-    """
-    Replace `thinking` in our own `body` by the nearest effort that the model takes.
-
-    Returns that effort. A model that takes none is not made to think, nor kept from it.
-    """
-    from ..thinking import effort_of  # few requests need it
-
-    asked = effort_of(body.pop("thinking"))
-    if asked is None or body.get("reasoning_effort") is not None:
-        unsupported.note("thinking")
-        return None
-    efforts = ("none",) if asked == "none" else dict.fromkeys((asked, "high", "medium", "low"))
-    for effort in efforts:
-        absent = quirks.drop | fixed_fields(quirks.families, model, effort)
-        if "reasoning_effort" not in absent:
-            unsupported.note("thinking")
-            body["reasoning_effort"] = effort
-            return effort
-    if asked == "none":
-        unsupported.note("thinking")
-    else:
-        unsupported.add("thinking", "this model is not known to think")
-    return None
-
-
-def _fit_effort(
-    quirks: Quirks, model: str, body: dict[str, Any], unsupported: UnsupportedFields
-) -> str | None:
-    """The effort of a request with tools, which `body` gets; the model may take none with them."""
-    effort: str | None = body.get("reasoning_effort")
-    rule = tool_effort(quirks.tool_efforts, model)
-    if rule is None or effort == "none" or not any(map(_is_function, body["tools"])):
-        return effort
-    if effort is not None:
-        unsupported.add("reasoning_effort", "together with `tools`, this model takes only `none`")
-        del body["reasoning_effort"]
-    if rule.explicit:
-        unsupported.note("reasoning_effort")
-        body["reasoning_effort"] = "none"
-    return body.get("reasoning_effort")
 
 
 def _fit_tools(
@@ -371,10 +246,6 @@ def _drop_choice(body: dict[str, Any]) -> None:
         del body["tool_choice"]
 
 
-def _is_function(tool: dict[str, Any]) -> bool:
-    return tool.get("type") == "function"
-
-
 def _drop(
     names: frozenset[str] | set[str],
     body: dict[str, Any],
@@ -395,4 +266,11 @@ def _drop(
 
 def plain_codec(quirks: Quirks) -> Codec:
     """The codec of a vendor whose responses are exactly OpenAI's."""
-    return Codec(partial(encode, quirks), decode, SSEFramer, ChatDecoder)
+    return Codec(partial(encode, quirks), decode, SSEFramer, plain_decoder)
+
+
+def plain_decoder(target: Target) -> StreamDecoder:
+    """The decoder of a stream that is exactly OpenAI's."""
+    from .stream import ChatDecoder  # imported with the first stream
+
+    return ChatDecoder(target)

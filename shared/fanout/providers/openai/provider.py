@@ -10,12 +10,13 @@ from msgspec.structs import replace
 from ...schema.request import ChatRequest
 from ...wire.http import WireRequest
 from ..base import TEMPLATE_SETTINGS, Provider, Target
-from .chat import Quirks, encode, plain_codec
+from .chat import encode, plain_codec
 from .errors import explain
 from .message_rules import (
     MESSAGES,
     OTHER_SERVERS,
 )
+from .quirks import Quirks
 from .rules import (
     FAMILIES,
     FORMATS,

@@ -15,7 +15,14 @@ from ....schema.request import ChatRequest
 from ....wire import json
 from ....wire.http import WireRequest
 from ...base import Target
-from ...fields import SHARED_FIELDS, SHARED_MESSAGE_FIELDS, UnsupportedFields, check_fields
+from ...field_checks import (
+    SHARED_FIELDS,
+    SHARED_MESSAGE_FIELDS,
+    check_fields,
+)
+from ...fields import (
+    UnsupportedFields,
+)
 from ..models import find_model, is_claude, streams_tools
 from ..rules import FUNCTIONS
 from .cache_points import limit_points
