@@ -13,6 +13,7 @@ from fanout.errors import Malformed
 from fanout.providers import registry
 from fanout.providers.base import Target
 from fanout.schema.validation import parse_chat
+from fanout.transport.client import encode_request
 from fanout.transport.error_bodies import from_response
 from fanout.wire.http import WireRequest, WireResponse
 
@@ -114,3 +115,42 @@ def test_a_redirect_says_where_to(status: int, location: str, shown: str) -> Non
     assert words in str(error)
     assert "pass" not in str(error)
     assert "key=s" not in str(error)
+
+
+@pytest.mark.parametrize(("budget", "sent"), [(500, 1024), (1, 1024), (1024, 1024), (3000, 3000)])
+def test_claude_gets_the_least_budget_that_it_takes(budget: int, sent: int) -> None:
+    thinking = {"type": "enabled", "budget_tokens": budget}
+    wire = encode("anthropic", "claude-sonnet-4-5", thinking=thinking, max_tokens=8000)
+    assert json.loads(wire.body)["thinking"] == {"type": "enabled", "budget_tokens": sent}
+    assert wire.dropped == (() if budget == sent else ("thinking",))
+
+
+def test_a_budget_of_0_turns_claudes_thinking_off() -> None:
+    thinking = {"type": "enabled", "budget_tokens": 0}
+    wire = encode("anthropic", "claude-sonnet-4-5", thinking=thinking, max_tokens=8000)
+    assert json.loads(wire.body).get("thinking", {"type": "disabled"}) == {"type": "disabled"}
+
+
+# ---- the options of a stream, which Fanout adds ----
+
+
+def streamed(model: str, **body: Any) -> Any:
+    params: dict[str, Any] = {"model": model, "api_key": "k", "api_base": "https://a.test/v1"}
+    deployment = make_deployment("m", ModelParams(**params), {}, {})
+    request = parse_chat({"messages": [U], **body})
+    return json.loads(encode_request(deployment, request, stream=True).body)
+
+
+@pytest.mark.parametrize("model", ["openai_like/m", "groq/m", "openai/gpt-4o"])
+def test_they_can_be_left_out(model: str) -> None:
+    assert streamed(model)["stream_options"] == {"include_usage": True}
+    sent = streamed(model, additional_drop_params=["stream_options"])
+    assert sent["stream"] is True
+    assert "stream_options" not in sent
+
+
+def test_azures_own_search_has_none() -> None:
+    sources = [{"type": "azure_search", "parameters": {}}]
+    sent = streamed("azure/gpt-4o", data_sources=sources)
+    assert sent["data_sources"] == sources
+    assert "stream_options" not in sent

@@ -134,6 +134,11 @@ def test_base_model_says_what_model_a_server_calls_otherwise(provider: str) -> N
     assert roles(sent(f"{provider}/ours", S, U, U, base_model="gemma-2-9b-it")) == ["user"]
 
 
+@pytest.mark.parametrize("name", ["google_gemma-3-27b-it-Q4_K_M.gguf", "meta-llama_Llama-2-7b"])
+def test_the_name_of_a_file_has_its_makers_before_it(name: str) -> None:
+    assert roles(sent(f"openai_like/{name}", U, U)) == ["user"]
+
+
 @pytest.mark.parametrize("model", ["anthropic/claude-sonnet-4-5", "gemini/gemini-2.5-flash"])
 def test_other_apis_begin_with_the_users_turn_of_the_config(model: str) -> None:
     found = make_deployment("m", ModelParams(model=model, user_continue_message="Go on."), {}, {})

@@ -23,6 +23,9 @@ from ..wire.http import WireRequest
 
 NAMES = frozenset({"additional_drop_params", "allowed_openai_params"})
 
+OWN_FIELD = "stream_options"
+"""The field that codecs add to a stream, to ask for its usage; some servers reject it."""
+
 _STEP = re.compile(r"\[(\d+|\*)\]|([^.\[\]]+)")
 
 
@@ -46,6 +49,9 @@ def encode(deployment: Deployment, request: ChatRequest, *, stream: bool) -> Wir
     wire = deployment.provider.chat.encode(fitted, deployment.target, stream)
     if sent:
         wire = replace(wire, body=json.encode({**json.decode(wire.body), **sent}))
+    if stream and OWN_FIELD in (request.additional_drop_params or ()):
+        fewer = {name: value for name, value in json.decode(wire.body).items() if name != OWN_FIELD}
+        wire, dropped = replace(wire, body=json.encode(fewer)), [*dropped, OWN_FIELD]
     return replace(wire, dropped=(*dict.fromkeys((*wire.dropped, *dropped)),))
 
 

@@ -115,7 +115,7 @@ def _fit_thinking(
     """`thinking` as it is given, or in the form that the model takes."""
     from ..thinking import read_thinking  # few requests need it
 
-    thinking = dict(read_thinking(given))
+    thinking = _with_least_budget(dict(read_thinking(given)), unsupported)
     kind, limit = thinking.get("type"), request.limit or traits.max_tokens
     if kind == "disabled":
         return _turn_off(thinking, traits, unsupported)
@@ -133,6 +133,20 @@ def _fit_thinking(
         unsupported.add("thinking.budget_tokens", why)
         return {}
     return {"thinking": thinking} | _output_config(effort, traits, unsupported)
+
+
+LEAST_BUDGET = 1024
+"""The least budget of thinking, in tokens: platform.claude.com/docs, "Extended thinking"."""
+
+
+def _with_least_budget(thinking: dict[str, Any], unsupported: UnsupportedFields) -> dict[str, Any]:
+    """`thinking` with a budget that the model takes; a budget of 0 turns it off, as in LiteLLM."""
+    budget = thinking.get("budget_tokens")
+    is_small = isinstance(budget, int) and 0 <= budget < LEAST_BUDGET
+    if thinking.get("type") != "enabled" or not is_small:
+        return thinking
+    unsupported.note("thinking")
+    return {**thinking, "budget_tokens": LEAST_BUDGET} if budget else {"type": "disabled"}
 
 
 def _turn_off(

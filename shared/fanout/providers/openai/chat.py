@@ -54,7 +54,10 @@ def encode(
     body = {**quirks.default, **_asked_fields(request), "model": target.model}
     options = body.pop("stream_options", None)
     if stream:
-        body |= {"stream": True, **_stream_options(quirks, options)}
+        # "Validation error at #/stream_options", beside Azure's `data_sources`:
+        # github.com/openai/openai-python/issues/2296, 2026-11
+        is_possible = "data_sources" not in body
+        body |= {"stream": True, **_stream_options(quirks, options, is_possible=is_possible)}
     unsupported = UnsupportedFields(target, quirks.vendor)
     kind = kind or target.options.get("base_model") or target.model
     absent = _absent_fields(quirks, request, kind, body, unsupported)
@@ -159,9 +162,11 @@ def _fit_values(
             leave_out_usual(CLOSED_DEFAULTS, HINTS - {"stream_options"}, body)
 
 
-def _stream_options(quirks: Quirks, options: Mapping[str, Any] | None) -> dict[str, Any]:
+def _stream_options(
+    quirks: Quirks, options: Mapping[str, Any] | None, *, is_possible: bool
+) -> dict[str, Any]:
     """The options of a stream, which is asked for usage; another vendor's own are kept."""
-    if "stream_options" in quirks.drop:
+    if "stream_options" in quirks.drop or not is_possible:
         return {}
     asked = {**(options or {}), "include_usage": True}
     if quirks.extensible:

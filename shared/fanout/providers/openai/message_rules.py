@@ -237,8 +237,12 @@ def _with_template(rules: MessageRules, template: Template) -> MessageRules:
     return replace(rules, user_turn=template.user_turn, assistant_turn=template.assistant_turn)
 
 
+# GGUF files have their maker's name before the model's: `google_gemma-3-27b-it-Q4_K_M.gguf`.
+_MAKER = re.compile(r"(?:google|meta-llama|mistralai|qwen)_(?=\w)", re.IGNORECASE)
+
+
 def _by_name(rules: MessageRules, model: str) -> MessageRules:
-    name = bare_name(model)
+    name = _MAKER.sub("", bare_name(model), count=1)
     if rules.thinkers and not re.match(rules.thinkers, name):
         rules = replace(rules, no_thought="", thinkers="")
     if is_like(rules.with_turns, name):
