@@ -54,10 +54,7 @@ def encode(
     body = {**quirks.default, **_asked_fields(request), "model": target.model}
     options = body.pop("stream_options", None)
     if stream:
-        # "Validation error at #/stream_options", beside Azure's `data_sources`:
-        # github.com/openai/openai-python/issues/2296, 2026-11
-        is_possible = "data_sources" not in body
-        body |= {"stream": True, **_stream_options(quirks, options, is_possible=is_possible)}
+        body |= {"stream": True, **_stream_options(quirks, options, body)}
     unsupported = UnsupportedFields(target, quirks.vendor)
     kind = kind or target.options.get("base_model") or target.model
     absent = _absent_fields(quirks, request, kind, body, unsupported)
@@ -163,10 +160,15 @@ def _fit_values(
 
 
 def _stream_options(
-    quirks: Quirks, options: Mapping[str, Any] | None, *, is_possible: bool
+    quirks: Quirks, options: Mapping[str, Any] | None, body: Mapping[str, Any]
 ) -> dict[str, Any]:
-    """The options of a stream, which is asked for usage; another vendor's own are kept."""
-    if "stream_options" in quirks.drop or not is_possible:
+    """
+    The options of a stream, which is asked for usage; another vendor's own are kept.
+
+    "Validation error at #/stream_options", beside Azure's `data_sources`: github.com/openai/
+    openai-python/issues/2296, 2026-11
+    """
+    if "stream_options" in quirks.drop or "data_sources" in body:
         return {}
     asked = {**(options or {}), "include_usage": True}
     if quirks.extensible:
