@@ -63,6 +63,20 @@ def test_the_image_is_built_of_files_that_are_there_and_sent_to_the_builder() ->
     assert set(named) <= set(copied)
 
 
+def test_every_package_of_the_image_is_locked() -> None:
+    installs = re.findall(r"^RUN (?:uv )?pip install (.*)$", CONTAINER, re.MULTILINE)
+    assert len(installs) == 3
+    for words in installs:
+        given = words.split()
+        assert "--require-hashes" in given or given[-2:] == ["--no-deps", "dist/*.whl"], words
+    (build,) = re.findall(r"^RUN uv build (.*)$", CONTAINER, re.MULTILINE)
+    assert "--build-constraints requirements/build.txt --require-hashes" in build
+    for name in re.findall(r"-r (\S+)", " ".join(installs)):
+        versions = re.findall(r"^[\w.-]+(==)?", (ROOT / name).read_text(), re.MULTILINE)
+        assert versions
+        assert set(versions) == {"=="}, name
+
+
 def test_the_image_serves_with_its_config_and_keeps_its_state_in_the_volume() -> None:
     command = json.decode(re.findall(r"^CMD (\[.*\])$", CONTAINER, re.MULTILINE)[0])
     arguments = parsed(command)

@@ -170,7 +170,10 @@ def error_lines(errors: Sequence[LineError], unit: str = "line") -> list[str]:
             error = replace(error, line=None)  # noqa: PLW2901 -- it is of no line
         equal.setdefault(key, []).append(error)
     shown = list(equal.items())[:MAX_ERROR_LINES]
-    lines = [f"{_place(some, unit)}{one_line(message)} ({code})" for (code, message), some in shown]
+    lines = [
+        f"{_place(some, unit)}{one_line(message).removesuffix('.')} ({code})"
+        for (code, message), some in shown
+    ]
     more = sum(len(some) for some in list(equal.values())[MAX_ERROR_LINES:])
     return [*lines, f"and {more} more errors"] if more else lines
 

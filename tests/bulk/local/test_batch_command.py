@@ -154,7 +154,7 @@ def test_one_column_of_a_csv_file_gives_the_prompts(
         ("p.jsonl", b"", ["--max-cost", "0"], 2, "`--max-cost` must be above 0"),
         ("p.jsonl", b"", ["--max-cost", "inf"], 2, "`--max-cost` must be at most"),
         ("p.jsonl", b"{\n", [], 2, "line 1: This line is not parseable as valid JSON"),
-        ("p.jsonl", b"", [], 2, "The input file has no lines. (empty_file)"),
+        ("p.jsonl", b"", [], 2, "The input file has no lines (empty_file)"),
         ("p.jsonl", jsonl([line("x", None)]), [], 2, "line 1: `body.model` is missing"),
         ("p.jsonl", b"x\n\n{\n", [], 2, "line 1 and 1 other: This line is not parseable"),
         ("p.jsonl", b"Hi\n" * 500, [], 2, "line 1 and 99 others: This line is not parseable"),
