@@ -43,7 +43,7 @@ BULK_LAYERS = """
     input                                   lines, shards, the quote
     store  costs                            protocols; prices of a line
     totals                                  values
-    activity                                what a running job does at this moment
+    activity  lanes                         what a running job does at this moment; its lanes
 """
 
 TOP_LEVEL = {
@@ -61,10 +61,10 @@ TOP_LEVEL = {
     "shared/fanout/aws/*.py": """
         __init__ credentials dynamodb endpoints errors open_requests secrets_manager stack_keys
     """,
-    "shared/fanout/bulk/*.py": "__init__ activity costs runner store totals",
+    "shared/fanout/bulk/*.py": "__init__ activity costs lanes runner store totals",
     "shared/fanout/bulk/input/*.py": """
-        __init__ bloom_filter csv_reader estimates file_kinds job_source lines planner quote
-        splitter text_encodings
+        __init__ bloom_filter csv_reader estimates file_kinds flex_lines job_source lines planner
+        quote splitter text_encodings
     """,
     "shared/fanout/bulk/local/*.py": """
         __init__ activity_files batch_service file_store hosts input_files job_progress
@@ -74,8 +74,9 @@ TOP_LEVEL = {
         table_files table_prompts
     """,
     "shared/fanout/bulk/pacing/*.py": """
-        __init__ adaptive_concurrency estimated_limit failing_lines fair_turns limit_search
-        limit_wait limits line_retry own_calls ramp rate_limit_state rate_limiter rejection
+        __init__ adaptive_concurrency estimated_limit failing_lines fair_turns flex_lane
+        limit_search limit_wait limits line_retry own_calls ramp rate_limit_state rate_limiter
+        rejection
     """,
     "shared/fanout/bulk/service/*.py": "__init__ batches failed_lines files records registry",
     "shared/fanout/bulk/work/*.py": """

@@ -17,6 +17,7 @@ from pydantic import BaseModel, ConfigDict, Field, field_validator
 from pydantic_core import ErrorDetails
 
 from fanout.bulk.aws.job_starter import ExistingJob, InboxObject, Start, StartRequest
+from fanout.bulk.lanes import choose_lane
 from fanout.bulk.service.batches import cost_cap, parse_window
 from fanout.errors import RequestError
 
@@ -62,6 +63,7 @@ class ManualStart(_Written):
     model: str | None = Field(None, description="a model name, for lines without one")
     max_cost_usd: float | None = Field(None, description="US dollars, such as 2.5")
     completion_window: str = Field("24h", description="such as `24h` or `7d`")
+    lane: str | None = Field(None, description="`auto`, `realtime` or `flex`")
 
     @field_validator("max_cost_usd")
     @classmethod
@@ -76,6 +78,13 @@ class ManualStart(_Written):
         with _value_errors("completion_window"):
             parse_window(text)
         return text
+
+    @field_validator("lane")
+    @classmethod
+    def _is_a_lane(cls, lane: str | None) -> str | None:
+        with _value_errors("lane"):
+            choose_lane(lane, 0, "lane")
+        return lane
 
 
 @contextmanager

@@ -47,25 +47,33 @@ def response(tier: str | None, **more: Any) -> dict[str, Any]:
     [(None, 1), ("default", 1), ("scale", 1), ("flex", 0.5), ("priority", 2), ("fast", 2)],
 )
 def test_the_tier_that_the_response_names_sets_its_price(tier: str | None, factor: float) -> None:
-    assert costs(PRICES).cost_of(response(tier)) == LineCost(int(STANDARD * factor))
+    cost = int(STANDARD * factor)
+    expected = (
+        LineCost(cost, lane="flex", saved=STANDARD - cost) if tier == "flex" else LineCost(cost)
+    )
+    assert costs(PRICES).cost_of(response(tier)) == expected
 
 
 def test_a_dearer_tier_without_a_price_counts_in_part() -> None:
     assert costs(PLAIN).cost_of(response("priority")) == LineCost(STANDARD, is_complete=False)
-    assert costs(PLAIN).cost_of(response("flex")) == LineCost(STANDARD)
+    assert costs(PLAIN).cost_of(response("flex")) == LineCost(STANDARD, lane="flex")
 
 
 def test_each_response_of_a_line_has_its_own_tier() -> None:
     choices = [response("flex"), response("default"), response(None)]
     combined = {"model": "m, m, m", "choices": choices, "service_tier": "flex"}
     assert costs(PRICES).cost_of(combined) == LineCost(int(STANDARD * 2.5))
+    both = {"model": "m, m", "choices": choices[:1] * 2}
+    assert costs(PRICES).cost_of(both) == LineCost(STANDARD, lane="flex", saved=STANDARD)
     race = response("flex", fanout={"attempts": [response("flex"), response("priority")]})
     assert costs(PRICES).cost_of(race) == LineCost(int(STANDARD * 2.5))
 
 
 def test_of_several_deployments_the_most_expensive_one_counts_with_its_tiers() -> None:
     cheap = {name: price / 10 for name, price in PRICES.items()}
-    assert costs(cheap, PRICES).cost_of(response("flex")) == LineCost(STANDARD // 2)
+    half = STANDARD // 2
+    expected = LineCost(half, lane="flex", saved=half)
+    assert costs(cheap, PRICES).cost_of(response("flex")) == expected
 
 
 @pytest.mark.parametrize(("tier", "factor"), [(None, 1), ("flex", 1), ("priority", 2), ("auto", 1)])

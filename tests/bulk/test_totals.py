@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import pytest
 
+from fanout.bulk.lanes import LaneTotals
 from fanout.bulk.totals import (
     MAX_CAUSES,
     MAX_EXAMPLES,
@@ -14,6 +15,7 @@ from fanout.bulk.totals import (
     count_failure,
     count_response,
 )
+from fanout.cli.batch_progress import format_lanes
 from fanout.wire import json
 
 
@@ -64,3 +66,28 @@ def test_a_response_has_no_example_and_totals_survive_being_written_and_read() -
     total.add(failed("a"))
     assert json.decode(json.encode(total), type=Totals) == total
     assert json.decode(b'{"done": 1}', type=Totals) == Totals(done=1)
+
+
+def on_flex(cost: int, saved: int) -> Totals:
+    return count_response({}, LineCost(cost, lane="flex", saved=saved))
+
+
+def test_lanes_add_up_and_the_rest_is_in_real_time() -> None:
+    total, other = Totals(), Totals()
+    other.add(on_flex(30_000_000, 20_000_000))
+    for one in (on_flex(10_000_000, 20_000_000), count_response({}, LineCost(50_000_000)), other):
+        total.add(one)
+    total.add(failed("a"))
+    assert total.by_lane == {
+        "realtime": LaneTotals(1, 50_000_000),
+        "flex": LaneTotals(2, 40_000_000, 40_000_000),
+    }
+    assert (total.cost, total.saved_usd) == (90_000_000, 0.04)
+    assert other.lanes["flex"].lines == 1
+    assert json.decode(json.encode(total), type=Totals) == total
+    assert format_lanes(total) == "1 realtime $0.0500, 2 flex $0.0400, saved $0.0400"
+
+
+def test_a_job_in_real_time_only_has_no_other_lane() -> None:
+    assert format_lanes(count_response({}, LineCost(5))) == ""
+    assert Totals().by_lane == {"realtime": LaneTotals()}

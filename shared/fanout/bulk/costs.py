@@ -9,7 +9,8 @@ from msgspec.structs import replace
 
 from ..config.catalog import Catalog
 from ..errors import FanoutError
-from ..telemetry.prices import TokenPrices, prices_of
+from ..telemetry.prices import FLEX, TokenPrices, prices_of
+from .lanes import REALTIME
 from .totals import LineCost, objects_in, reports_in, responses_in
 
 CODES_WITH_FALLBACKS = ("context_length_exceeded", "content_filter")
@@ -70,12 +71,14 @@ class Costs:
 
     def cost_of(self, body: object) -> LineCost:
         """The cost of a response, with the losers of a race."""
-        cost, is_complete = 0, True
-        for response in responses_in(body):
-            for part in _parts(response):
-                found = self._cost_of_usage(part)
-                cost += found.nanodollars
-                is_complete = is_complete and found.is_complete
+        parts = [part for response in responses_in(body) for part in _parts(response)]
+        if len(parts) == 1:  # nearly every line
+            return self._cost_of_usage(parts[0])
+        costs = [self._cost_of_usage(part) for part in parts]
+        cost = sum(one.nanodollars for one in costs)
+        is_complete = all(one.is_complete for one in costs)
+        if {one.lane for one in costs} == {FLEX}:
+            return LineCost(cost, is_complete, FLEX, sum(one.saved for one in costs))
         return LineCost(cost, is_complete)
 
     def _cost_of_usage(self, part: Mapping[str, Any]) -> LineCost:
@@ -84,9 +87,12 @@ class Costs:
         if not isinstance(usage, dict) or not isinstance(model, str):
             return NOTHING
         prices, tier = self.prices(model), _tier(part)
+        lane = FLEX if tier == FLEX else REALTIME
         if prices is None:
-            return LineCost(0, is_complete=False)
-        return LineCost(prices.cost(usage, tier), prices.knows(tier))
+            return LineCost(0, False, lane)
+        cost = prices.cost(usage, tier)
+        saved = max(0, prices.cost(usage) - cost) if lane == FLEX else 0
+        return LineCost(cost, prices.knows(tier), lane, saved)
 
 
 NOTHING = LineCost(0)

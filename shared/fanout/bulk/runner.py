@@ -30,7 +30,15 @@ from .store import BlobStore, JobProgress, ResultStore
 from .work.finisher import FinishSpec, SkipReason, finish
 from .work.line_requests import check_model, make_line_sender
 from .work.manifest import has_manifest, read_manifest, write_manifest
-from .work.spec import GIVE_UP_AFTER, GRACE, SYNC_INTERVAL, WorkerResources, WorkResult, WorkSpec
+from .work.spec import (
+    GIVE_UP_AFTER,
+    GRACE,
+    SYNC_INTERVAL,
+    WorkerResources,
+    WorkResult,
+    WorkSpec,
+    flex_lane,
+)
 from .work.worker import work
 
 SKIP_REASONS = {
@@ -268,6 +276,7 @@ class Runner:
                     if job.max_cost is not None
                     else lambda _line, _size: 0,
                     activity,
+                    flex=flex_lane(job, self._gateway.catalog, self._now),
                 ),
             )
         except FileNotFoundError:

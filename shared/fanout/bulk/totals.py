@@ -9,6 +9,7 @@ from msgspec import UNSET, Struct, UnsetType, field
 
 from ..telemetry.prices import count_of, to_dollars, to_nanodollars
 from .activity import Activity
+from .lanes import REALTIME, LaneTotals
 
 MAX_CAUSES = 20
 """Causes of failure that are counted by name; all others count as `other`."""
@@ -29,10 +30,16 @@ class Example(Struct, frozen=True, array_like=True):
 
 
 class LineCost(Struct, frozen=True):
-    """What a line's response cost, in nanodollars; without `is_complete`, a price is unknown."""
+    """
+    What a line's response cost, in nanodollars; without `is_complete`, a price is unknown.
+
+    `lane` is the lane that the response came by, `saved` what it would have cost more in real time.
+    """
 
     nanodollars: int
     is_complete: bool = True
+    lane: str = REALTIME
+    saved: int = 0
 
 
 class Totals(Struct):
@@ -41,6 +48,7 @@ class Totals(Struct):
 
     `unpriced` counts the lines that succeeded and whose cost is not known, or only in part.
     `causes` counts the failed lines by error code, `examples` are the first ones of each cause.
+    `lanes` has the lanes besides `realtime`, which the other lines that succeeded are of.
     Only a running job has an `activity`. Older records have dollars, under the name `cost`.
     """
 
@@ -55,6 +63,7 @@ class Totals(Struct):
     examples: dict[str, list[Example]] = field(default_factory=dict)
     activity: Activity | None = None
     unpriced: int = 0
+    lanes: dict[str, LaneTotals] = field(default_factory=dict)
     stored_dollars: float | UnsetType = field(default=UNSET, name="cost")
 
     def __post_init__(self) -> None:
@@ -70,7 +79,22 @@ class Totals(Struct):
     @property
     def known_cost_usd(self) -> float:
         """The cost of what has a known price, in US dollars, to a millionth."""
-        return round(to_dollars(self.cost), 6)
+        return rounded_dollars(self.cost)
+
+    @property
+    def saved_usd(self) -> float:
+        """What the lines would have cost more in real time, in US dollars, to a millionth."""
+        return rounded_dollars(sum(one.saved for one in self.lanes.values()))
+
+    @property
+    def by_lane(self) -> dict[str, LaneTotals]:
+        """The totals of each lane, `realtime` first."""
+        others = list(self.lanes.values())
+        rest = LaneTotals(
+            self.done - sum(one.lines for one in others),
+            self.cost - sum(one.cost for one in others),
+        )
+        return {REALTIME: rest, **self.lanes}
 
     @property
     def lines(self) -> int:
@@ -86,6 +110,8 @@ class Totals(Struct):
         self.reasoning += more.reasoning
         self.cost += more.cost
         self.unpriced += more.unpriced
+        for name, lane in more.lanes.items():
+            self.lanes.setdefault(name, LaneTotals()).add(lane)
         if more.causes:
             self._add_causes(more)
 
@@ -110,6 +136,11 @@ class Totals(Struct):
         }
 
 
+def rounded_dollars(nanodollars: int) -> float:
+    """Nanodollars in US dollars, to a millionth."""
+    return round(to_dollars(nanodollars), 6)
+
+
 def count_response(body: object, cost: LineCost) -> Totals:
     """
     The totals of one line that succeeded; `body` is a response or a list of them.
@@ -117,6 +148,8 @@ def count_response(body: object, cost: LineCost) -> Totals:
     The tokens of calls whose responses did not fit the schema count, too.
     """
     totals = Totals(done=1, cost=cost.nanodollars, unpriced=0 if cost.is_complete else 1)
+    if cost.lane != REALTIME:
+        totals.lanes[cost.lane] = LaneTotals(1, cost.nanodollars, cost.saved)
     for response in responses_in(body):
         count_tokens(totals, [response, *_invalid_calls(response)])
     return totals

@@ -67,6 +67,7 @@ def _add_run(own: _SubParsersAction[argparse.ArgumentParser]) -> None:
         "--window", metavar="TIME", default="24h", help="expire after 1h to 14d (default: 24h)"
     )
     _add_cap(parser)
+    _add_lane(parser)
     parser.add_argument("--fresh", action="store_true", help="start over, ignore stored responses")
     add_json(parser, "progress as JSON lines")
 
@@ -131,9 +132,19 @@ def _add_cap(parser: argparse.ArgumentParser) -> None:
     )
 
 
+def _add_lane(parser: argparse.ArgumentParser) -> None:
+    parser.add_argument(
+        "--lane",
+        metavar="LANE",
+        help="realtime; flex: the providers' cheaper, slower tier; or auto: flex as far as the "
+        "window allows (default: auto from 3h)",
+    )
+
+
 def _add_quote(own: _SubParsersAction[argparse.ArgumentParser]) -> None:
     parser = _command(own, "quote", "estimate the cost and time of a file; calls no provider")
     _add_prompts(parser)
+    _add_lane(parser)
     add_json(parser)
 
 

@@ -13,10 +13,11 @@ from typing import Any, TypeAlias
 from msgspec.structs import replace
 
 from ..bulk.input.lines import ENDPOINT
+from ..bulk.lanes import LaneChoice
 from ..bulk.local.batch_service import data_home
 from ..bulk.local.prompt_jobs import find_or_create_job
 from ..bulk.local.response_index import INDEX
-from ..bulk.service.batches import NewJob, cost_cap
+from ..bulk.service.batches import BatchOptions, NewJob, cost_cap
 from ..bulk.service.records import Job
 from ..concurrency.garbage import collecting_rarely
 from ..config.catalog import Catalog
@@ -123,11 +124,12 @@ async def _run(arguments: argparse.Namespace, open_stack: OpenStack, given: Batc
         completion_window=arguments.window,
         model=given.model,
         max_cost_usd=arguments.max_cost,
+        fanout=BatchOptions(lane=given.lane),
     )
     output = given.output or check_output("-")
     async with _open(arguments, open_stack, needs_config=True) as backend:
         job = await find_or_create_job(backend, given.prompts, new_job, fresh=arguments.fresh)
-        job = await _with_cap(backend, job, given.cap)
+        job = await _with_options(backend, job, given.cap, given.lane)
         if not job.is_over:
             await backend.jobs.run(job)
         return await run_to_end(backend, job, arguments, output, given)
@@ -154,18 +156,29 @@ async def _retry(arguments: argparse.Namespace, open_stack: OpenStack) -> int:
             return await run_to_end(backend, job, arguments, mine)
 
 
-async def _with_cap(backend: BatchBackend, job: Job, cap: int | None) -> Job:
-    """A resumed job takes the cost cap of the new command."""
-    if job.is_over or job.max_cost == cap:
+async def _with_options(
+    backend: BatchBackend, job: Job, cap: int | None, given: LaneChoice | None
+) -> Job:
+    """A resumed job takes the cost cap of the new command, and its lane if it names one."""
+    lane = given or job.lane
+    if job.is_over or (job.max_cost, job.lane) == (cap, lane):
         return job
-    return await backend.jobs.registry.change(job.id, lambda now: replace(now, max_cost=cap))
+    return await backend.jobs.registry.change(
+        job.id, lambda now: replace(now, max_cost=cap, lane=lane)
+    )
 
 
 async def _quote(arguments: argparse.Namespace, open_stack: OpenStack, given: BatchInput) -> int:
     """Print a quote of what would be sent, with the stack's own config unless --config is given."""
     from .batch_quote import print_quote
 
-    quote = partial(print_quote, prompts=given.prompts, model=given.model, as_json=arguments.json)
+    quote = partial(
+        print_quote,
+        prompts=given.prompts,
+        model=given.model,
+        lane=given.lane or "auto",  # as for a job with the default window
+        as_json=arguments.json,
+    )
     _check_region(arguments)
     if arguments.stack and not arguments.config:
         async with open_stack(arguments.stack, arguments.region) as stack:

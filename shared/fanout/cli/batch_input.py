@@ -13,6 +13,7 @@ from msgspec import Struct
 
 from ..bulk.input.csv_reader import checked_separator
 from ..bulk.input.lines import BadLine
+from ..bulk.lanes import LaneChoice, choose_lane
 from ..bulk.local.input_files import STDIN, InputFile, open_input
 from ..bulk.local.prompt_files import PromptFile
 from ..bulk.local.table_files import kind_of_table
@@ -33,18 +34,24 @@ MAX_TEMPERATURE = 2.0
 
 
 class BatchInput(Struct, frozen=True):
-    """The prompts, the model for lines without one, and for `run` the cost cap and the output."""
+    """
+    The prompts, the model for lines without one, and the lane if it is given.
+
+    For `run` also the cost cap and the output.
+    """
 
     prompts: PromptFile
     model: str | None
     cap: int | None = None
     output: Output | None = None
+    lane: LaneChoice | None = None
 
 
 @contextmanager
 def open_batch_input(arguments: argparse.Namespace) -> Iterator[BatchInput]:
     """Check the arguments, then open the file; a pipe is read to its end."""
     _check_form(arguments)
+    lane = None if arguments.lane is None else choose_lane(arguments.lane, 0, "--lane")
     params, fields = _params(arguments)
     model = _model(arguments)
     with ExitStack() as stack:
@@ -72,7 +79,7 @@ def open_batch_input(arguments: argparse.Namespace) -> Iterator[BatchInput]:
             arguments.limit,
             fields,
         )
-        yield BatchInput(prompts, model, cap, output)
+        yield BatchInput(prompts, model, cap, output, lane)
 
 
 def check_form(output: str | None) -> None:

@@ -18,8 +18,8 @@ from msgspec.structs import asdict, replace
 
 from ..bulk.activity import NOT_RUNNING
 from ..bulk.input.planner import LineError
-from ..bulk.service.records import Job
-from ..bulk.totals import Totals
+from ..bulk.service.records import Job, lanes_to_dict
+from ..bulk.totals import Totals, rounded_dollars
 from ..errors import NotFound
 from ..wire.terminal_text import one_line
 from .batch_backend import BatchBackend
@@ -79,6 +79,8 @@ class Progress(Struct, frozen=True):
             "cost_usd": self.totals.cost_usd,
             "known_cost_usd": self.totals.known_cost_usd,
             "unpriced_lines": self.totals.unpriced,
+            "lane": self.job.lane,
+            "lanes": lanes_to_dict(self.totals),
             "failures": self.totals.causes,
             "errors": [asdict(error) for error in self.job.errors],
             "storage_full": bool(activity and activity.storage_full),
@@ -109,6 +111,8 @@ class Progress(Struct, frozen=True):
             f"{totals.tokens_in:,} tokens in, {totals.tokens_out:,} out",
             format_cost(totals),
         ]
+        if lanes := format_lanes(totals):
+            parts.append(lanes)
         if totals.failed:
             causes = sorted(totals.causes.items(), key=lambda pair: -pair[1])
             parts.append("failed: " + ", ".join(f"{count} {name}" for name, count in causes))
@@ -128,6 +132,18 @@ def dollars(amount: float) -> str:
     while 0 < amount < 0.5 / 10**decimals and decimals < MAX_DECIMALS:
         decimals += 1
     return f"${amount:.{decimals}f}"
+
+
+def format_lanes(totals: Totals) -> str:
+    """The lines and dollars of each lane, and the savings; "" if all are in real time."""
+    if not totals.lanes:
+        return ""
+    parts = [
+        f"{lane.lines} {name} ${rounded_dollars(lane.cost):.4f}"
+        for name, lane in totals.by_lane.items()
+        if lane.lines
+    ]
+    return f"{', '.join(parts)}, saved ${totals.saved_usd:.4f}"
 
 
 def clock_time(at: float) -> str:

@@ -6,6 +6,7 @@ import asyncio
 from collections.abc import AsyncIterator
 
 from ..bulk.input.quote import METHOD, Quote, quote
+from ..bulk.lanes import LaneChoice
 from ..bulk.local.job_store import JobStore
 from ..bulk.local.prompt_files import PromptFile
 from ..bulk.local.response_reuse import unpaid_lines
@@ -16,6 +17,7 @@ from .batch_progress import dollars, error_lines
 from .printing import show, show_json
 from .table import columns
 
+LANES_HEADER = ("LANE", "LINES", "COST", "RESPONSES TAKE")
 HEADER = ("MODEL", "LINES", "TOKENS IN", "TOKENS OUT", "COST", "MINUTES")
 
 
@@ -23,12 +25,13 @@ async def print_quote(
     catalog: Catalog,
     prompts: PromptFile,
     model: str | None,
+    lane: LaneChoice,
     *,
     as_json: bool,
     store: JobStore | None = None,
 ) -> int:
     """
-    Print the quote; returns 1 if the file has errors, else 0.
+    Print the quote of a job on this lane; returns 1 if the file has errors, else 0.
 
     With a `store`, lines are left out to which its jobs have responses.
     """
@@ -48,6 +51,7 @@ async def print_quote(
         default_model=model,
         catalog=catalog,
         check=lambda name: check_model(catalog, ClientKey(ANONYMOUS, None), name),
+        lane=lane,
     )
     if as_json:
         show_json(found.to_dict() | {"reused_lines": reused})
@@ -87,9 +91,21 @@ def _print(found: Quote) -> None:
     total = _dollars(found.cost_low, found.cost_high)
     minutes = _minutes(found.minutes)
     show(f"\n{found.lines:,} lines, {total}, minutes at the known rate limits: {minutes}")
+    if len(found.lanes) > 1:
+        _print_lanes(found)
     show(f"({METHOD})")
     for line in error_lines(found.errors):
         show(line)
+
+
+def _print_lanes(found: Quote) -> None:
+    rows = [LANES_HEADER]
+    for name, lane in found.lanes.items():
+        cost = _dollars(lane.cost_low, lane.cost_high)
+        rows.append((name, f"{lane.lines:,}", cost, lane.latency))
+    show(f"\n--lane {found.lane}; the costs of the whole file by lane:\n")
+    show(columns(rows))
+    show("\nA line for which the flex tier has no room costs the price in real time.")
 
 
 def _dollars(low: float | None, high: float | None) -> str:

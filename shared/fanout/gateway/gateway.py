@@ -31,6 +31,7 @@ from ..concurrency import (
 )
 from ..config.catalog import Catalog, ClientKey
 from ..errors import AllFailed, Cause, DeadlineExceeded, RequestError, UnknownModel
+from ..routing.flex import FLEX_TIMEOUT
 from ..routing.leg import HeldSlots, Leg, Watcher
 from ..routing.router import Router
 from ..schema.chat import ChatChunk, ChatCompletion, has_content
@@ -58,6 +59,7 @@ class Context(Struct, frozen=True, gc=False):
     `deadline_hint` is what to do if `deadline` was too short. If there is a `held`, it holds the
     slots of the call whose response is used, unless the request has several responses. A `pace` (a
     `checked_cell.Pace`) makes the calls of a checked request; then each has the request's time.
+    With `flex`, calls for whole responses are on the flex tier of the deployments that have one.
     """
 
     request_id: str
@@ -68,6 +70,7 @@ class Context(Struct, frozen=True, gc=False):
     deadline_hint: str = ""
     held: HeldSlots | None = None
     pace: Any = None
+    flex: bool = False
 
     @property
     def share_key(self) -> str:
@@ -327,6 +330,7 @@ class Gateway:
                 alias=request.alias,
                 watcher=context.watcher,
                 held=None if request.combined else context.held,
+                flex=context.flex,
             )
 
         return make_grid(request, make_leg, self._checked_cells(request, context))
@@ -357,7 +361,7 @@ class Gateway:
 
     def _time_limit(self, request: FanOutRequest, context: Context) -> float:
         """Seconds: the smallest limit of the request, the config and the host."""
-        limit = self.catalog.timeout
+        limit = max(self.catalog.timeout, FLEX_TIMEOUT) if context.flex else self.catalog.timeout
         if request.timeout is not None:
             limit = min(limit, request.timeout)
         return limit if context.deadline is None else min(limit, context.deadline)

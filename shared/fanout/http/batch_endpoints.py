@@ -9,12 +9,12 @@ from urllib.parse import parse_qs
 from msgspec import Meta, Struct
 
 from ..bulk.input.quote import quote
-from ..bulk.service.batches import NewJob, check_endpoint, parse_lifetime
+from ..bulk.service.batches import BatchOptions, NewJob, check_endpoint, parse_lifetime
 from ..bulk.service.files import MAX_PART, MAX_UPLOAD
 from ..bulk.service.records import Job
 from ..bulk.work.line_requests import check_model
 from ..errors import NotFound, RequestError
-from ..schema.validation import convert
+from ..schema.validation import convert, reject_unknown
 from .asgi import raw_headers
 from .endpoints import parse_body
 from .exchange import BatchService, Exchange
@@ -202,7 +202,10 @@ async def _add_part(exchange: Exchange, upload_id: str) -> None:
 
 async def create_batch(exchange: Exchange) -> None:
     """`POST /v1/batches`: start a job, or with `dry_run` only estimate its cost."""
-    new_job = convert(await _body(exchange), NewJob)
+    body = await _body(exchange)
+    if isinstance(body, dict):
+        reject_unknown(body.get("fanout"), BatchOptions.__struct_fields__, "fanout")
+    new_job = convert(body, NewJob)
     client = exchange.client
     if new_job.dry_run:
         await _quote(exchange, new_job)
@@ -214,6 +217,7 @@ async def create_batch(exchange: Exchange) -> None:
 async def _quote(exchange: Exchange, new_job: NewJob) -> None:
     """Respond with what the job would cost; creates nothing and calls no provider."""
     check_endpoint(new_job)
+    lane = new_job.lane
     files, client, catalog = (
         _batch_service(exchange).files,
         exchange.client,
@@ -225,6 +229,7 @@ async def _quote(exchange: Exchange, new_job: NewJob) -> None:
         default_model=new_job.model,
         catalog=catalog,
         check=lambda name: check_model(catalog, client, name),
+        lane=lane,
     )
     await exchange.json(result.to_dict())
 

@@ -21,6 +21,7 @@ from ..schema.chat import Usage
 from ..schema.fanout import Mode
 from ..telemetry.observers import AttemptRecord, NullObserver, Observer
 from ..telemetry.prices import cost_of
+from .flex import is_refusal
 from .load_balancing import DeploymentGroup
 
 if TYPE_CHECKING:
@@ -85,7 +86,8 @@ class Leg(Struct):
     number of bytes of the request's body, 0 if it had none. `drop_params` is the request's own, if
     it has one. `client` is the client whose rights
     count, `alias` the config's name for several models by which it named this one. If there is a
-    `held`, the slots of a call that succeeds are held until it is released.
+    `held`, the slots of a call that succeeds are held until it is released. With `flex`, each call
+    is on its deployment's flex tier if there is one; `is_on_flex` says whether the last call is.
     """
 
     model: str
@@ -109,6 +111,8 @@ class Leg(Struct):
     responding_model: str = ""
     watcher: Watcher | None = None
     held: HeldSlots | None = None
+    flex: bool = False
+    is_on_flex: bool = False
     fallbacks: tuple[Leg, ...] = ()
 
     def __post_init__(self) -> None:
@@ -192,7 +196,7 @@ class Attempt(Struct, gc=False):
         leg, now = self.leg, self.clock()
         if error is None:
             self.group.succeeded(self.deployment, (self.first_token or now) - self.started)
-        elif isinstance(error, ProviderError):
+        elif isinstance(error, ProviderError) and not (leg.is_on_flex and is_refusal(error)):
             self.group.failed(self.deployment, error)
         leg.ended = now
         leg.usage, leg.tier, leg.dropped = self.usage, self.tier, self.dropped

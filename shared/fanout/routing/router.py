@@ -38,6 +38,7 @@ from ..schema.validation import with_defaults
 from ..telemetry.observers import Observer
 from ..transport.client import Transport
 from ..transport.engine import MAX_RESPONSE_BYTES, OVER_SIZE_LIMIT
+from .flex import FLEX_TIMEOUT, on_flex
 from .leg import Attempt, HeldSlots, Leg, outcome_of
 from .load_balancing import DeploymentGroup, DeploymentGroups
 from .retry_policy import RetryPolicy, retries_after
@@ -101,6 +102,11 @@ class Router:
     async def _chat(self, request: ChatRequest, attempt: Attempt) -> ChatCompletion:
         leg, deployment = attempt.leg, attempt.deployment
         request, limit = with_defaults(request, deployment.defaults), deployment.timeout
+        if leg.flex:
+            cheaper = on_flex(request, deployment)
+            leg.is_on_flex = cheaper is not None
+            if cheaper is not None:
+                request, limit = cheaper, limit and max(limit, FLEX_TIMEOUT)
         call = self._transport.chat(deployment, request, leg.size)
         response = await (call if limit is None else within(limit, call))
         attempt.dropped, leg.headers = response.dropped, response.headers

@@ -15,7 +15,7 @@ from .stack_steps import BUCKET, STARTED, s3_event
 
 AN_OBJECT = "an object in the stack's bucket, such as `s3://BUCKET/x.jsonl`"
 NO_NUMBER = "`max_cost_usd` should be a valid number, not a string: US dollars, such as 2.5"
-FIELDS = ("input", "output", "model", "max_cost_usd", "completion_window")
+FIELDS = ("input", "output", "model", "max_cost_usd", "completion_window", "lane")
 KNOWN = "the input may have " + ", ".join(f"`{name}`" for name in FIELDS)
 
 
@@ -172,6 +172,10 @@ def test_a_folder_made_in_the_console_creates_no_job(open_steps: Any) -> None:
             "`completion_window` must be between `1h` and `14d`, such as `24h`",
         ),
         ({"input": "s3://jobs/x", "max_cost_usd": 0}, "`max_cost_usd` must be above 0"),
+        (
+            {"input": "s3://jobs/x", "lane": "fast"},
+            "`lane` must be one of `auto`, `realtime`, `flex`, not `fast`",
+        ),
         (
             {"input": "s3://jobs/x", "max_cost_usd": 2e9},
             "`max_cost_usd` must be at most 1000000000",

@@ -9,8 +9,10 @@ from typing import Any
 import pytest
 
 from fanout.bulk.input.quote import Quote, quote
+from fanout.bulk.lanes import LaneChoice
 from fanout.config.load import check
 from fanout.config.resolve import resolve
+from tests.bulk.flex_provider import flex_config
 from tests.bulk.local_jobs import CONFIG, jsonl, line
 
 
@@ -82,3 +84,37 @@ def test_a_line_is_quoted_at_the_price_of_the_tier_that_it_asks_for() -> None:
     assert cost("a", "flex") == pytest.approx(standard / 2)
     assert cost("b", "flex") == standard  # no price of its own: at most the standard one
     assert cost("a", "priority") is None
+
+
+def test_a_quote_has_the_cost_of_the_file_on_each_lane() -> None:
+    data = jsonl(
+        [
+            line("f", "openai", text="t" * 400, max_tokens=100),
+            line("g", "gemini", text="t" * 400, max_tokens=100),
+            line("p", "plain", text="t" * 400, max_tokens=100),
+            line("d", "openai", text="t" * 400, max_tokens=100, service_tier="default"),
+            line("r", "openai", text="t" * 400, max_tokens=100, fastest_response=True),
+        ]
+    )
+    catalog = resolve(check(flex_config(), {}), {})
+
+    async def read() -> AsyncIterator[bytes]:
+        yield data
+
+    def on(lane: LaneChoice) -> Quote:
+        found = quote(read, default_model=None, catalog=catalog, check=lambda _: None, lane=lane)
+        return asyncio.run(found)
+
+    one = 1.3 * 104 * 0.001 + 100 * 0.002
+    realtime, flex = on("realtime"), on("auto")
+    assert realtime.lanes == flex.lanes == on("flex").lanes
+    assert (realtime.lane, flex.lane) == ("realtime", "auto")
+    assert realtime.cost_high == realtime.lanes["realtime"].cost_high == pytest.approx(5 * one)
+    assert flex.cost_high == flex.lanes["flex"].cost_high == pytest.approx(4 * one)
+    assert (realtime.lanes["realtime"].lines, realtime.lanes["flex"].lines) == (5, 2)
+    assert (realtime.lanes["realtime"].latency, flex.lanes["flex"].latency) == (
+        "seconds",
+        "minutes",
+    )
+    assert flex.models["gemini"].cost_high == pytest.approx(one / 2)
+    assert flex.to_dict()["lanes"]["flex"]["cost_high"] == pytest.approx(4 * one)

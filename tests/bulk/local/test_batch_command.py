@@ -430,3 +430,38 @@ def test_a_quote_estimates_a_file_and_sends_nothing(
     assert batch.run("quote", path).out.splitlines()[0].split()[0] == "MODEL"
     assert batch.run("quote", batch.write(b"{", "bad.jsonl")).code == 1
     assert not upstream.calls
+
+
+FLEX_PRICES: dict[str, Any] = {
+    "input_cost_per_token_flex": 0.0005,
+    "output_cost_per_token_flex": 0.001,
+}
+
+
+def test_a_lane_is_chosen_by_an_option_and_reported_at_the_end(
+    batch: BatchCommand, upstream: Upstream
+) -> None:
+    models = [entry(upstream, name, **PRICES, **FLEX_PRICES) for name in ("a", "b")]
+    write_config(batch.folder, {"model_list": models, "router_settings": {"num_retries": 0}})
+    path = batch.write(jsonl([line("x"), line("y", "b")]))
+    quote = batch.run("quote", path)
+    assert "LANE" in quote.out
+    assert "--lane auto; the costs of the whole file by lane:" in quote.out
+    both = batch.run("quote", path, "--json").json["lanes"]
+    assert both["flex"]["cost_high"] == pytest.approx(both["realtime"]["cost_high"] / 2)
+    ran = batch.run("run", path, "--lane", "flex")
+    assert ran.code == 0
+    asked = {call.body["model"]: call.body.get("service_tier") for call in upstream.calls}
+    assert asked == {"a": "flex", "b": "flex"}
+    shown = batch.run("status", "--json").json[0]["fanout"]
+    assert (shown["lane"], shown["lanes"]["realtime"]["lines"]) == ("flex", 2)
+
+
+@pytest.mark.parametrize("action", ["run", "quote"])
+def test_a_lane_that_there_is_not_is_an_error_before_the_file_is_read(
+    batch: BatchCommand, upstream: Upstream, action: str
+) -> None:
+    ran = batch.run(action, batch.folder / "missing.jsonl", "--lane", "native")
+    assert ran.code == 2
+    assert "`--lane` cannot be `native`: Fanout does not use the providers' own batch" in ran.err
+    assert not upstream.calls

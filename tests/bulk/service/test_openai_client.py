@@ -310,6 +310,45 @@ def test_a_dry_run_returns_a_quote_and_sends_nothing(
     assert not upstream.calls
 
 
+@pytest.mark.parametrize("dry_run", [True, False])
+@pytest.mark.parametrize(
+    ("fanout", "param", "words"),
+    [
+        ({"lane": "native"}, "fanout.lane", "batch APIs yet; use `auto`, `flex` or `realtime`"),
+        ({"lane": "fast"}, "fanout.lane", "one of `auto`, `realtime`, `flex`, not `fast`"),
+        ({"lane": 3}, "fanout.lane", "fanout.lane"),
+        ({"line": "flex"}, "fanout", "did you mean `lane`?"),
+        ("flex", "fanout", "fanout"),
+    ],
+)
+def test_an_unknown_lane_is_an_error_that_names_the_field_and_the_fix(
+    client: openai.OpenAI, fanout: object, param: str, words: str, *, dry_run: bool
+) -> None:
+    file_id = upload(client, line("x"))
+    body = {"input_file_id": file_id, "endpoint": CHAT, "fanout": fanout, "dry_run": dry_run}
+    with pytest.raises(openai.BadRequestError) as raised:
+        client.post("/batches", body=body, cast_to=object)
+    assert raised.value.param == param
+    assert words in raised.value.message
+    assert client.batches.list().data == []
+
+
+@pytest.mark.parametrize("lane", ["auto", "realtime", "flex"])
+def test_a_batch_and_its_quote_have_the_lane_that_is_asked_for(
+    client: openai.OpenAI, upstream: Upstream, lane: str
+) -> None:
+    upstream.script("a", answers("Salut"))
+    more: Any = {"fanout": {"lane": lane}}
+    batch: Any = create(client, line("x"), extra_body=more)
+    assert batch.fanout["lane"] == lane
+    done: Any = wait(client, batch)
+    assert done.fanout["lanes"]["realtime"]["lines"] == 1
+    assert done.fanout["saved_usd"] == 0
+    body = {"input_file_id": batch.input_file_id, "endpoint": CHAT, "dry_run": True, **more}
+    quote: Any = client.post("/batches", body=body, cast_to=object)
+    assert (quote["lane"], list(quote["lanes"])) == (lane, ["realtime"])
+
+
 def test_a_batch_can_have_a_model_and_a_window_of_its_own(
     client: openai.OpenAI, upstream: Upstream
 ) -> None:

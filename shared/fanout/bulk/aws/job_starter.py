@@ -17,7 +17,7 @@ from msgspec.structs import replace
 from ...errors import NotFound, RequestError
 from ...wire import json
 from ..input.lines import ENDPOINT, BadLine
-from ..service.batches import NewJob
+from ..service.batches import BatchOptions, NewJob
 from ..service.records import FileRecord, Job
 from .batch_service import AWSBatchService
 from .job_progress import RETENTION
@@ -67,6 +67,7 @@ class StartRequest(Struct, frozen=True):
     model: str | None = None
     max_cost_usd: float | None = None
     completion_window: str = "24h"
+    lane: str | None = None
 
 
 class InboxObject(Struct, frozen=True):
@@ -179,6 +180,7 @@ class JobStarter:
             completion_window=request.completion_window,
             model=request.model,
             max_cost_usd=request.max_cost_usd,
+            fanout=BatchOptions(lane=request.lane),
         )
         job_id = execution.job_id
         output = OUTBOX + f"{job_id}/"

@@ -29,7 +29,7 @@ from ..service.records import Job
 from ..store import Stop
 from ..totals import Totals
 from ..work.line_requests import make_line_sender
-from ..work.spec import WorkerResources, WorkResult, WorkSpec
+from ..work.spec import WorkerResources, WorkResult, WorkSpec, flex_lane
 from ..work.worker import work
 from .batch_service import Stores
 from .rate_limit_store import DynamoRateLimitStore
@@ -147,6 +147,7 @@ class StepHandlers:
             if job.max_cost is not None
             else lambda _line, _size: 0,
             activity,
+            flex=flex_lane(job, self._gateway.catalog, self._stores.now),
         )
         try:
             spec = self._work_spec(job, shard.index, workers)

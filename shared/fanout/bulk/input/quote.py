@@ -9,18 +9,21 @@ of a line's own limit to all of it, or 50 to 1,000 if it has none.
 from __future__ import annotations
 
 from collections.abc import AsyncIterator, Callable, Mapping
-from typing import Any, TypeAlias
+from functools import cache, partial
+from typing import Any, Literal, NamedTuple, TypeAlias
 
 from msgspec import Struct, field
 from msgspec.structs import asdict
 
 from ...config.catalog import Catalog
 from ...errors import FanoutError
-from ...telemetry.prices import PICODOLLARS
+from ...telemetry.prices import FLEX, PICODOLLARS, TokenPrices
 from ...wire import json
 from ..costs import Costs
+from ..lanes import REALTIME, LaneChoice
 from . import lines
 from .estimates import BYTES_PER_TOKEN, conversations_of, max_tokens, models_of, tier_of
+from .flex_lines import flex_model, offers_flex
 from .lines import BadLine, Line
 from .planner import LineError, plan
 from .splitter import iter_lines
@@ -53,13 +56,31 @@ class ModelQuote(Struct):
     minutes: float | None = None
 
 
+class LaneQuote(Struct, frozen=True):
+    """
+    The whole file if its job asks for this lane: the `lines` that go by it, and all its costs.
+
+    `latency` is how long a response takes. Lines that the flex tier has no room for cost the price
+    in real time.
+    """
+
+    lines: int
+    cost_low: float | None
+    cost_high: float | None
+    minutes: float | None
+    latency: Literal["seconds", "minutes"]
+
+
 class Quote(Struct):
     """
     The whole file; costs are in US dollars, and `None` if a model's price is unknown.
 
-    `minutes` is at a job's share of the limits in the config, `None` if there are none.
+    `minutes` is at a job's share of the limits in the config, `None` if there are none. The costs
+    are those of the job's `lane`, `lanes` has each lane's.
     """
 
+    lane: LaneChoice = REALTIME
+    lanes: dict[str, LaneQuote] = field(default_factory=dict)
     lines: int = 0
     models: dict[str, ModelQuote] = field(default_factory=dict)
     errors: list[LineError] = field(default_factory=list)
@@ -71,21 +92,41 @@ class Quote(Struct):
         """The quote as the API returns it."""
         models = {name: asdict(part) for name, part in self.models.items()}
         errors = [asdict(error) for error in self.errors]
-        return {"object": "batch.quote", **asdict(self), "models": models, "errors": errors} | {
-            "note": METHOD
-        }
+        lanes = {name: asdict(lane) for name, lane in self.lanes.items()}
+        parts = {"models": models, "errors": errors, "lanes": lanes}
+        return {"object": "batch.quote", **asdict(self), **parts, "note": METHOD}
+
+
+class _Group(NamedTuple):
+    """A model, the service tier that its lines name, and whether they may be on `flex`."""
+
+    model: str
+    tier: str | None
+    may_be_on_flex: bool
+
+    def tier_on(self, lane: LaneChoice) -> str | None:
+        """The tier of the group's lines if the job asks for this lane."""
+        return FLEX if self.may_be_on_flex and lane != REALTIME else self.tier
 
 
 class _Sent(Struct):
-    """The tokens of one model's lines that ask for the same service tier."""
+    """What the lines of a group send and get; a line of several models is in several groups."""
 
+    lines: int = 0
     tokens_in: int = 0
     tokens_out_low: int = 0
     tokens_out_high: int = 0
 
+    def costs(self, prices: TokenPrices) -> tuple[int, int]:
+        """The least and the most that they cost, in picodollars."""
+        tokens = self.tokens_in * prices.input
+        return (
+            tokens * (100 - INPUT_TOLERANCE) // 100 + self.tokens_out_low * prices.output,
+            tokens * (100 + INPUT_TOLERANCE) // 100 + self.tokens_out_high * prices.output,
+        )
 
-_Tiers: TypeAlias = dict[tuple[str, str | None], _Sent]
-"""By model and service tier."""
+
+_Groups: TypeAlias = dict[_Group, _Sent]
 
 
 async def quote(
@@ -94,30 +135,43 @@ async def quote(
     default_model: str | None,
     catalog: Catalog,
     check: Callable[[str], None],
+    lane: LaneChoice = REALTIME,
 ) -> Quote:
     """Read the file twice: to check it, and to count its tokens. Invalid lines do not count."""
     found = await plan(read, lambda _: None, default_model=default_model, check=check)
-    result, tiers = Quote(lines=found.total, errors=found.errors), _Tiers()
+    result, groups = Quote(lane, lines=found.total, errors=found.errors), _Groups()
     known = {name for name in found.models if _is_usable(check, name)}
+    offers = cache(partial(offers_flex, catalog))
     async for number, _, _, data in iter_lines(read()):
         try:
             if data:
                 head = lines.read_head(data, number, default_model)
                 if not known.issuperset(head.models):
                     continue
-                _add_line(result, tiers, lines.parse_line(data, number, default_model))
+                _add_line(result, groups, lines.parse_line(data, number, default_model), offers)
         except BadLine:
             continue
     costs = Costs(catalog)
     for name, part in result.models.items():
-        own = {tier: sent for (model, tier), sent in tiers.items() if model == name}
-        _set_cost(part, name, own, costs)
+        own = {group: sent for group, sent in groups.items() if group.model == name}
+        part.cost_low, part.cost_high = _cost(own, costs, lane)
         part.minutes = _minutes(part, name, catalog)
-    parts = list(result.models.values())
-    result.cost_low = _sum([part.cost_low for part in parts])
-    result.cost_high = _sum([part.cost_high for part in parts])
-    result.minutes = max((p.minutes for p in parts if p.minutes is not None), default=None)
+    minutes = [part.minutes for part in result.models.values() if part.minutes is not None]
+    result.minutes = max(minutes, default=None)
+    result.cost_low, result.cost_high = _cost(groups, costs, lane)
+    result.lanes = _lanes(result, groups, costs)
     return result
+
+
+def _lanes(result: Quote, groups: _Groups, costs: Costs) -> dict[str, LaneQuote]:
+    """The lanes that the job may ask for; `flex` only if a line would go by it."""
+    low, high = _cost(groups, costs, REALTIME)
+    lanes: dict[str, LaneQuote] = {}
+    lanes[REALTIME] = LaneQuote(result.lines, low, high, result.minutes, "seconds")
+    if on_flex := sum(s.lines for group, s in groups.items() if group.tier_on("flex") == FLEX):
+        low, high = _cost(groups, costs, "flex")
+        lanes[FLEX] = LaneQuote(on_flex, low, high, result.minutes, "minutes")
+    return lanes
 
 
 def _is_usable(check: Callable[[str], None], name: str) -> bool:
@@ -128,36 +182,41 @@ def _is_usable(check: Callable[[str], None], name: str) -> bool:
     return True
 
 
-def _add_line(result: Quote, tiers: _Tiers, line: Line) -> None:
+def _add_line(result: Quote, groups: _Groups, line: Line, offers: Callable[[str], bool]) -> None:
     chats = conversations_of(line)
     sent = sum(
         _size(message) // BYTES_PER_TOKEN + TOKENS_PER_MESSAGE for chat in chats for message in chat
     )
     limit = max_tokens(line)
+    low = len(chats) * (OUTPUT_LOW if limit is None else max(1, limit // 10))
+    high = len(chats) * (OUTPUT_HIGH if limit is None else limit)
+    flex = flex_model(line, "flex")
+    may_be_on_flex = flex is not None and offers(flex)
     for name in models_of(line):
         part = result.models.setdefault(name, ModelQuote())
-        part.lines += 1
         part.calls += len(chats)
-        low = len(chats) * (OUTPUT_LOW if limit is None else max(1, limit // 10))
-        high = len(chats) * (OUTPUT_HIGH if limit is None else limit)
-        for counted in (part, tiers.setdefault((name, tier_of(line)), _Sent())):
+        for counted in (
+            part,
+            groups.setdefault(_Group(name, tier_of(line), may_be_on_flex), _Sent()),
+        ):
+            counted.lines += 1
             counted.tokens_in += sent
             counted.tokens_out_low += low
             counted.tokens_out_high += high
 
 
-def _set_cost(part: ModelQuote, name: str, tiers: Mapping[str | None, _Sent], costs: Costs) -> None:
-    """Each line at the price of the tier that it asks for, unless one of them is unknown."""
-    prices = costs.prices(name)
-    if prices is None or not all(map(prices.knows, tiers)):
-        return
+def _cost(
+    groups: Mapping[_Group, _Sent], costs: Costs, lane: LaneChoice
+) -> tuple[float, float] | tuple[None, None]:
+    """The least and the most that the groups cost in a job that asks for this lane, in dollars."""
     low = high = 0
-    for tier, sent in tiers.items():
-        of_tier = prices.of(tier)
-        tokens = sent.tokens_in * of_tier.input
-        low += tokens * (100 - INPUT_TOLERANCE) // 100 + sent.tokens_out_low * of_tier.output
-        high += tokens * (100 + INPUT_TOLERANCE) // 100 + sent.tokens_out_high * of_tier.output
-    part.cost_low, part.cost_high = (round(cost / PICODOLLARS, 6) for cost in (low, high))
+    for group, sent in groups.items():
+        prices, tier = costs.prices(group.model), group.tier_on(lane)
+        if prices is None or not prices.knows(tier):
+            return None, None
+        least, most = sent.costs(prices.of(tier))
+        low, high = low + least, high + most
+    return (round(low / PICODOLLARS, 6), round(high / PICODOLLARS, 6)) if groups else (None, None)
 
 
 def _minutes(part: ModelQuote, name: str, catalog: Catalog) -> float | None:
@@ -174,11 +233,6 @@ def _minutes(part: ModelQuote, name: str, catalog: Catalog) -> float | None:
         found.append(tokens / sum(d.tpm or 0 for d in deployments))
     share = catalog.general.batch_share
     return round(max(found) / share, 2) if found else None
-
-
-def _sum(parts: list[float | None]) -> float | None:
-    known = [part for part in parts if part is not None]
-    return round(sum(known), 6) if known and len(known) == len(parts) else None
 
 
 def _size(message: object) -> int:

@@ -128,6 +128,7 @@ async def _draft(store: JobStore, prompts: PromptFile, options: NewJob, *, reuse
         completion_window=options.completion_window,
         model=options.model,
         max_cost_usd=options.max_cost_usd,
+        fanout=options.fanout,
     )
     job = replace(store.jobs.draft(new, file, store.owner), source=source)
     if store.index is None:

@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Awaitable, Callable, Mapping, Sequence
-from typing import Any, Protocol, TypeAlias, TypeVar
+from typing import Any, Literal, Protocol, TypeAlias, TypeVar
 
 from msgspec import Struct, field
 
@@ -30,6 +30,7 @@ from ..activity import ActivityTracker, Reason, Wait
 from ..input.lines import Line
 from .adaptive_concurrency import AdaptiveConcurrency
 from .failing_lines import FailingLine, ModelOutcomes
+from .flex_lane import FlexLane, LineLane
 from .rate_limiter import paused_too_long
 
 T = TypeVar("T")
@@ -65,7 +66,7 @@ class LineRequest(Struct, frozen=True):
     `received` is called with the response's body as soon as it is there. From then on the response
     is paid for, whatever happens to the attempt. `held` gets the call's slots, which its owner
     releases when the response is stored. `pay` and `repeat` are for the further calls of a line
-    whose response does not fit its schema.
+    whose response does not fit its schema. `tier` is to be asked for, whatever the line names.
     """
 
     line: Line
@@ -76,6 +77,7 @@ class LineRequest(Struct, frozen=True):
     held: HeldSlots | None = None
     pay: Pay = _pay_nothing
     repeat: Repeat = _call_once
+    tier: Literal["flex", "standard"] | None = None
 
 
 SendLine: TypeAlias = Callable[[LineRequest, AdaptiveConcurrency], Awaitable[object]]
@@ -115,6 +117,7 @@ class LineRetry(Struct, frozen=True):
     each model's lines: a line that fails while others succeed is to blame itself. `activity` shows
     what waits.
     A provider's pause that ends after `expires_at`, by the activity's clock, is not waited for.
+    `flex` says which lines are on the flex tier.
     """
 
     send: SendLine
@@ -127,6 +130,7 @@ class LineRetry(Struct, frozen=True):
     activity: ActivityTracker
     expires_at: float | None = None
     outcomes: dict[str, ModelOutcomes] = field(default_factory=dict)
+    flex: FlexLane | None = None
 
     async def run(
         self,
@@ -136,18 +140,31 @@ class LineRetry(Struct, frozen=True):
         received: Callable[[object], None],
         held: HeldSlots,
         pay: Pay = _pay_nothing,
+        number: int = 1,
     ) -> object:
-        """The body of the response; raises the last error, or `LineDeferred`."""
+        """The body of the response to line `number`; raises the last error, or `LineDeferred`."""
+        lane = self.flex.of(line, number) if self.flex else None
 
         async def send() -> object:
+            tier = None if lane is None else lane.next_tier()
             left = None if self.deadline is None else max(0.1, self.deadline - self.clock())
-            request = LineRequest(line, request_id, left, size, received, held, pay, self.repeat)
-            return await self.send(request, self.concurrency)
+            request = LineRequest(
+                line, request_id, left, size, received, held, pay, self.repeat, tier
+            )
+            body = await self.send(request, self.concurrency)
+            if lane is not None:
+                lane.succeeded()
+            return body
 
-        return await self.repeat(_model(line), send)
+        return await self._repeat(_model(line), send, lane)
 
     async def repeat(self, model: str, call: Callable[[], Awaitable[T]], /) -> T:
         """The result of the call to this model; raises its last error, or `LineDeferred`."""
+        return await self._repeat(model, call, None)
+
+    async def _repeat(
+        self, model: str, call: Callable[[], Awaitable[T]], lane: LineLane | None
+    ) -> T:
         if (outcomes := self.outcomes.get(model)) is None:
             outcomes = self.outcomes[model] = ModelOutcomes()
         failing = FailingLine(outcomes)
@@ -157,7 +174,8 @@ class LineRetry(Struct, frozen=True):
                 try:
                     result = await call()
                 except FanoutError as error:
-                    wait = self._failed(model, error, failing, began)
+                    pause = None if lane is None else self._lane_pause(lane, error)
+                    wait = pause or self._failed(model, error, failing, began)
                 else:
                     outcomes.succeeded(began)
                     return result
@@ -169,10 +187,24 @@ class LineRetry(Struct, frozen=True):
             if failing.attempts:
                 failing.close()
 
-    def _failed(self, model: str, error: FanoutError, failing: FailingLine, began: float) -> _Pause:
-        """The pause before the next attempt; raises the error, or `LineDeferred`."""
+    def _lane_pause(self, lane: LineLane, error: FanoutError) -> _Pause | None:
+        """The pause after an attempt on the flex tier; `None` if the tier is not the cause."""
+        self._check_deadline()
+        pause = lane.failed(error, self.retry)
+        if pause is None:
+            return None
+        until = self.activity.now() + pause
+        cause = f"the flex tier of `{lane.model}` has no room"
+        return _Pause(pause, Wait("provider_error", cause, lane.model, until))
+
+    def _check_deadline(self) -> None:
+        """Raise `LineDeferred` if the worker's time is over, to which a failure is due then."""
         if self.deadline is not None and self.clock() >= self.deadline - DEADLINE_MARGIN:
             raise LineDeferred from None
+
+    def _failed(self, model: str, error: FanoutError, failing: FailingLine, began: float) -> _Pause:
+        """The pause before the next attempt; raises the error, or `LineDeferred`."""
+        self._check_deadline()
         cause = _error_to_wait_for(error)
         pause = self.retry.delay(failing.attempts, cause)
         failing.failed(began, self.clock())

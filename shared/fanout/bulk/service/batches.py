@@ -17,6 +17,7 @@ from ...errors import NotFound, RequestError
 from ...telemetry.prices import to_nanodollars
 from ..input import lines
 from ..input.job_source import JobSource
+from ..lanes import LaneChoice, choose_lane
 from ..store import Change, RecordStore
 from ..totals import Totals
 from .failed_lines import failed_lines
@@ -33,8 +34,18 @@ MAX_PAIRS, MAX_NAME, MAX_VALUE = 16, 64, 512
 """Of a batch's `metadata`; OpenAI has the same limits."""
 
 
+class BatchOptions(Struct, frozen=True, kw_only=True):
+    """The `fanout` object of a batch."""
+
+    lane: str | None = None
+
+
 class NewJob(Struct, frozen=True, kw_only=True):
-    """The body of `POST /v1/batches`: OpenAI's fields, and `model`, `max_cost_usd`, `dry_run`."""
+    """
+    The body of `POST /v1/batches`: OpenAI's fields, and Fanout's.
+
+    Fanout's are `model`, `max_cost_usd`, `dry_run` and `fanout`.
+    """
 
     input_file_id: str
     endpoint: str
@@ -44,6 +55,13 @@ class NewJob(Struct, frozen=True, kw_only=True):
     model: str | None = None
     max_cost_usd: float | None = None
     dry_run: bool = False
+    fanout: BatchOptions | None = None
+
+    @property
+    def lane(self) -> LaneChoice:
+        """The lane of the job's lines; raises `RequestError` for one that there is not."""
+        given = self.fanout.lane if self.fanout else None
+        return choose_lane(given, parse_window(self.completion_window))
 
 
 class Host(Protocol):
@@ -91,7 +109,7 @@ class JobService:
     async def create(self, new: NewJob, owner: str) -> Job:
         """Create and start a job; errors inside its file are found later, when it is validated."""
         check_endpoint(new)
-        parse_window(new.completion_window)
+        _ = new.lane  # checks it, and the window
         file = await self._input(new.input_file_id, owner)
         return await self.add(self.draft(new, file, owner))
 
@@ -105,6 +123,7 @@ class JobService:
             max_cost=cost_cap(new.max_cost_usd),
             metadata=new.metadata,
             output_lifetime=parse_lifetime(new.output_expires_after, "output_expires_after"),
+            lane=new.lane,
         )
 
     async def add(self, job: Job) -> Job:
@@ -243,6 +262,7 @@ class JobService:
             max_cost=old.max_cost if max_cost is None else max_cost,
             metadata=old.metadata,
             output_lifetime=old.output_lifetime,
+            lane=old.lane,
             retry_of=old.id,
             earlier_outputs=earlier,
             source=_with_rows(old),

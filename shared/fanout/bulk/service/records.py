@@ -11,7 +11,8 @@ from ...telemetry.prices import to_dollars, to_nanodollars
 from ..activity import Wait
 from ..input.job_source import JobSource
 from ..input.planner import LineError
-from ..totals import Totals
+from ..lanes import REALTIME, LaneChoice
+from ..totals import Totals, rounded_dollars
 
 Status: TypeAlias = Literal[
     "validating",
@@ -99,7 +100,8 @@ class Job(Struct, frozen=True, kw_only=True):
     bytes go before its own output. `config` is the digest of its host's models, and `waits_for`
     says why another host leaves it alone. On AWS, copies of its results go to keys that begin
     with `deliver_to`. `source` is the file of `fanout batch run`; `reused` lines of it have
-    responses of earlier jobs, and are neither in the job's input nor in its counts.
+    responses of earlier jobs, and are neither in the job's input nor in its counts. `lane` is how
+    its lines are sent.
     """
 
     id: str
@@ -126,6 +128,7 @@ class Job(Struct, frozen=True, kw_only=True):
     waits_for: str | None = None
     source: JobSource | None = None
     reused: int = 0
+    lane: LaneChoice = REALTIME
     totals: Totals | None = field(default=None, name="tally")
     output_file_id: str | None = None
     error_file_id: str | None = None
@@ -224,6 +227,9 @@ class Job(Struct, frozen=True, kw_only=True):
                 "max_cost_usd": self.max_cost_usd,
                 "known_cost_usd": totals.known_cost_usd,
                 "unpriced_lines": totals.unpriced,
+                "lane": self.lane,
+                "lanes": lanes_to_dict(totals),
+                "saved_usd": totals.saved_usd,
                 "retry_of": self.retry_of,
                 "causes": totals.causes,
                 "examples": {
@@ -239,6 +245,18 @@ class Job(Struct, frozen=True, kw_only=True):
                 **({"reused_lines": self.reused} if self.reused else {}),
             },
         }
+
+
+def lanes_to_dict(totals: Totals) -> dict[str, Any]:
+    """The lines that succeeded on each lane, what they cost, and what the lane has saved."""
+    return {
+        name: {
+            "lines": lane.lines,
+            "known_cost_usd": rounded_dollars(lane.cost),
+            "saved_usd": rounded_dollars(lane.saved),
+        }
+        for name, lane in totals.by_lane.items()
+    }
 
 
 CLOCK_TOLERANCE = 60

@@ -20,12 +20,14 @@ from ...errors import (
 )
 from ...gateway.gateway import Context, Gateway
 from ...providers.registry import rate_limits_of
+from ...routing.flex import is_refusal
 from ...routing.leg import Leg, Outcome
 from ...schema.fanout import FanOutRequest, parse_request
 from ...telemetry.observers import Observer
+from ...telemetry.prices import FLEX
 from ..activity import ActivityTracker
 from ..input.estimates import BYTES_PER_TOKEN, DEFAULT_OUTPUT_TOKENS, conversations_of, max_tokens
-from ..input.lines import BadLine, Line
+from ..input.lines import BadLine
 from ..pacing.adaptive_concurrency import AdaptiveConcurrency
 from ..pacing.limits import Limits
 from ..pacing.line_retry import LineRequest, NotSent, SendLine
@@ -80,7 +82,7 @@ class _LineSender(Struct, eq=False):
 
     async def send(self, sent: LineRequest, concurrency: AdaptiveConcurrency) -> object:
         """The body of the line's response, which is sent when each of its models permits it."""
-        request = self.gateway.prepare(_parse(sent.line), self.client)
+        request = self.gateway.prepare(_parse(sent), self.client)
         watcher = _CallWatcher(concurrency, self.limiter, self.activity)
         if request.check is not None:
             return await self._send_checked(sent, request, watcher)
@@ -119,7 +121,14 @@ class _LineSender(Struct, eq=False):
         await self._until_ready()
         activity.slot_waits[watcher] = request.models[0]
         try:
-            context = Context(sent.request_id, self.client, sent.deadline, watcher, held=sent.held)
+            context = Context(
+                sent.request_id,
+                self.client,
+                sent.deadline,
+                watcher,
+                held=sent.held,
+                flex=sent.tier == FLEX,
+            )
             body = (await self.gateway.chat(request, context)).body
         except FanoutError as error:
             for name, seconds in _rate_limited_models(error):
@@ -205,11 +214,21 @@ class _ShownPermit:
         await self._permit.__aexit__(kind, error, trace)
 
 
-def _parse(line: Line) -> FanOutRequest:
-    """The line as a request; raises if it is unreadable."""
+def _parse(sent: LineRequest) -> FanOutRequest:
+    """
+    The line as a request; raises if it is unreadable.
+
+    On the flex tier it has no fallbacks, because the same model in real time comes before them.
+    """
+    line = sent.line
     if line.parse_error is not None:
         raise RequestError(line.parse_error)
-    request = parse_request({**line.body, "stream": False})
+    body = {**line.body, "stream": False}
+    if sent.tier is not None:
+        body.pop("service_tier", None)
+    request = parse_request(body)
+    if sent.tier == FLEX:
+        request = replace(request, fallbacks={})
     if request.num_retries is None:
         return replace(request, num_retries=0)  # the worker retries, within the rate limits
     return request
@@ -258,7 +277,8 @@ class _CallWatcher:
     def ended(self, leg: Leg, outcome: Outcome, error: BaseException | None) -> None:
         """A call has ended."""
         self._activity.in_flight -= 1
-        self._concurrency.ended(leg, outcome, error)
+        if not (leg.is_on_flex and is_refusal(error)):
+            self._concurrency.ended(leg, outcome, error)
         if outcome == "ok":
             self._activity.succeeded += 1
         if leg.headers and leg.deployment:

@@ -114,6 +114,7 @@ class LineRunner(Struct, frozen=True):
                     ready.received.append,
                     ready.held,
                     partial(self._pay, ready),
+                    ready.number,
                 )
             except FanoutError as error:
                 if not is_not_sent(error):

@@ -5,15 +5,20 @@ from __future__ import annotations
 import random
 import time
 from collections.abc import Callable
+from functools import cache, partial
 
 from msgspec import Struct, field
 
+from ...config.resolve import Catalog
 from ...routing.retry_policy import RetryPolicy
 from ..activity import ActivityTracker
+from ..input.flex_lines import offers_flex
 from ..input.lines import Line
 from ..input.planner import LineError
 from ..pacing.adaptive_concurrency import INITIAL_CONCURRENCY, MAX_CONCURRENCY
+from ..pacing.flex_lane import FlexLane
 from ..pacing.line_retry import SendLine
+from ..service.records import Job
 from ..store import BlobStore, JobProgress, ResultStore, Stop
 from ..totals import LineCost
 
@@ -55,7 +60,7 @@ class WorkerResources(Struct, frozen=True):
     What a worker uses.
 
     `cost` returns what a response cost, `estimate` the nanodollars that a line of so many bytes may
-    cost. `activity` is what the worker does at this moment.
+    cost. `activity` is what the worker does at this moment, `flex` which lines are on a flex tier.
     """
 
     send: SendLine
@@ -66,6 +71,14 @@ class WorkerResources(Struct, frozen=True):
     estimate: Callable[[Line, int], int] = lambda _line, _size: 0
     activity: ActivityTracker = field(default_factory=lambda: ActivityTracker(time.time))
     retry: RetryPolicy = RetryPolicy(random.random, base=1.0, cap=20.0)
+    flex: FlexLane | None = None
+
+
+def flex_lane(job: Job, catalog: Catalog, now: Callable[[], float]) -> FlexLane:
+    """How a worker of the job uses the flex tiers of its models; `now` is in seconds since 1970."""
+    started = job.created_at if job.in_progress_at is None else job.in_progress_at
+    offers = cache(partial(offers_flex, catalog))
+    return FlexLane(job.lane, offers, now, started, job.expires_at, job.total)
 
 
 class WorkResult(Struct, frozen=True, omit_defaults=True):

@@ -78,6 +78,7 @@ class _Worker:
             self._loop.time,
             resources.activity,
             spec.expires_at,
+            flex=resources.flex,
         )
         self._runner = LineRunner(resources, retry, rejections, self._stop, self._total)
 

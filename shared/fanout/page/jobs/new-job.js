@@ -26,7 +26,7 @@ export function newJobForm(onStarted) {
   const step = h("div", { class: "step" });
   const notesList = h("ul", { class: "hint", "aria-label": "How the file was read" });
   const fields = quoteFields(() => void getQuote());
-  const { model, cap, window } = fields;
+  const { model, cap, window, lane } = fields;
   const uploaded = uploadedFiles((id, filename) => void useUploaded(id, filename));
   const dropped = dropZone((file) => void useFile(file), useSample);
   const choice = h("div", { class: "step" }, dropped, uploaded.element);
@@ -123,7 +123,7 @@ export function newJobForm(onStarted) {
     await getQuote();
   }
 
-  /** Gets the quote; again when the user selects another model. */
+  /** Gets the quote; again when the user selects another model, time or lane. */
   async function getQuote() {
     if (!input) return;
     error.clear();
@@ -153,21 +153,20 @@ export function newJobForm(onStarted) {
     return {
       input_file_id: file.id,
       endpoint: ENDPOINT,
+      completion_window: window.value,
       ...(model.value ? { model: model.value } : {}),
+      ...(lane.value ? { fanout: { lane: lane.value } } : {}),
     };
   }
 
   async function startJob() {
     if (!input) return;
     error.clear();
-    const more = {
-      completion_window: window.value,
-      metadata: { name: input.filename.slice(0, 500) },
-    };
+    const metadata = { name: input.filename.slice(0, 500) };
     try {
       const batch = await postJson("batches", {
         ...batchOptions(input),
-        ...more,
+        metadata,
         ...(cap.value ? { max_cost_usd: cap.valueAsNumber } : {}),
       });
       input = null;

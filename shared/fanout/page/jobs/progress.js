@@ -4,6 +4,7 @@ import { chart } from "../ui/chart.js";
 import { h, setText } from "../ui/dom.js";
 import { formatCount, formatSeconds, formatUsd, plural, UNKNOWN } from "../ui/format.js";
 import { FINAL_STATUSES } from "./job-status.js";
+import { lanesOf } from "./lanes.js";
 import {
   linesPerSecond,
   linesPerSecondPoints,
@@ -11,7 +12,7 @@ import {
   secondsLeft,
 } from "./throughput.js";
 
-const TILES = ["Done", "Failed", "Speed", "Time left", "Cost", "Tokens"];
+const TILES = ["Done", "Failed", "Speed", "Time left", "Cost", "Tokens", "Lanes"];
 const MIN_SAMPLES = 3; // for a chart
 
 /** @typedef {import("./throughput.js").Sample} Sample */
@@ -26,7 +27,9 @@ export function progressView() {
   const values = TILES.map(() => h("dd", null, UNKNOWN));
   const tile = (/** @type {string} */ name, /** @type {number} */ at) =>
     h("div", null, h("dt", null, name), values[at]);
-  const tiles = h("dl", { class: "tiles" }, TILES.map(tile));
+  const boxes = TILES.map(tile);
+  const lanes = /** @type {HTMLElement} */ (boxes[TILES.indexOf("Lanes")]);
+  const tiles = h("dl", { class: "tiles" }, boxes);
   const speed = chart("Lines per second", "");
   const flight = chart("Calls in flight", "");
   const charts = h("div", { class: "charts" }, speed.element, flight.element);
@@ -40,6 +43,7 @@ export function progressView() {
       figures(batch, samples).forEach((text, at) =>
         setText(/** @type {Node} */ (values[at]), text),
       );
+      lanes.hidden = !lanesOf(batch);
       charts.hidden = samples.length < MIN_SAMPLES;
       speed.update(linesPerSecondPoints(samples), [], "Measured in this tab.");
       const points = samples.map((one) => ({ at: one.at, value: one.inFlight }));
@@ -69,6 +73,7 @@ function figures(batch, samples) {
     isOver ? "ended" : left === null ? UNKNOWN : `about ${formatSeconds(left)}`,
     costOf(batch),
     `${formatCount(batch.usage.input_tokens)} in, ${formatCount(batch.usage.output_tokens)} out`,
+    lanesOf(batch),
   ];
 }
 

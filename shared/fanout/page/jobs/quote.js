@@ -9,6 +9,7 @@ import {
   plural,
   UNKNOWN,
 } from "../ui/format.js";
+import { laneName } from "./lanes.js";
 
 const HEADINGS = ["Model", "Lines", "Tokens in", "Tokens out", "Cost", "Duration"];
 const WINDOWS = [
@@ -17,17 +18,33 @@ const WINDOWS = [
   ["7d", "7 days"],
   ["14d", "14 days"],
 ];
+const LANES = [
+  ["", "automatic"],
+  ["realtime", "real time"],
+  ["flex", "flex: cheaper, slower"],
+];
+const LANE_HEADINGS = ["Lane", "Lines", "Cost of the file", "A response takes"];
 const MAX_ERRORS = 20; // that are listed
 
 /**
- * @typedef {{model: HTMLSelectElement, cap: HTMLInputElement, window: HTMLSelectElement}} Fields
+ * @typedef {{
+ *   model: HTMLSelectElement,
+ *   cap: HTMLInputElement,
+ *   window: HTMLSelectElement,
+ *   lane: HTMLSelectElement,
+ * }} Fields
  * their values are kept from one quote to the next
  */
 
-/** @param {() => void} modelChanged @returns {Fields} */
-export function quoteFields(modelChanged) {
+/** The fields; `changed` is called for those that change the quote. @param {() => void} changed @returns {Fields} */
+export function quoteFields(changed) {
   return {
-    model: h("select", { onchange: modelChanged }),
+    model: h("select", { onchange: changed }),
+    lane: h(
+      "select",
+      { onchange: changed, "aria-describedby": "lane-hint" },
+      LANES.map(([value, name]) => h("option", { value }, name)),
+    ),
     cap: h("input", {
       type: "number",
       min: 0.000001,
@@ -38,7 +55,7 @@ export function quoteFields(modelChanged) {
     }),
     window: h(
       "select",
-      null,
+      { onchange: changed },
       WINDOWS.map(([value, name]) => h("option", { value, selected: value === "24h" }, name)),
     ),
   };
@@ -51,7 +68,8 @@ export function quoteFields(modelChanged) {
  * @param {() => void} start
  * @param {() => void} back
  */
-export function quoteView({ filename, isTable }, quote, { model, cap, window }, start, back) {
+export function quoteView({ filename, isTable }, quote, { model, cap, window, lane }, start, back) {
+  const hasLanes = Boolean(quote.lanes?.flex);
   const isValid = !quote.errors.length && quote.lines > 0;
   const startButton = h(
     "button",
@@ -89,6 +107,7 @@ export function quoteView({ filename, isTable }, quote, { model, cap, window }, 
       ),
     ),
     quote.errors.length ? fileErrors(quote.errors) : table(quote.models),
+    hasLanes && lanesTable(quote.lanes),
     h("p", { class: "hint" }, `Estimates: ${quote.note}.`),
     h(
       "div",
@@ -96,7 +115,14 @@ export function quoteView({ filename, isTable }, quote, { model, cap, window }, 
       h("label", null, isTable ? "Model" : "Model for lines without one", model),
       h("label", null, "Cost cap in US dollars", cap),
       h("label", null, "Complete within", window),
+      hasLanes && h("label", null, "Lane", lane),
     ),
+    hasLanes &&
+      h(
+        "p",
+        { class: "hint", id: "lane-hint" },
+        "Automatic: flex from 3 hours on, as far as the time allows. A line for which flex has no room costs the price in real time.",
+      ),
     h(
       "p",
       { class: "hint", id: "cap-hint" },
@@ -117,6 +143,36 @@ export function quoteView({ filename, isTable }, quote, { model, cap, window }, 
 /** @param {string} name @param {string} value */
 function tile(name, value) {
   return h("div", null, h("dt", null, name), h("dd", null, value));
+}
+
+/** What the whole file costs by lane. @param {Record<string, any>} lanes */
+function lanesTable(lanes) {
+  const rows = Object.entries(lanes).map(([name, lane]) =>
+    h(
+      "tr",
+      null,
+      h("th", { scope: "row" }, laneName(name)),
+      h("td", null, formatCount(lane.lines)),
+      h(
+        "td",
+        null,
+        lane.cost_high === null
+          ? UNKNOWN
+          : formatRange(formatUsd(lane.cost_low), formatUsd(lane.cost_high)),
+      ),
+      h("td", null, lane.latency),
+    ),
+  );
+  const head = h(
+    "tr",
+    null,
+    LANE_HEADINGS.map((name) => h("th", { scope: "col" }, name)),
+  );
+  return h(
+    "div",
+    { class: "scrolls", tabIndex: 0, role: "region", "aria-label": "By lane" },
+    h("table", null, h("thead", null, head), h("tbody", null, rows)),
+  );
 }
 
 /** @param {Record<string, any>} models */
