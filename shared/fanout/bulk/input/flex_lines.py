@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from ...config.resolve import Catalog
+from ...config.catalog import Catalog
 from ...errors import FanoutError
 from ...routing.flex import has_flex
 from ...telemetry.prices import FLEX

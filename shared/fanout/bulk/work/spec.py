@@ -9,7 +9,7 @@ from functools import cache, partial
 
 from msgspec import Struct, field
 
-from ...config.resolve import Catalog
+from ...config.catalog import Catalog
 from ...routing.retry_policy import RetryPolicy
 from ..activity import ActivityTracker
 from ..input.flex_lines import offers_flex
