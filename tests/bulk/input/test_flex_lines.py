@@ -9,8 +9,8 @@ import pytest
 from fanout.bulk.input.flex_lines import flex_model, offers_flex
 from fanout.bulk.input.lines import Line
 from fanout.bulk.lanes import CHOICES, LaneChoice
-from fanout.config.load import check
 from fanout.config.catalog import Catalog
+from fanout.config.load import check
 from fanout.config.resolve import resolve
 from tests.bulk.flex_provider import MODELS, flex_config
 
