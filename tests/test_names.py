@@ -22,7 +22,6 @@ REPLACED = {
     "results": {"shelf", "shelves"},
     "totals": {"tally"},
     "background loop": {"portal"},
-    "connection pool": {"lane", "lanes"},
     "line retry": {"insist"},
     "report": {"told", "tell"},
 }

@@ -1,5 +1,5 @@
 """
-Calls on a provider's flex tier: cheaper, slower, and refused when the tier has no room.
+Calls on a provider's flex tier: cheaper, slower, and rejected when the tier has no room.
 
 A call that may be on this tier is on it if its deployment has a cheaper price for it, in the config
 or in the price lists, and if its request and the config name no tier of their own. Pure.
@@ -35,6 +35,6 @@ def on_flex(request: ChatRequest, deployment: Deployment) -> ChatRequest | None:
     return replace(request, service_tier=FLEX, body={**request.body, "service_tier": FLEX})
 
 
-def is_refusal(error: BaseException | None) -> bool:
+def is_rejection(error: BaseException | None) -> bool:
     """Whether a call on the flex tier failed because the tier has no room, or is too slow."""
     return isinstance(error, Overloaded | TimedOut)

@@ -21,7 +21,7 @@ from ..schema.chat import Usage
 from ..schema.fanout import Mode
 from ..telemetry.observers import AttemptRecord, NullObserver, Observer
 from ..telemetry.prices import cost_of
-from .flex import is_refusal
+from .flex import is_rejection
 from .load_balancing import DeploymentGroup
 
 if TYPE_CHECKING:
@@ -196,7 +196,7 @@ class Attempt(Struct, gc=False):
         leg, now = self.leg, self.clock()
         if error is None:
             self.group.succeeded(self.deployment, (self.first_token or now) - self.started)
-        elif isinstance(error, ProviderError) and not (leg.is_on_flex and is_refusal(error)):
+        elif isinstance(error, ProviderError) and not (leg.is_on_flex and is_rejection(error)):
             self.group.failed(self.deployment, error)
         leg.ended = now
         leg.usage, leg.tier, leg.dropped = self.usage, self.tier, self.dropped

@@ -1,5 +1,5 @@
 """
-Which lines of a worker are sent on the flex tier, and what follows if the tier refuses one.
+Which lines of a worker are sent on the flex tier, and what follows if the tier rejects one.
 
 A flex call may take minutes, so a job may not spend its window on them. The lane is open for a line
 while the job is at most a little behind an even pace, which ends so early that there is time for a
@@ -23,7 +23,7 @@ from ...errors import (
     Rejected,
     Unsupported,
 )
-from ...routing.flex import FLEX_TIMEOUT, is_refusal
+from ...routing.flex import FLEX_TIMEOUT, is_rejection
 from ...routing.retry_policy import RetryPolicy, is_retryable
 from ..input.flex_lines import flex_model
 from ..input.lines import Line
@@ -33,7 +33,7 @@ TRIES = 3
 """Refused flex calls of a line, after which it is sent in real time."""
 
 REST = 60.0
-"""Seconds for which no line tries the tier of a model that has refused every call of a line."""
+"""Seconds for which no line tries the tier of a model that has rejected every call of a line."""
 
 REJECTIONS = 3
 """Lines that only the flex tier has rejected, after which a worker does not use it any more."""
@@ -50,7 +50,7 @@ LEAST_TIME = 2 * FLEX_TIMEOUT
 
 
 class LineLane(Struct, eq=False):
-    """The lane of one line, as it goes through its attempts; `refused` counts the refused ones."""
+    """The lane of one line, as it goes through its attempts; `rejected_calls` counts the rejected ones."""
 
     lane: FlexLane
     number: int
@@ -58,7 +58,7 @@ class LineLane(Struct, eq=False):
     is_open: bool = True
     is_on_flex: bool = False
     is_rejected: bool = False
-    refused: int = 0
+    rejected_calls: int = 0
     successes: int = 0
 
     def next_tier(self) -> Literal["flex", "standard"]:
@@ -77,29 +77,29 @@ class LineLane(Struct, eq=False):
         """
         Seconds until the next attempt, after one on the tier; `None` for those of any failed line.
 
-        A refused call is tried again on the tier and at last in real time; so is one, at once, that
+        A rejected call is tried again on the tier and at last in real time; so is one, at once, that
         the tier is too slow for, or that only the tier may have rejected.
         """
         if not self.is_on_flex:
             return None
         if isinstance(error, RateLimited) and is_retryable(error):
-            self.refused += 1
-            self.is_open = self.refused < TRIES
+            self.rejected_calls += 1
+            self.is_open = self.rejected_calls < TRIES
             return None
-        if isinstance(error, Overloaded) and self._is_refused_again():
-            return retry.delay(self.refused - 1, error)
+        if isinstance(error, Overloaded) and self._may_try_again():
+            return retry.delay(self.rejected_calls - 1, error)
         self.is_open = False
         self.is_rejected = isinstance(error, Rejected | Unsupported)
-        is_tiers = is_refusal(error) or isinstance(error, DeadlineExceeded)
+        is_tiers = is_rejection(error) or isinstance(error, DeadlineExceeded)
         return 0.0 if is_tiers or self.is_rejected else None
 
-    def _is_refused_again(self) -> bool:
-        """Count a refusal; whether the line is to try the tier again. Else the model may rest."""
+    def _may_try_again(self) -> bool:
+        """Count a rejection; whether the line is to try the tier again. Else the model may rest."""
         lane, model = self.lane, self.model
-        if not self.refused:
+        if not self.rejected_calls:
             self.successes = lane.successes[model]
-        self.refused += 1
-        if self.refused < TRIES:
+        self.rejected_calls += 1
+        if self.rejected_calls < TRIES:
             return True
         if self.successes == lane.successes[model]:
             lane.rests[model] = lane.now() + REST

@@ -20,7 +20,7 @@ from ...errors import (
 )
 from ...gateway.gateway import Context, Gateway
 from ...providers.registry import rate_limits_of
-from ...routing.flex import is_refusal
+from ...routing.flex import is_rejection
 from ...routing.leg import Leg, Outcome
 from ...schema.fanout import FanOutRequest, parse_request
 from ...telemetry.observers import Observer
@@ -277,7 +277,7 @@ class _CallWatcher:
     def ended(self, leg: Leg, outcome: Outcome, error: BaseException | None) -> None:
         """A call has ended."""
         self._activity.in_flight -= 1
-        if not (leg.is_on_flex and is_refusal(error)):
+        if not (leg.is_on_flex and is_rejection(error)):
             self._concurrency.ended(leg, outcome, error)
         if outcome == "ok":
             self._activity.succeeded += 1
