@@ -50,7 +50,7 @@ LEAST_TIME = 2 * FLEX_TIMEOUT
 
 
 class LineLane(Struct, eq=False):
-    """The lane of one line, as it goes through its attempts; `rejected_calls` counts the rejected ones."""
+    """The lane of one line in its attempts; `rejected_calls` are those for which was no room."""
 
     lane: FlexLane
     number: int
@@ -77,8 +77,8 @@ class LineLane(Struct, eq=False):
         """
         Seconds until the next attempt, after one on the tier; `None` for those of any failed line.
 
-        A rejected call is tried again on the tier and at last in real time; so is one, at once, that
-        the tier is too slow for, or that only the tier may have rejected.
+        A call without room is tried again on the tier and at last in real time; so is one, at once,
+        that the tier is too slow for, or that only the tier may have rejected.
         """
         if not self.is_on_flex:
             return None
