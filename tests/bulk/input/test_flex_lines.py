@@ -44,9 +44,14 @@ def test_a_line_with_a_tier_keeps_it(choice: LaneChoice) -> None:
         {"fastest_response": True},
         {"fanout": {"mode": "race"}},
         {"fanout": {"mode": "hedge", "stagger": 1}},
+        {"fanout": {"check": True}},
+        {"fanout": {"attempts": 3, "escalate": ["b"]}},
+        {"fanout": {"schema": {"type": "object"}}},
     ],
 )
-def test_races_and_lines_with_several_responses_are_sent_in_real_time(body: dict[str, Any]) -> None:
+def test_races_checks_and_lines_with_several_responses_are_sent_in_real_time(
+    body: dict[str, Any],
+) -> None:
     assert flex_model(line(**body), "flex") is None
 
 

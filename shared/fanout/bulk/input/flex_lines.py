@@ -16,13 +16,14 @@ def flex_model(line: Line, choice: LaneChoice) -> str | None:
     The model of a line that may be on the flex tier if its model has one; else `None`.
 
     Such a line has one model and one conversation. It asks for the tier itself, or names none and
-    the job chooses it. A race is for speed, so it is sent in real time.
+    the job chooses it. A race is for speed, and a checked response takes several calls, so these
+    are sent in real time.
     """
     tier = tier_of(line)
     if tier != FLEX and (choice == REALTIME or line.body.get("service_tier") is not None):
         return None
     names = models_of(line)
-    if len(names) != 1 or len(conversations_of(line)) != 1 or _is_race(line):
+    if len(names) != 1 or len(conversations_of(line)) != 1 or _is_special(line):
         return None
     return names[0]
 
@@ -37,7 +38,13 @@ def offers_flex(catalog: Catalog, name: str) -> bool:
         return False
 
 
-def _is_race(line: Line) -> bool:
-    fanout = line.body.get("fanout")
-    mode = fanout.get("mode") if isinstance(fanout, dict) else None
-    return bool(line.body.get("fastest_response")) or mode in {"race", "hedge"}
+CHECKS = frozenset({"attempts", "check", "escalate", "schema"})
+"""The fields of `fanout` that ask for a checked response."""
+
+
+def _is_special(line: Line) -> bool:
+    """Whether it is a race, or its response is to be checked."""
+    given = line.body.get("fanout")
+    fanout = given if isinstance(given, dict) else {}
+    is_race = bool(line.body.get("fastest_response")) or fanout.get("mode") in {"race", "hedge"}
+    return is_race or not CHECKS.isdisjoint(fanout)
