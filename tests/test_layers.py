@@ -102,7 +102,7 @@ TOP_LEVEL = {
         __init__ child_process download engine install models parent_process running_engine serve
     """,
     "shared/fanout/routing/*.py": """
-        __init__ authorization error_kinds leg load_balancing model_fields retry_policy
+        __init__ authorization error_kinds flex leg load_balancing model_fields retry_policy
         router stored_files
     """,
     "shared/fanout/schema/*.py": """
