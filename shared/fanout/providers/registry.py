@@ -16,7 +16,9 @@ from ..errors import ConfigError
 from .base import Provider
 
 if TYPE_CHECKING:
+    from .base import Target
     from .error_rules import ErrorRule
+    from .native_batch import NativeBatches
     from .rate_limits import RateLimitTable
     from .row import Row
 
@@ -111,6 +113,22 @@ def find(name: str) -> Provider:
     if row := ROWS.get(name) or _other_row(name):
         return make_provider(row)
     raise ConfigError(f"there is no provider `{name}`; known are {', '.join(names())}")
+
+
+WITH_BATCHES = ("anthropic", "azure", "bedrock", "gemini", "openai")
+"""The folders with a batch API; `native_batch_rows.py` has those of vendors without a folder."""
+
+
+def native_batches(name: str, target: Target) -> NativeBatches | None:
+    """The batch API of a provider for one model; `None` if none is known."""
+    if name in WITH_BATCHES:
+        folder = import_module(f".{name}.native_batch", __package__)
+        batches: NativeBatches = folder.make_batches(target)
+        return batches
+    from .native_batch_rows import ROWS
+
+    make = ROWS.get(name)
+    return None if make is None else make(target)
 
 
 def with_key(env: Mapping[str, str]) -> dict[str, str]:

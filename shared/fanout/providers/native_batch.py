@@ -1,0 +1,303 @@
+"""
+The providers' own batch APIs, in one vocabulary: what a codec of one of them is.
+
+A codec is pure both ways. It makes the requests (upload, create, poll, list, cancel, download), and
+reads the responses to them: a batch with a neutral state, and a result for each row. It knows
+nothing of jobs, keys, time or money. Each vendor's is in `native_batch.py` of its folder, or a row.
+"""
+
+from __future__ import annotations
+
+import hashlib
+from collections.abc import Callable, Iterable, Iterator, Mapping
+from typing import Any, Literal, Protocol, TypeAlias
+
+from msgspec import Struct
+from msgspec.structs import replace
+
+from ..errors import ErrorDetail, RequestError
+from ..schema.chat import ChatCompletion
+from ..schema.request import ChatRequest
+from ..wire import json
+from ..wire.http import WireRequest, WireResponse
+from .base import BadWire, Codec, Target, WireError
+
+BatchState: TypeAlias = Literal[
+    "validating",
+    "in_progress",
+    "finalizing",
+    "completed",
+    "failed",
+    "expired",
+    "cancelling",
+    "cancelled",
+    "unknown",
+]
+"""OpenAI's states. `unknown` is a state that the vendor has added: the batch may be running."""
+
+TERMINAL: frozenset[BatchState] = frozenset({"completed", "failed", "expired", "cancelled"})
+"""States that do not change any more. In each of them there may be results: only rows say so."""
+
+Adoption: TypeAlias = Literal["token", "key", "input", "none"]
+"""
+How a batch is found whose creation had no response, so that it is not created twice.
+
+`token`: the vendor ignores a second creation with the same key. `key`: it is in the batch's label,
+`input`: the batch names its input file. `none`: nothing in a list tells; its results' ids do.
+"""
+
+ABOUT_THE_REQUEST = frozenset({400, 404, 413, 422})
+"""Statuses of a row whose request is wrong; the same request would fail again."""
+
+
+class Limits(Struct, frozen=True):
+    """
+    What one batch may have: `lines`, `bytes` of its input, `least` lines, bytes of one line.
+
+    `drain` is how many seconds a cancelled batch needs to end. `window` is how many seconds before
+    a deadline a batch is worth creating.
+    """
+
+    lines: int
+    bytes: int
+    drain: float
+    window: float = 6 * 3600.0
+    least: int = 1
+    line_bytes: int | None = None
+
+
+class NativeLine(Struct, frozen=True):
+    """A request, under an id that is not the user's."""
+
+    id: str
+    request: ChatRequest
+
+
+class Fault(Struct, frozen=True):
+    """Why a whole batch failed; `line` is the first wrong line of its input, from 1."""
+
+    code: str
+    message: str
+    line: int | None = None
+
+
+class NativeBatch(Struct, frozen=True):
+    """
+    A batch, as its vendor describes it.
+
+    `key` and `input` are the label and the input file, by which it is found again; `created_at` is
+    in seconds since 1970. `outputs` are the names of its result files. Counts are not read: they
+    contradict the rows at several vendors.
+    """
+
+    id: str
+    state: BatchState
+    key: str | None = None
+    input: str | None = None
+    created_at: float | None = None
+    outputs: tuple[str, ...] = ()
+    fault: Fault | None = None
+
+    @property
+    def is_over(self) -> bool:
+        return self.state in TERMINAL
+
+
+class Page(Struct, frozen=True):
+    """Some batches of the account, newest first; `more` is the cursor of the next page."""
+
+    batches: tuple[NativeBatch, ...]
+    more: str | None = None
+
+
+class Row(Struct, frozen=True):
+    """
+    One row of the results.
+
+    `ok` has a completion. `failed` has an error; `may_succeed` says whether the same request may
+    succeed in real time. `not_run` was not executed, or not to its end: nothing is billed for it.
+    """
+
+    id: str
+    kind: Literal["ok", "failed", "not_run"]
+    completion: ChatCompletion | None = None
+    status: int = 0
+    error: ErrorDetail | None = None
+    may_succeed: bool = True
+
+
+class Stored(Struct, frozen=True):
+    """Data that the vendor reads from, or writes to, an object store: the address of an object."""
+
+    uri: str
+
+
+class NativeBatches(Protocol):
+    """The codec of one vendor's batch API, for one deployment's model."""
+
+    @property
+    def limits(self) -> Limits: ...
+
+    @property
+    def adoption(self) -> Adoption: ...
+
+    @property
+    def price_factor(self) -> float:
+        """A batch's price by that in real time: 0.5 is half; 1.0 if the model has no discount."""
+        ...
+
+    def rejection(self, line: NativeLine, /) -> str | None:
+        """Why the API would reject this line, and often all others with it; `None` if it may go."""
+        ...
+
+    def data(self, lines: Iterable[NativeLine], /) -> bytes:
+        """The input of a batch: the content of a file, or what `create` sends."""
+        ...
+
+    def upload(
+        self, key: str, data: bytes, last: WireResponse | None, /
+    ) -> WireRequest | Stored | str:
+        """
+        The next request of the upload after the response `last`, or the input for `create`.
+
+        That is the name of a file, or all of the data if the API has no files. A `Stored` is where
+        the caller is to put the data; its `uri` is the input.
+        """
+        ...
+
+    def create(self, key: str, source: str, /) -> WireRequest:
+        """The request that creates the batch `key` of an input. It may not be repeated blindly."""
+        ...
+
+    def read(self, response: WireResponse, /) -> NativeBatch:
+        """The batch in the response to `create` or `poll`."""
+        ...
+
+    def poll(self, batch_id: str, /) -> WireRequest:
+        """The request for a batch's state."""
+        ...
+
+    def list(self, key: str, cursor: str | None, /) -> WireRequest:
+        """The request for a page of batches; if the API can filter, for those with this key."""
+        ...
+
+    def read_page(self, response: WireResponse, /) -> Page:
+        """The batches of a page."""
+        ...
+
+    def cancel(self, batch_id: str, /) -> WireRequest:
+        """The request that cancels a batch. What follows is only seen by `poll`."""
+        ...
+
+    def results(self, batch: NativeBatch, /) -> tuple[WireRequest | Stored, ...]:
+        """The requests for all files with rows, in whatever state the batch has ended."""
+        ...
+
+    def row(self, data: bytes, /) -> Row:
+        """One line of a result file. Raises `BadWire` if it is none."""
+        ...
+
+
+# ---- what several codecs use ----
+
+
+def encoded_body(codec: Codec, request: ChatRequest, target: Target) -> dict[str, Any]:
+    """The body of one request as in real time, but without a service tier: a batch is one."""
+    body = {name: value for name, value in request.body.items() if name != "service_tier"}
+    plain = replace(request, service_tier=None, body=body)
+    encoded: dict[str, Any] = json.decode(codec.encode(plain, target, False).body)
+    return encoded
+
+
+def rejection_of(
+    line: NativeLine, write: Callable[[list[NativeLine]], bytes], most: int
+) -> str | None:
+    """Why a line cannot be written, or is longer than `most` bytes."""
+    try:
+        size = len(write([line]))
+    except RequestError as error:
+        return str(error)
+    return f"the line has {size} bytes; at most {most}" if size > most else None
+
+
+def ok_row(row_id: str, body: object, codec: Codec, target: Target) -> Row:
+    """The row of a success. If its body cannot be read it is paid for: it has failed for good."""
+    try:
+        completion = codec.decode(WireResponse(200, {}, json.encode(body)), target)
+    except WireError as error:
+        return failed_row(row_id, error.status, error.detail)
+    except (BadWire, *json.NOT_JSON) as error:
+        detail = ErrorDetail(f"the response cannot be read: {error}", code="provider_malformed")
+        return Row(row_id, "failed", status=502, error=detail, may_succeed=False)
+    return Row(row_id, "ok", completion, 200)
+
+
+def failed_row(row_id: str, status: int, detail: ErrorDetail) -> Row:
+    """The row of a failure; only one that is about the request would fail again."""
+    return Row(
+        row_id,
+        "failed",
+        status=status,
+        error=detail,
+        may_succeed=status not in ABOUT_THE_REQUEST,
+    )
+
+
+def read_object(data: bytes) -> dict[str, Any]:
+    """A JSON object; raises `BadWire`."""
+    value = json.decode_or_none(data)
+    if not isinstance(value, dict):
+        raise BadWire("this is not a JSON object")
+    return value
+
+
+def json_lines(values: Iterable[Mapping[str, Any]]) -> bytes:
+    return b"".join(json.encode(value) + b"\n" for value in values)
+
+
+def data_lines(data: bytes) -> Iterator[bytes]:
+    """The rows of a result file; blank lines and an unfinished last one are left out."""
+    whole, _, _ = data.rpartition(b"\n")
+    return (line for line in whole.split(b"\n") if line.strip())
+
+
+def multipart(fields: Mapping[str, str], filename: str, data: bytes) -> tuple[str, bytes]:
+    """
+    The content type and the body of a form with a file; the same for the same values.
+
+    The boundary is a digest of the data, so it does not occur in it. RFC 7578.
+    """
+    boundary = hashlib.sha256(data).hexdigest()
+    parts = [
+        f'--{boundary}\r\nContent-Disposition: form-data; name="{name}"\r\n\r\n{value}\r\n'
+        for name, value in fields.items()
+    ]
+    head = (
+        f'--{boundary}\r\nContent-Disposition: form-data; name="file"; filename="{filename}"\r\n'
+        "Content-Type: application/jsonl\r\n\r\n"
+    )
+    body = "".join(parts).encode() + head.encode() + data + f"\r\n--{boundary}--\r\n".encode()
+    return f"multipart/form-data; boundary={boundary}", body
+
+
+def seconds_of(value: object) -> float | None:
+    """A time in seconds since 1970: a number, or a text as in RFC 3339."""
+    from datetime import datetime
+
+    if isinstance(value, int | float) and not isinstance(value, bool):
+        return float(value)
+    if isinstance(value, str):
+        try:
+            return datetime.fromisoformat(value).timestamp()
+        except ValueError:
+            return None
+    return None
+
+
+def text_of(value: object) -> str | None:
+    """A text that is not empty."""
+    return value if isinstance(value, str) and value else None
+
+
+def whole_number(value: object) -> int | None:
+    return value if isinstance(value, int) and not isinstance(value, bool) else None
