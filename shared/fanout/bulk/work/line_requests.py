@@ -27,7 +27,7 @@ from ...telemetry.observers import Observer
 from ...telemetry.prices import FLEX
 from ..activity import ActivityTracker
 from ..input.estimates import BYTES_PER_TOKEN, DEFAULT_OUTPUT_TOKENS, conversations_of, max_tokens
-from ..input.lines import BadLine
+from ..input.lines import BadLine, Line
 from ..pacing.adaptive_concurrency import AdaptiveConcurrency
 from ..pacing.limits import Limits
 from ..pacing.line_retry import LineRequest, NotSent, SendLine
