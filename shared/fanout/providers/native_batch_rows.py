@@ -4,8 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping
 
-from . import registry
-from .base import Target
+from .base import Provider, Target
 from .mistral_batch import MistralBatches
 from .native_batch import Limits, NativeBatches
 from .openai.native_batch import OpenAIBatches
@@ -13,25 +12,23 @@ from .openai.native_batch import OpenAIBatches
 MB = 1_000_000
 
 
-def _groq(target: Target) -> NativeBatches:
+def _groq(provider: Provider, target: Target) -> NativeBatches:
     """
     Half the price, also of cached tokens, which have no other discount then.
 
     console.groq.com/docs/batch; the models are those that its batches have in 2026-09.
     """
-    provider = registry.find("groq")
     limits = Limits(lines=50_000, bytes=100 * MB, drain=600.0)
     discounted = ("openai/gpt-oss-",)
     return OpenAIBatches(provider.chat, provider.explain, target, limits, discounted=discounted)
 
 
-def _together(target: Target) -> NativeBatches:
+def _together(provider: Provider, target: Target) -> NativeBatches:
     """
     One model for chat has a discount. A list is bare, so a batch is found by its input.
 
     docs.together.ai/docs/inference/batch/overview, 2026-09.
     """
-    provider = registry.find("together_ai")
     return OpenAIBatches(
         provider.chat,
         provider.explain,
@@ -45,12 +42,11 @@ def _together(target: Target) -> NativeBatches:
     )
 
 
-def _mistral(target: Target) -> NativeBatches:
-    provider = registry.find("mistral")
+def _mistral(provider: Provider, target: Target) -> NativeBatches:
     return MistralBatches(provider.chat, provider.explain, target)
 
 
-ROWS: Mapping[str, Callable[[Target], NativeBatches]] = {
+ROWS: Mapping[str, Callable[[Provider, Target], NativeBatches]] = {
     "groq": _groq,
     "mistral": _mistral,
     "together_ai": _together,

@@ -128,7 +128,7 @@ def native_batches(name: str, target: Target) -> NativeBatches | None:
     from .native_batch_rows import ROWS
 
     make = ROWS.get(name)
-    return None if make is None else make(target)
+    return None if make is None else make(find(name), target)
 
 
 def with_key(env: Mapping[str, str]) -> dict[str, str]:

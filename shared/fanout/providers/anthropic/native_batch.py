@@ -52,7 +52,7 @@ class AnthropicBatches(Struct, frozen=True):
     """
     All lines are in the request that creates the batch, which has no label.
 
-    So two creations cannot be told apart but by the ids in their results. A batch belongs to the
+    So two batches with the same lines differ only by the ids in their results. A batch belongs to the
     workspace of its key, and ends 24 hours after its creation.
     """
 
