@@ -52,8 +52,8 @@ class AnthropicBatches(Struct, frozen=True):
     """
     All lines are in the request that creates the batch, which has no label.
 
-    So two batches with the same lines differ only by the ids in their results. A batch belongs to the
-    workspace of its key, and ends 24 hours after its creation.
+    So two batches with the same lines differ only by the ids in their results. A batch belongs to
+    the workspace of its key, and ends 24 hours after its creation.
     """
 
     target: Target
