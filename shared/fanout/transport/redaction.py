@@ -34,6 +34,7 @@ def redact(text: str, keys: Sequence[str] = (), base_url: str = "") -> str:
     """
     for key in keys:
         if len(key) >= SHORTEST_KEY:
+            text = re.sub(_in_base64(key.encode()), "[key]", text)
             text = re.sub("|".join(_forms_of(key)), "[key]", text)
     if base_url:
         text = re.sub("|".join(_forms_of_address(base_url)), "[address]", text, flags=re.IGNORECASE)
@@ -44,21 +45,29 @@ def redact(text: str, keys: Sequence[str] = (), base_url: str = "") -> str:
 
 
 def _forms_of(key: str) -> Iterator[str]:
-    """Patterns for a key and its encodings."""
+    """Patterns for a key as it is, and URL-encoded."""
     yield re.escape(key)
     for encoded in {quote(key), quote(key, safe=""), quote_plus(key)} - {key}:
         yield f"(?i:{re.escape(encoded)})"  # `%2B` is `%2b`
-    for before in range(3):  # a text before the key moves its bits
-        yield _in_base64(key.encode(), before)
 
 
-def _in_base64(key: bytes, before: int) -> str:
-    """A pattern for a text in base64 that has the key after `before` bytes, modulo 3."""
+def _in_base64(key: bytes) -> str:
+    """
+    A pattern for a text in base64 that has the key.
+
+    It begins only where such a text does: from each of its characters on, the time for a long text
+    would grow with the square of its length.
+    """
+    cores = "|".join(_core(key, before) for before in range(3))  # a text before moves its bits
+    return f"(?<![A-Za-z0-9+/_-])[A-Za-z0-9+/_-]*(?:{cores})[A-Za-z0-9+/_-]*=*"
+
+
+def _core(key: bytes, before: int) -> str:
+    """A pattern for what base64 makes of the key alone after `before` bytes, modulo 3."""
     encoded = b64encode(bytes(before) + key).decode()
     first = (before * 8 + 5) // 6  # without the bits that are not the key's
     last = (before + len(key)) * 8 // 6
-    core = re.escape(encoded[first:last]).replace(r"\+", "[+-]").replace("/", "[/_]")
-    return f"[A-Za-z0-9+/_-]*{core}[A-Za-z0-9+/_-]*=*"
+    return re.escape(encoded[first:last]).replace(r"\+", "[+-]").replace("/", "[/_]")
 
 
 def _forms_of_address(base_url: str) -> Iterator[str]:

@@ -1,6 +1,7 @@
 from __future__ import annotations
 
 import re
+import time
 from base64 import b64encode, urlsafe_b64encode
 from collections.abc import Callable
 from urllib.parse import quote, quote_plus
@@ -133,3 +134,25 @@ def test_other_text_is_unchanged(text: str) -> None:
 def test_a_long_message_is_cut() -> None:
     assert redact("x" * 5_000) == "x" * MAX_MESSAGE + "…"
     assert redact("x" * MAX_MESSAGE) == "x" * MAX_MESSAGE
+
+
+def test_a_key_beside_itself_in_base64_is_removed() -> None:
+    key = "sk-odd+ODD/1234567"
+    encoded = b64encode(f"user:{key}".encode()).decode()
+    for text in (f"{key}{encoded}", f"{encoded}{key}", f"{encoded}.{encoded}", f"_{encoded}-"):
+        found = redact(text, [key])
+        assert key not in found
+        assert encoded[8:20] not in found
+
+
+@pytest.mark.parametrize("piece", ["T", "Ta", "a_", "1", "-", "/", "sk-", "sk-a ", "arn:aws", "1."])
+def test_a_long_text_takes_time_in_proportion_to_its_length(piece: str) -> None:
+    def seconds(size: int) -> float:
+        text = piece * (size // len(piece))
+        began = time.process_time()
+        redact(text, ["k12345678901"], "https://host.example/v1")
+        return time.process_time() - began
+
+    seconds(100)  # compiles the patterns
+    short = min(seconds(4_000) for _ in range(3))
+    assert min(seconds(64_000) for _ in range(3)) < 16 * max(short, 0.001) * 6
