@@ -1,7 +1,18 @@
-"""`python -m fanout`."""
+"""The `fanout` command, also as `python -m fanout`."""
 
 import sys
 
-from .cli.main import main
 
-sys.exit(main())
+def run() -> int:
+    """Run the command; Ctrl-C while its modules load is no error either."""
+    try:
+        from .cli.main import main
+
+        return main()
+    except KeyboardInterrupt:
+        sys.stderr.write("fanout: cancelled\n")
+        return 130
+
+
+if __name__ == "__main__":
+    sys.exit(run())

@@ -110,10 +110,11 @@ def error_codes() -> set[str]:
 
 
 def _code_in(node: ast.AST) -> str | None:
-    """The error code that a class or a call sets."""
+    """The code of an error that a class or a call sets, or its type: the cause without a code."""
     match node:
         case (
             ast.Assign(targets=[ast.Name("code")], value=text)
+            | ast.Assign(targets=[ast.Name("type")], value=text)
             | ast.AnnAssign(target=ast.Name("code"), value=text)
             | ast.keyword(arg="code", value=text)
             | ast.Call(func=ast.Name("RequestError" | "Forbidden"), args=[_, _, text])

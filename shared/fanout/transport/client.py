@@ -18,7 +18,7 @@ from msgspec.structs import replace
 
 from ..concurrency import MemoryBudget
 from ..config.deployment import Deployment
-from ..errors import RequestError
+from ..errors import Rejected, RequestError
 from ..providers.base import BadWire, WireError
 from ..schema.chat import ChatChunk, ChatCompletion
 from ..schema.request import ChatRequest
@@ -36,6 +36,9 @@ DECODE_ERRORS = (WireError, BadWire, MsgspecError, UnicodeDecodeError, Recursion
 
 SUCCESS = range(200, 300)
 """HTTP statuses of a response. Some proxies send a 201."""
+
+UNSTREAMED_SECONDS = 600.0
+"""For how long a deployment that may not stream is not asked for a stream again."""
 
 MAX_COPIES = 256_000_000
 """Bytes that the big request bodies being sent may have together."""
@@ -80,6 +83,7 @@ class Transport:
         self._copies = MemoryBudget(max_copies)
         self._max_response_bytes = max_response_bytes
         self._signer = RequestSigner(secrets, signer, tokens)
+        self._unstreamed: dict[str, float] = {}  # deployments that may not stream, and until when
 
     async def chat(
         self, deployment: Deployment, request: ChatRequest, size: int = 0
@@ -126,8 +130,12 @@ class Transport:
         """
         The response as it arrives; leaving the block closes the provider's stream at once.
 
-        The iterator raises `Broken` if the stream ends before the provider marks its end.
+        The iterator raises `Broken` if the stream ends before the provider marks its end. A
+        deployment that may not stream is called without a stream.
         """
+        if self._unstreamed.get(deployment.id, 0.0) > asyncio.get_running_loop().time():
+            yield await self._whole_stream(deployment, request, size)
+            return
         try:
             async with AsyncExitStack() as stack:
                 copy = await stack.enter_async_context(self._copies.reserve(size))
@@ -138,19 +146,46 @@ class Transport:
                         signed, incoming = await self._open(stack, deployment, wire)
                 except TimeoutError:
                     raise _bodies().stream_timeout(deployment) from None
-                if wire.one_choice:
-                    deployment = _with_one_choice(deployment)
-                from .stream_reader import StreamEvents, read_chunks
+                except Rejected as error:
+                    from .without_stream import rejects_stream
 
-                events = StreamEvents(deployment, self._max_response_bytes, signed.key)
-                chunks = read_chunks(deployment, incoming, signed.key, events)
-                if wire.one_call:
-                    from ..schema.one_call import keep_first_calls
-
-                    chunks = keep_first_calls(chunks)
-                yield OpenStream(chunks, incoming.headers, wire.dropped, events.skipped)
+                    if not rejects_stream(error):
+                        raise
+                    now = asyncio.get_running_loop().time()
+                    self._unstreamed[deployment.id] = now + UNSTREAMED_SECONDS
+                else:
+                    yield self._opened(deployment, wire, signed, incoming)
+                    return
         except EngineError as error:
             raise _bodies().from_engine_error(deployment, error) from None
+        yield await self._whole_stream(deployment, request, size)
+
+    def _opened(
+        self, deployment: Deployment, wire: WireRequest, signed: Signed, incoming: Incoming
+    ) -> OpenStream:
+        """The stream of a response whose headers are there."""
+        if wire.one_choice:
+            deployment = _with_one_choice(deployment)
+        from .stream_reader import StreamEvents, read_chunks
+
+        events = StreamEvents(deployment, self._max_response_bytes, signed.key)
+        chunks = read_chunks(deployment, incoming, signed.key, events)
+        if wire.one_call:
+            from ..schema.one_call import keep_first_calls
+
+            chunks = keep_first_calls(chunks)
+        return OpenStream(chunks, incoming.headers, wire.dropped, events.skipped)
+
+    async def _whole_stream(
+        self, deployment: Deployment, request: ChatRequest, size: int
+    ) -> OpenStream:
+        """The whole response as a stream, of a deployment that may not stream."""
+        from .stream_reader import Skipped
+        from .without_stream import chunks_of_whole
+
+        response = await self.chat(deployment, request, size)
+        chunks = chunks_of_whole(response.completion)
+        return OpenStream(chunks, response.headers, response.dropped, Skipped())
 
     async def aclose(self) -> None:
         """Close every connection."""

@@ -137,7 +137,7 @@ export function csvForm(file, done, back, failed) {
     submit.disabled = Boolean(checked.problem);
     setChildren(
       preview,
-      rows.map((row) => h("li", null, previewOf(valuesOf(row)))),
+      checked.problem ? null : rows.map((row) => h("li", null, previewOf(valuesOf(row)))),
     );
   }
 

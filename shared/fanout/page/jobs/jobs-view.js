@@ -106,6 +106,8 @@ export function jobsView() {
       if (id) {
         job = jobView(id, (batch) => nameOf(batch, names));
         setChildren(place, job.element);
+        // On a phone the list is below the job.
+        if (matchMedia("(max-width: 60rem)").matches) place.scrollIntoView({ block: "start" });
       } else if (place.firstElementChild !== form.element) setChildren(place, form.element);
       markCurrent();
     },

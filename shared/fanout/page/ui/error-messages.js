@@ -108,6 +108,16 @@ const BY_CODE = {
   // The provider.
   all_failed: ["Every model failed.", "See the reason at each model."],
   Rejected: ["The provider rejected the request.", "See the provider's messages in the examples."],
+  // The types of errors without a code, which are the causes of failed lines.
+  invalid_request_error: [
+    "The provider rejected the request.",
+    "See the provider's messages in the examples.",
+  ],
+  permission_error: ["The provider does not allow this.", "See its messages in the examples."],
+  rate_limit_error: ["There were too many requests.", "Run the failed lines again."],
+  server_error: ["The provider or the gateway failed.", "Run the failed lines again."],
+  timeout_error: ["The response took too long.", "Run the failed lines again."],
+  cancelled_error: ["The request was cancelled.", "Run the failed lines again."],
   permission_denied: [
     "The gateway's account may not use this model.",
     "Pick another model, or enable it at the provider.",
