@@ -31,7 +31,6 @@ from ..concurrency import (
 )
 from ..config.catalog import Catalog, ClientKey
 from ..errors import AllFailed, Cause, DeadlineExceeded, RequestError, UnknownModel
-from ..routing.flex import FLEX_TIMEOUT
 from ..routing.leg import HeldSlots, Leg, Watcher
 from ..routing.router import Router
 from ..schema.chat import ChatChunk, ChatCompletion, has_content
@@ -361,7 +360,11 @@ class Gateway:
 
     def _time_limit(self, request: FanOutRequest, context: Context) -> float:
         """Seconds: the smallest limit of the request, the config and the host."""
-        limit = max(self.catalog.timeout, FLEX_TIMEOUT) if context.flex else self.catalog.timeout
+        limit = self.catalog.timeout
+        if context.flex:
+            from ..routing.flex import FLEX_TIMEOUT
+
+            limit = max(limit, FLEX_TIMEOUT)
         if request.timeout is not None:
             limit = min(limit, request.timeout)
         return limit if context.deadline is None else min(limit, context.deadline)

@@ -21,7 +21,6 @@ from ..schema.chat import Usage
 from ..schema.fanout import Mode
 from ..telemetry.observers import AttemptRecord, NullObserver, Observer
 from ..telemetry.prices import cost_of
-from .flex import is_rejection
 from .load_balancing import DeploymentGroup
 
 if TYPE_CHECKING:
@@ -196,7 +195,7 @@ class Attempt(Struct, gc=False):
         leg, now = self.leg, self.clock()
         if error is None:
             self.group.succeeded(self.deployment, (self.first_token or now) - self.started)
-        elif isinstance(error, ProviderError) and not (leg.is_on_flex and is_rejection(error)):
+        elif isinstance(error, ProviderError) and not self._is_full_tier(error):
             self.group.failed(self.deployment, error)
         leg.ended = now
         leg.usage, leg.tier, leg.dropped = self.usage, self.tier, self.dropped
@@ -204,6 +203,14 @@ class Attempt(Struct, gc=False):
             leg.watcher.ended(leg, outcome, error)
         if not isinstance(self.observer, NullObserver):
             self.observer.attempt(_record(self, outcome, error, now))
+
+    def _is_full_tier(self, error: ProviderError) -> bool:
+        """Whether only the deployment's flex tier has no room, which is no fault of it."""
+        if not self.leg.is_on_flex:
+            return False
+        from .flex import is_rejection
+
+        return is_rejection(error)
 
     def raise_bug(self, error: BaseException) -> None:
         """Log a bug and raise `Internal`; do nothing for other errors."""

@@ -38,7 +38,6 @@ from ..schema.validation import with_defaults
 from ..telemetry.observers import Observer
 from ..transport.client import Transport
 from ..transport.engine import MAX_RESPONSE_BYTES, OVER_SIZE_LIMIT
-from .flex import FLEX_TIMEOUT, on_flex
 from .leg import Attempt, HeldSlots, Leg, outcome_of
 from .load_balancing import DeploymentGroup, DeploymentGroups
 from .retry_policy import RetryPolicy, retries_after
@@ -103,6 +102,8 @@ class Router:
         leg, deployment = attempt.leg, attempt.deployment
         request, limit = with_defaults(request, deployment.defaults), deployment.timeout
         if leg.flex:
+            from .flex import FLEX_TIMEOUT, on_flex  # only lines of jobs are on this tier
+
             cheaper = on_flex(request, deployment)
             leg.is_on_flex = cheaper is not None
             if cheaper is not None:
