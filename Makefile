@@ -9,7 +9,7 @@ export JSII_SILENCE_WARNING_END_OF_LIFE_NODE_VERSION := 1
 PORT ?= 4000
 
 .DEFAULT_GOAL := help
-.PHONY: help install dist run demo clients check test test-local-jobs test-jobs test-gateway test-infra test-page test-browser test-rie bench faults fuzz soak audit docs prices lock clean format install-infra synth deploy smoke cdk rehearse
+.PHONY: help install dist run demo clients check test test-local-jobs test-jobs test-gateway test-infra test-page test-browser test-rie bench first-hour faults fuzz soak audit docs prices lock clean format install-infra synth deploy smoke cdk rehearse
 
 help:  ## show this list
 	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 15
@@ -119,6 +119,9 @@ rehearse: install-infra  ## deploy the stack to the AWS at AWS_ENDPOINT_URL, and
 
 bench: install .venv-bench/.installed  ## measure Fanout next to LiteLLM; writes docs/benchmarks.md
 	@.venv-bench/bin/python -m tests.bench
+
+first-hour: install .venv-bench/.installed  ## time a newcomer's tasks, with LiteLLM, llm and batchllm beside; writes docs/first-hour.md
+	@.venv-bench/bin/python -m tests.bench.first_hour
 
 faults: install  ## try misbehaving providers, overload, attacks, full disks and stops; writes docs/faults.md
 	@$(BIN)/python -m tests.faults

@@ -15,6 +15,7 @@ compile ../pyproject.toml -o runtime.txt
 compile infra.in -o infra.txt
 compile clients.in -o clients.txt
 compile bench.in --excludes bench-without.in --overrides bench-overrides.in -o bench.txt
+compile first-hour.in -o first-hour.txt
 compile browser.in -o browser.txt
 compile audit.in -o audit.txt
 python=3.13  # the oldest that the functions may be deployed with

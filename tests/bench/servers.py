@@ -75,6 +75,7 @@ def run_server(
     *,
     env: Mapping[str, str] = {},
     trust: ssl.SSLContext | None = None,
+    patience: float = PATIENCE,
 ) -> Iterator[Server]:
     """Start a server and wait for its response to `request`; stop it when the block ends."""
     with tempfile.TemporaryFile() as log:
@@ -89,7 +90,7 @@ def run_server(
 
         try:
             while not responds(port, request, trust):
-                if started.poll() is not None or time.perf_counter() > began + PATIENCE:
+                if started.poll() is not None or time.perf_counter() > began + patience:
                     raise RuntimeError(f"{name} does not respond:\n{output()[-2000:]}")
                 time.sleep(0.002)
             seconds = time.perf_counter() - began
