@@ -18,10 +18,10 @@ NONE = "-"
 HEAD = """\
 # The first hour
 
-What a newcomer types and how long it takes: from nothing to a first response, from a CSV to a CSV,
-and from a LiteLLM file to a served request. For example, `make run` in a fresh clone takes {run} to
-the first response of a real model, without its downloads. LiteLLM, `llm` and `batchllm` do the same
-beside it. `make first-hour` measures it again and writes this page.
+This page shows what a newcomer types and how long it takes: from nothing to a first response, from a
+CSV to a CSV, and from a LiteLLM file to a served request. For example, `make run` in a fresh clone
+takes {run} to the first response of a real model, without its downloads. LiteLLM, `llm` and
+`batchllm` do the same beside it. `make first-hour` measures it again and writes this page.
 
 Measured on {date}, on {cpus} shared cores of {machine}, with Python {python}:
 {versions}.
@@ -41,7 +41,7 @@ which is on no package index yet, takes {build} to build in a clone.
 TWO = """
 ## A CSV to a CSV
 
-2,000 rows with an id, a text and a number; the provider takes 50 ms for each. A result is right if
+1,000 rows with an id, a text and a number; the provider takes 50 ms for each. A result is right if
 each row has its answer, in the order of the input and with all its columns.
 """
 
@@ -72,7 +72,8 @@ def page(
         python=platform.python_version(),
         repeats="Each time is of one run, while the machine had other work."
         if repeats == 1
-        else f"Each time is the median of {repeats} runs; installations and `make run` run once.",
+        else f"Each time is the median of {repeats} runs; installations, `make run`, the plain "
+        "`batchllm` and the loop run once.",
     )
     parts = [
         head,
