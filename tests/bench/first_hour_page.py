@@ -18,9 +18,9 @@ NONE = "-"
 HEAD = """\
 # The first hour
 
-This page shows what a newcomer types and how long it takes: from nothing to a first response, from a
-CSV to a CSV, and from a LiteLLM file to a served request. For example, `make run` in a fresh clone
-takes {run} to the first response of a real model, without its downloads. LiteLLM, `llm` and
+This page shows what a newcomer types and how long it takes: from nothing to a first response, from
+a CSV to a CSV, and from a LiteLLM file to a served request. For example, `make run` in a fresh
+clone takes {run} to the first response of a real model, without its downloads. LiteLLM, `llm` and
 `batchllm` do the same beside it. `make first-hour` measures it again and writes this page.
 
 Measured on {date}, on {cpus} shared cores of {machine}, with Python {python}:
