@@ -9,6 +9,13 @@ from msgspec import Struct
 
 from ..errors import ConfigError, KeyPath, Problem
 
+MAX_VALUES = 200_000
+"""Values that a config may have, with what its aliases stand for."""
+
+
+MAX_DEPTH = 100
+TOO_DEEP = "its lists and mappings are nested too deeply"
+
 
 class Place(Struct, frozen=True):
     """Where an entry of a mapping or list is: YAML's nodes. `key` is `None` in a list."""
@@ -68,6 +75,8 @@ def parse(text: str, name: str = "config") -> Document:
         place = f" at line {mark.line + 1}, column {mark.column + 1}" if mark else ""
         problem = getattr(error, "problem", None) or "it is not YAML"
         raise ConfigError(f"`{name}`{place}: {problem}") from None
+    except RecursionError:
+        raise ConfigError(f"`{name}`: {TOO_DEEP}") from None
 
 
 def without_aliases(value: Any) -> str:
@@ -94,11 +103,44 @@ def _parse(text: str, name: str) -> Document:
         node = loader.get_single_node()
         if node is None:
             return Document(name, text, {})
+        _check_aliases(node, name)
         duplicates = tuple(_duplicates(node))  # before `<<` is merged, which may repeat keys
         value = loader.construct_document(node)
         return Document(name, text, value, node, duplicates)
     finally:
         loader.dispose()
+
+
+def _check_aliases(root: Any, name: str) -> None:
+    """Raise `ConfigError` for an alias within itself, and for too many or too deep values."""
+    sizes: dict[int, int] = {}  # of each node with all that it stands for
+    around: set[int] = set()
+    todo: list[tuple[Any, bool]] = [(root, False)]
+    while todo:
+        node, is_counted = todo.pop()
+        line = node.start_mark.line + 1
+        if is_counted:
+            around.discard(id(node))
+            sizes[id(node)] = 1 + sum(sizes[id(part)] for part in _parts(node))
+            if sizes[id(node)] > MAX_VALUES:
+                many = f"{MAX_VALUES:,} values, with what aliases stand for"
+                raise ConfigError(f"`{name}` at line {line}: it has more than {many}")
+        elif id(node) in around:
+            raise ConfigError(f"`{name}` at line {line}: it has an alias that stands for itself")
+        elif id(node) not in sizes:
+            around.add(id(node))
+            if len(around) > MAX_DEPTH:
+                raise ConfigError(f"`{name}` at line {line}: {TOO_DEEP}")
+            todo += [(node, True), *((part, False) for part in _parts(node))]
+
+
+def _parts(node: Any) -> list[Any]:
+    """The nodes in a list or a mapping."""
+    if node.id == "scalar":
+        return []
+    if node.id == "sequence":
+        return list(node.value)
+    return [part for pair in node.value for part in pair]
 
 
 def _entry(node: Any, step: str | int) -> Place | None:

@@ -254,3 +254,36 @@ def test_no_error_shows_a_key() -> None:
     text = entry("model: openai/x\napi_key: sk-very-secret\nrpm: x\nn: 1")
     assert "sk-very-secret" not in refusal(text)
     assert "sk-very-secret" not in str(Secret("(literal)", "sk-very-secret"))
+
+
+NESTED = "\n".join(
+    ["a: &a0 [x, x, x, x, x, x, x, x, x]"]
+    + [f"b{n}: &a{n} [{', '.join([f'*a{n - 1}'] * 9)}]" for n in range(1, 7)]
+)
+
+
+@pytest.mark.parametrize(
+    ("text", "error"),
+    [
+        ("model_list: &a\n  - *a\n", "`config` at line 1: it has an alias that stands for itself"),
+        (
+            "a: 1\nb: &b\n  c: {d: *b}\n",
+            "`config` at line 2: it has an alias that stands for itself",
+        ),
+        (NESTED, "it has more than 200,000 values, with what aliases stand for"),
+        ("a: " + "[" * 5_000, "`config`"),
+        ("a: " + "[" * 5_000 + "]" * 5_000, "its lists and mappings are nested too deeply"),
+    ],
+    ids=["list", "mapping", "many", "open", "deep"],
+)
+def test_aliases_and_nesting_without_end_are_errors(text: str, error: str) -> None:
+    with pytest.raises(ConfigError) as raised:
+        load_text(text, {})
+    assert error in str(raised.value)
+
+
+def test_an_alias_may_be_used_often() -> None:
+    text = "x: &x {model: openai/gpt-4o, api_key: k}\nmodel_list:\n"
+    text += "".join(f"  - {{model_name: m{n}, litellm_params: *x}}\n" for n in range(500))
+    with pytest.raises(ConfigError, match="`x`"):  # the only problem
+        load_text(text, {})
