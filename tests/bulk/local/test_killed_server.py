@@ -100,7 +100,8 @@ def test_what_lines_waited_for_is_not_shown_after_a_kill(
         process.kill()
         process.wait(timeout=PATIENCE)
     assert reasons(batch.id) == ["not_running"]
-    assert f"{batch.id}: no line starts: no process runs this job; start the server" in status()
+    resume = f"fanout batch resume {batch.id}"
+    assert f"{batch.id}: no process runs this job; to resume: {resume}" in status()
     upstream.script("a", answers("Hello"))
     with server(config, tmp_path / "home") as (_, client):
         assert wait(client, batch).status == "completed"

@@ -193,7 +193,7 @@ def test_a_job_that_has_no_responses_leaves_those_of_an_earlier_one(
     assert shell.paste(run).returncode == 0
     stored = output.read_bytes()
     path.write_bytes(path.read_bytes() + b"{oops\n")
-    assert shell.paste(run).returncode == 1
+    assert shell.paste(run).returncode == 2
     assert output.read_bytes() == stored
     upstream.script("a", [refuse(400, "no")])
     path.write_bytes(jsonl([line("y")]))
