@@ -179,7 +179,7 @@ SHARED: tuple[tuple[str, str], ...] = (
             "_litellm_tpm_reserved_tokens _litellm_tpm_reserved_model _litellm_tpm_reserved_scopes "
             "_litellm_tpm_reservation_released async_call attempted_targets client_side_timeout "
             "data_residency fireworks_forward_user_id kubernetes_pod_discovery model_alias_map "
-            "rust self stream_chunk_size thought_signature_in_tool_call_id "
+            "rust stream_chunk_size thought_signature_in_tool_call_id "
             "_code_interpreter_interception_stream_options _context_compaction_state "
             "_encrypted_content_affinity_pinned _headroom_interception_converted_stream "
             "_headroom_interception_stream_options _headroom_request_context "

@@ -6,6 +6,7 @@ The body counts before the status. Imported with the first error.
 
 from __future__ import annotations
 
+import re
 from collections.abc import Mapping, Sequence
 
 from msgspec import MsgspecError
@@ -158,18 +159,20 @@ def from_response(deployment: Deployment, response: WireResponse, key: str | Non
         detail = replace(detail, type=named)
     found = read_error_body(response.status, body, names=[named])
     error = _error(deployment, found, detail, key)
-    if isinstance(error, Malformed) and (place := _redirect_of(response)):
-        message = f"a redirect (HTTP {response.status}) to `{place}`, which is not followed"
+    if isinstance(error, Malformed) and 300 <= response.status < 400:  # noqa: PLR2004
+        place = _path_of_redirect(response)
+        message = f"a redirect (HTTP {response.status}){place}, which is not followed"
         detail = ErrorDetail(f"{message}: correct `api_base`")
         error = Malformed(deployment, detail, upstream=response.status)
     return _with_limits(deployment, error, found, body, response.headers)
 
 
-def _redirect_of(response: WireResponse) -> str:
-    """The address that a redirect names, without its query; empty if it names none."""
-    place = response.headers.get("location", "").partition("?")[0].partition("#")[0]
-    is_redirect = 300 <= response.status < 400  # noqa: PLR2004
-    return place[:200] if is_redirect and place.isprintable() and "@" not in place else ""
+def _path_of_redirect(response: WireResponse) -> str:
+    """Where a redirect leads, without the host: clients must not learn an internal one."""
+    location = response.headers.get("location", "").partition("?")[0].partition("#")[0]
+    path = re.sub(r"^[a-z]+://[^/]*", "", location, flags=re.IGNORECASE)
+    is_shown = path.startswith("/") and not path.startswith("//") and "@" not in path
+    return f" to `{path[:200]}`" if is_shown and path.isprintable() else ""
 
 
 async def read_error(deployment: Deployment, incoming: Incoming, key: str | None) -> ProviderError:
