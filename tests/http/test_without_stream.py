@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from collections.abc import Iterator
 from typing import Any
 
@@ -13,7 +14,11 @@ from tests.support.provider_steps import answers, refuse, stalls
 from tests.support.scripted_provider import Call, Upstream
 
 MESSAGES: Any = [{"role": "user", "content": "Hi"}]
+VERIFY = "Your organization must be verified to stream this model."
+RAW = {"error": {"message": VERIFY, "param": "stream", "code": "unsupported_value"}}
 REJECTIONS = [
+    refuse(400, "Provider returned error", metadata={"raw": json.dumps(RAW)}),  # OpenRouter
+    refuse(400, "Provider returned error", metadata={"raw": RAW}),
     refuse(
         400,
         "Your organization must be verified to stream this model. Please go to: https://x.test",
@@ -22,7 +27,7 @@ REJECTIONS = [
     ),
     refuse(400, "This model does not support streaming."),
     refuse(422, "stream is not supported for this model"),
-    refuse(403, "Your organization must be verified to stream this model."),
+    refuse(403, VERIFY),
 ]
 
 
@@ -83,8 +88,54 @@ def test_a_client_that_streams_gets_its_whole_response(
     assert any(chunk.usage for chunk in found)
 
 
-def test_any_other_rejection_is_the_clients(server: RunningGateway, upstream: Upstream) -> None:
-    upstream.script("a", [refuse(400, "no such tool: stream_reader", param="tools")])
+OTHERS = [
+    ("no such tool: stream_reader", "tools"),
+    ("stream_options is not supported", None),
+    ("stream_options is not supported", "stream_options"),
+    ("Invalid image: content type application/octet-stream is not supported", "messages"),
+    ("messages[0]: invalid stream of tokens", None),
+    ("This model does not support tools. See https://docs.x.test/streaming", None),
+    ("non-streaming is not supported", None),
+    ("response_format does not support streaming", "response_format"),
+]
+
+
+@pytest.mark.parametrize(("message", "param"), OTHERS)
+def test_any_other_rejection_is_the_clients(
+    server: RunningGateway, upstream: Upstream, message: str, param: str | None
+) -> None:
+    fields: dict[str, Any] = {"param": param} if param else {}
+    upstream.script("a", [refuse(400, message, **fields)])
     with pytest.raises(BadRequestError):
         client(server).chat.completions.create(model="a", messages=MESSAGES, stream=True)
     assert len(upstream.calls_to("a")) == 1
+
+
+@pytest.mark.parametrize(
+    "message",
+    [
+        "Tools are not supported in streaming mode",
+        "logprobs is not supported when streaming",
+        "Streaming with n>1 is not supported",
+    ],
+)
+def test_what_does_not_go_with_a_stream_is_asked_for_without_one_each_time(
+    server: RunningGateway, upstream: Upstream, message: str
+) -> None:
+    upstream.script("a", unstreamed(refuse(400, message)))
+    for _ in range(2):
+        list(client(server).chat.completions.create(model="a", messages=MESSAGES, stream=True))
+    streams = [bool(call.body.get("stream")) for call in upstream.calls_to("a")]
+    assert streams == [True, False, True, False]
+
+
+def test_a_request_that_is_wrong_without_a_stream_too_changes_nothing_for_others(
+    server: RunningGateway, upstream: Upstream
+) -> None:
+    wrong = refuse(400, "no", param="stream")
+    upstream.script("a", [wrong], [wrong], answers("streamed"))
+    with pytest.raises(BadRequestError):
+        client(server).chat.completions.create(model="a", messages=MESSAGES, stream=True)
+    list(client(server).chat.completions.create(model="a", messages=MESSAGES, stream=True))
+    streams = [bool(call.body.get("stream")) for call in upstream.calls_to("a")]
+    assert streams == [True, False, True]

@@ -103,7 +103,7 @@ def test_an_earlier_call_without_arguments_has_an_empty_object(
     [
         ("https://b.test/v1/chat/completions/?key=s", " to `/v1/chat/completions/`"),
         ("/v1/", " to `/v1/`"), ("", ""), ("https://user:pass@b.test/", " to `/`"),
-        ("//b.test/x", ""),
+        ("//b.test/x", ""), ("/x http://b.test", ""), ("/\\b.test/x", ""), ("/http://b.test", ""),
     ],
 )  # fmt: skip
 def test_a_redirect_says_where_to(status: int, location: str, shown: str) -> None:

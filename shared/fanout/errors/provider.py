@@ -77,6 +77,9 @@ class Rejected(ProviderError):
     fixed_status: ClassVar[int | None] = None
     """The client's status, where it does not depend on the provider's."""
 
+    stream_rejection: Literal["model", "request"] | None = None
+    """Set if the request was rejected only because it asks for a stream; see `transport`."""
+
     def _status(self) -> int:
         return self.fixed_status or self.upstream or 400
 

@@ -147,18 +147,19 @@ class Transport:
                 except TimeoutError:
                     raise _bodies().stream_timeout(deployment) from None
                 except Rejected as error:
-                    from .without_stream import rejects_stream
-
-                    if not rejects_stream(error):
+                    if error.stream_rejection is None:
                         raise
-                    now = asyncio.get_running_loop().time()
-                    self._unstreamed[deployment.id] = now + UNSTREAMED_SECONDS
+                    is_lasting = error.stream_rejection == "model"
                 else:
                     yield self._opened(deployment, wire, signed, incoming)
                     return
         except EngineError as error:
             raise _bodies().from_engine_error(deployment, error) from None
-        yield await self._whole_stream(deployment, request, size)
+        opened = await self._whole_stream(deployment, request, size)
+        if is_lasting:
+            now = asyncio.get_running_loop().time()
+            self._unstreamed[deployment.id] = now + UNSTREAMED_SECONDS
+        yield opened
 
     def _opened(
         self, deployment: Deployment, wire: WireRequest, signed: Signed, incoming: Incoming

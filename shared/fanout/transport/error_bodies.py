@@ -164,15 +164,18 @@ def from_response(deployment: Deployment, response: WireResponse, key: str | Non
         message = f"a redirect (HTTP {response.status}){place}, which is not followed"
         detail = ErrorDetail(f"{message}: correct `api_base`")
         error = Malformed(deployment, detail, upstream=response.status)
+    if isinstance(error, Rejected):
+        from .without_stream import stream_rejection
+
+        error.stream_rejection = stream_rejection(found.texts, detail.param)
     return _with_limits(deployment, error, found, body, response.headers)
 
 
 def _path_of_redirect(response: WireResponse) -> str:
     """Where a redirect leads, without the host: clients must not learn an internal one."""
     location = response.headers.get("location", "").partition("?")[0].partition("#")[0]
-    path = re.sub(r"^[a-z]+://[^/]*", "", location, flags=re.IGNORECASE)
-    is_shown = path.startswith("/") and not path.startswith("//") and "@" not in path
-    return f" to `{path[:200]}`" if is_shown and path.isprintable() else ""
+    path = re.fullmatch(r"(?:https?://[^/\s]+)?((?:/[\w.~%+-]+)*/?)", location, re.IGNORECASE)
+    return f" to `{path[1][:200]}`" if path and path[1] else ""
 
 
 async def read_error(deployment: Deployment, incoming: Incoming, key: str | None) -> ProviderError:

@@ -11,26 +11,47 @@ Imported with the first rejected request.
 from __future__ import annotations
 
 import re
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Sequence
+from typing import Literal
 
-from ..errors import ProviderError, Rejected
 from ..schema.chat import ChatChunk, ChatCompletion
 from ..schema.response_chunks import chunks_of
 
-_WORDS = re.compile(
+_NO = r"\b(does not|doesn't|do not|cannot|can't|is not|are not|isn't|aren't|not|un)\s?"
+_SUPPORTED = r"(support|allow|available|permit)\w*"
+
+_OF_MODEL = re.compile(
     r"verified to stream"
-    r"|(does not|doesn't|do not|cannot|can't|not) (support|allow|permit)\w*\b.*\bstream"
-    r"|\bstream\w*\b.*\b(is|are) (not|un)\W?(supported|allowed|available|permitted)",
-    re.IGNORECASE | re.DOTALL,
+    rf"|\bmodel\b[^.]{{0,60}}{_NO}{_SUPPORTED}\s+(\w+\s+)?stream(ing|ed)?\b"
+    rf"|\bstream(ing)?\b[^.]{{0,20}}{_NO}{_SUPPORTED}\s+(for|by|with)\s+(this|the)\s+model\b",
+    re.IGNORECASE,
 )
+_OF_REQUEST = re.compile(
+    rf"{_NO}{_SUPPORTED}\b[^.]{{0,60}}\bstream(ing|ed)?\b"
+    rf"|\bstream(ing)?\b[^.]{{0,40}}{_NO}{_SUPPORTED}",
+    re.IGNORECASE,
+)
+_OTHER = re.compile(
+    r"stream_options|octet-stream|non-?\s?stream|stream\W{1,3}false|://\S*stream", re.IGNORECASE
+)
+MAX_TEXT = 1_000
 
 
-def rejects_stream(error: ProviderError) -> bool:
-    """Whether the provider rejected the request only because it asks for a stream."""
-    if not isinstance(error, Rejected):
-        return False
-    detail = error.detail
-    return detail.param == "stream" or bool(_WORDS.search(detail.message[:1000]))
+def stream_rejection(texts: Sequence[str], param: str | None) -> Literal["model", "request"] | None:
+    """
+    Whether a provider rejected a request only because it asks for a stream, by its error's texts.
+
+    `model`: the model, or the account, may not stream. `request`: what else the request has does
+    not go with a stream.
+    """
+    for text in (text[:MAX_TEXT] for text in texts):
+        if _OTHER.search(text):
+            continue
+        if _OF_MODEL.search(text):
+            return "model"
+        if param is None and _OF_REQUEST.search(text):
+            return "request"
+    return "model" if param == "stream" else None
 
 
 async def chunks_of_whole(completion: ChatCompletion) -> AsyncIterator[ChatChunk]:
