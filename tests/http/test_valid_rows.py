@@ -14,6 +14,7 @@ from typing import Any
 import openai
 import pytest
 
+from fanout import ModelAttempt
 from tests.http.races import HI, SETTLE, both_ways
 from tests.support.gateway_response import ParsedResponse
 from tests.support.gateway_server import RunningGateway, entry, serve
@@ -469,3 +470,12 @@ def test_a_key_escalates_only_to_models_that_it_may_use(
     )
     assert (status, error["error"]["param"]) == (403, "fanout.escalate")
     assert upstream.calls == []
+
+
+def test_the_librarys_types_read_the_report_of_a_repaired_response(
+    server: RunningGateway, upstream: Upstream
+) -> None:
+    upstream.script("a", answers(BAD), answers(GOOD))
+    response = checked(server, "a", stream=False)
+    attempts = [ModelAttempt.model_validate(one) for one in (response.report or {})["attempts"]]
+    assert [one.outcome for one in attempts] == ["invalid", "won"]

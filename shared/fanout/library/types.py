@@ -164,11 +164,12 @@ class ModelAttempt(JSONObject):
     """
     What one model did in a race, hedge or fallback, with all its retries.
 
+    In a checked request it is one call's, and `invalid` if the response does not fit the schema.
     Times are in milliseconds, costs in dollars.
     """
 
     model: str
-    outcome: Literal["won", "cancelled", "failed", "not_started"]
+    outcome: Literal["won", "cancelled", "failed", "not_started", "invalid"]
     first_token_ms: float | None = None
     duration_ms: float | None = None
     error: ErrorObject | None = None
