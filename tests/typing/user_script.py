@@ -70,7 +70,7 @@ def one_response() -> str | None:
     if response.fanout:
         assert_type(
             response.fanout.attempts[0].outcome,
-            Literal["won", "cancelled", "failed", "not_started"],
+            Literal["won", "cancelled", "failed", "not_started", "invalid"],
         )
     return response.choices[0].message.content
 
