@@ -101,6 +101,27 @@ def test_lines_with_several_conversations_or_models_are_checked_each(tmp_path: P
     run(main())
 
 
+def test_the_calls_of_a_choice_that_never_fits_are_in_the_cost_and_the_cap(tmp_path: Path) -> None:
+    provider = AnsweringProvider({("a", "x"): [BAD], ("a", "never"): [BAD]})
+
+    async def main() -> None:
+        conversations = [[{"role": "user", "content": name}] for name in ("never", "fine")]
+        fanout = {"schema": SCHEMA}
+        data = jsonl(
+            [
+                line("all", "a,b", text="x", fanout=fanout),
+                line("list", "a", messages=conversations, fanout=fanout),
+            ]
+        )
+        async with open_jobs(tmp_path, provider) as jobs:
+            job = await jobs.wait(await jobs.create(data, max_cost_usd=1))
+            assert job.status == "completed"
+            assert provider.asked.total() == (2 + 1) + (2 + 1)
+            assert (await costs_of(jobs, job))[0] == round(6 * COST, 9)
+
+    run(main())
+
+
 def test_further_calls_keep_the_rate_limit_and_wait_for_a_429(tmp_path: Path) -> None:
     provider = AnsweringProvider({("a", f"n{i}"): [BAD, GOOD] for i in range(40)})
     rejected: set[str] = set()

@@ -81,3 +81,17 @@ def test_a_line_reserves_the_price_that_it_may_get(tier: str | None, factor: int
     body = {"model": "m", "messages": [{"role": "user", "content": "Hi"}], "max_tokens": 7}
     line = Line("n", body if tier is None else {**body, "service_tier": tier})
     assert estimate_cost(costs(PRICES), line, 20) == STANDARD * factor
+
+
+@pytest.mark.parametrize(
+    ("cost", "paid"), [(0.038, 38_000_000), (1e-7, 100), (0, 0), (None, 0), ("0.1", 0)]
+)
+def test_a_choice_that_never_fitted_its_schema_costs_what_its_calls_did(
+    cost: object, paid: int
+) -> None:
+    error = {"code": "schema_mismatch", "message": "no"}
+    failed = {"model": "m", "index": 0, "usage": None, "error": error, "cost_usd": cost}
+    good = {"model": "m", "index": 1, "usage": USAGE, "cost_usd": 0.019}
+    body = response(None, choices=[failed, good])
+    assert costs(PRICES).cost_of(body).nanodollars == STANDARD + paid
+    assert costs(PRICES).cost_of({**body, "choices": [failed]}).nanodollars == paid

@@ -9,7 +9,7 @@ from msgspec.structs import replace
 
 from ..config.catalog import Catalog
 from ..errors import FanoutError
-from ..telemetry.prices import FLEX, TokenPrices, prices_of
+from ..telemetry.prices import FLEX, TokenPrices, prices_of, to_nanodollars
 from .lanes import REALTIME
 from .totals import LineCost, objects_in, reports_in, responses_in
 
@@ -82,10 +82,15 @@ class Costs:
         return LineCost(cost, is_complete)
 
     def _cost_of_usage(self, part: Mapping[str, Any]) -> LineCost:
-        """The cost of a part at the price of the service tier that it names; 0 without a usage."""
+        """
+        The cost of a part at the price of the service tier that it names.
+
+        A choice whose checked responses were all invalid has no usage; then its own cost counts.
+        """
         usage, model = part.get("usage"), part.get("model")
         if not isinstance(usage, dict) or not isinstance(model, str):
-            return NOTHING
+            cost = part.get("cost_usd") if part.get("error") else None
+            return LineCost(to_nanodollars(cost)) if isinstance(cost, int | float) else NOTHING
         prices, tier = self.prices(model), _tier(part)
         lane = FLEX if tier == FLEX else REALTIME
         if prices is None:
