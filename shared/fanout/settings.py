@@ -14,7 +14,7 @@ from .secret import HiddenRepr
 CONFIG_NAMES = ("fanout.yaml", "config.yaml")
 
 EXTRAS = {
-    "aws": "boto3",
+    "aws": "botocore",
     "local": "xllamacpp",
     "otel": "opentelemetry-sdk",
     "parquet": "pyarrow",
@@ -36,12 +36,13 @@ def install_command(extra: str) -> str:
     installers = {"uv-receipt.toml": "uv tool install", "pipx_metadata.json": "pipx install"}
     for file, installer in installers.items():
         if Path(sys.prefix, file).exists():  # it replaces the environment, with all its extras
-            extras = ",".join(name for name in EXTRAS if name == extra or _is_installed(name))
+            extras = ",".join(name for name in EXTRAS if name == extra or is_installed(name))
             return f"run `{installer} --force '.[{extras}]'` in a clone of Fanout"
     return f"run `pip install '.[{extra}]'` in a clone of Fanout"
 
 
-def _is_installed(extra: str) -> bool:
+def is_installed(extra: str) -> bool:
+    """Whether an extra of pyproject.toml is installed."""
     from importlib.metadata import PackageNotFoundError, distribution
 
     try:

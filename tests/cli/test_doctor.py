@@ -10,9 +10,8 @@ from typing import Any
 import pytest
 
 from fanout.cli import doctor
-from fanout.cli.config_summary import MODULES
 from fanout.cli.doctor import Finding, port_finding
-from fanout.settings import install_command
+from fanout.settings import EXTRAS, install_command
 from tests.cli.commands import Command, CommandResult, write_config
 from tests.support.gateway_server import serve
 from tests.support.scripted_provider import Upstream
@@ -84,7 +83,7 @@ def test_an_extra_that_the_config_needs_and_that_is_not_installed_is_named(
 ) -> None:
     path = write_config(tmp_path, config)
     assert "config's extras" not in findings(fanout("doctor", "--config", path, "--json"))
-    monkeypatch.setitem(MODULES, extra, "no_such_package.of_anyone")
+    monkeypatch.setitem(EXTRAS, extra, "no-such-package-of-anyone")
     ran = fanout("doctor", "--config", path, "--json")
     state, words = findings(ran)["config's extras"]
     assert (ran.code, state) == (1, "wrong")

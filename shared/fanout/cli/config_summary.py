@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterator, Mapping
-from importlib.util import find_spec
 from pathlib import Path
 from typing import Any
 
@@ -16,16 +15,13 @@ from ..errors import FanoutError
 from ..providers.base import GoogleToken, SigV4
 from ..schema.validation import parse_chat
 from ..secret import Secret
+from ..settings import is_installed
 from ..transport.engine import join
 
 SAMPLE = parse_chat({"messages": [{"role": "user", "content": "Hi"}]})
 
 LITERAL = "(literal)"
 """The name of a key that is written in the config itself."""
-
-
-MODULES = {"vertex": "google.auth", "aws": "botocore", "otel": "opentelemetry.sdk"}
-"""A module that each extra installs."""
 
 
 class KeyStatus(Struct, frozen=True):
@@ -184,11 +180,4 @@ def missing_extras(catalog: Catalog) -> dict[str, str]:
             needed.setdefault("aws", f"`{deployment.name}` needs for its {what}")
     if catalog.general.traces:
         needed["otel"] = "`general_settings.traces` needs"
-    return {extra: why for extra, why in needed.items() if not _is_installed(extra)}
-
-
-def _is_installed(extra: str) -> bool:
-    try:
-        return find_spec(MODULES[extra]) is not None
-    except ModuleNotFoundError:  # of the package around it
-        return False
+    return {extra: why for extra, why in needed.items() if not is_installed(extra)}

@@ -15,7 +15,7 @@ from msgspec import Struct
 
 from ..wire import json
 from ..wire.http import WireRequest, WireResponse
-from .base import BadWire, Codec, Explain, Target
+from .base import Codec, Explain, Target
 from .native_batch import (
     Adoption,
     BatchState,
@@ -28,8 +28,10 @@ from .native_batch import (
     encoded_body,
     json_lines,
     multipart,
+    object_of,
     read_object,
     rejection_of,
+    required_text,
     seconds_of,
     text_of,
 )
@@ -77,10 +79,7 @@ class MistralBatches(Struct, frozen=True):
     def upload(self, key: str, data: bytes, last: WireResponse | None) -> WireRequest | str:
         """One form; the response has the file's id."""
         if last is not None:
-            found = text_of(read_object(last.body).get("id"))
-            if found is None:
-                raise BadWire("the uploaded file has no `id`")
-            return found
+            return required_text(read_object(last.body), "id", "uploaded file")
         kind, body = multipart({"purpose": "batch"}, f"{key}.jsonl", data)
         return WireRequest("/files", body, headers={"content-type": kind})
 
@@ -130,15 +129,12 @@ class MistralBatches(Struct, frozen=True):
 
 
 def _job(value: Mapping[str, Any]) -> NativeBatch:
-    found = text_of(value.get("id"))
-    if found is None:
-        raise BadWire("the job has no `id`")
-    metadata, inputs = value.get("metadata"), value.get("input_files")
+    inputs = value.get("input_files")
     outputs = (text_of(value.get("output_file")), text_of(value.get("error_file")))
     return NativeBatch(
-        found,
+        required_text(value, "id", "job"),
         STATES.get(str(value.get("status")), "unknown"),
-        text_of(metadata.get(KEY)) if isinstance(metadata, dict) else None,
+        text_of(object_of(value.get("metadata")).get(KEY)),
         text_of(inputs[0]) if isinstance(inputs, list) and inputs else None,
         seconds_of(value.get("created_at")),
         tuple(name for name in outputs if name),

@@ -299,5 +299,17 @@ def text_of(value: object) -> str | None:
     return value if isinstance(value, str) and value else None
 
 
+def required_text(value: Mapping[str, Any], name: str, what: str) -> str:
+    """A field that `what` must have; raises `BadWire` if it is no text, or empty."""
+    if (found := text_of(value.get(name))) is None:
+        raise BadWire(f"the {what} has no `{name}`")
+    return found
+
+
+def object_of(value: object) -> Mapping[str, Any]:
+    """An object; what is none has no fields."""
+    return value if isinstance(value, dict) else {}
+
+
 def whole_number(value: object) -> int | None:
     return value if isinstance(value, int) and not isinstance(value, bool) else None

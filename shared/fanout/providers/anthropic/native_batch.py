@@ -28,9 +28,11 @@ from ..native_batch import (
     Row,
     encoded_body,
     failed_row,
+    object_of,
     ok_row,
     read_object,
     rejection_of,
+    required_text,
     seconds_of,
     text_of,
 )
@@ -123,9 +125,9 @@ class AnthropicBatches(Struct, frozen=True):
     def row(self, data: bytes) -> Row:
         """A row: succeeded, errored, canceled or expired."""
         value = read_object(data)
-        row_id, result = text_of(value.get("custom_id")), value.get("result")
-        if row_id is None or not isinstance(result, dict):
-            raise BadWire("the row has no `custom_id` or no `result`")
+        row_id, result = required_text(value, "custom_id", "row"), value.get("result")
+        if not isinstance(result, dict):
+            raise BadWire("the row has no `result`")
         kind = str(result.get("type"))
         if kind == "succeeded":
             return ok_row(row_id, result.get("message"), CODEC, self.target)
@@ -133,16 +135,13 @@ class AnthropicBatches(Struct, frozen=True):
             code = NEVER_RUN.get(kind)
             return Row(row_id, "not_run", error=ErrorDetail(f"the request was {kind}", code=code))
         outer = result.get("error")
-        inner = outer.get("error") if isinstance(outer, dict) else None
-        named = inner if isinstance(inner, dict) else outer if isinstance(outer, dict) else {}
+        named = object_of(object_of(outer).get("error")) or object_of(outer)
         status = STATUSES.get(str(named.get("type")), 502)
         return failed_row(row_id, status, PROVIDER.explain(status, json.encode(outer)))
 
 
 def _batch(value: dict[str, Any]) -> NativeBatch:
-    found = text_of(value.get("id"))
-    if found is None:
-        raise BadWire("the batch has no `id`")
+    found = required_text(value, "id", "batch")
     status = str(value.get("processing_status"))
     state: BatchState = "completed" if status == "ended" else STATES.get(status, "unknown")
     return NativeBatch(found, state, created_at=seconds_of(value.get("created_at")))

@@ -16,7 +16,7 @@ from msgspec import Struct
 from ...errors import ErrorDetail
 from ...wire import json
 from ...wire.http import WireRequest, WireResponse
-from ..base import BadWire, Target
+from ..base import Target
 from ..native_batch import (
     Adoption,
     BatchState,
@@ -30,9 +30,11 @@ from ..native_batch import (
     encoded_body,
     failed_row,
     json_lines,
+    object_of,
     ok_row,
     read_object,
     rejection_of,
+    required_text,
     seconds_of,
     text_of,
     whole_number,
@@ -147,9 +149,7 @@ class BedrockBatches(Struct, frozen=True):
     def row(self, data: bytes) -> Row:
         """A record with its output or its error; it repeats the request."""
         value = read_object(data)
-        row_id = text_of(value.get("recordId"))
-        if row_id is None:
-            raise BadWire("the row has no `recordId`")
+        row_id = required_text(value, "recordId", "row")
         if isinstance(output := value.get("modelOutput"), dict):
             return ok_row(row_id, output, PROVIDER.chat, self.target)
         error = value.get("error")
@@ -161,9 +161,7 @@ class BedrockBatches(Struct, frozen=True):
 
 
 def _job(value: Mapping[str, Any]) -> NativeBatch:
-    arn = text_of(value.get("jobArn"))
-    if arn is None:
-        raise BadWire("the job has no `jobArn`")
+    arn = required_text(value, "jobArn", "job")
     source = _uri(value, "inputDataConfig", "s3InputDataConfig")
     folder = _uri(value, "outputDataConfig", "s3OutputDataConfig")
     outputs: tuple[str, ...] = ()
@@ -186,8 +184,8 @@ def _job(value: Mapping[str, Any]) -> NativeBatch:
 def _uri(value: Mapping[str, Any], *path: str) -> str | None:
     inner: Any = value
     for name in path:
-        inner = inner.get(name) if isinstance(inner, dict) else None
-    return text_of(inner.get("s3Uri")) if isinstance(inner, dict) else None
+        inner = object_of(inner).get(name)
+    return text_of(object_of(inner).get("s3Uri"))
 
 
 def make_batches(target: Target) -> BedrockBatches:

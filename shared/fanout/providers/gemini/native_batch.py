@@ -16,7 +16,7 @@ from msgspec import Struct
 from ...errors import ErrorDetail
 from ...wire import json
 from ...wire.http import WireRequest, WireResponse
-from ..base import BadWire, Target
+from ..base import Target
 from ..native_batch import (
     Adoption,
     BatchState,
@@ -29,9 +29,11 @@ from ..native_batch import (
     encoded_body,
     failed_row,
     json_lines,
+    object_of,
     ok_row,
     read_object,
     rejection_of,
+    required_text,
     seconds_of,
     text_of,
     whole_number,
@@ -52,20 +54,11 @@ Behind `BATCH_STATE_`, as the API writes it, or `JOB_STATE_`, as the SDK does.
 A cancelled batch may end as SUCCEEDED with rows of code 1, or as CANCELLED with or without rows.
 """
 
-CANCELLED, STATUS_OF = (
-    1,
-    {
-        3: 400,
-        4: 504,
-        5: 404,
-        7: 403,
-        8: 429,
-        13: 500,
-        14: 503,
-        16: 401,
-    },
-)
-"""gRPC's code of a cancelled call, and the HTTP statuses of others: google/rpc/code.proto."""
+CANCELLED = 1
+"""gRPC's code of a cancelled call: google/rpc/code.proto."""
+
+STATUS_OF = {3: 400, 4: 504, 5: 404, 7: 403, 8: 429, 13: 500, 14: 503, 16: 401}
+"""The HTTP statuses of gRPC's other codes."""
 
 UPLOAD = "/upload/v1beta/files"
 
@@ -112,11 +105,8 @@ class GeminiBatches(Struct, frozen=True):
         if address := last.headers.get("x-goog-upload-url"):
             headers = {"x-goog-upload-command": "upload, finalize", "x-goog-upload-offset": "0"}
             return WireRequest(_path_of(address), data, headers=headers)
-        file = read_object(last.body).get("file")
-        found = text_of(file.get("name")) if isinstance(file, dict) else None
-        if found is None:
-            raise BadWire("the uploaded file has no `name`")
-        return found
+        file = object_of(read_object(last.body).get("file"))
+        return required_text(file, "name", "uploaded file")
 
     def create(self, key: str, source: str) -> WireRequest:
         """Not idempotent: a second call creates a second batch."""
@@ -159,16 +149,12 @@ class GeminiBatches(Struct, frozen=True):
     def row(self, data: bytes) -> Row:
         """A row of the file, or an item of inline responses; both have the id, at other places."""
         value = read_object(data)
-        metadata = value.get("metadata")
-        inner = metadata.get("key") if isinstance(metadata, dict) else None
-        row_id = text_of(value.get("key")) or text_of(inner)
-        if row_id is None:
-            raise BadWire("the row has no `key`")
+        outer = value if text_of(value.get("key")) else object_of(value.get("metadata"))
+        row_id = required_text(outer, "key", "row")
         if isinstance(response := value.get("response"), dict):
             return ok_row(row_id, response, PROVIDER.chat, self.target)
-        error = value.get("error")
-        code = whole_number(error.get("code")) if isinstance(error, dict) else None
-        message = text_of(error.get("message")) if isinstance(error, dict) else None
+        error = object_of(value.get("error"))
+        code, message = whole_number(error.get("code")), text_of(error.get("message"))
         if code is None or code == CANCELLED:
             detail = ErrorDetail(message or "the row has no response", code="batch_cancelled")
             return Row(row_id, "not_run", error=detail)
@@ -185,24 +171,18 @@ def _path_of(address: str) -> str:
 
 
 def _batch(value: Mapping[str, Any]) -> NativeBatch:
-    name = text_of(value.get("name"))
-    if name is None:
-        raise BadWire("the operation has no `name`")
-    given = value.get("metadata")
-    metadata: Mapping[str, Any] = given if isinstance(given, dict) else {}
-    config = metadata.get("inputConfig")
+    metadata = object_of(value.get("metadata"))
     outputs = {
         file
         for place in (value.get("response"), metadata.get("output"))
-        if isinstance(place, dict) and (file := text_of(place.get("responsesFile")))
+        if (file := text_of(object_of(place).get("responsesFile")))
     }
-    error = value.get("error")
-    message = text_of(error.get("message")) if isinstance(error, dict) else None
+    message = text_of(object_of(value.get("error")).get("message"))
     return NativeBatch(
-        name,
+        required_text(value, "name", "operation"),
         STATES.get(str(metadata.get("state")).rpartition("STATE_")[2], "unknown"),
         text_of(metadata.get("displayName")),
-        text_of(config.get("fileName")) if isinstance(config, dict) else None,
+        text_of(object_of(metadata.get("inputConfig")).get("fileName")),
         seconds_of(metadata.get("createTime")),
         tuple(sorted(outputs)),
         Fault("batch_failed", message) if message else None,

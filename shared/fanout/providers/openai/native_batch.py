@@ -31,9 +31,11 @@ from ..native_batch import (
     failed_row,
     json_lines,
     multipart,
+    object_of,
     ok_row,
     read_object,
     rejection_of,
+    required_text,
     seconds_of,
     text_of,
     whole_number,
@@ -109,7 +111,7 @@ class OpenAIBatches(Struct, frozen=True):
     def upload(self, key: str, data: bytes, last: WireResponse | None) -> WireRequest | str:
         """One form; the response has the file's id."""
         if last is not None:
-            return _id_of(read_object(last.body))
+            return required_text(read_object(last.body), "id", "response")
         name = f"{key}.jsonl"
         fields = {"purpose": self.purpose}
         if self.bare:
@@ -165,14 +167,11 @@ class OpenAIBatches(Struct, frozen=True):
     def row(self, data: bytes) -> Row:
         """A row of either file. A status of 0, seen in completed batches, is not a response."""
         value = read_object(data)
-        row_id = text_of(value.get("custom_id"))
-        if row_id is None:
-            raise BadWire("the row has no `custom_id`")
-        response, error = value.get("response"), value.get("error")
-        if isinstance(response, dict):
+        row_id = required_text(value, "custom_id", "row")
+        if isinstance(response := value.get("response"), dict):
             return self._responded(row_id, response)
-        code = text_of(error.get("code")) if isinstance(error, dict) else None
-        message = text_of(error.get("message")) if isinstance(error, dict) else None
+        error = object_of(value.get("error"))
+        code, message = text_of(error.get("code")), text_of(error.get("message"))
         detail = ErrorDetail(message or "the row has no response", code=code)
         if code in NOT_RUN or code is None:
             return Row(row_id, "not_run", error=detail)
@@ -191,12 +190,11 @@ class OpenAIBatches(Struct, frozen=True):
 
 
 def _batch(value: Mapping[str, Any]) -> NativeBatch:
-    metadata = value.get("metadata")
     outputs = (text_of(value.get("output_file_id")), text_of(value.get("error_file_id")))
     return NativeBatch(
-        _id_of(value),
+        required_text(value, "id", "response"),
         STATES.get(str(value.get("status")).lower(), "unknown"),
-        text_of(metadata.get(KEY)) if isinstance(metadata, dict) else None,
+        text_of(object_of(value.get("metadata")).get(KEY)),
         text_of(value.get("input_file_id")),
         seconds_of(value.get("created_at")),
         tuple(name for name in outputs if name),
@@ -208,19 +206,12 @@ def _fault(value: Mapping[str, Any]) -> Fault | None:
     """The first error of a batch that failed as a whole; Together has one text."""
     if message := text_of(value.get("error")):
         return Fault("batch_failed", message)
-    errors = value.get("errors")
-    listed = errors.get("data") if isinstance(errors, dict) else None
+    listed = object_of(value.get("errors")).get("data")
     first = listed[0] if isinstance(listed, list) and listed else None
     if not isinstance(first, dict):
         return None
     code, message = text_of(first.get("code")), text_of(first.get("message"))
     return Fault(code or "batch_failed", message or "", whole_number(first.get("line")))
-
-
-def _id_of(value: Mapping[str, Any]) -> str:
-    if (found := text_of(value.get("id"))) is None:
-        raise BadWire("the response has no `id`")
-    return found
 
 
 def make_batches(target: Target) -> OpenAIBatches:
