@@ -69,6 +69,13 @@ CANCELLED = frozenset({"cancelled"})
 RACE = {"fastest_response": True}
 HEDGE = {"fanout": {"mode": "hedge", "models": TRIO, "stagger": 0.05}}
 FALLBACK = {"fanout": {"mode": "fallback", "models": ["dead", "smol"]}}
+SENTIMENT = {"type": "string", "enum": ["positive", "negative"]}
+LABEL = {"type": "object", "properties": {"label": SENTIMENT}, "required": ["label"]}
+LABEL |= {"additionalProperties": False}
+VOTED = frozenset({"agreed", "dissented", "not_started", "cancelled"})
+AGREE = {"fanout": {"mode": "agree", "models": TRIO, "schema": LABEL}, "temperature": 0}
+ELECTED = {"winners": frozenset(TRIO), "others": VOTED}
+REVIEW = [{"role": "user", "content": "Label this review: The bread was fresh and the staff kind."}]
 CONTEST = {"winners": frozenset(TRIO), "others": CANCELLED}
 LATE = {"winners": frozenset(TRIO), "others": CANCELLED | {"not_started"}}
 FELL_BACK = {"winners": frozenset({"smol"}), "others": frozenset({"failed"})}
@@ -93,6 +100,8 @@ CASES = (
     Case(title="hedge, streamed", extra=HEDGE, stream=True, **LATE),
     Case(title="fallback", extra=FALLBACK, **FELL_BACK),
     Case(title="fallback, streamed", extra=FALLBACK, stream=True, **FELL_BACK),
+    Case(title="agree, 2 of 3", messages=REVIEW, extra=AGREE, **ELECTED),
+    Case(title="agree, streamed", messages=REVIEW, extra=AGREE, stream=True, **ELECTED),
 )
 
 

@@ -85,7 +85,7 @@ TOP_LEVEL = {
     """,
     "shared/fanout/bulk/tables/*.py": "__init__ formats parquet responses template writers",
     "shared/fanout/concurrency/*.py": """
-        __init__ fair_limiter garbage map memory_budget outcomes race threaded_generator
+        __init__ fair_limiter garbage map memory_budget outcomes panel race threaded_generator
         timeouts
     """,
     "shared/fanout/config/litellm/*.py": """
@@ -94,8 +94,8 @@ TOP_LEVEL = {
     "shared/fanout/disk/*.py": "__init__ file_lock files threads",
     "shared/fanout/errors/*.py": "__init__ base config gateway provider",
     "shared/fanout/gateway/*.py": """
-        __init__ aliases authorization checked_cell client_chunks combine conversation factory
-        gateway interleave ladder report
+        __init__ agree_cell aliases authorization checked_cell client_chunks combine conversation
+        factory gateway interleave ladder report vote_count
     """,
     "shared/fanout/google/*.py": "__init__ credentials http",
     "shared/fanout/local/*.py": """
@@ -106,9 +106,9 @@ TOP_LEVEL = {
         router stored_files
     """,
     "shared/fanout/schema/*.py": """
-        __init__ accumulator allowed_values chat checked choice_deltas error extensions fanout
-        foreign_parts json_schema litellm_arguments litellm_names messages one_call request
-        response_chunks schema_work validation
+        __init__ accumulator agreement allowed_values canonical chat checked choice_deltas error
+        extensions fanout foreign_parts json_schema litellm_arguments litellm_names messages
+        one_call request response_chunks schema_work validation
     """,
     "shared/fanout/server/*.py": """
         __init__ connection connections lifespan limits listener request_parser request_queue

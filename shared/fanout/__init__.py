@@ -48,6 +48,7 @@ if TYPE_CHECKING:
         Unsupported,
         UnsupportedCountry,
     )
+    from .library.agreement import Agreement
     from .library.all_responses import (
         abatch_completion_models_all_responses,
         batch_completion_models_all_responses,
@@ -69,7 +70,9 @@ if TYPE_CHECKING:
     from .library.race import abatch_completion_models, batch_completion_models
     from .library.streams import ChunkIterator, ChunkStream
     from .library.types import (
+        AgreeReport,
         Audio,
+        Ballot,
         ChatCompletion,
         ChatCompletionChunk,
         Choice,
@@ -100,8 +103,11 @@ if TYPE_CHECKING:
     __version__: str
 
 __all__ = [
+    "AgreeReport",
+    "Agreement",
     "AllFailed",
     "Audio",
+    "Ballot",
     "Broken",
     "Cause",
     "ChatCompletion",
@@ -196,6 +202,7 @@ _MODULES = {
     "batch_completion_models": "library.race",
     "abatch_completion_models_all_responses": "library.all_responses",
     "batch_completion_models_all_responses": "library.all_responses",
+    "Agreement": "library.agreement",
     "ChatOptions": "library.options",
     "Deployments": "library.arguments",
     "HTTPClient": "library.options",

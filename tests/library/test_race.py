@@ -184,3 +184,31 @@ def test_a_name_without_a_known_provider_is_rejected_before_anything_is_sent(
     with pytest.raises(RequestError, match="`nobodys-model` has no known provider"):
         call(NAME, ["openai/a", "nobodys-model"], HI)
     assert upstream.calls == []
+
+
+def test_with_agree_the_response_is_what_two_models_agree_on(upstream: Upstream, call: Way) -> None:
+    upstream.script("a", answers("4"))
+    upstream.script("b", answers("5"))
+    upstream.script("c", answers("4."))
+    found = call(NAME, models("a", "b", "c", "d"), HI, agree=2, **at(upstream))
+    assert (content(found), found.model) == ("4", "openai/a")
+    assert found.fanout.agree.decided
+    assert found.fanout.agree.votes[0].models == ["openai/a", "openai/c"]
+    assert found.fanout.agree.calls_saved == 1
+
+
+def test_an_agreement_has_rules_and_may_fail(upstream: Upstream, call: Way) -> None:
+    upstream.script("a", answers("4"))
+    upstream.script("b", answers("5"))
+    rules = {"k": 2, "on": "text", "start": 1, "weights": {"openai/b": 0.9, "openai/a": 0.8}}
+    found = call(NAME, models("a", "b"), HI, agree=rules, **at(upstream))
+    assert content(found) is None
+    assert "did not agree" in found.choices[0].message.refusal
+    assert not found.fanout.agree.decided
+    assert [sent.model for sent in upstream.calls] == ["b", "a"]
+
+
+@pytest.mark.parametrize("agree", [True, "2", {"votes": 2}, {"weights": {"x": 1}}, 3, {"k": 1}])
+def test_rules_that_cannot_be_meant_are_errors(upstream: Upstream, call: Way, agree: Any) -> None:
+    with pytest.raises(RequestError, match=r"agree|`k`|fanout\.k"):
+        call(NAME, models("a", "b"), HI, agree=agree, **at(upstream))

@@ -70,7 +70,16 @@ def one_response() -> str | None:
     if response.fanout:
         assert_type(
             response.fanout.attempts[0].outcome,
-            Literal["won", "cancelled", "failed", "not_started", "invalid"],
+            Literal[
+                "won",
+                "cancelled",
+                "failed",
+                "not_started",
+                "invalid",
+                "agreed",
+                "dissented",
+                "no_vote",
+            ],
         )
     return response.choices[0].message.content
 

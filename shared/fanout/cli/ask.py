@@ -1,4 +1,4 @@
-"""The arguments of `fanout ask`, `race` and `all`; `prompt_runner.py` runs them."""
+"""The arguments of `fanout ask`, `race`, `all` and `agree`; `prompt_runner.py` runs them."""
 
 from __future__ import annotations
 
@@ -20,17 +20,22 @@ while it runs. The response goes to standard output, everything else to standard
 ALL = """Send a prompt to several models at once and print every response as it arrives. The exit
 code is 1 if a model fails."""
 
+AGREE = """Send a prompt to several models and print the response that enough of them agree on. Only
+as many are called as can decide; a disagreement or a failure calls the next one. How the models
+voted goes to standard error. The exit code is 1 if they do not agree."""
+
 MODELS = """Without -m, the command uses the config's only model, or the running local model
 (`fanout local serve`). With --gateway, the gateway's config counts. Ctrl-C cancels the request
 there, and the gateway also ends it 10 s after this command has gone."""
 
 
 def add(commands: _SubParsersAction[argparse.ArgumentParser]) -> None:
-    """Add the three commands."""
+    """Add the four commands."""
     for name, about, summary in (
         ("ask", ASK, "send a prompt to one model"),
         ("race", RACE, "send a prompt to several models; the fastest response wins"),
         ("all", ALL, "send a prompt to several models; print every response"),
+        ("agree", AGREE, "send a prompt to several models; print what enough of them agree on"),
     ):
         parser = commands.add_parser(
             name, help=summary, description=about, epilog=MODELS, formatter_class=Help
@@ -43,6 +48,10 @@ def add(commands: _SubParsersAction[argparse.ArgumentParser]) -> None:
                 metavar="SECONDS",
                 help="wait this long before starting the next model, or until one fails (a hedge)",
             )
+        if name == "agree":
+            from .agree import add_rules
+
+            add_rules(parser)
         parser.set_defaults(run=run)
 
 

@@ -24,9 +24,9 @@ from .shared_arguments import Help
 COMMANDS = (
     "init", "serve", "ask", "batch", "check", "models", "local", "keys", "doctor", "completion",
 )  # fmt: skip
-"""Modules of this folder, each with `add(commands)`; `ask` also adds `race` and `all`."""
+"""Modules of this folder, each with `add(commands)`; `ask` also adds `race`, `all` and `agree`."""
 
-MODULES = {name: name for name in COMMANDS} | {"race": "ask", "all": "ask"}
+MODULES = {name: name for name in COMMANDS} | dict.fromkeys(("race", "all", "agree"), "ask")
 """The module of each command."""
 
 DONE, FAILED, MISUSE, INTERRUPTED = 0, 1, 2, 130

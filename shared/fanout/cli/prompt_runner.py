@@ -1,4 +1,4 @@
-"""Runs `fanout ask`, `race` and `all`: sends the prompt, prints the response."""
+"""Runs `fanout ask`, `race`, `all` and `agree`: sends the prompt, prints the response."""
 
 from __future__ import annotations
 
@@ -70,6 +70,12 @@ OPTIONS = {
     "timeout": "--timeout",
     "fanout.stagger": "--stagger",
     "fanout.attempts": "--attempts",
+    "fanout.k": "-k",
+    "fanout.on": "--on",
+    "fanout.start": "--start",
+    "fanout.lead": "--lead",
+    "fanout.confidence": "--confidence",
+    "fanout.weights": "--weight",
     "fanout.check": "--check",
     "fanout.escalate": "--escalate",
     "response_format.json_schema.schema": "--response-format",
@@ -98,15 +104,22 @@ def make_body(arguments: argparse.Namespace, models: list[str]) -> dict[str, Any
     if arguments.system is not None:
         messages.insert(0, {"role": "system", "content": arguments.system})
     stagger = getattr(arguments, "stagger", None)
-    mode = {"race": "hedge" if stagger else "race", "all": "all"}.get(arguments.command)
+    modes = {"race": "hedge" if stagger else "race", "all": "all", "agree": "agree"}
+    mode = modes.get(arguments.command)
     mode = mode or ("fallback" if len(models) > 1 else "one")
     fanout = {"mode": mode, "models": models} | ({"stagger": stagger} if stagger else {})
     fanout |= read_check(arguments)
+    if mode == "agree":
+        from .agree import read_rules
+
+        fanout |= read_rules(arguments)
     form = arguments.response_format
     if form is None and arguments.check:
         raise RequestError("--check needs --response-format FILE", "check")
     # `all` prints each response as soon as it is complete, except with --json.
-    stream = arguments.stream or (arguments.command == "all" and not arguments.json)
+    stream = (arguments.stream and (mode != "agree" or arguments.json)) or (
+        arguments.command == "all" and not arguments.json
+    )
     given = {
         "fanout": fanout,
         "messages": messages,
@@ -165,9 +178,27 @@ async def _send(
         return await _print_json(gateway, request, context)
     if arguments.command == "race" and not is_remote:
         return await show_race(gateway, request, context)
+    if arguments.command == "agree":
+        return await _print_agreement(gateway, request, context)
     if arguments.command == "all":
         return await show_all_responses(gateway, request, context)
     return await _print_response(gateway, request, context)
+
+
+async def _print_agreement(
+    gateway: ResponseSource, request: FanOutRequest, context: Context
+) -> int:
+    """Print the response that enough models agree on; 1 if they do not agree."""
+    from .agree import show_votes
+
+    body: Any = (await gateway.chat(request, context)).body
+    is_decided = show_votes(body["fanout"])
+    message = body["choices"][0]["message"]
+    if is_decided:
+        show_response(first_choice_text(body))
+    else:
+        show(one_line(message.get("refusal") or ""), file=sys.stderr)
+    return int(not is_decided)
 
 
 async def _print_json(gateway: ResponseSource, request: FanOutRequest, context: Context) -> int:
@@ -184,7 +215,10 @@ async def _print_json(gateway: ResponseSource, request: FanOutRequest, context: 
 
 
 def _exit_code(body: Any) -> int:
-    """1 if one of several models failed, else 0."""
+    """1 if one of several models failed, or if the models do not agree; else 0."""
+    votes = (body.get("fanout") or {}).get("agree")
+    if votes is not None and not votes["decided"]:
+        return 1
     return int(any(choice.get("error") for choice in body.get("choices", ())))
 
 

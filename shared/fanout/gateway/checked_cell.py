@@ -187,11 +187,11 @@ class CheckedCell:
         cost = nanodollars_of_usage(deployment, leg.usage) if deployment else None
         self._made.append(_Made(leg, attempt, cost))
 
-    def report(self, mode: Mode, legs: Sequence[Leg], completion: ChatCompletion) -> Report:
+    def report(self, mode: Mode, legs: Sequence[Leg], completion: ChatCompletion | None) -> Report:
         """
         Each call in the order of its end, and the legs of the cell that were not started.
 
-        `completion` is the response that is used.
+        `completion` is the response that is used; `None` if several count.
         """
         attempts = [_as_used(made, completion) for made in self._made]
         called = {id(made.leg) for made in self._made}
@@ -222,9 +222,11 @@ class CheckedCell:
         )
 
 
-def _as_used(made: _Made, completion: ChatCompletion) -> Attempt:
+def _as_used(made: _Made, completion: ChatCompletion | None) -> Attempt:
     """The call; one whose response fits, but came too late to be used, is a cancelled one."""
-    if made.attempt["outcome"] != "won" or made.choices is completion["choices"]:
+    if made.attempt["outcome"] != "won" or completion is None:
+        return made.attempt
+    if made.choices is completion["choices"]:
         return made.attempt
     return {**made.attempt, "outcome": "cancelled"}
 

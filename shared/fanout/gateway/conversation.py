@@ -15,8 +15,7 @@ from typing import TYPE_CHECKING, Any, TypeAlias
 from msgspec import Struct
 
 from ..concurrency import Failure, RaceResult, Success, race, race_streams
-from ..config.catalog import ClientKey
-from ..config.routes import Routes
+from ..config.catalog import Catalog, ClientKey
 from ..errors import AllFailed, Broken, Busy, Cause, ErrorDetail, FanoutError
 from ..routing.leg import Leg
 from ..routing.router import Router
@@ -26,6 +25,7 @@ from ..schema.request import ChatRequest
 from .report import make_report, total_cost
 
 if TYPE_CHECKING:
+    from ..schema.agreement import Agree
     from .checked_cell import CheckedCell
 
 
@@ -47,6 +47,8 @@ class GridCell(Struct, frozen=True, gc=False):
         found: float | None = total_cost(self.legs) if self.checked is None else self.checked.cost
         return found
 
+
+_NONE: Mapping[str, Any] = {}
 
 _Call: TypeAlias = Callable[[Leg, ChatRequest], Awaitable[ChatCompletion]]
 
@@ -74,12 +76,13 @@ def make_grid(
 
 
 class ConversationRunner:
-    """Runs cells over a router; `routes` has the fallbacks for requests without their own."""
+    """Runs cells over a router; the catalog has the fallbacks for requests without their own."""
 
-    def __init__(self, router: Router, routes: Routes) -> None:
+    def __init__(self, router: Router, catalog: Catalog) -> None:
         self._router = router
-        self._routes = routes
-        self._has_special = routes.has_special
+        self._catalog = catalog
+        self._routes = catalog.routes
+        self._has_special = catalog.routes.has_special
 
     async def chat(self, request: FanOutRequest, cell: GridCell) -> ChatCompletion:
         """One cell's response, with the model's name as the client wrote it; a race's report."""
@@ -96,7 +99,15 @@ class ConversationRunner:
             if not checked.check.escalate:
                 raise checked.mismatch() from error
             completion = await self._escalate(request, cell, checked)
-        return {**completion, "fanout": checked.report(request.mode, cell.legs, completion)}
+        if checked.fatal is not None:
+            raise checked.fatal
+        if "agree" in completion.get("fanout", _NONE):
+            from .agree_cell import with_votes
+
+            report = checked.report(request.mode, cell.legs, None)
+            return {**completion, "fanout": with_votes(report, completion["fanout"])}
+        report = checked.report(request.mode, cell.legs, completion)
+        return {**completion, "fanout": report}
 
     async def _escalate(
         self, request: FanOutRequest, cell: GridCell, checked: CheckedCell
@@ -118,6 +129,8 @@ class ConversationRunner:
             leg = cell.legs[0]
             completion = await self._with_fallbacks(request, leg, cell, by_stream=by_stream)
             return {**completion, "model": leg.responding_model}
+        if request.agree is not None:
+            return await self._agree(request.agree, cell)
         started = perf_counter()
         empty: dict[int, Success[ChatCompletion]] = {}
         call: Callable[..., Awaitable[ChatCompletion]]
@@ -134,6 +147,16 @@ class ConversationRunner:
         report = make_report(request.mode, cell.legs, result.outcomes, started, perf_counter())
         winner = cell.legs[result.winner].responding_model
         return {**result.value, "model": winner, "fanout": report}
+
+    async def _agree(self, rules: Agree, cell: GridCell) -> ChatCompletion:
+        """The response that enough models agree on; a failed model has no fallbacks of its own."""
+        from .agree_cell import AgreeCell  # only this mode needs it
+
+        call = self._plain(by_stream=True)
+        if cell.checked is not None:
+            call = cell.checked.valid(call)
+        agreeing = AgreeCell(rules, cell.request, cell.legs, self._catalog)
+        return await agreeing.run(call, all_failed)
 
     async def _with_content(
         self,

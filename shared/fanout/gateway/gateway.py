@@ -43,7 +43,7 @@ from .conversation import (
     GridCell,
     make_grid,
 )
-from .report import make_report
+from .report import is_undecided, make_report
 
 if TYPE_CHECKING:
     from .checked_cell import CheckedCell
@@ -108,7 +108,7 @@ class Gateway:
     ) -> None:
         self.catalog = catalog
         self._limiter = limiter
-        self._runner = ConversationRunner(router, catalog.routes)
+        self._runner = ConversationRunner(router, catalog)
         self._now = now
 
     async def chat(self, request: FanOutRequest, context: Context) -> GatewayResponse:
@@ -119,7 +119,8 @@ class Gateway:
             return await self._chat_all(request, context, deadline)
         cell = self._grid(request, context, deadline)[0]
         completion = await self._chat_cell(request, context, deadline, cell)
-        return GatewayResponse(self._complete(completion), request.mode, completion["model"])
+        winner = None if is_undecided(completion) else completion["model"]
+        return GatewayResponse(self._complete(completion), request.mode, winner)
 
     @asynccontextmanager
     async def stream(
@@ -204,8 +205,8 @@ class Gateway:
         from .client_chunks import winner_chunks  # only streams need it
 
         cell = self._grid(request, context, deadline)[0]
-        if request.check is not None:
-            yield await self._checked_stream(request, context, deadline, cell)
+        if request.check is not None or request.agree is not None:
+            yield await self._whole_stream(request, context, deadline, cell)
             return
         started = perf_counter()
         async with self._race_cell(request, context, deadline, cell) as (result, leg, chunks):
@@ -220,17 +221,17 @@ class Gateway:
             client_chunks = winner_chunks(chunks, own, request, report)
             yield ResponseStream(client_chunks, request.mode, model)
 
-    async def _checked_stream(
+    async def _whole_stream(
         self, request: FanOutRequest, context: Context, deadline: float, cell: GridCell
     ) -> ResponseStream:
-        """The stream of a response that is complete and fits the schema: it begins only then."""
+        """The stream of a response that fits the schema, or is agreed on: it begins at its end."""
         from .client_chunks import chunks_of, winner_chunks
 
         completion = await self._chat_cell(request, context, deadline, cell)
         model = completion["model"]
         own = {"id": _random_id(), "created": int(self._now()), "model": model}
         chunks = winner_chunks(chunks_of(completion), own, request, lambda: completion["fanout"])
-        return ResponseStream(chunks, request.mode, model)
+        return ResponseStream(chunks, request.mode, None if is_undecided(completion) else model)
 
     @asynccontextmanager
     async def _stream_all(
@@ -239,14 +240,17 @@ class Gateway:
         from .interleave import Interleave
 
         grid = self._grid(request, context, deadline)
-        open_cell = partial(self._stream_cell, request, context, deadline)
-        openers = [partial(open_cell, cell) for cell in grid]
+        reports: dict[int, Report] = {}
+        open_cell = partial(self._stream_cell, request, context, deadline, reports)
+        openers = [partial(open_cell, cell, index) for index, cell in enumerate(grid)]
         models = [cell.models for cell in grid]
 
         def cost(index: int) -> float | None:
             return grid[index].cost
 
-        interleave = Interleave(models, request, _random_id(), int(self._now()), perf_counter, cost)
+        interleave = Interleave(
+            models, request, _random_id(), int(self._now()), perf_counter, cost, reports.get
+        )
         async with merge_streams(openers, limit=self._limit(request)) as items:
             chunks = interleave.chunks(items)
             head: list[ChatChunk] = []
@@ -260,13 +264,20 @@ class Gateway:
 
     @asynccontextmanager
     async def _stream_cell(
-        self, request: FanOutRequest, context: Context, deadline: float, cell: GridCell
+        self,
+        request: FanOutRequest,
+        context: Context,
+        deadline: float,
+        reports: dict[int, Report],
+        cell: GridCell,
+        index: int,
     ) -> AsyncIterator[AsyncIterator[tuple[str, ChatChunk]]]:
-        """One cell's chunks, each with the name of its model."""
+        """One cell's chunks, each with its model's name; a whole response's report is kept."""
         from .client_chunks import chunks_of, with_model_name
 
-        if request.check is not None:
+        if request.check is not None or request.agree is not None:
             completion = await self._chat_cell(request, context, deadline, cell)
+            reports[index] = completion["fanout"]
             yield with_model_name(completion["model"], chunks_of(completion))
             return
         async with self._race_cell(request, context, deadline, cell) as (_, leg, chunks):

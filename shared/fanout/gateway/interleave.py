@@ -27,8 +27,9 @@ class Interleave:
     First there is one chunk for each choice, in order of index, with its role: SDKs expect that
     choices begin in this order, and none after another has ended. No later chunk has a role.
     A cell's finish reasons are sent after the cell has ended, because some servers send more text
-    after one, with `model`, `usage`, `latency_ms`, `cost_usd` and the other top-level fields of the
-    cell's chunks. The last chunk of a failed cell also has `refusal`, the cause, and `error`.
+    after one, with `model`, `usage`, `latency_ms`, `cost_usd`, the cell's report if it has one, and
+    the other top-level fields of its chunks. The last chunk of a failed cell also has `refusal`,
+    the cause, and `error`.
     """
 
     def __init__(
@@ -39,6 +40,7 @@ class Interleave:
         created: int,
         clock: Callable[[], float],
         cost: Callable[[int], float | None] = lambda _: None,
+        report: Callable[[int], Any] = lambda _: None,
     ) -> None:
         self._cells = cells
         self._request = request
@@ -46,6 +48,7 @@ class Interleave:
         self._head = {"id": stream_id, "object": "chat.completion.chunk", "created": created}
         self._clock = clock
         self._cost = cost
+        self._report = report
         self._started = clock()
         self._models = [", ".join(models) for models in cells]
         self._usage: list[Any] = [None] * len(cells)
@@ -128,6 +131,8 @@ class Interleave:
         latency = round((self._clock() - self._started) * 1000, 1)
         usage, cost = self._usage[end.index], self._cost(end.index)
         extra = {"model": model, "usage": usage, "latency_ms": latency, "cost_usd": cost}
+        if (report := self._report(end.index)) is not None:
+            extra["fanout"] = report
         delta: dict[str, Any] = {}
         if end.error is not None:
             self._causes[end.index] = Cause(model, end.error)

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 from ..concurrency import Cancelled, Failure, RaceOutcome, Success
@@ -10,6 +10,8 @@ from ..errors import detail_of
 from ..routing.leg import Leg
 from ..schema.fanout import Attempt, Mode, Report
 from ..telemetry.prices import cost_of, nanodollars_of_usage, to_dollars
+
+_NONE: Mapping[str, Any] = {}
 
 
 def make_report(
@@ -31,6 +33,12 @@ def make_report(
     if (cost := total_cost(legs)) is not None:
         report["cost_usd"] = cost
     return report
+
+
+def is_undecided(completion: Mapping[str, Any]) -> bool:
+    """Whether the models did not agree, so that the response is none of theirs."""
+    votes = completion.get("fanout", _NONE).get("agree")
+    return votes is not None and not votes["decided"]
 
 
 def total_cost(legs: Sequence[Leg]) -> float | None:

@@ -98,6 +98,7 @@ class Call:
         *,
         mode: str = "one",
         stagger: float | None = None,
+        agree: Mapping[str, Any] | None = None,
     ) -> None:
         check_names(options)
         given = dict(options)
@@ -133,7 +134,7 @@ class Call:
         pace = {"mode": mode} if stagger is None else {"stagger": stagger}
         self._body = {
             **given,
-            "fanout": {"models": names, **pace, **checked},
+            "fanout": {"models": names, **pace, **(agree or {}), **checked},
             "stream": self.stream,
         }
         if not self.stream:
@@ -224,7 +225,15 @@ class Call:
                 {**one, "model": self._labels.get(one["model"], one["model"])} for one in attempts
             ]
             named["fanout"] = {**named["fanout"], "attempts": models}
+            if (agree := named["fanout"].get("agree")) is not None:
+                named["fanout"]["agree"] = {**agree, "votes": self._labeled_votes(agree["votes"])}
         return named
+
+    def _labeled_votes(self, votes: Sequence[Mapping[str, Any]]) -> list[dict[str, Any]]:
+        return [
+            {**vote, "models": [self._labels.get(name, name) for name in vote["models"]]}
+            for vote in votes
+        ]
 
     async def _labeled_chunks(self, chunks: AsyncIterator[Any]) -> AsyncIterator[Any]:
         async for chunk in chunks:

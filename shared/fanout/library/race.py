@@ -8,6 +8,7 @@ from typing import Any, Literal, Unpack, overload
 from pydantic import BaseModel
 
 from ..errors import RequestError
+from .agreement import Agreement, agree_rules
 from .arguments import Deployments, model_names
 from .background_loop import background_loop
 from .call import Call
@@ -25,6 +26,7 @@ async def abatch_completion_models(
     *,
     deployments: Deployments | None = None,
     stagger: float | None = None,
+    agree: int | Agreement | None = None,
     stream: Literal[True],
     response_format: type[BaseModel] | ResponseFormat | None = None,
     **options: Unpack[ChatOptions],
@@ -38,6 +40,7 @@ async def abatch_completion_models(
     *,
     deployments: Deployments | None = None,
     stagger: float | None = None,
+    agree: int | Agreement | None = None,
     stream: Literal[False] | None = None,
     response_format: type[ParsedT],
     **options: Unpack[ChatOptions],
@@ -51,6 +54,7 @@ async def abatch_completion_models(
     *,
     deployments: Deployments | None = None,
     stagger: float | None = None,
+    agree: int | Agreement | None = None,
     stream: Literal[False] | None = None,
     response_format: ResponseFormat | None = None,
     **options: Unpack[ChatOptions],
@@ -64,6 +68,7 @@ async def abatch_completion_models(
     *,
     deployments: Deployments | None = None,
     stagger: float | None = None,
+    agree: int | Agreement | None = None,
     stream: bool | None,
     response_format: type[BaseModel] | ResponseFormat | None = None,
     **options: Unpack[ChatOptions],
@@ -77,6 +82,7 @@ async def abatch_completion_models(
     *,
     deployments: Deployments | None = None,
     stagger: float | None = None,
+    agree: int | Agreement | None = None,
     **options: Any,
 ) -> ChatCompletion | ChunkStream:
     """
@@ -88,13 +94,18 @@ async def abatch_completion_models(
     each with a `model`, and replace `models`. The response's `fanout` field reports what each
     model did.
 
+    With `agree=2`, the response is sent as soon as two models agree, by their text or JSON, and the
+    others are cancelled or not called; a dict (`Agreement`) has more rules. If they do not agree,
+    the message has no content, its `refusal` says so, and `fanout.agree.decided` is false.
+
     Raises `AllFailed`, with every cause in order, if every model fails.
     """
     with openai_errors():
         names = model_names(models, deployments)
         if not names:
             raise RequestError("a race needs at least one model", "models")
-        call = Call(names, options, deployments, mode="race", stagger=stagger)
+        rules = None if agree is None else agree_rules(agree, names)
+        call = Call(names, options, deployments, mode="race", stagger=stagger, agree=rules)
         return await (call.open_stream(messages) if call.stream else call.response(messages))
 
 
@@ -105,6 +116,7 @@ def batch_completion_models(
     *,
     deployments: Deployments | None = None,
     stagger: float | None = None,
+    agree: int | Agreement | None = None,
     stream: Literal[True],
     response_format: type[BaseModel] | ResponseFormat | None = None,
     **options: Unpack[ChatOptions],
@@ -118,6 +130,7 @@ def batch_completion_models(
     *,
     deployments: Deployments | None = None,
     stagger: float | None = None,
+    agree: int | Agreement | None = None,
     stream: Literal[False] | None = None,
     response_format: type[ParsedT],
     **options: Unpack[ChatOptions],
@@ -131,6 +144,7 @@ def batch_completion_models(
     *,
     deployments: Deployments | None = None,
     stagger: float | None = None,
+    agree: int | Agreement | None = None,
     stream: Literal[False] | None = None,
     response_format: ResponseFormat | None = None,
     **options: Unpack[ChatOptions],
@@ -144,6 +158,7 @@ def batch_completion_models(
     *,
     deployments: Deployments | None = None,
     stagger: float | None = None,
+    agree: int | Agreement | None = None,
     stream: bool | None,
     response_format: type[BaseModel] | ResponseFormat | None = None,
     **options: Unpack[ChatOptions],
@@ -157,6 +172,7 @@ def batch_completion_models(
     *,
     deployments: Deployments | None = None,
     stagger: float | None = None,
+    agree: int | Agreement | None = None,
     **options: Any,
 ) -> ChatCompletion | ChunkIterator:
     """
@@ -168,9 +184,13 @@ def batch_completion_models(
     each with a `model`, and replace `models`. The response's `fanout` field reports what each
     model did.
 
+    With `agree=2`, the response is sent as soon as two models agree, by their text or JSON, and the
+    others are cancelled or not called; a dict (`Agreement`) has more rules. If they do not agree,
+    the message has no content, its `refusal` says so, and `fanout.agree.decided` is false.
+
     Raises `AllFailed`, with every cause in order, if every model fails.
     """
     call = abatch_completion_models(
-        models, messages, deployments=deployments, stagger=stagger, **options
+        models, messages, deployments=deployments, stagger=stagger, agree=agree, **options
     )
     return background_loop().run(iterable(call))

@@ -169,13 +169,44 @@ class ModelAttempt(JSONObject):
     """
 
     model: str
-    outcome: Literal["won", "cancelled", "failed", "not_started", "invalid"]
+    outcome: Literal[
+        "won", "cancelled", "failed", "not_started", "invalid", "agreed", "dissented", "no_vote"
+    ]
     first_token_ms: float | None = None
     duration_ms: float | None = None
     error: ErrorObject | None = None
     usage: Usage | None = None
     cost_usd: float | None = None
     billing: Literal["stops", "continues", "unknown"] | None = None
+
+
+class Ballot(JSONObject):
+    """An answer and the models that gave it; `value` is what was compared."""
+
+    value: Any = None
+    votes: int
+    models: list[str]
+
+
+class AgreeReport(JSONObject):
+    """
+    How the models voted.
+
+    `calls` were made and `calls_saved` were not, which would have cost `saved_usd`.
+    `final_probability` is how probably the leader would lead after all votes; `confidence` is how
+    probably its answer is right, if the request asks for a confidence.
+    """
+
+    decided: bool
+    k: int
+    on: Literal["json", "text", "fields"]
+    fields: list[str]
+    votes: list[Ballot]
+    calls: int
+    calls_saved: int
+    saved_usd: float | None = None
+    final_probability: float
+    confidence: float | None = None
 
 
 class FanoutReport(JSONObject):
@@ -185,9 +216,10 @@ class FanoutReport(JSONObject):
     `attempts` has one entry for each model, with all its retries.
     """
 
-    mode: Literal["one", "all", "race", "hedge", "fallback"]
+    mode: Literal["one", "all", "race", "hedge", "fallback", "agree"]
     attempts: list[ModelAttempt]
     cost_usd: float | None = None
+    agree: AgreeReport | None = None
 
 
 class ChatCompletion(JSONObject):

@@ -10,7 +10,7 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping
 from functools import cache
 from types import ModuleType
-from typing import Annotated, Any, Literal, NotRequired, TypeAlias, TypedDict
+from typing import TYPE_CHECKING, Annotated, Any, Literal, NotRequired, TypeAlias, TypedDict
 
 from msgspec import Meta, Struct
 from msgspec.structs import replace
@@ -21,7 +21,10 @@ from .chat import Usage
 from .request import MAX_ATTEMPTS, ChatRequest, Check
 from .validation import convert, parse_chat, reject_unknown, replace_messages, with_extra_body
 
-Mode: TypeAlias = Literal["one", "all", "race", "hedge", "fallback"]
+if TYPE_CHECKING:
+    from .agreement import Agree, AgreeReport
+
+Mode: TypeAlias = Literal["one", "all", "race", "hedge", "fallback", "agree"]
 Shape: TypeAlias = Literal["object", "list"]
 
 MAX_MODELS = 1_000
@@ -43,6 +46,8 @@ Seconds: TypeAlias = Annotated[float, Meta(gt=0, le=86_400)]
 ModelNames: TypeAlias = Annotated[list[Annotated[str, Meta(min_length=1)]], Meta(min_length=1)]
 
 
+Accuracy: TypeAlias = Annotated[float, Meta(gt=0, le=1)]
+
 MIN_LEASE, MAX_LEASE = 2, 3_600
 """Seconds of a lease; a shorter one could end while its renewal is on its way."""
 
@@ -60,6 +65,12 @@ class FanOutField(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True)
     check: bool | None = None
     attempts: Annotated[int, Meta(ge=1, le=MAX_ATTEMPTS)] | None = None
     escalate: ModelNames | None = None
+    k: Annotated[int, Meta(ge=2, le=MAX_MODELS)] | None = None
+    on: str | list[str] | None = None
+    start: Annotated[int, Meta(ge=1, le=MAX_MODELS)] | Literal["all"] | None = None
+    lead: Annotated[int, Meta(ge=1, le=MAX_MODELS)] | None = None
+    confidence: Annotated[float, Meta(gt=0, lt=1)] | None = None
+    weights: dict[str, Accuracy] | list[Accuracy] | None = None
 
 
 class StreamOptions(Struct, frozen=True, kw_only=True):
@@ -81,6 +92,9 @@ class GatewayFields(Struct, frozen=True, kw_only=True):
     num_retries: Annotated[int, Meta(ge=0, le=100)] | None = None
     drop_params: bool | None = None
 
+
+AGREE_FIELDS = ("k", "on", "start", "lead", "confidence", "weights")
+"""The fields of `fanout` for mode `agree`."""
 
 GATEWAY_FIELDS = frozenset(GatewayFields.__struct_fields__)
 
@@ -119,6 +133,7 @@ class FanOutRequest(HiddenRepr, frozen=True, gc=False):
     alias: str | None = None
     lease: float | None = None
     check: Check | None = None
+    agree: Agree | None = None
 
     @property
     def is_text(self) -> bool:
@@ -141,15 +156,21 @@ class FanOutRequest(HiddenRepr, frozen=True, gc=False):
         return {*self.models, *(name for names in self.fallbacks.values() for name in names)}
 
 
+AttemptOutcome: TypeAlias = Literal[
+    "won", "cancelled", "failed", "not_started", "invalid", "agreed", "dissented", "no_vote"
+]
+
+
 class Attempt(TypedDict):
     """
     One model's outcome in a race, hedge or fallback; times in milliseconds.
 
-    In a checked request it is one call's, and `invalid` if the response does not fit the schema.
+    In a checked request it is one call's, and `invalid` if the response does not fit the schema. In
+    mode `agree`, responses that are not used have `agreed`, `dissented`, or have `no_vote`.
     """
 
     model: str
-    outcome: Literal["won", "cancelled", "failed", "not_started", "invalid"]
+    outcome: AttemptOutcome
     first_token_ms: float | None
     duration_ms: float | None
     error: Any
@@ -165,6 +186,7 @@ class Report(TypedDict):
     mode: Mode
     attempts: list[Attempt]
     cost_usd: NotRequired[float | None]
+    agree: NotRequired[AgreeReport]
 
 
 def parse_request(body: object, size: int = 0) -> FanOutRequest:
@@ -209,6 +231,7 @@ def parse_request(body: object, size: int = 0) -> FanOutRequest:
         field="model" if fanout.models is None else "fanout.models",
         lease=fanout.lease,
         check=_read_check(fanout, conversations[0]) if is_checked else None,
+        agree=_read_agree(fanout, fields, conversations[0], models, mode),
     )
 
 
@@ -218,6 +241,31 @@ def _litellm_filter() -> Callable[[Mapping[str, Any]], Mapping[str, Any]]:
     from .litellm_arguments import without_arguments
 
     return without_arguments
+
+
+def _read_agree(
+    fanout: FanOutField,
+    fields: GatewayFields,
+    chat: ChatRequest,
+    models: tuple[str, ...],
+    mode: Mode,
+) -> Agree | None:
+    """When the models agree; `None` in another mode."""
+    given = [name for name in AGREE_FIELDS if getattr(fanout, name) is not None]
+    if mode != "agree":
+        if given:
+            name = f"fanout.{given[0]}"
+            raise RequestError(f"`{name}` works only with `fanout.mode: agree`", name)
+        return None
+    if fields.fallbacks:
+        raise RequestError(
+            "`fallbacks` cannot be used with `fanout.mode: agree`: the next model takes the place "
+            "of one that fails",
+            "fallbacks",
+        )
+    from .agreement import read_agree  # most requests do not need it
+
+    return read_agree(chat, models, fanout)
 
 
 def _read_check(fanout: FanOutField, chat: ChatRequest) -> Check | None:
@@ -286,7 +334,7 @@ def _mode(fields: GatewayFields, fanout: FanOutField, count: int) -> tuple[Mode,
         )
     if mode == "one" and count > 1:
         raise RequestError("`fanout.mode: one` needs exactly one model", "fanout.mode")
-    if mode in {"one", "all", "fallback"} and stagger is not None:
+    if mode in {"one", "all", "fallback", "agree"} and stagger is not None:
         raise RequestError("`fanout.stagger` works only in a race or hedge", "fanout.stagger")
     if mode == "fallback":
         return mode, None

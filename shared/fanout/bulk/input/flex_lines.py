@@ -38,6 +38,9 @@ def offers_flex(catalog: Catalog, name: str) -> bool:
         return False
 
 
+TOGETHER = frozenset({"race", "hedge", "agree"})
+"""The modes in which several models are called at once."""
+
 CHECKS = frozenset({"attempts", "check", "escalate", "schema"})
 """The fields of `fanout` that ask for a checked response."""
 
@@ -46,5 +49,5 @@ def _is_special(line: Line) -> bool:
     """Whether it is a race, or its response is to be checked."""
     given = line.body.get("fanout")
     fanout = given if isinstance(given, dict) else {}
-    is_race = bool(line.body.get("fastest_response")) or fanout.get("mode") in {"race", "hedge"}
+    is_race = bool(line.body.get("fastest_response")) or fanout.get("mode") in TOGETHER
     return is_race or not CHECKS.isdisjoint(fanout)

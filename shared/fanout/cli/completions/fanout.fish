@@ -50,8 +50,8 @@ function _shtab_fanout_using
   test "$_shtab_fanout_cmdpath" = "$argv"
 end
 
-set -g _shtab_fanout_commands init serve ask race all batch 'batch run' 'batch quote' 'batch status' 'batch cancel' 'batch resume' 'batch retry' 'batch results' 'batch remove' check models local 'local install' 'local serve' 'local run' keys 'keys set' 'keys list' doctor completion
-set -g _shtab_fanout_opts_with_value --attached --attempts --column --config --context --encoding --escalate --from --gateway --grace --host --id --lane --limit --max-cost --max-tokens --model --output --parallel --port --prompt --region --response-format --separator --stack --stagger --system --temperature --threads --timeout --window -m -o
+set -g _shtab_fanout_commands init serve ask race all agree batch 'batch run' 'batch quote' 'batch status' 'batch cancel' 'batch resume' 'batch retry' 'batch results' 'batch remove' check models local 'local install' 'local serve' 'local run' keys 'keys set' 'keys list' doctor completion
+set -g _shtab_fanout_opts_with_value --attached --attempts --column --confidence --config --context --encoding --escalate --from --gateway --grace --host --id --lane --lead --limit --max-cost --max-tokens --model --on --output --parallel --port --prompt --region --response-format --separator --stack --stagger --start --system --temperature --threads --timeout --weight --window -k -m -o
 
 complete -c fanout -e
 complete -c fanout -f
@@ -117,6 +117,27 @@ complete -c fanout -n '_shtab_fanout_using all' -l check -d 'ask again for a res
 complete -c fanout -n '_shtab_fanout_using all' -l attempts -x -d 'with --check: the calls of one model for one response (default: 2)'
 complete -c fanout -n '_shtab_fanout_using all' -l escalate -x -d 'with --check: the model to ask when no response fits; repeat it for several'
 complete -c fanout -n '_shtab_fanout_using all' -l json -d 'print the response as one JSON object, or with --stream one chunk per line'
+complete -c fanout -n '_shtab_fanout_using; and test $_shtab_fanout_npos -eq 0' -a agree -d 'Send a prompt to several models and print the response that enough of them agree on. Only as many are called as can decide; a disagreement or a failure calls the next one. How the models voted goes to standard error. The exit code is 1 if they do not agree.'
+complete -c fanout -n '_shtab_fanout_using agree' -s h -l help -d 'show this help message and exit'
+complete -c fanout -n '_shtab_fanout_using agree' -s m -l model -x -d 'a model name of the config, or `provider/model`; repeat it for several models'
+complete -c fanout -n '_shtab_fanout_using agree' -l system -x -d 'the system message'
+complete -c fanout -n '_shtab_fanout_using agree' -l stream -d 'print the response as it arrives'
+complete -c fanout -n '_shtab_fanout_using agree' -l config -xka "(__fish_complete_path (commandline -ct))" -d 'the config file (default: FANOUT_CONFIG)'
+complete -c fanout -n '_shtab_fanout_using agree' -l gateway -x -d 'send the prompt to the gateway at this base URL, with the key in FANOUT_API_KEY'
+complete -c fanout -n '_shtab_fanout_using agree' -l timeout -x -d 'give up after this long'
+complete -c fanout -n '_shtab_fanout_using agree' -l max-tokens -x -d 'the most tokens of a response'
+complete -c fanout -n '_shtab_fanout_using agree' -l temperature -x -d '0 is the least random'
+complete -c fanout -n '_shtab_fanout_using agree' -l response-format -xka "(__fish_complete_path (commandline -ct))" -d 'a JSON Schema for the response, or a whole `response_format`'
+complete -c fanout -n '_shtab_fanout_using agree' -l check -d 'ask again for a response that does not fit the schema of --response-format'
+complete -c fanout -n '_shtab_fanout_using agree' -l attempts -x -d 'with --check: the calls of one model for one response (default: 2)'
+complete -c fanout -n '_shtab_fanout_using agree' -l escalate -x -d 'with --check: the model to ask when no response fits; repeat it for several'
+complete -c fanout -n '_shtab_fanout_using agree' -l json -d 'print the response as one JSON object, or with --stream one chunk per line'
+complete -c fanout -n '_shtab_fanout_using agree' -s k -x -d 'how many models must give the same answer (2)'
+complete -c fanout -n '_shtab_fanout_using agree' -l on -x -d '`text`, `json`, or fields of the JSON: `label,price` (text, or json with a schema)'
+complete -c fanout -n '_shtab_fanout_using agree' -l start -x -d 'how many models run at a time, or `all` (N of -k); a disagreement starts the next'
+complete -c fanout -n '_shtab_fanout_using agree' -l lead -x -d 'the answer must be this many votes ahead'
+complete -c fanout -n '_shtab_fanout_using agree' -l confidence -x -d 'the answer must be right with this probability, such as 0.95'
+complete -c fanout -n '_shtab_fanout_using agree' -l weight -x -d 'how often a model is right, from 0 to 1; the most accurate ones start first'
 complete -c fanout -n '_shtab_fanout_using; and test $_shtab_fanout_npos -eq 0' -a batch -d 'Run a file of prompts as a job. If it stops, by Ctrl-C or a crash, run the same command again to resume; no stored response is requested twice. With --stack, the job runs in a stack on AWS with the stack'"'"'s own config, and continues after Ctrl-C.'
 complete -c fanout -n '_shtab_fanout_using batch' -s h -l help -d 'show this help message and exit'
 complete -c fanout -n '_shtab_fanout_using batch; and test $_shtab_fanout_npos -eq 0' -a run -d 'Run a file of prompts, or resume it.'

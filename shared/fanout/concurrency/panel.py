@@ -1,0 +1,64 @@
+"""Runs calls of which each end decides what is started next, and when the rest is cancelled."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Callable, Iterable, Sequence
+from time import perf_counter
+from typing import Generic, TypeVar
+
+from .outcomes import Call, Cancelled, Outcome, RaceOutcome, attempt
+
+T = TypeVar("T")
+
+
+class _Panel(Generic[T]):
+    def __init__(
+        self, calls: Sequence[Call[T]], after: Callable[[int, Outcome[T]], Iterable[int] | None]
+    ) -> None:
+        self.calls = calls
+        self.after = after
+        self.outcomes: list[RaceOutcome[T]] = [None] * len(calls)
+        self.tasks: dict[int, asyncio.Task[None]] = {}
+        self.is_over = False
+
+    def start(self, group: asyncio.TaskGroup, indexes: Iterable[int]) -> None:
+        for index in indexes:
+            self.tasks[index] = group.create_task(self.run(group, index))
+
+    async def run(self, group: asyncio.TaskGroup, index: int) -> None:
+        started = perf_counter()
+        try:
+            outcome = await attempt(self.calls[index])
+        except asyncio.CancelledError:
+            self.outcomes[index] = Cancelled(perf_counter() - started)
+            raise
+        if self.is_over:
+            self.outcomes[index] = Cancelled(outcome.elapsed)
+            return
+        self.outcomes[index] = outcome
+        following = self.after(index, outcome)
+        if following is not None:
+            self.start(group, following)
+            return
+        self.is_over = True
+        for other, task in self.tasks.items():
+            if other != index:
+                task.cancel()
+
+
+async def run_panel(
+    calls: Sequence[Call[T]],
+    first: Iterable[int],
+    after: Callable[[int, Outcome[T]], Iterable[int] | None],
+) -> Sequence[RaceOutcome[T]]:
+    """
+    Run the calls whose indexes are in `first`, and those that `after` returns at each call's end.
+
+    When `after` returns `None`, the calls that still run are cancelled. All have ended before this
+    returns their outcomes, in call order; a call that was never started has `None`.
+    """
+    panel = _Panel(calls, after)
+    async with asyncio.TaskGroup() as group:
+        panel.start(group, first)
+    return panel.outcomes

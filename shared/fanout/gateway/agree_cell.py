@@ -1,0 +1,249 @@
+"""
+One conversation that several models respond to until enough of them agree.
+
+Each response is one vote. The calls that cannot change the decision are cancelled or not started.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Awaitable, Callable, Mapping, Sequence
+from functools import partial
+from time import perf_counter
+from typing import Any
+
+from ..concurrency import Failure, Outcome, RaceOutcome, RaceResult, Success
+from ..concurrency.panel import run_panel
+from ..config.catalog import Catalog
+from ..config.deployment import Deployment
+from ..errors import FanoutError, RequestError
+from ..routing.leg import Leg
+from ..schema.agreement import Agree, AgreeReport, Ballot, NoVote, Vote, vote_of
+from ..schema.chat import ChatCompletion
+from ..schema.checked import schema_of
+from ..schema.fanout import Attempt, Report
+from ..schema.request import ChatRequest
+from ..telemetry.prices import nanodollars_of_usage, to_dollars
+from .combine import sum_usage
+from .report import make_report
+from .vote_count import PLAUSIBLE, VoteCount
+
+Call = Callable[[Leg, ChatRequest], Awaitable[ChatCompletion]]
+
+
+VOTED = frozenset({"won", "agreed", "dissented", "no_vote"})
+"""What becomes of a whole response."""
+
+
+class AgreeCell:
+    """The calls and votes of one cell; `catalog` knows the models' providers and prices."""
+
+    def __init__(
+        self, rules: Agree, chat: ChatRequest, legs: Sequence[Leg], catalog: Catalog
+    ) -> None:
+        self._rules, self._chat, self._legs, self._catalog = rules, chat, legs, catalog
+        self._schema = schema_of(chat)
+        families = [self._family(leg.model) for leg in legs]
+        self._count = VoteCount(rules, families, _plausible(self._schema, rules))
+        if not self._count.is_open:
+            raise RequestError(
+                f"`fanout.confidence`: {rules.confidence:g} cannot be reached, even if all models "
+                "agree: name more models, or models of other providers, or give their `weights`",
+                "fanout.confidence",
+            )
+        self._votes: dict[int, Vote] = {}
+        self._no_votes: dict[int, str] = {}
+
+    async def run(
+        self, call: Call, failed: Callable[[Sequence[Leg], RaceResult[Any]], Exception]
+    ) -> ChatCompletion:
+        """
+        The response of the agreeing model that is listed first, or one that says they disagree.
+
+        Raises `failed(…)` if no model responds.
+        """
+        started = perf_counter()
+        calls = [partial(call, leg, self._chat) for leg in self._legs]
+        outcomes = await run_panel(calls, self._count.start(), self._after)
+        if not any(isinstance(outcome, Success) for outcome in outcomes):
+            raise failed(self._legs, RaceResult(None, outcomes))
+        key = self._count.decided
+        report = make_report("agree", self._legs, outcomes, started, perf_counter())
+        winner = self._winner(key)
+        self._name_outcomes(report, outcomes, key, winner)
+        completion = self._undecided(outcomes) if winner is None else _value(outcomes[winner])
+        report["agree"] = self._report(key, outcomes, completion)
+        model = self._label if winner is None else self._legs[winner].responding_model
+        whole: Any = {**completion, "model": model, "fanout": report}
+        found: ChatCompletion = whole
+        return found
+
+    @property
+    def _label(self) -> str:
+        return ", ".join(leg.model for leg in self._legs)
+
+    def _after(self, index: int, outcome: Outcome[ChatCompletion]) -> list[int] | None:
+        """Count the vote of a call that has ended; the models to start, or `None` at the end."""
+        vote: Vote | NoVote
+        if isinstance(outcome, Failure):
+            vote = NoVote("")
+        else:
+            vote = vote_of(outcome.value, self._rules, self._schema)
+        if isinstance(vote, Vote):
+            self._votes[index] = vote
+            self._count.end(index, vote.key)
+        else:
+            self._no_votes[index] = vote.reason
+            self._count.end(index, None)
+        if self._count.decided is not None or not self._count.is_open:
+            return None
+        return self._count.next_starts()
+
+    def _winner(self, key: str | None) -> int | None:
+        return None if key is None else min(self._count.voters[key])
+
+    # ---- the report ----
+
+    def _name_outcomes(
+        self,
+        report: Report,
+        outcomes: Sequence[RaceOutcome[ChatCompletion]],
+        key: str | None,
+        winner: int | None,
+    ) -> None:
+        """Name what became of each response: it won, agreed, dissented or was no vote."""
+        for index, (attempt, outcome) in enumerate(zip(report["attempts"], outcomes, strict=True)):
+            if not isinstance(outcome, Success):
+                continue
+            attempt["duration_ms"] = round(outcome.elapsed * 1000, 1)
+            vote = self._votes.get(index)
+            if vote is None:
+                attempt["outcome"] = "no_vote"
+                attempt["error"] = {
+                    "message": self._no_votes.get(index, ""),
+                    "type": "no_vote",
+                    "param": None,
+                    "code": None,
+                }
+            elif index != winner:
+                attempt["outcome"] = "agreed" if vote.key == key else "dissented"
+
+    def _report(
+        self,
+        key: str | None,
+        outcomes: Sequence[RaceOutcome[ChatCompletion]],
+        completion: ChatCompletion,
+    ) -> AgreeReport:
+        count = self._count
+        ballots = [
+            Ballot(
+                value=self._votes[voters[0]].value,
+                votes=len(voters),
+                models=[self._legs[index].model for index in sorted(voters)],
+            )
+            for voters in sorted(count.voters.values(), key=lambda found: (-len(found), min(found)))
+        ]
+        votes = [self._votes[index] for index in sorted(self._votes)]
+        not_started = [index for index, outcome in enumerate(outcomes) if outcome is None]
+        report = AgreeReport(
+            decided=key is not None,
+            k=self._rules.k,
+            on="fields" if isinstance(self._rules.on, tuple) else self._rules.on,
+            fields=sorted({name for vote in votes for name in vote.fields}),
+            votes=ballots,
+            calls=len(outcomes) - len(not_started),
+            calls_saved=len(not_started),
+            saved_usd=self._saved(not_started, completion),
+            final_probability=round(count.final_probability, 4),
+        )
+        leader = key or count.leader
+        if self._rules.confidence is not None and leader is not None:
+            report["confidence"] = round(count.probability(leader), 4)
+        return report
+
+    def _saved(self, not_started: Sequence[int], completion: ChatCompletion) -> float | None:
+        """What the calls that were not started would have cost, with this response's tokens."""
+        total = 0
+        for index in not_started:
+            deployment = self._deployment(self._legs[index].model)
+            usage = self._usual_usage(completion)
+            cost = nanodollars_of_usage(deployment, usage) if deployment and usage else None
+            if cost is None:
+                return None
+            total += cost
+        return to_dollars(total)
+
+    def _usual_usage(self, completion: ChatCompletion) -> Mapping[str, Any] | None:
+        """The tokens of the response, or of the first one whose provider counts them."""
+        found = [leg.usage for leg in self._legs if leg.usage]
+        usage = completion.get("usage") if self._count.decided is not None else None
+        return usage or (found[0] if found else None)
+
+    def _deployment(self, name: str) -> Deployment | None:
+        try:
+            return self._catalog.find(name)[0]
+        except FanoutError:
+            return None
+
+    def _family(self, name: str) -> str:
+        deployment = self._deployment(name)
+        return name if deployment is None else deployment.provider.name
+
+    # ---- no decision ----
+
+    def _undecided(self, outcomes: Sequence[RaceOutcome[ChatCompletion]]) -> ChatCompletion:
+        """A response without content, whose `refusal` says how the models voted."""
+        usages = [_value(one).get("usage") for one in outcomes if isinstance(one, Success)]
+        message = {"role": "assistant", "content": None, "refusal": self._disagreement()}
+        choice = {"index": 0, "message": message, "finish_reason": "stop", "logprobs": None}
+        response: Any = {"object": "chat.completion", "choices": [choice]}
+        if (usage := sum_usage(usages)) is not None:
+            response["usage"] = usage
+        found: ChatCompletion = response
+        return found
+
+    def _disagreement(self) -> str:
+        counts = sorted((len(voters) for voters in self._count.voters.values()), reverse=True)
+        if not counts:
+            reason = next(filter(None, self._no_votes.values()), "no model responded")
+            return f"The models did not agree: no response could be compared ({reason})."
+        votes = ", ".join(str(count) for count in counts)
+        without = len(self._no_votes)
+        more = f"; {without} had no vote" if without else ""
+        return (
+            f"The models did not agree: {self._rules.k} equal responses were needed, and the "
+            f"answers have {votes} {'vote' if counts == [1] else 'votes'}{more}."
+        )
+
+
+def _value(outcome: RaceOutcome[ChatCompletion]) -> ChatCompletion:
+    if isinstance(outcome, Success):
+        found: ChatCompletion = outcome.value
+        return found
+    raise LookupError("the call has no response")
+
+
+def _plausible(schema: Mapping[str, Any] | None, rules: Agree) -> int:
+    """How many answers there are: the values of the enum, if one field with an enum is compared."""
+    properties = (schema or {}).get("properties")
+    if not isinstance(properties, dict):
+        return PLAUSIBLE
+    names = rules.on if isinstance(rules.on, tuple) else tuple(properties)
+    compared = [properties[name] for name in names if isinstance(properties.get(name), dict)]
+    enums = [found["enum"] for found in compared if isinstance(found.get("enum"), list)]
+    return len(enums[0]) if len(enums) == 1 and enums[0] else PLAUSIBLE
+
+
+def with_votes(calls: Report, votes: Report) -> Report:
+    """The report on all calls of a checked request, with how the valid responses voted."""
+    voted: dict[str, list[Attempt]] = {}
+    for attempt in votes["attempts"]:
+        if attempt["outcome"] in VOTED:
+            voted.setdefault(attempt["model"], []).append(attempt)
+    attempts: list[Attempt] = []
+    for call in calls["attempts"]:
+        left = voted.get(call["model"]) if call["outcome"] == "won" else None
+        vote = left.pop(0) if left else None
+        attempts.append(
+            {**call, "outcome": vote["outcome"], "error": vote["error"]} if vote else call
+        )
+    return {**calls, "attempts": attempts, "agree": votes["agree"]}

@@ -1,0 +1,47 @@
+"""The `agree` argument of `batch_completion_models`: when the responses decide."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from typing import Any, Literal, TypedDict
+
+from ..errors import RequestError
+from ..schema.agreement import DEFAULT_ACCURACY
+
+
+class Agreement(TypedDict, total=False):
+    """
+    When the models agree.
+
+    `k` models must give equal responses (2). `on` is `"json"`, `"text"` or the fields that are
+    compared. `start` models run at a time (`k`), or `"all"`. The leader must be `lead` votes ahead,
+    and right with the probability `confidence`. `weights` has how often each model is right, from 0
+    to 1, by its name or in order: the most accurate ones start first.
+    """
+
+    k: int
+    on: Literal["json", "text"] | Sequence[str]
+    start: int | Literal["all"]
+    lead: int
+    confidence: float
+    weights: Mapping[str, float] | Sequence[float]
+
+
+def agree_rules(given: int | Agreement, models: Sequence[str]) -> dict[str, Any]:
+    """The fields of `fanout`, with a weight for each model in order; raises `RequestError`."""
+    if isinstance(given, bool) or not isinstance(given, int | Mapping):
+        raise RequestError("`agree` must be how many models must agree, or a dict", "agree")
+    rules: dict[str, Any] = {"k": given} if isinstance(given, int) else {**given}
+    if unknown := sorted(rules.keys() - Agreement.__annotations__.keys()):
+        raise RequestError(f"`agree` has no field `{unknown[0]}`", "agree")
+    if not isinstance(rules.get("on", ""), str):
+        rules["on"] = list(rules["on"])
+    weights = rules.get("weights")
+    if isinstance(weights, Mapping):
+        if others := sorted(weights.keys() - set(models)):
+            raise RequestError(f"`agree.weights`: `{others[0]}` is none of the models", "agree")
+        rules["weights"] = [weights.get(name, DEFAULT_ACCURACY) for name in models]
+    elif weights is not None:
+        rules["weights"] = list(weights)
+    rules["mode"] = "agree"
+    return {name: value for name, value in rules.items() if value is not None}

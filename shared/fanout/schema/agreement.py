@@ -1,0 +1,268 @@
+"""
+How a request's responses agree: the fields of `fanout` for mode `agree`, and a response's vote.
+
+Loaded for the first request in this mode only. Pure.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from typing import Any, Literal, NotRequired, Protocol, TypedDict
+
+from msgspec import Struct
+
+from ..errors import RequestError
+from ..wire import json
+from .canonical import (
+    ABSENT,
+    canonical,
+    compared_fields,
+    field_of,
+    json_key,
+    schema_at,
+    text_key,
+    unfenced,
+)
+from .chat import ChatCompletion
+from .request import ChatRequest, JSONFormat, SchemaFormat
+
+DEFAULT_K = 2
+"""Models that must agree, if the request does not say how many."""
+
+DEFAULT_ACCURACY = 0.8
+"""How often a model is right whose accuracy the request does not give."""
+
+MAX_ON = 50
+"""The most fields that `on` may name."""
+
+ASK_FOR_JSON = "ask for JSON with `response_format`, or for a last line such as `Answer: B`"
+
+
+class Agree(Struct, frozen=True):
+    """
+    When the responses of several models decide.
+
+    `k` of them must be equal in `on`: the whole JSON, the text, or the named fields. `start` models
+    run at a time. The leader must be `lead` votes ahead. With `confidence`, its answer must be
+    right with that probability, by the models' `accuracies` (in the order of the request's models).
+    `order` is the order in which they start.
+    """
+
+    k: int
+    on: Literal["json", "text"] | tuple[str, ...]
+    start: int
+    order: tuple[int, ...]
+    accuracies: tuple[float, ...]
+    lead: int = 1
+    confidence: float | None = None
+
+
+class Vote(Struct, frozen=True):
+    """
+    A response's vote: responses with the same `key` agree.
+
+    `value` is what was compared, for people. `fields` are the fields of an object that were.
+    """
+
+    key: str
+    value: Any
+    fields: tuple[str, ...] = ()
+
+
+class Ballot(TypedDict):
+    """An answer, and the models that gave it; `value` is what was compared."""
+
+    value: Any
+    votes: int
+    models: list[str]
+
+
+class AgreeReport(TypedDict):
+    """
+    How the models voted: the `agree` field of a response's report.
+
+    `calls` were made and `calls_saved` were not; `saved_usd` is what those would have cost with the
+    tokens of this response. `final_probability` is that of the leader after all votes;
+    `confidence` is how probably its answer is right.
+    """
+
+    decided: bool
+    k: int
+    on: Literal["json", "text", "fields"]
+    fields: list[str]
+    votes: list[Ballot]
+    calls: int
+    calls_saved: int
+    saved_usd: float | None
+    final_probability: float
+    confidence: NotRequired[float]
+
+
+class NoVote(Struct, frozen=True):
+    """Why a response is no vote."""
+
+    reason: str
+
+
+class AgreeFields(Protocol):
+    """The fields of `fanout` for this mode."""
+
+    @property
+    def k(self) -> int | None: ...
+
+    @property
+    def on(self) -> str | list[str] | None: ...
+
+    @property
+    def start(self) -> int | Literal["all"] | None: ...
+
+    @property
+    def lead(self) -> int | None: ...
+
+    @property
+    def confidence(self) -> float | None: ...
+
+    @property
+    def weights(self) -> dict[str, float] | list[float] | None: ...
+
+
+def read_agree(chat: ChatRequest, models: Sequence[str], given: AgreeFields) -> Agree:
+    """The rules for `models`; raises `RequestError` with the field's name."""
+    count = len(models)
+    _check_request(chat, count)
+    votes = DEFAULT_K if given.k is None else given.k
+    if votes > count:
+        raise RequestError(
+            f"`fanout.k` is {votes}, but there are {count} models: they can never agree", "fanout.k"
+        )
+    lead = given.lead or 1
+    if lead > count:
+        raise RequestError(f"`fanout.lead` is {lead}, but there are {count} models", "fanout.lead")
+    weights = given.weights
+    accuracies = _accuracies(models, weights)
+    order = sorted(range(count), key=lambda index: -accuracies[index]) if weights else range(count)
+    first = votes if given.start is None else count if given.start == "all" else given.start
+    return Agree(
+        votes,
+        _read_on(given.on, chat),
+        min(first, count),
+        tuple(order),
+        accuracies,
+        lead,
+        given.confidence,
+    )
+
+
+def _check_request(chat: ChatRequest, count: int) -> None:
+    """Raise `RequestError` for what cannot be voted on."""
+    if count < DEFAULT_K:
+        raise RequestError(
+            "`fanout.mode: agree` needs at least two models: name them in `fanout.models`",
+            "fanout.models",
+        )
+    if chat.n is not None and chat.n > 1:
+        raise RequestError("`n` must be 1 with `fanout.mode: agree`: each model has one vote", "n")
+    if chat.tools or chat.functions:
+        name = "tools" if chat.tools else "functions"
+        raise RequestError(
+            f"`{name}` cannot be used with `fanout.mode: agree`: texts and JSON are compared", name
+        )
+
+
+def _accuracies(
+    models: Sequence[str], weights: Mapping[str, float] | Sequence[float] | None
+) -> tuple[float, ...]:
+    param = "fanout.weights"
+    if weights is None:
+        return (DEFAULT_ACCURACY,) * len(models)
+    if isinstance(weights, Mapping):
+        if unknown := sorted(weights.keys() - set(models)):
+            raise RequestError(f"`{param}`: `{unknown[0][:128]}` is none of the models", param)
+        return tuple(weights.get(name, DEFAULT_ACCURACY) for name in models)
+    if len(weights) != len(models):
+        raise RequestError(
+            f"`{param}` has {len(weights)} numbers for {len(models)} models: give one for each",
+            param,
+        )
+    return tuple(weights)
+
+
+def _read_on(
+    on: str | Sequence[str] | None, chat: ChatRequest
+) -> Literal["json", "text"] | tuple[str, ...]:
+    param = "fanout.on"
+    if on is None:
+        is_json = isinstance(chat.response_format, JSONFormat | SchemaFormat)
+        return "json" if is_json else "text"
+    if isinstance(on, str):
+        if on == "json":
+            return "json"
+        if on == "text":
+            return "text"
+        raise RequestError(f'`{param}` must be "json", "text" or a list of fields', param)
+    if not on or not all(on):
+        raise RequestError(f"`{param}` must name at least one field", param)
+    if len(on) > MAX_ON:
+        raise RequestError(f"`{param}` has {len(on)} fields; at most {MAX_ON}", param)
+    return tuple(on)
+
+
+def vote_of(
+    completion: ChatCompletion, agree: Agree, schema: Mapping[str, Any] | None
+) -> Vote | NoVote:
+    """The vote of a response, or why it has none: a failure, a cut-off or nothing to compare."""
+    if (reason := _missing_vote(completion)) is not None:
+        return NoVote(reason)
+    message: Mapping[str, Any] = completion["choices"][0]["message"]
+    text = message["content"]
+    if agree.on == "text":
+        key = text_key(text)
+        if key is None:
+            return NoVote(f"the text is too long to be compared: {ASK_FOR_JSON}")
+        return Vote(key, key)
+    try:
+        value = json.decode_strict(unfenced(text).encode())
+    except (json.BadJSON, UnicodeEncodeError):
+        return NoVote(f"the text is not JSON: {ASK_FOR_JSON}")
+    if isinstance(agree.on, tuple):
+        return _vote_on(value, agree.on, schema)
+    return _vote_on_all(value, schema)
+
+
+def _missing_vote(completion: ChatCompletion) -> str | None:
+    """Why a response has no text that is its answer; `None` if it has one."""
+    if not completion["choices"]:
+        return "the response has no choices"
+    choice = completion["choices"][0]
+    message: Mapping[str, Any] = choice["message"]
+    if message.get("refusal"):
+        return "the model refused to respond"
+    if choice.get("finish_reason") in ENDED_EARLY:
+        return ENDED_EARLY[choice["finish_reason"]]
+    text = message.get("content")
+    return None if isinstance(text, str) and text.strip() else "the response has no text"
+
+
+ENDED_EARLY: Mapping[str | None, str] = {
+    "length": "the response was cut off at the most tokens that it may have",
+    "content_filter": "the provider's content filter ended the response",
+}
+"""Finish reasons of responses that have no vote."""
+
+
+def _vote_on(value: Any, paths: tuple[str, ...], schema: Mapping[str, Any] | None) -> Vote | NoVote:
+    """The vote by named fields of the JSON."""
+    found = {path: field_of(value, path) for path in paths}
+    if all(one is ABSENT for one in found.values()):
+        return NoVote(f"the JSON has no `{paths[0]}`")
+    keys = [canonical(one, schema_at(schema, path)) for path, one in found.items()]
+    return Vote(json.encode(keys).decode(), found, paths)
+
+
+def _vote_on_all(value: Any, schema: Mapping[str, Any] | None) -> Vote:
+    """The vote by the whole JSON, without free text."""
+    if not isinstance(value, dict):
+        return Vote(json_key(value, schema), value)
+    fields = compared_fields(value, schema)
+    compared = {name: value[name] for name in fields}
+    return Vote(json_key(compared, schema), compared, tuple(fields))

@@ -1,0 +1,95 @@
+"""Equal answers have equal keys, and different ones have not."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import pytest
+
+from fanout.schema.canonical import compared_fields, field_of, json_key, text_key, unfenced
+
+SCHEMA = {
+    "properties": {
+        "label": {"enum": ["Good", "Bad"]},
+        "day": {"type": "string", "format": "date"},
+        "at": {"type": "string", "format": "date-time"},
+        "count": {"type": "integer"},
+        "tags": {"type": "array", "uniqueItems": True, "items": {"type": "string"}},
+        "note": {"type": ["string", "null"]},
+        "name": {"type": "string"},
+    }
+}
+
+EQUAL: list[tuple[Any, Any]] = [
+    ({"a": 1, "b": 2}, {"b": 2.0, "a": 1.0}),
+    ({"name": "New  York "}, {"name": "New York"}),
+    ({"name": "ﬁne"}, {"name": "fine"}),
+    ({"label": "GOOD"}, {"label": "good"}),
+    ({"count": "3"}, {"count": 3}),
+    ({"count": 1e2}, {"count": 100}),
+    ({"at": "2026-11-30T12:00:00Z"}, {"at": "2026-11-30T13:00:00+01:00"}),
+    ({"tags": ["a", "b"]}, {"tags": ["b", "a"]}),
+    ({"note": None}, {}),
+    (0, -0.0),
+]
+
+DIFFERENT: list[tuple[Any, Any]] = [
+    ({"name": "1"}, {"name": 1}),
+    ({"name": "york"}, {"name": "York"}),
+    ({"name": None}, {}),
+    ([1, 2], [2, 1]),
+    ({"a": True}, {"a": 1}),
+    ({"a": "true"}, {"a": True}),
+    ({"count": 1}, {"count": 1.0000001}),
+    ({"at": "2026-11-30T12:00:00"}, {"at": "2026-11-30T12:00:00Z"}),
+    ([], {}),
+    (["number", "1"], 1),
+    ({"a": ["object"]}, {"a": {}}),
+]
+
+
+def test_values_are_equal_by_what_they_mean() -> None:
+    wrong = [pair for pair in EQUAL if json_key(pair[0], SCHEMA) != json_key(pair[1], SCHEMA)]
+    assert not wrong
+    wrong = [pair for pair in DIFFERENT if json_key(pair[0], SCHEMA) == json_key(pair[1], SCHEMA)]
+    assert not wrong
+
+
+@pytest.mark.parametrize(
+    ("key", "texts"),
+    [
+        ("paris", ["Paris", " paris. ", "**Paris**", "The capital is known.\nAnswer: Paris"]),
+        ("b", ["B", "(B)", "b.", "Option B", "B) Lyon", "So **Answer:** B", "the answer is (b)."]),
+        ("1234.5", ["1,234.50", "1234.5", r"so \boxed{1234.5}", "Final answer: 1234.50"]),
+        ("5 %", ["5%", "5 %", "5.0 %"]),
+        ("$ 3", ["$3", "$3.00"]),
+        ("42 km", ["42 km", "42 KM."]),
+        (None, ["x " * 40, "", " . ", "Answer: " + "x" * 65]),
+    ],
+)
+def test_texts_are_equal_by_their_answer(key: str | None, texts: list[str]) -> None:
+    assert {text: text_key(text) for text in texts} == dict.fromkeys(texts, key)
+
+
+def test_names_with_initials_are_not_options() -> None:
+    assert text_key("J. Smith") != text_key("J. Doe")
+
+
+def test_free_text_is_not_compared_unless_there_is_nothing_else() -> None:
+    assert compared_fields({"label": 1, "reasoning": "…"}, None) == ["label"]
+    assert compared_fields({"reasoning": "…"}, None) == ["reasoning"]
+    long = {"properties": {"quote": {"type": "string", "maxLength": 500}}}
+    assert compared_fields({"label": 1, "quote": "…"}, long) == ["label"]
+    enum = {"properties": {"reason": {"enum": ["price", "size"]}}}
+    assert compared_fields({"label": 1, "reason": "price"}, enum) == ["label", "reason"]
+
+
+def test_a_path_leads_into_objects_and_lists() -> None:
+    value = {"a": [{"b": 1}]}
+    assert field_of(value, "a.0.b") == 1
+    assert field_of(value, "a.1.b") is None
+
+
+def test_a_code_fence_around_all_of_a_text_does_not_count() -> None:
+    assert unfenced('```json\n{"a": 1}\n```') == '{"a": 1}'
+    assert unfenced("see ```x```") == "see ```x```"
