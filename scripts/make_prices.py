@@ -3,8 +3,8 @@
 
 https://github.com/pydantic/genai-prices (MIT) collects the prices that vendors publish. Each list
 has one provider's prices for a million tokens on the given day, by default today. The prices of the
-tiers `flex` and `priority` are LiteLLM's (`make_tier_prices.py`), for each model whose standard
-prices are the same in both sources.
+tiers `flex` and `priority`, and of the vendors' own batches (`batch`), are LiteLLM's
+(`make_tier_prices.py`), for each model whose standard prices are the same in both sources.
 """
 
 from __future__ import annotations
@@ -32,7 +32,7 @@ https://github.com/pydantic/genai-prices, which has this license:
 """
 
 TIERS_HEAD = """
-The prices of `flex` and `priority` in them are of LiteLLM's price map,
+The prices of `flex`, `priority` and `batch` in them are of LiteLLM's price map,
 https://github.com/BerriAI/litellm, which has this license:
 
 """
@@ -178,8 +178,8 @@ def _tiers(
 
 
 def _cached(tier: str, row: list[Any], standard: float | None) -> float | None:
-    """Return a tier's cached price; that of `flex` is at most the standard one, if not stated."""
-    if row[2] is None and tier == "flex" and standard is not None:
+    """Return a tier's cached price; one of a cheaper tier is at most the standard one."""
+    if row[2] is None and tier != "priority" and standard is not None:
         return min(standard, float(row[0]))
     return None if row[2] is None else float(row[2])
 

@@ -3,8 +3,8 @@
 
 genai-prices has the price of a vendor's standard tier only. LiteLLM's map (MIT,
 https://github.com/BerriAI/litellm, `model_prices_and_context_window.json`) also has those of the
-tiers `flex` and `priority`. Only `.venv-bench` has LiteLLM, so what the price lists need of its map
-is kept in a file of this folder.
+tiers `flex` and `priority`, and of the vendors' own batches. Only `.venv-bench` has LiteLLM, so
+what the price lists need of its map is kept in a file of this folder.
 """
 
 from __future__ import annotations
@@ -15,14 +15,21 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
+from fanout.providers import registry
+
 OUTPUT = Path(__file__).parent / "tier_prices.json"
 
 LICENSE = Path(__file__).parent / "tier_prices.LICENSE"
 """LiteLLM's license, which has to be wherever its prices are."""
 
-TIERS = ("flex", "priority")
+SUFFIXES: Mapping[str, str] = {"flex": "_flex", "priority": "_priority", "batch": "_batches"}
+"""How LiteLLM's names of a tier's prices end."""
+
+WITH_BATCHES = frozenset(registry.WITH_BATCHES)
+"""Only Fanout's own batch APIs need prices of batches."""
 
 PROVIDERS: Mapping[str, str] = {
+    "anthropic": "anthropic",
     "azure": "azure",
     "bedrock": "bedrock",
     "bedrock_converse": "bedrock",
@@ -70,7 +77,11 @@ def select(prices: Mapping[str, Mapping[str, Any]]) -> dict[str, dict[str, dict[
         name = full_name.removeprefix(f"{provider}/").lower()
         if provider is None or ("/" in name and not name.startswith("accounts/")):
             continue
-        tiers = {tier: row for tier in TIERS if (row := _row(model, f"_{tier}"))}
+        tiers = {
+            tier: row
+            for tier, suffix in SUFFIXES.items()
+            if (tier != "batch" or provider in WITH_BATCHES) and (row := _row(model, suffix))
+        }
         standard = _row(model, "")
         if tiers and standard:
             found.setdefault(provider, {})[name] = {"standard": standard, **tiers}

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Sequence
 
-from . import instance_cost, job_cost, monthly_cost, prices
+from . import instance_cost, job_cost, lane_table, monthly_cost, prices
 from .monthly_cost import MILLION
 
 MEMORIES = (256, 512, 1_024)
@@ -98,6 +98,7 @@ day for a shard. A job has at most `fanout:bulk_workers` shards that wait: by de
 ${of_waiting_job:.2f} a day, and ${of_waiting_many:.2f} for the 250 of a job with 500 workers that
 shares 500 places with another one.
 
+{lanes}
 ## What would change it
 
 * Provisioned concurrency (512 MB) costs ${of_warm:.2f} a month for each environment that it keeps
@@ -168,6 +169,7 @@ def page() -> str:
         of_warm=0.5 * monthly_cost.MONTH * prices.PROVISIONED.dollars,
         of_snapshot=0.5 * monthly_cost.MONTH * prices.SNAPSHOT.dollars,
         of_restores=0.5 * 10_000 * prices.RESTORE.dollars,
+        lanes=lane_table.section(),
         prices=price_table(prices.ALL),
     )
 

@@ -257,8 +257,19 @@ def json_lines(values: Iterable[Mapping[str, Any]]) -> bytes:
 
 def data_lines(data: bytes) -> Iterator[bytes]:
     """The rows of a result file; blank lines and an unfinished last one are left out."""
-    whole, _, _ = data.rpartition(b"\n")
-    return (line for line in whole.split(b"\n") if line.strip())
+    whole, _, last = data.rpartition(b"\n")
+    rows = whole.split(b"\n") if is_cut(data) else [*whole.split(b"\n"), last]
+    return (line for line in rows if line.strip())
+
+
+def is_cut(data: bytes) -> bool:
+    """
+    Whether a result file ends in the middle of a row, so that it has to be fetched again.
+
+    A vendor may leave out the newline after the last row. No part of a JSON object is one.
+    """
+    last = data.rpartition(b"\n")[2]
+    return bool(last.strip()) and not isinstance(json.decode_or_none(last), dict)
 
 
 def multipart(fields: Mapping[str, str], filename: str, data: bytes) -> tuple[str, bytes]:

@@ -32,6 +32,9 @@ PICODOLLARS = 1_000_000_000_000
 FLEX, PRIORITY = "flex", "priority"
 """OpenAI's names of the cheaper, slower tier and of the faster, dearer one."""
 
+BATCH = "batch"
+"""How the price lists name the prices of a provider's own batches, which are no service tier."""
+
 TIER_NAMES: Mapping[str, str] = {"fast": PRIORITY}
 """Other names of tiers: github.com/openai/openai-python, `chat_completion.py`, 2026-11."""
 
@@ -43,7 +46,8 @@ class TokenPrices(Struct, frozen=True):
     """
     Picodollars for an input token, an output token, a cached input token, and a request.
 
-    These are the prices of the standard tier. `tiers` has those of others, by OpenAI's name.
+    These are the prices of the standard tier. `tiers` has those of others, by OpenAI's name, and
+    `batch` those of the provider's own batches, if they are listed.
     """
 
     input: int
@@ -51,6 +55,7 @@ class TokenPrices(Struct, frozen=True):
     cached: int | None = None
     per_request: int = 0
     tiers: Mapping[str, TokenPrices] = field(default_factory=dict)
+    batch: TokenPrices | None = None
 
     def of(self, tier: str | None) -> TokenPrices:
         """The prices of a service tier: the standard ones if it has none of its own."""
@@ -68,6 +73,14 @@ class TokenPrices(Struct, frozen=True):
         """Whether `flex` has a price, and it is below the standard one."""
         flex = self.tiers.get(FLEX)
         return flex is not None and (flex.input, flex.output) < (self.input, self.output)
+
+    def of_batch(self, factor: float) -> TokenPrices:
+        """The prices of the provider's batches: listed ones, or else this part of the standard."""
+        if self.batch is not None:
+            return self.batch
+        sent, received = ceil(self.input * factor), ceil(self.output * factor)
+        cached = None if self.cached is None else min(self.cached, sent)
+        return TokenPrices(sent, received, cached, self.per_request)
 
     def cost(self, usage: Mapping[str, Any], tier: str | None = None) -> int:
         """The cost of a `usage` object of a response of this tier in nanodollars, rounded up."""
@@ -124,7 +137,8 @@ class ListedPrice(Struct, frozen=True, array_like=True):
     """
     US dollars for a million input, output and cached tokens, and for a request.
 
-    `tiers` has the same of other service tiers than the standard one, by OpenAI's name.
+    `tiers` has the same of other service tiers than the standard one, by OpenAI's name, and of the
+    provider's own batches, by the name `BATCH`.
     """
 
     input: float
@@ -226,13 +240,14 @@ def _listed(provider: str, model: str) -> TokenPrices | None:
 
 
 def _per_token(listed: ListedPrice) -> TokenPrices:
-    cached = listed.cached
+    cached, tiers = listed.cached, listed.tiers
     return TokenPrices(
         _picodollars(listed.input / MILLION),
         _picodollars(listed.output / MILLION),
         None if cached is None else _picodollars(cached / MILLION),
         _picodollars(listed.per_request),
-        {tier: _per_token(price) for tier, price in listed.tiers.items()},
+        {tier: _per_token(price) for tier, price in tiers.items() if tier != BATCH},
+        _per_token(tiers[BATCH]) if BATCH in tiers else None,
     )
 
 

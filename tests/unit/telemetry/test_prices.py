@@ -162,6 +162,18 @@ def test_every_flex_price_is_at_most_the_standard_one_and_priority_at_least() ->
                 assert cached is None or cached <= sent
 
 
+def test_a_batch_has_its_own_price_or_a_part_of_the_standard_one() -> None:
+    for model in ("openai/gpt-5", "anthropic/claude-opus-5", "gemini/gemini-2.5-flash"):
+        standard = prices_of(deployment(model, {}))
+        assert standard is not None
+        assert standard.batch is not None
+        assert standard.of_batch(1.0) == standard.batch
+        assert standard.of_batch(0.5).output * 2 == standard.output
+        assert standard.cost(USAGE, "batch") == standard.cost(USAGE)
+    unlisted = TokenPrices(15, 30, cached=9, per_request=2)
+    assert unlisted.of_batch(0.5) == TokenPrices(8, 15, cached=8, per_request=2)
+
+
 def test_a_cost_is_a_whole_number_of_nanodollars_rounded_up() -> None:
     prices = TokenPrices(18_750, 1, per_request=2_000)
     usage = {"prompt_tokens": 3, "completion_tokens": 1}
