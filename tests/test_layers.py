@@ -95,7 +95,7 @@ TOP_LEVEL = {
     "shared/fanout/errors/*.py": "__init__ base config gateway provider",
     "shared/fanout/gateway/*.py": """
         __init__ agree_cell aliases authorization checked_cell client_chunks combine conversation
-        factory gateway interleave ladder report vote_count
+        decisions factory gateway interleave judge_cell ladder report vote_count
     """,
     "shared/fanout/google/*.py": "__init__ credentials http",
     "shared/fanout/local/*.py": """
@@ -107,8 +107,8 @@ TOP_LEVEL = {
     """,
     "shared/fanout/schema/*.py": """
         __init__ accumulator agreement allowed_values canonical chat checked choice_deltas error
-        extensions fanout foreign_parts json_schema litellm_arguments litellm_names messages
-        one_call request response_chunks schema_work validation
+        extensions fanout foreign_parts json_schema judging litellm_arguments litellm_names messages
+        one_call request response_chunks schema_work strategies validation
     """,
     "shared/fanout/server/*.py": """
         __init__ connection connections lifespan limits listener request_parser request_queue

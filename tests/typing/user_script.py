@@ -79,6 +79,8 @@ def one_response() -> str | None:
                 "agreed",
                 "dissented",
                 "no_vote",
+                "lost",
+                "merged",
             ],
         )
     return response.choices[0].message.content

@@ -20,7 +20,7 @@ from ..routing.leg import Leg
 from ..schema.agreement import Agree, AgreeReport, Ballot, NoVote, Vote, vote_of
 from ..schema.chat import ChatCompletion
 from ..schema.checked import schema_of
-from ..schema.fanout import Attempt, Report
+from ..schema.fanout import Report
 from ..schema.request import ChatRequest
 from ..telemetry.prices import nanodollars_of_usage, to_dollars
 from .combine import sum_usage
@@ -28,10 +28,6 @@ from .report import make_report
 from .vote_count import PLAUSIBLE, VoteCount
 
 Call = Callable[[Leg, ChatRequest], Awaitable[ChatCompletion]]
-
-
-VOTED = frozenset({"won", "agreed", "dissented", "no_vote"})
-"""What becomes of a whole response."""
 
 
 class AgreeCell:
@@ -231,19 +227,3 @@ def _plausible(schema: Mapping[str, Any] | None, rules: Agree) -> int:
     compared = [properties[name] for name in names if isinstance(properties.get(name), dict)]
     enums = [found["enum"] for found in compared if isinstance(found.get("enum"), list)]
     return len(enums[0]) if len(enums) == 1 and enums[0] else PLAUSIBLE
-
-
-def with_votes(calls: Report, votes: Report) -> Report:
-    """The report on all calls of a checked request, with how the valid responses voted."""
-    voted: dict[str, list[Attempt]] = {}
-    for attempt in votes["attempts"]:
-        if attempt["outcome"] in VOTED:
-            voted.setdefault(attempt["model"], []).append(attempt)
-    attempts: list[Attempt] = []
-    for call in calls["attempts"]:
-        left = voted.get(call["model"]) if call["outcome"] == "won" else None
-        vote = left.pop(0) if left else None
-        attempts.append(
-            {**call, "outcome": vote["outcome"], "error": vote["error"]} if vote else call
-        )
-    return {**calls, "attempts": attempts, "agree": votes["agree"]}

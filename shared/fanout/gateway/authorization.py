@@ -16,5 +16,7 @@ def check_request(client: ClientKey, request: FanOutRequest, general: GeneralSet
         check_model(client, name, "fallbacks")
     for name in request.check.escalate if request.check else ():
         check_model(client, name, "fanout.escalate")
+    if request.judging is not None:
+        check_model(client, request.judging.judge, "fanout.judge")
     for chat in request.conversations:
         check_content(client, chat, general)

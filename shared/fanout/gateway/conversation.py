@@ -7,12 +7,12 @@ Knows nothing of several conversations or of HTTP.
 from __future__ import annotations
 
 from collections.abc import AsyncIterator, Awaitable, Callable, Mapping, Sequence
-from contextlib import AsyncExitStack, asynccontextmanager
-from functools import partial
+from contextlib import AbstractAsyncContextManager, AsyncExitStack, asynccontextmanager
+from functools import cached_property, partial
 from time import perf_counter
 from typing import TYPE_CHECKING, Any, TypeAlias
 
-from msgspec import Struct
+from msgspec import Struct, field
 
 from ..concurrency import Failure, RaceResult, Success, race, race_streams
 from ..config.catalog import Catalog, ClientKey
@@ -22,33 +22,36 @@ from ..routing.router import Router
 from ..schema.chat import ChatChunk, ChatCompletion, has_content, is_empty
 from ..schema.fanout import FanOutRequest
 from ..schema.request import ChatRequest
+from ..telemetry.prices import to_dollars
 from .report import make_report, total_cost
 
 if TYPE_CHECKING:
-    from ..schema.agreement import Agree
     from .checked_cell import CheckedCell
+    from .decisions import Decisions
+    from .judge_cell import MergedStream
 
 
 class GridCell(Struct, frozen=True, gc=False):
     """
     A conversation, and the model or the competing models that it is sent to.
 
-    If the response must fit a schema, it has a `checked` (a `CheckedCell`).
+    If the response must fit a schema, it has a `checked` (a `CheckedCell`). `extra` has
+    the costs of calls to a judge, in nanodollars.
     """
 
     request: ChatRequest
     models: tuple[str, ...]
     legs: list[Leg]
     checked: Any = None
+    extra: list[int] = field(default_factory=list)
 
     @property
     def cost(self) -> float | None:
         """The cost of its calls in US dollars; `None` if no cost is known."""
         found: float | None = total_cost(self.legs) if self.checked is None else self.checked.cost
-        return found
+        more = to_dollars(sum(self.extra))
+        return (found or 0.0) + more if more else found
 
-
-_NONE: Mapping[str, Any] = {}
 
 _Call: TypeAlias = Callable[[Leg, ChatRequest], Awaitable[ChatCompletion]]
 
@@ -101,11 +104,11 @@ class ConversationRunner:
             completion = await self._escalate(request, cell, checked)
         if checked.fatal is not None:
             raise checked.fatal
-        if "agree" in completion.get("fanout", _NONE):
-            from .agree_cell import with_votes
+        if request.is_decided and "fanout" in completion:
+            from .decisions import with_decision
 
             report = checked.report(request.mode, cell.legs, None)
-            return {**completion, "fanout": with_votes(report, completion["fanout"])}
+            return {**completion, "fanout": with_decision(report, completion["fanout"])}
         report = checked.report(request.mode, cell.legs, completion)
         return {**completion, "fanout": report}
 
@@ -129,8 +132,8 @@ class ConversationRunner:
             leg = cell.legs[0]
             completion = await self._with_fallbacks(request, leg, cell, by_stream=by_stream)
             return {**completion, "model": leg.responding_model}
-        if request.agree is not None:
-            return await self._agree(request.agree, cell)
+        if request.is_decided:
+            return await self._decisions.chat(request, cell)
         started = perf_counter()
         empty: dict[int, Success[ChatCompletion]] = {}
         call: Callable[..., Awaitable[ChatCompletion]]
@@ -148,15 +151,17 @@ class ConversationRunner:
         winner = cell.legs[result.winner].responding_model
         return {**result.value, "model": winner, "fanout": report}
 
-    async def _agree(self, rules: Agree, cell: GridCell) -> ChatCompletion:
-        """The response that enough models agree on; a failed model has no fallbacks of its own."""
-        from .agree_cell import AgreeCell  # only this mode needs it
+    @cached_property
+    def _decisions(self) -> Decisions:
+        from .decisions import Decisions  # most requests do not need it
 
-        call = self._plain(by_stream=True)
-        if cell.checked is not None:
-            call = cell.checked.valid(call)
-        agreeing = AgreeCell(rules, cell.request, cell.legs, self._catalog)
-        return await agreeing.run(call, all_failed)
+        return Decisions(self._router, self._catalog, all_failed)
+
+    def merged_stream(
+        self, request: FanOutRequest, cell: GridCell
+    ) -> AbstractAsyncContextManager[MergedStream]:
+        """One cell's response that a judge makes of several, as a stream."""
+        return self._decisions.stream(request, cell)
 
     async def _with_content(
         self,

@@ -205,7 +205,11 @@ class Gateway:
         from .client_chunks import winner_chunks  # only streams need it
 
         cell = self._grid(request, context, deadline)[0]
-        if request.check is not None or request.agree is not None:
+        if request.mode == "merge" and request.check is None:
+            async with self._merged_stream(request, context, deadline, cell) as stream:
+                yield stream
+            return
+        if request.is_whole:
             yield await self._whole_stream(request, context, deadline, cell)
             return
         started = perf_counter()
@@ -224,7 +228,7 @@ class Gateway:
     async def _whole_stream(
         self, request: FanOutRequest, context: Context, deadline: float, cell: GridCell
     ) -> ResponseStream:
-        """The stream of a response that fits the schema, or is agreed on: it begins at its end."""
+        """The stream of a response that is checked or decided on: it begins when that is done."""
         from .client_chunks import chunks_of, winner_chunks
 
         completion = await self._chat_cell(request, context, deadline, cell)
@@ -232,6 +236,25 @@ class Gateway:
         own = {"id": _random_id(), "created": int(self._now()), "model": model}
         chunks = winner_chunks(chunks_of(completion), own, request, lambda: completion["fanout"])
         return ResponseStream(chunks, request.mode, None if is_undecided(completion) else model)
+
+    @asynccontextmanager
+    async def _merged_stream(
+        self, request: FanOutRequest, context: Context, deadline: float, cell: GridCell
+    ) -> AsyncIterator[ResponseStream]:
+        """The stream of a response that a judge makes of several."""
+        from .client_chunks import winner_chunks
+
+        late = self._deadline_error(request, context)
+        async with AsyncExitStack() as stack:
+            try:
+                with Deadline(deadline):
+                    opening = self._runner.merged_stream(request, cell)
+                    model, chunks, report = await stack.enter_async_context(opening)
+            except TimeoutError:
+                raise late from None
+            own = {"id": _random_id(), "created": int(self._now()), "model": model}
+            timed = with_deadline(chunks, deadline, late)
+            yield ResponseStream(winner_chunks(timed, own, request, report), request.mode, model)
 
     @asynccontextmanager
     async def _stream_all(
@@ -275,7 +298,7 @@ class Gateway:
         """One cell's chunks, each with its model's name; a whole response's report is kept."""
         from .client_chunks import chunks_of, with_model_name
 
-        if request.check is not None or request.agree is not None:
+        if request.is_whole:
             completion = await self._chat_cell(request, context, deadline, cell)
             reports[index] = completion["fanout"]
             yield with_model_name(completion["model"], chunks_of(completion))
@@ -306,7 +329,9 @@ class Gateway:
         for name in request.names:
             self.catalog.find(name)
         if request.check is not None:
-            self._check_escalate(request.check.escalate)
+            self._check_names(request.check.escalate, "fanout.escalate")
+        if request.judging is not None:
+            self._check_names([request.judging.judge], "fanout.judge")
         if request.mode != "one":
             return request
         fallbacks = self._runner.fallbacks_of(request, request.models[0], client)
@@ -315,13 +340,13 @@ class Gateway:
         models = (*request.models, *fallbacks)
         return replace(request, mode="fallback", models=models, stagger=None, fallbacks={})
 
-    def _check_escalate(self, names: Iterable[str]) -> None:
+    def _check_names(self, names: Iterable[str], param: str) -> None:
         """Raise `RequestError` for a name that the catalog does not have."""
         for name in names:
             try:
                 self.catalog.find(name)
             except UnknownModel as error:
-                raise RequestError(f"`fanout.escalate`: {error}", "fanout.escalate") from None
+                raise RequestError(f"`{param}`: {error}", param) from None
 
     def _grid(self, request: FanOutRequest, context: Context, deadline: float) -> list[GridCell]:
         slots = self._slots(request, context)

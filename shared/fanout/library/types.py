@@ -170,7 +170,16 @@ class ModelAttempt(JSONObject):
 
     model: str
     outcome: Literal[
-        "won", "cancelled", "failed", "not_started", "invalid", "agreed", "dissented", "no_vote"
+        "won",
+        "cancelled",
+        "failed",
+        "not_started",
+        "invalid",
+        "agreed",
+        "dissented",
+        "no_vote",
+        "lost",
+        "merged",
     ]
     first_token_ms: float | None = None
     duration_ms: float | None = None
@@ -209,6 +218,32 @@ class AgreeReport(JSONObject):
     confidence: float | None = None
 
 
+class Score(JSONObject):
+    """The judge's score of a model's response, from 0 to 10."""
+
+    model: str
+    score: int
+
+
+class JudgeReport(JSONObject):
+    """
+    What the judge said about the responses.
+
+    `only_response`: one model responded, so no judge was called. `failed`: the first response is
+    used, because the judge failed; `error` or `reason` says why. `tie` has the models with the
+    highest score if there are several. `cost_usd` is the cost of the judge's calls.
+    """
+
+    model: str
+    outcome: Literal["judged", "merged", "only_response", "failed"]
+    scores: list[Score]
+    tie: list[str]
+    reason: str | None = None
+    error: ErrorObject | None = None
+    usage: Usage | None = None
+    cost_usd: float | None = None
+
+
 class FanoutReport(JSONObject):
     """
     The `fanout` field of a response: which models were called, and what became of each.
@@ -216,10 +251,11 @@ class FanoutReport(JSONObject):
     `attempts` has one entry for each model, with all its retries.
     """
 
-    mode: Literal["one", "all", "race", "hedge", "fallback", "agree"]
+    mode: Literal["one", "all", "race", "hedge", "fallback", "agree", "best", "merge"]
     attempts: list[ModelAttempt]
     cost_usd: float | None = None
     agree: AgreeReport | None = None
+    judge: JudgeReport | None = None
 
 
 class ChatCompletion(JSONObject):

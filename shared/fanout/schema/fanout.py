@@ -18,13 +18,14 @@ from msgspec.structs import replace
 from ..errors import RequestError, UnknownModel
 from ..secret import HiddenRepr
 from .chat import Usage
-from .request import MAX_ATTEMPTS, ChatRequest, Check
+from .request import MAX_ATTEMPTS, ChatRequest, Check, Strategy
 from .validation import convert, parse_chat, reject_unknown, replace_messages, with_extra_body
 
 if TYPE_CHECKING:
     from .agreement import Agree, AgreeReport
+    from .judging import JudgeReport, Judging
 
-Mode: TypeAlias = Literal["one", "all", "race", "hedge", "fallback", "agree"]
+Mode: TypeAlias = Literal["one", "all", "race", "hedge", "fallback", "agree", "best", "merge"]
 Shape: TypeAlias = Literal["object", "list"]
 
 MAX_MODELS = 1_000
@@ -71,6 +72,8 @@ class FanOutField(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True)
     lead: Annotated[int, Meta(ge=1, le=MAX_MODELS)] | None = None
     confidence: Annotated[float, Meta(gt=0, lt=1)] | None = None
     weights: dict[str, Accuracy] | list[Accuracy] | None = None
+    judge: str | None = None
+    criteria: str | None = None
 
 
 class StreamOptions(Struct, frozen=True, kw_only=True):
@@ -93,11 +96,10 @@ class GatewayFields(Struct, frozen=True, kw_only=True):
     drop_params: bool | None = None
 
 
-AGREE_FIELDS = ("k", "on", "start", "lead", "confidence", "weights")
-"""The fields of `fanout` for mode `agree`."""
-
 GATEWAY_FIELDS = frozenset(GatewayFields.__struct_fields__)
 
+
+_NO_STRATEGY = Strategy()
 _NO_FANOUT = FanOutField()
 _NO_OPTIONS = StreamOptions()
 _NONE: Mapping[str, Any] = {}
@@ -134,6 +136,7 @@ class FanOutRequest(HiddenRepr, frozen=True, gc=False):
     lease: float | None = None
     check: Check | None = None
     agree: Agree | None = None
+    judging: Judging | None = None
 
     @property
     def is_text(self) -> bool:
@@ -149,6 +152,16 @@ class FanOutRequest(HiddenRepr, frozen=True, gc=False):
         return self.nested or self.mode == "all"
 
     @property
+    def is_decided(self) -> bool:
+        """Whether votes or a judge decide on the response."""
+        return self.agree is not None or self.judging is not None
+
+    @property
+    def is_whole(self) -> bool:
+        """Whether the response is there only as a whole, also if it is streamed."""
+        return self.check is not None or self.is_decided
+
+    @property
     def names(self) -> set[str]:
         """Every model that this request may call, fallbacks included."""
         if not self.fallbacks:
@@ -157,7 +170,16 @@ class FanOutRequest(HiddenRepr, frozen=True, gc=False):
 
 
 AttemptOutcome: TypeAlias = Literal[
-    "won", "cancelled", "failed", "not_started", "invalid", "agreed", "dissented", "no_vote"
+    "won",
+    "cancelled",
+    "failed",
+    "not_started",
+    "invalid",
+    "agreed",
+    "dissented",
+    "no_vote",
+    "lost",
+    "merged",
 ]
 
 
@@ -166,7 +188,8 @@ class Attempt(TypedDict):
     One model's outcome in a race, hedge or fallback; times in milliseconds.
 
     In a checked request it is one call's, and `invalid` if the response does not fit the schema. In
-    mode `agree`, responses that are not used have `agreed`, `dissented`, or have `no_vote`.
+    mode `agree`, responses that are not used have `agreed`, `dissented`, or have `no_vote`. Those
+    that a judge does not choose have `lost`; those of which it makes one are `merged`.
     """
 
     model: str
@@ -187,6 +210,7 @@ class Report(TypedDict):
     attempts: list[Attempt]
     cost_usd: NotRequired[float | None]
     agree: NotRequired[AgreeReport]
+    judge: NotRequired[JudgeReport]
 
 
 def parse_request(body: object, size: int = 0) -> FanOutRequest:
@@ -212,7 +236,11 @@ def parse_request(body: object, size: int = 0) -> FanOutRequest:
     if fanout.shape == "list" and fields.stream:
         raise RequestError("a list cannot be streamed; leave out `fanout.shape`", "fanout.shape")
     options = fields.stream_options or _NO_OPTIONS
-    is_checked = fanout.check or fanout.attempts or fanout.escalate or fanout.schema is not None
+    strategy = _NO_STRATEGY
+    if fields.fanout is not None:
+        from .strategies import read_strategy  # most requests do not need it
+
+        strategy = read_strategy(fields, fanout, conversations[0], models, mode)
     return FanOutRequest(
         models=models,
         mode=mode,
@@ -230,8 +258,9 @@ def parse_request(body: object, size: int = 0) -> FanOutRequest:
         size=size,
         field="model" if fanout.models is None else "fanout.models",
         lease=fanout.lease,
-        check=_read_check(fanout, conversations[0]) if is_checked else None,
-        agree=_read_agree(fanout, fields, conversations[0], models, mode),
+        check=strategy.check,
+        agree=strategy.agree,
+        judging=strategy.judging,
     )
 
 
@@ -241,42 +270,6 @@ def _litellm_filter() -> Callable[[Mapping[str, Any]], Mapping[str, Any]]:
     from .litellm_arguments import without_arguments
 
     return without_arguments
-
-
-def _read_agree(
-    fanout: FanOutField,
-    fields: GatewayFields,
-    chat: ChatRequest,
-    models: tuple[str, ...],
-    mode: Mode,
-) -> Agree | None:
-    """When the models agree; `None` in another mode."""
-    given = [name for name in AGREE_FIELDS if getattr(fanout, name) is not None]
-    if mode != "agree":
-        if given:
-            name = f"fanout.{given[0]}"
-            raise RequestError(f"`{name}` works only with `fanout.mode: agree`", name)
-        return None
-    if fields.fallbacks:
-        raise RequestError(
-            "`fallbacks` cannot be used with `fanout.mode: agree`: the next model takes the place "
-            "of one that fails",
-            "fallbacks",
-        )
-    from .agreement import read_agree  # most requests do not need it
-
-    return read_agree(chat, models, fanout)
-
-
-def _read_check(fanout: FanOutField, chat: ChatRequest) -> Check | None:
-    found: Check | None = _checks().read_check(
-        chat,
-        check=fanout.check,
-        attempts=fanout.attempts,
-        escalate=fanout.escalate,
-        has_own_schema=fanout.schema is not None,
-    )
-    return found
 
 
 @cache
@@ -334,7 +327,7 @@ def _mode(fields: GatewayFields, fanout: FanOutField, count: int) -> tuple[Mode,
         )
     if mode == "one" and count > 1:
         raise RequestError("`fanout.mode: one` needs exactly one model", "fanout.mode")
-    if mode in {"one", "all", "fallback", "agree"} and stagger is not None:
+    if mode not in {"race", "hedge"} and stagger is not None:
         raise RequestError("`fanout.stagger` works only in a race or hedge", "fanout.stagger")
     if mode == "fallback":
         return mode, None

@@ -169,6 +169,14 @@ class Check(Struct, frozen=True):
     escalate: tuple[str, ...] = ()
 
 
+class Strategy(Struct, frozen=True):
+    """What `fanout` says about responses: how they are checked, when they decide, who judges."""
+
+    check: Check | None = None
+    agree: Any = None  # an `Agree`
+    judging: Any = None  # a `Judging`
+
+
 CHAT_FIELDS = frozenset(ChatRequest.__struct_fields__) - {"body", "extensions", "places"}
 """The parameters of chat completions."""
 

@@ -38,7 +38,7 @@ def offers_flex(catalog: Catalog, name: str) -> bool:
         return False
 
 
-TOGETHER = frozenset({"race", "hedge", "agree"})
+TOGETHER = frozenset({"race", "hedge", "agree", "best", "merge"})
 """The modes in which several models are called at once."""
 
 CHECKS = frozenset({"attempts", "check", "escalate", "schema"})

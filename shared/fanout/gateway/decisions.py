@@ -1,0 +1,92 @@
+"""
+Runs a cell whose response is decided by several: by votes, or by a judge.
+
+Loaded for the first such request only.
+"""
+
+from __future__ import annotations
+
+from contextlib import AbstractAsyncContextManager
+from typing import TYPE_CHECKING
+
+from msgspec.structs import replace
+
+from ..config.catalog import Catalog
+from ..routing.router import Router
+from ..schema.agreement import Agree
+from ..schema.chat import ChatCompletion
+from ..schema.fanout import Attempt, FanOutRequest, Report
+from ..schema.judging import Judging
+from .agree_cell import AgreeCell
+from .judge_cell import Call, Failed, JudgeCell, MergedStream
+
+if TYPE_CHECKING:
+    from .conversation import GridCell
+
+RESPONDED = frozenset({"won", "agreed", "dissented", "no_vote", "lost", "merged"})
+"""What becomes of a whole response."""
+
+
+class Decisions:
+    """Decides cells over a router; `failed` makes the error of a cell without any response."""
+
+    def __init__(self, router: Router, catalog: Catalog, failed: Failed) -> None:
+        self._router, self._catalog, self._failed = router, catalog, failed
+
+    async def chat(self, request: FanOutRequest, cell: GridCell) -> ChatCompletion:
+        """The response that the models agree on, or that a judge chooses or makes of theirs."""
+        if request.agree is not None:
+            return await self._agree(request.agree, cell)
+        if request.judging is None:
+            raise AssertionError(f"nothing is decided in mode {request.mode}")
+        judged = self._judge_cell(request, request.judging, cell)
+        plain: Call = self._router.chat_by_stream
+        checked = plain if cell.checked is None else cell.checked.valid(plain)
+        try:
+            if request.mode == "merge":
+                return await judged.run(plain, checked, self._failed)
+            return await judged.run(checked, plain, self._failed)
+        finally:
+            cell.extra.append(judged.nanodollars or 0)
+
+    def stream(
+        self, request: FanOutRequest, cell: GridCell
+    ) -> AbstractAsyncContextManager[MergedStream]:
+        """The response that a judge makes of the models' responses, as a stream."""
+        if request.judging is None:
+            raise AssertionError(f"nothing is merged in mode {request.mode}")
+        judged = self._judge_cell(request, request.judging, cell)
+        return judged.stream(self._router.chat_by_stream, self._failed)
+
+    async def _agree(self, rules: Agree, cell: GridCell) -> ChatCompletion:
+        call: Call = self._router.chat_by_stream
+        if cell.checked is not None:
+            call = cell.checked.valid(call)
+        agreeing = AgreeCell(rules, cell.request, cell.legs, self._catalog)
+        return await agreeing.run(call, self._failed)
+
+    def _judge_cell(self, request: FanOutRequest, judging: Judging, cell: GridCell) -> JudgeCell:
+        name = judging.judge
+        judge = replace(cell.legs[0], model=name, responding_model=name, alias=None, held=None)
+        return JudgeCell(judging, request.mode, cell.request, cell.legs, judge, self._router)
+
+
+def with_decision(calls: Report, decided: Report) -> Report:
+    """The report on all calls of a checked request, with how its responses were decided on."""
+    found: dict[str, list[Attempt]] = {}
+    for attempt in decided["attempts"]:
+        if attempt["outcome"] in RESPONDED:
+            found.setdefault(attempt["model"], []).append(attempt)
+    attempts: list[Attempt] = []
+    for call in calls["attempts"]:
+        left = found.get(call["model"]) if call["outcome"] == "won" else None
+        one = left.pop(0) if left else None
+        attempts.append({**call, "outcome": one["outcome"], "error": one["error"]} if one else call)
+    report: Report = {**calls, "attempts": attempts}
+    if "agree" in decided:
+        report["agree"] = decided["agree"]
+    if "judge" in decided:
+        report["judge"] = decided["judge"]
+        if (cost := decided["judge"]["cost_usd"]) is not None:
+            report["cost_usd"] = (report.get("cost_usd") or 0.0) + cost
+    return report

@@ -1,0 +1,83 @@
+"""
+The fields of `fanout` that say what is done with the responses: checks, agreement, a judge.
+
+Loaded for the first request that has a `fanout` only. Pure.
+"""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from ..errors import RequestError
+from .request import ChatRequest, Check, Strategy
+
+if TYPE_CHECKING:
+    from .agreement import Agree
+    from .fanout import FanOutField, GatewayFields, Mode
+    from .judging import Judging
+
+AGREE_FIELDS = ("k", "on", "start", "lead", "confidence", "weights")
+JUDGE_FIELDS = ("judge", "criteria")
+JUDGED: frozenset[Mode] = frozenset({"best", "merge"})
+
+
+def read_strategy(
+    fields: GatewayFields,
+    fanout: FanOutField,
+    chat: ChatRequest,
+    models: tuple[str, ...],
+    mode: Mode,
+) -> Strategy:
+    """What the fields say; raises `RequestError` for those that do not fit the mode."""
+    _reject(fanout, AGREE_FIELDS if mode != "agree" else (), "`fanout.mode: agree`")
+    _reject(fanout, JUDGE_FIELDS if mode not in JUDGED else (), "the modes best and merge")
+    if fields.fallbacks and (mode == "agree" or mode in JUDGED):
+        raise RequestError(
+            f"`fallbacks` cannot be used with `fanout.mode: {mode}`: name all models in "
+            "`fanout.models`",
+            "fallbacks",
+        )
+    return Strategy(
+        _check(fanout, chat), _agree(fanout, chat, models, mode), _judge(fanout, chat, models, mode)
+    )
+
+
+def _reject(fanout: FanOutField, names: tuple[str, ...], where: str) -> None:
+    """Raise `RequestError` for a field that is set in a mode which does not have it."""
+    for name in names:
+        if getattr(fanout, name) is not None:
+            raise RequestError(f"`fanout.{name}` works only with {where}", f"fanout.{name}")
+
+
+def _check(fanout: FanOutField, chat: ChatRequest) -> Check | None:
+    if not (fanout.check or fanout.attempts or fanout.escalate or fanout.schema is not None):
+        return None
+    from .checked import read_check
+
+    return read_check(
+        chat,
+        check=fanout.check,
+        attempts=fanout.attempts,
+        escalate=fanout.escalate,
+        has_own_schema=fanout.schema is not None,
+    )
+
+
+def _agree(
+    fanout: FanOutField, chat: ChatRequest, models: tuple[str, ...], mode: Mode
+) -> Agree | None:
+    if mode != "agree":
+        return None
+    from .agreement import read_agree
+
+    return read_agree(chat, models, fanout)
+
+
+def _judge(
+    fanout: FanOutField, chat: ChatRequest, models: tuple[str, ...], mode: Mode
+) -> Judging | None:
+    if mode not in JUDGED:
+        return None
+    from .judging import read_judging
+
+    return read_judging(chat, models, mode, fanout.judge, fanout.criteria)
