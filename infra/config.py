@@ -12,7 +12,7 @@ import os
 import re
 import subprocess
 import sys
-from collections.abc import Iterator, Mapping
+from collections.abc import Collection, Iterator, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -61,7 +61,8 @@ class GatewayConfig:
     The config as JSON, which functions parse faster than YAML, and what it refers to.
 
     `provider_keys` are those of `other_keys` that are sent to providers. `bedrock_models` are
-    called with the function's own role, `roles` are assumed for others.
+    called with the function's own role, `roles` are assumed for others. `webhook_secrets` are names
+    of secrets that no key has.
     """
 
     text: str
@@ -70,6 +71,7 @@ class GatewayConfig:
     provider_keys: tuple[str, ...]
     bedrock_models: tuple[BedrockModel, ...]
     roles: tuple[str, ...] = ()
+    webhook_secrets: tuple[str, ...] = ()
 
 
 def read_config(path: Path, environment: Mapping[str, str]) -> GatewayConfig:
@@ -94,13 +96,15 @@ def read_config(path: Path, environment: Mapping[str, str]) -> GatewayConfig:
     checked = _check(path, environment)
     providers = set(_provider_keys(path, checked))
     clients = set(_client_keys(checked))
+    keys = providers | clients | {master[1]}
     return GatewayConfig(
         text=json.dumps(value, sort_keys=True),
         master_key=master[1],
-        other_keys=tuple(sorted((providers | clients) - {master[1]})),
+        other_keys=tuple(sorted(keys - {master[1]})),
         provider_keys=tuple(sorted(providers)),
         bedrock_models=tuple(dict.fromkeys(_bedrock(checked))),
         roles=tuple(sorted({model["role"] for model in checked["models"] if model.get("role")})),
+        webhook_secrets=tuple(_webhook_secrets(path, value["general_settings"], keys)),
     )
 
 
@@ -188,6 +192,19 @@ def _client_keys(checked: Mapping[str, Any]) -> Iterator[str]:
     """Yield the gateway's own keys; reject one whose value would be in the template."""
     for name, present in checked["callers"].items():
         _reject_in_template(name, present)
+        yield name
+
+
+def _webhook_secrets(
+    path: Path, general: Mapping[str, Any], keys: Collection[str]
+) -> Iterator[str]:
+    """Yield the names of webhook secrets; reject a key, which would sign what clients choose."""
+    for name in sorted(set(general.get("webhook_secrets") or ())):
+        if name in keys:
+            raise ContextError(
+                f"`{path}`: `general_settings.webhook_secrets` has `{name}`, which is a key: give "
+                "webhooks a secret of their own"
+            )
         yield name
 
 

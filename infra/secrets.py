@@ -14,7 +14,7 @@ from .config import GatewayConfig
 
 class KeySecrets(Construct):
     """
-    A secret called `STACK/NAME` for each key that the config names.
+    A secret called `STACK/NAME` for each key and each webhook secret that the config names.
 
     CloudFormation generates the gateway's own key. The other secrets have no value until
     `fanout keys set` gives them one, so the template never contains a key.
@@ -26,10 +26,12 @@ class KeySecrets(Construct):
         super().__init__(scope, id_)
         self.prefix = f"{cdk.Stack.of(self).stack_name}/"
         self.master = self._master(config.master_key)
-        others = {name: self._other(name) for name in config.other_keys}
-        self.secrets = [self.master, *others.values()]
+        names = (*config.other_keys, *config.webhook_secrets)
+        others = {name: self._other(name) for name in names}
+        self.secrets = [self.master, *(others[name] for name in config.other_keys)]
         self.provider_secrets = [others[name] for name in config.provider_keys if name in others]
-        for secret in self.secrets:
+        self.webhook_secrets = [others[name] for name in config.webhook_secrets]
+        for secret in (self.master, *others.values()):
             secret.apply_removal_policy(removal)
 
     def _master(self, name: str) -> secretsmanager.CfnSecret:
@@ -52,12 +54,16 @@ class KeySecrets(Construct):
         )
 
     def grant_read(self, grantee: iam.IGrantable) -> None:
-        """Allow `grantee` to read these secrets and no others."""
+        """Allow `grantee` to read all keys, but not the secrets that sign webhooks."""
         self._grant(grantee, self.secrets)
 
     def grant_read_provider_keys(self, grantee: iam.IGrantable) -> None:
         """Allow `grantee` to read the keys of providers, but not those of clients."""
         self._grant(grantee, self.provider_secrets)
+
+    def grant_read_webhook_secrets(self, grantee: iam.IGrantable) -> None:
+        """Allow `grantee` to read the secrets that sign webhooks, and no keys."""
+        self._grant(grantee, self.webhook_secrets)
 
     def _grant(self, grantee: iam.IGrantable, secrets: Sequence[secretsmanager.CfnSecret]) -> None:
         if secrets:

@@ -68,6 +68,13 @@ KEYS: Mapping[str, Schema] = {"key": {"type": "http", "scheme": "bearer"}} | {
     if name != "authorization"
 }
 
+ONCE: Schema = {
+    "name": "Idempotency-Key",
+    "in": "header",
+    "description": "The same request with the same key gets the same response for 24 hours.",
+    "schema": {"type": "string", "minLength": 1, "maxLength": 255},
+}
+
 NULLABLE = {"type": ["string", "null"]}
 ERROR: Schema = {
     "type": "object",
@@ -195,7 +202,7 @@ def _paths(route: Route) -> Iterator[str]:
 def _operation(route: Route, path: str) -> Schema:
     name = f"{route.method} {path}"
     operation: Schema = {"summary": _summary(route), "operationId": _identifier(route, path)}
-    if parameters := [*_parameters(path, name)]:
+    if parameters := [*_parameters(path, name), *([ONCE] if route.is_idempotent else [])]:
         operation["parameters"] = parameters
     if body := _body(name):
         operation["requestBody"] = {"required": True, "content": body}

@@ -71,14 +71,16 @@ TOP_LEVEL = {
         job_store job_tasks job_totals json_form prompt_files prompt_jobs rate_limit_store
         response_index response_reuse result_files result_tables shard_results sqlite steady_clock
         storage_limit
-        table_files table_prompts
+        table_files table_prompts webhook_tasks
     """,
     "shared/fanout/bulk/pacing/*.py": """
         __init__ adaptive_concurrency estimated_limit failing_lines fair_turns flex_lane
         limit_search limit_wait limits line_retry own_calls ramp rate_limit_state rate_limiter
         rejection
     """,
-    "shared/fanout/bulk/service/*.py": "__init__ batches failed_lines files records registry",
+    "shared/fanout/bulk/service/*.py": """
+        __init__ batches failed_lines files idempotency records registry webhook_sender webhooks
+    """,
     "shared/fanout/bulk/work/*.py": """
         __init__ checked_lines finisher full_disk line_requests line_runner manifest open_shards
         partial_results rejections result_lines spec stopping stored_results worker
@@ -116,10 +118,11 @@ TOP_LEVEL = {
     """,
     "shared/fanout/telemetry/*.py": "__init__ known_names observers prices prometheus traces",
     "shared/fanout/transport/*.py": """
-        __init__ alpn client client_engine connection_pool credentials engine error_bodies
-        error_mapping expired_audio http1_chunks http1_client http1_connection http1_repair
-        httpx_client httpx_transport odd_bodies pyqwest_connection redaction request_params
-        socket_limit stream_reader text_events unfit_defaults unpacking without_stream
+        __init__ address_rules alpn client client_engine connection_pool credentials engine
+        error_bodies error_mapping expired_audio http1_chunks http1_client http1_connection
+        http1_repair httpx_client httpx_transport odd_bodies public_post pyqwest_connection
+        redaction request_params socket_limit stream_reader text_events unfit_defaults unpacking
+        without_stream
     """,
     "shared/fanout/wire/*.py": """
         __init__ eventstream http json lenient_json sigv4 sse terminal_text tolerant
@@ -129,13 +132,13 @@ TOP_LEVEL = {
         streamed_response
     """,
     "functions/api/web_adapter/*.py": "__init__ __main__ app served",
-    "functions/bulk/*.py": "__init__ events finish plan runtime start_events work",
+    "functions/bulk/*.py": "__init__ events finish plan runtime start_events webhook work",
     "infra/api/*.py": """
         __init__ function gateway_responses managed_instances open_requests rest_api web_adapter
     """,
     "infra/bulk/*.py": """
         __init__ config_asset functions inbox jobs monitoring state_machine
-        state_machine_definition storage
+        state_machine_definition storage webhook_definition webhooks
     """,
     "infra/bundling/*.py": "__init__ bundle bytecode strip",
     "infra/monitoring/*.py": "__init__ dashboard metrics monitoring",

@@ -90,6 +90,12 @@ class WorkEvent(Event):
     waits: NonNegativeInt = 0
 
 
+class WebhookEvent(Event):
+    """The event of the function that delivers webhooks: a job that has ended."""
+
+    job: str
+
+
 class StateEvent(Event):
     """The finisher's event: the state that an earlier function returned."""
 

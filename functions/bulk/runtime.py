@@ -24,6 +24,7 @@ from fanout.bulk.aws.job_starter import OWNER, JobStarter
 from fanout.bulk.aws.lazy_service import open_stores
 from fanout.bulk.aws.state_transitions import StateTransitions
 from fanout.bulk.aws.step_handlers import StepHandlers
+from fanout.bulk.aws.webhook_machine import make_notifier
 from fanout.bulk.aws.worker_places import (
     NoPlace,
     PlaceRequest,
@@ -87,9 +88,14 @@ class JobRuntime:
         return self.run(work)
 
     def report_overdue(self) -> Any:
-        """Count the overdue jobs, and write a metric if there are any."""
+        """
+        Count the overdue jobs, and write a metric if there are any.
+
+        It also starts the deliveries of webhooks that could not be started at their jobs' end.
+        """
 
         async def report(handlers: StepHandlers) -> int:
+            await handlers.start_webhooks()
             if count := await handlers.count_overdue():
                 self._observer.overdue(count)
             return count
@@ -118,7 +124,14 @@ class JobRuntime:
         )
         self._stores = open_stores(self._settings.env)
         self._places = WorkerPlaces(self._stores.table, self._stores.now)
-        return StepHandlers(gateway, self._stores, self._observer, on_worked=self._observer.lines)
+        machine = self._settings.env.get("FANOUT_WEBHOOK_MACHINE")
+        return StepHandlers(
+            gateway,
+            self._stores,
+            self._observer,
+            on_worked=self._observer.lines,
+            notify=make_notifier(make_client("stepfunctions"), machine) if machine else None,
+        )
 
     def _transitions(self, handlers: StepHandlers) -> StateTransitions:
         service = AWSBatchService(self._stores, _never_start)

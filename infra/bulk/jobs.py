@@ -1,4 +1,4 @@
-"""Bulk jobs: makes the storage, the functions, the state machine that runs them, and the inbox."""
+"""Bulk jobs: makes the storage, the functions, the state machine, the inbox and the webhooks."""
 
 from __future__ import annotations
 
@@ -16,6 +16,7 @@ from .functions import JobFunctions
 from .inbox import Inbox
 from .state_machine import JobStateMachine
 from .storage import JobStorage
+from .webhooks import Webhooks
 
 
 class BulkJobs(Construct):
@@ -46,6 +47,11 @@ class BulkJobs(Construct):
             self, "Jobs", props=props, storage=self.storage, functions=self.functions
         )
         self.inbox = Inbox(self, "Inbox", storage=self.storage, machine=self.machine)
+        if config.webhook_secrets:
+            webhooks = Webhooks(
+                self, "Webhooks", props=props, code=code, secrets=secrets, storage=self.storage
+            )
+            webhooks.connect_finisher(self.functions.finish, props)
         self._add_outputs(props)
         publish_config(self, config, props.environment)
 
@@ -69,5 +75,6 @@ class BulkJobs(Construct):
         for name, value in reserved(props, variables).items():
             api.function.add_environment(name, value)
         self.storage.grant_records(api.role)
-        self.storage.grant_files(api.role, read="files/ uploads/", write="files/ uploads/")
+        own = "files/ idempotency/ uploads/"
+        self.storage.grant_files(api.role, read=f"{own} jobs/", write=own)
         self.machine.grant_start(api.role)

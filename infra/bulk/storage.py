@@ -14,6 +14,9 @@ from ..nag_suppressions import acknowledge
 from ..props import GatewayProps
 
 UPLOAD_DAYS = 2
+RESPONSE_DAYS = 2
+"""Days for which responses to requests with an `Idempotency-Key` are kept; they count for one."""
+
 JOB_DAYS = 30
 """Days for which a job's working files are kept: it may run for 14, and they show what happened."""
 
@@ -95,6 +98,17 @@ class JobStorage(Construct):
             )
         )
 
+    def grant_job_records(self, role: iam.Role) -> None:
+        """Allow `role` to read and change the records of jobs, and nothing else in the table."""
+        kinds = {"ForAllValues:StringEquals": {"dynamodb:LeadingKeys": ["batch", "open-batch"]}}
+        role.add_to_policy(
+            iam.PolicyStatement(
+                actions=[f"dynamodb:{name}" for name in ("DeleteItem", "GetItem", "PutItem")],
+                resources=[self.table.table_arn],
+                conditions=kinds,
+            )
+        )
+
     def grant_files(self, role: iam.Role, *, read: str, write: str = "") -> None:
         """
         Allow `role` to read below the prefixes in `read` (`/` is the whole bucket), and to write
@@ -129,6 +143,7 @@ def _lifecycle_rules(props: GatewayProps) -> list[s3.LifecycleRule]:
     file_days = props.file_days + 1
     days = {
         "files/": file_days,
+        "idempotency/": RESPONSE_DAYS,
         "inbox/": file_days,
         "jobs/": JOB_DAYS,
         "outbox/": file_days,

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
@@ -25,10 +25,10 @@ from tests.support.scripted_provider import Upstream, open_upstream
 
 
 @contextmanager
-def serve_jobs(config: Any, home: Path) -> Iterator[RunningGateway]:
+def serve_jobs(config: Any, home: Path, env: Mapping[str, str] = {}) -> Iterator[RunningGateway]:
     """A gateway with this config, and its jobs in this folder."""
     observer, options = RecordingObserver(), RunnerOptions(grace=0.3, sync_interval=SYNC_INTERVAL)
-    catalog = resolve(check(config, {}), {})
+    catalog = resolve(check(config, env), env)
     app = App(
         lambda: open_gateway(Settings(), catalog=catalog, observer=observer),
         observer=observer,

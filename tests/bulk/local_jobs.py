@@ -17,6 +17,7 @@ from fanout.bulk.local.batch_service import SERVER, LocalBatchService, open_loca
 from fanout.bulk.runner import RunnerOptions
 from fanout.bulk.service.batches import NewJob
 from fanout.bulk.service.records import Job
+from fanout.bulk.service.webhooks import Webhook
 from fanout.config.load import check
 from fanout.config.resolve import resolve
 from fanout.gateway.factory import open_gateway
@@ -137,9 +138,11 @@ class LocalJobs:
     async def create(self, data: bytes, owner: str = "master", **more: Any) -> Job:
         return await self.create_from(await self.upload(data, owner), owner, **more)
 
-    async def create_from(self, file_id: str, owner: str = "master", **more: Any) -> Job:
+    async def create_from(
+        self, file_id: str, owner: str = "master", webhook: Webhook | None = None, **more: Any
+    ) -> Job:
         new = NewJob(input_file_id=file_id, endpoint="/v1/chat/completions", **more)
-        return await self.service.jobs.create(new, owner)
+        return await self.service.jobs.create(new, owner, webhook)
 
     async def job(self, job: Job) -> Job:
         return await self.service.jobs.find(job.id, None)
@@ -194,10 +197,11 @@ def open_jobs(
     *,
     now: Callable[[], float] = time.time,
     config: Mapping[str, Any] = CONFIG,
+    env: Any = None,
     **options: Any,
 ) -> AbstractAsyncContextManager[LocalJobs]:
     """A process that runs jobs in this folder, for the block; the next one resumes what is left."""
-    return _open_process(home, provider or EchoProvider(), SERVER, now, config, options)
+    return _open_process(home, provider or EchoProvider(), SERVER, now, config, options, env or {})
 
 
 def open_view(home: Path) -> AbstractAsyncContextManager[LocalJobs]:
@@ -213,8 +217,9 @@ async def _open_process(
     now: Callable[[], float],
     config: Mapping[str, Any],
     options: Mapping[str, Any],
+    env: Mapping[str, str] = {},
 ) -> AsyncIterator[LocalJobs]:
-    observer, catalog = RecordingObserver(), resolve(check(config, {}), {})
+    observer, catalog = RecordingObserver(), resolve(check(config, env), env)
     all_options = replace(RunnerOptions(grace=0.3, sync_interval=SYNC_INTERVAL), **options)
     async with (
         open_gateway(Settings(), catalog=catalog, engine=engine, observer=observer) as gateway,

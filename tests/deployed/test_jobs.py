@@ -3,13 +3,17 @@
 from __future__ import annotations
 
 import json
+import os
 import time
 from collections.abc import Iterator, Sequence
 from pathlib import Path
+from typing import Any
 
 import pytest
 from openai.types import Batch
 from openai.types.chat import ChatCompletionMessageParam
+
+from tests.support.webhook_receiver import SECRET, open_receiver
 
 from .deployed_stack import DeployedStack
 from .deployer import WORKERS
@@ -110,6 +114,7 @@ def test_a_cancelled_job_keeps_its_results_and_ends_within_seconds(jobs: JobClie
     quick, stuck = [f"q{n}" for n in range(5)], [f"s{n}" for n in range(5)]
     job = jobs.create([*map(line, quick), *(line(name, "stuck") for name in stuck)])
     jobs.wait_until(job, lambda found: done(found) == 5)
+    assert sorted(jobs.results(job.output_file_id)) == quick
     cancelled = time.monotonic()
     assert jobs.stack.sdk().batches.cancel(job.id).status == "cancelling"
     job = jobs.wait_for_end(job)
@@ -233,3 +238,41 @@ def test_workers_write_metrics_of_lines_and_cost_and_log_no_prompt(jobs: JobClie
     text = "\n".join(log_lines(jobs.stack))
     assert PROMPT not in text
     assert ANSWER not in text
+
+
+@pytest.mark.skipif("FANOUT_PROVIDER_URL" in os.environ, reason="AWS does not reach this machine")
+def test_the_end_of_a_job_is_reported_and_again_until_it_is_received(jobs: JobClient) -> None:
+    jobs.stack.fanout_keys("set", "WEBHOOK_SECRET", stdin=SECRET)
+    with open_receiver() as receiver:
+        receiver.statuses = [503]
+        webhook = {"url": receiver.url, "secret": "os.environ/WEBHOOK_SECRET"}
+        job = jobs.create([line("x")], fanout={"webhook": webhook})
+        job = jobs.wait_for_end(job)
+        first, second = receiver.wait(2)
+        assert first == second
+        assert (first.type, first.data.id) == ("batch.completed", job.id)
+        ids = {headers["webhook-id"] for _, headers, _ in receiver.requests}
+        assert len(ids) == 1
+
+        def is_delivered(found: Batch) -> bool:
+            shown: Any = found.to_dict()["fanout"]
+            return shown["webhook"]["delivered_at"] is not None
+
+        jobs.wait_until(job, is_delivered)
+
+
+def test_a_request_with_a_key_is_served_once(jobs: JobClient, provider: ScriptedProvider) -> None:
+    client, headers = jobs.stack.sdk(), {"Idempotency-Key": f"key-{time.time()}"}
+    messages: list[ChatCompletionMessageParam] = [{"role": "user", "content": "Once"}]
+    answers = [
+        client.chat.completions.create(model="quick", messages=messages, extra_headers=headers)
+        for _ in range(2)
+    ]
+    assert answers[0].to_dict() == answers[1].to_dict()
+    assert provider.prompts["Once"] == 1
+    file = ("in.jsonl", line("y"))
+    files = [
+        client.files.create(file=file, purpose="batch", extra_headers={"Idempotency-Key": key})
+        for key in (f"file-{time.time()}",) * 2
+    ]
+    assert files[0].id == files[1].id

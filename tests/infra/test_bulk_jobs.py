@@ -109,7 +109,14 @@ def test_objects_expire_by_prefix(stack: Template) -> None:
     unfinished = rules.pop("unfinished")
     assert unfinished["AbortIncompleteMultipartUpload"] == {"DaysAfterInitiation": 1}
     days = {rule["Prefix"]: rule["ExpirationInDays"] for rule in rules.values()}
-    assert days == {"files/": 31, "inbox/": 31, "jobs/": 30, "outbox/": 31, "uploads/": 2}
+    assert days == {
+        "files/": 31,
+        "inbox/": 31,
+        "jobs/": 30,
+        "outbox/": 31,
+        "uploads/": 2,
+        "idempotency/": 2,
+    }
 
 
 def test_the_table_can_be_restored_and_is_removed_or_kept_by_option(
@@ -161,7 +168,8 @@ STEPS = ("Plan", "Work", "Finish")
 
 def test_the_api_may_store_files_and_start_jobs_and_no_more(stack: Template) -> None:
     start = {("states:StartExecution", f"<{machine_id(stack)}>")}
-    own = records(stack) | files(stack, "files/,uploads/", "files/,uploads/")
+    written = "files/,idempotency/,uploads/"
+    own = records(stack) | files(stack, f"{written},jobs/", written)
     cancels = {(action, resource) for action, resource, _ in open_requests(stack)}
     assert permissions(stack, "ApiRole") == own | start | keys(stack) | cancels
 

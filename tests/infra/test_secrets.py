@@ -14,6 +14,7 @@ EVERY_KEY = {
     "OWN_KEY_A",
     "OWN_KEY_B",
     "TEAM_KEY",
+    "WEBHOOK_SECRET",
 }
 
 

@@ -175,6 +175,8 @@ def test_every_exception_can_be_imported_from_fanout() -> None:
         "CrossSite",
         "DamagedRecord",
         "HeadersTooLarge",
+        "KeyInUse",
+        "KeyReused",
         "LeaseExpired",
         "MalformedRequest",
         "RequestCancelled",

@@ -310,7 +310,8 @@ class Runner:
 
     async def finish(self, job: Job) -> Job:
         """Join the results into files, and close the job."""
-        output, errors = (f"files/file-{job.id.removeprefix('batch_')}{end}" for end in "oe")
+        output = f"files/{job.future_output_id}"
+        errors = f"{output[:-1]}e"
         folder = f"jobs/{job.id}"
         finished = await finish(
             FinishSpec(

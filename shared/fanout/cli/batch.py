@@ -68,6 +68,7 @@ def _add_run(own: _SubParsersAction[argparse.ArgumentParser]) -> None:
     )
     _add_cap(parser)
     _add_lane(parser)
+    _add_webhook(parser)
     parser.add_argument("--fresh", action="store_true", help="start over, ignore stored responses")
     add_json(parser, "progress as JSON lines")
 
@@ -138,6 +139,18 @@ def _add_lane(parser: argparse.ArgumentParser) -> None:
         metavar="LANE",
         help="realtime; flex: the providers' cheaper, slower tier; or auto: flex as far as the "
         "window allows (default: auto from 3h)",
+    )
+
+
+def _add_webhook(parser: argparse.ArgumentParser) -> None:
+    parser.add_argument(
+        "--webhook", metavar="URL", help="send a signed request there when the job ends"
+    )
+    parser.add_argument(
+        "--webhook-secret",
+        metavar="NAME",
+        help="the variable that has the secret of the signature; with --stack, one of the config's "
+        "webhook_secrets",
     )
 
 

@@ -19,6 +19,7 @@ from ..bulk.local.prompt_jobs import find_or_create_job
 from ..bulk.local.response_index import INDEX
 from ..bulk.service.batches import BatchOptions, NewJob, cost_cap
 from ..bulk.service.records import Job
+from ..bulk.service.webhooks import FieldNames, NewWebhook, Webhook, check_webhook, rules_of
 from ..concurrency.garbage import collecting_rarely
 from ..config.catalog import Catalog
 from ..errors import ConfigError, RequestError
@@ -40,6 +41,8 @@ from .output_paths import Output, check_output
 from .printed_commands import batch_command
 from .printing import show, show_json
 from .stop_signals import stop_signals
+
+WEBHOOK_OPTIONS = FieldNames("--webhook", "--webhook-secret")
 
 OpenStack: TypeAlias = Callable[[str, str | None], AbstractAsyncContextManager[StackBackend]]
 """Opens the jobs of a stack by its name and region."""
@@ -128,8 +131,9 @@ async def _run(arguments: argparse.Namespace, open_stack: OpenStack, given: Batc
     )
     output = given.output or check_output("-")
     async with _open(arguments, open_stack, needs_config=True) as backend:
+        webhook = await _checked_webhook(backend, given.webhook)
         job = await find_or_create_job(backend, given.prompts, new_job, fresh=arguments.fresh)
-        job = await _with_options(backend, job, given.cap, given.lane)
+        job = await _with_options(backend, job, given.cap, given.lane, webhook)
         if not job.is_over:
             await backend.jobs.run(job)
         return await run_to_end(backend, job, arguments, output, given)
@@ -156,15 +160,32 @@ async def _retry(arguments: argparse.Namespace, open_stack: OpenStack) -> int:
             return await run_to_end(backend, job, arguments, mine)
 
 
+async def _checked_webhook(backend: BatchBackend, given: NewWebhook | None) -> Webhook | None:
+    """The webhook, by the rules of the config; on this machine, its secret must be there."""
+    if given is None:
+        return None
+    catalog = await backend.catalog()
+    webhook = check_webhook(given, rules_of(catalog), WEBHOOK_OPTIONS)
+    if not backend.is_remote and not catalog.env.get(webhook.secret):
+        raise RequestError(
+            f"`--webhook-secret`: the environment has no `{webhook.secret}`", "webhook-secret"
+        )
+    return webhook
+
+
 async def _with_options(
-    backend: BatchBackend, job: Job, cap: int | None, given: LaneChoice | None
+    backend: BatchBackend,
+    job: Job,
+    cap: int | None,
+    given: LaneChoice | None,
+    webhook: Webhook | None,
 ) -> Job:
-    """A resumed job takes the cost cap of the new command, and its lane if it names one."""
-    lane = given or job.lane
-    if job.is_over or (job.max_cost, job.lane) == (cap, lane):
+    """A resumed job takes the new command's cost cap, and its lane and webhook if it has any."""
+    lane, webhook = given or job.lane, webhook or job.webhook
+    if job.is_over or (job.max_cost, job.lane, job.webhook) == (cap, lane, webhook):
         return job
     return await backend.jobs.registry.change(
-        job.id, lambda now: replace(now, max_cost=cap, lane=lane)
+        job.id, lambda now: replace(now, max_cost=cap, lane=lane, webhook=webhook)
     )
 
 

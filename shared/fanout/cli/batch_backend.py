@@ -19,6 +19,7 @@ from ..bulk.runner import RunnerOptions
 from ..bulk.service.batches import JobService
 from ..bulk.service.files import FileService
 from ..bulk.service.records import Job
+from ..bulk.service.webhooks import Webhook
 from ..bulk.store import RecordStore, ResultStore
 from ..config.catalog import Catalog
 from ..errors import ConfigError
@@ -51,6 +52,10 @@ class BatchBackend(JobStore, Protocol):
 
     async def end_cancelled(self, job_id: str) -> None:
         """End a cancelled job, also if no process is running it."""
+        ...
+
+    async def deliver(self, job: Job, /) -> Webhook | None:
+        """Attempt to deliver the webhook of a job that has ended, if that is done here."""
         ...
 
     async def forget(self, job_id: str) -> None:
@@ -115,6 +120,11 @@ class LocalBackend:
         """The process that runs the job notices the cancellation; if none does, end it here."""
         await self._bulk.run_exclusively(job_id)
 
+    async def deliver(self, job: Job, /) -> Webhook | None:
+        """Attempt to deliver the job's webhook; how far it is."""
+        await self._bulk.webhooks.first_attempt(job)
+        return (await self.jobs.find(job.id, None)).webhook
+
     async def forget(self, job_id: str) -> None:
         """Delete its counts."""
         await self._bulk.database.delete_totals(job_id)
@@ -173,6 +183,9 @@ class StackBackend:
     def results(self, job: Job) -> ResultStore:
         """The job's objects in S3."""
         return self._bulk.results(job)
+
+    async def deliver(self, _job: Job, /) -> None:
+        """Nothing: the stack delivers it."""
 
     async def forget(self, job_id: str) -> None:
         """Nothing: the stack deletes it after some days."""

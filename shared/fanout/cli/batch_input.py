@@ -18,6 +18,7 @@ from ..bulk.local.input_files import STDIN, InputFile, open_input
 from ..bulk.local.prompt_files import PromptFile
 from ..bulk.local.table_files import kind_of_table
 from ..bulk.service.batches import cost_cap, parse_window
+from ..bulk.service.webhooks import NewWebhook
 from ..bulk.tables import parquet
 from ..bulk.tables.formats import SUFFIXES, check_name, stem_of, suffix_of
 from ..bulk.work.line_requests import check_model
@@ -37,7 +38,7 @@ class BatchInput(Struct, frozen=True):
     """
     The prompts, the model for lines without one, and the lane if it is given.
 
-    For `run` also the cost cap and the output.
+    For `run` also the cost cap, the output and the webhook.
     """
 
     prompts: PromptFile
@@ -45,6 +46,7 @@ class BatchInput(Struct, frozen=True):
     cap: int | None = None
     output: Output | None = None
     lane: LaneChoice | None = None
+    webhook: NewWebhook | None = None
 
 
 @contextmanager
@@ -55,10 +57,11 @@ def open_batch_input(arguments: argparse.Namespace) -> Iterator[BatchInput]:
     params, fields = _params(arguments)
     model = _model(arguments)
     with ExitStack() as stack:
-        cap, output = None, None
+        cap, output, webhook = None, None, None
         if arguments.action == "run":
             parse_window(arguments.window, "--window")
             cap = cost_cap(arguments.max_cost, "--max-cost")
+            webhook = _webhook(arguments)
             inputs = ["/dev/stdin" if arguments.file == STDIN else arguments.file]
             inputs += filter(None, [arguments.config])
             check_form(arguments.output)
@@ -79,7 +82,14 @@ def open_batch_input(arguments: argparse.Namespace) -> Iterator[BatchInput]:
             arguments.limit,
             fields,
         )
-        yield BatchInput(prompts, model, cap, output, lane)
+        yield BatchInput(prompts, model, cap, output, lane, webhook)
+
+
+def _webhook(arguments: argparse.Namespace) -> NewWebhook | None:
+    url, secret = arguments.webhook, arguments.webhook_secret
+    if (url is None) != (secret is None):
+        raise RequestError("--webhook and --webhook-secret need each other", "webhook")
+    return None if url is None else NewWebhook(url=url, secret=secret)
 
 
 def check_form(output: str | None) -> None:

@@ -52,6 +52,7 @@ async def run_to_end(
     if not job.is_over:
         show(stopped, file=sys.stderr)
         return INTERRUPTED
+    await _report_webhook(backend, job)
     for error in error_lines(job.errors, unit_of(job)):
         show(f"fanout: {error}", file=sys.stderr)
     if job.is_invalid:  # nothing was sent, and the same command makes it again
@@ -70,6 +71,17 @@ async def run_to_end(
         show(f"fanout: to retry them: {retry}", file=sys.stderr)
     clean = job.status == "completed" and job.error_file_id is None
     return DONE if clean else FAILED
+
+
+async def _report_webhook(backend: BatchBackend, job: Job) -> None:
+    """Wait for the first attempt to deliver the job's webhook; say if it has failed."""
+    if job.owed_webhook is None:
+        return
+    webhook = await backend.deliver(job)
+    if webhook is not None and webhook.error is not None:
+        later = "the same command and `fanout serve` try again"
+        end = "it is given up" if webhook.is_ended else later
+        show(f"fanout: the webhook is not delivered: {webhook.error}; {end}", file=sys.stderr)
 
 
 def unit_of(job: Job) -> str:

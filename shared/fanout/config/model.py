@@ -18,6 +18,7 @@ Positive: TypeAlias = Annotated[int, Meta(ge=1)]
 Count: TypeAlias = Annotated[int, Meta(ge=0)]
 Price: TypeAlias = Annotated[float, Meta(ge=0)]
 Name: TypeAlias = Annotated[str, Meta(min_length=1)]
+SecretName: TypeAlias = Annotated[str, Meta(pattern="^[A-Za-z_][A-Za-z0-9_]{0,127}$")]
 Bucket: TypeAlias = Annotated[str, Meta(pattern="^[a-z0-9][a-z0-9._-]{1,220}$")]
 
 Strategy: TypeAlias = Literal["simple-shuffle", "least-busy", "latency-based-routing"]
@@ -273,6 +274,8 @@ class GeneralSettings(HiddenRepr, frozen=True, kw_only=True):
     s3_buckets: list[Bucket] = field(default_factory=list)
     gcs_buckets: list[Bucket] = field(default_factory=list)
     batch_share: Annotated[float, Meta(gt=0, le=1)] = 1.0
+    webhook_secrets: list[SecretName] = field(default_factory=list)
+    webhook_private_addresses: bool = False
     page: bool | None = None
     metrics: bool = False
     traces: bool = False

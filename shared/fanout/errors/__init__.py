@@ -7,6 +7,8 @@ Every error that Fanout raises on purpose.
     │   └── MissingKey           a provider's key is not set
     ├── RequestError             the request is wrong; says which field              (400)
     │   ├── Busy                 too much is in flight in the gateway                    (429)
+    │   │   └── KeyInUse         its `Idempotency-Key` is that of a request in flight     (409)
+    │   ├── KeyReused            its `Idempotency-Key` is that of another request         (422)
     │   ├── UnknownModel                                                             (404)
     │   ├── NotFound             no such path, file or batch                         (404)
     │   ├── Unauthorized         the key is missing, or not one of the gateway's     (401)
@@ -80,6 +82,8 @@ from .gateway import (
     DeadlineExceeded,
     Forbidden,
     HeadersTooLarge,
+    KeyInUse,
+    KeyReused,
     LeaseExpired,
     MalformedRequest,
     NotFound,
@@ -143,7 +147,9 @@ __all__ = [
     "HasName",
     "HeadersTooLarge",
     "Internal",
+    "KeyInUse",
     "KeyPath",
+    "KeyReused",
     "LeaseExpired",
     "Malformed",
     "MalformedRequest",

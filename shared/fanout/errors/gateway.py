@@ -33,6 +33,22 @@ class Busy(RequestError):
     retry_after = 1.0  # most requests in flight have ended by then
 
 
+class KeyInUse(Busy):
+    """A request with the same `Idempotency-Key` is being served; the SDKs send this one again."""
+
+    status = 409
+    type = "idempotency_error"
+    code = "idempotency_key_in_use"
+
+
+class KeyReused(RequestError):
+    """The `Idempotency-Key` was sent with another request."""
+
+    status = 422
+    type = "idempotency_error"
+    code = "idempotency_key_reused"
+
+
 class UnknownModel(RequestError):
     status = 404
     code = "model_not_found"

@@ -218,7 +218,7 @@ class App:
                 exchange.client = await running.authenticator.authenticate(headers)
                 if route.is_limited:
                     exchange.admitted = running.admission.admit(exchange.client.name)
-            await call_endpoint(route, exchange)
+            await _serve(route, exchange)
         except ClientGone as gone:
             error, exchange.status = gone, 499
         except asyncio.CancelledError:  # by the server, which stops: this is the last response
@@ -230,10 +230,20 @@ class App:
             with suppress(ClientGone):
                 await self._fail(exchange, raised)
         finally:
-            if exchange.admitted:
-                exchange.admitted.release()
+            await self._settle(exchange, error)
         if not isinstance(self._observer, NullObserver):
             self._record(exchange, error, time.perf_counter() - started)
+
+    async def _settle(self, exchange: Exchange, error: Exception | None) -> None:
+        """End the request; one with an `Idempotency-Key` is remembered, or frees it."""
+        try:
+            if exchange.single:
+                await exchange.single.settle(error)
+        except Exception as raised:  # noqa: BLE001 -- the client has its response
+            self._observer.bug(exchange.request_id, raised)
+        finally:
+            if exchange.admitted:
+                exchange.admitted.release()
 
     def _route(
         self, scope: Scope, exchange: Exchange, web_origins: WebOrigins | None
@@ -283,6 +293,16 @@ class App:
                 duration_ms=round(seconds * 1000, 1),
             )
         )
+
+
+async def _serve(route: Route, exchange: Exchange) -> None:
+    """Run the endpoint: once for all requests with the same `Idempotency-Key`."""
+    if route.is_idempotent and "idempotency-key" in exchange.headers:
+        from .idempotency import serve_once
+
+        await serve_once(route, exchange)
+    else:
+        await call_endpoint(route, exchange)
 
 
 def _known_models(exchange: Exchange, error: Exception | None) -> tuple[str, ...]:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import hashlib
 from collections.abc import AsyncIterator
 from typing import Annotated, Any
 from urllib.parse import parse_qs
@@ -12,9 +13,12 @@ from ..bulk.input.quote import quote
 from ..bulk.service.batches import BatchOptions, NewJob, check_endpoint, parse_lifetime
 from ..bulk.service.files import MAX_PART, MAX_UPLOAD
 from ..bulk.service.records import Job
+from ..bulk.service.webhooks import NewWebhook, check_webhook, rules_of
 from ..bulk.work.line_requests import check_model
-from ..errors import NotFound, RequestError
+from ..bulk.work.partial_results import responses_so_far
+from ..errors import Busy, NotFound, RequestError
 from ..schema.validation import convert, reject_unknown
+from ..wire import json
 from .asgi import raw_headers
 from .endpoints import parse_body
 from .exchange import BatchService, Exchange
@@ -61,18 +65,20 @@ async def _body(exchange: Exchange) -> object:
 async def create_file(exchange: Exchange) -> None:
     """`POST /v1/files`: upload a file of batch lines."""
     files = _batch_service(exchange).files
-    key = files.new_key()
+    key, digest = files.new_key(), hashlib.sha256()
 
     async def keep(pieces: AsyncIterator[bytes]) -> None:
-        await files.blobs.write(key, pieces)
+        await files.blobs.write(key, hashed(pieces, digest) if exchange.single else pieces)
 
     limit = MAX_UPLOAD + FORM_OVERHEAD
     form = await read_form(exchange.receive, exchange.headers, "file", keep, limit)
     purpose = form.fields.get("purpose", "")
     try:
+        if exchange.single:
+            await exchange.single.begin(digest.digest(), json.encode([form.filename, form.fields]))
         filename = _check_file(form.filename, purpose)
         lifetime = parse_lifetime(_expiry(form.fields), "expires_after")
-    except RequestError:
+    except Exception:
         await files.blobs.delete(key)
         raise
     record = await files.register(key, filename, purpose, exchange.client.name, lifetime)
@@ -116,25 +122,59 @@ async def read_file(exchange: Exchange) -> None:
     file_id, _, what = exchange.tail.partition("/")
     if what not in {"", "content"}:
         raise NotFound("no such path")
-    record = await files.find(file_id, exchange.client.name)
+    try:
+        record = await files.find(file_id, exchange.client.name)
+    except NotFound:
+        if job := await _batch_service(exchange).jobs.writer_of(file_id, exchange.client.name):
+            await _send_partial(exchange, job, what)
+            return
+        record = await files.find(file_id, exchange.client.name)  # the job may have just ended
     if not what:
         await exchange.json(record.to_dict())
         return
     if link := files.link(record):
         await exchange.redirect(link)
         return
-    await _send_pieces(exchange, record.bytes, files.content(record))
+    await _send_pieces(exchange, files.content(record), record.bytes)
 
 
-async def _send_pieces(exchange: Exchange, size: int, pieces: AsyncIterator[bytes]) -> None:
+async def _send_partial(exchange: Exchange, job: Job, what: str) -> None:
+    """Send the output of a job that is not over: its record, or the lines so far."""
+    if not what:
+        await exchange.json(job.partial_output().to_dict())
+        return
+    await _send_pieces(exchange, _whole(exchange, job))
+
+
+async def _whole(exchange: Exchange, job: Job) -> AsyncIterator[bytes]:
+    """The responses so far; the connection breaks if some are missing because the job has ended."""
+    service = _batch_service(exchange)
+    ended = Busy("the job has ended meanwhile: read its output again")
+    try:
+        async for piece in responses_so_far(job, service.files, service.results):
+            yield piece
+    except FileNotFoundError:
+        raise ended from None
+    if (await service.jobs.find(job.id, None)).is_over:
+        raise ended
+
+
+async def hashed(pieces: AsyncIterator[bytes], digest: hashlib._Hash) -> AsyncIterator[bytes]:
+    """The pieces, of which `digest` gets each."""
+    async for piece in pieces:
+        digest.update(piece)
+        yield piece
+
+
+async def _send_pieces(
+    exchange: Exchange, pieces: AsyncIterator[bytes], size: int | None = None
+) -> None:
+    """Send the bytes; without their `size`, their end is that of the response."""
     first = await anext(pieces, b"")  # an error before the status is sent
     exchange.status = 200
+    length = {} if size is None else {"content-length": str(size)}
     headers = raw_headers(
-        {
-            "content-type": "application/octet-stream",
-            "content-length": str(size),
-            **exchange.response_headers,
-        }
+        {"content-type": "application/octet-stream", **length, **exchange.response_headers}
     )
     await exchange.send({"type": "http.response.start", "status": 200, "headers": headers})
     await exchange.send({"type": "http.response.body", "body": first, "more_body": True})
@@ -204,13 +244,18 @@ async def create_batch(exchange: Exchange) -> None:
     """`POST /v1/batches`: start a job, or with `dry_run` only estimate its cost."""
     body = await _body(exchange)
     if isinstance(body, dict):
-        reject_unknown(body.get("fanout"), BatchOptions.__struct_fields__, "fanout")
+        options = body.get("fanout")
+        reject_unknown(options, BatchOptions.__struct_fields__, "fanout")
+        if isinstance(options, dict):
+            fields = NewWebhook.__struct_fields__
+            reject_unknown(options.get("webhook"), fields, "fanout.webhook")
     new_job = convert(body, NewJob)
-    client = exchange.client
+    given = new_job.fanout.webhook if new_job.fanout else None
+    webhook = check_webhook(given, rules_of(exchange.gateway.catalog)) if given else None
     if new_job.dry_run:
         await _quote(exchange, new_job)
         return
-    job = await _batch_service(exchange).jobs.create(new_job, client.name)
+    job = await _batch_service(exchange).jobs.create(new_job, exchange.client.name, webhook)
     await exchange.json(await _job_body(exchange, job))
 
 

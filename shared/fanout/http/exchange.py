@@ -22,6 +22,10 @@ from .open_requests import OpenRequest, OpenRequests
 if TYPE_CHECKING:
     from ..bulk.service.batches import JobService
     from ..bulk.service.files import FileService
+    from ..bulk.service.idempotency import IdempotencyStore
+    from ..bulk.service.records import Job
+    from ..bulk.store import ResultStore
+    from .idempotency import SingleRequest
     from .sse_response import EventStream
 
 
@@ -61,6 +65,13 @@ class BatchService(Protocol):
     @property
     def jobs(self) -> JobService: ...
 
+    @property
+    def idempotency(self) -> IdempotencyStore: ...
+
+    def results(self, job: Job) -> ResultStore:
+        """The job's results so far."""
+        ...
+
 
 class LazyBatchService(Protocol):
     """A `BatchService` that is imported when `service` is first read."""
@@ -76,8 +87,8 @@ class Exchange(Struct):
     `tail` is the path after the route's own, `query` the text after `?`, `deadline` the seconds
     that the host has left, `max_silence` the seconds after which the host closes a connection that
     has sent nothing, `admitted` its share of the limits on requests in flight. `received` is when
-    it reached the host, in seconds since 1970. The endpoint sets `request` and `winner`, which are
-    logged.
+    it reached the host, in seconds since 1970, `single` what is known of its `Idempotency-Key`. The
+    endpoint sets `request` and `winner`, which are logged.
     """
 
     gateway: Gateway
@@ -99,6 +110,7 @@ class Exchange(Struct):
     winner: str | None = None
     status: int | None = None
     events: EventStream | None = None
+    single: SingleRequest | None = None
     response_headers: dict[str, str] = field(default_factory=dict)
 
     def __repr__(self) -> str:
@@ -126,6 +138,8 @@ class Exchange(Struct):
         if self.admitted is None:
             raise AssertionError("a public route has no body")
         body = await read_body(self.receive, self.headers, limit, self.admitted.reserve)
+        if self.single:
+            await self.single.begin(body)
         values, size = await _in_thread_if(len(body) >= MEGABYTE, _measure, body)
         self.admitted.reserve_decoded(size)
         if values > MAX_VALUES:

@@ -21,7 +21,8 @@ class Route(Struct, frozen=True):
     """
     One route. `path` is without `/v1`; with `has_tail` it matches every path below it.
 
-    Without `is_limited`, its requests are served also while `max_requests` are in flight.
+    Without `is_limited`, its requests are served also while `max_requests` are in flight. With
+    `is_idempotent`, a request with an `Idempotency-Key` is served once.
     """
 
     method: str
@@ -30,6 +31,7 @@ class Route(Struct, frozen=True):
     has_tail: bool = False
     is_public: bool = False
     is_limited: bool = True
+    is_idempotent: bool = False
 
 
 def _lazy_batch_endpoint(name: str) -> Endpoint:
@@ -74,7 +76,7 @@ async def _page(exchange: Exchange) -> None:
 
 
 ROUTES = (
-    Route("POST", "/chat/completions", endpoints.chat),
+    Route("POST", "/chat/completions", endpoints.chat, is_idempotent=True),
     Route("POST", "/chat/completions/", _open_request, has_tail=True, is_limited=False),
     Route("GET", "/models", endpoints.models),
     Route("GET", "/models/", endpoints.model, has_tail=True),
@@ -84,14 +86,14 @@ ROUTES = (
     Route("GET", "/health/readiness", endpoints.readiness, is_public=True),
     Route("GET", "/openapi.json", endpoints.openapi, is_public=True),
     Route("GET", "/model/info", _model_info),
-    Route("POST", AZURE, endpoints.deployment_chat, has_tail=True),
-    Route("POST", "/files", _lazy_batch_endpoint("create_file")),
+    Route("POST", AZURE, endpoints.deployment_chat, has_tail=True, is_idempotent=True),
+    Route("POST", "/files", _lazy_batch_endpoint("create_file"), is_idempotent=True),
     Route("GET", "/files", _lazy_batch_endpoint("list_files")),
     Route("GET", "/files/", _lazy_batch_endpoint("read_file"), has_tail=True),
     Route("DELETE", "/files/", _lazy_batch_endpoint("delete_file"), has_tail=True),
     Route("POST", "/uploads", _lazy_batch_endpoint("create_upload")),
     Route("POST", "/uploads/", _lazy_batch_endpoint("continue_upload"), has_tail=True),
-    Route("POST", "/batches", _lazy_batch_endpoint("create_batch")),
+    Route("POST", "/batches", _lazy_batch_endpoint("create_batch"), is_idempotent=True),
     Route("GET", "/batches", _lazy_batch_endpoint("list_batches")),
     Route("GET", "/batches/", _lazy_batch_endpoint("read_batch"), has_tail=True),
     Route("POST", "/batches/", _lazy_batch_endpoint("continue_batch"), has_tail=True),

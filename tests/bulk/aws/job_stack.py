@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 import time
-from collections.abc import AsyncIterator, Callable
+from collections.abc import AsyncIterator, Awaitable, Callable
 from contextlib import asynccontextmanager
 from typing import Any
 
@@ -20,6 +20,7 @@ from fanout.bulk.pacing.adaptive_concurrency import MAX_CONCURRENCY
 from fanout.bulk.runner import RunnerOptions
 from fanout.bulk.service.batches import NewJob
 from fanout.bulk.service.records import Job
+from fanout.bulk.service.webhooks import Webhook
 from fanout.bulk.work.spec import WorkResult
 from fanout.config.load import check
 from fanout.config.resolve import resolve
@@ -43,13 +44,15 @@ class JobStack:
         service: AWSBatchService,
         stores: Stores,
         provider: EchoProvider,
+        observer: RecordingObserver,
     ) -> None:
         self.handlers = handlers
         self.service = service
         self.stores = stores
         self.provider = provider
+        self.observer = observer
 
-    async def create(self, data: bytes, **more: Any) -> Job:
+    async def create(self, data: bytes, webhook: Webhook | None = None, **more: Any) -> Job:
         async def chunks() -> AsyncIterator[bytes]:
             yield data
 
@@ -58,7 +61,7 @@ class JobStack:
         await files.blobs.write(key, chunks())
         file = await files.register(key, "in.jsonl", "batch", "master")
         new = NewJob(input_file_id=file.id, endpoint="/v1/chat/completions", **more)
-        return await self.service.jobs.create(new, "master")
+        return await self.service.jobs.create(new, "master", webhook)
 
     async def shards(self, manifest: str) -> list[Shard]:
         source = self.stores.blobs.read(manifest)
@@ -92,6 +95,8 @@ async def open_job_stack(
     config: Any = CONFIG,
     now: Callable[[], float] = time.time,
     max_concurrency: int = MAX_CONCURRENCY,
+    *,
+    notify: Callable[[str], Awaitable[None]] | None = None,
 ) -> AsyncIterator[JobStack]:
     async def execute(job_id: str) -> None:
         if started is not None:
@@ -109,6 +114,6 @@ async def open_job_stack(
     async with open_gateway(
         Settings(), catalog=catalog, engine=provider, observer=observer
     ) as gateway:
-        handlers = StepHandlers(gateway, stores, observer, options)
-        yield JobStack(handlers, AWSBatchService(stores, execute), stores, provider)
+        handlers = StepHandlers(gateway, stores, observer, options, notify=notify)
+        yield JobStack(handlers, AWSBatchService(stores, execute), stores, provider, observer)
     assert observer.bugs == []

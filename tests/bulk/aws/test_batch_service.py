@@ -23,6 +23,10 @@ from fanout.bulk.aws import batch_service
 from fanout.bulk.aws.dynamodb import DynamoTable
 from fanout.bulk.aws.job_progress import DynamoJobProgress
 from fanout.bulk.aws.lazy_service import open_stack
+from fanout.bulk.aws.result_store import S3ResultStore
+from fanout.bulk.aws.s3 import S3BlobStore
+from fanout.bulk.input.planner import Shard
+from fanout.bulk.work.manifest import write_manifest
 from fanout.config.load import check
 from fanout.config.resolve import resolve
 from fanout.gateway.factory import open_gateway
@@ -100,6 +104,35 @@ def test_a_batch_starts_an_execution_with_its_id_as_name(
     assert json.loads(execution["input"]) == {"job": job.id}
     assert client.batches.retrieve(job.id).status == "validating"
     assert [one.id for one in client.batches.list()] == [job.id]
+
+
+def test_the_output_can_be_read_while_workers_write_it(
+    client: openai.OpenAI, table: DynamoTable, s3: Any
+) -> None:
+    job = create(client, b"\n".join([line("a"), line("b")]))
+    output_id = str(job.output_file_id)
+    assert client.files.content(output_id).content == b""
+    blobs = S3BlobStore(s3, "jobs")
+    stored = [_result(name) for name in ("a", "b")]
+
+    async def work() -> None:
+        key = f"jobs/{job.id}/manifest.jsonl"
+        async with write_manifest(blobs, key) as write:
+            write(Shard(0, 0, 9, 1, 2))
+        results = await S3ResultStore(blobs, f"jobs/{job.id}").open(0)
+        for one in stored:
+            await results.put(one, failed=False)
+            await results.flush()
+
+    asyncio.run(work())
+    assert client.files.content(output_id).content == b"".join(stored)
+    assert client.files.retrieve(output_id).bytes == 0
+
+
+def _result(name: str) -> bytes:
+    response = {"status_code": 200, "request_id": "r", "body": {"id": "c", "choices": []}}
+    one = {"id": f"batch_req_{name}", "custom_id": name, "response": response, "error": None}
+    return json.dumps(one).encode() + b"\n"
 
 
 def test_a_batch_shows_the_calls_of_its_workers(client: openai.OpenAI, table: DynamoTable) -> None:

@@ -21,6 +21,7 @@ from tests.support.gateway_server import entry
 from tests.support.patience import PATIENCE
 from tests.support.provider_steps import answers, pause, refuse
 from tests.support.scripted_provider import Upstream
+from tests.support.webhook_receiver import SECRET, open_receiver
 
 PRICES: dict[str, Any] = {"input_cost_per_token": 0.001, "output_cost_per_token": 0.002}
 COST = 0.019
@@ -465,3 +466,30 @@ def test_a_lane_that_there_is_not_is_an_error_before_the_file_is_read(
     assert ran.code == 2
     assert "`--lane` cannot be `native`: Fanout does not use the providers' own batch" in ran.err
     assert not upstream.calls
+
+
+def test_the_end_of_a_run_is_reported_before_the_command_ends_and_later_if_that_fails(
+    batch: BatchCommand, upstream: Upstream
+) -> None:
+    path = batch.write(line("x"))
+    with open_receiver() as receiver:
+        words = ("run", path, "--webhook", receiver.url, "--webhook-secret")
+        for name, said in (
+            ("os.environ/HOOK", "the environment has no `HOOK`"),
+            (SECRET, "must be the name of a secret"),
+        ):
+            ran = batch.run(*words, name)
+            assert (ran.code, upstream.calls) == (2, [])
+            assert said in ran.err
+            assert SECRET not in ran.err
+        batch.set_env(HOOK=SECRET)
+        receiver.statuses = [500]
+        ran = batch.run(*words, "HOOK")
+        assert ran.code == 0
+        assert "the webhook is not delivered: the response has the status 500" in ran.err
+        assert batch.run("run", path).code == 0
+        ran = batch.run("run", path, "--fresh", *words[2:], "HOOK")
+        assert (ran.code, "webhook" in ran.err) == (0, False)
+        assert {event.type for event in receiver.wait(2)} == {"batch.completed"}
+    for wrong in (("--webhook", "https://x.test"), ("--webhook-secret", "HOOK")):
+        assert "need each other" in batch.run("run", path, *wrong).err

@@ -12,6 +12,7 @@ from ..activity import ActivityTracker
 from ..input.planner import LineError
 from ..service.batches import JobService
 from ..service.files import FileService
+from ..service.idempotency import IdempotencyStore
 from ..service.records import FileRecord, Job
 from ..store import JobProgress
 from ..totals import Totals
@@ -99,6 +100,7 @@ class AWSBatchService:
         self._totals: dict[str, tuple[float, Totals]] = {}
         self.files = stores.files
         self.jobs = JobService(self.files, stores.table, self, stores.now)
+        self.idempotency = IdempotencyStore(stores.table, stores.blobs, stores.now)
 
     @property
     def name(self) -> str:

@@ -25,8 +25,11 @@ The reason in a transaction's error; others are in the documentation of `Transac
 https://docs.aws.amazon.com/amazondynamodb/latest/APIReference/API_TransactWriteItems.html.
 """
 
-EXPIRING = frozenset({"batch", "file", "upload"})
+EXPIRING = frozenset({"batch", "file", "idempotency", "upload"})
 """The kinds of records with a field `expires_at`."""
+
+BRIEF = frozenset({"idempotency"})
+"""Those that are of no use after it."""
 
 RETENTION = 30 * 24 * 3600
 
@@ -42,7 +45,8 @@ class DynamoTable:
     """
     A `RecordStore` in a table; other modules add attributes and conditions of their own.
 
-    DynamoDB deletes a record `retention` seconds after its `expires_at`, if it has one.
+    DynamoDB deletes a record `retention` seconds after its `expires_at`, if it has one; a `BRIEF`
+    one at that time.
     """
 
     def __init__(self, client: Any, name: str, retention: int = RETENTION) -> None:
@@ -98,7 +102,8 @@ class DynamoTable:
     def _record(self, kind: str, key: str, value: bytes) -> dict[str, Any]:
         item = item_key(kind, key) | {"value": {"B": value}}
         if kind in EXPIRING and (expires_at := _expiry(value)) is not None:
-            item["ttl"] = {"N": str(int(expires_at) + self._retention)}
+            retention = 0 if kind in BRIEF else self._retention
+            item["ttl"] = {"N": str(int(expires_at) + retention)}
         return item
 
     async def numbers(self, kind: str, key: str) -> dict[str, float]:

@@ -7,7 +7,7 @@ S3 and never pass through the state machine.
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Awaitable, Callable
 from functools import partial
 from typing import Literal
 
@@ -75,7 +75,12 @@ class Finished(Struct, frozen=True):
 
 
 class StepHandlers:
-    """The steps, over a stack's stores; `on_worked` gets the totals of what each worker did."""
+    """
+    The steps, over a stack's stores.
+
+    `on_worked` gets the totals of what each worker did. `notify` starts the delivery of a job's
+    webhook.
+    """
 
     def __init__(
         self,
@@ -85,12 +90,14 @@ class StepHandlers:
         options: RunnerOptions = OPTIONS,
         rate_limits: RateLimitStore | None = None,
         on_worked: Callable[[Totals], None] = lambda _: None,
+        notify: Callable[[str], Awaitable[None]] | None = None,
     ) -> None:
         self._gateway = gateway
         self._stores = stores
         self._observer = observer
         self._options = options
         self._on_worked = on_worked
+        self._notify = notify
         self._costs = Costs(gateway.catalog)
         self._rate_limits = rate_limits or DynamoRateLimitStore(stores.table)
         share = gateway.catalog.general.batch_share
@@ -184,12 +191,14 @@ class StepHandlers:
     async def abandon(self, job_id: str, why: str) -> Finished:
         """Close the job's record only, if its results cannot be joined."""
         job = await self._jobs.change(job_id, partial(self._fail, why))
+        await self._start_webhook(job)
         return Finished(job.id, job.status, "done")
 
     async def just_started(self) -> set[str]:
         """The jobs that have begun within the last minute: their workers are about to start."""
         since = self._stores.now() - START_SECONDS
-        return {job.id for job in await self._jobs.all_open() if (job.in_progress_at or 0) > since}
+        jobs = await self._jobs.all_open()
+        return {j.id for j in jobs if not j.is_over and (j.in_progress_at or 0) > since}
 
     async def count_overdue(self) -> int:
         """The number of jobs that should have ended over an hour ago."""
@@ -205,7 +214,22 @@ class StepHandlers:
         if not job.is_over:
             job = await self._runner.finish(job)
         await self._deliver(job)
+        await self._start_webhook(job)
         return Finished(job.id, job.status, "done")
+
+    async def start_webhooks(self) -> None:
+        """Start the deliveries of all jobs that owe their webhook, if one could not be started."""
+        for job in await self._jobs.all_open():
+            await self._start_webhook(job)
+
+    async def _start_webhook(self, job: Job) -> None:
+        """Start the delivery of the job's webhook; a fault of AWS's is logged and ends no job."""
+        if job.owed_webhook is None or self._notify is None:
+            return
+        try:
+            await self._notify(job.id)
+        except Exception as error:  # noqa: BLE001 -- the hourly check starts it again
+            self._observer.bug(job.id, error)
 
     async def _incomplete(self, job: Job) -> Finished | None:
         """Write a manifest of the incomplete shards; `None` if there are none."""

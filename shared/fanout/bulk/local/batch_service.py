@@ -9,6 +9,7 @@ from __future__ import annotations
 import asyncio
 from collections.abc import AsyncIterator, Callable, Mapping
 from contextlib import ExitStack, asynccontextmanager
+from functools import cached_property
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -22,11 +23,13 @@ if TYPE_CHECKING:
     from ..runner import Runner, RunnerOptions
     from ..service.batches import JobService
     from ..service.files import FileService
+    from ..service.idempotency import IdempotencyStore
     from ..service.records import Job
     from ..store import ResultStore
     from ..totals import Totals
     from .hosts import Hosts
     from .sqlite import Database
+    from .webhook_tasks import WebhookTasks
 
 SERVER = "serve"
 """The host of jobs that a server runs; it also resumes those of an earlier server."""
@@ -96,6 +99,7 @@ class LocalBatchService:
         activities = ActivityFiles(home / "locks", now)
         self._totals = JobTotals(self.database, activities)
         self.runner: Runner = self._make_runner(gateway, observer, options)
+        self.webhooks = self._make_webhooks(group, gateway, observer)
         self._tasks = JobTasks(
             group,
             home / "locks",
@@ -107,6 +111,22 @@ class LocalBatchService:
             stopping=self._stopping,
             activities=activities,
             totals=self._totals,
+            on_over=self.webhooks.start,
+        )
+
+    def _make_webhooks(
+        self, group: asyncio.TaskGroup, gateway: Gateway, observer: Observer
+    ) -> WebhookTasks:
+        """The deliveries of this machine's webhooks."""
+        from .webhook_tasks import WebhookTasks
+
+        return WebhookTasks(
+            group,
+            self.jobs.registry,
+            gateway.catalog,
+            observer,
+            now=self._now,
+            stopping=self._stopping,
         )
 
     def _make_runner(self, gateway: Gateway, observer: Observer, options: RunnerOptions) -> Runner:
@@ -152,6 +172,13 @@ class LocalBatchService:
 
         return FolderResultStore(self.blobs, f"jobs/{job.id}")
 
+    @cached_property
+    def idempotency(self) -> IdempotencyStore:
+        """The responses to requests with an `Idempotency-Key`."""
+        from ..service.idempotency import IdempotencyStore
+
+        return IdempotencyStore(self.database, self.blobs, self._now)
+
     @property
     def name(self) -> str:
         return self._name
@@ -177,13 +204,18 @@ class LocalBatchService:
         return task is None or task.done()
 
     async def resume(self) -> None:
-        """Start every unfinished job of this host, and delete what is left of the finished ones."""
+        """
+        Start every unfinished job of this host, and delete what is left of the finished ones.
+
+        Webhooks that are not delivered are attempted again, whatever process ran their jobs.
+        """
         after: str | None = None
         while True:
             page = await self.jobs.page(None, after=after, limit=100)
             for job in page.records:
                 if job.is_over:
                     await self.files.blobs.delete(f"jobs/{job.id}")
+                    self.webhooks.start(job)
                 elif job.host == self._name:
                     self._tasks.resume(job.id)
             if not page.has_more:
@@ -191,8 +223,9 @@ class LocalBatchService:
             after = page.records[-1].id
 
     async def delete_expired(self) -> None:
-        """Delete expired files and uploads, and drafts that are older than a day."""
+        """Delete expired files, uploads and responses, and drafts that are older than a day."""
         await self.files.delete_expired()
+        await self.idempotency.delete_expired()
         await self.blobs.delete_drafts(self._now(), DRAFT_LIFETIME)
 
     async def totals(self, job: Job) -> Totals:
@@ -207,7 +240,7 @@ class LocalBatchService:
     async def stop(self) -> None:
         """Start no more lines, give those in flight some seconds, then cancel them."""
         self.ask_to_stop()
-        tasks = list(self._tasks.tasks.values())
+        tasks = [*self._tasks.tasks.values(), *self.webhooks.tasks.values()]
         if tasks:
             await asyncio.wait(tasks, timeout=self._grace)
         for task in tasks:

@@ -49,7 +49,11 @@ MAX_NAMES = 5
 
 
 class JobTasks:
-    """The tasks; `locks` is the folder of the jobs' locks, `stopping` ends all of them."""
+    """
+    The tasks; `locks` is the folder of the jobs' locks, `stopping` ends all of them.
+
+    `on_over` is called when a job has ended here.
+    """
 
     def __init__(  # noqa: PLR0913 -- its parts, each once
         self,
@@ -64,6 +68,7 @@ class JobTasks:
         stopping: asyncio.Event,
         activities: ActivityFiles,
         totals: JobTotals,
+        on_over: Callable[[Job], None] = lambda _: None,
     ) -> None:
         self._group = group
         self._locks = locks
@@ -75,6 +80,7 @@ class JobTasks:
         self._stopping = stopping
         self._activities = activities
         self._totals = totals
+        self._on_over = on_over
         self._left_alone: set[str] = set()
         self._asked_for: set[str] = set()
         self._paused: dict[str, Wait] = {}
@@ -107,7 +113,9 @@ class JobTasks:
                 return False
             if job_id in self.tasks:
                 self._totals.know(job_id, await self._activities.claim(job_id))
-            if (await self._runner.run(job_id)).is_over:
+            job = await self._runner.run(job_id)
+            if job.is_over:
+                self._on_over(job)
                 self._totals.forget(job_id)
                 with suppress(PermissionError):  # Windows keeps what is open
                     await in_thread(lock.unlink, missing_ok=True)  # it is not run again

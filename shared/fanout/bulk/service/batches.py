@@ -22,8 +22,9 @@ from ..store import Change, RecordStore
 from ..totals import Totals
 from .failed_lines import failed_lines
 from .files import MONTH, FileService
-from .records import FileRecord, Job
+from .records import FileRecord, Job, job_of_output
 from .registry import Page, Registry, Report, new_id
+from .webhooks import NewWebhook, Webhook
 
 HOUR = 3600
 MAX_COST_CAP = 1_000_000_000
@@ -38,6 +39,7 @@ class BatchOptions(Struct, frozen=True, kw_only=True):
     """The `fanout` object of a batch."""
 
     lane: str | None = None
+    webhook: NewWebhook | None = None
 
 
 class NewJob(Struct, frozen=True, kw_only=True):
@@ -87,9 +89,14 @@ class Host(Protocol):
 
 
 def job_registry(table: RecordStore, report: Report = lambda _id, _error: None) -> Registry[Job]:
-    """The jobs of a table; those that are not over are listed apart."""
+    """The jobs of a table; those that are not over, or owe a webhook, are listed apart."""
     return Registry(
-        table, "batch", Job, lambda job: job.owner, report, is_open=lambda job: not job.is_over
+        table,
+        "batch",
+        Job,
+        lambda job: job.owner,
+        report,
+        is_open=lambda job: not job.is_over or job.owed_webhook is not None,
     )
 
 
@@ -106,15 +113,25 @@ class JobService:
         self._host = host
         self._now = now
 
-    async def create(self, new: NewJob, owner: str) -> Job:
-        """Create and start a job; errors inside its file are found later, when it is validated."""
+    async def create(self, new: NewJob, owner: str, webhook: Webhook | None = None) -> Job:
+        """
+        Create and start a job; errors inside its file are found later, when it is validated.
+
+        `webhook` is the checked one of `new`.
+        """
         check_endpoint(new)
         _ = new.lane  # checks it, and the window
         file = await self._input(new.input_file_id, owner)
-        return await self.add(self.draft(new, file, owner))
+        return await self.add(self.draft(new, file, owner, webhook))
 
-    def draft(self, new: NewJob, file: FileRecord, owner: str) -> Job:
-        """A job that is not stored yet; raises `RequestError` for an invalid option."""
+    def draft(
+        self, new: NewJob, file: FileRecord, owner: str, webhook: Webhook | None = None
+    ) -> Job:
+        """
+        A job that is not stored yet; raises `RequestError` for an invalid option.
+
+        `webhook` is the checked one of `new`.
+        """
         _check_metadata(new.metadata)
         return replace(
             self._new(file, owner, parse_window(new.completion_window)),
@@ -124,6 +141,7 @@ class JobService:
             metadata=new.metadata,
             output_lifetime=parse_lifetime(new.output_expires_after, "output_expires_after"),
             lane=new.lane,
+            webhook=webhook,
         )
 
     async def add(self, job: Job) -> Job:
@@ -173,6 +191,17 @@ class JobService:
     async def find(self, job_id: str, client: str | None) -> Job:
         """The client's job; `NotFound` if it is missing or another client's."""
         return await self.registry.find(job_id, client)
+
+    async def writer_of(self, file_id: str, client: str) -> Job | None:
+        """The client's job that is writing this output file; `None` if there is none."""
+        job_id = job_of_output(file_id)
+        if job_id is None:
+            return None
+        try:
+            job = await self.find(job_id, client)
+        except NotFound:
+            return None
+        return None if job.is_over else job
 
     async def page(self, client: str | None, *, after: str | None, limit: int) -> Page[Job]:
         """The client's jobs, newest first, one page of them."""
@@ -263,6 +292,7 @@ class JobService:
             metadata=old.metadata,
             output_lifetime=old.output_lifetime,
             lane=old.lane,
+            webhook=old.webhook and old.webhook.restarted(),
             retry_of=old.id,
             earlier_outputs=earlier,
             source=_with_rows(old),

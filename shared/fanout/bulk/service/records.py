@@ -13,6 +13,7 @@ from ..input.job_source import JobSource
 from ..input.planner import LineError
 from ..lanes import REALTIME, LaneChoice
 from ..totals import Totals, rounded_dollars
+from .webhooks import Webhook
 
 Status: TypeAlias = Literal[
     "validating",
@@ -25,6 +26,7 @@ Status: TypeAlias = Literal[
     "cancelled",
 ]
 FINAL = frozenset({"failed", "completed", "expired", "cancelled"})
+JOB_PREFIX = "batch_"
 
 
 STORAGE_FULL = LineError(
@@ -60,6 +62,12 @@ class FileRecord(Struct, frozen=True, kw_only=True):
             "status": "processed",
             "status_details": None,
         }
+
+
+def job_of_output(file_id: str) -> str | None:
+    """The id of the job whose output has this id; `None` if it is not the id of an output."""
+    name = file_id.removeprefix("file-")
+    return f"{JOB_PREFIX}{name[:-1]}" if name != file_id and name.endswith("o") else None
 
 
 class UploadRecord(Struct, frozen=True, kw_only=True):
@@ -129,6 +137,7 @@ class Job(Struct, frozen=True, kw_only=True):
     source: JobSource | None = None
     reused: int = 0
     lane: LaneChoice = REALTIME
+    webhook: Webhook | None = None
     totals: Totals | None = field(default=None, name="tally")
     output_file_id: str | None = None
     error_file_id: str | None = None
@@ -158,9 +167,38 @@ class Job(Struct, frozen=True, kw_only=True):
         return self.status in FINAL
 
     @property
+    def ended_at(self) -> int | None:
+        """When the job ended, in seconds since 1970."""
+        times = (self.completed_at, self.failed_at, self.expired_at, self.cancelled_at)
+        return next((at for at in times if at is not None), None) if self.is_over else None
+
+    @property
+    def owed_webhook(self) -> Webhook | None:
+        """The webhook of a job that has ended, unless it is delivered or given up."""
+        webhook = self.webhook
+        return webhook if webhook and self.is_over and not webhook.is_ended else None
+
+    @property
     def is_invalid(self) -> bool:
         """Whether its file has errors, so that nothing was sent."""
         return self.status == "failed" and self.reason is None and not self.total
+
+    @property
+    def future_output_id(self) -> str:
+        """The id of the output file, which the job has from its start."""
+        return f"file-{self.id.removeprefix(JOB_PREFIX)}o"
+
+    def partial_output(self) -> FileRecord:
+        """The record of the output while the job runs: it has no bytes that would stay the same."""
+        return FileRecord(
+            id=self.future_output_id,
+            bytes=0,
+            created_at=self.created_at,
+            filename=f"{self.id}_output.jsonl",
+            purpose="batch_output",
+            owner=self.owner,
+            key="",
+        )
 
     @property
     def manifest_key(self) -> str:
@@ -204,7 +242,7 @@ class Job(Struct, frozen=True, kw_only=True):
             "input_file_id": self.input_file_id,
             "completion_window": self.completion_window,
             "status": self.status,
-            "output_file_id": self.output_file_id,
+            "output_file_id": self.output_file_id if self.is_over else self.future_output_id,
             "error_file_id": self.error_file_id,
             "created_at": self.created_at,
             "in_progress_at": self.in_progress_at,
@@ -243,6 +281,7 @@ class Job(Struct, frozen=True, kw_only=True):
                 "waits": [wait.to_dict() for wait in self.waits(totals)],
                 **({"waits_for": self.waits_for} if self.waits_for else {}),
                 **({"reused_lines": self.reused} if self.reused else {}),
+                **({"webhook": self.webhook.to_dict()} if self.webhook else {}),
             },
         }
 

@@ -9,6 +9,9 @@ from ..service.records import Job
 from ..store import ResultStore
 from .manifest import read_manifest
 
+PIECE = 1 << 16
+"""Bytes of lines that are sent together."""
+
 
 async def result_lines(
     job: Job, files: FileService, results: Callable[[Job], ResultStore]
@@ -32,6 +35,21 @@ async def result_lines(
     async for shard in read_manifest(files.blobs, job.manifest_key):
         async for failed, line in stored.lines(shard.index):
             yield failed, line
+
+
+async def responses_so_far(
+    job: Job, files: FileService, results: Callable[[Job], ResultStore]
+) -> AsyncIterator[bytes]:
+    """The response lines of a job that is not over, as they are stored now, in pieces."""
+    piece = bytearray()
+    async for failed, line in result_lines(job, files, results):
+        if not failed:
+            piece += line
+        if len(piece) >= PIECE:
+            yield bytes(piece)
+            piece.clear()
+    if piece:
+        yield bytes(piece)
 
 
 def _files(job: Job) -> list[tuple[bool, str]]:

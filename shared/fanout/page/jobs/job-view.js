@@ -110,7 +110,8 @@ export function jobView(id, nameOf) {
           },
           "Cancel",
         ),
-      batch.output_file_id &&
+      isOver &&
+        batch.output_file_id &&
         h(
           "button",
           {
