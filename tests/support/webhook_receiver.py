@@ -56,9 +56,9 @@ class _Handler(BaseHTTPRequestHandler):
             if 300 <= status < 400:
                 self.send_header("location", "/elsewhere")
             self.send_header("content-length", "0")
-            self.end_headers()
             server.requests.append((self.path, headers, body))
             server.changed.notify_all()
+            self.end_headers()
 
     def log_message(self, *_: object) -> None:
         """Print nothing."""
