@@ -34,6 +34,7 @@ from . import (
     race,
     scale,
     startup,
+    votes,
 )
 from .report import Section, page
 from .servers import OURS, ROOT
@@ -77,6 +78,7 @@ def measure(plan: Plan) -> list[Section]:
         with start_servers(bed, peers=plan.peers) as servers:
             load = _sections("The gateway", gateway.measure, bed.stub, servers, plan, litellm)
             raced = _sections("A race", race.measure, bed.stub, servers, plan, litellm)
+        voted = _sections("Agreement", votes.measure)
         batch = _sections("Jobs", jobs.measure, bed, plan)
         seconds = servers["litellm"].seconds if plan.peers else None
         start = _sections("Start", startup.measure, bed, plan, litellm, seconds)
@@ -84,7 +86,7 @@ def measure(plan: Plan) -> list[Section]:
         emulated = _sections("Under AWS's runtime code", lambda_runtime.measure, bed)
         together = _sections("Many requests in one environment", many_invocations.measure, bed)
     first, costs = load[:1], load[1:]
-    parts = (many, more, first, raced, batch, start, limited, emulated, together, costs)
+    parts = (many, more, first, raced, voted, batch, start, limited, emulated, together, costs)
     return [section for part in parts for section in part]
 
 

@@ -1,4 +1,4 @@
-"""Measures a race of a slow and a fast model, next to calling the fast model directly."""
+"""Measures a race, and an agreement, next to calling the fast model directly."""
 
 from __future__ import annotations
 
@@ -12,6 +12,10 @@ from .servers import Server
 from .testbed import HELLO, SCRIPTS, Plan
 
 RACE = {"model": "slow, fast", "fastest_response": True, "messages": HELLO}
+VOTE = {
+    "fanout": {"mode": "agree", "models": ["slow", "fast", "fast"], "start": "all"},
+    "messages": HELLO,
+}
 PERCENT = 2.0
 MILLISECONDS = 5.0
 
@@ -42,11 +46,21 @@ def measure(stub: Server, servers: Mapping[str, Server], plan: Plan, litellm: st
                 figures.append(Figure(title, share, PERCENT, "%"))
                 figures.append(Figure(title, added, MILLISECONDS, "ms"))
         rows.append(row)
+    votes = in_turn(stub, {"fanout": servers["fanout"]}, plan.races, stream=False, body=VOTE)
+    times = {name: [load.response_time for load in runs] for name, runs in votes.items()}
+    alone = median(times["stub"]) * 1000
+    added = median(a - b for a, b in zip(times["fanout"], times["stub"], strict=True)) * 1000
+    share = added / alone * 100
+    row = ["agree, two fast of three", f"{alone:.1f} ms", f"{added:+.2f} ms, {share:+.2f} %"]
+    rows.append([*row, *[""] * (len(racers) - 1)])
+    allowed = MILLISECONDS + alone * PERCENT / 100
+    figures.append(Figure("agree: added to the second equal response", added, allowed, "ms"))
     note = (
         "A race of two scripted models. The slow one, named first, starts after a second. The fast "
         "one sends its first word after 200 ms and its tenth and last 45 ms later. Each race "
         "alternates with a direct call to the fast model, without a gateway; the figures are "
-        f"medians of {plan.races} differences."
+        f"medians of {plan.races} differences. In mode agree, the fast model has two votes, and "
+        "the slow one is cancelled."
     )
     names = {"fanout": "**Fanout** adds", "litellm": f"LiteLLM's proxy {litellm} adds"}
     header = ["", "fast model alone", *(names[name] for name in racers)]
@@ -54,12 +68,17 @@ def measure(stub: Server, servers: Mapping[str, Server], plan: Plan, litellm: st
 
 
 def in_turn(
-    stub: Server, racers: Mapping[str, Server], count: int, *, stream: bool
+    stub: Server,
+    racers: Mapping[str, Server],
+    count: int,
+    *,
+    stream: bool,
+    body: dict[str, Any] = RACE,
 ) -> dict[str, list[LoadResult]]:
     """Repeat a direct call to the fast model, and a race through each gateway, in turn."""
     direct = f"/{SCRIPTS['fast']}/v1/chat/completions"
     alone = request(_body({"model": "fast", "messages": HELLO}, stream=stream), direct)
-    raced = request(_body(RACE, stream=stream))
+    raced = request(_body(body, stream=stream))
     found: dict[str, list[LoadResult]] = {name: [] for name in ("stub", *racers)}
     for turn in range(count + 1):  # the first warms up
         for name, server in {"stub": stub, **racers}.items():
