@@ -1,10 +1,10 @@
 """
 Measures votes: how often they are right, how many calls they save, and what they cost in time.
 
-`python -m tests.bench.agreement [QUESTIONS]` prints the rows of the table as JSON. Scripted
-models of known error rates and speeds vote in virtual time, through the gateway's own code. Times are
-lognormal, with a median of 2 s and sigma 0.6. Two models' mistakes are correlated (a Gaussian
-copula with 0.3), and two that are both wrong give the same answer in 60 % of cases.
+`python -m tests.bench.agreement [QUESTIONS]` prints the rows of docs/fan-out.md's table as JSON.
+Scripted models of known error rates and speeds vote in virtual time, through the gateway's own
+code. Times are lognormal, with a median of 2 s and sigma 0.6. Two models' mistakes are correlated
+(a Gaussian copula with 0.3), and two that are both wrong give the same answer in 60 % of cases.
 """
 
 from __future__ import annotations

@@ -13,12 +13,12 @@ QUESTIONS = 4_000
 
 def measure() -> Section:
     """How often votes are right, how many calls they save, and what they cost in time."""
-    command = [OURS / "python", "-m", "tests.bench.agreement", str(QUESTIONS)]
+    command = [str(OURS / "python"), "-m", "tests.bench.agreement", str(QUESTIONS)]
     found = json.loads(subprocess.run(command, cwd=ROOT, capture_output=True, check=True).stdout)
     return Section(
         "Agreement",
-        f"Scripted models respond to {QUESTIONS:,} questions in virtual time, through the gateway's "
-        "own code. A response takes 2 s in the median (lognormal, sigma 0.6). Mistakes are "
+        f"Scripted models respond to {QUESTIONS:,} questions in virtual time, through the "
+        "gateway's own code. A response takes 2 s in the median (lognormal, sigma 0.6). Mistakes are "
         "correlated (0.3), and two wrong models give the same answer in 60 % of cases. *Paid* "
         "counts a cancelled call by the part of its time that it ran.",
         ["votes", "right", "wrong", "undecided", "calls", "paid", "median", "95 %"],
