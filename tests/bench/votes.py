@@ -17,8 +17,8 @@ def measure() -> Section:
     found = json.loads(subprocess.run(command, cwd=ROOT, capture_output=True, check=True).stdout)
     return Section(
         "Agreement",
-        f"Scripted models respond to {QUESTIONS:,} questions in virtual time, through the "
-        "gateway's own code. A response takes 2 s in the median (lognormal, sigma 0.6). Mistakes are "
+        f"Scripted models respond to {QUESTIONS:,} questions in virtual time, by the "
+        "gateway's code. A response takes 2 s in the median (lognormal, sigma 0.6). Mistakes are "
         "correlated (0.3), and two wrong models give the same answer in 60 % of cases. *Paid* "
         "counts a cancelled call by the part of its time that it ran.",
         ["votes", "right", "wrong", "undecided", "calls", "paid", "median", "95 %"],
