@@ -97,15 +97,15 @@ TOP_LEVEL = {
     "shared/fanout/errors/*.py": "__init__ base config gateway provider",
     "shared/fanout/gateway/*.py": """
         __init__ agree_cell aliases authorization checked_cell client_chunks combine conversation
-        decisions factory gateway interleave judge_cell ladder report vote_count
+        decisions factory gateway hedge_delays interleave judge_cell ladder report vote_count
     """,
     "shared/fanout/google/*.py": "__init__ credentials http",
     "shared/fanout/local/*.py": """
         __init__ child_process download engine install models parent_process running_engine serve
     """,
     "shared/fanout/routing/*.py": """
-        __init__ authorization error_kinds flex leg load_balancing model_fields retry_policy
-        router stored_files
+        __init__ authorization error_kinds first_token_times flex leg load_balancing model_fields
+        retry_policy router stored_files
     """,
     "shared/fanout/schema/*.py": """
         __init__ accumulator agreement allowed_values canonical chat checked choice_deltas error

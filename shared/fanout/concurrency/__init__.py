@@ -21,13 +21,14 @@ from .outcomes import (
     attempt,
     drop_tracebacks,
 )
-from .race import prepend, race, race_streams
+from .race import Delays, Stagger, prepend, race, race_streams
 from .timeouts import Deadline, RepeatedTimeout, optional_timeout, with_deadline, within
 
 __all__ = [
     "Call",
     "Cancelled",
     "Deadline",
+    "Delays",
     "Ended",
     "Failure",
     "FairLimiter",
@@ -39,6 +40,7 @@ __all__ = [
     "RaceResult",
     "RepeatedTimeout",
     "Share",
+    "Stagger",
     "Success",
     "attempt",
     "drop_tracebacks",

@@ -7,12 +7,27 @@ from collections.abc import AsyncIterator, Awaitable, Callable, Sequence
 from contextlib import AsyncExitStack, asynccontextmanager, suppress
 from functools import partial
 from time import perf_counter
-from typing import Generic, TypeVar
+from typing import Generic, Protocol, TypeAlias, TypeVar
 
 from .outcomes import Call, Cancelled, Failure, Opener, RaceOutcome, RaceResult, Success, attempt
 from .timeouts import yield_to_loop
 
 T = TypeVar("T")
+
+
+class Delays(Protocol):
+    """When each next call starts, if that depends on the calls."""
+
+    def delay(self, index: int) -> float:
+        """Seconds from the start of the call before it to the start of call `index`."""
+        ...
+
+    def allows(self, index: int) -> bool:
+        """Whether it may start after that time; if not, only a failure starts it."""
+        ...
+
+
+Stagger: TypeAlias = float | Delays | None
 
 
 class _Race(Generic[T]):
@@ -50,14 +65,24 @@ class _Race(Generic[T]):
                     task.cancel()
         self.changed.set()
 
-    async def wait_for_next_start(self, stagger: float | None) -> None:
-        """Wait for a failure that has not started another call yet, a winner, or `stagger` s."""
-        with suppress(TimeoutError):
-            async with asyncio.timeout(stagger):
-                while self.winner is None and self.failed <= self.handled:
-                    self.changed.clear()
-                    await self.changed.wait()
+    async def wait_for_next_start(self, stagger: Stagger, index: int) -> None:
+        """Wait for a failure that has not started another call yet, a winner, or the delay."""
+        if stagger is None or isinstance(stagger, float | int):
+            with suppress(TimeoutError):
+                await self._wait(stagger)
+        else:
+            try:
+                await self._wait(stagger.delay(index))
+            except TimeoutError:
+                if not stagger.allows(index):
+                    await self._wait(None)
         self.handled += self.failed > self.handled
+
+    async def _wait(self, seconds: float | None) -> None:
+        async with asyncio.timeout(seconds):
+            while self.winner is None and self.failed <= self.handled:
+                self.changed.clear()
+                await self.changed.wait()
 
     async def discard_winner(self) -> None:
         """Discard the winner's value after the race itself was cancelled."""
@@ -73,23 +98,24 @@ class _Race(Generic[T]):
 async def race(
     calls: Sequence[Call[T]],
     *,
-    stagger: float | None = 0.0,
+    stagger: Stagger = 0.0,
     discard: Callable[[T], Awaitable[None]] | None = None,
 ) -> RaceResult[T]:
     """
     Run the calls against each other: the first success wins, the others are cancelled at once.
 
     `stagger` is the pause in seconds before the next call starts: `0` starts all at once, a
-    positive number hedges, `None` waits for a failure (an ordered fallback). A failure always
-    starts the next call. Every loser has ended before this returns. `discard` gets a loser's value
-    that was there too late, and the winner's if the race is cancelled.
+    positive number hedges, `Delays` hedge by times of their own, `None` waits for a failure (an
+    ordered fallback). A failure always starts the next call. Every loser has ended before this
+    returns. `discard` gets a loser's value that was there too late, and the winner's if the race is
+    cancelled.
     """
     state = _Race(calls, discard)
     try:
         async with asyncio.TaskGroup() as group:
             for index in range(len(calls)):
                 if index and stagger != 0:
-                    await state.wait_for_next_start(stagger)
+                    await state.wait_for_next_start(stagger, index)
                 if state.winner is not None:
                     break
                 state.tasks.append(group.create_task(state.run(index)))
@@ -104,7 +130,7 @@ async def race(
 async def race_streams(
     openers: Sequence[Opener[T]],
     *,
-    stagger: float | None = 0.0,
+    stagger: Stagger = 0.0,
     qualifies: Callable[[T], bool],
     empty_error: Callable[[int], Exception],
 ) -> AsyncIterator[tuple[RaceResult[tuple[AsyncExitStack, list[T]]], AsyncIterator[T]]]:

@@ -87,6 +87,7 @@ class Balancing(Struct, frozen=True, kw_only=True):
 
     Policies are by LiteLLM's name of an error's kind. `group_retries` are those of one model name,
     and replace `retries` for it. `retry_after` is the shortest pause before a retry, in seconds.
+    `hedge_budget` is the share of calls that adaptive hedges may add.
     """
 
     strategy: Strategy | None = None
@@ -98,6 +99,7 @@ class Balancing(Struct, frozen=True, kw_only=True):
     retries: Mapping[str, int] = field(default_factory=dict)
     group_retries: Mapping[str, Mapping[str, int]] = field(default_factory=dict)
     retry_after: float = 0.0
+    hedge_budget: float = 0.1
 
     def retries_of(self, name: str) -> Mapping[str, int]:
         """The retries by kind of error of one model name."""

@@ -228,6 +228,7 @@ class RouterSettings(RoutingSettings, frozen=True, kw_only=True):
     allowed_fails_policy: FailCounts | None = None
     disable_cooldowns: bool = False
     default_max_parallel_requests: Positive | None = None
+    hedge_budget: Annotated[float, Meta(ge=0, le=1)] = 0.1
 
 
 class ServiceSettings(RoutingSettings, frozen=True, kw_only=True):

@@ -130,6 +130,7 @@ def _balancing(config: ConfigFile, names: Names) -> Balancing:
         retries=by_kind(router.retry_policy),
         group_retries={name: by_kind(counts) for name, counts in by_group.items()},
         retry_after=router.retry_after or 0.0,
+        hedge_budget=router.hedge_budget,
     )
 
 

@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING, Any, TypeAlias
 
 from msgspec import Struct, field
 
-from ..concurrency import Failure, RaceResult, Success, race, race_streams
+from ..concurrency import Failure, RaceResult, Stagger, Success, race, race_streams
 from ..config.catalog import Catalog, ClientKey
 from ..errors import AllFailed, Broken, Busy, Cause, ErrorDetail, FanoutError
 from ..routing.leg import Leg
@@ -26,6 +26,7 @@ from ..telemetry.prices import to_dollars
 from .report import make_report, total_cost
 
 if TYPE_CHECKING:
+    from ..routing.first_token_times import FirstTokenTimes
     from .checked_cell import CheckedCell
     from .decisions import Decisions
     from .judge_cell import MergedStream
@@ -86,6 +87,7 @@ class ConversationRunner:
         self._catalog = catalog
         self._routes = catalog.routes
         self._has_special = catalog.routes.has_special
+        self.times: FirstTokenTimes | None = None
 
     async def chat(self, request: FanOutRequest, cell: GridCell) -> ChatCompletion:
         """One cell's response, with the model's name as the client wrote it; a race's report."""
@@ -142,7 +144,7 @@ class ConversationRunner:
         else:
             call = partial(self._with_content, empty)
         calls = [partial(call, request, leg, cell) for leg in cell.legs]
-        result = await race(calls, stagger=request.stagger)
+        result = await race(calls, stagger=self._stagger(request, cell))
         if result.winner is None:
             result = _empty_winner(result, empty, cell.legs)
         if result.winner is None:
@@ -150,6 +152,16 @@ class ConversationRunner:
         report = make_report(request.mode, cell.legs, result.outcomes, started, perf_counter())
         winner = cell.legs[result.winner].responding_model
         return {**result.value, "model": winner, "fanout": report}
+
+    def _stagger(self, request: FanOutRequest, cell: GridCell) -> Stagger:
+        """The pause before each next start; `None` if only a failure starts the next model."""
+        if not request.is_adaptive:
+            return request.stagger
+        from .hedge_delays import HedgeDelays, first_token_times  # most requests do not need it
+
+        if self.times is None:
+            self.times = first_token_times(self._catalog)
+        return HedgeDelays(self.times, cell.legs)
 
     @cached_property
     def _decisions(self) -> Decisions:
@@ -236,7 +248,7 @@ class ConversationRunner:
         qualifies = has_content if request.stagger is not None and len(openers) > 1 else _any_chunk
         async with race_streams(
             openers,
-            stagger=request.stagger,
+            stagger=self._stagger(request, cell),
             qualifies=qualifies,
             empty_error=_empty_error(cell.legs),
         ) as (result, chunks):

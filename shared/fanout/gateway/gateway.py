@@ -330,6 +330,10 @@ class Gateway:
             self.catalog.find(name)
         if request.check is not None:
             self._check_names(request.check.escalate, "fanout.escalate")
+        if request.is_adaptive:
+            from .hedge_delays import other_providers_first
+
+            request = other_providers_first(request, self.catalog)
         if request.judging is not None:
             self._check_names([request.judging.judge], "fanout.judge")
         if request.mode != "one":
@@ -366,6 +370,7 @@ class Gateway:
                 watcher=context.watcher,
                 held=None if request.combined else context.held,
                 flex=context.flex,
+                times=self._runner.times,
             )
 
         return make_grid(request, make_leg, self._checked_cells(request, context))

@@ -9,7 +9,7 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping
 from contextlib import AbstractAsyncContextManager
 from types import MappingProxyType
-from typing import TYPE_CHECKING, Literal, Protocol, Self, TypeAlias
+from typing import TYPE_CHECKING, Any, Literal, Protocol, Self, TypeAlias
 
 from msgspec import UNSET, Struct
 
@@ -87,6 +87,8 @@ class Leg(Struct):
     count, `alias` the config's name for several models by which it named this one. If there is a
     `held`, the slots of a call that succeeds are held until it is released. With `flex`, each call
     is on its deployment's flex tier if there is one; `is_on_flex` says whether the last call is.
+    `times` (a `FirstTokenTimes`) gets the time to its first content, once a request has asked for
+    hedges by these.
     """
 
     model: str
@@ -113,6 +115,7 @@ class Leg(Struct):
     flex: bool = False
     is_on_flex: bool = False
     fallbacks: tuple[Leg, ...] = ()
+    times: Any = None
 
     def __post_init__(self) -> None:
         self.responding_model = self.responding_model or self.model
@@ -131,6 +134,7 @@ class Leg(Struct):
             client=self.client,
             watcher=self.watcher,
             held=self.held,
+            times=self.times,
         )
         self.fallbacks += (fallback,)
         return fallback
@@ -197,6 +201,8 @@ class Attempt(Struct, gc=False):
             self.group.succeeded(self.deployment, (self.first_token or now) - self.started)
         elif isinstance(error, ProviderError) and not self._is_full_tier(error):
             self.group.failed(self.deployment, error)
+        if leg.times is not None and (self.first_token or outcome == "cancelled"):
+            leg.times.record(leg.model, leg.size, (self.first_token or now) - self.started)
         leg.ended = now
         leg.usage, leg.tier, leg.dropped = self.usage, self.tier, self.dropped
         if leg.watcher is not None:

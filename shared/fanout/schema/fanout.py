@@ -49,6 +49,9 @@ ModelNames: TypeAlias = Annotated[list[Annotated[str, Meta(min_length=1)]], Meta
 
 Accuracy: TypeAlias = Annotated[float, Meta(gt=0, le=1)]
 
+DEFAULT_STAGGER = 0.5
+"""Seconds between two starts in a hedge."""
+
 MIN_LEASE, MAX_LEASE = 2, 3_600
 """Seconds of a lease; a shorter one could end while its renewal is on its way."""
 
@@ -58,7 +61,8 @@ class FanOutField(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True)
 
     mode: Mode | None = None
     models: ModelNames | None = None
-    stagger: Annotated[float, Meta(ge=0, le=3_600)] | None = None
+    stagger: Annotated[float, Meta(ge=0, le=3_600)] | Literal["p95"] | None = None
+    once: bool = False
     shape: Shape = "object"
     max_parallel: Annotated[int, Meta(ge=1, le=10_000)] | None = None
     lease: Annotated[float, Meta(ge=MIN_LEASE, le=MAX_LEASE)] | None = None
@@ -114,7 +118,8 @@ class FanOutRequest(HiddenRepr, frozen=True, gc=False):
     `nested` says whether `messages` was a list of conversations. `size` is the number of bytes of
     the request's body, 0 if it had none. `field` is the field that named the models, `alias` the
     config's name for several models that it named. A request with a `lease` ends unless its client
-    renews it within so many seconds.
+    renews it within so many seconds. If `is_adaptive`, the delays of a hedge are those of
+    `first_token_times.py`.
     """
 
     models: tuple[str, ...]
@@ -122,6 +127,7 @@ class FanOutRequest(HiddenRepr, frozen=True, gc=False):
     conversations: tuple[ChatRequest, ...]
     nested: bool = False
     stagger: float | None = 0.0
+    is_adaptive: bool = False
     shape: Shape = "object"
     stream: bool = False
     include_usage: bool = False
@@ -247,6 +253,7 @@ def parse_request(body: object, size: int = 0) -> FanOutRequest:
         conversations=conversations,
         nested=nested,
         stagger=stagger,
+        is_adaptive=fanout.stagger == "p95" and stagger is not None,
         shape=fanout.shape,
         stream=bool(fields.stream),
         include_usage=bool(options.include_usage),
@@ -313,27 +320,44 @@ def _models(fields: GatewayFields, fanout: FanOutField) -> tuple[str, ...]:
 
 def _mode(fields: GatewayFields, fanout: FanOutField, count: int) -> tuple[Mode, float | None]:
     """The mode, and the seconds between two starts (`None`: the next starts after a failure)."""
-    mode, stagger = fanout.mode, fanout.stagger
-    if mode is None:
-        if fields.fastest_response or stagger is not None:
-            mode = "race"
-        elif count > 1 or isinstance(fields.model, list) or fanout.models:
-            mode = "all"
-        else:
-            mode = "one"
-    elif fields.fastest_response and mode not in {"race", "hedge"}:
+    mode = fanout.mode or _default_mode(fields, fanout, count)
+    if fields.fastest_response and mode not in {"race", "hedge"}:
         raise RequestError(
             f"`fastest_response` cannot be used with `fanout.mode: {mode}`", "fanout.mode"
         )
     if mode == "one" and count > 1:
         raise RequestError("`fanout.mode: one` needs exactly one model", "fanout.mode")
-    if mode not in {"race", "hedge"} and stagger is not None:
+    if mode in {"race", "hedge"}:
+        return _staggered(mode, fanout)
+    if fanout.stagger is not None:
         raise RequestError("`fanout.stagger` works only in a race or hedge", "fanout.stagger")
-    if mode == "fallback":
-        return mode, None
-    if mode == "hedge" or stagger:
-        return "hedge", 0.5 if stagger is None else stagger
-    return mode, 0.0
+    return mode, None if mode == "fallback" else 0.0
+
+
+def _default_mode(fields: GatewayFields, fanout: FanOutField, count: int) -> Mode:
+    if fanout.start == 1 and count > 1 and not fields.fastest_response:
+        return "fallback"  # of a checked request: the next model is asked if no response fits
+    if fields.fastest_response or fanout.stagger is not None:
+        return "race"
+    if count > 1 or isinstance(fields.model, list) or fanout.models:
+        return "all"
+    return "one"
+
+
+def _staggered(mode: Mode, fanout: FanOutField) -> tuple[Mode, float | None]:
+    """A hedge, if there is a pause between two starts, or else a race."""
+    stagger = DEFAULT_STAGGER if fanout.stagger == "p95" else fanout.stagger
+    if mode == "race" and not stagger:
+        if fanout.once:
+            raise RequestError(
+                "`fanout.once` cannot be used in a race, which calls all models: leave one of both "
+                "out",
+                "fanout.once",
+            )
+        return "race", 0.0
+    if fanout.once:
+        return "fallback", None
+    return "hedge", DEFAULT_STAGGER if stagger is None else stagger
 
 
 def _conversations(body: Mapping[str, Any], models: int) -> tuple[tuple[ChatRequest, ...], bool]:

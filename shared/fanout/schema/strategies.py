@@ -6,6 +6,7 @@ Loaded for the first request that has a `fanout` only. Pure.
 
 from __future__ import annotations
 
+from collections.abc import Iterable
 from typing import TYPE_CHECKING
 
 from ..errors import RequestError
@@ -29,7 +30,9 @@ def read_strategy(
     mode: Mode,
 ) -> Strategy:
     """What the fields say; raises `RequestError` for those that do not fit the mode."""
-    _reject(fanout, AGREE_FIELDS if mode != "agree" else (), "`fanout.mode: agree`")
+    is_cascade = mode == "fallback" and fanout.start == 1 and _is_checked(fanout)
+    own = [name for name in AGREE_FIELDS if not (is_cascade and name == "start")]
+    _reject(fanout, own if mode != "agree" else (), "`fanout.mode: agree`")
     _reject(fanout, JUDGE_FIELDS if mode not in JUDGED else (), "the modes best and merge")
     if fields.fallbacks and (mode == "agree" or mode in JUDGED):
         raise RequestError(
@@ -42,15 +45,19 @@ def read_strategy(
     )
 
 
-def _reject(fanout: FanOutField, names: tuple[str, ...], where: str) -> None:
+def _reject(fanout: FanOutField, names: Iterable[str], where: str) -> None:
     """Raise `RequestError` for a field that is set in a mode which does not have it."""
     for name in names:
         if getattr(fanout, name) is not None:
             raise RequestError(f"`fanout.{name}` works only with {where}", f"fanout.{name}")
 
 
+def _is_checked(fanout: FanOutField) -> bool:
+    return bool(fanout.check or fanout.attempts or fanout.escalate or fanout.schema is not None)
+
+
 def _check(fanout: FanOutField, chat: ChatRequest) -> Check | None:
-    if not (fanout.check or fanout.attempts or fanout.escalate or fanout.schema is not None):
+    if not _is_checked(fanout):
         return None
     from .checked import read_check
 

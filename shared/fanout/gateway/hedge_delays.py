@@ -1,0 +1,63 @@
+"""
+The delays of an adaptive hedge: each model gets the 95th percentile of its own times, lately.
+
+Loaded for the first request with `stagger: p95` only.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from time import monotonic
+
+from msgspec.structs import replace
+
+from ..config.catalog import Catalog
+from ..errors import FanoutError
+from ..routing.first_token_times import FirstTokenTimes
+from ..routing.leg import Leg
+from ..schema.fanout import FanOutRequest
+
+
+def first_token_times(catalog: Catalog) -> FirstTokenTimes:
+    """The times of a gateway, from now on."""
+    return FirstTokenTimes(catalog.balancing.hedge_budget, monotonic)
+
+
+class HedgeDelays:
+    """The delays between the models of one cell, whose `legs` are in the order of their start."""
+
+    def __init__(self, times: FirstTokenTimes, legs: Sequence[Leg]) -> None:
+        self._times, self._legs = times, legs
+        times.count_call()
+        for leg in legs:
+            leg.times = times
+
+    def delay(self, index: int) -> float:
+        """Seconds that the model before it usually needs, or more in one of twenty cases."""
+        leg = self._legs[index - 1]
+        return self._times.delay(leg.model, leg.size)
+
+    def allows(self, index: int) -> bool:
+        """Whether the budget of extra calls allows this one; a failure starts it anyway."""
+        del index
+        return self._times.take()
+
+
+def other_providers_first(request: FanOutRequest, catalog: Catalog) -> FanOutRequest:
+    """
+    The request with its models ordered so that the second one is of another provider, if it can be.
+
+    When one model of a provider is slow, its others often are.
+    """
+    first, *rest = request.models
+    own = _provider(first, catalog)
+    others = [name for name in rest if _provider(name, catalog) != own]
+    ordered = (first, *others, *(name for name in rest if name not in others))
+    return request if ordered == request.models else replace(request, models=ordered)
+
+
+def _provider(name: str, catalog: Catalog) -> str:
+    try:
+        return catalog.find(name)[0].provider.name
+    except FanoutError:
+        return name

@@ -1,0 +1,155 @@
+"""
+How long models took to their first content lately, and how many calls a hedge may add.
+
+Loaded for the first request that asks for a hedge by these times. Times are in buckets whose bounds
+grow by a fifth, as in DDSketch (Masson et al. 2019, arXiv 1908.10693): a quantile is within 10 %,
+and the counts of several processes can be added.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable
+from math import ceil, exp, log
+
+from msgspec import Struct, field
+
+RATIO = 1.2
+SHORTEST, LONGEST = 0.01, 300.0
+"""Seconds of the first and the last bucket's bounds."""
+
+BUCKETS = ceil(log(LONGEST / SHORTEST) / log(RATIO)) + 1
+
+SLOT = 300.0
+"""Seconds of a slot; the one before it counts, too."""
+
+LEAST = 50
+"""Times without which a model's quantile is not used."""
+
+KEPT = 100
+"""Times below which a slot goes on after its end."""
+
+COLD = 2.0
+"""Seconds until the next model starts, as long as there are too few times."""
+
+SIZES = (8_192, 65_536, 262_144)
+"""Bounds of a request's bytes, about 2,000, 16,000 and 64,000 tokens: long prompts take longer."""
+
+LEAST_DELAY, MOST_DELAY = 1.2, 6.0
+"""Bounds of a delay, as multiples of the median: more than one call in twenty may stall."""
+
+FREE_HEDGES = 3
+"""Extra calls that are allowed beyond the budget's share, so that the first ones can be."""
+
+
+class Histogram:
+    """Counts of times in buckets."""
+
+    def __init__(self, counts: Iterable[int] = ()) -> None:
+        self.counts = [*counts] or [0] * BUCKETS
+
+    def add(self, seconds: float) -> None:
+        """Count a time."""
+        place = ceil(log(max(seconds, SHORTEST) / SHORTEST) / log(RATIO))
+        self.counts[min(place, BUCKETS - 1)] += 1
+
+    def __add__(self, other: Histogram) -> Histogram:
+        return Histogram(a + b for a, b in zip(self.counts, other.counts, strict=True))
+
+    @property
+    def total(self) -> int:
+        return sum(self.counts)
+
+    def quantile(self, share: float) -> float:
+        """The time that this share of the times does not exceed, in seconds."""
+        wanted, seen = share * self.total, 0
+        for place, count in enumerate(self.counts):
+            if count and seen + count >= wanted:
+                inside = (wanted - seen) / count
+                return SHORTEST * exp((place - 1 + inside) * log(RATIO))
+            seen += count
+        return LONGEST
+
+
+class _Slots(Struct):
+    """The times of this slot, and of the one before."""
+
+    since: float
+    current: Histogram = field(default_factory=Histogram)
+    previous: Histogram = field(default_factory=Histogram)
+
+    def turn(self, now: float) -> None:
+        """Begin the next slot if this one is over and has enough times."""
+        if now - self.since < SLOT or self.current.total < KEPT:
+            return
+        self.previous, self.current, self.since = self.current, Histogram(), now
+
+
+class _Budget(Struct):
+    """Calls and extra calls of this slot and of the one before."""
+
+    since: float
+    calls: int = 0
+    hedges: int = 0
+    earlier: tuple[int, int] = (0, 0)
+
+    def turn(self, now: float) -> None:
+        if now - self.since >= SLOT:
+            self.earlier = (self.calls, self.hedges)
+            self.calls, self.hedges, self.since = 0, 0, now
+
+
+class FirstTokenTimes:
+    """
+    The times to the first content, by model and size of the request, and the budget of hedges.
+
+    `share` is the part of all calls that hedges may add. `now` is in seconds.
+    """
+
+    def __init__(self, share: float, now: Callable[[], float]) -> None:
+        self._share = share
+        self._now = now
+        self._slots: dict[tuple[str, int | None], _Slots] = {}
+        self._budget = _Budget(now())
+
+    def record(self, model: str, size: int, seconds: float) -> None:
+        """
+        Count the time to the first content of a call; that of a cancelled one is its age.
+
+        Without the cancelled ones, only fast calls would count, and the delay would shrink.
+        """
+        now = self._now()
+        for key in ((model, _class_of(size)), (model, None)):
+            slots = self._slots.get(key)
+            if slots is None:
+                slots = self._slots[key] = _Slots(now)
+            slots.turn(now)
+            slots.current.add(seconds)
+
+    def delay(self, model: str, size: int) -> float:
+        """Seconds to wait for the model before the next one starts: its 95th percentile."""
+        for key in ((model, _class_of(size)), (model, None)):
+            if (slots := self._slots.get(key)) is not None:
+                times = slots.current + slots.previous
+                if times.total >= LEAST:
+                    median = times.quantile(0.5)
+                    return min(max(times.quantile(0.95), LEAST_DELAY * median), MOST_DELAY * median)
+        return COLD
+
+    def count_call(self) -> None:
+        """Count a request that may be hedged."""
+        self._budget.turn(self._now())
+        self._budget.calls += 1
+
+    def take(self) -> bool:
+        """Whether the budget allows one more extra call, which is counted."""
+        budget = self._budget
+        budget.turn(self._now())
+        calls, hedges = budget.calls + budget.earlier[0], budget.hedges + budget.earlier[1]
+        if hedges >= self._share * calls + FREE_HEDGES:
+            return False
+        budget.hedges += 1
+        return True
+
+
+def _class_of(size: int) -> int:
+    return sum(size >= bound for bound in SIZES)
