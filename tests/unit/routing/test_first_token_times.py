@@ -11,7 +11,7 @@ from functools import partial
 
 from fanout.concurrency import race
 from fanout.gateway.hedge_delays import HedgeDelays
-from fanout.routing.first_token_times import COLD, LEAST, FREE_HEDGES, FirstTokenTimes, Histogram
+from fanout.routing.first_token_times import COLD, FREE_HEDGES, LEAST, FirstTokenTimes, Histogram
 from fanout.routing.leg import Leg
 from tests.support.virtual_clock import run
 
