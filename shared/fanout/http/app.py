@@ -230,17 +230,17 @@ class App:
             with suppress(ClientGone):
                 await self._fail(exchange, raised)
         finally:
-            await self._settle(exchange, error)
+            await self._settle(exchange)
         if not isinstance(self._observer, NullObserver):
             self._record(exchange, error, time.perf_counter() - started)
 
-    async def _settle(self, exchange: Exchange, error: Exception | None) -> None:
+    async def _settle(self, exchange: Exchange) -> None:
         """End the request; one with an `Idempotency-Key` is remembered, or frees it."""
         try:
             if exchange.single:
-                await exchange.single.settle(error)
-        except Exception as raised:  # noqa: BLE001 -- the client has its response
-            self._observer.bug(exchange.request_id, raised)
+                await exchange.single.settle()
+                if exchange.single.fault:
+                    self._observer.bug(exchange.request_id, exchange.single.fault)
         finally:
             if exchange.admitted:
                 exchange.admitted.release()
@@ -265,6 +265,8 @@ class App:
             self._observer.bug(exchange.request_id, error)
         begun = exchange.status is not None
         exchange.status = status_of(error)
+        if exchange.single:
+            exchange.single.error = error
         if exchange.events and exchange.events.started:
             await exchange.events.fail(error)
             return

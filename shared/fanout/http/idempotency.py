@@ -47,16 +47,25 @@ class Replay(Exception):
 
 
 class SingleRequest:
-    """One request with a key, and its response as it is sent."""
+    """
+    One request with a key, and its response as it is sent.
+
+    The response is remembered before its end is sent, so the client's next request finds it. Set
+    `error` before the response to one is sent. `fault` is why the response was not remembered.
+    """
 
     def __init__(self, exchange: Exchange, store: IdempotencyStore, key: str, route: str) -> None:
-        self.store = store
+        self._responses = store
         self._client = exchange.client.name
         self._key = key
         self._route = route
         self._send = exchange.send
         self._receive = exchange.receive
+        self.error: Exception | None = None
+        self.fault: Exception | None = None
         self._claim: Claim | None = None
+        self._is_claimed = False
+        self._writing = asyncio.Lock()
         self._is_gone = False
         self._status = 0
         self._headers: dict[str, str] = {}
@@ -69,15 +78,15 @@ class SingleRequest:
         for part in parts:
             digest.update(b"%d:" % len(part))
             digest.update(part)
-        found = await self.store.begin(self._client, self._key, digest.hexdigest())
+        found = await self._responses.begin(self._client, self._key, digest.hexdigest())
         if isinstance(found, StoredResponse):
             raise Replay(found)
-        self._claim = found
+        self._claim, self._is_claimed = found, True
 
     async def receive(self) -> Message:
         """The next message; once the request is claimed, its client's disconnect is none."""
         message = await self._receive()
-        if message["type"] == "http.disconnect" and self._claim is not None:
+        if message["type"] == "http.disconnect" and self._is_claimed:
             await asyncio.Event().wait()  # until the response is complete
         return message
 
@@ -85,12 +94,14 @@ class SingleRequest:
         """Keep the message, and send it if the client is still there."""
         if self._claim is not None:
             self._keep(message)
+            if self._is_complete:
+                await self.settle()
         if self._is_gone:
             return
         try:
             await self._send(message)
         except ClientGone:
-            if self._claim is None:
+            if not self._is_claimed:
                 raise
             self._is_gone = True
 
@@ -109,20 +120,29 @@ class SingleRequest:
         """Renew the lease of the key, until cancelled."""
         while True:
             await asyncio.sleep(RENEWAL)
-            if self._claim is not None:
-                with suppress(FanoutError):  # the database is busy: the next one is in time
-                    await self.store.renew(self._claim)
+            async with self._writing:
+                if self._claim is not None:
+                    with suppress(FanoutError):  # the database is busy: the next one is in time
+                        await self._responses.renew(self._claim)
 
-    async def settle(self, error: Exception | None) -> None:
-        """Remember the response if it is whole or paid for; otherwise free the key."""
-        claim, self._claim = self._claim, None
-        if claim is None:
-            return
+    async def settle(self) -> None:
+        """Remember the response if it is whole or paid for; otherwise free the key. Only once."""
+        async with self._writing:
+            claim, self._claim = self._claim, None
+            if claim is None:
+                return
+            try:
+                await self._store(claim)
+            except Exception as fault:  # noqa: BLE001 -- the client gets its response
+                self.fault = fault
+
+    async def _store(self, claim: Claim) -> None:
         has_begun = self._status == 200 and bool(self._body)  # noqa: PLR2004
-        if self._is_complete and (error is None or _is_paid(error, has_begun=has_begun)):
-            await self.store.finish(claim, self._status, self._headers, bytes(self._body))
+        is_kept = self.error is None or _is_paid(self.error, has_begun=has_begun)
+        if self._is_complete and is_kept:
+            await self._responses.finish(claim, self._status, self._headers, bytes(self._body))
         else:
-            await self.store.release(claim)
+            await self._responses.release(claim)
 
 
 def _is_kept(name: str) -> bool:

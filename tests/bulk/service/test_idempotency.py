@@ -2,17 +2,24 @@
 
 from __future__ import annotations
 
+import time
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 from time import sleep
+from types import SimpleNamespace
 from typing import Any
 
 import openai
 import pytest
 
+from fanout.bulk.local.file_store import FolderBlobStore
+from fanout.bulk.local.sqlite import Database
+from fanout.bulk.service.idempotency import Claim, IdempotencyStore
+from fanout.errors import RequestError, SchemaMismatch
+from fanout.http.idempotency import SingleRequest
 from tests.bulk.conftest import KEYS, serve_jobs
-from tests.bulk.local_jobs import line
+from tests.bulk.local_jobs import line, run
 from tests.support.gateway_server import RunningGateway, entry
 from tests.support.provider_steps import answers, cut, refuse, role, say, wait
 from tests.support.scripted_provider import Upstream
@@ -167,3 +174,41 @@ def test_the_same_file_and_the_same_batch_are_created_once_also_after_a_restart(
     stored = {path.name for path in (tmp_path / "files").iterdir()}
     assert stored == {seen[0][0]["id"], seen[0][1]["output_file_id"]}
     assert len(upstream.calls_to("a")) == 1
+
+
+def test_a_response_is_remembered_before_its_end_is_sent(tmp_path: Path) -> None:
+    """Otherwise the next request could come too early, and AWS could freeze the function."""
+    events: list[str] = []
+
+    class Store(IdempotencyStore):
+        async def finish(self, *args: Any) -> None:
+            await super().finish(*args)
+            events.append("remembered")
+
+        async def release(self, claim: Claim) -> None:
+            await super().release(claim)
+            events.append("freed")
+
+    async def send(message: Any) -> None:
+        events.append(message["type"])
+
+    async def main(status: int, error: Exception | None) -> None:
+        database = Database(tmp_path / "jobs.sqlite")
+        store = Store(database, FolderBlobStore(tmp_path), time.time)
+        exchange: Any = SimpleNamespace(client=SimpleNamespace(name="x"), send=send, receive=None)
+        single = SingleRequest(exchange, store, f"k{status}", "POST /files")
+        await single.begin(b"{}")
+        single.error = error
+        await single.send({"type": "http.response.start", "status": status, "headers": []})
+        await single.send({"type": "http.response.body", "body": b"{}"})
+        await single.settle()
+        database.close()
+
+    for status, error, end in (
+        (200, None, "remembered"),
+        (400, RequestError("wrong"), "freed"),
+        (502, SchemaMismatch("wrong"), "remembered"),
+    ):
+        events.clear()
+        run(main(status, error))
+        assert events == ["http.response.start", end, "http.response.body"]
