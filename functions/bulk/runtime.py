@@ -33,6 +33,7 @@ from fanout.bulk.aws.worker_places import (
     read_account_limit,
 )
 from fanout.bulk.input.planner import Shard
+from fanout.bulk.service.webhooks import rules_of
 from fanout.bulk.work.line_requests import check_model
 from fanout.bulk.work.spec import WorkResult
 from fanout.concurrency.garbage import collecting_rarely
@@ -136,7 +137,8 @@ class JobRuntime:
     def _transitions(self, handlers: StepHandlers) -> StateTransitions:
         service = AWSBatchService(self._stores, _never_start)
         check = partial(check_model, self._catalog, self._catalog.client(OWNER))
-        starter = JobStarter(service, self._settings.env["FANOUT_BUCKET"], check)
+        bucket, rules = self._settings.env["FANOUT_BUCKET"], rules_of(self._catalog)
+        starter = JobStarter(service, bucket, check, rules)
         return StateTransitions(handlers, starter, self._worker_limits)
 
     async def _worker_limits(self, starting: Collection[str]) -> WorkerLimits:

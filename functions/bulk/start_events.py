@@ -19,6 +19,7 @@ from pydantic_core import ErrorDetails
 from fanout.bulk.aws.job_starter import ExistingJob, InboxObject, Start, StartRequest
 from fanout.bulk.lanes import choose_lane
 from fanout.bulk.service.batches import cost_cap, parse_window
+from fanout.bulk.service.webhooks import NewWebhook
 from fanout.errors import RequestError
 
 CREATED = "Object Created"
@@ -55,6 +56,13 @@ class ApiStart(_Written):
     job: str = Field(min_length=1, description="the id of a job, such as `batch_…`")
 
 
+class GivenWebhook(_Written):
+    """`webhook` of a request by hand."""
+
+    url: str
+    secret: str
+
+
 class ManualStart(_Written):
     """A request by hand, from a person or program that is allowed to start the state machine."""
 
@@ -64,6 +72,7 @@ class ManualStart(_Written):
     max_cost_usd: float | None = Field(None, description="US dollars, such as 2.5")
     completion_window: str = Field("24h", description="such as `24h` or `7d`")
     lane: str | None = Field(None, description="`auto`, `realtime` or `flex`")
+    webhook: GivenWebhook | None = Field(None, description="an object with `url` and `secret`")
 
     @field_validator("max_cost_usd")
     @classmethod
@@ -107,7 +116,10 @@ def read_start(given: object) -> Start:
         message = f"`detail-type` is `{str(kind)[:80]}`: only `{CREATED}` starts a job"
         raise RequestError(message, "detail-type")
     if kind is None:
-        return StartRequest(**_parse(given, ManualStart).model_dump())
+        parsed = _parse(given, ManualStart)
+        given_hook = parsed.webhook
+        hook = NewWebhook(url=given_hook.url, secret=given_hook.secret) if given_hook else None
+        return StartRequest(**parsed.model_dump(exclude={"webhook"}), webhook=hook)
     detail = _parse(given, S3EventNotificationEventBridgeModel).detail
     return InboxObject(detail.bucket.name, detail.object.key, detail.object.sequencer or "")
 

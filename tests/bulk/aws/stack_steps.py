@@ -10,9 +10,11 @@ from typing import Any
 from fanout.bulk.aws.job_starter import Execution, JobStarter
 from fanout.bulk.aws.state_transitions import JobState, StateTransitions
 from fanout.bulk.aws.worker_places import WorkerLimits
+from fanout.bulk.service.webhooks import WebhookRules
 from fanout.bulk.work.line_requests import check_model
 from fanout.config.load import check
 from fanout.config.resolve import resolve
+from fanout.transport.address_rules import AddressRules
 from functions.bulk.start_events import read_start
 from tests.bulk.local_jobs import CONFIG
 
@@ -60,9 +62,9 @@ class StackSteps:
     def __init__(self, stack: JobStack) -> None:
         self.stack = stack
         catalog = resolve(check(CONFIG, {}), {})
-        starter = JobStarter(
-            stack.service, BUCKET, partial(check_model, catalog, catalog.client("master"))
-        )
+        checking = partial(check_model, catalog, catalog.client("master"))
+        rules = WebhookRules(AddressRules(), frozenset({"HOOK"}))
+        starter = JobStarter(stack.service, BUCKET, checking, rules)
         self.limits = WorkerLimits(20)
         self.transitions = StateTransitions(stack.handlers, starter, self._worker_limits)
 

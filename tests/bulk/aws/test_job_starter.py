@@ -15,7 +15,8 @@ from .stack_steps import BUCKET, STARTED, s3_event
 
 AN_OBJECT = "an object in the stack's bucket, such as `s3://BUCKET/x.jsonl`"
 NO_NUMBER = "`max_cost_usd` should be a valid number, not a string: US dollars, such as 2.5"
-FIELDS = ("input", "output", "model", "max_cost_usd", "completion_window", "lane")
+ALLOWS = "`general_settings.webhook_private_addresses` allows others"
+FIELDS = ("input", "output", "model", "max_cost_usd", "completion_window", "lane", "webhook")
 KNOWN = "the input may have " + ", ".join(f"`{name}`" for name in FIELDS)
 
 
@@ -24,10 +25,12 @@ def test_a_job_from_a_request_by_hand_is_created_run_and_delivered(open_steps: A
         async with open_steps() as steps:
             given = await steps.put("mine/in.jsonl", jsonl(line(name) for name in NAMES[:3]))
             request = {"input": given, "output": f"s3://{BUCKET}/outbox/x-", "max_cost_usd": 1}
+            request["webhook"] = {"url": "https://hooks.example.com/", "secret": "HOOK"}
             state = await steps.run(request)
             assert (state.next, state.status) == ("done", "completed")
             batch = json.loads(await steps.get("outbox/x-batch.json"))
             assert batch["id"] == state.job
+            assert batch["fanout"]["webhook"]["url"] == "https://hooks.example.com/"
             assert batch["cost_usd"] == pytest.approx(3 * COST)
             lines = (await steps.get("outbox/x-output.jsonl")).splitlines()
             assert sorted(json.loads(one)["custom_id"] for one in lines) == NAMES[:3]
@@ -176,6 +179,11 @@ def test_a_folder_made_in_the_console_creates_no_job(open_steps: Any) -> None:
             {"input": "s3://jobs/x", "lane": "fast"},
             "`lane` must be one of `auto`, `realtime`, `flex`, not `fast`",
         ),
+        (
+            {"input": "s3://jobs/x", "webhook": {"url": "https://10.0.0.1/", "secret": "HOOK"}},
+            f"`webhook.url` must be a public address; {ALLOWS}",
+        ),
+        ({"input": "s3://jobs/x", "webhook": {"url": "x"}}, "`webhook.secret` is missing"),
         (
             {"input": "s3://jobs/x", "max_cost_usd": 2e9},
             "`max_cost_usd` must be at most 1000000000",

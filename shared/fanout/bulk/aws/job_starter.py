@@ -19,6 +19,7 @@ from ...wire import json
 from ..input.lines import ENDPOINT, BadLine
 from ..service.batches import BatchOptions, NewJob
 from ..service.records import FileRecord, Job
+from ..service.webhooks import FieldNames, NewWebhook, WebhookRules, check_webhook
 from .batch_service import AWSBatchService
 from .job_progress import RETENTION
 from .s3 import once
@@ -28,6 +29,7 @@ PRIVATE_PREFIXES = ("jobs/", "uploads/")
 """Where Fanout keeps the data of running jobs and uploads."""
 
 OWNER = "master"
+WEBHOOK_FIELDS = FieldNames("webhook.url", "webhook.secret")
 
 
 class Execution(Struct, frozen=True):
@@ -68,6 +70,7 @@ class StartRequest(Struct, frozen=True):
     max_cost_usd: float | None = None
     completion_window: str = "24h"
     lane: str | None = None
+    webhook: NewWebhook | None = None
 
 
 class InboxObject(Struct, frozen=True):
@@ -82,12 +85,23 @@ Start: TypeAlias = ExistingJob | StartRequest | InboxObject
 
 
 class JobStarter:
-    """Creates jobs in a stack; `check` raises `BadLine` for a model that may not be used."""
+    """
+    Creates jobs in a stack.
 
-    def __init__(self, service: AWSBatchService, bucket: str, check: Callable[[str], None]) -> None:
+    `check` raises `BadLine` for a model that may not be used; `rules` are those for webhooks.
+    """
+
+    def __init__(
+        self,
+        service: AWSBatchService,
+        bucket: str,
+        check: Callable[[str], None],
+        rules: WebhookRules,
+    ) -> None:
         self._service = service
         self._bucket = bucket
         self._check = check
+        self._rules = rules
 
     async def start(self, start: Start, execution: Execution) -> str | None:
         """
@@ -186,7 +200,10 @@ class JobStarter:
         output = OUTBOX + f"{job_id}/"
         if request.output is not None:
             output = self._key(request.output, "output")
-        return replace(self._service.jobs.draft(new, file, OWNER), id=job_id, deliver_to=output)
+        given = request.webhook
+        webhook = check_webhook(given, self._rules, WEBHOOK_FIELDS) if given else None
+        draft = self._service.jobs.draft(new, file, OWNER, webhook)
+        return replace(draft, id=job_id, deliver_to=output)
 
     def _key(self, url: str, param: str) -> str:
         """The key in the stack's bucket that an `s3://` address names."""
