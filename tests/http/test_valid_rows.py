@@ -187,8 +187,14 @@ def test_each_model_of_several_has_a_ladder_of_its_own(
     upstream.script("d", answers("never"))
     response = checked(server, "a, b, c", stream=stream, escalate=["d"])
     assert response.texts[0] == response.texts[1] == GOOD
-    assert response.choices[2]["error"]["code"] == "schema_mismatch"
     assert len(upstream.calls_to("d")) == 2
+    first, second, third = (response.choices[index] for index in range(3))
+    assert [one["outcome"] for one in first["fanout"]["attempts"]] == ["invalid", "won"]
+    assert [one["outcome"] for one in second["fanout"]["attempts"]] == ["won"]
+    error = third["error"]
+    assert (error["code"], error["text"]) == ("schema_mismatch", "never")
+    assert [one["model"] for one in error["attempts"]] == ["c", "c", "d", "d"]
+    assert error["reason"] in error["attempts"][-1]["error"]["message"]
 
 
 def test_each_conversation_of_a_list_has_a_ladder_of_its_own(

@@ -7,9 +7,8 @@ from typing import Any
 
 from msgspec import Struct
 
-from ..errors import detail_of
 from ..schema.chat import ChatCompletion
-from ..schema.error import error_object
+from ..schema.error import error_fields
 from ..schema.fanout import FanOutRequest
 
 # Fields of a response that the combined one has itself, and names that mean something in a choice.
@@ -36,7 +35,7 @@ class CellResult(Struct, frozen=True):
     @property
     def error_object(self) -> dict[str, Any] | None:
         """OpenAI's error object if the cell failed, else `None`."""
-        return error_object(detail_of(self.error)) if self.error else None
+        return error_fields(self.error) if self.error else None
 
     @property
     def model(self) -> str:

@@ -13,7 +13,7 @@ from ..concurrency import Ended
 from ..errors import Cause, detail_of
 from ..schema.chat import ChatChunk
 from ..schema.choice_deltas import ChoiceDeltas, is_bare
-from ..schema.error import error_object
+from ..schema.error import error_fields
 from ..schema.fanout import FanOutRequest
 from .combine import place_choice, response_fields, sum_usage
 
@@ -136,7 +136,7 @@ class Interleave:
         delta: dict[str, Any] = {}
         if end.error is not None:
             self._causes[end.index] = Cause(model, end.error)
-            extra["error"] = error_object(detail_of(end.error))
+            extra["error"] = error_fields(end.error)
             delta["refusal"] = detail_of(end.error).message
         top = {} if end.error else self._top[end.index]
         found = {} if end.error else self._last[end.index]

@@ -18,26 +18,28 @@ def error_object(detail: ErrorDetail) -> dict[str, Any]:
 
 
 def error_body(error: Exception) -> dict[str, Any]:
-    """
-    `{"error": {…}}`; if every model failed, it has `causes`, in call order.
-
-    If a response does not fit the schema, it has its `text`, the `reason` and all `attempts`.
-    """
-    body = error_object(detail_of(error)) | _mismatch(error)
+    """`{"error": {…}}`; if every model failed, it has `causes`, in call order."""
+    body = error_fields(error)
     if isinstance(error, AllFailed):
         body["causes"] = [
             {
                 "model": cause.model,
                 "status": status_of(cause.error),
-                **error_object(detail_of(cause.error)),
-                **_mismatch(cause.error),
+                **error_fields(cause.error),
             }
             for cause in error.failures
         ]
     return {"error": body}
 
 
-def _mismatch(error: Exception) -> dict[str, Any]:
+def error_fields(error: Exception) -> dict[str, Any]:
+    """
+    The error object of one model.
+
+    If its response does not fit the schema, it has the `text`, the `reason` and all `attempts`.
+    """
+    fields = error_object(detail_of(error))
     if not isinstance(error, SchemaMismatch):
-        return {}
-    return {"text": error.text, "reason": error.reason, "attempts": [*error.attempts]}
+        return fields
+    mismatch = {"text": error.text, "reason": error.reason, "attempts": [*error.attempts]}
+    return {**fields, **mismatch}
