@@ -56,6 +56,7 @@ FORMS: Mapping[str, tuple[str, tuple[str, ...]]] = {
 }
 
 QUERIES: Mapping[str, tuple[str, ...]] = {
+    "GET /models": ("mode",),
     "GET /files": ("after", "limit", "order", "purpose"),
     "GET /batches": ("after", "limit"),
     "POST /openai/deployments/{id}/chat/completions": ("api-version",),

@@ -22,8 +22,11 @@ def gateway(provider: Upstream) -> Iterator[RunningGateway]:
     priced: dict[str, Any] = {"input_cost_per_token": 0.000002, "output_cost_per_token": 0.00001}
     listed = [entry(provider, name, **priced) for name in ("a", "b", "team/c")]
     aws = {"model": "bedrock/openai.gpt-oss-20b-1:0", "model_id": ARN, "region": "us-east-1"}
+    vectors = {"model": "openai/text-embedding-3-small"}
+    others = {"aws": aws, "vectors": vectors}
+    more = [{"model_name": name, "litellm_params": params} for name, params in others.items()]
     config = {
-        "model_list": [*listed, {"model_name": "aws", "litellm_params": aws}],
+        "model_list": [*listed, *more],
         "router_settings": {"num_retries": 0},
         "general_settings": {
             "master_key": KEY,
@@ -131,6 +134,20 @@ def test_probes_need_no_key(gateway: RunningGateway, path: str, body: object) ->
         assert (response.status, response.read()) == (200, b"")
 
 
+def test_the_list_of_models_has_all_names_and_on_request_those_for_chat(
+    gateway: RunningGateway,
+) -> None:
+    key = {"authorization": f"Bearer {KEY}"}
+
+    def names(query: str) -> list[str]:
+        _, _, body = gateway.json(None, f"/v1/models{query}", "GET", headers=key)
+        return [one["id"] for one in body["data"]]
+
+    assert names("") == names("?return_wildcard_routes=true") == [*names("?mode=chat"), "vectors"]
+    status, _, body = gateway.json(None, "/v1/models?mode=embedding", "GET", headers=key)
+    assert (status, body["error"]["param"]) == (400, "mode")
+
+
 @pytest.mark.parametrize("path", ["/model/info", "/v1/model/info"])
 def test_model_info_has_the_clients_deployments_without_keys_and_addresses(
     gateway: RunningGateway, path: str
@@ -155,6 +172,7 @@ def test_model_info_has_the_clients_deployments_without_keys_and_addresses(
         ]
     }
     _, _, everything = gateway.json(path=path, method="GET", headers={"x-litellm-api-key": KEY})
-    assert [one["model_name"] for one in everything["data"]] == ["a", "b", "team/c", "aws"]
+    modes = {one["model_name"]: one["model_info"]["mode"] for one in everything["data"]}
+    assert modes == {**dict.fromkeys(["a", "b", "team/c", "aws"], "chat"), "vectors": None}
     for secret in ("127.0.0.1", "sk-provider", "123456789012", "marker"):
         assert secret not in str(everything)

@@ -36,18 +36,17 @@ def run(arguments: argparse.Namespace) -> int:
     selected = select_config(arguments.config)
     groups: dict[str, dict[str, object]] = {}
     for row in summarize(selected.catalog):
-        known = groups.setdefault(row.name, {"name": row.name, "usable": False, "asks": []})
+        empty = {"name": row.name, "usable": False, "chat": False, "asks": []}
+        known = groups.setdefault(row.name, empty)
         known["usable"] = known["usable"] or not row.missing
+        known["chat"] = known["chat"] or registry.is_for_chat(row.model)
         known["asks"] = [*_asks(known), f"{row.provider}/{row.model}"]
     prefixes = registry.with_key(selected.settings.env) if selected.catalog.is_open else {}
     if arguments.json:
         listed = [{"provider": name, "key": key} for name, key in prefixes.items()]
         show_json({"models": list(groups.values()), "prefixes": listed})
         return 0
-    rows = [
-        (name, ", ".join(_asks(known)), "" if known["usable"] else "its key is missing")
-        for name, known in groups.items()
-    ]
+    rows = [(name, ", ".join(_asks(known)), _remark(known)) for name, known in groups.items()]
     rows += [(f"{name}/…", f"any model of {name}", key) for name, key in prefixes.items()]
     show(columns(rows, has_header=False) if rows else NOTHING)
     return 0
@@ -55,6 +54,12 @@ def run(arguments: argparse.Namespace) -> int:
 
 NOTHING = """no models: there is no config, no provider's key in the environment, and no local model
 running. Use --config FILE, set a key such as OPENAI_API_KEY, or run `fanout local serve`."""
+
+
+def _remark(known: dict[str, object]) -> str:
+    if not known["chat"]:
+        return "not for chat"
+    return "" if known["usable"] else "its key is missing"
 
 
 def _asks(known: dict[str, object]) -> list[str]:

@@ -105,7 +105,7 @@ def _mode_headers(response: GatewayResponse | ResponseStream) -> dict[str, str]:
 
 
 async def models(exchange: Exchange) -> None:
-    """`GET /v1/models`: the model names that this client may use."""
+    """`GET /v1/models`: the model names that this client may use; with `mode=chat` for chat."""
     names = await asyncio.to_thread(_names, exchange)  # it reads the price lists
     await exchange.json({"object": "list", "data": [_model(name) for name in names]})
 
@@ -121,10 +121,15 @@ async def model(exchange: Exchange) -> None:
 
 
 def _names(exchange: Exchange) -> list[str]:
-    from ..telemetry.known_names import known_names
+    from urllib.parse import parse_qs
 
-    listed = [*exchange.gateway.catalog.listed, *known_names(exchange.gateway.catalog)]
-    return [name for name in dict.fromkeys(listed) if exchange.client.may_use(name)]
+    from ..telemetry.known_names import listed_names
+
+    modes = parse_qs(exchange.query).get("mode", [])
+    if modes not in ([], ["chat"]):
+        raise RequestError("`mode` must be `chat`", "mode")
+    listed = listed_names(exchange.gateway.catalog, only_chat=bool(modes))
+    return [name for name in listed if exchange.client.may_use(name)]
 
 
 def _model(name: str) -> dict[str, object]:

@@ -6,6 +6,7 @@ from typing import Any
 
 from ..config.catalog import Catalog, ClientKey
 from ..config.deployment import Deployment
+from ..providers.registry import is_for_chat
 from ..telemetry.prices import PICODOLLARS, prices_of
 from ..transport.redaction import redact
 from .exchange import Exchange
@@ -34,7 +35,7 @@ def _info(deployment: Deployment) -> dict[str, Any]:
         "db_model": False,
         "key": model,
         "litellm_provider": provider,
-        "mode": "chat",
+        "mode": "chat" if is_for_chat(deployment.target.model) else None,
     }
     if base_model := deployment.target.options.get("base_model"):
         info["base_model"] = base_model

@@ -133,7 +133,7 @@ let isLoaded = false;
 let isDismissed = false; // after "Not now" the dialog opens only from its button
 
 async function loadModels() {
-  const listed = await requestJson("models");
+  const listed = await requestJson("models?mode=chat");
   isLoaded = true;
   isDismissed = false;
   setText(keyButton, apiKey.get() ? "API key: set" : "API key");

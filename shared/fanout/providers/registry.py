@@ -64,9 +64,10 @@ _BEDROCK_ID = re.compile(
 )
 
 _NOT_FOR_CHAT = re.compile(
-    r"embed|(^|[/-])(whisper|tts|dall-e|gpt-image|chatgpt-image|sora|rerank|text-moderation|"
-    r"omni-moderation|stable-diffusion|flux|bge|nomic|imagen|veo|lyria|realtime|live|sonic|"
-    r"transcribe)(-|$)|(^|/)(text-)?(ada|babbage|curie|davinci)(-\d+)?$|gpt-3\.5-turbo-instruct",
+    r"embed|(^|[/-])(whisper|tts|dall-e|gpt-image|chatgpt-image|sora|rerank|moderation|"
+    r"stable-diffusion|flux|bge|nomic|imagen|veo|lyria|realtime|live|sonic|native-audio|"
+    r"transcribe)(-|$)|(^|/)(text-)?(ada|babbage|curie|davinci)(-\d+)?$|gpt-3\.5-turbo-instruct|"
+    r"^gpt-[\d.]+-image(-|$)",  # a name of another vendor's, who has it for chat
     re.IGNORECASE,
 )
 

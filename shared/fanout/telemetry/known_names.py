@@ -1,4 +1,4 @@
-"""The model names that a catalog does not list itself, as far as the price lists know them."""
+"""The model names that a gateway lists: its catalog's, and those that the price lists know."""
 
 from __future__ import annotations
 
@@ -11,6 +11,19 @@ from .prices import listed_models
 
 OWN_ADDRESS = "{api_base}"
 """The `base_url` of a provider that has none itself."""
+
+
+def listed_names(catalog: Catalog, *, only_chat: bool = False) -> list[str]:
+    """All names, each once; with `only_chat` those that chat completions can call."""
+    own = (name for name in catalog.listed if not only_chat or is_for_chat(catalog, name))
+    return list(dict.fromkeys([*own, *known_names(catalog)]))
+
+
+def is_for_chat(catalog: Catalog, name: str) -> bool:
+    """Whether one of the models that a name of the catalog stands for is for chat."""
+    models = catalog.routes.sets[name].models if name in catalog.routes.sets else (name,)
+    deployments = (deployment for model in models for deployment in catalog.find(model))
+    return any(registry.is_for_chat(deployment.target.model) for deployment in deployments)
 
 
 def known_names(catalog: Catalog) -> Iterator[str]:

@@ -6,6 +6,7 @@ genai-prices, from which they are made.
 from __future__ import annotations
 
 import json
+import re
 from datetime import UTC, datetime
 from typing import Any
 
@@ -16,7 +17,7 @@ from hypothesis import strategies as st
 
 from fanout.config.catalog import Catalog
 from fanout.config.deployment import Deployment
-from fanout.telemetry.known_names import known_names
+from fanout.telemetry.known_names import known_names, listed_names
 from fanout.telemetry.prices import (
     LISTS,
     PICODOLLARS,
@@ -281,6 +282,26 @@ def test_models_for_completions_only_are_not_listed() -> None:
     assert "openai/gpt-4o" in found
     old = ("ada", "babbage-002", "davinci", "text-davinci-003", "gpt-3.5-turbo-instruct-0914")
     assert found.isdisjoint(f"openai/{name}" for name in old)
+
+
+def test_models_for_embeddings_images_sound_and_moderation_are_not_listed() -> None:
+    found = list(known_names(catalog(model_list=[entry("*", "*")])))
+    words = ("embed", "tts", "whisper", "moderation", "dall-e", "native-audio", "transcribe")
+    assert [name for name in found if any(word in name.lower() for word in words)] == []
+    assert [name for name in found if re.match(r"openai/.*gpt-[\d.]*-?image", name)] == []
+    assert "openrouter/openai/gpt-5-image" in found  # there it is for chat
+
+
+def test_a_config_lists_all_its_names_and_on_request_those_for_chat() -> None:
+    listed = [
+        entry("openai/gpt-4o", "talk"),
+        entry("openai/text-embedding-3-small", "vectors"),
+        entry("openai/tts-1", "voice"),
+    ]
+    aliases = {"v": "vectors", "t": "talk", "both": {"models": ["vectors", "talk"], "mode": "all"}}
+    found = catalog(model_list=listed, router_settings={"model_group_alias": aliases})
+    assert listed_names(found) == ["talk", "vectors", "voice", "v", "t", "both"]
+    assert listed_names(found, only_chat=True) == ["talk", "t", "both"]
 
 
 def test_no_name_is_listed_that_its_api_does_not_have() -> None:
