@@ -24,6 +24,7 @@ from .pacing.adaptive_concurrency import INITIAL_CONCURRENCY, MAX_CONCURRENCY
 from .pacing.limits import make_limits
 from .pacing.rate_limiter import MemoryRateLimitStore, RateLimiter, RateLimitStore
 from .service.files import FileService
+from .service.own_inputs import delete_own_input
 from .service.records import Job, as_if_created_now
 from .service.registry import Registry
 from .store import BlobStore, JobProgress, ResultStore
@@ -184,7 +185,10 @@ class Runner:
                 raise BadLine("price_not_found", message, "max_cost_usd")
 
         result = await self._write_manifest(job, checked)
-        return await self._jobs.change(job.id, partial(self._planned, result))
+        planned = await self._jobs.change(job.id, partial(self._planned, result))
+        if planned.is_invalid:
+            await delete_own_input(self._files, self._jobs, planned)
+        return planned
 
     async def _write_manifest(self, job: Job, check: Callable[[str], None]) -> Plan:
         result = Plan()

@@ -249,7 +249,6 @@ async def _cancel(arguments: argparse.Namespace, open_stack: OpenStack) -> int:
 async def _remove(arguments: argparse.Namespace, open_stack: OpenStack) -> int:
     async with _open(arguments, open_stack) as backend:
         jobs = [await named_job(backend, arguments, given) for given in arguments.jobs]
-        jobs = [await named_job(backend, arguments, given) for given in arguments.jobs]
         for job in {job.id: job for job in jobs}.values():
             await remove_job(backend, job)
     return DONE

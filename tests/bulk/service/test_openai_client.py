@@ -16,6 +16,7 @@ from openai.types import Batch
 from fanout.bulk.local import job_tasks
 from tests.bulk.conftest import serve_jobs
 from tests.bulk.local_jobs import jsonl, line
+from tests.cli.commands import code_of
 from tests.support.gateway_server import RunningGateway, entry
 from tests.support.patience import PATIENCE
 from tests.support.provider_steps import answers, refuse, stalls
@@ -294,6 +295,29 @@ def test_a_file_and_an_output_can_expire(client: openai.OpenAI, upstream: Upstre
     made = client.files.retrieve(str(wait(client, batch).output_file_id))
     assert made.expires_at == made.created_at + 3600
     assert made.purpose == "batch_output"
+
+
+def test_a_job_that_does_not_keep_its_input_takes_the_file_with_it(
+    client: openai.OpenAI, upstream: Upstream, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    upstream.script("a", answers("Hello"))
+    monkeypatch.setenv("FANOUT_HOME", str(tmp_path / "home"))
+    own: dict[str, Any] = {"extra_body": {"fanout": {"keep_input": False}}}
+
+    def inputs() -> list[str]:
+        return [file.id for file in client.files.list(purpose="batch")]
+
+    wrong = wait(client, create(client, b"{broken\n", **own))
+    assert (wrong.status, inputs()) == ("failed", [])
+    kept = wait(client, create(client, b"{broken\n"))
+    assert inputs() == [kept.input_file_id]
+    first = wait(client, create(client, jsonl([line("x")]), **own))
+    fields: Any = {"input_file_id": first.input_file_id, "completion_window": "24h"}
+    second = wait(client, client.batches.create(endpoint=CHAT, **fields, **own))
+    for batch, left in ((kept, True), (first, True), (second, False)):
+        assert code_of("batch", "remove", batch.id) == 0
+        assert (first.input_file_id in inputs()) is left
+    assert inputs() == [kept.input_file_id]
 
 
 def test_a_dry_run_returns_a_quote_and_sends_nothing(

@@ -18,6 +18,7 @@ from ...errors import NotFound, StorageError, StorageFull
 from ..input.job_source import JobSource
 from ..input.lines import ENDPOINT
 from ..service.batches import NewJob
+from ..service.own_inputs import delete_own_input
 from ..service.records import Job
 from ..store import Change
 from .job_store import JobStore
@@ -90,7 +91,8 @@ async def delete_job(store: JobStore, job: Job) -> None:
     """
     Delete a job that does not run, with its results and the response index's entries.
 
-    The input stays if the job was not made by `fanout batch run`, or if its retry needs it.
+    The input of a job of `fanout batch run` stays if its retry needs it, that of another job unless
+    it is the job's own (`keep_input`).
     """
     for file_id in (job.output_file_id, job.error_file_id):
         if file_id is not None:
@@ -99,7 +101,9 @@ async def delete_job(store: JobStore, job: Job) -> None:
     await store.jobs.registry.delete(job.id)
     await store.files.blobs.delete(f"jobs/{job.id}")
     await _forget_responses(store, job)
-    if job.source is not None and not await _shares_rows(store, job):
+    if job.source is None:
+        await delete_own_input(store.files, store.jobs.registry, job)
+    elif not await _shares_rows(store, job):
         await delete_input(store, job)
 
 

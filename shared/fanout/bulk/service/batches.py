@@ -36,10 +36,11 @@ MAX_PAIRS, MAX_NAME, MAX_VALUE = 16, 64, 512
 
 
 class BatchOptions(Struct, frozen=True, kw_only=True):
-    """The `fanout` object of a batch."""
+    """The `fanout` object of a batch: how its lines are sent, and whether its input file stays."""
 
     lane: str | None = None
     webhook: NewWebhook | None = None
+    keep_input: bool = True
 
 
 class NewJob(Struct, frozen=True, kw_only=True):
@@ -142,6 +143,7 @@ class JobService:
             output_lifetime=parse_lifetime(new.output_expires_after, "output_expires_after"),
             lane=new.lane,
             webhook=webhook,
+            keep_input=new.fanout is None or new.fanout.keep_input,
         )
 
     async def add(self, job: Job) -> Job:
@@ -293,6 +295,7 @@ class JobService:
             output_lifetime=old.output_lifetime,
             lane=old.lane,
             webhook=old.webhook and old.webhook.restarted(),
+            keep_input=old.keep_input,
             retry_of=old.id,
             earlier_outputs=earlier,
             source=_with_rows(old),

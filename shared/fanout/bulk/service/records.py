@@ -109,7 +109,8 @@ class Job(Struct, frozen=True, kw_only=True):
     says why another host leaves it alone. On AWS, copies of its results go to keys that begin
     with `deliver_to`. `source` is the file of `fanout batch run`; `reused` lines of it have
     responses of earlier jobs, and are neither in the job's input nor in its counts. `lane` is how
-    its lines are sent.
+    its lines are sent. Without `keep_input`, the input file is deleted with the job, and if the job
+    fails before its first call.
     """
 
     id: str
@@ -138,6 +139,7 @@ class Job(Struct, frozen=True, kw_only=True):
     reused: int = 0
     lane: LaneChoice = REALTIME
     webhook: Webhook | None = None
+    keep_input: bool = True
     totals: Totals | None = field(default=None, name="tally")
     output_file_id: str | None = None
     error_file_id: str | None = None
