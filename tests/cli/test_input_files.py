@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import codecs
 import gzip
+import io
 import json
 import os
 import subprocess
@@ -155,6 +156,30 @@ def test_the_command_reports_how_a_file_was_read(fanout: Command, folder: Path) 
 
 
 # ---- pipes ----
+
+
+ARRAY = "is a JSON array: write one object on each line, for example with `jq -c '.[]'`"
+PRETTY = (
+    "has JSON objects over several lines: write each on a line of its own, for example with "
+    "`jq -c .`"
+)
+
+
+def test_json_on_standard_input_that_is_no_lines_names_the_fix(
+    fanout: Command, folder: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    del folder
+    cases = {
+        '[{"prompt": "a"}]': ARRAY,
+        '\ufeff\n [\n  {\n    "prompt": "a"\n  }\n]\n': ARRAY,
+        '["a", "b"]': ARRAY,
+        '{\n  "prompt": "a"\n}\n': PRETTY,
+    }
+    for text, error in cases.items():
+        for words in (("--column", "prompt"), ("--prompt", "Say {prompt}"), ()):
+            monkeypatch.setattr("sys.stdin", io.TextIOWrapper(io.BytesIO(text.encode())))
+            ran = fanout("batch", "run", "-", "-m", "a", *words)
+            assert (ran.code, ran.out, ran.err) == (2, "", f"fanout: standard input {error}\n")
 
 
 def run(*words: str, **options: Any) -> subprocess.CompletedProcess[bytes]:

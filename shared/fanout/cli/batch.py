@@ -117,7 +117,10 @@ def _add_prompts(parser: argparse.ArgumentParser) -> None:
 def _add_params(parser: argparse.ArgumentParser) -> None:
     """What each request gets that does not have its own."""
     parser.add_argument(
-        "--system", metavar="TEXT", help="the system message, with --prompt, --column or --text"
+        "--system",
+        metavar="TEXT",
+        help="the system message, with --prompt, --column or --text; of a table also a template, "
+        "such as 'Respond in {language}'",
     )
     parser.add_argument("--max-tokens", metavar="N", type=int, help="the most tokens of a response")
     parser.add_argument("--temperature", metavar="X", type=float, help="0 is the least random")

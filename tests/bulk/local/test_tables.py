@@ -69,6 +69,30 @@ def test_a_csv_comes_back_as_a_csv_in_order_with_all_columns(
     assert len(upstream.calls) == 2
 
 
+def test_the_system_message_is_a_template_over_the_columns_too(
+    folder: BatchCommand, upstream: Upstream
+) -> None:
+    folder.write(b"review,language\ngood,French\nbad,\n", "r.csv")
+    text = 'Answer in {language} as {"label": 1}, {always}.'
+    ran = folder.run("run", "r.csv", *PROMPT, "--system", text, "-o", "out.csv")
+    assert ran.code == 0
+    assert "`{always}` in --system is no column, and stays as it is" in ran.err
+    sent = [[one["content"] for one in call.body["messages"]] for call in upstream.calls]
+    rest = 'as {"label": 1}, {always}.'
+    assert sorted(sent) == [
+        [f"Answer in  {rest}", "Classify: bad"],
+        [f"Answer in French {rest}", "Classify: good"],
+    ]
+    ran = folder.run("run", "r.csv", *PROMPT, "--system", "{Langage}")
+    assert (ran.code, ran.err) == (
+        2,
+        "fanout: there is no column `Langage`; did you mean `language`?\n",
+    )
+    folder.write(b"one\n", "t.txt")
+    assert folder.run("run", "t.txt", "--text", "-m", "a", "--system", "{text}").code == 0
+    assert upstream.calls[-1].body["messages"][0]["content"] == "{text}"
+
+
 @pytest.mark.parametrize("count", [5_000])
 def test_rows_are_in_order_over_several_shards(folder: BatchCommand, count: int) -> None:
     text = "".join(f"{number},text {number}\n" for number in range(count))

@@ -3,6 +3,7 @@ import { readFileSync } from "node:fs";
 import test from "node:test";
 
 import {
+  checkSystem,
   checkTemplate,
   fillTemplate,
   hasValue,
@@ -24,6 +25,14 @@ for (const { template, columns, near, names, stays } of CASES)
       stays.map((name) => `\`{${name}}\` is no column, and stays as it is`),
     );
   });
+
+test("a system message is a template that may name no column", () => {
+  assert.deepEqual(checkSystem("Be brief.", ["a"]), { problem: "", notes: [] });
+  assert.deepEqual(checkSystem("{a} {always}", ["a"]).notes, [
+    "`{always}` is no column, and stays as it is",
+  ]);
+  assert.match(checkSystem("{langage}", ["language"]).problem, /did you mean `language`\?$/);
+});
 
 test("a template fills in the known columns and leaves other braces", () => {
   assert.equal(fillTemplate("{a} { b } {c} {}", { a: "1", b: "{a}" }), "1 {a} {c} {}");

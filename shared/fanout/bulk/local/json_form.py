@@ -21,7 +21,7 @@ def check_is_lines(file: InputFile, encoding: str) -> list[str]:
     """
     The keys of the first line, if it is an object.
 
-    Raises `RequestError` for a file that is one JSON array.
+    Raises `RequestError` for a file that is one JSON array, or has an object over several lines.
     """
     with file.text(encoding) as text:
         first = ""
@@ -36,6 +36,9 @@ def check_is_lines(file: InputFile, encoding: str) -> list[str]:
     if is_open_array or is_rows:
         fix = "write one object on each line, for example with `jq -c '.[]'`"
         raise RequestError(f"{file.shown} is a JSON array: {fix}", "file")
+    if first == "{":
+        fix = "write each on a line of its own, for example with `jq -c .`"
+        raise RequestError(f"{file.shown} has JSON objects over several lines: {fix}", "file")
     return list(value) if isinstance(value, dict) else []
 
 

@@ -54,10 +54,10 @@ class PromptFile(Struct, frozen=True):
     A file of prompts and its form.
 
     `column` or `prompt`, a template over the columns, say that it is a table; `id_column` names its
-    rows. `system` is a system message, `params` are fields of each request that does not have its
-    own, also of its `fanout`. After `limit` prompts, the rest is not read. `copy` are the bytes if
-    the path can be read only once. `report` gets what the user should know of how the file was
-    read.
+    rows. `system` is a system message, of a table also a template. `params` are fields of each
+    request that does not have its own, also of its `fanout`. After `limit` prompts, the rest is not
+    read. `copy` are the bytes if the path can be read only once. `report` gets what the user should
+    know of how the file was read.
     """
 
     path: Path
@@ -141,7 +141,7 @@ class PromptFile(Struct, frozen=True):
                 id_column=self.id_column,
                 fields=dict(self.fields),
             )
-            yield opened_table(table, source, self.report)
+            yield opened_table(table, source, self.report, self.system)
 
     def _open(self, file: InputFile, kind: TableKind, stack: ExitStack) -> tuple[Table, JobSource]:
         source = JobSource(self.name, kind)
@@ -242,12 +242,12 @@ class PromptFile(Struct, frozen=True):
             self.report(f"{counted(blank, 'blank line')} skipped")
 
     def _text_line(self, prompt: str) -> bytes:
-        chat = self._chat(prompt)
+        chat = self._chat(prompt, self.system)
         return json.encode(chat if self.params else chat["messages"])
 
-    def _chat(self, text: str) -> dict[str, Any]:
-        system = [{"role": "system", "content": self.system}] if self.system else []
-        return {"messages": [*system, {"role": "user", "content": text}], **self.params}
+    def _chat(self, text: str, system: str | None) -> dict[str, Any]:
+        first = [{"role": "system", "content": system}] if system and system.strip() else []
+        return {"messages": [*first, {"role": "user", "content": text}], **self.params}
 
 
 def _json_lines(file: InputFile, encoding: str) -> Iterator[bytes]:

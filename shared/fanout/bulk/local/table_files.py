@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import csv
 import io
+import re
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from typing import Any, Protocol, TextIO
@@ -32,6 +33,9 @@ MAX_COLUMNS = 10_000
 
 SIZE = 1 << 16
 
+_JSON = re.compile(rb"(?:\xef\xbb\xbf)?\s*(?:\{\s*\"|\[\s*[\[{\"])")
+"""How a JSON object or array begins."""
+
 
 class Table(Protocol):
     """A table's columns, and its rows in order. `blank_rows` have no cell and no number."""
@@ -52,8 +56,7 @@ def kind_of_table(file: InputFile) -> TableKind:
     suffix = suffix_of(file.path.name)
     if suffix in {".jsonl", ".ndjson", ".json"}:
         return "jsonl"
-    is_object = head.removeprefix(b"\xef\xbb\xbf").lstrip().startswith(b'{"')
-    return "jsonl" if not suffix and is_object else "csv"
+    return "jsonl" if not suffix and _JSON.match(head) else "csv"
 
 
 @contextmanager

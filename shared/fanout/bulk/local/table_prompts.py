@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
-from typing import Any
+from typing import Any, TypeAlias
 
 from msgspec import Struct
 
@@ -17,6 +17,9 @@ from ..tables import template
 from ..tables.template import Template
 from .input_files import InputFile
 from .table_files import Table, csv_copy, json_copy
+
+MakeRequest: TypeAlias = Callable[[str, str | None], dict[str, Any]]
+"""Makes the body of a request."""
 
 NAME_ENCODING = "; name the file's encoding with --encoding"
 
@@ -33,16 +36,20 @@ def encoding_named() -> Iterator[None]:
 
 
 class OpenedTable(Struct, frozen=True):
-    """A table, and what its output needs to know of it."""
+    """A table, and what its output needs to know of it. `system` is of the system message."""
 
     table: Table
     template: Template
     source: JobSource
     id_index: int | None
+    system: Template | None = None
 
 
 def opened_table(
-    table: Table, source: JobSource, report: Callable[[str], object] = lambda _: None
+    table: Table,
+    source: JobSource,
+    report: Callable[[str], object] = lambda _: None,
+    system: str | None = None,
 ) -> OpenedTable:
     """The table with the template of its source; raises `RequestError` for a wrong column."""
     columns = table.header
@@ -53,7 +60,8 @@ def opened_table(
     index = None
     if source.id_column is not None:
         index = template.index_of(source.id_column, columns, "id")
-    return OpenedTable(table, form, source, index)
+    message = template.parse_system(system, columns, report) if system else None
+    return OpenedTable(table, form, source, index, message)
 
 
 def column_error(file: InputFile, kind: str, columns: Sequence[str]) -> RequestError:
@@ -81,15 +89,15 @@ def place_of(row: TableRow) -> str:
 
 def row_lines(
     opened: OpenedTable,
-    request: Callable[[str], dict[str, Any]],
+    request: MakeRequest,
     limit: int | None,
     report: Callable[[str], object],
 ) -> Iterator[tuple[TableRow, bytes]]:
     """
     Each row, and its line with a line break; the line is empty without a prompt.
 
-    `request` makes the body of a prompt. After `limit` prompts, the rest is not read. `report` gets
-    how many rows have none.
+    `request` makes the body of a prompt and a system message. After `limit` prompts, the rest is
+    not read. `report` gets how many rows have none.
     """
     found, last, skipped, first_skipped = 0, 0, 0, 0
     for row in opened.table.rows():
@@ -112,12 +120,13 @@ def row_lines(
         report(f"{' and '.join(parts)} skipped")
 
 
-def _line(row: TableRow, opened: OpenedTable, request: Callable[[str], dict[str, Any]]) -> bytes:
+def _line(row: TableRow, opened: OpenedTable, request: MakeRequest) -> bytes:
     """The row as a line; empty without a prompt."""
     prompt = opened.template.fill(row.cells)
     if not prompt.strip():
         return b""
-    line = json.encode({"custom_id": row_id(row, opened.id_index), **request(prompt)})
+    system = opened.system.text(row.cells) if opened.system else None
+    line = json.encode({"custom_id": row_id(row, opened.id_index), **request(prompt, system)})
     if len(line) > MAX_LINE:
         raise RequestError(f"{place_of(row)}: over {MAX_LINE >> 20} MiB", "file")
     return line

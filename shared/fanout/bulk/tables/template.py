@@ -31,12 +31,14 @@ class Template(Struct, frozen=True):
 
     def fill(self, cells: Sequence[object]) -> str:
         """The prompt of a row; empty if all its columns are."""
-        parts, is_blank = [], True
-        for part in self.parts:
-            text = part if isinstance(part, str) else text_of(cells[part])
-            parts.append(text)
-            is_blank = is_blank and (isinstance(part, str) or not text.strip())
-        return "" if is_blank else "".join(parts)
+        places = (part for part in self.parts if not isinstance(part, str))
+        is_blank = not any(text_of(cells[place]).strip() for place in places)
+        return "" if is_blank else self.text(cells)
+
+    def text(self, cells: Sequence[object]) -> str:
+        """The text of a row, also if all its columns are empty."""
+        texts = (part if isinstance(part, str) else text_of(cells[part]) for part in self.parts)
+        return "".join(texts)
 
 
 def of_column(name: str, columns: Sequence[str]) -> Template:
@@ -51,21 +53,40 @@ def parse(text: str, columns: Sequence[str], report: Callable[[str], object]) ->
     `report` gets the words in braces that are no columns and stay.
     """
     check_not_empty(columns)
+    found = _parse(text, columns, "prompt")
+    if len(found.parts) == 1:
+        raise RequestError(f"--prompt names no column; write {braced(columns)}", "prompt")
+    _report_others(text, columns, "prompt", report)
+    return found
+
+
+def parse_system(text: str, columns: Sequence[str], report: Callable[[str], object]) -> Template:
+    """The template of `--system`, as `parse` has that of `--prompt`; it may name no column."""
+    found = _parse(text, columns, "system")
+    _report_others(text, columns, "system", report)
+    return found
+
+
+def _parse(text: str, columns: Sequence[str], option: str) -> Template:
+    """The template; a word in braces that is almost a column's name is an error."""
     parts: list[str | int] = []
-    end, is_found = 0, False
+    end = 0
     for found in PLACEHOLDER.finditer(text):
         name = found[1].strip()
         if name in columns:
             parts += [text[end : found.start()], columns.index(name)]
-            end, is_found = found.end(), True
+            end = found.end()
         elif near := WORD.fullmatch(name) and _near(name, columns):
-            raise RequestError(f"{missing(name, columns)}; did you mean {near}?", "prompt")
-    if not is_found:
-        raise RequestError(f"--prompt names no column; write {braced(columns)}", "prompt")
+            raise RequestError(f"{missing(name, columns)}; did you mean {near}?", option)
+    return Template((*parts, text[end:]))
+
+
+def _report_others(
+    text: str, columns: Sequence[str], option: str, report: Callable[[str], object]
+) -> None:
     for found in PLACEHOLDER.finditer(text):
         if found[1].strip() not in columns and WORD.fullmatch(found[1]):
-            report(f"`{found[0]}` in --prompt is no column, and stays as it is")
-    return Template((*parts, text[end:]))
+            report(f"`{found[0]}` in --{option} is no column, and stays as it is")
 
 
 def index_of(name: str, columns: Sequence[str], option: str = "column") -> int:

@@ -31,6 +31,22 @@ export function hasValue(template, row) {
  * @returns {{problem: string, notes: string[]}}
  */
 export function checkTemplate(template, columns) {
+  const checked = checkSystem(template, columns);
+  const known = columns.filter(Boolean);
+  if (checked.problem) return checked;
+  if (!namesIn(template).some((name) => known.includes(name))) {
+    const listed = known.slice(0, MAX_LISTED).map((name) => `{${name}}`);
+    return { problem: `the prompt names no column; write ${listed.join(" or ")}`, notes: [] };
+  }
+  return checked;
+}
+
+/**
+ * The same for the template of the system message, which may name no column.
+ * @param {string} template @param {string[]} columns
+ * @returns {{problem: string, notes: string[]}}
+ */
+export function checkSystem(template, columns) {
   const known = columns.filter(Boolean);
   const others = namesIn(template).filter((name) => !known.includes(name) && WORD.test(name));
   for (const name of others) {
@@ -38,12 +54,10 @@ export function checkTemplate(template, columns) {
     if (near)
       return { problem: `there is no column \`${name}\`; did you mean \`${near}\`?`, notes: [] };
   }
-  if (!namesIn(template).some((name) => known.includes(name))) {
-    const listed = known.slice(0, MAX_LISTED).map((name) => `{${name}}`);
-    return { problem: `the prompt names no column; write ${listed.join(" or ")}`, notes: [] };
-  }
-  const notes = others.map((name) => `\`{${name}}\` is no column, and stays as it is`);
-  return { problem: "", notes };
+  return {
+    problem: "",
+    notes: others.map((name) => `\`{${name}}\` is no column, and stays as it is`),
+  };
 }
 
 /** @param {string} template */
