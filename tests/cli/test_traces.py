@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import logging
 import signal
 import threading
 from collections.abc import Iterator, Sequence
@@ -19,7 +20,7 @@ from opentelemetry.sdk.trace.export.in_memory_span_exporter import InMemorySpanE
 from opentelemetry.trace import StatusCode
 
 from fanout.providers import registry
-from fanout.telemetry.traces import TraceObserver
+from fanout.telemetry.traces import ExportLog, TraceObserver
 from tests.cli.commands import spawned, write_config
 from tests.cli.test_serve import ask, port_of
 from tests.support.gateway_server import entry
@@ -128,6 +129,54 @@ def test_every_name_of_a_provider_is_one_of_the_conventions_or_its_own() -> None
         "vertex_ai": "gcp.vertex_ai",
         "xai": "x_ai",
     }
+
+
+# ---- what OpenTelemetry logs ----
+
+
+def test_what_opentelemetry_logs_is_a_line_of_ours_and_of_each_kind_one_a_minute() -> None:
+    written: list[tuple[str, dict[str, object]]] = []
+    clock = iter([0.0, 1.0, 2.0, 3.0, 59.9, 60.0, 61.0])
+    handler = ExportLog(lambda level, fields: written.append((level, {**fields})), clock.__next__)
+    logger = logging.getLogger("tests.cli.test_traces")
+    logger.addHandler(handler)
+    retry = "Transient error %s"
+    logger.warning(retry, "a")
+    logger.warning(retry, "b")
+    logger.error("Failed to export", exc_info=OSError("sk-secret"))
+    logger.info("not of interest")
+    for text in "cde":
+        logger.warning(retry, text)
+    logger.warning("another one")
+    assert written == [
+        ("warning", {"message": "Transient error a"}),
+        ("error", {"message": "Failed to export", "error": "OSError"}),
+        ("warning", {"message": "Transient error e", "repeated": 3}),
+        ("warning", {"message": "another one"}),
+    ]
+
+
+def test_a_collector_that_is_down_is_in_the_log(
+    upstream: Upstream, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    upstream.script("a", answers("Hello"))
+    listed = [entry(upstream, "a")]
+    config = write_config(tmp_path, {"model_list": listed, "general_settings": {"traces": True}})
+    monkeypatch.setenv("OTEL_EXPORTER_OTLP_ENDPOINT", "http://127.0.0.1:9")  # discard
+    monkeypatch.setenv("OTEL_EXPORTER_OTLP_TIMEOUT", "1")
+    with spawned("serve", "--config", config, "--port", 0) as process:
+        connection = ask(port_of(process))
+        assert connection.getresponse().status == 200
+        connection.close()
+        process.send_signal(signal.SIGTERM)
+        _, err = process.communicate(timeout=PATIENCE)
+    logged = [msgspec.json.decode(line) for line in err.splitlines()]
+    exports = [line for line in logged if line["event"] == "export"]
+    assert exports
+    for line in exports:
+        assert line["level"] in {"warning", "error"}
+        assert line["time"].endswith("Z")
+        assert line["message"]
 
 
 # ---- the exporter ----

@@ -8,7 +8,7 @@ import random
 import signal
 import socket
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from contextlib import suppress
 from typing import TYPE_CHECKING, Any
 
@@ -22,7 +22,13 @@ from ..server.listener import claim_address
 from ..server.served_request import status_line
 from ..server.server import Stop, serve
 from ..settings import Settings, install_command
-from ..telemetry.observers import Observer, ObserverGroup, RequestRecord
+from ..telemetry.observers import (
+    JSONLinesObserver,
+    Level,
+    Observer,
+    ObserverGroup,
+    RequestRecord,
+)
 from ..wire import json
 
 if TYPE_CHECKING:
@@ -118,7 +124,7 @@ def run_server(  # noqa: PLR0913 -- what it serves, and whom it tells
 
 def _make_app(settings: Settings, catalog: Catalog, observer: Observer) -> tuple[App, Observer]:
     """The app, and the observer of all that it does: the given one, and those of the config."""
-    metrics, traces = _metrics(catalog), _traces(catalog, settings)
+    metrics, traces = _metrics(catalog), _traces(catalog, settings, observer)
     more = [one for one in (metrics, traces) if one is not None]
     observed = ObserverGroup([observer, *more]) if more else observer
     engine = make_engine(catalog.general)
@@ -145,14 +151,19 @@ def _metrics(catalog: Catalog) -> PrometheusObserver | None:
     return PrometheusObserver(catalog.groups.__contains__)
 
 
-def _traces(catalog: Catalog, settings: Settings) -> TraceObserver | None:
-    """What makes spans for OpenTelemetry, if the config asks for it."""
+def _traces(catalog: Catalog, settings: Settings, observer: Observer) -> TraceObserver | None:
+    """What makes spans for OpenTelemetry, if the config asks for it; the log has its errors."""
     if not catalog.general.traces:
         return None
+
+    def write(level: Level, fields: Mapping[str, object]) -> None:
+        if isinstance(observer, JSONLinesObserver):
+            observer.note("export", level, fields)
+
     try:
         from ..telemetry.traces import otlp_observer
 
-        return otlp_observer(time.time, settings.env)
+        return otlp_observer(time.time, settings.env, write)
     except ModuleNotFoundError:
         install = install_command("otel")
         raise ConfigError(f"`general_settings.traces` needs OpenTelemetry: {install}") from None

@@ -6,7 +6,7 @@ Log records of attempts and requests, without prompts and keys, and the interfac
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from datetime import UTC, datetime
 from typing import Literal, Protocol, TypeAlias
 
@@ -116,14 +116,12 @@ class JSONLinesObserver:
 
         frames = traceback.extract_tb(error.__traceback__)
         where = [f"{frame.filename}:{frame.lineno} {frame.name}" for frame in frames]
-        entry = {
-            "event": "bug",
-            "time": self._time(),
-            "level": "error",
-            "request_id": request_id,
-            "error": type(error).__name__,
-            "where": where,
-        }
+        fields = {"request_id": request_id, "error": type(error).__name__, "where": where}
+        self.note("bug", "error", fields)
+
+    def note(self, event: str, level: Level, fields: Mapping[str, object]) -> None:
+        """Write one line about something else than a call or a request."""
+        entry = {"event": event, "time": self._time(), "level": level, **fields}
         self._write(json.escape_controls(json.encode(entry).decode()) + "\n")
 
     def _line(self, event: str, record: AttemptRecord | RequestRecord, level: Level) -> None:

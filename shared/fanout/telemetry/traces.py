@@ -8,6 +8,7 @@ has a prompt, a response or a key.
 
 from __future__ import annotations
 
+import logging
 from collections.abc import Callable, Mapping
 from hashlib import sha256
 from typing import TypeAlias
@@ -28,10 +29,16 @@ from opentelemetry.trace import (
 )
 
 from ..providers import registry
-from .observers import SERVER_ERROR, AttemptRecord, RequestRecord
+from .observers import SERVER_ERROR, AttemptRecord, Level, RequestRecord
 
 SERVICE = "fanout"
 NANOSECONDS = 1_000_000_000
+
+LOGGER = "opentelemetry"
+"""The logger of everything that OpenTelemetry logs."""
+
+LOG_INTERVAL = 60.0
+"""Seconds between two lines of one kind in the log: while a collector is down, there are many."""
 Attributes: TypeAlias = Mapping[str, str | bool | int | float | tuple[str, ...] | None]
 
 
@@ -149,16 +156,55 @@ class TraceObserver:
         return SpanContext(trace_id, span_id, is_remote=False, trace_flags=flags)
 
 
-def otlp_observer(now: Callable[[], float], env: Mapping[str, str]) -> TraceObserver:
+class ExportLog(logging.Handler):
+    """
+    Passes OpenTelemetry's warnings and errors to `write`, with their level and fields.
+
+    Of each kind of message, one is passed at most every `LOG_INTERVAL` seconds; `repeated` is the
+    number of those since the one before.
+    """
+
+    def __init__(
+        self, write: Callable[[Level, Mapping[str, object]], object], now: Callable[[], float]
+    ) -> None:
+        super().__init__(logging.WARNING)
+        self._write = write
+        self._now = now
+        self._last: dict[str, float] = {}
+        self._left_out: dict[str, int] = {}
+
+    def emit(self, record: logging.LogRecord) -> None:
+        """Pass on the message, without its traceback."""
+        kind, now = f"{record.name} {record.msg}", self._now()
+        if now - self._last.get(kind, -LOG_INTERVAL) < LOG_INTERVAL:
+            self._left_out[kind] = self._left_out.get(kind, 0) + 1
+            return
+        self._last[kind] = now
+        fields: dict[str, object] = {"message": record.getMessage()}
+        if record.exc_info and record.exc_info[0]:
+            fields["error"] = record.exc_info[0].__name__
+        if count := self._left_out.pop(kind, 0):
+            fields["repeated"] = count
+        self._write("error" if record.levelno >= logging.ERROR else "warning", fields)
+
+
+def otlp_observer(
+    now: Callable[[], float],
+    env: Mapping[str, str],
+    write: Callable[[Level, Mapping[str, object]], object],
+) -> TraceObserver:
     """
     An observer that exports over OTLP and HTTP, to `OTEL_EXPORTER_OTLP_ENDPOINT`.
 
     OpenTelemetry's own variables set the address, headers, sampling and batches. When the process
-    exits, what is left is exported.
+    exits, what is left is exported. `write` gets what OpenTelemetry logs; see `ExportLog`.
     """
     from opentelemetry.exporter.otlp.proto.http.trace_exporter import OTLPSpanExporter
     from opentelemetry.sdk.trace.export import BatchSpanProcessor
 
+    logger = logging.getLogger(LOGGER)
+    logger.addHandler(ExportLog(write, now))
+    logger.propagate = False  # Python's own last resort is a plain line on stderr
     named = "OTEL_SERVICE_NAME" in env
     resource = Resource.create() if named else Resource.create({"service.name": SERVICE})
     return TraceObserver(BatchSpanProcessor(OTLPSpanExporter()), now, resource)
