@@ -26,9 +26,9 @@ HTTP_PROXIES = ("http_proxy", "HTTP_PROXY", "all_proxy", "ALL_PROXY")
 """Variables that may name a proxy for servers without TLS."""
 
 
-def install_command(extra: str) -> str:
+def install_command(*wanted: str) -> str:
     """
-    How to install an extra of pyproject.toml; Fanout is on no package index yet.
+    How to install extras of pyproject.toml; Fanout is on no package index yet.
 
     An environment of `uv tool` or `pipx` is known by the file that they write into it: the command
     of Fanout then has this environment, and pip would install into another one.
@@ -36,9 +36,9 @@ def install_command(extra: str) -> str:
     installers = {"uv-receipt.toml": "uv tool install", "pipx_metadata.json": "pipx install"}
     for file, installer in installers.items():
         if Path(sys.prefix, file).exists():  # it replaces the environment, with all its extras
-            extras = ",".join(name for name in EXTRAS if name == extra or is_installed(name))
+            extras = ",".join(name for name in EXTRAS if name in wanted or is_installed(name))
             return f"run `{installer} --force '.[{extras}]'` in a clone of Fanout"
-    return f"run `pip install '.[{extra}]'` in a clone of Fanout"
+    return f"run `pip install '.[{','.join(wanted)}]'` in a clone of Fanout"
 
 
 def is_installed(extra: str) -> bool:

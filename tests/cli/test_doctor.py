@@ -10,6 +10,7 @@ from typing import Any
 import pytest
 
 from fanout.cli import doctor
+from fanout.cli.data_folder import check_data_folder
 from fanout.cli.doctor import Finding, port_finding
 from fanout.settings import EXTRAS, install_command
 from tests.cli.commands import Command, CommandResult, write_config
@@ -95,6 +96,55 @@ def test_an_extra_that_the_config_needs_and_that_is_not_installed_is_named(
     assert words in checked.out.splitlines()
 
 
+def test_several_missing_extras_are_one_command(
+    fanout: Command, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    listed = [{"model_name": name, "litellm_params": PROFILE} for name in ("x", "y")]
+    path = write_config(tmp_path, {"model_list": listed, "general_settings": {"traces": True}})
+    for extra in ("aws", "otel"):
+        monkeypatch.setitem(EXTRAS, extra, "no-such-package-of-anyone")
+    _, words = findings(fanout("doctor", "--config", path, "--json"))["config's extras"]
+    assert words == (
+        "the extras `aws` (which `x` needs for its profile), `otel` (which "
+        "`general_settings.traces` needs) are not installed: run `pip install '.[aws,otel]'` in a "
+        "clone of Fanout"
+    )
+    assert fanout("check", path).out.count("pip install") == 1
+
+
+def test_the_data_folder_is_checked_for_its_place_size_and_room(tmp_path: Path) -> None:
+    home = tmp_path / "new" / "home"
+    env = {"FANOUT_HOME": str(home)}
+    free = 2_340_000_000
+    assert check_data_folder(env, lambda _: free) == (
+        "absent",
+        f"`{home}` is made with the first job; 2.3 GB free",
+    )
+    (home / "files").mkdir(parents=True)
+    (home / "files" / "one").write_bytes(bytes(1_500))
+    (home / "two").write_bytes(bytes(500))
+    assert check_data_folder(env, lambda _: free) == ("ok", f"`{home}`: 2 kB used, 2.3 GB free")
+    assert check_data_folder(env, lambda _: 99_000_000) == (
+        "wrong",
+        f"`{home}`: only 99 MB free",
+    )
+    file = home / "two"
+    for path in (file, file / "below"):
+        assert check_data_folder({"FANOUT_HOME": str(path)}) == ("wrong", f"`{file}` is no folder")
+    assert check_data_folder({"FANOUT_HOME": "/proc/sys"})[0] == "wrong"  # for root, too
+
+
+def test_a_wrong_data_folder_comes_first(
+    fanout: Command, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    file = tmp_path / "file"
+    file.write_text("")
+    monkeypatch.setenv("FANOUT_HOME", str(file))
+    ran = fanout("doctor", "--json")
+    assert (ran.code, findings(ran)["data folder"][0]) == (1, "wrong")
+    assert ran.json["next"].startswith("name another data folder with FANOUT_HOME")
+
+
 def not_found(name: str) -> None:
     raise PackageNotFoundError(name)
 
@@ -148,7 +198,7 @@ def test_weights_that_are_not_the_models_are_wrong(fanout: Command, tmp_path: Pa
 def test_for_people_it_is_a_line_each(fanout: Command) -> None:
     *lines, last = fanout("doctor").out.splitlines()
     assert {line.split()[0] for line in lines} <= {"ok", "absent", "busy", "wrong"}
-    assert len(lines) == 7
+    assert len(lines) == 8
     assert last.startswith("next: ")
 
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import pty
 import signal
 import subprocess
 import sys
@@ -15,18 +16,21 @@ import openai
 import pytest
 from msgspec import json
 
-from fanout.local.models import SMOL, cache_home
+from fanout.local.models import SMOL, cache_home, weights_path
+from tests.cli.terminal import read_all
 from tests.support.patience import PATIENCE
 
 pytestmark = pytest.mark.timeout(600)  # the first one may have to fetch the model
 
 
 @contextmanager
-def started(env: dict[str, str], *words: str) -> Iterator[tuple[subprocess.Popen[str], Any]]:
+def started(
+    env: dict[str, str], *words: str, stderr: int = subprocess.PIPE
+) -> Iterator[tuple[subprocess.Popen[str], Any]]:
     """Start the command and wait for the line that it prints when it is ready."""
     command = [sys.executable, "-m", "fanout", "local", *words]
     with subprocess.Popen(  # noqa: S603 -- our own words
-        command, env=env, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True
+        command, env=env, stdout=subprocess.PIPE, stderr=stderr, text=True
     ) as process:
         try:
             assert process.stdout is not None
@@ -107,6 +111,40 @@ def test_the_engine_prints_its_address_and_stops_on_a_signal(own_home: dict[str,
         assert process.communicate(timeout=PATIENCE) == ("", "")
     assert process.returncode == 0
     assert files_of(own_home) == ["models"]
+
+
+def test_at_a_terminal_ctrl_c_says_what_happens(own_home: dict[str, str]) -> None:
+    expected = {
+        "serve": "fanout: stopped; requests in flight have no end\r\n",
+        "run": "fanout: stopping\r\nfanout: stopped\r\n",
+    }
+    for action, text in expected.items():
+        ours, theirs = pty.openpty()
+        words = ["--json"] if action == "run" else []
+        with started(own_home, action, "--port", "0", *words, stderr=theirs) as (process, _):
+            os.close(theirs)
+            process.send_signal(signal.SIGINT)
+            assert process.wait(PATIENCE) == 0
+        assert read_all(ours).endswith(text)
+        os.close(ours)
+
+
+def test_damaged_weights_are_one_sentence_with_the_fix(tmp_path: Path) -> None:
+    weights = weights_path(SMOL, tmp_path)
+    weights.parent.mkdir(parents=True)
+    weights.write_bytes(b"GGUF" + bytes(1000))
+    command = [sys.executable, "-m", "fanout", "local", "serve", "--port", "0"]
+    done = subprocess.run(  # noqa: S603 -- our own words
+        command,
+        env={**os.environ, "FANOUT_HOME": str(tmp_path)},
+        capture_output=True,
+        text=True,
+        check=False,
+    )
+    assert (done.returncode, done.stdout) == (1, "")
+    assert done.stderr == (
+        f"fanout: `{weights}` is damaged: run `fanout local install`, which replaces it\n"
+    )
 
 
 def test_a_given_key_is_not_printed(own_home: dict[str, str]) -> None:

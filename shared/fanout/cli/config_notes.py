@@ -69,11 +69,16 @@ def start_notes(catalog: Catalog) -> list[str]:
 
 
 def extra_lines(catalog: Catalog) -> list[str]:
-    """A line for each extra that is not installed and that the config needs."""
-    return [
-        f"the extra `{extra}` is not installed, which {why}: {install_command(extra)}"
-        for extra, why in missing_extras(catalog).items()
-    ]
+    """A line about the extras that the config needs and that are not installed, if there are."""
+    missing = missing_extras(catalog)
+    if not missing:
+        return []
+    command = install_command(*missing)
+    if len(missing) == 1:
+        [(extra, why)] = missing.items()
+        return [f"the extra `{extra}` is not installed, which {why}: {command}"]
+    named = ", ".join(f"`{extra}` (which {why})" for extra, why in missing.items())
+    return [f"the extras {named} are not installed: {command}"]
 
 
 def _notes(deployment: Deployment) -> Iterator[str]:

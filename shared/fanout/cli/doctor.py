@@ -17,6 +17,7 @@ if TYPE_CHECKING:
     from ..settings import Settings
 
 DEFAULT_PORT = 4000
+DATA_FOLDER = "data folder"
 PROBE_TIMEOUT = 2.0
 """Seconds that the process on the port has to say whether it is Fanout."""
 
@@ -34,9 +35,9 @@ def add(commands: _SubParsersAction[argparse.ArgumentParser]) -> None:
     parser = commands.add_parser(
         "doctor",
         help="check the installation, the config, keys and the local model",
-        description="Check the installation, the config, the keys (by name only), the local "
-        "model and the port, and name the next step. Calls no provider. Exit code 1: something is "
-        "wrong.",
+        description="Check the installation, the config, the keys (by name only), the folder of "
+        "jobs, the local model and the port, and name the next step. Calls no provider. Exit code "
+        "1: something is wrong.",
         formatter_class=Help,
     )
     add_config(parser)
@@ -47,6 +48,7 @@ def add(commands: _SubParsersAction[argparse.ArgumentParser]) -> None:
 def run(arguments: argparse.Namespace) -> int:
     """Print the result of each check."""
     from ..settings import Settings
+    from .data_folder import check_data_folder
     from .printing import show, show_json
     from .table import columns
 
@@ -55,6 +57,7 @@ def run(arguments: argparse.Namespace) -> int:
         _installed(),
         *_config(settings),
         _keys(settings),
+        Finding(DATA_FOLDER, *check_data_folder(settings.env)),
         _engine(),
         *_weights(settings),
         _running(settings),
@@ -71,11 +74,18 @@ def run(arguments: argparse.Namespace) -> int:
 
 def next_step(settings: Settings, findings: list[Finding]) -> str:
     """What to type next, by the findings."""
-    from .printed_commands import command
-
     states = {finding.what: finding.state for finding in findings}
+    if states[DATA_FOLDER] == "wrong":
+        return "name another data folder with FANOUT_HOME, or make this one writable, with room"
     if settings.config is not None:
         return _next_step_of(settings.config, states)
+    return _next_step_without(states)
+
+
+def _next_step_without(states: Mapping[str, str]) -> str:
+    """What to type next if there is no config."""
+    from .printed_commands import command
+
     if states["local model"] == "wrong":
         return f"`{command(['local', 'install'])}` replaces the damaged model"
     if states["providers' keys"] == "ok":

@@ -36,9 +36,12 @@ from ..settings import Settings
 from ..telemetry.observers import JSONLinesObserver, NullObserver
 from ..wire import json
 from .config_choice import LOCAL_CONFIG
-from .http_server import check_port, listen, run_server
+from .http_server import SHUTDOWN_GRACE, check_port, listen, run_server
 from .printing import show
+from .serve import print_at_terminal, stopping_note
 from .stop_signals import stop_signals
+
+ENGINE_STOPPED = "stopped; requests in flight have no end"
 
 
 def ensure_installed(model: LocalModel, env: Mapping[str, str]) -> Path:
@@ -63,6 +66,8 @@ def serve_engine(arguments: argparse.Namespace) -> int:
     weights = weights_path(model, folder)
     if not weights.is_file():
         raise LocalError(f"`{model.name}` is not installed: run `fanout local install`")
+    if not arguments.attached and not is_complete(model, weights):  # a parent has checked it
+        raise LocalError(f"`{weights}` is damaged: run `fanout local install`, which replaces it")
     options = EngineOptions(
         weights=weights,
         name=model.name,
@@ -79,6 +84,7 @@ def serve_engine(arguments: argparse.Namespace) -> int:
         show_key=not env.get(KEY),
         engine_file_folder=None if arguments.unannounced else folder,
         parent=arguments.attached,
+        on_stop=lambda: None if arguments.attached else print_at_terminal(ENGINE_STOPPED),
     )
     return 0
 
@@ -127,10 +133,12 @@ def run_gateway(arguments: argparse.Namespace) -> int:
             if arguments.verbose
             else NullObserver(),
             ready=ready,
+            on_stop=lambda count: print_at_terminal(stopping_note(count, SHUTDOWN_GRACE)),
             stop=lambda end: _watch(child, end),
         )
         if child.process.poll() is not None:
             raise LocalError("the local model has stopped, so the gateway stops too")
+    print_at_terminal("stopped")
     return code
 
 

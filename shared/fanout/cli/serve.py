@@ -80,13 +80,13 @@ def run(arguments: argparse.Namespace) -> int:
             else JSONLinesObserver(sys.stderr.write, time.time),
             grace=arguments.grace,
             ready=lambda url: sys.stderr.write(f"fanout: serving {url}\n"),
-            on_stop=lambda count: _print_at_terminal(_stopping(count, arguments.grace)),
+            on_stop=lambda count: print_at_terminal(stopping_note(count, arguments.grace)),
         )
-    _print_at_terminal("stopped")
+    print_at_terminal("stopped")
     return code
 
 
-def _stopping(requests: int, grace: float) -> str:
+def stopping_note(requests: int, grace: float) -> str:
     """What happens to the requests in flight."""
     if not requests:
         return "stopping"
@@ -94,8 +94,9 @@ def _stopping(requests: int, grace: float) -> str:
     return f"stopping: {count} in flight may take {grace:g} s; Ctrl-C again ends them now"
 
 
-def _print_at_terminal(text: str) -> None:
+def print_at_terminal(text: str) -> None:
     """For someone at a terminal, who has typed Ctrl-C; a log has the requests' own lines."""
     if sys.stderr.isatty():
         with suppress(OSError):  # it may be closed
             sys.stderr.write(f"fanout: {text}\n")
+            sys.stderr.flush()

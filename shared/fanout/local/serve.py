@@ -39,11 +39,13 @@ def serve(
     show_key: bool = True,
     engine_file_folder: Path | None = None,
     parent: int | None = None,
+    on_stop: Callable[[], object] = lambda: None,
 ) -> None:
     """
     Serve until SIGTERM or SIGINT, or until the process `parent` has ended.
 
-    With `parent`, SIGINT is ignored: the parent may first finish the requests in flight.
+    With `parent`, SIGINT is ignored: the parent may first finish the requests in flight. `on_stop`
+    is called at the end.
     """
     stop = threading.Event()
     signal.signal(signal.SIGTERM, lambda *_: stop.set())
@@ -62,5 +64,6 @@ def serve(
         write(msgspec.json.encode(ready).decode() + "\n")
         while not stop.wait(LOOK):  # Windows interrupts no wait without an end
             pass
+    on_stop()
     # A clean stop of the server would wait for requests in flight.
     os._exit(0)
