@@ -29,6 +29,7 @@ PAIRS = [
     ("--accent", "--surface"),
     ("--accent", "--accent-tint"),
     ("--on-accent", "--accent"),
+    ("--text-muted", "--accent-tint"),
     ("--danger", "--danger-tint"),
     ("--warning", "--warning-tint"),
 ]

@@ -201,6 +201,38 @@ def test_errors_in_a_file_are_shown_before_anything_is_paid_for(
     assert gateway.json(None, "/v1/files", "GET")[2]["data"] == []  # deleted again
 
 
+def test_a_file_that_no_job_has_is_deleted(
+    page: Page, upstream: Upstream, tmp_path: Path, gateway: RunningGateway
+) -> None:
+    def files() -> list[str]:
+        found = gateway.json(None, "/v1/files?purpose=batch", "GET")[2]["data"]
+        return [one["filename"] for one in found]
+
+    give(page, "one.csv", "prompt\none\n", tmp_path)
+    page.route("**/v1/batches", lambda route: route.abort())  # neither a quote nor a job
+    page.get_by_role("button", name="Get a quote").click()
+    expect(page.get_by_text("The gateway cannot be reached.")).to_be_visible()
+    assert files() == ["one.jsonl"]
+    page.unroute("**/v1/batches")
+    page.get_by_label("Prompt for each row").fill("Say {prompt}")
+    page.get_by_role("button", name="Get a quote").click()
+    page.get_by_role("button", name="Start 1 line").wait_for()
+    assert files() == ["one.jsonl"]  # the first one is gone
+    page.goto("about:blank")
+    upstream.wait(lambda: files() == [])
+    page.go_back()
+    give(page, "bad.jsonl", line("one", "1"), tmp_path)
+    page.get_by_label("Cost cap in US dollars").fill("1")
+    page.get_by_label("Model for lines without one").select_option("")
+    page.get_by_role("button", name="Start 1 line").wait_for()
+    page.route("**/v1/batches", lambda route: route.fulfill(status=400, json={"error": {}}))
+    page.get_by_role("button", name="Start 1 line").click()
+    expect(page.locator(".new-job .error-box").first).to_contain_text("rejected")
+    page.reload()
+    upstream.wait(lambda: files() == [])
+    assert upstream.calls == []
+
+
 def test_a_job_can_be_cancelled_and_shows_what_did_not_run(
     page: Page, upstream: Upstream, tmp_path: Path
 ) -> None:

@@ -1,9 +1,9 @@
 import assert from "node:assert/strict";
 import test from "node:test";
 
+import { applyError } from "../../../shared/fanout/page/compare/leg-errors.js";
 import {
   applyChunk,
-  applyError,
   fastestLeg,
   newRun,
   retryLeg,

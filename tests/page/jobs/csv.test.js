@@ -64,10 +64,11 @@ test("each row becomes a line with its number, and an empty prompt becomes none"
   }
   const reader = new CsvReader(";");
   const { lines } = await csvToLines(chunks(), reader, "{word}", {
-    system: "Be brief.",
+    system: "Be brief, {n}.",
     maxTokens: 9,
     temperature: 0,
     limit: 3,
+    fields: { fanout: { check: true } },
   });
   assert.equal(reader.rows, 4);
   assert.deepEqual(
@@ -75,9 +76,10 @@ test("each row becomes a line with its number, and an empty prompt becomes none"
     ["bread", "milk"].map((content, at) => ({
       custom_id: `row-${at ? 3 : 1}`,
       messages: [
-        { role: "system", content: "Be brief." },
+        { role: "system", content: `Be brief, ${at ? 3 : 1}.` },
         { role: "user", content },
       ],
+      fanout: { check: true },
       max_completion_tokens: 9,
       temperature: 0,
     })),

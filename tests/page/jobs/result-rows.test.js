@@ -42,6 +42,7 @@ test("a response has its text, its model and its tokens; a failed line its error
     error: "",
     model: "m",
     tokens: 9,
+    calls: null,
   });
   const failures = [
     { custom_id: "b", response: null, error: { code: "c", message: "No." } },
@@ -63,6 +64,23 @@ test("a line for several models has all texts, and fails only if each has failed
     resultOf(output("a", [message(null, { refusal: "I will not." })])).response,
     "I will not.",
   );
+});
+
+test("a checked line has its calls, and an invalid text is no answer in the CSV", () => {
+  const attempts = [{ outcome: "invalid" }, { outcome: "won" }, { outcome: "not_started" }];
+  const valid = resultOf(output("a", [message("{}")], { fanout: { mode: "one", attempts } }));
+  assert.deepEqual([valid.calls, valid.error], [2, ""]);
+  const several = resultOf(output("b", [message("{}", {}), { fanout: { attempts } }]));
+  assert.equal(several.calls, 2);
+  const error = { code: "schema_mismatch", message: "No.", text: '{"lab', attempts };
+  const invalid = resultOf(
+    JSON.stringify({ custom_id: "c", response: { status_code: 502, body: { error } } }),
+  );
+  assert.deepEqual(
+    [invalid.calls, invalid.response, invalid.error],
+    [2, '{"lab', "No. (schema_mismatch)"],
+  );
+  assert.equal(csvOf([invalid]).split("\r\n")[1], "c,,,No. (schema_mismatch),,");
 });
 
 test("rows are in the order of the input, and those without a prompt come last", () => {

@@ -25,7 +25,7 @@ export const API_URL = new URL(
 
 /** A request that failed. */
 export class ApiError extends Error {
-  /** @param {ErrorInfo & {causes?: any[]}} info `causes` has one error per model if all failed */
+  /** @param {ErrorInfo & {causes?: any[], attempts?: any[]}} info `causes` has one error per model if all failed */
   constructor(info) {
     super(info.message);
     this.info = info;
@@ -138,9 +138,13 @@ async function httpError(response) {
     code: error.code ?? null,
     message: String(error.message ?? body.message ?? ""),
     causes: error.causes,
+    ...(error.attempts ? mismatchOf(error) : {}),
     retryAfter: Number.isFinite(seconds) && seconds > 0 ? seconds : null,
   });
 }
+
+/** What the error of a response that does not fit a schema also has. @param {any} error */
+const mismatchOf = ({ text, reason, attempts }) => ({ text, reason, attempts });
 
 /**
  * The error of a request that got no complete response. Unless the user stopped the request, the

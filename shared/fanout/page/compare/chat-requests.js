@@ -1,5 +1,7 @@
 /** The request bodies of a run, and the conversations that they continue. Pure. */
 
+import { formatFields } from "../ui/response-format.js";
+
 /** @typedef {import("./run.js").Draft} Draft */
 /** @typedef {import("./run.js").Leg} Leg */
 /** @typedef {import("./run.js").Prompt} Prompt */
@@ -116,6 +118,7 @@ function bodyOf(draft, messages) {
     ...(draft.mode === "race" ? { fastest_response: true } : {}),
     ...(maxTokens ? { max_tokens: maxTokens } : {}),
     ...(temperature === null ? {} : { temperature }),
+    ...formatFields(draft.format),
     stream: true,
     stream_options: { include_usage: true },
     messages,

@@ -2,6 +2,8 @@
 
 import { h, setText } from "../ui/dom.js";
 import { plural } from "../ui/format.js";
+import { NO_FORMAT } from "../ui/response-format.js";
+import { responseFormatForm } from "../ui/response-format-form.js";
 import { loadFromSession, saveToSession } from "../ui/session.js";
 import { nextConversations } from "./chat-requests.js";
 import { modelPicker } from "./model-picker.js";
@@ -45,6 +47,7 @@ export function compareView() {
   });
   const modes = modeSwitch(saved.mode, changed);
   const settings = modelSettings(saved.settings, changed);
+  const format = responseFormatForm(saved.format ?? NO_FORMAT, changed);
   const submit = h("button", { class: "primary wide", type: "submit" });
   const stop = h(
     "button",
@@ -86,13 +89,14 @@ export function compareView() {
       prompts: prompts.value(),
       maxTokens: numberOf(maxTokens),
       temperature: numberOf(temperature),
+      format: format.value(),
     };
   }
 
   function changed() {
     const now = draft();
     settings.show(now.models, now.mode);
-    const problem = problemOf(now);
+    const problem = problemOf(now) || format.problem();
     const verb = now.mode === "race" ? "Race" : "Ask";
     const count = now.prompts.length;
     const grid = count > 1 ? `, ${plural(count, "prompt")}` : "";
@@ -107,7 +111,7 @@ export function compareView() {
   function send(event) {
     event.preventDefault();
     const now = draft();
-    if (problemOf(now) || runner.isBusy()) return;
+    if (problemOf(now) || format.problem() || runner.isBusy()) return;
     start(runs.open(now));
   }
 
@@ -158,6 +162,7 @@ export function compareView() {
       ),
       settings.element,
     ),
+    format.element,
     h("div", { class: "submit" }, submit, stop, hint),
   );
   const element = h("div", { class: "compare" }, form, runs.element);
@@ -167,6 +172,7 @@ export function compareView() {
     /** @param {string[]} names */
     setModels(names) {
       picker.setListed(names);
+      format.setModels(names);
       changed();
     },
   };

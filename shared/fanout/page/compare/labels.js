@@ -1,7 +1,9 @@
 /** What the page shows for a leg's state, its finish reason and its billing. Pure. */
 
+/** @typedef {import("./run.js").Leg} Leg */
+
 /** @type {Record<import("./run.js").State, string>} */
-export const STATE_LABELS = {
+const STATE_LABELS = {
   running: "waiting",
   streaming: "streaming",
   done: "done",
@@ -11,6 +13,12 @@ export const STATE_LABELS = {
   cancelled: "cancelled",
   not_started: "not started",
 };
+
+/** A leg's state in words; of a checked response also whether it is valid. @param {Leg} leg */
+export function stateLabel({ state, check }) {
+  if (check && (state === "done" || state === "failed")) return check.isValid ? "valid" : "invalid";
+  return STATE_LABELS[state];
+}
 
 /** @type {Record<string, string>} */
 export const FINISH_LABELS = {

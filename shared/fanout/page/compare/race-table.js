@@ -66,7 +66,8 @@ function tableRow(leg) {
 
 /** @param {Leg} leg */
 function outcome(leg) {
-  if (leg.won) return "won";
+  if (leg.won)
+    return leg.check && leg.check.model !== leg.model ? `won by ${leg.check.model}` : "won";
   if (leg.state === "running") return "running";
   if (leg.state === "cancelled")
     return leg.billing ? `cancelled; ${BILLING_LABELS[leg.billing] ?? ""}` : "cancelled";

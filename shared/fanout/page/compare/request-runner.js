@@ -5,7 +5,8 @@ import { openRequests } from "../api/open-requests.js";
 import { announce } from "../ui/dom.js";
 import { formatMs, plural } from "../ui/format.js";
 import { withoutModel } from "./chat-requests.js";
-import { applyChunk, applyError, fastestLeg, isFinished, retryLeg } from "./run.js";
+import { applyError } from "./leg-errors.js";
+import { applyChunk, fastestLeg, isFinished, retryLeg } from "./run.js";
 
 const STAYED_MS = 2000; // after a `beforeunload`, if the page is then still there
 const PAGE_CLOSED = { status: 0, code: "page_closed", message: "The page was closed." };
@@ -125,10 +126,12 @@ function finish(request, ms) {
 
 /** Has screen readers read the result of a run. @param {Run} run */
 function announceEnd(run) {
-  const failed = run.legs.filter((leg) => leg.error).length;
+  const invalid = run.legs.filter((leg) => leg.check && !leg.check.isValid).length;
+  const failed = run.legs.filter((leg) => leg.error).length - invalid;
   const done = run.legs.filter((leg) => leg.state === "done").length;
   const fastest = run.draft.prompts.length === 1 ? fastestLeg(run, 0) : null;
   const parts = [plural(done, "response is complete", "responses are complete")];
+  if (invalid) parts.push(`${invalid} invalid`);
   if (failed) parts.push(`${failed} failed`);
   if (fastest?.endMs)
     parts.push(`fastest: ${fastest.model}, ${formatMs(fastest.endMs - fastest.startMs)}`);

@@ -5,8 +5,9 @@ import { h, setChildren, setText, svg } from "../ui/dom.js";
 import { explainError } from "../ui/error-messages.js";
 import { formatCount, formatMs, formatRate, formatUsd, plural, UNKNOWN } from "../ui/format.js";
 import { StreamingMarkdown } from "../ui/markdown.js";
+import { checkedCalls } from "./check-view.js";
 import { showFullScreen } from "./full-screen.js";
-import { FINISH_LABELS, STATE_LABELS } from "./labels.js";
+import { FINISH_LABELS, stateLabel } from "./labels.js";
 import { isFinished, tokenCount, tokensPerSecond } from "./run.js";
 
 /** @typedef {import("./run.js").Leg} Leg */
@@ -37,10 +38,12 @@ export function responseCard(leg, actions) {
     reasoning,
   );
   const error = h("div", { class: "error-box", hidden: true });
+  const calls = checkedCalls(leg);
   const body = h(
     "div",
     { class: "body", tabIndex: 0, role: "region", "aria-label": `Response of ${leg.model}` },
     earlierMessages(actions.history),
+    calls.element,
     reasoningBox,
     text,
     error,
@@ -130,7 +133,8 @@ export function responseCard(leg, actions) {
     update(now) {
       updateText();
       element.className = `card is-${leg.state}${actions.isChosen() ? " is-chosen" : ""}`;
-      setText(state, STATE_LABELS[leg.state]);
+      setText(state, stateLabel(leg));
+      calls.update();
       showError(error, leg, actions.retry);
       copy.hidden = expand.hidden = !leg.text;
       if (choose) {
@@ -179,7 +183,7 @@ function showError(box, leg, retry) {
   setChildren(
     box,
     h("p", null, h("strong", null, what), " ", advice),
-    details && h("p", { class: "details" }, details),
+    details && !leg.check && h("p", { class: "details" }, details), // a check has its reason
     h("button", { type: "button", onclick: retry }, "Try again"),
   );
 }

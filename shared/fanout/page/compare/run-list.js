@@ -275,7 +275,10 @@ function promptGroup(run, prompt, cards) {
     /** @param {number} now */
     update(now) {
       table.update(now);
-      const leg = legs.find((one) => one.won) ?? legs.find((one) => one.error);
+      const leg =
+        legs.find((one) => one.won) ??
+        legs.find((one) => one.check) ??
+        legs.find((one) => one.error);
       const card = leg && cards.get(leg)?.element;
       if (card && card.parentElement !== place) setChildren(place, card);
     },

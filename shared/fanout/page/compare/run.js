@@ -5,6 +5,9 @@
  */
 
 import { messagesOf, requestOfLeg, requestsOf } from "./chat-requests.js";
+import { isChecked, setInvalid, setValid } from "./checked-calls.js";
+import { applyError, errorInfo } from "./leg-errors.js";
+import { applyReport } from "./race-report.js";
 
 /** @typedef {import("../api/client.js").ErrorInfo} ErrorInfo */
 /** @typedef {{text: string, pictures: string[]}} Prompt each picture is a data URL */
@@ -15,6 +18,7 @@ import { messagesOf, requestOfLeg, requestsOf } from "./chat-requests.js";
  * @property {string} system @property {Prompt[]} prompts
  * @property {number | null} maxTokens @property {number | null} temperature
  * @property {Record<string, Settings>} settings of single models, where they differ
+ * @property {import("../ui/response-format.js").Format} [format] of the responses
  */
 /**
  * @typedef {"running" | "streaming" | "done" | "failed" | "cancelled" | "not_started" | "stopped" | "lost"} State
@@ -27,6 +31,7 @@ import { messagesOf, requestOfLeg, requestsOf } from "./chat-requests.js";
  * @property {string} text @property {string} reasoning @property {number} chunks
  * @property {any} usage @property {number | null} cost @property {string | null} finishReason
  * @property {ErrorInfo | null} error @property {string | null} billing @property {boolean} won
+ * @property {import("./checked-calls.js").Check | null} check if the response must fit a schema
  */
 /** @typedef {{body: any, legs: Leg[], isRace: boolean}} RunRequest */
 /**
@@ -57,6 +62,7 @@ function newLeg(prompt, model) {
     error: null,
     billing: null,
     won: false,
+    check: null,
   };
 }
 
@@ -95,10 +101,12 @@ export function retryLeg(run, leg, ms) {
  * @param {number} ms
  */
 export function applyChunk(request, chunk, ms) {
-  if (chunk.error) return applyError(request, errorInfo(chunk.error), ms);
+  if (chunk.error) return applyError(request, { ...chunk.error, ...errorInfo(chunk.error) }, ms);
   for (const choice of chunk.choices ?? []) {
     const leg = request.isRace ? winningLeg(request, chunk.model, ms) : request.legs[choice.index];
-    if (leg) applyChoice(leg, choice, ms);
+    if (!leg) continue;
+    applyChoice(leg, choice, ms);
+    if (isChecked(request)) applyCheck(leg, choice);
   }
   const report = chunk.fanout;
   if (report?.attempts) applyReport(request, report.attempts);
@@ -153,81 +161,10 @@ function applyChoice(leg, choice, ms) {
     Object.assign(leg, { state: "done", endMs: ms, finishReason: choice.finish_reason });
 }
 
-/**
- * Updates the legs of a race with the gateway's report, which arrives at the end. The gateway
- * counts time from when it received the request: `delay` ms after the page sent it.
- * @param {RunRequest} request
- * @param {any[]} attempts one per leg, in order
- */
-function applyReport(request, attempts) {
-  const shown = request.legs.find((leg) => leg.won);
-  const reported = attempts.find((attempt) => attempt.outcome === "won")?.first_token_ms;
-  const delay =
-    shown?.firstTokenMs && typeof reported === "number"
-      ? Math.max(0, shown.firstTokenMs - shown.startMs - reported)
-      : 0;
-  attempts.forEach((attempt, at) => {
-    const leg = request.legs[at];
-    if (!leg) return;
-    leg.usage = attempt.usage ?? leg.usage;
-    leg.cost = attempt.cost_usd;
-    leg.billing = attempt.billing;
-    if (attempt.outcome === "won") return moveResponse(request, leg);
-    const start = leg.startMs + delay;
-    leg.firstTokenMs = attempt.first_token_ms === null ? null : start + attempt.first_token_ms;
-    if (attempt.duration_ms !== null) leg.endMs = start + attempt.duration_ms;
-    leg.state = OUTCOME_STATES[attempt.outcome] ?? "not_started";
-    if (attempt.error) leg.error = errorInfo(attempt.error);
-  });
-}
-
-/** @type {Record<string, State>} */
-const OUTCOME_STATES = { failed: "failed", cancelled: "cancelled" };
-
-/**
- * Moves the response to the leg that won, if another leg was shown as the winner.
- * @param {RunRequest} request
- * @param {Leg} winner
- */
-function moveResponse(request, winner) {
-  const shown = request.legs.find((leg) => leg.won);
-  if (!shown || shown === winner) return;
-  const { text, reasoning, chunks, firstTokenMs, endMs, state, finishReason } = shown;
-  Object.assign(winner, { text, reasoning, chunks, firstTokenMs, endMs, state, finishReason });
-  winner.won = true;
-  Object.assign(shown, {
-    text: "",
-    reasoning: "",
-    chunks: 0,
-    firstTokenMs: null,
-    finishReason: null,
-    won: false,
-  });
-}
-
-/**
- * Fails the unfinished legs of a request, each with its own cause if the error lists causes.
- * @param {RunRequest} request
- * @param {ErrorInfo & {causes?: any[]}} error
- * @param {number} ms
- */
-export function applyError(request, error, ms) {
-  /** @type {State} */
-  const state =
-    error.code === "connection_lost" ? "lost" : error.code === "stopped" ? "stopped" : "failed";
-  request.legs.forEach((leg, at) => {
-    if (leg.state !== "running" && leg.state !== "streaming") return;
-    const cause = error.causes?.[at];
-    Object.assign(leg, { state, endMs: ms, error: cause ? errorInfo(cause, cause.status) : error });
-  });
-}
-
-/** The HTTP status of an error in a stream, which has only a type. @type {Record<string, number>} */
-const STATUS_OF_TYPE = { server_error: 500, invalid_request_error: 400, rate_limit_error: 429 };
-
-/** @param {any} error @param {number} [status] @returns {ErrorInfo} */
-function errorInfo(error, status = STATUS_OF_TYPE[error.type] ?? 502) {
-  return { status, code: error.code ?? null, message: String(error.message ?? "") };
+/** @param {Leg} leg @param {any} choice the last one of a checked response has its calls */
+function applyCheck(leg, { error, fanout }) {
+  if (error?.code === "schema_mismatch") setInvalid(leg, error);
+  else if (fanout?.attempts) setValid(leg, fanout.attempts);
 }
 
 // ---- what the views read ----

@@ -29,9 +29,13 @@ export function curlSnippet(base, run) {
  */
 export function pythonSnippet(base, run) {
   const calls = run.requests.map(({ body }) => {
-    const { messages, model, stream: _, stream_options, fastest_response, ...rest } = body;
+    const { messages, model, stream: _, stream_options, fastest_response, fanout, ...rest } = body;
+    const extra = {
+      ...(fastest_response ? { fastest_response } : {}),
+      ...(fanout ? { fanout } : {}),
+    };
     const more = Object.entries(rest).map(
-      ([name, value]) => `    ${name}=${pythonLiteral(value)},\n`,
+      ([name, value]) => `    ${name}=${pythonLiteral(value, 1)},\n`,
     );
     return (
       "chunks = client.chat.completions.create(\n" +
@@ -39,7 +43,7 @@ export function pythonSnippet(base, run) {
       `    messages=${pythonLiteral(messages, 1)},\n` +
       more.join("") +
       `    stream=True,\n    stream_options=${pythonLiteral(stream_options)},\n` +
-      (fastest_response ? `    extra_body=${pythonLiteral({ fastest_response })},\n` : "") +
+      (Object.keys(extra).length ? `    extra_body=${pythonLiteral(extra, 1)},\n` : "") +
       ")\n" +
       "for chunk in chunks:\n    for choice in chunk.choices:\n" +
       '        print(choice.index, choice.delta.content or "", sep="\\t")\n' +
@@ -67,6 +71,7 @@ export function jsonResults(run) {
     finish_reason: leg.finishReason,
     usage: leg.usage,
     cost_usd: leg.cost,
+    ...(leg.check ? { check: checkResults(leg.check) } : {}),
     ...(leg.error ? { error: { code: leg.error.code, message: leg.error.message } } : {}),
     chosen: run.choices[leg.prompt] === leg.model,
   }));
@@ -74,6 +79,20 @@ export function jsonResults(run) {
   const requests = run.requests.map(({ body }) => body);
   return JSON.stringify({ asked, requests, answers: responses }, null, 2); // the key of old exports
 }
+
+/** @param {import("./checked-calls.js").Check} check */
+const checkResults = ({ isValid, reason, calls }) => ({
+  valid: isValid,
+  ...(reason ? { reason } : {}),
+  calls: calls.map((call) => ({
+    model: call.model,
+    outcome: call.outcome,
+    duration_ms: call.durationMs,
+    completion_tokens: call.tokens,
+    cost_usd: call.cost,
+    ...(call.reason ? { reason: call.reason } : {}),
+  })),
+});
 
 /** @param {number | null} ms */
 const roundMs = (ms) => (ms === null ? null : Math.round(ms * 10) / 10);

@@ -2,6 +2,7 @@
 
 import { h, setText } from "../ui/dom.js";
 import { formatAxisMs, formatMs, roundAxisEnd } from "../ui/format.js";
+import { stateLabel } from "./labels.js";
 import { fastestLeg, isFinished } from "./run.js";
 
 const MIN_AXIS_MS = 500;
@@ -88,7 +89,7 @@ function noteOf(leg, end, isBest) {
   const duration = formatMs(end - leg.startMs);
   if (leg.state === "not_started") return "not started";
   if (leg.state === "cancelled") return `cancelled, ${duration}`;
-  if (leg.state === "failed") return `failed, ${duration}`;
+  if (leg.state === "failed") return `${stateLabel(leg)}, ${duration}`;
   if (leg.state === "lost") return `lost, ${duration}`;
   if (leg.state === "stopped") return `stopped, ${duration}`;
   if (leg.won) return isFinished(leg) ? `won, ${duration}` : `won · ${duration}`;

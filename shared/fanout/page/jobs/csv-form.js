@@ -2,10 +2,12 @@
 
 import { h, setChildren, setText } from "../ui/dom.js";
 import { formatBytes } from "../ui/format.js";
+import { formatFields, NO_FORMAT } from "../ui/response-format.js";
+import { responseFormatForm } from "../ui/response-format-form.js";
 import { CsvReader, csvToLines, detectSeparator, guessPromptColumn, SEPARATORS } from "./csv.js";
 import { decode, ENCODINGS, shown } from "./encodings.js";
 import { openInput } from "./input-file.js";
-import { checkTemplate, fillTemplate, hasValue } from "./template.js";
+import { checkSystem, checkTemplate, fillTemplate, hasValue } from "./template.js";
 
 const HEAD_CHARACTERS = 64 * 1024; // read for the column names and the preview
 const PREVIEW_ROWS = 3;
@@ -16,8 +18,9 @@ const SEPARATOR_NAMES = ["comma ,", "semicolon ;", "tab", "bar |"];
  * @param {(lines: Blob, notes: string[]) => void} done
  * @param {() => void} back
  * @param {(error: unknown) => void} failed
+ * @param {string[]} models that the gateway lists
  */
-export function csvForm(file, done, back, failed) {
+export function csvForm(file, done, back, failed, models) {
   /** @type {string[]} */
   let columns = [];
   /** @type {string[][]} */
@@ -35,7 +38,9 @@ export function csvForm(file, done, back, failed) {
   const maxTokens = numberField({ min: 1, placeholder: "model default" });
   const temperature = numberField({ min: 0, max: 2, step: 0.1, placeholder: "model default" });
   const limit = numberField({ min: 1, placeholder: "all" });
-  const system = h("textarea", { rows: 2, placeholder: "You are …" });
+  const system = h("textarea", { rows: 2, placeholder: "You are …", oninput: showPreview });
+  const format = responseFormatForm(NO_FORMAT, showPreview);
+  format.setModels(models);
   const columnButtons = h("div", { class: "pills" });
   const preview = h("ol", { class: "preview" });
   const submit = h("button", { type: "submit", class: "primary" }, "Get a quote");
@@ -69,6 +74,7 @@ export function csvForm(file, done, back, failed) {
       h("label", null, "Temperature", temperature),
       h("label", null, "Only the first rows", limit),
     ),
+    format.element,
     h(
       "div",
       { class: "pair" },
@@ -132,9 +138,11 @@ export function csvForm(file, done, back, failed) {
 
   function showPreview() {
     const checked = checkTemplate(template.value, columns);
-    setText(problem, checked.problem && sentence(checked.problem));
-    setText(notes, checked.notes.map(sentence).join(" "));
-    submit.disabled = Boolean(checked.problem);
+    const checkedSystem = checkSystem(system.value, columns);
+    const wrong = checked.problem || checkedSystem.problem;
+    setText(problem, wrong && sentence(wrong));
+    setText(notes, [...checked.notes, ...checkedSystem.notes].map(sentence).join(" "));
+    submit.disabled = Boolean(wrong || format.problem());
     setChildren(
       preview,
       checked.problem ? null : rows.map((row) => h("li", null, previewOf(valuesOf(row)))),
@@ -162,6 +170,7 @@ export function csvForm(file, done, back, failed) {
         maxTokens: numberOf(maxTokens),
         temperature: numberOf(temperature),
         limit: numberOf(limit),
+        fields: formatFields(format.value()),
       });
       done(new Blob(made.lines, { type: "application/jsonl" }), [...input.notes, ...made.notes]);
     } catch (error) {

@@ -160,6 +160,7 @@ export function guessPromptColumn(columns, rows) {
  * @typedef {object} RowOptions
  * @property {string} system @property {number | null} [maxTokens] @property {number | null} [temperature]
  * @property {number | null} [limit] how many of the first rows are sent
+ * @property {Record<string, any>} [fields] further fields of each request
  */
 
 /**
@@ -168,14 +169,19 @@ export function guessPromptColumn(columns, rows) {
  * @param {RowOptions} options
  * @param {number} number
  */
-export function jobLine(text, { system, maxTokens = null, temperature = null }, number) {
+export function jobLine(
+  text,
+  { system, maxTokens = null, temperature = null, fields = {} },
+  number,
+) {
   const messages = [
-    ...(system ? [{ role: "system", content: system }] : []),
+    ...(system.trim() ? [{ role: "system", content: system }] : []),
     { role: "user", content: text },
   ];
   const parameters = {
     ...(maxTokens === null ? {} : { max_completion_tokens: maxTokens }),
     ...(temperature === null ? {} : { temperature }),
+    ...fields,
   };
   return JSON.stringify({ custom_id: `row-${number}`, messages, ...parameters }) + "\n";
 }
@@ -196,7 +202,9 @@ export async function csvToLines(chunks, reader, template, options) {
       if (number > limit) return;
       const values = Object.fromEntries(reader.columns.map((name, at) => [name, cells[at] ?? ""]));
       const text = hasValue(template, values) ? fillTemplate(template, values) : "";
-      if (text.trim()) lines.push(checked(jobLine(text, options, number), number, line));
+      const system = fillTemplate(options.system, values);
+      if (text.trim())
+        lines.push(checked(jobLine(text, { ...options, system }, number), number, line));
       else {
         skipped += 1;
         firstSkipped ||= number;

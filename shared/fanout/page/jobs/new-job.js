@@ -21,6 +21,8 @@ const SAMPLE = ["a bakery", "a bicycle shop", "a library", "a night train", "a l
 export function newJobForm(onStarted) {
   /** @type {Input | null} */
   let input = null;
+  /** @type {string[]} */
+  let models = [];
   const error = errorBox();
   const status = h("p", { class: "hint", role: "status" });
   const step = h("div", { class: "step" });
@@ -57,7 +59,7 @@ export function newJobForm(onStarted) {
         choice.hidden = true;
         const done = (/** @type {Blob} */ blob, /** @type {string[]} */ notes) =>
           void upload(blob, name.replace(/\.\w+$/, ".jsonl"), notes, name);
-        setChildren(step, csvForm(file, done, reset, showError));
+        setChildren(step, csvForm(file, done, reset, showError, models));
         return;
       }
       const { blob, notes } = await jsonLines(file);
@@ -99,6 +101,7 @@ export function newJobForm(onStarted) {
     showNotes(notes);
     setText(status, `Uploading ${name}, ${formatBytes(blob.size)} …`);
     try {
+      await discard();
       const file = await uploadFile(blob, name, (share) =>
         setText(status, `Uploading ${name}: ${Math.round(share * 100)} %`),
       );
@@ -118,8 +121,13 @@ export function newJobForm(onStarted) {
   /** @param {string} id @param {string} filename */
   async function useUploaded(id, filename) {
     error.clear();
-    input = { id, filename, isNew: false, isTable: false };
     choice.hidden = true;
+    try {
+      await discard();
+    } catch (reason) {
+      showError(reason);
+    }
+    input = { id, filename, isNew: false, isTable: false };
     await getQuote();
   }
 
@@ -155,7 +163,7 @@ export function newJobForm(onStarted) {
       endpoint: ENDPOINT,
       completion_window: window.value,
       ...(model.value ? { model: model.value } : {}),
-      ...(lane.value ? { fanout: { lane: lane.value } } : {}),
+      fanout: { keep_input: !file.isNew, ...(lane.value ? { lane: lane.value } : {}) },
     };
   }
 
@@ -181,24 +189,34 @@ export function newJobForm(onStarted) {
 
   /** Goes back to the choice of a file, and deletes the file that was uploaded for no job. */
   async function reset() {
-    const unused = input?.isNew ? input.id : null;
-    input = null;
+    const discarded = discard();
     setChildren(step);
     showNotes([]);
     error.clear();
     setText(status, "");
     choice.hidden = false;
     try {
-      if (unused) await request(`files/${unused}`, { method: "DELETE" });
+      await discarded;
     } catch (reason) {
       showError(reason);
     }
   }
 
+  /** Deletes the file that this form uploaded, which no job has. @param {RequestInit} [options] */
+  async function discard(options = {}) {
+    const unused = input?.isNew ? input.id : null;
+    input = null;
+    if (unused) await request(`files/${unused}`, { method: "DELETE", ...options });
+  }
+
+  addEventListener("pagehide", () => discard({ keepalive: true }).catch(() => undefined));
+  addEventListener("pageshow", ({ persisted }) => persisted && void reset()); // its file is gone
+
   return {
     element,
     /** @param {string[]} names */
     setModels(names) {
+      models = names;
       const selected = model.value;
       setChildren(
         model,

@@ -5,6 +5,7 @@
  * @property {string} id @property {string | null} prompt `null` if the input was not read that far
  * @property {string} response @property {string} error
  * @property {string} model @property {number | null} tokens
+ * @property {number | null} calls made for a response that must fit a schema
  */
 
 /** The `custom_id` and the prompt of a line of the input. @param {string} line @param {number} number from 1 */
@@ -21,22 +22,35 @@ export function promptOf(line, number) {
 /** The row of a line of the output or of the errors, without its prompt. @param {string} line @returns {Row} */
 export function resultOf(line) {
   const { custom_id: id, response, error } = parsed(line) ?? {};
-  const row = { id: String(id), prompt: null, response: "", error: "", model: "", tokens: null };
+  const row = { prompt: null, response: "", error: "", model: "", tokens: null, calls: null };
   const failure = error ?? response?.body?.error;
-  if (failure) return { ...row, error: errorText(failure) };
+  if (failure)
+    return {
+      ...row,
+      id: String(id),
+      response: textOf(failure.text),
+      error: errorText(failure),
+      calls: callsIn(failure),
+    };
   const responses = Array.isArray(response?.body) ? response.body : [response?.body ?? {}];
   const choices = responses.flatMap((/** @type {any} */ one) => one.choices ?? []);
   const texts = choices.map(choiceText);
   return {
     ...row,
+    id: String(id),
     response: texts.join("\n\n"),
     error: choices.every((/** @type {any} */ choice) => choice.error)
       ? errorText(choices[0]?.error ?? { message: "The response is empty." })
       : "",
     model: responses[0]?.model ?? "",
     tokens: sum(responses.map((/** @type {any} */ one) => one.usage?.total_tokens)),
+    calls: sum([...responses, ...choices].map((one) => callsIn(one.fanout))),
   };
 }
+
+/** How many calls a report or an error of a checked response has. @param {any} found */
+const callsIn = (found) =>
+  found?.attempts?.filter((/** @type {any} */ one) => one.outcome !== "not_started").length ?? null;
 
 /** @param {any} choice */
 function choiceText(choice) {
@@ -96,7 +110,7 @@ export function csvOf(rows) {
   const lines = rows.map(({ id, prompt, response, error, model, tokens }) => [
     id,
     prompt ?? "",
-    response,
+    error ? "" : response, // not one that does not fit its schema
     error,
     model,
     tokens ?? "",

@@ -124,13 +124,20 @@ export function rowsView(failed, fileName) {
 }
 
 /** @param {Row} row */
-function tableRow({ id, prompt, response, error, tokens }) {
+function tableRow({ id, prompt, response, error, tokens, calls }) {
+  const check = calls && `${error ? "Invalid" : "Valid"} · ${plural(calls, "call")}`;
   return h(
     "tr",
     { class: error ? "is-failed" : "" },
     h("th", { scope: "row" }, id),
     h("td", null, longText(prompt ?? UNKNOWN)),
-    h("td", null, longText(error || response || "(empty)")),
+    h(
+      "td",
+      null,
+      longText(error || response || "(empty)"),
+      error && response ? longText(response) : null,
+      check && h("span", { class: "hint" }, check),
+    ),
     h("td", null, tokens === null ? UNKNOWN : formatCount(tokens)),
   );
 }
