@@ -79,7 +79,8 @@ TOP_LEVEL = {
         rejection
     """,
     "shared/fanout/bulk/service/*.py": """
-        __init__ batches failed_lines files idempotency records registry webhook_sender webhooks
+        __init__ batches failed_lines files idempotency own_inputs records registry webhook_sender
+        webhooks
     """,
     "shared/fanout/bulk/work/*.py": """
         __init__ checked_lines finisher full_disk line_requests line_runner manifest open_shards
@@ -174,7 +175,7 @@ ALLOWED_IMPORTERS = {
     "pydantic": "library",
     "pyarrow": "bulk/tables/parquet",  # an extra
     "jsonschema_rs": "schema/json_schema",  # only for checked requests (decision 0020)
-    "logging": "",
+    "logging": "telemetry/traces",  # OpenTelemetry logs with it
     "asyncio": "concurrency disk transport routing gateway library http server cli bulk aws google",
 }
 

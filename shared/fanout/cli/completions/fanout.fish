@@ -282,7 +282,7 @@ complete -c fanout -n '_shtab_fanout_using keys list' -s h -l help -d 'show this
 complete -c fanout -n '_shtab_fanout_using keys list' -l stack -x -d 'the stack'"'"'s name'
 complete -c fanout -n '_shtab_fanout_using keys list' -l region -x -d 'its region (default: your AWS settings)'
 complete -c fanout -n '_shtab_fanout_using keys list' -l json -d 'print one JSON object'
-complete -c fanout -n '_shtab_fanout_using; and test $_shtab_fanout_npos -eq 0' -a doctor -d 'Check the installation, the config, the keys (by name only), the local model and the port, and name the next step. Calls no provider. Exit code 1: something is wrong.'
+complete -c fanout -n '_shtab_fanout_using; and test $_shtab_fanout_npos -eq 0' -a doctor -d 'Check the installation, the config, the keys (by name only), the folder of jobs, the local model and the port, and name the next step. Calls no provider. Exit code 1: something is wrong.'
 complete -c fanout -n '_shtab_fanout_using doctor' -s h -l help -d 'show this help message and exit'
 complete -c fanout -n '_shtab_fanout_using doctor' -l config -xka "(__fish_complete_path (commandline -ct))" -d 'the config file (default: FANOUT_CONFIG)'
 complete -c fanout -n '_shtab_fanout_using doctor' -l json -d 'print one JSON object'
