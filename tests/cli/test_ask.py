@@ -162,6 +162,15 @@ def test_without_a_model_and_several_to_choose_from_they_are_named(
     assert ran.err == "fanout: name a model: -m NAME; the config has `a`, `b`, `c`\n"
 
 
+def test_the_only_model_for_chat_needs_no_name(
+    fanout: Command, upstream: Upstream, tmp_path: Path
+) -> None:
+    upstream.script("a", answers("Hello"))
+    vectors = {"model_name": "v", "litellm_params": {"model": "openai/text-embedding-3-small"}}
+    config = write_config(tmp_path, {"model_list": [vectors, entry(upstream, "a")]})
+    assert fanout("ask", "Hi", "--config", config).out == "Hello\n"
+
+
 def test_without_a_model_a_config_or_an_engine_the_error_says_what_to_run(fanout: Command) -> None:
     ran = fanout("ask", "Hi")
     assert ran.code == 2

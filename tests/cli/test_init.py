@@ -102,7 +102,8 @@ def test_a_config_of_litellm_is_made_right(fanout: Command, tmp_path: Path) -> N
 
 
 @pytest.mark.parametrize(
-    "text", ["", "{}", "services:\n  web:\n    image: x\n", "general_settings: {}\n", "[]"]
+    "text",
+    ["", "{}", "services:\n  web:\n    image: x\n", "general_settings: {}\n", "[]", "a: [\n"],
 )
 def test_a_file_without_models_is_no_config_of_litellm(fanout: Command, text: str) -> None:
     Path("other.yaml").write_text(text)

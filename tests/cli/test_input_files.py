@@ -137,6 +137,13 @@ def test_a_bad_file_is_one_sentence_with_its_place(
     assert not upstream.calls
 
 
+@pytest.mark.parametrize("words", [("--column", "prompt"), ("--text",), ()])
+def test_a_folder_is_no_file(fanout: Command, folder: Path, words: tuple[str, ...]) -> None:
+    (folder / "sub").mkdir()
+    ran = fanout("batch", "run", "sub", "-m", "a", *words)
+    assert (ran.code, ran.err) == (2, "fanout: `sub` is a folder; name a file\n")
+
+
 def test_the_command_reports_how_a_file_was_read(fanout: Command, folder: Path) -> None:
     (folder / "p.csv").write_bytes("id;prompt\n\n1;Grüße\n2;\n".encode("cp1252"))
     ran = fanout("batch", "quote", "p.csv", "--column", "prompt", "-m", "a")

@@ -50,10 +50,12 @@ def select_config(config: str | None) -> SelectedConfig:
 
 
 def pick_models(selected: SelectedConfig, named: list[str], *, several: bool) -> list[str]:
-    """The models of `-m`; without it the config's only model, or the local model's names."""
+    """The models of `-m`; without it the config's only one for chat, or the local model's names."""
     if models := split_names(named):
         return models
-    have = list(selected.catalog.groups)
+    from ..telemetry.known_names import is_for_chat  # few commands name no model
+
+    have = [name for name in selected.catalog.groups if is_for_chat(selected.catalog, name)]
     if selected.is_local:
         return have if several else have[:1]
     if len(have) == 1 and not several:

@@ -88,7 +88,9 @@ def _from_litellm(output: Path, settings: Settings, *, as_json: bool) -> int:
     from .config_problems import fixed_json, fixed_text, write_fixed
     from .printing import show, show_json
 
-    if settings.config and not lists_models(parse(read_file(settings.config), str(output))):
+    if settings.config and not lists_models(
+        parse(read_file(settings.config), str(settings.config))
+    ):
         raise ConfigError(
             f"`{settings.config}` has no `model_list`: it is no config of LiteLLM's proxy"
         )

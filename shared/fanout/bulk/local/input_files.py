@@ -111,7 +111,7 @@ def open_input(path: str) -> Iterator[InputFile]:
     with reading_errors(shown):
         mode = found.stat().st_mode
     if stat.S_ISDIR(mode):
-        raise RequestError(f"{shown} is a folder; name a file", "file")
+        raise folder_error(shown)
     if stat.S_ISREG(mode):
         yield InputFile(found)
         return
@@ -149,8 +149,14 @@ def reading_errors(shown: str) -> Iterator[None]:
         yield
     except FileNotFoundError:
         raise RequestError(f"there is no file {shown}", "file") from None
+    except IsADirectoryError:
+        raise folder_error(shown) from None
     except OSError as error:
         raise RequestError(f"{shown}: {error.strerror or error}", "file") from None
+
+
+def folder_error(shown: str) -> RequestError:
+    return RequestError(f"{shown} is a folder; name a file", "file")
 
 
 def shown_path(path: str) -> str:
