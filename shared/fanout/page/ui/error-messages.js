@@ -58,6 +58,18 @@ const BY_CODE = {
   ],
   not_found: ["It was not found.", "Go back and pick another."],
   method_not_allowed: ["The gateway does not do that here.", "See the details."],
+  idempotency_key_in_use: [
+    "A request with the same `Idempotency-Key` is still in flight.",
+    "Wait until it ends, and try again.",
+  ],
+  idempotency_key_reused: [
+    "Another request had the same `Idempotency-Key`.",
+    "Send this one with a key of its own.",
+  ],
+  idempotency_error: [
+    "The request's `Idempotency-Key` cannot be used.",
+    "Send it with another key.",
+  ],
   context_length_exceeded: [
     "The prompt is too long for this model.",
     "Shorten it, or pick a model with a larger context window.",
