@@ -21,8 +21,11 @@ from fanout.http import batch_endpoints as bulk_endpoints
 from fanout.http.auth import KEY_HEADERS
 from fanout.http.batch_endpoints import Completion, NewUpload
 from fanout.http.routes import AZURE, ROUTES, Route
+from fanout.schema import fanout
+from fanout.schema.agreement import AgreeReport
 from fanout.schema.chat import ChatChunk, ChatCompletion
-from fanout.schema.fanout import GATEWAY_FIELDS, MAX_FIELDS, GatewayFields
+from fanout.schema.fanout import GATEWAY_FIELDS, MAX_FIELDS, GatewayFields, Report
+from fanout.schema.judging import JudgeReport
 from fanout.schema.litellm_arguments import FORBIDDEN
 from fanout.schema.request import ChatRequest
 
@@ -79,7 +82,9 @@ ONCE: Schema = {
 NULLABLE = {"type": ["string", "null"]}
 ERROR: Schema = {
     "type": "object",
-    "description": "OpenAI's error object. If every model failed, `causes` has an error for each.",
+    "description": "OpenAI's error object. If every model failed, `causes` has an error for each. "
+    "If no response fits the schema (`schema_mismatch`), and if time runs out after one that does "
+    "not, it has the last `text`, the `reason`, and all `attempts`.",
     "required": ["error"],
     "properties": {
         "error": {
@@ -91,6 +96,9 @@ ERROR: Schema = {
                 "param": NULLABLE,
                 "code": NULLABLE,
                 "causes": {"type": "array", "items": {"type": "object"}},
+                "text": NULLABLE,
+                "reason": NULLABLE,
+                "attempts": {"type": "array", "items": {"$ref": REF + "Attempt"}},
             },
         }
     },
@@ -133,8 +141,13 @@ def _version() -> str:
 
 
 def _components() -> dict[str, Schema]:
+    # The module of `Report` imports these for type checkers only.
+    vars(fanout).update(AgreeReport=AgreeReport, JudgeReport=JudgeReport)
     kinds = [ChatRequest, GatewayFields, NewUpload, Completion, NewJob, ChatCompletion, ChatChunk]
-    _, found = msgspec.json.schema_components(kinds, ref_template=REF + "{name}")
+    _, found = msgspec.json.schema_components([*kinds, Report], ref_template=REF + "{name}")
+    found["Report"]["required"] = ["mode"]  # in mode all, each choice has its calls
+    for name in ("ChatCompletion", "ChatChunk"):
+        found[name]["properties"]["fanout"] = {"$ref": REF + "Report"}
     checked, addressed = found.pop("ChatRequest"), found.pop("GatewayFields")
     found["ChatCompletionRequest"] = _request(checked, addressed)
     found["Error"] = ERROR

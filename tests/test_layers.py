@@ -42,7 +42,7 @@ BULK_LAYERS = """
     pacing                                  rate limits, adaptive concurrency
     input                                   lines, shards, the quote
     store  costs                            protocols; prices of a line
-    totals                                  values
+    totals  paid_calls                      values
     activity  lanes                         what a running job does at this moment; its lanes
 """
 
@@ -61,10 +61,10 @@ TOP_LEVEL = {
     "shared/fanout/aws/*.py": """
         __init__ credentials dynamodb endpoints errors open_requests secrets_manager stack_keys
     """,
-    "shared/fanout/bulk/*.py": "__init__ activity costs lanes runner store totals",
+    "shared/fanout/bulk/*.py": "__init__ activity costs lanes paid_calls runner store totals",
     "shared/fanout/bulk/input/*.py": """
-        __init__ bloom_filter csv_reader estimates file_kinds flex_lines job_source lines planner
-        quote splitter text_encodings
+        __init__ bloom_filter csv_reader estimates file_kinds flex_lines job_source line_checks
+        lines planner quote splitter text_encodings
     """,
     "shared/fanout/bulk/local/*.py": """
         __init__ activity_files batch_service file_store hosts input_files job_progress
@@ -111,7 +111,7 @@ TOP_LEVEL = {
     "shared/fanout/schema/*.py": """
         __init__ accumulator agreement allowed_values canonical chat checked choice_deltas error
         extensions fanout foreign_parts json_schema judging litellm_arguments litellm_names messages
-        one_call request response_chunks schema_work strategies validation
+        one_call request response_chunks schema_words schema_work strategies validation
     """,
     "shared/fanout/server/*.py": """
         __init__ connection connections lifespan limits listener request_parser request_queue
@@ -184,9 +184,9 @@ PURE = """
     bulk/input/lines  bulk/tables
     bulk/input/planner  bulk/input/splitter  bulk/input/text_encodings
     bulk/pacing/adaptive_concurrency  bulk/pacing/limits
-    bulk/activity  bulk/service/records  bulk/totals  config/catalog  config/connection
-    config/deployment  config/edits  config/entries  config/fields  config/google  config/litellm
-    config/model  config/resolve  config/routes
+    bulk/activity  bulk/paid_calls  bulk/service/records  bulk/totals
+    config/catalog  config/connection  config/deployment  config/edits  config/entries
+    config/fields  config/google  config/litellm  config/model  config/resolve  config/routes
     config/unknown_keys  errors
     gateway/combine  gateway/interleave  gateway/ladder  gateway/report
     library/chunk_builder  library/errors  library/inputs  library/options

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import asyncio
+import json
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
@@ -11,6 +13,8 @@ from fanout.bulk.totals import LineCost
 from fanout.bulk.work.stored_results import count_error
 from fanout.config.load import check
 from fanout.config.resolve import resolve
+from fanout.transport.engine import Outgoing
+from fanout.wire.http import WireResponse
 from tests.bulk.answering_provider import BAD, GOOD, SCHEMA, AnsweringProvider
 from tests.bulk.local_jobs import (
     CONFIG,
@@ -20,12 +24,14 @@ from tests.bulk.local_jobs import (
     jsonl,
     line,
     open_jobs,
+    open_view,
     run,
     with_key,
 )
 from tests.support.virtual_clock import now, run_threads_at_once
 
 RPM = 600
+REASON = '`/n`: the value is not of type "integer"'
 
 
 def checked(name: str, model: str = "a", **fanout: Any) -> bytes:
@@ -117,7 +123,34 @@ def test_the_calls_of_a_choice_that_never_fits_are_in_the_cost_and_the_cap(tmp_p
             job = await jobs.wait(await jobs.create(data, max_cost_usd=1))
             assert job.status == "completed"
             assert provider.asked.total() == (2 + 1) + (2 + 1)
-            assert (await costs_of(jobs, job))[0] == round(6 * COST, 9)
+            assert await costs_of(jobs, job) == (round(6 * COST, 9), 6 * 5)
+            for one in await jobs.content(job.output_file_id):
+                (error,) = [c["error"] for c in one["response"]["body"]["choices"] if "error" in c]
+                assert (error["code"], error["text"]) == ("schema_mismatch", BAD)
+                assert (error["reason"], len(error["attempts"])) == (REASON, 2)
+
+    run(main())
+
+
+def test_a_call_for_several_choices_counts_once(tmp_path: Path) -> None:
+    """In mode all, each choice of a model is one of the response."""
+
+    class Several(AnsweringProvider):
+        async def send(self, request: Outgoing) -> WireResponse:
+            found = json.loads((await super().send(request)).body)
+            found["choices"] = [{**found["choices"][0], "index": i} for i in range(3)]
+            return WireResponse(200, {}, json.dumps(found).encode())
+
+    provider = Several({("a", "checked"): [BAD, GOOD]})
+
+    async def main() -> None:
+        data = jsonl(
+            [line("n", "a,b", n=3), line("checked", "a,b", n=3, fanout={"schema": SCHEMA})]
+        )
+        async with open_jobs(tmp_path, provider) as jobs:
+            job = await jobs.wait(await jobs.create(data))
+            assert provider.asked.total() == 2 + 3
+            assert await costs_of(jobs, job) == (round(5 * COST, 9), 5 * 5)
 
     run(main())
 
@@ -161,15 +194,20 @@ def test_a_cost_cap_counts_every_call_and_the_job_ends(tmp_path: Path) -> None:
         data = jsonl(checked(f"n{i}", attempts=3) for i in range(lines))
         options: dict[str, Any] = {"max_concurrency": in_flight, "initial_concurrency": in_flight}
         async with open_jobs(tmp_path, provider, **options) as jobs:
-            cap = 45 * COST
+            cap = 37 * COST  # a line has had one call
             job = await jobs.wait(await jobs.create(data, max_cost_usd=cap))
             assert (job.status, job.reason) == ("cancelled", "capped")
             calls = provider.asked.total()
             assert cap <= calls * COST <= cap + in_flight * COST
             assert job.totals is not None
             assert job.totals.lines == lines
+            assert await costs_of(jobs, job) == (round(calls * COST, 9), calls * 5)
             assert len(await jobs.responses(job)) == job.totals.done
             assert set((await jobs.error_codes(job)).values()) == {"batch_cancelled"}
+            errors = [one["error"] for one in await jobs.content(job.error_file_id)]
+            made = [call for one in errors for call in one.get("attempts", ())]
+            assert len(made) == calls - 3 * job.totals.done
+            assert {call["text"] for call in made} == {BAD}
 
     run(main())
 
@@ -208,16 +246,103 @@ def test_a_job_with_an_unknown_or_forbidden_model_in_escalate_is_rejected(tmp_pa
     run(main())
 
 
-def test_a_line_that_cannot_be_checked_fails_alone(tmp_path: Path) -> None:
+FORMAT = {"type": "json_schema", "json_schema": {"name": "n", "schema": SCHEMA}}
+WRONG: list[tuple[dict[str, Any], str, str]] = [
+    ({"fanout": {"schema": {"$ref": "http://127.0.0.1/s"}}}, "fanout.schema", "nothing is fetched"),
+    ({"fanout": {"schema": []}}, "fanout.schema", "must be an object"),
+    ({"fanout": {"schema": SCHEMA, "attempts": 0}}, "fanout.attempts", "at least 1"),
+    ({"fanout": {"schema": SCHEMA, "check": "yes"}}, "fanout.check", "must be a boolean"),
+    ({"fanout": {"check": True}}, "fanout.check", "needs a schema"),
+    (
+        {"fanout": {"check": True}, "response_format": {"type": "json_object"}},
+        "fanout.check",
+        "needs a schema",
+    ),
+    (
+        {"fanout": {"schema": SCHEMA}, "response_format": FORMAT},
+        "fanout.schema",
+        "exclude each other",
+    ),
+]
+
+
+def test_a_line_that_cannot_be_checked_is_found_before_anything_is_sent(tmp_path: Path) -> None:
     async def main() -> None:
-        wrong = line("wrong", "a", fanout={"schema": {"$ref": "http://127.0.0.1/s"}})
+        fine = [
+            checked("fine"),
+            line("sent", "a", fanout={"schema": {"type": "nope"}, "check": False}),
+            line("form", "a", fanout={"check": True}, response_format=FORMAT),
+            line("null", "a", fanout={"schema": None, "attempts": None, "check": None}),
+        ]
+        wrong = [line(f"n{i}", "a", **more) for i, (more, _, _) in enumerate(WRONG)]
+        short = b'{"prompt": "x", "model": "a", "fanout": {"schema": {"type": "nope"}}}'
         provider = AnsweringProvider()
         async with open_jobs(tmp_path, provider) as jobs:
-            job = await jobs.wait(await jobs.create(jsonl([checked("fine"), wrong])))
-            assert await jobs.responses(job) == {"fine": GOOD}
-            (failed,) = await jobs.content(job.error_file_id)
-            assert failed["response"]["body"]["error"]["param"] == "fanout.schema"
-            assert provider.asked.total() == 1
+            job = await jobs.wait(await jobs.create(jsonl([*fine, *wrong, *wrong, short])))
+            assert (job.status, provider.asked.total()) == ("failed", 0)
+            found = [(one.line, one.param, one.message) for one in job.errors]
+            first = len(fine) + 1
+            assert [one[0] for one in found] == [*range(first, first + 2 * len(WRONG) + 1)]
+            for (_, param, words), (_, named, message) in zip(
+                [*WRONG, *WRONG], found, strict=False
+            ):
+                assert (f"body.{param}", words in message) == (named, True), message
+            assert found[-1][1] == "body.fanout.schema"
+            job = await jobs.wait(await jobs.create(jsonl(fine)))
+            assert job.status == "completed"
+
+    run(main())
+
+
+def test_the_calls_of_a_line_without_a_result_are_counted_and_not_made_again(
+    tmp_path: Path,
+) -> None:
+    """A stop, as by Ctrl-C, comes while the lines wait for their second calls."""
+    provider = AnsweringProvider({("a", name): [BAD, "no", GOOD] for name in ("x", "one")})
+    provider.answers["b", "x"] = ["no", GOOD]
+    waiting = asyncio.Event()
+    hung: list[str] = []
+
+    async def hang(_model: str, call: str) -> None:
+        if call.endswith(" 1") and len(hung) < 3:
+            hung.append(call)
+            waiting.set() if len(hung) == 3 else None
+            await asyncio.Event().wait()
+
+    provider.before = hang
+    conversations = [[{"role": "user", "content": name}] for name in ("one", "two")]
+    data = jsonl(
+        [
+            checked("x", attempts=3),
+            line("race", "b,a", "x", fanout={"schema": SCHEMA, "mode": "fallback"}),
+            line("list", "a", messages=conversations, fanout={"schema": SCHEMA, "attempts": 3}),
+        ]
+    )
+
+    async def main() -> None:
+        async with open_jobs(tmp_path, provider) as jobs:
+            job = await jobs.create(data)
+            await waiting.wait()
+        paid = provider.asked.total() - 3
+        assert paid == 4  # a first call of each conversation; those in flight are not known
+        async with open_view(tmp_path) as view:
+            stopped = await view.service.jobs.totals(await view.job(job))
+            assert round(stopped.known_cost_usd, 9) == round(paid * COST, 9)
+        asked = provider.asked.total()
+        async with open_jobs(tmp_path, provider) as jobs:
+            job = await jobs.wait(job)
+            texts = [
+                choice["message"]["content"]
+                for one in await jobs.content(job.output_file_id)
+                for choice in one["response"]["body"]["choices"]
+            ]
+            assert (job.status, job.error_file_id, texts) == ("completed", None, [GOOD] * 4)
+            paid += provider.asked.total() - asked
+            assert await costs_of(jobs, job) == (round(paid * COST, 9), paid * 5)
+            output = {one["custom_id"]: one for one in await jobs.content(job.output_file_id)}
+            report = output["x"]["response"]["body"]["fanout"]
+            assert [one["outcome"] for one in report["attempts"]] == ["invalid", "won"]
+            assert round(report["cost_usd"], 9) == round(2 * COST, 9)
 
     run(main())
 

@@ -187,14 +187,17 @@ def test_each_model_of_several_has_a_ladder_of_its_own(
     upstream.script("d", answers("never"))
     response = checked(server, "a, b, c", stream=stream, escalate=["d"])
     assert response.texts[0] == response.texts[1] == GOOD
+    error = response.choices[2]["error"]
+    assert error["code"] == "schema_mismatch"
     assert len(upstream.calls_to("d")) == 2
-    first, second, third = (response.choices[index] for index in range(3))
+    assert (error["text"], error["reason"]) == (
+        "never",
+        "it is not JSON: it begins with other text",
+    )
+    assert [one["model"] for one in error["attempts"]] == ["c", "c", "d", "d"]
+    first, second = response.choices[0], response.choices[1]
     assert [one["outcome"] for one in first["fanout"]["attempts"]] == ["invalid", "won"]
     assert [one["outcome"] for one in second["fanout"]["attempts"]] == ["won"]
-    error = third["error"]
-    assert (error["code"], error["text"]) == ("schema_mismatch", "never")
-    assert [one["model"] for one in error["attempts"]] == ["c", "c", "d", "d"]
-    assert error["reason"] in error["attempts"][-1]["error"]["message"]
 
 
 def test_each_conversation_of_a_list_has_a_ladder_of_its_own(
@@ -212,6 +215,16 @@ def test_each_conversation_of_a_list_has_a_ladder_of_its_own(
     assert [one[0]["choices"][0]["message"]["content"] for one in body] == [GOOD, GOOD]
     outcomes = [[each["outcome"] for each in one[0]["fanout"]["attempts"]] for one in body]
     assert outcomes == [["invalid", "won"], ["won"]]
+    upstream.script("a", answers("no"), answers("no"), answers(GOOD))
+    _, _, body = server.json(
+        {
+            "model": "a",
+            "messages": [HI, HI],
+            "fanout": {"schema": SCHEMA, "shape": "list", "max_parallel": 1},
+        }
+    )
+    error = body[0][0]["error"]
+    assert (error["code"], error["text"], len(error["attempts"])) == ("schema_mismatch", "no", 2)
 
 
 @both_ways
@@ -245,6 +258,35 @@ def test_a_fallback_is_called_after_an_error_and_is_checked_too(
     response = checked(server, "a", stream=stream, more={"fallbacks": ["b"]})
     assert (response.model, response.text) == ("b", GOOD)
     assert calls(response) == [("a", "failed"), ("b", "invalid"), ("b", "won")]
+
+
+FENCED = [
+    (f"```json\n{GOOD}\n```", GOOD),
+    (f"\n ```\r\n{GOOD}\r\n```\n", GOOD),
+    (f"```JSON\n  {GOOD}```", GOOD),
+    (f"  {GOOD}\n", f"  {GOOD}\n"),
+    (f"Here:\n```json\n{GOOD}\n```", "it has a code fence and other text"),
+    (f"```json\n{GOOD}\n```\nand\n```json\n{GOOD}\n```", "other text follows it"),
+    (f"```python\n{GOOD}\n```", "it has a code fence and other text"),
+    (f"```json\n{BAD}\n```", '`/label`: the value is not one of ["good","bad"]'),
+    ("```", "it has a code fence and other text"),
+]
+
+
+@both_ways
+def test_a_code_fence_around_the_whole_json_is_removed(
+    server: RunningGateway, upstream: Upstream, *, stream: bool
+) -> None:
+    wrong = []
+    for text, expected in FENCED:
+        upstream.script("a", answers(text))
+        response = checked(server, "a", stream=stream, attempts=1)
+        found = response.text if response.status == 200 else (response.error or {})["reason"]
+        if response.status != 200 and (response.error or {})["text"] != text:
+            wrong.append((text, "the last text", (response.error or {})["text"]))
+        if not (found == expected or (response.status != 200 and expected in found)):
+            wrong.append((text, expected, found))
+    assert wrong == []
 
 
 def whole(message: dict[str, Any], finish: str = "stop") -> list[Any]:
@@ -345,8 +387,15 @@ def test_the_deadline_is_that_of_all_calls_together(
 ) -> None:
     upstream.script("a", answers("no"), [hang])
     response = checked(server, "a", stream=False, more={"timeout": 0.5}, escalate=["b"])
-    assert response.status == 504
+    assert (response.status, response.error is not None) == (504, True)
     assert upstream.calls_to("b") == []
+    error: dict[str, Any] = response.error or {}
+    assert (error["code"], error["text"]) == ("deadline_exceeded", "no")
+    assert error["reason"].startswith("it is not JSON: ")
+    assert [one["outcome"] for one in error["attempts"]] == ["invalid", "cancelled"]
+    upstream.script("a", [hang])
+    late = checked(server, "a", stream=False, more={"timeout": 0.2})
+    assert [one["outcome"] for one in (late.error or {})["attempts"]] == ["cancelled"]
 
 
 def test_the_openai_client_gets_the_response_and_the_error(
@@ -404,7 +453,7 @@ WRONG: list[tuple[dict[str, Any], str, str]] = [
     ({"fanout": {"schema": []}}, "fanout.schema", "must be"),
     ({"fanout": {"schema": {"type": "text"}}}, "fanout.schema", "`type`"),
     ({"fanout": {"schema": {"$ref": "http://127.0.0.1/s"}}}, "fanout.schema", "nothing is fetched"),
-    ({"fanout": {"schema": {"pattern": "(?=a)"}}}, "fanout.schema", "without lookaround"),
+    ({"fanout": {"schema": {"pattern": "(?=a)"}}}, "fanout.schema", "has a lookaround"),
     (
         {"fanout": {"schema": SCHEMA}, "response_format": FORMAT},
         "fanout.schema",
@@ -476,6 +525,20 @@ def test_a_key_escalates_only_to_models_that_it_may_use(
     )
     assert (status, error["error"]["param"]) == (403, "fanout.escalate")
     assert upstream.calls == []
+
+
+def test_the_description_of_the_api_has_invalid_calls_and_what_the_error_has(
+    server: RunningGateway,
+) -> None:
+    _, _, document = server.json(path="/openapi.json", method="GET")
+    kinds = document["components"]["schemas"]
+    assert "invalid" in kinds["Attempt"]["properties"]["outcome"]["enum"]
+    assert kinds["ChatCompletion"]["properties"]["fanout"] == {
+        "$ref": "#/components/schemas/Report"
+    }
+    assert "schema_mismatch" in kinds["Error"]["description"]
+    error = kinds["Error"]["properties"]["error"]["properties"]
+    assert {"text", "reason", "attempts"} <= error.keys()
 
 
 def test_the_librarys_types_read_the_report_of_a_repaired_response(

@@ -125,3 +125,19 @@ def test_a_list_is_asked_for_as_one() -> None:
     asked = {"type": "json_schema", "json_schema": {"name": "x", "schema": {"type": "array"}}}
     wire = encode("anthropic", "claude-3-haiku-20240307", U, response_format=asked)
     assert b"one valid JSON array" in wire.body
+
+
+def test_a_json_mode_of_objects_is_not_used_for_other_values() -> None:
+    schemas: list[tuple[dict[str, Any], str, bool]] = [
+        ({"type": "array", "items": {}}, "array", False),
+        ({"type": "string"}, "value", False),
+        ({"enum": ["a", "b"]}, "value", False),
+        ({"type": ["object", "null"]}, "value", True),
+        (SCHEMA, "object", True),
+        ({"anyOf": [SCHEMA]}, "object", True),
+    ]
+    for schema, kind, has_mode in schemas:
+        asked = {"type": "json_schema", "json_schema": {"name": "x", "schema": schema}}
+        body = json.loads(encode("deepseek", "deepseek-chat", U, response_format=asked).body)
+        assert f"one valid JSON {kind} " in json.dumps(body["messages"]), schema
+        assert ("response_format" in body) == has_mode, schema

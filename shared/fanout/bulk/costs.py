@@ -11,7 +11,7 @@ from ..config.catalog import Catalog
 from ..errors import FanoutError
 from ..telemetry.prices import FLEX, TokenPrices, prices_of, to_nanodollars
 from .lanes import REALTIME
-from .totals import LineCost, objects_in, reports_in, responses_in
+from .totals import LineCost, failed_calls, objects_in, reports_in, responses_in
 
 CODES_WITH_FALLBACKS = ("context_length_exceeded", "content_filter")
 """Errors for which a config may name fallbacks of their own."""
@@ -85,7 +85,7 @@ class Costs:
         """
         The cost of a part at the price of the service tier that it names.
 
-        A choice whose checked responses were all invalid has no usage; then its own cost counts.
+        A failed choice without a usage may have had calls; then its own cost counts.
         """
         usage, model = part.get("usage"), part.get("model")
         if not isinstance(usage, dict) or not isinstance(model, str):
@@ -109,8 +109,12 @@ def _tier(part: Mapping[str, Any]) -> str | None:
 
 
 def _parts(response: Mapping[str, Any]) -> list[Mapping[str, Any]]:
-    """What has a `model` and a `usage`: the calls of its reports, each choice, or the response."""
+    """
+    What has a `model` and a `usage`: each call that is listed, each other choice, or the response.
+
+    Calls are listed in reports, and in the errors of choices without a text that fits the schema.
+    """
     several = [one for one in objects_in(response.get("choices")) if "model" in one]
     calls = [call for report in reports_in(response) for call in report]
-    plain = [one for one in several if "fanout" not in one]
-    return [*calls, *plain] or [response]
+    plain = [one for one in several if "fanout" not in one and not failed_calls(one)]
+    return [*calls, *failed_calls(response), *plain] or [response]

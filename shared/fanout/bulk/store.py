@@ -81,6 +81,14 @@ class ShardResults(Protocol):
         """
         ...
 
+    def paid(self) -> AsyncIterator[bytes]:
+        """Each stored line of `put_paid`."""
+        ...
+
+    async def put_paid(self, line: bytes) -> None:
+        """Store the paid calls of a line without a result, at the latest with the next `flush`."""
+        ...
+
     async def remove_damaged(self) -> None:
         """Remove the lines that are not whole results, before the first `put`."""
         ...

@@ -151,7 +151,7 @@ def count_response(body: object, cost: LineCost) -> Totals:
     if cost.lane != REALTIME:
         totals.lanes[cost.lane] = LaneTotals(1, cost.nanodollars, cost.saved)
     for response in responses_in(body):
-        count_tokens(totals, [response, *_invalid_calls(response)])
+        count_tokens(totals, [response, *invalid_calls(response), *failed_calls(response)])
     return totals
 
 
@@ -179,9 +179,16 @@ def reports_in(response: Mapping[str, Any]) -> list[list[Mapping[str, Any]]]:
     return found
 
 
-def _invalid_calls(response: Mapping[str, Any]) -> list[Mapping[str, Any]]:
+def invalid_calls(response: Mapping[str, Any]) -> list[Mapping[str, Any]]:
+    """The calls in the reports of a response whose own responses do not fit the schema."""
     reports = reports_in(response)
     return [one for calls in reports for one in calls if one.get("outcome") == "invalid"]
+
+
+def failed_calls(response: Mapping[str, Any]) -> list[Mapping[str, Any]]:
+    """The calls of a response's choices that failed because no text of theirs fits the schema."""
+    errors = [one.get("error") for one in (response, *objects_in(response.get("choices")))]
+    return [call for error in errors if isinstance(error, dict) for call in paid_of_error(error)]
 
 
 def paid_calls(calls: Sequence[Mapping[str, Any]]) -> dict[str, Any]:

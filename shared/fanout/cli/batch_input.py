@@ -28,7 +28,7 @@ from ..errors import RequestError, UnknownModel
 from .config_choice import pick_models, select_config, split_names
 from .output_paths import STDOUT, Output, check_output
 from .printing import show
-from .response_schema import read_check, read_response_format
+from .response_schema import read_checked_format
 
 MAX_TEMPERATURE = 2.0
 """OpenAI's limit; see `temperature` in its reference."""
@@ -140,12 +140,11 @@ def _params(arguments: argparse.Namespace) -> tuple[dict[str, Any], dict[str, st
         if not 0 <= temperature <= MAX_TEMPERATURE:
             raise RequestError("--temperature must be from 0 to 2", "temperature")
         params["temperature"] = temperature
-    if arguments.response_format is not None:
-        found = read_response_format(arguments.response_format)
-        params["response_format"], fields = found.value, found.fields
-    if check := read_check(arguments):
-        if arguments.response_format is None and (arguments.text or is_table(arguments)):
-            raise RequestError("--check needs --response-format FILE", "check")
+    has_own = not (arguments.text or is_table(arguments))
+    form, check = read_checked_format(arguments, is_required=not has_own)
+    if form is not None:
+        params["response_format"], fields = form.value, form.fields
+    if check:
         if not arguments.stack:
             catalog = select_config(arguments.config).catalog
             for name in check.get("escalate", ()):

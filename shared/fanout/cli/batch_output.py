@@ -20,6 +20,7 @@ from ..bulk.tables.formats import GZIP, output_format, own_format
 from ..bulk.work.partial_results import result_lines
 from ..disk.files import Draft, storage_errors
 from ..disk.threads import in_thread
+from ..errors import SchemaMismatch
 from .batch_backend import BatchBackend
 from .batch_input import BatchInput
 from .batch_progress import error_lines, follow
@@ -65,6 +66,10 @@ async def run_to_end(
     if job.error_file_id:
         where = "the column `error`" if is_table else str(output.errors)
         show(f"fanout: failed lines: {where}", file=sys.stderr)
+        if is_table and _has_texts(job):
+            errors = [batch_command(arguments, "results", job.id), "--errors"]
+            texts = " ".join(errors) if output.is_stdout else str(output.errors)
+            show(f"fanout: texts that do not fit the schema: {texts}", file=sys.stderr)
         has_rows = output_format(_name(output), job.source or JobSource("")) != "responses"
         to = str(output.path) if has_rows and not output.is_stdout else None
         retry = batch_command(arguments, "retry", job.id, output=to)
@@ -132,7 +137,7 @@ async def write_results(
     if form != "responses" and not is_kept:
         await _write_rows(backend, job, output, TableOptions(form, arguments.escape_formulas))
         if not only_responses:
-            await asyncio.to_thread(output.errors.unlink, missing_ok=True)
+            await _write_texts(backend, job, output)
         return True
     if not job.is_over:
         await write_lines(backend, job, output, failed=False)
@@ -148,6 +153,19 @@ async def write_results(
         kept = f"`{output.path}` stays as it is: no {unit_of(job)} has a response"
         show(f"fanout: {kept}", file=sys.stderr)
     return False
+
+
+def _has_texts(job: Job) -> bool:
+    """Whether failed lines have texts, which are not in a table: they do not fit the schema."""
+    return job.totals is not None and SchemaMismatch.code in job.totals.causes
+
+
+async def _write_texts(backend: BatchBackend, job: Job, output: Output) -> None:
+    """Write the failed lines beside a table if they have texts; else delete an earlier job's."""
+    if job.error_file_id is not None and _has_texts(job) and not output.is_stdout:
+        await _write_file(backend, job.error_file_id, Output(output.errors))
+    else:
+        await asyncio.to_thread(output.errors.unlink, missing_ok=True)
 
 
 def default_output(job: Job) -> str:

@@ -85,12 +85,16 @@ def _print(found: Quote) -> None:
     rows = [HEADER]
     for name, part in found.models.items():
         out = f"{part.tokens_out_low:,} to {part.tokens_out_high:,}"
-        cells = (f"{part.lines:,}", f"{part.tokens_in:,}", out)
+        cells = (f"{part.lines:,}", _range(part.tokens_in, part.tokens_in_high), out)
         rows.append((name, *cells, _dollars(part.cost_low, part.cost_high), _minutes(part.minutes)))
     show(columns(rows))
     total = _dollars(found.cost_low, found.cost_high)
     minutes = _minutes(found.minutes)
     show(f"\n{found.lines:,} lines, {total}, minutes at the known rate limits: {minutes}")
+    calls = sum(part.calls for part in found.models.values())
+    most = sum(part.calls_high for part in found.models.values())
+    if most > calls:
+        show(f"{_range(calls, most)} calls: the most is every attempt of every model")
     if len(found.lanes) > 1:
         _print_lanes(found)
     show(f"({METHOD})")
@@ -106,6 +110,10 @@ def _print_lanes(found: Quote) -> None:
     show(f"\n--lane {found.lane}; the costs of the whole file by lane:\n")
     show(columns(rows))
     show("\nA line for which the flex tier has no room costs the price in real time.")
+
+
+def _range(low: int, high: int) -> str:
+    return f"{low:,}" if low == high else f"{low:,} to {high:,}"
 
 
 def _dollars(low: float | None, high: float | None) -> str:

@@ -8,8 +8,7 @@ import os
 import secrets
 import stat
 import sys
-from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from collections.abc import Callable
 from typing import Any
 
 from ..errors import RequestError
@@ -20,9 +19,10 @@ from ..settings import Settings
 from ..wire.terminal_text import one_line
 from .all_view import show_all_responses
 from .config_choice import pick_models, select_config, split_names
+from .option_names import options_named
 from .printing import show, show_json, show_response
 from .race_view import show_race
-from .response_schema import read_check, read_response_format
+from .response_schema import read_checked_format
 from .response_text import ResponseSource, first_choice_text, print_stream
 
 
@@ -32,7 +32,7 @@ def run_prompt(arguments: argparse.Namespace) -> int:
         return _run_remotely(arguments)
     selected = select_config(arguments.config)
     models = pick_models(selected, arguments.models, several=arguments.command != "ask")
-    with _options_named():
+    with options_named():
         request = parse_request(make_body(arguments, models))
 
         async def send() -> int:
@@ -51,7 +51,7 @@ def _run_remotely(arguments: argparse.Namespace) -> int:
     models = split_names(arguments.models)
     if not models:
         raise RequestError("--gateway needs the name of a model: -m NAME", "model")
-    with _options_named():
+    with options_named():
         body = make_body(arguments, models)
         request = parse_request(body)
 
@@ -63,36 +63,6 @@ def _run_remotely(arguments: argparse.Namespace) -> int:
 
 
 STDIN = "-"
-
-OPTIONS = {
-    "max_completion_tokens": "--max-tokens",
-    "temperature": "--temperature",
-    "timeout": "--timeout",
-    "fanout.stagger": "--stagger",
-    "fanout.attempts": "--attempts",
-    "fanout.k": "-k",
-    "fanout.on": "--on",
-    "fanout.start": "--start",
-    "fanout.lead": "--lead",
-    "fanout.confidence": "--confidence",
-    "fanout.weights": "--weight",
-    "fanout.check": "--check",
-    "fanout.escalate": "--escalate",
-    "response_format.json_schema.schema": "--response-format",
-}
-"""The fields of a request that are set by an option."""
-
-
-@contextmanager
-def _options_named() -> Iterator[None]:
-    """An error that leaves the block names the option that the user typed, not the field."""
-    try:
-        yield
-    except RequestError as error:
-        if option := OPTIONS.get(error.param or ""):
-            message = str(error).replace(f"`{error.param}`", option)
-            raise RequestError(message, error.param, error.detail.code) from None
-        raise
 
 
 def make_body(arguments: argparse.Namespace, models: list[str]) -> dict[str, Any]:
@@ -108,14 +78,12 @@ def make_body(arguments: argparse.Namespace, models: list[str]) -> dict[str, Any
     mode = modes.get(arguments.command)
     mode = mode or ("fallback" if len(models) > 1 else "one")
     fanout = {"mode": mode, "models": models} | ({"stagger": stagger} if stagger else {})
-    fanout |= read_check(arguments)
+    form, check = read_checked_format(arguments, is_required=True)
+    fanout |= check
     if mode == "agree":
         from .agree import read_rules
 
         fanout |= read_rules(arguments)
-    form = arguments.response_format
-    if form is None and arguments.check:
-        raise RequestError("--check needs --response-format FILE", "check")
     # `all` prints each response as soon as it is complete, except with --json.
     stream = (arguments.stream and (mode != "agree" or arguments.json)) or (
         arguments.command == "all" and not arguments.json
@@ -126,7 +94,7 @@ def make_body(arguments: argparse.Namespace, models: list[str]) -> dict[str, Any
         "timeout": arguments.timeout,
         "max_completion_tokens": arguments.max_tokens,
         "temperature": arguments.temperature,
-        "response_format": None if form is None else read_response_format(form).value,
+        "response_format": form and form.value,
         "stream": stream or None,
         "stream_options": {"include_usage": True} if stream else None,
     }

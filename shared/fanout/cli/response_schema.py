@@ -12,9 +12,11 @@ from msgspec import Struct
 
 from ..bulk.local.input_files import reading_errors
 from ..errors import RequestError
+from ..schema.fanout import parse_request
 from ..schema.request import MAX_ATTEMPTS
 from ..wire import json
 from .config_choice import split_names
+from .option_names import options_named
 
 MAX_NAME = 64
 """Characters of a schema's name; see `json_schema.name` in OpenAI's reference."""
@@ -27,6 +29,32 @@ class ResponseFormat(Struct, frozen=True):
 
     value: dict[str, Any]
     fields: dict[str, str]
+    has_schema: bool = True
+
+
+def read_checked_format(
+    arguments: argparse.Namespace, *, is_required: bool
+) -> tuple[ResponseFormat | None, dict[str, Any]]:
+    """
+    The format of `--response-format`, and the fields of `fanout` for `--check`.
+
+    With `is_required`, a check needs the option: the requests have no format of their own. Raises
+    `RequestError` for a schema by which nothing can be checked.
+    """
+    check, path = read_check(arguments), arguments.response_format
+    if path is None:
+        if check and is_required:
+            raise RequestError("--check needs --response-format FILE", "check")
+        return None, check
+    form = read_response_format(path)
+    if check and not form.has_schema:
+        raise RequestError(f"--check needs a JSON Schema, and `{path}` has none", "check")
+    if check:
+        prompt = {"role": "user", "content": "-"}
+        given = {"response_format": form.value, "fanout": check}
+        with options_named():
+            parse_request({"model": "-", "messages": [prompt], **given})
+    return form, check
 
 
 def read_response_format(path: str) -> ResponseFormat:
@@ -40,11 +68,10 @@ def read_response_format(path: str) -> ResponseFormat:
     if not isinstance(value, dict):
         raise _wrong(f"`{path}` is not a JSON Schema: it must be an object")
     if value.get("type") in {"json_schema", "json_object", "text"}:
-        named = value.get("json_schema")
-        schema = named.get("schema") if isinstance(named, dict) else None
-        if value["type"] == "json_schema" and not isinstance(schema, dict):
+        schema = _schema_of(value)
+        if value["type"] == "json_schema" and schema is None:
             raise _wrong(f"`{path}` has no `json_schema.schema`")
-        return ResponseFormat(value, _fields(schema or {}))
+        return ResponseFormat(value, _fields(schema or {}), schema is not None)
     if not value.keys() & {"type", "properties", "$ref", "anyOf", "allOf", "oneOf", "enum"}:
         raise _wrong(f"`{path}` is not a JSON Schema: it has no `type` and no `properties`")
     name = re.sub(r"[^\w-]", "_", str(value.get("title") or Path(path).stem), flags=re.ASCII)
@@ -73,6 +100,13 @@ def read_check(arguments: argparse.Namespace) -> dict[str, Any]:
 
 def _wrong(message: str) -> RequestError:
     return RequestError(message, "response-format")
+
+
+def _schema_of(form: Mapping[str, Any]) -> dict[str, Any] | None:
+    """The schema of a `response_format`, also in LiteLLM's form."""
+    named = form.get("json_schema")
+    schema = named.get("schema") if isinstance(named, dict) else form.get("response_schema")
+    return schema if isinstance(schema, dict) else None
 
 
 def _fields(schema: Mapping[str, Any]) -> dict[str, str]:

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
+from typing import Any
 
 from .base import ErrorDetail, FanoutError
 
@@ -125,9 +126,29 @@ class Unsupported(RequestError):
 
 
 class DeadlineExceeded(FanoutError):
+    """
+    The request's time is over.
+
+    Of a checked request, `attempts` has each call as in a response's report; `text` is the last
+    response's that does not fit the schema, and `reason` what is wrong with it.
+    """
+
     status = 504
     type = "timeout_error"
     code = "deadline_exceeded"
+
+    def __init__(
+        self,
+        message: str,
+        *,
+        text: str | None = None,
+        reason: str | None = None,
+        attempts: Sequence[Mapping[str, Any]] = (),
+    ) -> None:
+        super().__init__(message)
+        self.text = text
+        self.reason = reason
+        self.attempts = tuple(attempts)
 
 
 class RequestCancelled(FanoutError):

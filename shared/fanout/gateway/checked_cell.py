@@ -22,7 +22,7 @@ from ..schema.error import error_object
 from ..schema.fanout import Attempt, Mode, Report
 from ..schema.request import ChatRequest, Check
 from ..telemetry.prices import cost_of, nanodollars_of_usage, to_dollars
-from .ladder import Invalid, find_invalid, next_request
+from .ladder import Invalid, find_invalid, next_request, without_fences
 
 Call: TypeAlias = Callable[[Leg, ChatRequest], Awaitable[ChatCompletion]]
 """Makes a call with the leg's model, and its retries after errors."""
@@ -124,6 +124,7 @@ class CheckedCell:
             raise
         invalid = await self._find_invalid(completion)
         if invalid is None:
+            completion = without_fences(completion)
             self._note(leg, started, "won")
             self._made[-1].choices = completion["choices"]
             if leg.watcher is not None:
@@ -210,6 +211,16 @@ class CheckedCell:
     def mismatch(self) -> SchemaMismatch:
         """The error of the cell: the last text, why it does not fit, and all calls."""
         return self._mismatch([made.attempt for made in self._made])
+
+    def late(self, error: DeadlineExceeded) -> DeadlineExceeded:
+        """The error of a cell whose time is over, with all calls and the last text."""
+        last = self.last
+        return DeadlineExceeded(
+            str(error),
+            text=last.text if last else None,
+            reason=last.reason if last else None,
+            attempts=[made.attempt for made in self._made],
+        )
 
     def _mismatch(self, attempts: Sequence[Any] = ()) -> SchemaMismatch:
         last = self.last or Invalid("there is no response")

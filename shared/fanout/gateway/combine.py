@@ -8,7 +8,7 @@ from typing import Any
 from msgspec import Struct
 
 from ..schema.chat import ChatCompletion
-from ..schema.error import error_fields
+from ..schema.error import full_error
 from ..schema.fanout import FanOutRequest
 
 # Fields of a response that the combined one has itself, and names that mean something in a choice.
@@ -16,6 +16,10 @@ _NOT_ON_CHOICES = frozenset(
     {"choices", "created", "fanout", "model", "object", "obfuscation", "usage"}
     | {"delta", "error", "finish_reason", "index", "logprobs", "message"}
 )
+
+
+NO_USAGE: Mapping[str, None] = {"usage": None, "cost_usd": None}
+"""Of each choice of a call but the first, which has what all of them have used."""
 
 
 class CellResult(Struct, frozen=True):
@@ -35,7 +39,7 @@ class CellResult(Struct, frozen=True):
     @property
     def error_object(self) -> dict[str, Any] | None:
         """OpenAI's error object if the cell failed, else `None`."""
-        return error_fields(self.error) if self.error else None
+        return full_error(self.error) if self.error else None
 
     @property
     def model(self) -> str:
@@ -49,7 +53,7 @@ def combined_response(cells: Sequence[CellResult], request: FanOutRequest) -> di
 
     Each choice has its own `model`, `usage`, `latency_ms` and `cost_usd`, and the other top-level
     fields of its model's response. With `n` each cell has `n` indexes, so `index // n` is the
-    number of the cell.
+    number of the cell; its first choice has the usage and the cost of their one call.
     """
     width = request.conversations[0].n or 1
     choices = [choice for i, cell in enumerate(cells) for choice in _choices(cell, i, width)]
@@ -63,13 +67,9 @@ def combined_response(cells: Sequence[CellResult], request: FanOutRequest) -> di
 
 
 def _choices(cell: CellResult, index: int, width: int) -> list[dict[str, Any]]:
-    extra = {
-        "model": cell.model,
-        "latency_ms": round(cell.elapsed * 1000, 1),
-        "cost_usd": cell.cost,
-    }
+    extra = {"model": cell.model, "latency_ms": round(cell.elapsed * 1000, 1)}
     if cell.completion is None:
-        return [failed_choice(cell, index * width) | extra]
+        return [failed_choice(cell, index * width) | extra | {"cost_usd": cell.cost}]
     found: list[dict[str, Any]] = []
     places: dict[int, int] = {}
     top = response_fields(cell.completion)
@@ -77,9 +77,9 @@ def _choices(cell: CellResult, index: int, width: int) -> list[dict[str, Any]]:
         if (place := place_choice(places, choice.get("index", 0), width)) is None:
             continue
         number = {"index": index * width + place}
-        usage = {"usage": cell.completion.get("usage")}
+        used = NO_USAGE if found else {"usage": cell.completion.get("usage"), "cost_usd": cell.cost}
         report = {"fanout": cell.completion["fanout"]} if "fanout" in cell.completion else {}
-        found.append({**top, **choice, **number, **extra, **usage, **report})
+        found.append({**top, **choice, **number, **extra, **used, **report})
     return found
 
 

@@ -166,7 +166,8 @@ class Gateway:
             with Deadline(deadline):
                 return await self._runner.chat(request, cell)
         except TimeoutError:
-            raise self._deadline_error(request, context) from None
+            late = self._deadline_error(request, context)
+            raise late if cell.checked is None else cell.checked.late(late) from None
 
     async def _chat_all(
         self, request: FanOutRequest, context: Context, deadline: float

@@ -6,16 +6,16 @@ Knows nothing of where the chunks come from or how they are sent.
 
 from __future__ import annotations
 
-from collections.abc import AsyncIterator, Callable, Sequence
+from collections.abc import AsyncIterator, Callable, Mapping, Sequence
 from typing import Any
 
 from ..concurrency import Ended
 from ..errors import Cause, detail_of
 from ..schema.chat import ChatChunk
 from ..schema.choice_deltas import ChoiceDeltas, is_bare
-from ..schema.error import error_fields
+from ..schema.error import full_error
 from ..schema.fanout import FanOutRequest
-from .combine import place_choice, response_fields, sum_usage
+from .combine import NO_USAGE, place_choice, response_fields, sum_usage
 
 _FIRST = {"role": "assistant", "content": ""}
 
@@ -29,7 +29,8 @@ class Interleave:
     A cell's finish reasons are sent after the cell has ended, because some servers send more text
     after one, with `model`, `usage`, `latency_ms`, `cost_usd`, the cell's report if it has one, and
     the other top-level fields of its chunks. The last chunk of a failed cell also has `refusal`,
-    the cause, and `error`.
+    the cause, and `error`. Of several choices of a cell, the first has the usage and the cost of
+    their one call.
     """
 
     def __init__(
@@ -130,13 +131,14 @@ class Interleave:
         model = self._models[end.index]
         latency = round((self._clock() - self._started) * 1000, 1)
         usage, cost = self._usage[end.index], self._cost(end.index)
-        extra = {"model": model, "usage": usage, "latency_ms": latency, "cost_usd": cost}
+        extra: dict[str, Any] = {"model": model, "latency_ms": latency}
+        used: Mapping[str, Any] = {"usage": usage, "cost_usd": cost}
         if (report := self._report(end.index)) is not None:
             extra["fanout"] = report
         delta: dict[str, Any] = {}
         if end.error is not None:
             self._causes[end.index] = Cause(model, end.error)
-            extra["error"] = error_fields(end.error)
+            extra["error"] = full_error(end.error)
             delta["refusal"] = detail_of(end.error).message
         top = {} if end.error else self._top[end.index]
         found = {} if end.error else self._last[end.index]
@@ -144,10 +146,14 @@ class Interleave:
         missing = {"delta": delta, "finish_reason": "stop"}
         ends = [found.get(number) or {"index": number, **missing} for number in numbers]
         last = [*self._deltas.shape(ends), *self._deltas.rest(numbers)]
-        return [
-            self._chunk(model, [{**top, **one, **extra} if one["finish_reason"] else one])
-            for one in last
-        ]
+        chunks = []
+        for one in last:
+            if one["finish_reason"]:
+                chunks.append(self._chunk(model, [{**top, **one, **extra, **used}]))
+                used = NO_USAGE
+            else:
+                chunks.append(self._chunk(model, [one]))
+        return chunks
 
     def _chunk(self, model: str, choices: list[dict[str, Any]], **more: Any) -> ChatChunk:
         chunk: Any = {**self._head, "model": model, "choices": choices}

@@ -26,6 +26,9 @@ MAX_RETURNED = 50_000
 
 CUT_OFF = "it was cut off at the most tokens that it may have; raise `max_tokens`"
 
+FENCE = "```"
+"""Markdown's line before and after a text that is code."""
+
 
 class Invalid(Struct, frozen=True):
     """
@@ -51,15 +54,45 @@ def find_invalid(
         return Invalid("it has no choices")
     for choice in completion["choices"]:
         message: Mapping[str, Any] = choice["message"]
-        if message.get("tool_calls") or message.get("function_call"):
+        if is_call(message):
             continue
         text = message.get("content")
         if not text and message.get("refusal"):
             return Invalid("the model refused to respond", is_repairable=False)
         text = text if isinstance(text, str) else ""
-        if (reason := problem(text)) is not None:
+        if (reason := problem(unfenced(text))) is not None:
             return _invalid(reason, text, choice.get("finish_reason"))
     return None
+
+
+def unfenced(text: str) -> str:
+    """What is inside the code fence if the text is one and nothing else; else the text."""
+    inner = text.strip()
+    if not (inner.startswith(FENCE) and inner.endswith(FENCE)):
+        return text
+    language, newline, rest = inner[len(FENCE) : -len(FENCE)].partition("\n")
+    return rest.strip() if newline and language.strip().lower() in {"", "json"} else text
+
+
+def without_fences(completion: ChatCompletion) -> ChatCompletion:
+    """A response that fits, with the JSON alone in each choice; it is not changed."""
+    choices: list[Any] = [_unfenced_choice(choice) for choice in completion["choices"]]
+    if all(new is old for new, old in zip(choices, completion["choices"], strict=True)):
+        return completion
+    return {**completion, "choices": choices}
+
+
+def _unfenced_choice(choice: Any) -> Any:
+    message = choice["message"]
+    text = message.get("content")
+    if not isinstance(text, str) or is_call(message) or (bare := unfenced(text)) is text:
+        return choice
+    return {**choice, "message": {**message, "content": bare}}
+
+
+def is_call(message: Mapping[str, Any]) -> bool:
+    """Whether the message calls a tool, so that its text is none of the response's."""
+    return bool(message.get("tool_calls") or message.get("function_call"))
 
 
 def _invalid(reason: str, text: str, finish_reason: str | None) -> Invalid:

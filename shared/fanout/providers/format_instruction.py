@@ -6,7 +6,7 @@ The model is asked for the JSON; the words are part of the system prompt.
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 from ..schema.chat import Object
@@ -37,13 +37,32 @@ def format_in_words(
             pass
         case SchemaFormat(json_schema=asked) if asked.schema is not None and not schemas:
             text = json.encode(describe_schema(asked)).decode()
-            kind = "array" if asked.schema.get("type") == "array" else kind
+            kind = _kind(asked.schema)
             schema = f" It must be valid by this JSON schema:\n{text}"
         case _:
             return None
     unsupported.note("response_format")
     start = "If you call no tool, respond" if request.tools else "Respond"
     return f"{start} {JSON_ONLY.format(kind=kind)}{schema}"
+
+
+def may_be_object(request: ChatRequest) -> bool:
+    """Whether the format is one of objects, which are all that a JSON mode returns."""
+    match request.response_format:
+        case SchemaFormat(json_schema=asked) if asked.schema is not None:
+            kinds = asked.schema.get("type")
+            has_object = isinstance(kinds, list) and "object" in kinds
+            return has_object or _kind(asked.schema) == "object"
+        case _:
+            return True
+
+
+def _kind(schema: Mapping[str, Any]) -> str:
+    """What a schema's values are called; a schema without a type is one of objects."""
+    kind = schema.get("type")
+    if kind is None:
+        return "value" if schema.keys() & {"const", "enum"} else "object"
+    return str(kind) if kind in ("array", "object") else "value"
 
 
 def add_instruction(messages: Sequence[Object], words: str) -> list[dict[str, Any]]:

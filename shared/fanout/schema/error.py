@@ -4,7 +4,14 @@ from __future__ import annotations
 
 from typing import Any
 
-from ..errors import AllFailed, ErrorDetail, SchemaMismatch, detail_of, status_of
+from ..errors import (
+    AllFailed,
+    DeadlineExceeded,
+    ErrorDetail,
+    SchemaMismatch,
+    detail_of,
+    status_of,
+)
 
 
 def error_object(detail: ErrorDetail) -> dict[str, Any]:
@@ -17,29 +24,30 @@ def error_object(detail: ErrorDetail) -> dict[str, Any]:
     }
 
 
+def full_error(error: Exception) -> dict[str, Any]:
+    """
+    The error object.
+
+    If a response does not fit the schema, it has its `text`, the `reason` and all `attempts`; so it
+    has if time runs out after such a response.
+    """
+    return error_object(detail_of(error)) | _mismatch(error)
+
+
 def error_body(error: Exception) -> dict[str, Any]:
     """`{"error": {…}}`; if every model failed, it has `causes`, in call order."""
-    body = error_fields(error)
+    body = full_error(error)
     if isinstance(error, AllFailed):
         body["causes"] = [
-            {
-                "model": cause.model,
-                "status": status_of(cause.error),
-                **error_fields(cause.error),
-            }
+            {"model": cause.model, "status": status_of(cause.error), **full_error(cause.error)}
             for cause in error.failures
         ]
     return {"error": body}
 
 
-def error_fields(error: Exception) -> dict[str, Any]:
-    """
-    The error object of one model.
-
-    If its response does not fit the schema, it has the `text`, the `reason` and all `attempts`.
-    """
-    fields = error_object(detail_of(error))
-    if not isinstance(error, SchemaMismatch):
-        return fields
-    mismatch = {"text": error.text, "reason": error.reason, "attempts": [*error.attempts]}
-    return {**fields, **mismatch}
+def _mismatch(error: Exception) -> dict[str, Any]:
+    if isinstance(error, DeadlineExceeded) and not error.attempts:
+        return {}
+    if not isinstance(error, SchemaMismatch | DeadlineExceeded):
+        return {}
+    return {"text": error.text, "reason": error.reason, "attempts": [*error.attempts]}

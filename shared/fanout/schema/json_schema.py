@@ -8,15 +8,17 @@ this is, and how it must be called.
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator, Mapping
+import re
+from collections.abc import Iterator, Mapping
 from itertools import islice
-from typing import Any, Final
+from typing import Any
 
 import jsonschema_rs
 from msgspec import MsgspecError, Struct
 
 from ..errors import RequestError
 from ..wire import json
+from .schema_words import MAX_PROBLEMS, VALUE, cut, fault_of, reason_of
 from .schema_work import BadSchema, SchemaWork
 
 MAX_BYTES = 128 * 1024
@@ -39,14 +41,7 @@ MAX_EXPLAINED = 1_000
 MAX_FIRST_EXPLAINED = 250
 """Looks at one value up to which the first problem is explained: its alternatives are many."""
 
-MAX_PROBLEMS = 5
-"""Problems of one text that are listed, and alternatives of one problem."""
-
-MAX_REASON = 1_000
-"""Characters of a reason; a longer one is cut."""
-
-VALUE: Final = "the value"
-"""Stands in reasons for the value, which may quote a prompt and may be long."""
+_JSON_BEGINS = re.compile(r"[\[{\"\-0-9]|true|false|null")
 
 
 class Validator(Struct, frozen=True, eq=False):
@@ -61,9 +56,9 @@ class Validator(Struct, frozen=True, eq=False):
         try:
             value = json.decode_strict(text.encode())
         except json.BadJSON as error:
-            return f"it is not JSON: {error}"
+            return f"it is not JSON: {_not_json(text, str(error))}"
         except UnicodeEncodeError:
-            return "it is not valid Unicode"
+            return f"it is not JSON: {json.HALF_PAIR}"
         values, depth = _size(value)
         work = self.work.at_depth(depth)
         if values * work > MAX_WORK:
@@ -71,39 +66,32 @@ class Validator(Struct, frozen=True, eq=False):
         try:
             if self.compiled.is_valid(value):
                 return None
-            return _cut("; ".join(self._reasons(value, values, work)))
+            return cut("; ".join(self._reasons(value, values, work)))
         except ValueError:  # what JSON allows and the library does not, such as half a surrogate
             return "it has a value that cannot be checked"
 
     def _reasons(self, value: Any, values: int, work: float) -> Iterator[str]:
         if values * work <= MAX_EXPLAINED:
             for error in islice(self.compiled.iter_errors(value), MAX_PROBLEMS):
-                yield _reason(error)
+                yield reason_of(error)
         elif work <= MAX_FIRST_EXPLAINED:
             try:
                 self.compiled.validate(value)
             except jsonschema_rs.ValidationError as error:
-                yield _reason(error)
+                yield reason_of(error)
         else:
             yield "it does not fit the schema"
 
 
-def _reason(error: Any) -> str:
-    """`/b/0: the value is not of type "integer"`; of alternatives, why it is none of them."""
-    path = "/".join(("", *map(str, error.instance_path)))
-    where = f"`{path}`: " if path else ""
-    branches: Iterable[Any] = getattr(error.kind, "context", None) or ()
-    inner = [_reason(branch[0]) for branch in islice(branches, MAX_PROBLEMS) if branch]
-    if inner:
-        return _cut(f"{where}{VALUE} is none of the alternatives ({', or '.join(inner)})")
-    options = getattr(error.kind, "options", None)
-    if isinstance(options, list):
-        return _cut(f"{where}{VALUE} is not one of {json.encode(options).decode()}")
-    return _cut(f"{where}{error.message}")
-
-
-def _cut(reason: str) -> str:
-    return reason if len(reason) <= MAX_REASON else f"{reason[: MAX_REASON - 1]}…"
+def _not_json(text: str, reason: str) -> str:
+    """Why the text is not JSON: what is around the JSON, or what the parser says."""
+    start = text.lstrip()
+    if start and not _JSON_BEGINS.match(start):
+        has_fence = "```" in start
+        return "it has a code fence and other text" if has_fence else "it begins with other text"
+    if reason.startswith("trailing characters"):
+        return "other text follows it"
+    return reason
 
 
 def _size(value: Any) -> tuple[int, int]:
@@ -142,24 +130,9 @@ def _compile(schema: Mapping[str, Any], size: int) -> Validator:
             mask=VALUE,
         )
     except jsonschema_rs.ValidationError as error:
-        path = [*map(str, error.instance_path)]
-        where = f"at `{'/'.join(path)}`: " if path else ""
-        raise BadSchema(
-            f"is not a valid JSON schema: {where}{_hint(path, error.message)}"
-        ) from None
+        raise BadSchema(f"is not a valid JSON schema: {fault_of(error, schema)}") from None
     memory = 20 * size + 500 * work.entries + PATTERN_BYTES * work.patterns
     return Validator(compiled, work, memory)
-
-
-def _hint(path: list[str], message: str) -> str:
-    if (path and path[-1] == "pattern") or "patternProperties" in path:
-        return (
-            "the pattern is too large, or not a regular expression without lookaround and "
-            "backreferences, which may take endless time"
-        )
-    if path and path[-1] == "type":
-        return f"{VALUE} is not one of JSON's types, nor a list of them"
-    return message[:300]
 
 
 class _Cache:

@@ -42,6 +42,10 @@ NOT_JSON = (msgspec.MsgspecError, UnicodeDecodeError)
 _STRING = re.compile(rb'"[^"\\]*+(?:\\.[^"\\]*+)*+"\s*+(:)?', re.DOTALL)
 
 
+_FIRST_HALF_ALONE = re.compile(rb"\\u[dD][89abAB][0-9a-fA-F]{2}(?!\\u[dD][c-fC-F]|$)")
+
+HALF_PAIR = "it has half of a surrogate pair"
+
 _CONTROL = re.compile("[\x7f-\x9f\u202a-\u202e\u2066-\u2069]")
 """What a terminal obeys and JSON allows in a string; `terminal_text.py` says why."""
 
@@ -279,8 +283,10 @@ def _reason(message: str, data: bytes) -> str:
     """The message of msgspec as the rest of a sentence about the JSON."""
     if not data.strip():
         return "it is empty"
+    if "surrogate pair" in message:
+        return HALF_PAIR
     if message.startswith("Input data was truncated"):
-        return "it ends too early"
+        return HALF_PAIR if _FIRST_HALF_ALONE.search(data) else "it ends too early"
     message = message.removeprefix("JSON is malformed: ").partition(" - at ")[0]
     return message[:1].lower() + message[1:]
 

@@ -54,6 +54,31 @@ def test_the_next_worker_finds_what_was_flushed(results: S3ResultStore) -> None:
     asyncio.run(main())
 
 
+def test_paid_calls_stay_apart_from_results(
+    results: S3ResultStore, blobs: S3BlobStore, calls: list[str]
+) -> None:
+    async def main() -> None:
+        for name in ("a", "b"):
+            shard = await results.open(0)
+            await shard.put(line(name), failed=False)
+            await shard.put_paid(name.encode() + b"\n")
+            await shard.close()
+        again = await results.open(0)
+        calls.clear()
+        assert [one async for one in again.stored()]
+        assert sorted([one async for one in again.paid()]) == [b"a\n", b"b\n"]
+        assert calls.count("ListObjectsV2") == 1
+        keys = await S3ResultStore(blobs, "jobs/j").keys(0)
+        responses, failures = await content(blobs, keys)
+        assert (sorted(responses.splitlines(keepends=True)), failures) == (
+            [line("a"), line("b")],
+            b"",
+        )
+        assert [one async for one in (await results.open(1)).paid()] == []
+
+    asyncio.run(main())
+
+
 def test_a_flush_without_lines_writes_nothing(results: S3ResultStore, calls: list[str]) -> None:
     async def main() -> None:
         shard = await results.open(0)

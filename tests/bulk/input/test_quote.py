@@ -50,6 +50,30 @@ def test_the_duration_uses_the_jobs_share_of_the_limits(
     assert result.minutes == pytest.approx(minutes / share)
 
 
+def test_a_checked_line_costs_from_one_call_to_every_attempt_of_every_model() -> None:
+    schema = {"type": "object"}
+    ladders: list[dict[str, Any]] = [
+        {"schema": schema},
+        {"schema": schema, "attempts": 3, "escalate": ["b", "b"]},
+        {"schema": schema, "check": False},
+    ]
+    sent, out, further = 104, 100, 104 + 100 + 300
+    for fanout, on_a, on_b in zip(ladders, (2, 3, 1), (0, 6, 0), strict=True):
+        result = quoted(jsonl([line("n", "a", text="t" * 400, max_tokens=out, fanout=fanout)]))
+        a = result.models["a"]
+        assert (a.lines, a.calls, a.calls_high) == (1, 1, on_a)
+        assert (a.tokens_in, a.tokens_in_high) == (sent, sent + (on_a - 1) * further)
+        assert (a.tokens_out_low, a.tokens_out_high) == (10, on_a * out)
+        assert result.cost_low == pytest.approx(0.7 * sent * 0.001 + 10 * 0.002)
+        if on_b:
+            b = result.models["b"]
+            assert (b.lines, b.calls, b.calls_high, b.tokens_in) == (0, 0, on_b, 0)
+            assert b.tokens_in_high == 2 * sent + (on_b - 2) * further
+            assert result.cost_high == pytest.approx((a.cost_high or 0) + (b.cost_high or 0))
+        else:
+            assert set(result.models) == {"a"}
+
+
 def test_the_cost_is_a_range_if_all_prices_are_known() -> None:
     result = quoted(lines(10))
     sent = 10 * 104

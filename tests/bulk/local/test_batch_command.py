@@ -428,6 +428,7 @@ def test_a_quote_estimates_a_file_and_sends_nothing(
     of_several = batch.run("quote", several, "--json").json["models"]["a"]
     assert (of_several["lines"], of_several["calls"], of_several["tokens_in"]) == (1, 3, 42)
     assert of_several["tokens_out_high"] == 300
+    assert (of_several["calls_high"], of_several["tokens_in_high"]) == (3, 42)
     assert batch.run("quote", path).out.splitlines()[0].split()[0] == "MODEL"
     assert batch.run("quote", batch.write(b"{", "bad.jsonl")).code == 1
     assert not upstream.calls

@@ -389,13 +389,100 @@ def test_the_rows_of_a_checked_table_fit_the_schema_or_have_the_reason(
     folder.write(json.dumps(SCHEMA).encode(), "labels.json")
     folder.write(b"review\none\ntwo\n", "r.csv")
     words = ("--response-format", "labels.json", "--check", "--attempts", "1", "--escalate", "b")
-    folder.run("run", "r.csv", *PROMPT, *words, "-o", "out.csv")
+    ran = folder.run("run", "r.csv", *PROMPT, *words, "-o", "out.csv")
     found = sorted(rows(Path("out.csv").read_bytes()), key=lambda row: row["label"], reverse=True)
     assert (found[0]["label"], found[0]["score"], found[0]["error"]) == ("ok", "0.5", "")
     assert found[1]["label"] == ""
-    assert "is a required property" in found[1]["error"]
+    assert "the property `label` is missing" in found[1]["error"]
     assert found[1]["error"].endswith("(schema_mismatch)")
+    used = [(row["model"], row["tokens"], float(row["cost_usd"])) for row in found]
+    assert used == [("b", "24", 2 * COST)] * 2
     assert len(upstream.calls) == 4
+    assert "texts that do not fit the schema: out.csv.errors.jsonl" in ran.err
+    (failed,) = map(json.loads, Path("out.csv.errors.jsonl").read_text().splitlines())
+    assert failed["response"]["body"]["error"]["text"] == "{}"
+    job = folder.run("status", "--json").json[0]["id"]
+    again = folder.run("results", job, "--errors").out
+    assert again == Path("out.csv.errors.jsonl").read_text()
+    folder.write(b"review\nthree\n", "r.csv")
+    upstream.script("b", answers(good))
+    assert folder.run("run", "r.csv", *PROMPT, *words, "-o", "out.csv").code == 0
+    assert not Path("out.csv.errors.jsonl").exists(), "that of the earlier job"
+
+
+def test_with_another_ladder_only_rows_without_a_valid_response_are_sent(
+    folder: BatchCommand, upstream: Upstream
+) -> None:
+    good = '{"label": "ok", "score": 0.5, "tags": []}'
+
+    async def reply(call: Call) -> None:
+        call.words.append("no" if "bad" in call.body["messages"][0]["content"] else good)
+
+    upstream.script("a", [reply, stop])
+    upstream.script("b", answers(good))
+    folder.write(json.dumps(SCHEMA).encode(), "labels.json")
+    folder.write(b"review\ngood\nbad\nfine\n", "r.csv")
+    words = ("--response-format", "labels.json", "--check")
+    assert folder.run("run", "r.csv", *PROMPT, *words, "-o", "out.csv").code == 1
+    assert len(upstream.calls) == 4
+    upstream.calls.clear()
+    ladder = ("--attempts", "3", "--escalate", "b")
+    quote = folder.run("quote", "r.csv", *PROMPT, *words, *ladder, "--json").json
+    assert (quote["lines"], quote["reused_lines"]) == (1, 2)
+    ran = folder.run("run", "r.csv", *PROMPT, *words, *ladder, "-o", "out.csv")
+    assert ran.code == 0, ran.err
+    assert [call.body["model"] for call in upstream.calls] == ["a", "a", "a", "b"]
+    assert [row["label"] for row in rows(Path("out.csv").read_bytes())] == ["ok"] * 3
+
+
+def test_a_request_keeps_its_own_format(folder: BatchCommand, upstream: Upstream) -> None:
+    upstream.script("a", answers('{"label": "ok", "score": 1, "tags": []}'))
+    folder.write(json.dumps(SCHEMA).encode(), "labels.json")
+    own = {"type": "object", "required": ["label"], "properties": {"label": {"const": "ok"}}}
+    form = {"type": "json_schema", "json_schema": {"name": "own", "schema": own}}
+    fields: list[dict[str, Any]] = [
+        {"fanout": {"schema": own}},
+        {"fanout": {"schema": own, "check": False}},
+        {"fanout": {"check": None, "attempts": 3}, "response_format": form},
+        {"fanout": {"check": False}},
+    ]
+    lines = [json.dumps({"prompt": "x", "model": "a", **one}) for one in fields]
+    folder.write("\n".join(lines).encode(), "p.jsonl")
+    words = ("--response-format", "labels.json", "--check", "--attempts", "1")
+    ran = folder.run("run", "p.jsonl", *words, "-o", "out.jsonl")
+    assert ran.code == 0, ran.err
+    sent = [call.body["response_format"]["json_schema"]["schema"] for call in upstream.calls]
+    assert sorted(sent, key=str) == sorted([own, own, own, SCHEMA], key=str)
+    bodies = map(json.loads, Path("out.jsonl").read_text().splitlines())
+    checked = {
+        one["custom_id"] for one in bodies if one["response"]["body"].get("fanout") is not None
+    }
+    assert checked == {"line-1", "line-3"}
+
+
+def test_a_format_by_which_nothing_can_be_checked_is_an_error_of_the_command(
+    folder: BatchCommand, upstream: Upstream
+) -> None:
+    folder.write(b"review\ngood\n", "r.csv")
+    folder.write(b'{"prompt": "x", "model": "a"}\n', "p.jsonl")
+    reference = {"type": "object", "properties": {"a": {"$ref": "http://127.0.0.1/s"}}}
+    cases: list[tuple[dict[str, Any], str]] = [
+        (reference, "--response-format refers to `http://127.0.0.1/s`, and nothing is fetched"),
+        ({"type": "json_object"}, "--check needs a JSON Schema, and `s.json` has none"),
+        ({"type": "objekt"}, "--response-format is not a valid JSON schema: at `type`"),
+    ]
+    for schema, message in cases:
+        folder.write(json.dumps(schema).encode(), "s.json")
+        for source in (["r.csv", *PROMPT], ["p.jsonl"]):
+            ran = folder.run("run", *source, "--response-format", "s.json", "--check")
+            assert (ran.code, ran.out, ran.err.count("\n")) == (2, "", 1), ran.err
+            assert message in ran.err
+    folder.write(b'{"prompt": "x", "model": "a", "fanout": {"attempts": 0}}\n', "p.jsonl")
+    folder.write(json.dumps(SCHEMA).encode(), "s.json")
+    ran = folder.run("run", "p.jsonl", "--response-format", "s.json", "--check")
+    assert ran.code == 2
+    assert "`fanout.attempts` must be at least 1" in ran.err
+    assert not upstream.calls
 
 
 def test_a_check_is_added_to_the_fanout_of_each_request(

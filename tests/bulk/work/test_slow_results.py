@@ -36,6 +36,7 @@ class SlowResults:
     """Results whose lines take `WRITE_SECONDS` to be stored."""
 
     is_slow, is_full = True, False
+    paid_lines: tuple[bytes, ...] = ()
 
     def __init__(self) -> None:
         self.stored_lines: list[bytes] = []
@@ -56,6 +57,10 @@ class SlowResults:
     async def put(self, line: bytes, *, failed: bool) -> None:
         await asyncio.sleep(WRITE_SECONDS)
         self.stored_lines.append(line)
+
+    async def paid(self) -> AsyncIterator[bytes]:
+        for one in self.paid_lines:
+            yield one
 
     async def keep(self, is_kept: Callable[[bytes], bool]) -> None:
         pass

@@ -87,6 +87,8 @@ def test_with_n_each_cell_has_n_indexes_even_if_it_has_fewer_choices() -> None:
     cells = [good("a", "A1", "A2"), bad("b"), good("c", "C1")]
     body = combined_response(cells, parsed("a, b, c", n=2))
     assert [choice["index"] for choice in body["choices"]] == [0, 1, 2, 4]
+    used = [one["usage"] is not None for one in body["choices"]]
+    assert used == [True, False, False, True], "one call has one usage"
 
 
 def test_the_choice_of_a_raced_cell_has_its_report() -> None:

@@ -119,9 +119,11 @@ def test_with_n_a_cell_has_n_indexes_and_each_has_its_end() -> None:
         (1, ("b", choice_chunk("B1", index=1))),
         (1, ("b", finish(0))),
         (1, ("b", finish(1, "length"))),
+        (1, ("b", usage())),
         Ended(1),
     ]
     chunks, _ = interleaved("a, b", items, n=2)
+    assert [c["choices"][0]["usage"] for c in chunks[2:]] == [USAGE, None], "one call, one usage"
     ends = [(c["choices"][0]["index"], c["choices"][0]["finish_reason"]) for c in chunks]
     assert ends == [(2, None), (3, None), (2, "stop"), (3, "length")]
 

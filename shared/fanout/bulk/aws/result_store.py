@@ -22,6 +22,8 @@ FLUSH_SIZE = 5 * 1024 * 1024
 
 MAX_TRIES = 10
 SUFFIXES = (".answers.jsonl", ".failures.jsonl")
+PAID = ".calls.jsonl"
+"""The end of the keys of paid calls, which stay as they are until the job is over."""
 
 
 class S3ResultStore:
@@ -94,12 +96,23 @@ class S3ShardResults:
         self._count = 0
         self.is_slow = False  # lines are buffered in any case
         self.is_full = False
-        self._buffers = bytearray(), bytearray()
+        self._buffers = bytearray(), bytearray(), bytearray()
         self._writing = asyncio.Lock()
+        self._listed: Sequence[str] | None = None
 
-    def stored(self) -> AsyncIterator[tuple[bool, bytes]]:
+    async def stored(self) -> AsyncIterator[tuple[bool, bytes]]:
         """The lines of all workers' objects, each once."""
-        return _stored_lines(self._blobs, self._folder)
+        self._listed = await self._blobs.keys(self._folder)
+        async for found in _stored_lines(self._blobs, self._folder, self._listed):
+            yield found
+
+    async def paid(self) -> AsyncIterator[bytes]:
+        """The lines of all workers; their objects are listed once for `stored` and for this."""
+        listed = self._listed
+        for key in await self._blobs.keys(self._folder) if listed is None else listed:
+            if key.endswith(PAID):
+                async for line in _complete_lines(self._blobs, key):
+                    yield line
 
     async def check_room(self) -> None:
         """Do nothing: S3 always has room."""
@@ -110,6 +123,10 @@ class S3ShardResults:
         if len(self._buffers[failed]) >= self._flush_size:
             await self.flush()
 
+    async def put_paid(self, line: bytes) -> None:
+        """Buffer a line until the next flush."""
+        self._buffers[2].extend(line)
+
     async def remove_damaged(self) -> None:
         """Merge the shard's objects, even a single one: a merge keeps only whole results."""
         await _merge(self._blobs, self._folder, has_damaged=True)
@@ -117,7 +134,7 @@ class S3ShardResults:
     async def flush(self) -> None:
         """Write the buffered lines; if S3 fails, they stay buffered."""
         async with self._writing:
-            for buffer, suffix in zip(self._buffers, SUFFIXES, strict=True):
+            for buffer, suffix in zip(self._buffers, (*SUFFIXES, PAID), strict=True):
                 if data := bytes(buffer):
                     self._count += 1
                     key = f"{self._folder}{self._worker}-{self._count:05d}{suffix}"

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from typing import Any
 
+from ...schema.request import Check
 from ...telemetry.prices import FLEX, nanodollars_of
 from ..costs import Costs
 from .lines import Line
@@ -27,6 +28,27 @@ def max_tokens(line: Line) -> int | None:
     limit = line.body.get("max_completion_tokens") or line.body.get("max_tokens")
     count = line.body.get("n") or 1
     return limit * count if isinstance(limit, int) and isinstance(count, int) else None
+
+
+CHECKS = frozenset({"attempts", "check", "escalate", "schema"})
+"""The fields of `fanout` that ask for a checked response."""
+
+CORRECTION_TOKENS = 300
+"""The most tokens of the message that says what is wrong with a response."""
+
+
+def check_of(line: Line) -> Check | None:
+    """How the line's response is checked; `None` if it is not."""
+    fanout = line.body.get("fanout")
+    if not isinstance(fanout, dict) or fanout.get("check") is False:
+        return None
+    if not any(fanout.get(name) is not None for name in CHECKS):
+        return None
+    attempts, escalate = fanout.get("attempts"), fanout.get("escalate")
+    return Check(
+        attempts if isinstance(attempts, int) else Check().attempts,
+        tuple(map(str, escalate)) if isinstance(escalate, list) else (),
+    )
 
 
 def tier_of(line: Line) -> str | None:

@@ -7,7 +7,7 @@ from ...errors import FanoutError
 from ...routing.flex import has_flex
 from ...telemetry.prices import FLEX
 from ..lanes import REALTIME, LaneChoice
-from .estimates import conversations_of, models_of, tier_of
+from .estimates import CHECKS, conversations_of, models_of, tier_of
 from .lines import Line
 
 
@@ -40,9 +40,6 @@ def offers_flex(catalog: Catalog, name: str) -> bool:
 
 TOGETHER = frozenset({"race", "hedge", "agree", "best", "merge"})
 """The modes in which several models are called at once."""
-
-CHECKS = frozenset({"attempts", "check", "escalate", "schema"})
-"""The fields of `fanout` that ask for a checked response."""
 
 
 def _is_special(line: Line) -> bool:

@@ -50,11 +50,13 @@ class LineHead(Struct, frozen=True, gc=False):
     What the planner needs of a line, without parsing all of it.
 
     `escalate` are the models that are asked if no response of `models` fits the line's schema.
+    `check` is JSON of the fields that say how the response is checked, empty without any.
     """
 
     custom_id: str
     models: tuple[str, ...]
     escalate: tuple[str, ...] = ()
+    check: bytes = b""
 
 
 class Line(Struct, frozen=True):
@@ -73,6 +75,9 @@ class _FanoutHead(Struct, frozen=True, gc=False):
     models: list[str] | None = None
     lease: object = None
     escalate: list[str] | None = None
+    schema: Raw = Raw()
+    check: Raw = Raw()
+    attempts: Raw = Raw()
 
 
 class _BodyHead(Struct, frozen=True, gc=False):
@@ -80,6 +85,7 @@ class _BodyHead(Struct, frozen=True, gc=False):
     messages: list[Raw] | None = None
     stream: bool | None = None
     fanout: _FanoutHead | None = None
+    response_format: Raw = Raw()
 
 
 class _BatchLine(Struct, frozen=True, gc=False):
@@ -134,7 +140,8 @@ def _read_head(data: bytes, number: int, default_model: str | None) -> LineHead:
         raise _wrong_endpoint(batch)
     _check_body(batch.body, "body.")
     models = _models(batch.body, default_model, "body.", named)
-    return LineHead(_checked_id(batch.custom_id), models, _escalate(batch.body))
+    escalate, check = _escalate(batch.body), _check(batch.body)
+    return LineHead(_checked_id(batch.custom_id), models, escalate, check)
 
 
 def _model_in_url(url: str) -> str | None:
@@ -168,13 +175,27 @@ def _read_short(data: bytes, number: int, default_model: str | None) -> LineHead
     short = _decode(data, _ShortLine)
     _check_body(short, "", short.prompt)
     custom_id = f"line-{number}" if short.custom_id is None else _checked_id(short.custom_id)
-    return LineHead(custom_id, _models(short, default_model), _escalate(short))
+    return LineHead(custom_id, _models(short, default_model), _escalate(short), _check(short))
 
 
 def _escalate(body: _BodyHead) -> tuple[str, ...]:
     if body.fanout is None or not body.fanout.escalate:
         return ()
     return tuple(name.strip() for name in body.fanout.escalate)
+
+
+def _check(body: _BodyHead) -> bytes:
+    """The fields of `fanout` for checked responses, and the format; empty without any of them."""
+    if (own := body.fanout) is None:
+        return b""
+    raw = {"schema": own.schema, "check": own.check, "attempts": own.attempts}
+    given: dict[str, Any] = {name: value for name, value in raw.items() if bytes(value)}
+    if own.escalate is not None:
+        given["escalate"] = own.escalate
+    if not given:
+        return b""
+    form = {"response_format": body.response_format} if bytes(body.response_format) else {}
+    return json.encode({"fanout": given, **form})
 
 
 def _decode(data: bytes, kind: Any) -> Any:

@@ -15,6 +15,7 @@ from typing import Any
 from msgspec import Struct, field
 
 from .bloom_filter import BloomFilter
+from .line_checks import LineChecks
 from .lines import BadLine, LineHead, read_head
 from .splitter import LineSplitter, iter_lines
 
@@ -143,6 +144,7 @@ class _Validator:
         self._custom_ids = BloomFilter()
         self._uses: dict[tuple[str, ...], _ModelUse] = {}
         self._checked: dict[str, ModelError | None] = {}
+        self._checks = LineChecks()
         self.possible_duplicates: set[str] = set()
 
     def add(self, lines: Iterator[tuple[int, int, int, bytes]]) -> None:
@@ -163,6 +165,9 @@ class _Validator:
                     continue
                 if head.escalate and (wrong := self._check_escalate(head.escalate)):
                     result.add_error(wrong.code, wrong.message, "body.fanout.escalate", number)
+                    continue
+                if head.check and (bad := self._checks.problem(head.check)):
+                    result.add_error(bad.code, str(bad), bad.param, number)
                     continue
             except BadLine as error:
                 result.add_error(error.code, str(error), error.param, number)

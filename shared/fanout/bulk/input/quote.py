@@ -3,7 +3,8 @@ A quote: what a file would take, before anything is sent. Lines, tokens, dollars
 
 Input tokens are the UTF-8 bytes of the messages divided by four, which is within 30 % for prose and
 code in most tokenizers. Output tokens are not known beforehand, so the quote gives a range: a tenth
-of a line's own limit to all of it, or 50 to 1,000 if it has none.
+of a line's own limit to all of it, or 50 to 1,000 if it has none. If responses are checked, the
+range goes from one call of each line to every attempt of every model.
 """
 
 from __future__ import annotations
@@ -22,7 +23,15 @@ from ...wire import json
 from ..costs import Costs
 from ..lanes import REALTIME, LaneChoice
 from . import lines
-from .estimates import BYTES_PER_TOKEN, conversations_of, max_tokens, models_of, tier_of
+from .estimates import (
+    BYTES_PER_TOKEN,
+    CORRECTION_TOKENS,
+    check_of,
+    conversations_of,
+    max_tokens,
+    models_of,
+    tier_of,
+)
 from .flex_lines import flex_model, offers_flex
 from .lines import BadLine, Line
 from .planner import LineError, plan
@@ -39,16 +48,23 @@ TOKENS_PER_MESSAGE = 4
 
 METHOD = (
     "tokens in: bytes / 4, within 30 %; tokens out: a tenth of a line's limit to all of it, "
-    "without a limit 50 to 1,000"
+    "without a limit 50 to 1,000; checked responses: from one call to every attempt of every model"
 )
 
 
 class ModelQuote(Struct):
-    """One model's part; a line may have several calls. Costs are `None` if the price is unknown."""
+    """
+    One model's part; a line may have several calls. Costs are `None` if the price is unknown.
+
+    `calls_high` and `tokens_in_high` count every further call of lines whose responses are checked.
+    A model that only such calls go to has no `lines`.
+    """
 
     lines: int = 0
     calls: int = 0
+    calls_high: int = 0
     tokens_in: int = 0
+    tokens_in_high: int = 0
     tokens_out_low: int = 0
     tokens_out_high: int = 0
     cost_low: float | None = None
@@ -75,7 +91,8 @@ class Quote(Struct):
     """
     The whole file; costs are in US dollars, and `None` if a model's price is unknown.
 
-    `minutes` is at a job's share of the limits in the config, `None` if there are none. The costs
+    `minutes` is at a job's share of the limits in the config, `None` if there are none, and without
+    further calls of checked lines. The costs
     are those of the job's `lane`, `lanes` has each lane's.
     """
 
@@ -114,15 +131,16 @@ class _Sent(Struct):
 
     lines: int = 0
     tokens_in: int = 0
+    tokens_in_high: int = 0
     tokens_out_low: int = 0
     tokens_out_high: int = 0
 
     def costs(self, prices: TokenPrices) -> tuple[int, int]:
         """The least and the most that they cost, in picodollars."""
-        tokens = self.tokens_in * prices.input
+        least, most = self.tokens_in * prices.input, self.tokens_in_high * prices.input
         return (
-            tokens * (100 - INPUT_TOLERANCE) // 100 + self.tokens_out_low * prices.output,
-            tokens * (100 + INPUT_TOLERANCE) // 100 + self.tokens_out_high * prices.output,
+            least * (100 - INPUT_TOLERANCE) // 100 + self.tokens_out_low * prices.output,
+            most * (100 + INPUT_TOLERANCE) // 100 + self.tokens_out_high * prices.output,
         )
 
 
@@ -183,26 +201,49 @@ def _is_usable(check: Callable[[str], None], name: str) -> bool:
 
 
 def _add_line(result: Quote, groups: _Groups, line: Line, offers: Callable[[str], bool]) -> None:
-    chats = conversations_of(line)
-    sent = sum(
-        _size(message) // BYTES_PER_TOKEN + TOKENS_PER_MESSAGE for chat in chats for message in chat
-    )
-    limit = max_tokens(line)
-    low = len(chats) * (OUTPUT_LOW if limit is None else max(1, limit // 10))
-    high = len(chats) * (OUTPUT_HIGH if limit is None else limit)
+    calls = _Calls.of(line)
     flex = flex_model(line, "flex")
     may_be_on_flex = flex is not None and offers(flex)
-    for name in models_of(line):
+    check, names = check_of(line), [(name, True) for name in models_of(line)]
+    names += [(name, False) for name in (check.escalate if check else ())]
+    for name, is_first in names:
         part = result.models.setdefault(name, ModelQuote())
-        part.calls += len(chats)
-        for counted in (
-            part,
-            groups.setdefault(_Group(name, tier_of(line), may_be_on_flex), _Sent()),
-        ):
-            counted.lines += 1
-            counted.tokens_in += sent
-            counted.tokens_out_low += low
-            counted.tokens_out_high += high
+        group = groups.setdefault(_Group(name, tier_of(line), may_be_on_flex), _Sent())
+        attempts = check.attempts if check else 1
+        part.calls += calls.chats * is_first
+        part.calls_high += calls.chats * attempts
+        for counted in (part, group):
+            counted.lines += is_first
+            counted.tokens_in += calls.sent * is_first
+            counted.tokens_in_high += calls.sent_in(attempts)
+            counted.tokens_out_low += calls.low * is_first
+            counted.tokens_out_high += calls.high * attempts
+
+
+class _Calls(NamedTuple):
+    """A line's calls to one model, if each is made once: one for each conversation."""
+
+    chats: int
+    sent: int
+    low: int
+    high: int
+
+    @classmethod
+    def of(cls, line: Line) -> _Calls:
+        chats = conversations_of(line)
+        sent = sum(
+            _size(message) // BYTES_PER_TOKEN + TOKENS_PER_MESSAGE
+            for chat in chats
+            for message in chat
+        )
+        limit, count = max_tokens(line), len(chats)
+        low = count * (OUTPUT_LOW if limit is None else max(1, limit // 10))
+        return cls(count, sent, low, count * (OUTPUT_HIGH if limit is None else limit))
+
+    def sent_in(self, attempts: int) -> int:
+        """The tokens of so many attempts; each but the first has a response and a correction."""
+        further = self.sent + self.high + self.chats * CORRECTION_TOKENS
+        return self.sent + (attempts - 1) * further
 
 
 def _cost(

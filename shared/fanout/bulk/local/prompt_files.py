@@ -217,12 +217,7 @@ class PromptFile(Struct, frozen=True):
             return data
         if line.parse_error is not None:
             return data
-        body = {name: value for name, value in line.body.items() if value is not None}
-        both = {**self.params, **body}
-        own, given = body.get("fanout"), self.params.get("fanout")
-        if isinstance(own, dict) and isinstance(given, dict):
-            both["fanout"] = {**given, **own}
-        return batch_line(replace(line, body=both))[:-1]
+        return batch_line(replace(line, body=_with_params(line.body, self.params)))[:-1]
 
     def _texts(self, text: TextIO, encoding: str) -> Iterator[bytes]:
         blank = found = 0
@@ -248,6 +243,25 @@ class PromptFile(Struct, frozen=True):
     def _chat(self, text: str, system: str | None) -> dict[str, Any]:
         first = [{"role": "system", "content": system}] if system and system.strip() else []
         return {"messages": [*first, {"role": "user", "content": text}], **self.params}
+
+
+def _with_params(given: Mapping[str, Any], params: Mapping[str, Any]) -> dict[str, Any]:
+    """
+    A request with the params that it does not have itself, also those of its `fanout`.
+
+    Its own `fanout.schema` is its format. If it has `fanout.check: false`, it stays unchecked.
+    """
+    own = {name: value for name, value in given.items() if value is not None}
+    both = {**params, **own}
+    fanout = own.get("fanout")
+    if not isinstance(fanout, dict):
+        return both
+    fanout = {name: value for name, value in fanout.items() if value is not None}
+    if "schema" in fanout and "response_format" not in own:
+        both.pop("response_format", None)
+    is_unchecked = fanout.get("check") is False
+    both["fanout"] = fanout if is_unchecked else {**params.get("fanout", {}), **fanout}
+    return both
 
 
 def _json_lines(file: InputFile, encoding: str) -> Iterator[bytes]:

@@ -43,7 +43,7 @@ class FolderResultStore:
     async def open(self, index: int) -> FolderShardResults:
         """Open the shard's files, without the incomplete line that a crash may have left."""
         paths = [self._blobs.path(key) for key in self._keys(index)]
-        await in_thread(prepare_files, paths)
+        await in_thread(prepare_files, [*paths, _paid_path(paths[0])])
         if self._blobs.limit is not None:
             await self._blobs.limit.check(ROOM)
         results = FolderShardResults(*paths, limit=self._blobs.limit)
@@ -95,6 +95,7 @@ class FolderShardResults:
     ) -> None:
         self._limit = limit
         self._files = AppendedFile(responses), AppendedFile(failures)
+        self._paid = AppendedFile(_paid_path(responses))
         self._clock = clock
         self._threaded_until = float("-inf")
         self._slow_writes = 0
@@ -110,14 +111,18 @@ class FolderShardResults:
     async def stored(self) -> AsyncIterator[tuple[bool, bytes]]:
         """The lines of both files."""
         for failed, file in zip((False, True), self._files, strict=True):
-            if (source := await in_thread(open_if_there, file.path)) is None:
-                continue
-            try:
-                while lines := await in_thread(source.readlines, CHUNK):
-                    for line in lines:
-                        yield failed, line
-            finally:
-                await in_thread(source.close)
+            async for line in _lines(file.path):
+                yield failed, line
+
+    def paid(self) -> AsyncIterator[bytes]:
+        """The lines of the file of paid calls, which few shards have."""
+        return _lines(self._paid.path)
+
+    async def put_paid(self, line: bytes) -> None:
+        """Append the line, also over the limit."""
+        if self._limit is not None:
+            self._limit.add(len(line))
+        await in_thread(self._paid.append, line)
 
     @property
     def is_slow(self) -> bool:
@@ -213,5 +218,22 @@ class FolderShardResults:
                 self._files[self._unstored[0].failed].append(self._unstored[0].line)
                 del self._unstored[0]
         finally:
-            for file in self._files:
+            for file in (*self._files, self._paid):
                 file.close()
+
+
+def _paid_path(responses: Path) -> Path:
+    """The file of a shard's paid calls, beside that of its responses."""
+    return responses.with_name(f"{responses.name.partition('.')[0]}.calls.jsonl")
+
+
+async def _lines(path: Path) -> AsyncIterator[bytes]:
+    """The lines of a file, if it is there."""
+    if (source := await in_thread(open_if_there, path)) is None:
+        return
+    try:
+        while lines := await in_thread(source.readlines, CHUNK):
+            for line in lines:
+                yield line
+    finally:
+        await in_thread(source.close)

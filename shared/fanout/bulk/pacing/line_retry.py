@@ -12,6 +12,7 @@ from collections.abc import Awaitable, Callable, Mapping, Sequence
 from typing import Any, Literal, Protocol, TypeAlias, TypeVar
 
 from msgspec import Struct, field
+from msgspec.structs import replace
 
 from ...errors import (
     AllFailed,
@@ -28,6 +29,7 @@ from ...routing.leg import HeldSlots
 from ...routing.retry_policy import RetryPolicy, is_retryable
 from ..activity import ActivityTracker, Reason, Wait
 from ..input.lines import Line
+from ..paid_calls import PaidCalls
 from .adaptive_concurrency import AdaptiveConcurrency
 from .failing_lines import FailingLine, ModelOutcomes
 from .flex_lane import FlexLane, LineLane
@@ -65,8 +67,9 @@ class LineRequest(Struct, frozen=True):
 
     `received` is called with the response's body as soon as it is there. From then on the response
     is paid for, whatever happens to the attempt. `held` gets the call's slots, which its owner
-    releases when the response is stored. `pay` and `repeat` are for the further calls of a line
-    whose response does not fit its schema. `tier` is to be asked for, whatever the line names.
+    releases when the response is stored. `paid` has the calls of a checked line, `pay` and `repeat`
+    are for its further ones, if a response does not fit its schema. `tier` is to be asked for,
+    whatever the line names.
     """
 
     line: Line
@@ -75,6 +78,7 @@ class LineRequest(Struct, frozen=True):
     size: int = 0
     received: Callable[[object], None] = lambda _: None
     held: HeldSlots | None = None
+    paid: PaidCalls = field(default_factory=PaidCalls)
     pay: Pay = _pay_nothing
     repeat: Repeat = _call_once
     tier: Literal["flex", "standard"] | None = None
@@ -132,26 +136,20 @@ class LineRetry(Struct, frozen=True):
     outcomes: dict[str, ModelOutcomes] = field(default_factory=dict)
     flex: FlexLane | None = None
 
-    async def run(
-        self,
-        line: Line,
-        size: int,
-        request_id: str,
-        received: Callable[[object], None],
-        held: HeldSlots,
-        pay: Pay = _pay_nothing,
-        number: int = 1,
-    ) -> object:
-        """The body of the response to line `number`; raises the last error, or `LineDeferred`."""
+    async def run(self, request: LineRequest, number: int = 1) -> object:
+        """
+        The body of the response to line `number`; raises the last error, or `LineDeferred`.
+
+        Its deadline, its tier and how further calls are repeated are set here for each attempt.
+        """
+        line = request.line
         lane = self.flex.of(line, number) if self.flex else None
 
         async def send() -> object:
             tier = None if lane is None else lane.next_tier()
             left = None if self.deadline is None else max(0.1, self.deadline - self.clock())
-            request = LineRequest(
-                line, request_id, left, size, received, held, pay, self.repeat, tier
-            )
-            body = await self.send(request, self.concurrency)
+            attempt = replace(request, deadline=left, repeat=self.repeat, tier=tier)
+            body = await self.send(attempt, self.concurrency)
             if lane is not None:
                 lane.succeeded()
             return body

@@ -13,7 +13,7 @@ from msgspec import Struct
 
 from ...telemetry.prices import count_of, to_dollars
 from ...wire import json
-from ..totals import LineCost, responses_in
+from ..totals import LineCost, failed_calls, invalid_calls, responses_in
 from ..work.result_lines import StoredResult
 
 RESPONSE_COLUMN = "answer"
@@ -42,10 +42,10 @@ def responses_of(
     """
     The responses of a line: one, or one for each model, choice and conversation.
 
-    `model` is that of a line that failed.
+    `model` is that of a line that failed, if none of its calls is known.
     """
     if result.error is not None:
-        return [RowResponse(None, _error_text(result.error), model)]
+        return [_failed({"error": result.error}, model, cost)]
     found = [one for response in responses_in(result.body) for one in _responses(response, cost)]
     return found or [RowResponse(None, "the response is empty", model)]
 
@@ -55,9 +55,7 @@ def _responses(
 ) -> list[RowResponse]:
     choices = response.get("choices")
     if not isinstance(choices, list):  # a failed model in LiteLLM's list
-        error = response.get("error")
-        text = _error_text(error if isinstance(error, dict) else {})
-        return [RowResponse(None, text, _text_or_none(response.get("model")))]
+        return [_failed(response, _text_or_none(response.get("model")), cost)]
     found = []
     for index, choice in enumerate(one for one in choices if isinstance(one, dict)):
         # Choices of several models have their own usage; other choices share the response's.
@@ -73,10 +71,7 @@ def _response(
     cost: Callable[[object], LineCost],
 ) -> RowResponse:
     model = _text_or_none(choice.get("model", response.get("model")))
-    usage = used.get("usage")
-    tokens = count_of(usage.get("total_tokens")) if isinstance(usage, dict) else None
-    found = cost(used) if tokens is not None else None
-    dollars = round(to_dollars(found.nanodollars), 9) if found and found.is_complete else None
+    tokens, dollars = _used(used, cost)
     error = choice.get("error")
     if isinstance(error, dict):
         return RowResponse(None, _error_text(error), model, tokens, dollars)
@@ -88,6 +83,30 @@ def _response(
     refusal = message.get("refusal")
     reason = f"refused: {refusal}" if text is None and refusal else None
     return RowResponse(text, reason, model, tokens, dollars)
+
+
+def _failed(
+    response: Mapping[str, Any], model: str | None, cost: Callable[[object], LineCost]
+) -> RowResponse:
+    """A response that is only an error, with what its calls have used and the last one's model."""
+    error = response.get("error")
+    calls = failed_calls(response)
+    last = _text_or_none(calls[-1].get("model")) if calls else None
+    text = _error_text(error if isinstance(error, dict) else {})
+    return RowResponse(None, text, last or model, *_used(response, cost))
+
+
+def _used(
+    response: Mapping[str, Any], cost: Callable[[object], LineCost]
+) -> tuple[int | None, float | None]:
+    """The tokens and dollars of a response and of the calls before it that were not valid."""
+    calls = [response, *invalid_calls(response), *failed_calls(response)]
+    usages = [one["usage"] for one in calls if isinstance(one.get("usage"), dict)]
+    if not usages:
+        return None, None
+    found = cost(response)
+    dollars = round(to_dollars(found.nanodollars), 9) if found.is_complete else None
+    return sum(count_of(usage.get("total_tokens")) for usage in usages), dollars
 
 
 def _text_or_none(value: object) -> str | None:

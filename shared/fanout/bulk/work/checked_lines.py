@@ -8,13 +8,14 @@ is reserved; what the calls before it have cost is counted first.
 
 from __future__ import annotations
 
-from collections.abc import AsyncIterator, Awaitable, Callable, Mapping
+from collections.abc import AsyncIterator, Awaitable, Callable
 from contextlib import AbstractAsyncContextManager, asynccontextmanager
 from functools import partial
 from typing import Any, TypeAlias
 
-from msgspec import Struct, field
+from msgspec import Struct
 
+from ...config.deployment import Deployment
 from ...errors import FanoutError, QuotaExceeded, RateLimited
 from ...routing.leg import Leg
 from ...schema.chat import ChatCompletion
@@ -23,6 +24,7 @@ from ...wire import json
 from ..input.lines import Line
 from ..pacing.line_retry import LineRequest
 from ..pacing.rate_limiter import Permit, RateLimiter
+from ..paid_calls import PaidCall, call_hash
 
 MakePermit: TypeAlias = Callable[[str, int], AbstractAsyncContextManager[Permit]]
 """A permit for one call to a model, with a request of so many bytes."""
@@ -32,8 +34,9 @@ class PacedCalls(Struct, eq=False):
     """
     The calls of one checked line: a `gateway.checked_cell.Pace`.
 
-    `ready` waits until calls may start, `used_tokens` gets the tokens of each call. `stopped` is
-    what ended a cell that is not an error of a call, so that the line has no result yet.
+    `ready` waits until calls may start, `used_tokens` gets the tokens of each call. `deployment`
+    finds a model's deployment by its id. `stopped` is what ended a cell that is not an error of a
+    call, so that the line has no result yet. A call that the line has paid for before is not made.
     """
 
     sent: LineRequest
@@ -41,7 +44,7 @@ class PacedCalls(Struct, eq=False):
     permit: MakePermit
     ready: Callable[[], Awaitable[None]]
     used_tokens: Callable[[str, int, int], None]
-    used: list[Mapping[str, Any]] = field(default_factory=list)
+    deployment: Callable[[str, str], Deployment | None]
     stopped: Exception | None = None
 
     async def __call__(
@@ -53,29 +56,46 @@ class PacedCalls(Struct, eq=False):
         is_extra: bool,
     ) -> ChatCompletion:
         """One call's response."""
+        paid, request = self.sent.paid, call_hash(leg.model, chat.body)
+        if (known := paid.take(request)) is not None:
+            return self._known(known, leg)
         size = len(json.encode(chat.body["messages"]))
+        once = partial(self._once, call, leg, size, request)
         try:
             if not is_extra:
-                return await self._once(call, leg, size)
+                return await once()
             line = Line(self.sent.line.custom_id, {**chat.body, "model": leg.model})
-            await self.sent.pay(self.used, line, size)
-            return await self.sent.repeat(leg.model, partial(self._once, call, leg, size))
+            await self.sent.pay(paid.used, line, size)
+            return await self.sent.repeat(leg.model, once)
         except FanoutError:
             raise
         except Exception as error:
             self.stopped = error
             raise
 
+    def _known(self, known: PaidCall, leg: Leg) -> ChatCompletion:
+        """The response of a call that is paid for."""
+        body: Any = known.body
+        completion: ChatCompletion = body
+        leg.deployment = self.deployment(leg.model, known.deployment)
+        leg.usage = completion.get("usage")
+        return completion
+
     async def _once(
-        self, call: Callable[[], Awaitable[ChatCompletion]], leg: Leg, size: int
+        self,
+        call: Callable[[], Awaitable[ChatCompletion]],
+        leg: Leg,
+        size: int,
+        request: str,
     ) -> ChatCompletion:
         async with self.permit(leg.model, size) as permit:
             await self.ready()
             started = self.limiter.clock()
             async with self._noted(leg.model, started, permit):
                 completion = await call()
+            deployment = leg.deployment.id if leg.deployment else ""
+            self.sent.paid.add(PaidCall(request, leg.model, deployment, {**completion}))
             usage = completion.get("usage")
-            self.used.append({"model": leg.model, "usage": usage})
             if usage and isinstance(tokens := usage.get("total_tokens"), int):
                 permit.tokens_used = tokens
                 self.used_tokens(leg.model, tokens, size)

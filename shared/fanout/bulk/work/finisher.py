@@ -2,7 +2,8 @@
 The finisher: joins the results of all shards into one output file and one error file.
 
 The results of complete shards are joined as they are. In the other shards, and in those whose files
-were damaged, it counts the stored lines and writes an error line for each line without a result.
+were damaged, it counts the stored lines and writes an error line for each line without a result,
+with the calls that the line has made.
 """
 
 from __future__ import annotations
@@ -15,10 +16,11 @@ from msgspec import Struct
 from ..input import lines
 from ..input.planner import Shard
 from ..input.splitter import iter_lines
+from ..paid_calls import PaidCalls
 from ..store import BlobStore, JobProgress, ResultKeys, ResultStore
-from ..totals import LineCost, Totals, count_failure
+from ..totals import LineCost, Totals
 from .result_lines import skipped_line
-from .stored_results import count_stored
+from .stored_results import count_error, count_stored, paid_lines
 
 
 class SkipReason(Struct, frozen=True):
@@ -98,33 +100,45 @@ async def _count_incomplete(
     stored = await results.open(shard.index)
     try:
         custom_ids, totals = await count_stored(stored, cost)
+        paid = await paid_lines(stored, custom_ids)
     finally:
         await stored.close()
     if totals.lines >= shard.lines:
         return totals, []
     reason = spec.skip_reason or DAMAGED
     key = f"{spec.scratch}/unrun/{shard.index:06d}.jsonl"
-    await blobs.write(key, _skipped(spec, reason, shard, blobs, custom_ids, totals))
+    skipped = _Skipped(reason, custom_ids, paid, totals, cost)
+    await blobs.write(key, skipped.error_lines(spec, shard, blobs))
     return totals, [key]
 
 
-async def _skipped(
-    spec: FinishSpec,
-    reason: SkipReason,
-    shard: Shard,
-    blobs: BlobStore,
-    stored: set[str],
-    totals: Totals,
-) -> AsyncIterator[bytes]:
-    """The error lines of the lines that never ran; each is counted in `totals`."""
-    if await blobs.size(spec.input_key) is None:
-        return  # their ids are unknown
-    source = blobs.read(spec.input_key, shard.start, shard.end)
-    async for number, _, _, data in iter_lines(source, shard.start, shard.first):
-        if not data:
-            continue
-        custom_id = lines.parse_line(data, number, spec.default_model).custom_id
-        if custom_id not in stored:
-            totals.add(count_failure(reason.code, custom_id, number, reason.message))
-            request_id = f"req_{random.getrandbits(64):016x}"
-            yield skipped_line(custom_id, request_id, reason.code, reason.message)
+class _Skipped(Struct):
+    """Lines of a shard that have no result; `paid` are the calls that some of them have made."""
+
+    reason: SkipReason
+    stored: set[str]
+    paid: dict[str, PaidCalls]
+    totals: Totals
+    cost: Callable[[object], LineCost]
+
+    async def error_lines(
+        self, spec: FinishSpec, shard: Shard, blobs: BlobStore
+    ) -> AsyncIterator[bytes]:
+        """The error lines, each of which is counted in `totals`."""
+        if await blobs.size(spec.input_key) is None:
+            return  # their ids are unknown
+        source = blobs.read(spec.input_key, shard.start, shard.end)
+        async for number, _, _, data in iter_lines(source, shard.start, shard.first):
+            if not data:
+                continue
+            custom_id = lines.parse_line(data, number, spec.default_model).custom_id
+            if custom_id not in self.stored:
+                yield self._line(custom_id, number)
+
+    def _line(self, custom_id: str, number: int) -> bytes:
+        code, message = self.reason.code, self.reason.message
+        used = self.paid[custom_id].used if custom_id in self.paid else []
+        error = {"code": code, "message": message, "attempts": used}
+        self.totals.add(count_error(error, custom_id, number, self.cost))
+        request_id = f"req_{random.getrandbits(64):016x}"
+        return skipped_line(custom_id, request_id, code, message, used)

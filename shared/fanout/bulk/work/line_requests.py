@@ -11,6 +11,7 @@ from msgspec import Struct, field
 from msgspec.structs import replace
 
 from ...config.catalog import Catalog, ClientKey
+from ...config.deployment import Deployment
 from ...errors import (
     AllFailed,
     FanoutError,
@@ -160,6 +161,11 @@ class _LineSender(Struct, eq=False):
         average = self.output_tokens.get(name, got)
         self.output_tokens[name] = max(1.0, average + (got - average) * SMOOTHING)
 
+    def _deployment(self, name: str, deployment_id: str) -> Deployment | None:
+        """The deployment of a model that has this id, if the config still has it."""
+        found = self.gateway.catalog.find(name)
+        return next((one for one in found if one.id == deployment_id), None)
+
     async def _send_checked(
         self, sent: LineRequest, request: FanOutRequest, watcher: _CallWatcher
     ) -> object:
@@ -170,7 +176,9 @@ class _LineSender(Struct, eq=False):
             lambda name, size: self._permit(name, sent.line, size, 1),
             self._until_ready,
             self._used_tokens,
+            self._deployment,
         )
+        sent.paid.begin()
         self.activity.slot_waits[watcher] = request.models[0]
         context = Context(
             sent.request_id, self.client, sent.deadline, watcher, held=sent.held, pace=pace

@@ -11,11 +11,12 @@ from typing import Any
 from msgspec import Struct, field
 from msgspec.structs import replace
 
-from ...errors import FanoutError, StorageFull, detail_of
+from ...errors import FanoutError, StorageError, StorageFull, detail_of
 from ...routing.leg import HeldSlots
 from ..input.lines import Line
-from ..pacing.line_retry import LineDeferred, LineRetry, is_not_sent
+from ..pacing.line_retry import LineDeferred, LineRequest, LineRetry, is_not_sent
 from ..pacing.rate_limiter import RateLimitUnavailable
+from ..paid_calls import PaidCalls, paid_line
 from ..totals import Totals, count_response, paid_calls
 from .full_disk import write_later
 from .open_shards import OpenShard
@@ -35,7 +36,7 @@ class ReadyLine(Struct, eq=False):
 
     `received` has the response's body, once it is there, and `held` the slots of its call until it
     is stored: so a kill loses at most the calls in flight. `is_settled` is set when it is counted.
-    `paid` nanodollars of its calls are counted already.
+    `calls` are those of a checked line; `paid` nanodollars of them are counted already.
     """
 
     opened: OpenShard
@@ -47,6 +48,7 @@ class ReadyLine(Struct, eq=False):
     received: list[object] = field(default_factory=list)
     held: HeldSlots = field(default_factory=HeldSlots)
     is_settled: bool = False
+    calls: PaidCalls = field(default_factory=PaidCalls)
     paid: int = 0
 
 
@@ -63,7 +65,8 @@ class LineRunner(Struct, frozen=True):
         """
         Send a line and store its result; a line that is deferred has none.
 
-        If this is cancelled, a response that is there is stored, because it is paid for.
+        If this is cancelled, a response that is there is stored, because it is paid for. So are the
+        calls of a checked line without a result.
         """
         try:
             result = await self._send(ready)
@@ -83,7 +86,17 @@ class LineRunner(Struct, frozen=True):
         finally:
             await ready.held.release()
             if not ready.is_settled:
+                await self._keep_calls(ready)
                 self.resources.progress.release(ready.estimate)
+
+    async def _keep_calls(self, ready: ReadyLine) -> None:
+        """Count and store the calls that a line without a result has paid for."""
+        if not ready.calls.made:
+            return
+        self._count_paid(ready, ready.calls.used)
+        with suppress(StorageError):
+            line = paid_line(ready.line.custom_id, ready.calls)
+            await ready.opened.results.put_paid(line)
 
     async def _send(self, ready: ReadyLine) -> tuple[bytes, bool, Totals]:
         """The line's result to store, whether it is a failure, and its totals."""
@@ -104,18 +117,19 @@ class LineRunner(Struct, frozen=True):
 
     async def _response_body(self, ready: ReadyLine) -> object:
         """Send the line, but not while no call may start."""
-        send = self.retry.run
+        request = LineRequest(
+            ready.line,
+            ready.request_id,
+            None,
+            ready.size,
+            ready.received.append,
+            ready.held,
+            ready.calls,
+            partial(self._pay, ready),
+        )
         while True:
             try:
-                return await send(
-                    ready.line,
-                    ready.size,
-                    ready.request_id,
-                    ready.received.append,
-                    ready.held,
-                    partial(self._pay, ready),
-                    ready.number,
-                )
+                return await self.retry.run(request, ready.number)
             except FanoutError as error:
                 if not is_not_sent(error):
                     raise
@@ -135,9 +149,7 @@ class LineRunner(Struct, frozen=True):
         Nothing else of the line stays reserved while it waits: lines that wait for each other's
         reservations would wait forever.
         """
-        cost = self.resources.cost(paid_calls(used)).nanodollars
-        self._count(ready, Totals(cost=max(cost, ready.paid)))
-        ready.estimate, ready.paid = 0, max(cost, ready.paid)
+        self._count_paid(ready, used)
         estimate = self.resources.estimate(line, size)
         while True:
             if self.stop.reason not in {None, "capped"}:
@@ -149,6 +161,12 @@ class LineRunner(Struct, frozen=True):
             if stop != "wait":
                 raise LineDeferred
             await asyncio.sleep(HELD_INTERVAL)
+
+    def _count_paid(self, ready: ReadyLine, used: Sequence[Mapping[str, Any]]) -> None:
+        """Count the cost of the line's calls so far; nothing stays reserved for it."""
+        cost = self.resources.cost(paid_calls(used)).nanodollars
+        self._count(ready, Totals(cost=max(cost, ready.paid)))
+        ready.estimate, ready.paid = 0, max(cost, ready.paid)
 
     def _response(self, ready: ReadyLine) -> tuple[bytes, bool, Totals]:
         """The result and totals of a line whose response is there."""

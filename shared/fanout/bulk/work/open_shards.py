@@ -8,21 +8,27 @@ from functools import partial
 from msgspec import Struct
 
 from ..input.planner import Shard
+from ..paid_calls import PaidCalls
 from ..store import ShardResults
-from ..totals import Totals
+from ..totals import Totals, paid_calls
 from .full_disk import write_when_there_is_room
 from .spec import WorkerResources
 from .stopping import WorkerStop
-from .stored_results import count_stored
+from .stored_results import count_stored, paid_lines
 
 
 class OpenShard(Struct, eq=False):
-    """A shard with lines in flight, or not read to its end, or not closed yet."""
+    """
+    A shard with lines in flight, or not read to its end, or not closed yet.
+
+    `paid` has the calls of lines that have no result, by `custom_id`.
+    """
 
     shard: Shard
     results: ShardResults
     stored: set[str]
     totals: Totals
+    paid: dict[str, PaidCalls]
     in_flight: int = 0
     is_read: bool = False
     closing: asyncio.Future[None] | None = None
@@ -50,12 +56,16 @@ class OpenShards:
         )
         try:
             stored, totals = await count_stored(results, resources.cost)
+            paid = await paid_lines(results, stored)
         except BaseException:
             await results.close()
             raise
+        totals.cost += sum(
+            resources.cost(paid_calls(one.used)).nanodollars for one in paid.values()
+        )
         resources.progress.begin_shard(shard.index, totals)
         self._total.add(totals)
-        opened = self._open[shard.index] = OpenShard(shard, results, stored, totals)
+        opened = self._open[shard.index] = OpenShard(shard, results, stored, totals, paid)
         return opened
 
     async def flush(self) -> None:

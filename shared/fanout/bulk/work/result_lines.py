@@ -6,7 +6,7 @@ Source: OpenAI's Batch API reference, `BatchRequestOutput` (2026-11). Pure.
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 from msgspec import Struct
@@ -41,13 +41,29 @@ def error_line(
     return _output_line(custom_id, request_id, response, None), body["error"]
 
 
-def skipped_line(custom_id: str, request_id: str, code: str, message: str) -> bytes:
-    """The error line of a request that was never sent, such as `batch_expired`."""
-    return _output_line(custom_id, request_id, None, {"code": code, "message": message})
+def skipped_line(
+    custom_id: str,
+    request_id: str,
+    code: str,
+    message: str,
+    attempts: Sequence[Mapping[str, Any]] = (),
+) -> bytes:
+    """
+    The error line of a request that has no response, such as `batch_expired`.
+
+    If calls were made for it, it has them as `attempts`.
+    """
+    error: dict[str, Any] = {"code": code, "message": message}
+    if attempts:
+        error["attempts"] = attempts
+    return _output_line(custom_id, request_id, None, error)
 
 
 def _output_line(
-    custom_id: str, request_id: str, response: dict[str, Any] | None, error: dict[str, str] | None
+    custom_id: str,
+    request_id: str,
+    response: dict[str, Any] | None,
+    error: Mapping[str, Any] | None,
 ) -> bytes:
     if response is not None:
         response = {**response, "request_id": request_id}

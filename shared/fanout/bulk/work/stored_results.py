@@ -1,9 +1,10 @@
-"""Reads a shard's stored results: which lines have one, and their totals."""
+"""Reads a shard's stored results: which lines have one, their totals, and what others have paid."""
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Collection, Mapping
 
+from ..paid_calls import PaidCalls, read_paid_line
 from ..store import ShardResults
 from ..totals import (
     LineCost,
@@ -37,6 +38,24 @@ async def count_stored(
     if has_damaged:
         await results.remove_damaged()
     return reader.custom_ids, totals
+
+
+async def paid_lines(results: ShardResults, stored: Collection[str]) -> dict[str, PaidCalls]:
+    """
+    The paid calls of lines without a result, by `custom_id`; `stored` are those that have one.
+
+    A line that has ended several times without a result has stored its calls each time, those of
+    before included.
+    """
+    found: dict[str, PaidCalls] = {}
+    async for data in results.paid():
+        line = read_paid_line(data)
+        if line is None or line.custom_id in stored:
+            continue
+        known = found.get(line.custom_id)
+        if known is None or len(known.made) < len(line.calls):
+            found[line.custom_id] = PaidCalls(line.calls)
+    return found
 
 
 def count_error(

@@ -20,7 +20,7 @@ from ..input.splitter import iter_lines
 from ..pacing.adaptive_concurrency import AdaptiveConcurrency
 from ..pacing.line_retry import LineRetry
 from ..store import Stop
-from ..totals import Totals
+from ..totals import Totals, paid_calls
 from .full_disk import write_when_there_is_room
 from .line_runner import LineRunner, ReadyLine
 from .open_shards import OpenShard, OpenShards
@@ -175,7 +175,11 @@ class _Worker:
             opened.in_flight += 1
             self._last_id += 1
             request_id = f"req_{self._last_id & (2**64 - 1):016x}"
-            yield ReadyLine(opened, number, line, len(data), estimate, request_id)
+            ready = ReadyLine(opened, number, line, len(data), estimate, request_id)
+            if (calls := opened.paid.pop(line.custom_id, None)) is not None:
+                ready.calls = calls
+                ready.paid = self._resources.cost(paid_calls(calls.used)).nanodollars
+            yield ready
 
     async def _wait_to_start(self, size: int, estimate: int) -> Stop | None:
         """Wait until a line of that size may start, or return why none may start any more."""

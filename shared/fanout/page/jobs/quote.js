@@ -183,7 +183,7 @@ function table(models) {
       null,
       h("th", { scope: "row" }, name),
       h("td", null, formatCount(part.lines)),
-      h("td", null, formatCount(part.tokens_in)),
+      h("td", null, formatRange(formatCount(part.tokens_in), formatCount(part.tokens_in_high))),
       h(
         "td",
         null,

@@ -7,7 +7,7 @@ from typing import Any
 
 from ...schema.request import ChatRequest, SchemaFormat
 from ..fields import UnsupportedFields
-from ..format_instruction import add_instruction, format_in_words
+from ..format_instruction import add_instruction, format_in_words, may_be_object
 from ..schemas import LIMITS, SchemaRules, limit_schema
 from .rules import FormatRules, bare_name
 
@@ -32,7 +32,7 @@ def fit_format(
         _limit(rules, request, body)
         return
     body["messages"] = add_instruction(body["messages"], words)
-    if json_mode:
+    if json_mode and may_be_object(request):
         body["response_format"] = {"type": "json_object"}
     else:
         del body["response_format"]
