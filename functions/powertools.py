@@ -47,8 +47,7 @@ class PowertoolsObserver:
 
     def attempt(self, record: AttemptRecord) -> None:
         """Log one call to a provider; write its metrics in total, by model and by mode."""
-        is_warning = record.rejected is not msgspec.UNSET
-        self._line("attempt", record, record.request_id, warning=is_warning)
+        self._line("attempt", record, record.request_id, warning=record.is_warning)
         usage = record.usage
         values = {
             "Attempts": (MetricUnit.Count, 1.0),

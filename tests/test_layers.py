@@ -119,8 +119,8 @@ TOP_LEVEL = {
     """,
     "shared/fanout/telemetry/*.py": "__init__ known_names observers prices prometheus traces",
     "shared/fanout/transport/*.py": """
-        __init__ address_rules alpn client client_engine connection_pool credentials engine
-        error_bodies error_mapping expired_audio http1_chunks http1_client http1_connection
+        __init__ address_rules alpn broken_ends client client_engine connection_pool credentials
+        engine error_bodies error_mapping expired_audio http1_chunks http1_client http1_connection
         http1_repair httpx_client httpx_transport odd_bodies public_post pyqwest_connection
         redaction request_params socket_limit stream_reader text_events unfit_defaults unpacking
         without_stream
@@ -194,7 +194,8 @@ PURE = """
     providers
     routing/leg  routing/retry_policy  schema  secret  telemetry/observers
     server/limits  server/request_parser
-    transport/error_bodies  transport/error_mapping  transport/odd_bodies  transport/redaction  wire
+    transport/broken_ends  transport/error_bodies  transport/error_mapping  transport/odd_bodies
+    transport/redaction  wire
 """
 EFFECTS = "asyncio os pathlib random secrets socket ssl subprocess tempfile threading time"
 

@@ -40,6 +40,7 @@ class ProviderError(FanoutError):
         self.upstream = upstream
         self.retry_after = retry_after
         self.rate_limits: Mapping[str, float] = {}
+        self.broken_end = False
         self._detail = replace(detail, message=str(self), code=detail.code or self.code)
         self.status = self._status()
 

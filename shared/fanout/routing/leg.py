@@ -166,6 +166,7 @@ class Attempt(Struct, gc=False):
     tier: str | None = None
     dropped: tuple[str, ...] = ()
     skipped: Skipped | None = None
+    broken_end: bool = False
 
     def __enter__(self) -> Self:
         leg, self.started = self.leg, self.clock()
@@ -218,6 +219,12 @@ class Attempt(Struct, gc=False):
 
         return is_rejection(error)
 
+    def has_broken_end(self, error: BaseException | None) -> bool:
+        """Whether the connection broke after a whole response, or after a whole error."""
+        of_stream = self.skipped is not None and self.skipped.broken_end
+        of_error = isinstance(error, ProviderError) and error.broken_end
+        return self.broken_end or of_stream or of_error
+
     def raise_bug(self, error: BaseException) -> None:
         """Log a bug and raise `Internal`; do nothing for other errors."""
         if isinstance(error, Exception) and not isinstance(error, FanoutError):
@@ -251,6 +258,7 @@ def _record(
         dropped=attempt.dropped,
         skipped_events=(attempt.skipped and attempt.skipped.events) or UNSET,
         rejected=(isinstance(error, RequestError) and error.param) or UNSET,
+        broken_end=attempt.has_broken_end(error) or UNSET,
         cost_usd=cost_of(deployment, attempt.usage, attempt.tier),
     )
 

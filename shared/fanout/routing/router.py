@@ -111,6 +111,7 @@ class Router:
         call = self._transport.chat(deployment, request, leg.size)
         response = await (call if limit is None else within(limit, call))
         attempt.dropped, leg.headers = response.dropped, response.headers
+        attempt.broken_end = response.broken_end
         attempt.usage = response.completion.get("usage")
         attempt.tier = response.completion.get("service_tier")
         attempt.record("ok")

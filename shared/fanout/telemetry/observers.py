@@ -28,7 +28,8 @@ class AttemptRecord(Struct, frozen=True):
 
     `skipped_events` is the number of events of its stream that could not be read, if there are any.
     `rejected` is the field of the request for which Fanout itself rejected it, without a call; in a
-    race, the client may not notice.
+    race, the client may not notice. `broken_end`: the connection broke after the response, which
+    was whole.
     """
 
     request_id: str
@@ -46,6 +47,12 @@ class AttemptRecord(Struct, frozen=True):
     cost_usd: float | None = None
     skipped_events: int | UnsetType = UNSET
     rejected: str | UnsetType = UNSET
+    broken_end: bool | UnsetType = UNSET
+
+    @property
+    def is_warning(self) -> bool:
+        """Whether Fanout itself rejected the request, or the connection broke after a response."""
+        return self.rejected is not UNSET or self.broken_end is not UNSET
 
 
 class RequestRecord(Struct, frozen=True):
@@ -103,8 +110,8 @@ class JSONLinesObserver:
         self._now = now
 
     def attempt(self, record: AttemptRecord) -> None:
-        """Write one line; a rejection of Fanout's own is a warning."""
-        self._line("attempt", record, "info" if record.rejected is UNSET else "warning")
+        """Write one line."""
+        self._line("attempt", record, "warning" if record.is_warning else "info")
 
     def request(self, record: RequestRecord) -> None:
         """Write one line; a status of 500 or more is an error."""

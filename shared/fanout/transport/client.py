@@ -26,16 +26,13 @@ from ..secret import HiddenRepr
 from ..wire import json
 from ..wire.http import WireRequest, WireResponse
 from .credentials import AWSKeys, RequestSigner, SecretSource, Signed, Signer, TokenSource
-from .engine import MAX_RESPONSE_BYTES, Engine, EngineError, Incoming
+from .engine import MAX_RESPONSE_BYTES, SUCCESS, Engine, EngineError, Incoming
 
 if TYPE_CHECKING:
     from .stream_reader import Skipped
 
 DECODE_ERRORS = (WireError, BadWire, MsgspecError, UnicodeDecodeError, RecursionError)
 """What decoding raises if a response is not in the provider's format."""
-
-SUCCESS = range(200, 300)
-"""HTTP statuses of a response. Some proxies send a 201."""
 
 UNSTREAMED_SECONDS = 600.0
 """For how long a deployment that may not stream is not asked for a stream again."""
@@ -45,11 +42,16 @@ MAX_COPIES = 256_000_000
 
 
 class ChatResponse(HiddenRepr, frozen=True):
-    """A whole response, its headers, and the parameters that were not sent."""
+    """
+    A whole response, its headers, and the parameters that were not sent.
+
+    `broken_end`: its connection broke after it.
+    """
 
     completion: ChatCompletion
     headers: Mapping[str, str] = field(default_factory=dict)
     dropped: tuple[str, ...] = ()
+    broken_end: bool = False
 
 
 class OpenStream(Struct, frozen=True):
@@ -109,14 +111,24 @@ class Transport:
             from ..schema.one_call import keep_first_call
 
             completion = keep_first_call(completion)
-        return ChatResponse(completion, response.headers, wire.dropped)
+        return ChatResponse(completion, response.headers, wire.dropped, response.broken_end)
 
     async def _send(self, deployment: Deployment, wire: WireRequest) -> tuple[Signed, WireResponse]:
         """Send the request; again with each other key while it fails because of its key."""
         tried: list[Signed] = []
         while True:
             tried.append(signed := await self._signer.sign(deployment, wire, tried))
-            response = await self._engine.send(signed.outgoing)
+            try:
+                response = await self._engine.send(signed.outgoing)
+            except EngineError as error:
+                if error.received is None:
+                    raise
+                from .broken_ends import whole_response  # few connections break
+
+                found = whole_response(deployment, error)
+                if found is None:
+                    raise
+                response = found
             if response.status in SUCCESS:
                 return signed, response
             error = _bodies().from_response(deployment, response, signed.key)

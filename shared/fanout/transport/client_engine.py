@@ -31,6 +31,8 @@ from .engine import (
     SlowResponse,
     StreamedResponse,
     connect_failed,
+    damaged,
+    with_received,
 )
 
 PACKAGES = ("httpx", "httpx2")
@@ -96,8 +98,12 @@ class ClientEngine:
         """The whole response."""
         async with self.stream(request) as incoming:
             body = Bounded(self._max_response_bytes)
-            async for part in incoming.body:
-                body.add(part)
+            try:
+                async for part in incoming.body:
+                    body.add(part)
+            except EngineError as error:
+                with_received(error, incoming.status, incoming.headers, body)
+                raise
             return WireResponse(incoming.status, incoming.headers, body.whole())
 
     @asynccontextmanager
@@ -223,6 +229,8 @@ class ClientEngine:
             texts = _chain(error)
             if isinstance(error, self._package.ConnectError) or CERTIFICATE in texts.lower():
                 return self._connect_failed(texts)
+        if isinstance(error, self._package.DecodingError):
+            return damaged()
         for kind, ours, text in self._errors:
             if isinstance(error, kind):
                 return ours(text)

@@ -117,7 +117,7 @@ class PyqwestEngine:
                 with self._http2(origin) as connection:
                     response = await connection.send(request, self._max_response_bytes)
             except (ConnectFailed, ConnectionLost) as error:
-                if not await self._may_use_http1(origin, request, error):
+                if error.received or not await self._may_use_http1(origin, request, error):
                     raise
             else:
                 origin.protocol = OriginProtocol.HTTP2

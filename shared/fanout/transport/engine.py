@@ -71,7 +71,16 @@ class Engine(Protocol):
 
 
 class EngineError(Exception):
-    """A request got no HTTP response; the message contains neither the address nor the body."""
+    """
+    A request got no whole HTTP response; the message contains neither the address nor the body.
+
+    `received` is what has arrived of a plain response whose connection broke. HTTP does not show
+    whether its body is whole, but the body itself may: see `broken_ends.py`. If `is_damaged`, the
+    body is not compressed as its headers say, so none of its bytes is certain.
+    """
+
+    received: WireResponse | None = None
+    is_damaged = False
 
 
 class ConnectFailed(EngineError):
@@ -126,6 +135,13 @@ class HTTP1Required(ConnectFailed):
     """The server has not processed the request, and requires HTTP/1.1 for it."""
 
 
+def damaged() -> ConnectionLost:
+    """The error of a body that cannot be unpacked."""
+    error = ConnectionLost("the response is not compressed as its headers say")
+    error.is_damaged = True
+    return error
+
+
 class StreamReset(ConnectionLost):
     """The server reset or refused an HTTP/2 stream, so it speaks HTTP/2."""
 
@@ -145,6 +161,9 @@ class SlowResponse(EngineError):
 class TooLong(EngineError):
     """The response is over the size limit."""
 
+
+SUCCESS = range(200, 300)
+"""HTTP statuses of a response. Some proxies send a 201."""
 
 MAX_RESPONSE_BYTES = 32_000_000
 """The default size limit of one response, in bytes."""
@@ -184,6 +203,22 @@ class Bounded:
     def whole(self) -> bytes:
         """All bytes so far."""
         return self._parts[0] if len(self._parts) == 1 else b"".join(self._parts)
+
+
+def is_broken_end(error: Exception) -> bool:
+    """Whether a connection broke, or went silent, so that what has arrived may be whole."""
+    if isinstance(error, EngineError):
+        return isinstance(error, ConnectionLost | SlowResponse) and not error.is_damaged
+    return isinstance(error, TimeoutError)
+
+
+def with_received(
+    error: EngineError, status: int, headers: Mapping[str, str], body: Bounded
+) -> EngineError:
+    """The error of a plain response's connection, with what has arrived of the response."""
+    if body.size and is_broken_end(error):
+        error.received = WireResponse(status, headers, body.whole())
+    return error
 
 
 @lru_cache(maxsize=1024)

@@ -45,7 +45,7 @@ from ..providers.rate_limits import pause_in_body, read_limits, read_pause
 from ..providers.registry import rate_limits_of, rules_of
 from ..wire import json
 from ..wire.http import WireEvent, WireResponse
-from .engine import EngineError, Incoming, ProxyRefused
+from .engine import EngineError, Incoming, ProxyRefused, is_broken_end
 from .error_mapping import (
     BY_ENGINE_ERROR,
     MAX_ERROR_BODY,
@@ -168,6 +168,7 @@ def from_response(deployment: Deployment, response: WireResponse, key: str | Non
         from .without_stream import stream_rejection
 
         error.stream_rejection = stream_rejection(found.texts, detail.param)
+    error.broken_end = response.broken_end
     return _with_limits(deployment, error, found, body, response.headers)
 
 
@@ -179,15 +180,22 @@ def _path_of_redirect(response: WireResponse) -> str:
 
 
 async def read_error(deployment: Deployment, incoming: Incoming, key: str | None) -> ProviderError:
-    """The error of an error response; of a body over `MAX_ERROR_BODY` only the start is read."""
-    parts: list[bytes] = []
-    size = 0
-    async for part in incoming.body:
-        parts.append(part)
-        size += len(part)
-        if size > MAX_ERROR_BODY:
-            break
-    response = WireResponse(incoming.status, incoming.headers, b"".join(parts))
+    """
+    The error of an error response; of a body over `MAX_ERROR_BODY` only the start is read.
+
+    Raises an `EngineError` if the connection breaks, unless the body is whole.
+    """
+    body, broken_end = bytearray(), False
+    try:
+        async for part in incoming.body:
+            body += part
+            if len(body) > MAX_ERROR_BODY:
+                break
+    except EngineError as error:
+        broken_end = is_broken_end(error) and json.is_document(bytes(body))
+        if not broken_end:
+            raise
+    response = WireResponse(incoming.status, incoming.headers, bytes(body), broken_end)
     return from_response(deployment, response, key)
 
 

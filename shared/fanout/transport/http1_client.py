@@ -20,11 +20,13 @@ from ..wire.http import WireResponse
 from .engine import (
     Bounded,
     ConnectFailed,
+    EngineError,
     Incoming,
     Outgoing,
     SlowConnect,
     StreamedResponse,
     connect_failed,
+    with_received,
 )
 from .http1_connection import Connection
 
@@ -136,6 +138,10 @@ class HTTP1Client:
         connection = await self._send(request, address, body)
         try:
             await connection.wait_for_end()
+        except EngineError as error:
+            connection.close()
+            with_received(error, connection.status, connection.headers, body)
+            raise
         except BaseException:
             connection.close()
             raise

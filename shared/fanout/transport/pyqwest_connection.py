@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import asyncio
 import atexit
+import re
 import time
 from collections.abc import AsyncIterator, Awaitable
 from contextlib import AbstractAsyncContextManager, asynccontextmanager
@@ -31,6 +32,8 @@ from .engine import (
     StreamedResponse,
     StreamReset,
     connect_failed,
+    damaged,
+    with_received,
 )
 
 HTTP_1_1_REQUIRED = 13
@@ -52,6 +55,9 @@ _ERRORS: tuple[tuple[type[Exception], type[EngineError], str], ...] = (
     (pyqwest.RemoteProtocolError, ConnectionLost, "the server did not speak HTTP"),
     (ValueError, ConnectFailed, "the address or a header is not valid in HTTP"),
 )
+_CONNECTION = re.compile("from connection|unexpected end of file")
+"""What the texts of hyper's errors have, and of those of a compressed body that ends too early."""
+
 RAISED = tuple(raised for raised, _, _ in _ERRORS)
 
 
@@ -165,7 +171,7 @@ async def read_whole(
                     _close_later(response)
                 break
     except RAISED as error:
-        raise to_engine_error(error) from None
+        raise with_received(_body_error(error), response.status, headers, body) from None
     except BaseException:
         await response.aclose()
         raise
@@ -223,7 +229,7 @@ async def _body(response: pyqwest.Response) -> AsyncIterator[bytes]:
         async for part in response.content:
             yield bytes(part)
     except RAISED as error:
-        raise to_engine_error(error) from None
+        raise _body_error(error) from None
 
 
 def to_engine_error(error: Exception) -> EngineError:
@@ -237,6 +243,16 @@ def to_engine_error(error: Exception) -> EngineError:
             is_connect = raised is ConnectionError
             return connect_failed(str(error)) if is_connect else kind(message)
     return ConnectionLost("the call failed below HTTP")
+
+
+def _body_error(error: Exception) -> EngineError:
+    """The error of a body that breaks: the server has read its request, which is not sent again."""
+    if isinstance(error, pyqwest.ReadError) and not _CONNECTION.search(str(error)):
+        return damaged()
+    found = to_engine_error(error)
+    if isinstance(found, ConnectionLost):
+        return found
+    return ConnectionLost("the connection broke while reading")
 
 
 def _header_dict(headers: pyqwest.Headers) -> dict[str, str]:

@@ -9,17 +9,19 @@ from __future__ import annotations
 import asyncio
 from collections.abc import AsyncIterator, Iterator
 from contextlib import suppress
+from itertools import chain
 from types import ModuleType
 
 from msgspec import MsgspecError, Struct, ValidationError
 
 from ..concurrency import RepeatedTimeout
 from ..config.deployment import Deployment
+from ..errors import ProviderError
 from ..providers.base import BadWire, ImpliedEnd, WireError, is_paid
 from ..schema.chat import ChatChunk, Usage
 from ..wire import json
-from ..wire.http import WireEvent
-from .engine import Bounded, EngineError, Incoming, TooLong
+from ..wire.http import WireEvent, WireResponse
+from .engine import Bounded, EngineError, Incoming, TooLong, is_broken_end
 
 UNREADABLE = (BadWire, MsgspecError, UnicodeDecodeError, RecursionError)
 READ_ERRORS = (EngineError, TimeoutError, WireError, *UNREADABLE)
@@ -49,18 +51,20 @@ class Skipped(Struct):
     """
     How many events of a stream could not be read so far, and were skipped.
 
-    `bytes` is what the stream has sent so far, unpacked.
+    `bytes` is what the stream has sent so far, unpacked. `broken_end`: its connection broke after
+    the response, which was whole.
     """
 
     events: int = 0
     bytes: int = 0
+    broken_end: bool = False
 
 
 async def read_chunks(
     deployment: Deployment, incoming: Incoming, key: str | None, events: StreamEvents
 ) -> AsyncIterator[ChatChunk]:
     """The chunks of a stream; a JSON body instead of one is a whole response or an error."""
-    body, whole = aiter(incoming.body), b""
+    body, whole, last = aiter(incoming.body), b"", list[ChatChunk]()
     data: bytes | None = b""
     turn = 0
     limit = RepeatedTimeout(deployment.stream_timeout)
@@ -79,17 +83,31 @@ async def read_chunks(
                     await asyncio.sleep(0)
                     turn = 0
     except READ_ERRORS as error:
-        if not events.is_complete:
-            raise _bodies().from_stream(deployment, error, events.latest, key) from None
-        return
+        last = _last_chunks(deployment, error, key, events)
     finally:
         limit.close()
-    for chunk in (
+    for chunk in chain(
+        last,
         events.missing_choice()
         if events.ended
-        else _odd_bodies().whole_chunks(deployment, whole, key)
+        else _odd_bodies().whole_chunks(deployment, whole, key),
     ):
         yield chunk
+
+
+def _last_chunks(
+    deployment: Deployment, error: Exception, key: str | None, events: StreamEvents
+) -> list[ChatChunk]:
+    """What a response still has whose reading failed; raises the error if it is not complete."""
+    last: list[ChatChunk] | None = [] if events.is_complete else None
+    if is_broken_end(error):
+        try:
+            last = events.last_chunks()
+        except WireError as fault:
+            error = fault
+    if last is None:
+        raise _bodies().from_stream(deployment, error, events.latest, key) from None
+    return last
 
 
 async def _read_json(
@@ -103,8 +121,16 @@ async def _read_json(
         if turn >= MAX_TURN:
             await asyncio.sleep(0)
             turn = 0
-        async with asyncio.timeout(deployment.stream_timeout):
-            more = await anext(body, None)
+        try:
+            async with asyncio.timeout(deployment.stream_timeout):
+                more = await anext(body, None)
+        except (EngineError, TimeoutError) as error:
+            from .broken_ends import is_whole  # few connections break
+
+            found = WireResponse(200, {}, whole.whole())
+            if not (is_broken_end(error) and is_whole(deployment, found)):
+                raise
+            more, events.skipped.broken_end = None, True
         if more is None:
             events.check_weight(json_body := whole.whole())
             return json_body.lstrip(BLANK)
@@ -209,6 +235,21 @@ class StreamEvents:
                 yield from self.feed(b"\n\n")
         if not self._decoder.ended and isinstance(self._decoder, ImpliedEnd):
             yield from self._decoder.complete()
+
+    def last_chunks(self) -> list[ChatChunk] | None:
+        """
+        The chunks of a last event that no empty line follows, because the connection broke.
+
+        `None` if the response is not complete with them. Raises `WireError` if it is an error.
+        """
+        last: list[ChatChunk] = []
+        if not self._decoder.ended:
+            with suppress(TooLong, ProviderError, *UNREADABLE):  # the event may be cut, too
+                last = list(self.feed(b"\n\n"))
+        if not self._decoder.ended or not (self._has_choices or is_paid(self._usage)):
+            return None
+        self.skipped.broken_end = True
+        return last
 
     def check_size(self, size: int) -> None:
         """Raise `TooLong` if an event of `size` bytes is over the limit."""

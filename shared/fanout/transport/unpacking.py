@@ -10,7 +10,7 @@ from __future__ import annotations
 import zlib
 from collections.abc import Iterator
 
-from .engine import ConnectionLost
+from .engine import ConnectionLost, damaged
 
 STEP = 64 * 1024
 """The most bytes that one step unpacks."""
@@ -74,8 +74,7 @@ class Unpacker:
             try:
                 part = self._unpacking.decompress(data, STEP)
             except zlib.error:
-                message = "the response is not compressed as its headers say"
-                raise ConnectionLost(message) from None
+                raise damaged() from None
             self._excess = max(0, self._excess - FRAMING * len(part))
             if part:
                 yield part

@@ -37,11 +37,16 @@ class WireRequest(HiddenRepr, frozen=True, gc=False):
 
 
 class WireResponse(HiddenRepr, frozen=True):
-    """A whole response; header names are lower case. Its repr does not show the body."""
+    """
+    A whole response; header names are lower case. Its repr does not show the body.
+
+    `broken_end`: the connection broke after the body and before the end of the response.
+    """
 
     status: int
     headers: Mapping[str, str]
     body: bytes
+    broken_end: bool = False
 
     def __repr__(self) -> str:
         return f"WireResponse({self.status}, {len(self.body)} bytes)"

@@ -121,6 +121,14 @@ def decode_or_none(data: bytes) -> Any:
         return None
 
 
+def is_document(data: bytes) -> bool:
+    """Whether it is one whole JSON object, or a list of objects, and nothing else."""
+    value = decode_or_none(data)
+    if isinstance(value, list):
+        return bool(value) and all(isinstance(one, dict) for one in value)
+    return isinstance(value, dict)
+
+
 def decode_strict(data: bytes) -> Any:
     """Decode one JSON value; reject invalid UTF-8, deep nesting, NaN and duplicate keys."""
     try:
