@@ -120,10 +120,21 @@ def _with_first(problems: Iterable[Problem], first: list[Problem]) -> tuple[Prob
         known = at_line.get((one.line, message)) or (alike if len(alike) == 1 else [])
         if known:
             same = known.pop(0) if len(known) > 1 else known[0]
-            found.append(replace(one, message=same.message, line=same.line))
+            found.append(_named_as(same, one))
         else:
             found.append(one)
     return tuple(sorted(found, key=_line))
+
+
+def _named_as(first: Problem, problem: Problem) -> Problem:
+    """The problem as the original file has it, and its moves within that entry."""
+    entry, named = problem.path[:2], first.path[:2]
+    moves = tuple(
+        replace(one, to=(*named, *one.to[2:])) if one.to[:2] == entry else one
+        for one in problem.moves
+    )
+    message, line, path = first.message, first.line, first.path
+    return replace(problem, message=message, line=line, path=path, moves=moves)
 
 
 def _is_entangled(document: Document, problems: list[Problem]) -> bool:

@@ -62,6 +62,7 @@ def test_each_entry_is_named_once_at_the_line_of_what_it_shares(
         own = [one for one in problems if key in one.message]
         assert [(one.line, one.message.split(" ")[0]) for one in own] == expected
         assert all(words in one.message for one in own)
+        assert [one.path[:2] for one in own] == [("model_list", index) for index in range(count)]
 
 
 @pytest.mark.parametrize("name", FILES)
