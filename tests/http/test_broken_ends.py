@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import asyncio
 import json
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
 
@@ -135,7 +135,7 @@ def described(status: int, body: bytes) -> Any:
     if body.startswith(b"data: "):
         accumulator = ChunkAccumulator()
         for data in body.split(b"\n\n"):
-            value = json.loads(data[6:]) if data.startswith(b"data: {") else {}
+            value: Any = json.loads(data[6:]) if data.startswith(b"data: {") else {}
             if "error" in value:
                 return f"{status} {value['error']['code']}"
             if value:
@@ -151,7 +151,7 @@ def described(status: int, body: bytes) -> Any:
 
 SOME = ("openai", "anthropic", "bedrock")
 
-ENGINES = {
+ENGINES: dict[str, Callable[[], Engine]] = {
     "own": PyqwestEngine,
     "httpx": lambda: ClientEngine(httpx2.AsyncClient(), owns_client=True),
     "httpx in threads": lambda: ClientEngine(httpx2.Client()),

@@ -219,12 +219,6 @@ class Attempt(Struct, gc=False):
 
         return is_rejection(error)
 
-    def has_broken_end(self, error: BaseException | None) -> bool:
-        """Whether the connection broke after a whole response, or after a whole error."""
-        of_stream = self.skipped is not None and self.skipped.broken_end
-        of_error = isinstance(error, ProviderError) and error.broken_end
-        return self.broken_end or of_stream or of_error
-
     def raise_bug(self, error: BaseException) -> None:
         """Log a bug and raise `Internal`; do nothing for other errors."""
         if isinstance(error, Exception) and not isinstance(error, FanoutError):
@@ -244,9 +238,9 @@ def _record(
         status = error.status
     first = None if attempt.first_token is None else (attempt.first_token - attempt.started) * 1000
     return AttemptRecord(
-        request_id=leg.request_id,
-        mode=leg.mode,
-        model=leg.model,
+        leg.request_id,  # more than fifteen arguments by name are passed in a dict, which is slow
+        leg.mode,
+        leg.model,
         deployment=deployment.id,
         provider=deployment.provider.name,
         outcome=outcome,
@@ -258,7 +252,10 @@ def _record(
         dropped=attempt.dropped,
         skipped_events=(attempt.skipped and attempt.skipped.events) or UNSET,
         rejected=(isinstance(error, RequestError) and error.param) or UNSET,
-        broken_end=attempt.has_broken_end(error) or UNSET,
+        broken_end=attempt.broken_end
+        or (attempt.skipped and attempt.skipped.broken_end)
+        or (isinstance(error, ProviderError) and error.broken_end)
+        or UNSET,
         cost_usd=cost_of(deployment, attempt.usage, attempt.tier),
     )
 

@@ -120,12 +120,12 @@ class Transport:
             tried.append(signed := await self._signer.sign(deployment, wire, tried))
             try:
                 response = await self._engine.send(signed.outgoing)
-            except EngineError as error:
-                if error.received is None:
+            except EngineError as lost:
+                if lost.received is None:
                     raise
                 from .broken_ends import whole_response  # few connections break
 
-                found = whole_response(deployment, error)
+                found = whole_response(deployment, lost)
                 if found is None:
                     raise
                 response = found
