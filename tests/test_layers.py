@@ -37,6 +37,7 @@ LAYERS = """
 BULK_LAYERS = """
     aws  local                              the two hosts and their stores
     runner  tables                          a job from start to end | its rows
+    native                                  lines that go by their providers' own batches
     work                                    the worker and the finisher
     service                                 files and batches as clients see them
     pacing                                  rate limits, adaptive concurrency
@@ -72,6 +73,10 @@ TOP_LEVEL = {
         response_index response_reuse result_files result_tables shard_results sqlite steady_clock
         storage_limit
         table_files table_prompts webhook_tasks
+    """,
+    "shared/fanout/bulk/native/*.py": """
+        __init__ adopt deadline eligibility harvest input_lines job ledger merge merger numbers
+        phase planned poll results setup split submit
     """,
     "shared/fanout/bulk/pacing/*.py": """
         __init__ adaptive_concurrency estimated_limit failing_lines fair_turns flex_lane
@@ -348,7 +353,14 @@ def test_only_the_registry_knows_the_providers_folders() -> None:
         for one in found
         if one.startswith("fanout.providers.") and not name.startswith("providers/")
         if one.split(".")[2]
-        not in {"base", "error_rules", "general_errors", "rate_limits", "registry"}
+        not in {
+            "base",
+            "error_rules",
+            "general_errors",
+            "native_batch",
+            "rate_limits",
+            "registry",
+        }
     ] == []
 
 

@@ -42,6 +42,7 @@ class Process:
         self.jobs = JobService(self.files, self.table, self, lambda: 1.0)
         self.started: list[str] = []
         self.index = None
+        self.has_batches = True
         self.before_write: Callable[[], Awaitable[object]] | None = None
 
     def __getattr__(self, name: str) -> Any:

@@ -40,6 +40,7 @@ Reason: TypeAlias = Literal[
     "models_missing",
     "not_running",
     "internal_error",
+    "native_batch",
 ]
 
 
@@ -289,4 +290,4 @@ class ActivityTracker:
 def _counted(wait: Wait, lines: int, now: float) -> Wait:
     """The wait of so many lines; a time that is past says nothing."""
     until = None if wait.until is None or wait.until <= now else wait.until
-    return replace(wait, until=until, lines=None if wait is OTHER_JOBS else lines)
+    return replace(wait, until=until, lines=None if wait is OTHER_JOBS else wait.lines or lines)

@@ -9,8 +9,8 @@ from msgspec.structs import replace
 
 from ..config.catalog import Catalog
 from ..errors import FanoutError
-from ..telemetry.prices import FLEX, TokenPrices, prices_of, to_nanodollars
-from .lanes import REALTIME
+from ..telemetry.prices import BATCH, FLEX, TokenPrices, prices_of, to_nanodollars
+from .lanes import NATIVE, REALTIME
 from .totals import LineCost, failed_calls, objects_in, reports_in, responses_in
 
 CODES_WITH_FALLBACKS = ("context_length_exceeded", "content_filter")
@@ -23,6 +23,7 @@ class Costs:
     def __init__(self, catalog: Catalog) -> None:
         self._catalog = catalog
         self._prices: dict[str, TokenPrices | None] = {}
+        self._batch_prices: dict[str, TokenPrices] = {}
 
     def prices(self, model: str) -> TokenPrices | None:
         """The prices of a model; `None` if a deployment's price is unknown, or the model."""
@@ -95,9 +96,26 @@ class Costs:
         lane = FLEX if tier == FLEX else REALTIME
         if prices is None:
             return LineCost(0, False, lane)
+        if tier == BATCH:  # only native batches have it, in results that Fanout writes
+            cost = self.batch_prices(model, prices).cost(usage)
+            return LineCost(cost, True, NATIVE, max(0, prices.cost(usage) - cost))
         cost = prices.cost(usage, tier)
         saved = max(0, prices.cost(usage) - cost) if lane == FLEX else 0
         return LineCost(cost, prices.knows(tier), lane, saved)
+
+    def batch_prices(self, model: str, prices: TokenPrices) -> TokenPrices:
+        """What the model's native batches cost; of several deployments, the most expensive one."""
+        if model not in self._batch_prices:
+            from ..providers.registry import native_batches  # only jobs with batches need it
+
+            found = [
+                batches.price_factor
+                for one in self._catalog.find(model)
+                if (batches := native_batches(one.provider.name, one.target)) is not None
+            ]
+            cheaper = [factor for factor in found if factor < 1]
+            self._batch_prices[model] = prices.of_batch(max(cheaper, default=1.0))
+        return self._batch_prices[model]
 
 
 NOTHING = LineCost(0)

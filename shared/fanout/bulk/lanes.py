@@ -8,25 +8,47 @@ gets its lane.
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from typing import Literal, TypeAlias
 
 from msgspec import Struct
 
 from ..errors import RequestError
 
-LaneChoice: TypeAlias = Literal["auto", "realtime", "flex"]
+LaneChoice: TypeAlias = Literal["auto", "realtime", "flex", "native"]
 """What a job asks for. With `auto`, each line is on the cheapest lane that keeps the deadline."""
+
+NativeChoice: TypeAlias = Literal["never", "auto", "require"]
+"""
+Whether lines go by their providers' own batches.
+
+With `auto` those do that are cheaper so; with `require` all must, or nothing is sent.
+"""
 
 REALTIME: Literal["realtime"] = "realtime"
 
-CHOICES: tuple[LaneChoice, ...] = ("auto", "realtime", "flex")
+NATIVE: Literal["native"] = "native"
+
+CHOICES: tuple[LaneChoice, ...] = ("auto", "realtime", "flex", "native")
+
+WITH_FLEX: frozenset[LaneChoice] = frozenset({"auto", "flex"})
+"""The lanes of jobs that use the flex tiers."""
+
+NATIVE_CHOICES: tuple[NativeChoice, ...] = ("never", "auto", "require")
 
 AUTO_WINDOW = 3 * 3600
 """Seconds of a completion window from which a job without a choice is on `auto`."""
 
-NATIVE_IS_COMING = (
-    "`{name}` cannot be `native`: Fanout does not use the providers' own batch APIs yet; "
-    "use `auto`, `flex` or `realtime`"
+ALLOWED_LANES: Mapping[NativeChoice, tuple[LaneChoice, ...]] = {
+    "never": ("auto", "realtime", "flex"),
+    "auto": ("auto", "native"),
+    "require": ("auto", "native"),
+}
+"""The lanes of a job, by its choice of batches."""
+
+NO_BATCHES_HERE = (
+    "`{name}` asks for the providers' own batches, which this host of jobs does not use yet; use "
+    "the lane `auto`, `flex` or `realtime` without `native`"
 )
 
 
@@ -59,7 +81,28 @@ def choose_lane(given: str | None, window: int, name: str = "fanout.lane") -> La
     for choice in CHOICES:
         if choice == given:
             return choice
-    if given == "native":
-        raise RequestError(NATIVE_IS_COMING.format(name=name), name)
     known = ", ".join(f"`{choice}`" for choice in CHOICES)
     raise RequestError(f"`{name}` must be one of {known}, not `{given[:40]}`", name)
+
+
+def choose_native(
+    given: str | None, lane: LaneChoice, *, has_batches: bool, name: str = "fanout.native"
+) -> NativeChoice:
+    """
+    The choice that was given, else `auto` for the lane `native` and `never` for others.
+
+    Raises `RequestError` if the lane excludes it, or if the host `has_batches` is false.
+    """
+    choice: NativeChoice = "auto" if lane == NATIVE else "never"
+    if given is not None:
+        found = [one for one in NATIVE_CHOICES if one == given]
+        if not found:
+            known = ", ".join(f"`{one}`" for one in NATIVE_CHOICES)
+            raise RequestError(f"`{name}` must be one of {known}, not `{given[:40]}`", name)
+        choice = found[0]
+    if lane not in ALLOWED_LANES[choice]:
+        raise RequestError(f"`{name}: {choice}` does not fit the lane `{lane}`", name)
+    if choice != "never" and not has_batches:
+        field = "fanout.lane" if given is None else name
+        raise RequestError(NO_BATCHES_HERE.format(name=field), field)
+    return choice

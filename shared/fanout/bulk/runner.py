@@ -6,9 +6,15 @@ It does not know where it runs: a laptop runs the three in a row, AWS as states 
 
 from __future__ import annotations
 
-from collections.abc import AsyncIterator, Awaitable, Callable
-from contextlib import AbstractAsyncContextManager, AsyncExitStack, nullcontext
+from collections.abc import AsyncIterator, Awaitable, Callable, Sequence
+from contextlib import (
+    AbstractAsyncContextManager,
+    AsyncExitStack,
+    asynccontextmanager,
+    nullcontext,
+)
 from functools import partial
+from typing import TYPE_CHECKING
 
 from msgspec import Struct
 from msgspec.structs import replace
@@ -27,7 +33,7 @@ from .service.files import FileService
 from .service.own_inputs import delete_own_input
 from .service.records import Job, as_if_created_now
 from .service.registry import Registry
-from .store import BlobStore, JobProgress, ResultStore
+from .store import BlobStore, JobProgress, RecordStore, ResultStore
 from .work.finisher import FinishSpec, SkipReason, finish
 from .work.line_requests import check_model, make_line_sender
 from .work.manifest import has_manifest, read_manifest, write_manifest
@@ -41,6 +47,9 @@ from .work.spec import (
     flex_lane,
 )
 from .work.worker import work
+
+if TYPE_CHECKING:
+    from .native.setup import NativeHost
 
 SKIP_REASONS = {
     "cancelled": SkipReason(
@@ -62,6 +71,12 @@ SKIP_REASONS = {
 
 class ModelsMissing(Exception):
     """A job of another config names models that this one does not have."""
+
+
+async def each(shards: Sequence[Shard]) -> AsyncIterator[Shard]:
+    """These shards, one after the other."""
+    for shard in shards:
+        yield shard
 
 
 class RunnerOptions(Struct, frozen=True):
@@ -96,7 +111,8 @@ class Runner:
     `results` and `progress` open the stores of one job, `clear` deletes what an earlier plan of it
     left there. `is_own` says whether a job was created with this config; if another one lacks
     models here, that is no failure but raises `ModelsMissing`. A job holds its `slot` while it
-    sends lines. `activities` are those of the jobs that run here, by job id.
+    sends lines. `activities` are those of the jobs that run here, by job id. `ledger` has the
+    native batches of jobs; without it there are none.
     """
 
     def __init__(  # noqa: PLR0913 -- its parts, each once
@@ -114,9 +130,11 @@ class Runner:
         rate_limits: RateLimitStore | None = None,
         is_own: Callable[[Job], bool] = lambda _: True,
         slot: Callable[[Job], AbstractAsyncContextManager[object]] = lambda _: nullcontext(),
+        ledger: RecordStore | None = None,
     ) -> None:
         self._is_own = is_own
         self._slot = slot
+        self._ledger = ledger
         self._gateway = gateway
         self._files = files
         self._blobs: BlobStore = files.blobs
@@ -150,16 +168,24 @@ class Runner:
             job = await self.plan(job)
         elif not job.is_over:
             job = await self._repair(job)
-        if job.status == "in_progress":
-            async with AsyncExitStack() as stack:
-                with activity.waiting(OTHER_JOBS):
-                    await stack.enter_async_context(self._slot(job))
+        if job.native != "never" and self._ledger is not None and not job.is_over:
+            job = await self._work_with_batches(job, activity)
+        elif job.status == "in_progress":
+            async with self._in_slot(job, activity):
                 job = await self._jobs.find(job_id, None)  # it may have been cancelled meanwhile
                 if job.status == "in_progress":
                     job = await self.work(job, activity)
-            if job.status == "in_progress" and job.reason is None:
-                return job  # this process is stopping; another one resumes the job
+        if job.status == "in_progress" and job.reason is None:
+            return job  # this process is stopping; another one resumes the job
         return job if job.is_over else await self.finish(job)
+
+    @asynccontextmanager
+    async def _in_slot(self, job: Job, activity: ActivityTracker) -> AsyncIterator[None]:
+        """The block in which the job sends lines."""
+        async with AsyncExitStack() as stack:
+            with activity.waiting(OTHER_JOBS):
+                await stack.enter_async_context(self._slot(job))
+            yield
 
     def _runs_here(self, job: Job) -> Job | None:
         changed = as_if_created_now(job, self._now()) or job
@@ -227,7 +253,12 @@ class Runner:
         message = (
             f"{how_many} of the input file cannot be read: it was changed, damaged or deleted."
         )
-        error = LineError("input_damaged", message, "input_file_id", None)
+        return await self._fail_with(
+            job, LineError("input_damaged", message, "input_file_id", None)
+        )
+
+    async def _fail_with(self, job: Job, error: LineError) -> Job:
+        """Let the job fail for this reason; finished lines are kept."""
 
         def fail(now: Job) -> Job | None:
             if now.is_over or now.reason is not None:
@@ -257,6 +288,26 @@ class Runner:
     async def work(self, job: Job, activity: ActivityTracker | None = None) -> Job:
         """Send every line that has no stored result."""
         activity = activity or ActivityTracker(self._now)
+        try:
+            result = await self._pass(job, activity, self._progress(job), self.shards(job))
+        except FileNotFoundError:
+            return await self._fail(job, 0)
+        return await self._after_work(job, result)
+
+    async def _after_work(self, job: Job, result: WorkResult) -> Job:
+        if result.stop is None and result.remaining:
+            return await self._fail(job, result.remaining)
+        return await self._jobs.change(job.id, partial(self._worked, result))
+
+    async def _pass(
+        self,
+        job: Job,
+        activity: ActivityTracker,
+        progress: JobProgress,
+        shards: AsyncIterator[Shard],
+        is_held: Callable[[int], bool] = lambda _: False,
+    ) -> WorkResult:
+        """Send the lines of these shards that have no result and are not held."""
         send = make_line_sender(
             self._gateway,
             job.owner,
@@ -266,28 +317,53 @@ class Runner:
             job.id,
             job.expires_at,
         )
+        return await work(
+            self._options.work_spec(job),
+            shards,
+            WorkerResources(
+                send,
+                self._blobs,
+                self._results(job),
+                progress,
+                self._costs.cost_of,
+                partial(estimate_cost, self._costs)
+                if job.max_cost is not None
+                else lambda _line, _size: 0,
+                activity,
+                flex=flex_lane(job, self._gateway.catalog, self._now),
+                is_held=is_held,
+            ),
+        )
+
+    async def _work_with_batches(self, job: Job, activity: ActivityTracker) -> Job:
+        """Send lines by their providers' batches, and all others as always."""
+        from .native.setup import Preparation  # few jobs have batches
+
+        progress = self._progress(job)
+
+        async def one_pass(shards: Sequence[Shard], is_held: Callable[[int], bool]) -> WorkResult:
+            async with self._in_slot(job, activity):
+                return await self._pass(job, activity, progress, each(shards), is_held)
+
         try:
-            result = await work(
-                self._options.work_spec(job),
-                self.shards(job),
-                WorkerResources(
-                    send,
-                    self._blobs,
-                    self._results(job),
-                    self._progress(job),
-                    self._costs.cost_of,
-                    partial(estimate_cost, self._costs)
-                    if job.max_cost is not None
-                    else lambda _line, _size: 0,
-                    activity,
-                    flex=flex_lane(job, self._gateway.catalog, self._now),
-                ),
-            )
+            phase = await Preparation(self._native_host(), job, progress).phase(one_pass, activity)
+            if isinstance(phase, LineError):
+                return await self._fail_with(job, phase)
+            if job.status != "in_progress":
+                await phase.settle()
+                return job
+            return await self._after_work(job, await phase.run())
         except FileNotFoundError:
             return await self._fail(job, 0)
-        if result.stop is None and result.remaining:
-            return await self._fail(job, result.remaining)
-        return await self._jobs.change(job.id, partial(self._worked, result))
+
+    def _native_host(self) -> NativeHost:
+        from .native.setup import NativeHost
+
+        if self._ledger is None:
+            raise RuntimeError("this host has no ledger for native batches")
+        return NativeHost(
+            self._gateway, self._blobs, self._ledger, self._results, self._costs, self._now
+        )
 
     def _worked(self, result: WorkResult, job: Job) -> Job | None:
         now, stop = int(self._now()), result.stop
@@ -343,6 +419,9 @@ class Runner:
                     key, f"{job.id}_{kind}.jsonl", "batch_output", job.owner, job.output_lifetime
                 )
             ids.append(record.id if size else None)
+        uses_batches = job.native != "never" and self._ledger is not None
+        if uses_batches:
+            finished.totals.add(await self._native_host().hedged(job))
         closed = await self._jobs.change(
             job.id,
             lambda now: replace(
@@ -353,6 +432,8 @@ class Runner:
             ),
         )
         await self._blobs.delete(folder)
+        if uses_batches:
+            await self._native_host().ledger(job).clear()
         await self._files.delete_orphan(job.input_file_id, job.input_key)
         return closed
 

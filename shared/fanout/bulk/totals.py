@@ -49,6 +49,8 @@ class Totals(Struct):
     `unpriced` counts the lines that succeeded and whose cost is not known, or only in part.
     `causes` counts the failed lines by error code, `examples` are the first ones of each cause.
     `lanes` has the lanes besides `realtime`, which the other lines that succeeded are of.
+    `hedged` are lines that were sent in real time before their native batch had ended, and what
+    was paid for its responses, which are not used.
     Only a running job has an `activity`. Older records have dollars, under the name `cost`.
     """
 
@@ -64,6 +66,7 @@ class Totals(Struct):
     activity: Activity | None = None
     unpriced: int = 0
     lanes: dict[str, LaneTotals] = field(default_factory=dict)
+    hedged: LaneTotals = field(default_factory=LaneTotals)
     stored_dollars: float | UnsetType = field(default=UNSET, name="cost")
 
     def __post_init__(self) -> None:
@@ -92,7 +95,7 @@ class Totals(Struct):
         others = list(self.lanes.values())
         rest = LaneTotals(
             self.done - sum(one.lines for one in others),
-            self.cost - sum(one.cost for one in others),
+            self.cost - sum(one.cost for one in others) - self.hedged.cost,
         )
         return {REALTIME: rest, **self.lanes}
 
@@ -112,6 +115,7 @@ class Totals(Struct):
         self.unpriced += more.unpriced
         for name, lane in more.lanes.items():
             self.lanes.setdefault(name, LaneTotals()).add(lane)
+        self.hedged.add(more.hedged)
         if more.causes:
             self._add_causes(more)
 

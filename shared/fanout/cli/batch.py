@@ -140,8 +140,8 @@ def _add_lane(parser: argparse.ArgumentParser) -> None:
     parser.add_argument(
         "--lane",
         metavar="LANE",
-        help="realtime; flex: the providers' cheaper, slower tier; or auto: flex as far as the "
-        "window allows (default: auto from 3h)",
+        help="realtime; flex: the providers' cheaper, slower tier; native: their own batches, in "
+        "hours; or auto: flex as far as the window allows (default: auto from 3h)",
     )
 
 

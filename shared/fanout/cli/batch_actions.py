@@ -13,7 +13,7 @@ from typing import Any, TypeAlias
 from msgspec.structs import replace
 
 from ..bulk.input.lines import ENDPOINT
-from ..bulk.lanes import LaneChoice
+from ..bulk.lanes import LaneChoice, choose_native
 from ..bulk.local.batch_service import data_home
 from ..bulk.local.prompt_jobs import find_or_create_job
 from ..bulk.local.response_index import INDEX
@@ -184,8 +184,11 @@ async def _with_options(
     lane, webhook = given or job.lane, webhook or job.webhook
     if job.is_over or (job.max_cost, job.lane, job.webhook) == (cap, lane, webhook):
         return job
+    has_batches = backend.jobs.has_batches
+    native = job.native if job.lane == lane else choose_native(None, lane, has_batches=has_batches)
     return await backend.jobs.registry.change(
-        job.id, lambda now: replace(now, max_cost=cap, lane=lane, webhook=webhook)
+        job.id,
+        lambda now: replace(now, max_cost=cap, lane=lane, native=native, webhook=webhook),
     )
 
 
@@ -199,6 +202,7 @@ async def _quote(arguments: argparse.Namespace, open_stack: OpenStack, given: Ba
         model=given.model,
         lane=given.lane or "auto",  # as for a job with the default window
         as_json=arguments.json,
+        has_batches=not arguments.stack,
     )
     _check_region(arguments)
     if arguments.stack and not arguments.config:

@@ -10,6 +10,7 @@ from ..bulk.lanes import LaneChoice
 from ..bulk.local.job_store import JobStore
 from ..bulk.local.prompt_files import PromptFile
 from ..bulk.local.response_reuse import unpaid_lines
+from ..bulk.native.eligibility import may_go_native
 from ..bulk.work.line_requests import check_model
 from ..config.catalog import Catalog, ClientKey
 from ..config.model import ANONYMOUS
@@ -29,11 +30,13 @@ async def print_quote(
     *,
     as_json: bool,
     store: JobStore | None = None,
+    has_batches: bool = True,
 ) -> int:
     """
     Print the quote of a job on this lane; returns 1 if the file has errors, else 0.
 
-    With a `store`, lines are left out to which its jobs have responses.
+    With a `store`, lines are left out to which its jobs have responses. If the host of the job
+    `has_batches`, the quote has the costs by the providers' own batches.
     """
 
     async def read() -> AsyncIterator[bytes]:
@@ -52,6 +55,7 @@ async def print_quote(
         catalog=catalog,
         check=lambda name: check_model(catalog, ClientKey(ANONYMOUS, None), name),
         lane=lane,
+        goes_native=may_go_native(catalog) if has_batches else lambda _: False,
     )
     if as_json:
         show_json(found.to_dict() | {"reused_lines": reused})

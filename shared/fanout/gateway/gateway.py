@@ -30,6 +30,7 @@ from ..concurrency import (
     with_deadline,
 )
 from ..config.catalog import Catalog, ClientKey
+from ..config.deployment import Deployment
 from ..errors import AllFailed, Cause, DeadlineExceeded, RequestError, UnknownModel
 from ..routing.leg import HeldSlots, Leg, Watcher
 from ..routing.router import Router
@@ -37,6 +38,7 @@ from ..schema.chat import ChatChunk, ChatCompletion, has_content
 from ..schema.fanout import FanOutRequest, Mode, Report
 from ..schema.request import ChatRequest
 from ..secret import HiddenRepr
+from ..wire.http import WireRequest, WireResponse
 from .conversation import (
     CellRace,
     ConversationRunner,
@@ -108,6 +110,7 @@ class Gateway:
     ) -> None:
         self.catalog = catalog
         self._limiter = limiter
+        self._router = router
         self._runner = ConversationRunner(router, catalog)
         self._now = now
 
@@ -153,6 +156,10 @@ class Gateway:
         from .aliases import expanded
 
         return expanded(request, sets)
+
+    async def exchange(self, deployment: Deployment, wire: WireRequest) -> WireResponse:
+        """The response, of any status, to a request of another API than chat; it is sent once."""
+        return await self._router.exchange(deployment, wire)
 
     # ---- whole responses ----
 

@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 import hashlib
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Callable
 from typing import Annotated, Any
 from urllib.parse import parse_qs
 
 from msgspec import Meta, Struct
 
+from ..bulk.input.lines import Line
 from ..bulk.input.quote import quote
 from ..bulk.service.batches import BatchOptions, NewJob, check_endpoint, parse_lifetime
 from ..bulk.service.files import MAX_PART, MAX_UPLOAD
@@ -16,6 +17,7 @@ from ..bulk.service.records import Job
 from ..bulk.service.webhooks import NewWebhook, check_webhook, rules_of
 from ..bulk.work.line_requests import check_model
 from ..bulk.work.partial_results import responses_so_far
+from ..config.catalog import Catalog
 from ..errors import Busy, NotFound, RequestError
 from ..schema.validation import convert, reject_unknown
 from ..wire import json
@@ -263,6 +265,7 @@ async def _quote(exchange: Exchange, new_job: NewJob) -> None:
     """Respond with what the job would cost; creates nothing and calls no provider."""
     check_endpoint(new_job)
     lane = new_job.lane
+    _batch_service(exchange).jobs.native(new_job)  # checks it
     files, client, catalog = (
         _batch_service(exchange).files,
         exchange.client,
@@ -275,8 +278,18 @@ async def _quote(exchange: Exchange, new_job: NewJob) -> None:
         catalog=catalog,
         check=lambda name: check_model(catalog, client, name),
         lane=lane,
+        goes_native=_goes_native(exchange, catalog),
     )
     await exchange.json(result.to_dict())
+
+
+def _goes_native(exchange: Exchange, catalog: Catalog) -> Callable[[Line], bool]:
+    """Whether a line may go by its provider's own batches, on a host that uses them."""
+    if not _batch_service(exchange).jobs.has_batches:
+        return lambda _: False
+    from ..bulk.native.eligibility import may_go_native  # only quotes of such a host need it
+
+    return may_go_native(catalog)
 
 
 async def list_batches(exchange: Exchange) -> None:

@@ -38,6 +38,7 @@ from ..schema.validation import with_defaults
 from ..telemetry.observers import Observer
 from ..transport.client import Transport
 from ..transport.engine import MAX_RESPONSE_BYTES, OVER_SIZE_LIMIT
+from ..wire.http import WireRequest, WireResponse
 from .leg import Attempt, HeldSlots, Leg, outcome_of
 from .load_balancing import DeploymentGroup, DeploymentGroups
 from .retry_policy import RetryPolicy, retries_after
@@ -93,6 +94,10 @@ class Router:
         self._groups = DeploymentGroups(catalog, now=_clock, rng=rng)
         self._max_response_bytes = max_response_bytes
         self._attempt_chat = partial(self._in_slot, self._chat)
+
+    def exchange(self, deployment: Deployment, wire: WireRequest) -> Awaitable[WireResponse]:
+        """Send a request of another API than chat once; see `Transport.exchange`."""
+        return self._transport.exchange(deployment, wire)
 
     def chat(self, leg: Leg, request: ChatRequest) -> Awaitable[ChatCompletion]:
         """The whole response of one model name."""

@@ -113,6 +113,19 @@ class Transport:
             completion = keep_first_call(completion)
         return ChatResponse(completion, response.headers, wire.dropped, response.broken_end)
 
+    async def exchange(self, deployment: Deployment, wire: WireRequest) -> WireResponse:
+        """
+        Send a request of another API than chat once, and return its response of any status.
+
+        It is signed with the deployment's first key, because what the API creates belongs to one
+        account. Raises a `ProviderError` if there is no response.
+        """
+        signed = await self._signer.sign(deployment, wire, first_key=True)
+        try:
+            return await self._engine.send(signed.outgoing)
+        except EngineError as error:
+            raise _bodies().from_engine_error(deployment, error) from None
+
     async def _send(self, deployment: Deployment, wire: WireRequest) -> tuple[Signed, WireResponse]:
         """Send the request; again with each other key while it fails because of its key."""
         tried: list[Signed] = []

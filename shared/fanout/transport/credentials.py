@@ -153,16 +153,22 @@ class RequestSigner:
         self._last_key: dict[str, int] = {}  # by deployment
 
     async def sign(
-        self, deployment: Deployment, wire: WireRequest, tried: Sequence[Signed] = ()
+        self,
+        deployment: Deployment,
+        wire: WireRequest,
+        tried: Sequence[Signed] = (),
+        *,
+        first_key: bool = False,
     ) -> Signed:
         """
         The request with all that its provider needs; raises `MissingKey`.
 
-        It gets none of the keys with which it was `tried`, if there is another one.
+        It gets none of the keys with which it was `tried`, if there is another one. With
+        `first_key`, several keys are not used in turn.
         """
         provider, url = deployment.provider, join(deployment.base_url, wire.path)
         headers = {"content-type": "application/json", **provider.headers, **wire.headers}
-        secret, key = await self._pick_key(deployment, tried)
+        secret, key = await self._pick_key(deployment, tried, first_key=first_key)
         token = None
         match provider.auth:
             case Bearer():  # first: most providers have it
@@ -230,13 +236,13 @@ class RequestSigner:
             raise MissingKey(f"`{deployment.name}`: {error}") from None
 
     async def _pick_key(
-        self, deployment: Deployment, tried: Sequence[Signed]
+        self, deployment: Deployment, tried: Sequence[Signed], *, first_key: bool
     ) -> tuple[Secret | None, str | None]:
         """One of the deployment's keys, with the secret that holds it; several are used in turn."""
         keys = await self._find_keys(deployment)
         if tried and (others := _untried(keys, tried)):
             return others[0]
-        if len(keys) == 1:
+        if len(keys) == 1 or (keys and first_key):
             return keys[0]
         if keys:
             number = self._last_key[deployment.id] = self._last_key.get(deployment.id, -1) + 1

@@ -8,7 +8,7 @@ import pytest
 
 from fanout.bulk.input.flex_lines import flex_model, offers_flex
 from fanout.bulk.input.lines import Line
-from fanout.bulk.lanes import CHOICES, LaneChoice
+from fanout.bulk.lanes import CHOICES, WITH_FLEX, LaneChoice
 from fanout.config.catalog import Catalog
 from fanout.config.load import check
 from fanout.config.resolve import resolve
@@ -23,7 +23,7 @@ def line(**body: Any) -> Line:
 
 @pytest.mark.parametrize("choice", CHOICES)
 def test_a_plain_line_is_on_flex_if_the_job_chooses_it(choice: LaneChoice) -> None:
-    assert flex_model(line(), choice) == (None if choice == "realtime" else "m")
+    assert flex_model(line(), choice) == ("m" if choice in WITH_FLEX else None)
     assert flex_model(line(service_tier=None), choice) == flex_model(line(), choice)
 
 

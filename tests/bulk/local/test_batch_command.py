@@ -463,9 +463,9 @@ def test_a_lane_is_chosen_by_an_option_and_reported_at_the_end(
 def test_a_lane_that_there_is_not_is_an_error_before_the_file_is_read(
     batch: BatchCommand, upstream: Upstream, action: str
 ) -> None:
-    ran = batch.run(action, batch.folder / "missing.jsonl", "--lane", "native")
+    ran = batch.run(action, batch.folder / "missing.jsonl", "--lane", "fast")
     assert ran.code == 2
-    assert "`--lane` cannot be `native`: Fanout does not use the providers' own batch" in ran.err
+    assert "`--lane` must be one of `auto`, `realtime`, `flex`, `native`, not `fast`" in ran.err
     assert not upstream.calls
 
 

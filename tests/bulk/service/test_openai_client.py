@@ -338,8 +338,14 @@ def test_a_dry_run_returns_a_quote_and_sends_nothing(
 @pytest.mark.parametrize(
     ("fanout", "param", "words"),
     [
-        ({"lane": "native"}, "fanout.lane", "batch APIs yet; use `auto`, `flex` or `realtime`"),
-        ({"lane": "fast"}, "fanout.lane", "one of `auto`, `realtime`, `flex`, not `fast`"),
+        (
+            {"lane": "fast"},
+            "fanout.lane",
+            "one of `auto`, `realtime`, `flex`, `native`, not `fast`",
+        ),
+        ({"native": "maybe"}, "fanout.native", "one of `never`, `auto`, `require`, not `maybe`"),
+        ({"lane": "flex", "native": "auto"}, "fanout.native", "does not fit the lane `flex`"),
+        ({"lane": "native", "native": "never"}, "fanout.native", "does not fit the lane `native`"),
         ({"lane": 3}, "fanout.lane", "fanout.lane"),
         ({"line": "flex"}, "fanout", "did you mean `lane`?"),
         ("flex", "fanout", "fanout"),
@@ -357,7 +363,7 @@ def test_an_unknown_lane_is_an_error_that_names_the_field_and_the_fix(
     assert client.batches.list().data == []
 
 
-@pytest.mark.parametrize("lane", ["auto", "realtime", "flex"])
+@pytest.mark.parametrize("lane", ["auto", "realtime", "flex", "native"])
 def test_a_batch_and_its_quote_have_the_lane_that_is_asked_for(
     client: openai.OpenAI, upstream: Upstream, lane: str
 ) -> None:

@@ -103,6 +103,10 @@ class AWSBatchService:
         self.idempotency = IdempotencyStore(stores.table, stores.blobs, stores.now)
 
     @property
+    def has_batches(self) -> bool:
+        return False
+
+    @property
     def name(self) -> str:
         return NAME
 

@@ -6,7 +6,7 @@ from ...config.catalog import Catalog
 from ...errors import FanoutError
 from ...routing.flex import has_flex
 from ...telemetry.prices import FLEX
-from ..lanes import REALTIME, LaneChoice
+from ..lanes import WITH_FLEX, LaneChoice
 from .estimates import CHECKS, conversations_of, models_of, tier_of
 from .lines import Line
 
@@ -20,7 +20,7 @@ def flex_model(line: Line, choice: LaneChoice) -> str | None:
     are sent in real time.
     """
     tier = tier_of(line)
-    if tier != FLEX and (choice == REALTIME or line.body.get("service_tier") is not None):
+    if tier != FLEX and (choice not in WITH_FLEX or line.body.get("service_tier") is not None):
         return None
     names = models_of(line)
     if len(names) != 1 or len(conversations_of(line)) != 1 or _is_special(line):

@@ -18,10 +18,10 @@ from msgspec.structs import asdict
 
 from ...config.catalog import Catalog
 from ...errors import FanoutError
-from ...telemetry.prices import FLEX, PICODOLLARS, TokenPrices
+from ...telemetry.prices import BATCH, FLEX, PICODOLLARS, TokenPrices
 from ...wire import json
 from ..costs import Costs
-from ..lanes import REALTIME, LaneChoice
+from ..lanes import NATIVE, REALTIME, WITH_FLEX, LaneChoice
 from . import lines
 from .estimates import (
     BYTES_PER_TOKEN,
@@ -84,7 +84,7 @@ class LaneQuote(Struct, frozen=True):
     cost_low: float | None
     cost_high: float | None
     minutes: float | None
-    latency: Literal["seconds", "minutes"]
+    latency: Literal["seconds", "minutes", "hours"]
 
 
 class Quote(Struct):
@@ -115,15 +115,18 @@ class Quote(Struct):
 
 
 class _Group(NamedTuple):
-    """A model, the service tier that its lines name, and whether they may be on `flex`."""
+    """A model, the tier that its lines name, and whether `flex` or a native batch takes them."""
 
     model: str
     tier: str | None
     may_be_on_flex: bool
+    may_be_native: bool
 
     def tier_on(self, lane: LaneChoice) -> str | None:
         """The tier of the group's lines if the job asks for this lane."""
-        return FLEX if self.may_be_on_flex and lane != REALTIME else self.tier
+        if self.may_be_native and lane == NATIVE:
+            return BATCH
+        return FLEX if self.may_be_on_flex and lane in WITH_FLEX else self.tier
 
 
 class _Sent(Struct):
@@ -154,8 +157,13 @@ async def quote(
     catalog: Catalog,
     check: Callable[[str], None],
     lane: LaneChoice = REALTIME,
+    goes_native: Callable[[Line], bool] = lambda _: False,
 ) -> Quote:
-    """Read the file twice: to check it, and to count its tokens. Invalid lines do not count."""
+    """
+    Read the file twice: to check it, and to count its tokens. Invalid lines do not count.
+
+    `goes_native` says whether a line may go by its provider's own batches.
+    """
     found = await plan(read, lambda _: None, default_model=default_model, check=check)
     result, groups = Quote(lane, lines=found.total, errors=found.errors), _Groups()
     known = {name for name in found.models if _is_usable(check, name)}
@@ -166,7 +174,8 @@ async def quote(
                 head = lines.read_head(data, number, default_model)
                 if not known.issuperset(head.models):
                     continue
-                _add_line(result, groups, lines.parse_line(data, number, default_model), offers)
+                line = lines.parse_line(data, number, default_model)
+                _add_line(result, groups, line, offers, goes_native)
         except BadLine:
             continue
     costs = Costs(catalog)
@@ -182,13 +191,16 @@ async def quote(
 
 
 def _lanes(result: Quote, groups: _Groups, costs: Costs) -> dict[str, LaneQuote]:
-    """The lanes that the job may ask for; `flex` only if a line would go by it."""
+    """The lanes that the job may ask for; `flex` and `native` only if a line would go by them."""
     low, high = _cost(groups, costs, REALTIME)
     lanes: dict[str, LaneQuote] = {}
     lanes[REALTIME] = LaneQuote(result.lines, low, high, result.minutes, "seconds")
     if on_flex := sum(s.lines for group, s in groups.items() if group.tier_on("flex") == FLEX):
         low, high = _cost(groups, costs, "flex")
         lanes[FLEX] = LaneQuote(on_flex, low, high, result.minutes, "minutes")
+    if by_batch := sum(sent.lines for group, sent in groups.items() if group.may_be_native):
+        low, high = _cost(groups, costs, NATIVE)
+        lanes[NATIVE] = LaneQuote(by_batch, low, high, None, "hours")
     return lanes
 
 
@@ -200,15 +212,23 @@ def _is_usable(check: Callable[[str], None], name: str) -> bool:
     return True
 
 
-def _add_line(result: Quote, groups: _Groups, line: Line, offers: Callable[[str], bool]) -> None:
+def _add_line(
+    result: Quote,
+    groups: _Groups,
+    line: Line,
+    offers: Callable[[str], bool],
+    goes_native: Callable[[Line], bool],
+) -> None:
     calls = _Calls.of(line)
     flex = flex_model(line, "flex")
     may_be_on_flex = flex is not None and offers(flex)
+    may_be_native = goes_native(line)
     check, names = check_of(line), [(name, True) for name in models_of(line)]
     names += [(name, False) for name in (check.escalate if check else ())]
     for name, is_first in names:
         part = result.models.setdefault(name, ModelQuote())
-        group = groups.setdefault(_Group(name, tier_of(line), may_be_on_flex), _Sent())
+        key = _Group(name, tier_of(line), may_be_on_flex, may_be_native)
+        group = groups.setdefault(key, _Sent())
         attempts = check.attempts if check else 1
         part.calls += calls.chats * is_first
         part.calls_high += calls.chats * attempts
@@ -255,6 +275,8 @@ def _cost(
         prices, tier = costs.prices(group.model), group.tier_on(lane)
         if prices is None or not prices.knows(tier):
             return None, None
+        if tier == BATCH:
+            prices = costs.batch_prices(group.model, prices)
         least, most = sent.costs(prices.of(tier))
         low, high = low + least, high + most
     return (round(low / PICODOLLARS, 6), round(high / PICODOLLARS, 6)) if groups else (None, None)

@@ -164,6 +164,7 @@ class LocalBatchService:
             rate_limits=SQLiteRateLimitStore(self.database, self._now),
             is_own=lambda job: self._tasks.is_own(job),  # noqa: PLW0108 -- set later
             slot=make_slots(),
+            ledger=self.database,
         )
 
     def results(self, job: Job) -> ResultStore:
@@ -178,6 +179,10 @@ class LocalBatchService:
         from ..service.idempotency import IdempotencyStore
 
         return IdempotencyStore(self.database, self.blobs, self._now)
+
+    @property
+    def has_batches(self) -> bool:
+        return True
 
     @property
     def name(self) -> str:

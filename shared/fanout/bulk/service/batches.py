@@ -17,7 +17,7 @@ from ...errors import NotFound, RequestError
 from ...telemetry.prices import to_nanodollars
 from ..input import lines
 from ..input.job_source import JobSource
-from ..lanes import LaneChoice, choose_lane
+from ..lanes import LaneChoice, NativeChoice, choose_lane, choose_native
 from ..store import Change, RecordStore
 from ..totals import Totals
 from .failed_lines import failed_lines
@@ -41,6 +41,7 @@ class BatchOptions(Struct, frozen=True, kw_only=True):
     lane: str | None = None
     webhook: NewWebhook | None = None
     keep_input: bool = True
+    native: str | None = None
 
 
 class NewJob(Struct, frozen=True, kw_only=True):
@@ -69,6 +70,11 @@ class NewJob(Struct, frozen=True, kw_only=True):
 
 class Host(Protocol):
     """What runs jobs: this process, or a state machine on AWS."""
+
+    @property
+    def has_batches(self) -> bool:
+        """Whether it sends lines by the providers' own batches."""
+        ...
 
     @property
     def name(self) -> str:
@@ -121,7 +127,7 @@ class JobService:
         `webhook` is the checked one of `new`.
         """
         check_endpoint(new)
-        _ = new.lane  # checks it, and the window
+        self.native(new)  # checks the lane and the window, too
         file = await self._input(new.input_file_id, owner)
         return await self.add(self.draft(new, file, owner, webhook))
 
@@ -144,7 +150,18 @@ class JobService:
             lane=new.lane,
             webhook=webhook,
             keep_input=new.fanout is None or new.fanout.keep_input,
+            native=self.native(new),
         )
+
+    @property
+    def has_batches(self) -> bool:
+        """Whether the host sends lines by the providers' own batches."""
+        return self._host.has_batches
+
+    def native(self, new: NewJob) -> NativeChoice:
+        """Whether the job's lines go by batches; raises `RequestError` if they cannot here."""
+        given = new.fanout.native if new.fanout else None
+        return choose_native(given, new.lane, has_batches=self._host.has_batches)
 
     async def add(self, job: Job) -> Job:
         """Store a job and start it."""
@@ -296,6 +313,7 @@ class JobService:
             lane=old.lane,
             webhook=old.webhook and old.webhook.restarted(),
             keep_input=old.keep_input,
+            native=old.native,
             retry_of=old.id,
             earlier_outputs=earlier,
             source=_with_rows(old),

@@ -11,7 +11,7 @@ from ...telemetry.prices import to_dollars, to_nanodollars
 from ..activity import Wait
 from ..input.job_source import JobSource
 from ..input.planner import LineError
-from ..lanes import REALTIME, LaneChoice
+from ..lanes import REALTIME, LaneChoice, NativeChoice
 from ..totals import Totals, rounded_dollars
 from .webhooks import Webhook
 
@@ -109,8 +109,8 @@ class Job(Struct, frozen=True, kw_only=True):
     says why another host leaves it alone. On AWS, copies of its results go to keys that begin
     with `deliver_to`. `source` is the file of `fanout batch run`; `reused` lines of it have
     responses of earlier jobs, and are neither in the job's input nor in its counts. `lane` is how
-    its lines are sent. Without `keep_input`, the input file is deleted with the job, and if the job
-    fails before its first call.
+    its lines are sent, `native` whether they go by their providers' batches. Without `keep_input`,
+    the input file is deleted with the job, and if the job fails before its first call.
     """
 
     id: str
@@ -140,6 +140,7 @@ class Job(Struct, frozen=True, kw_only=True):
     lane: LaneChoice = REALTIME
     webhook: Webhook | None = None
     keep_input: bool = True
+    native: NativeChoice = "never"
     totals: Totals | None = field(default=None, name="tally")
     output_file_id: str | None = None
     error_file_id: str | None = None
@@ -267,9 +268,7 @@ class Job(Struct, frozen=True, kw_only=True):
                 "max_cost_usd": self.max_cost_usd,
                 "known_cost_usd": totals.known_cost_usd,
                 "unpriced_lines": totals.unpriced,
-                "lane": self.lane,
-                "lanes": lanes_to_dict(totals),
-                "saved_usd": totals.saved_usd,
+                **lane_fields(self, totals),
                 "retry_of": self.retry_of,
                 "causes": totals.causes,
                 "examples": {
@@ -298,6 +297,22 @@ def lanes_to_dict(totals: Totals) -> dict[str, Any]:
         }
         for name, lane in totals.by_lane.items()
     }
+
+
+def lane_fields(job: Job, totals: Totals) -> dict[str, Any]:
+    """
+    The lane that a job asks for, and what came by each.
+
+    `hedged` are the lines that two lanes have sent, and what the responses cost that are not used.
+    """
+    found: dict[str, Any] = {"lane": job.lane}
+    found |= {"lanes": lanes_to_dict(totals), "saved_usd": totals.saved_usd}
+    if job.native != "never":
+        found["native"] = job.native
+    if (hedged := totals.hedged).lines:
+        cost = rounded_dollars(hedged.cost)
+        found["hedged"] = {"lines": hedged.lines, "known_cost_usd": cost}
+    return found
 
 
 CLOCK_TOLERANCE = 60

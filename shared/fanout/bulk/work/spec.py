@@ -61,6 +61,7 @@ class WorkerResources(Struct, frozen=True):
 
     `cost` returns what a response cost, `estimate` the nanodollars that a line of so many bytes may
     cost. `activity` is what the worker does at this moment, `flex` which lines are on a flex tier.
+    Lines whose number `is_held` wait for a native batch.
     """
 
     send: SendLine
@@ -72,6 +73,7 @@ class WorkerResources(Struct, frozen=True):
     activity: ActivityTracker = field(default_factory=lambda: ActivityTracker(time.time))
     retry: RetryPolicy = RetryPolicy(random.random, base=1.0, cap=20.0)
     flex: FlexLane | None = None
+    is_held: Callable[[int], bool] = lambda _number: False
 
 
 def flex_lane(job: Job, catalog: Catalog, now: Callable[[], float]) -> FlexLane:
@@ -85,8 +87,8 @@ class WorkResult(Struct, frozen=True, omit_defaults=True):
     """
     The counts of lines at a worker's end.
 
-    `remaining` lines have no result yet; `stop` is why the worker left them; if every call was
-    rejected, `rejection` says why.
+    `remaining` lines have no result yet, beside the `held` ones; `stop` is why the worker left
+    them; if every call was rejected, `rejection` says why.
     """
 
     done: int
@@ -94,3 +96,4 @@ class WorkResult(Struct, frozen=True, omit_defaults=True):
     remaining: int = field(name="left")  # as in the Lambda function's result
     stop: Stop | None
     rejection: LineError | None = field(default=None, name="refusal")
+    held: int = 0

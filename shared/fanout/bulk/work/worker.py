@@ -61,7 +61,7 @@ class _Worker:
         self._changed = asyncio.Event()
         self._in_flight = self._bytes_in_flight = 0
         self._is_read = False
-        self._lines = 0
+        self._lines = self._held = 0
         self._total = Totals()
         self._last_id = random.getrandbits(64)
         rejections = Rejections(spec.models, resources.activity)
@@ -110,14 +110,14 @@ class _Worker:
 
     def _result(self) -> WorkResult:
         total, stop = self._total, self._stop
-        left = self._lines - total.lines
+        left = self._lines - total.lines - self._held
         if left and not stop.is_set() and stop.is_ending():
             # All lines were read, and those that waited to be sent were left.
             stop.check_progress()
         # The last line may bring a job to its cost cap, or end after its time: nothing is left.
         # A rejection ends the other shards of the job, too.
         reason = stop.reason if left or stop.rejection else None
-        return WorkResult(total.done, total.failed, left, reason, stop.rejection)
+        return WorkResult(total.done, total.failed, left, reason, stop.rejection, self._held)
 
     async def _run_all(self, ready: AsyncIterator[ReadyLine]) -> None:
         """Run each line in a task; what a task raises is the store's error, not the line's."""
@@ -163,6 +163,9 @@ class _Worker:
                 continue
             line = lines.parse_line(data, number, self._spec.default_model)
             if line.custom_id in opened.stored:
+                continue
+            if self._resources.is_held(number):
+                self._held += 1
                 continue
             estimate = self._resources.estimate(line, len(data))
             if opened.results.is_full:
@@ -226,7 +229,7 @@ class _Worker:
             stop.check_progress()
             stop.check_rejections()
             if not stop.is_set() and self._only_waits():
-                self._resources.activity.leave(self._lines - self._total.lines)
+                self._resources.activity.leave(self._lines - self._total.lines - self._held)
                 stop.set("paused")
                 self._end_within(0.0, ending)
             elif stop.rejection is not None and not self._resources.activity.waiting_for_room:

@@ -1,0 +1,116 @@
+"""
+Finds the batch of a creation without a response, so that none is created twice.
+
+A batch is found by its label or by its input. Where a list shows neither, every batch may be it
+that was created since and belongs to no row; then its results' ids tell, once it has ended. Batches
+that may belong to somebody else are never cancelled.
+"""
+
+from __future__ import annotations
+
+from msgspec.structs import replace
+
+from ...providers.base import BadWire
+from ...providers.native_batch import NativeBatch, Page
+from ...wire import json
+from .eligibility import Route
+from .job import RETRY, NativeJob, is_good
+from .ledger import NativeRow
+from .results import fetch
+from .submit import opened, read_batch
+
+SEARCHES = 2
+"""Times that a batch is looked for and not found before it is created again."""
+
+BETWEEN_SEARCHES = 60.0
+
+MAX_PAGES = 50
+
+CLOCK_ERROR = 600.0
+"""Seconds by which a provider's clock may be behind ours."""
+
+PARKED = 300.0
+"""Seconds between two looks at the batches of which one may be the row's."""
+
+
+async def search(job: NativeJob, row: NativeRow, known: frozenset[str]) -> NativeRow:
+    """Look for the batch of a lost row; `known` are the ids that belong to rows."""
+    now, route = job.now(), job.route(row)
+    if route is not None and route.batches.adoption == "token":  # a second creation is ignored
+        return await job.ledger.write(replace(row, state="planned", sent_at=None, next_at=now))
+    found = None if route is None else await _listed(job, row, route)
+    if route is None or found is None:
+        return await job.later(row, None)
+    others = [one for one in found if one.id not in known]
+    if route.batches.adoption == "none":
+        ids = tuple(one.id for one in others)
+        next_row = replace(row, state="parked", candidates=ids, next_at=now + PARKED)
+        is_found = bool(ids)
+    else:
+        own = next((one for one in others if _is_its(row, one)), None)
+        next_row = row if own is None else opened(row, own, now)
+        is_found = own is not None
+    return await job.ledger.write(next_row if is_found else _not_found(row, now))
+
+
+def _not_found(row: NativeRow, now: float) -> NativeRow:
+    """The row after a list without its batch: it is created again after the second one."""
+    searches = row.searches + 1
+    if searches < SEARCHES:
+        return replace(row, searches=searches, next_at=now + BETWEEN_SEARCHES)
+    return replace(row, state="planned", searches=0, sent_at=None, next_at=now)
+
+
+def _is_its(row: NativeRow, batch: NativeBatch) -> bool:
+    has_key = batch.key is not None and batch.key == row.key
+    return has_key or (row.source is not None and batch.input == row.source)
+
+
+async def _listed(job: NativeJob, row: NativeRow, route: Route) -> list[NativeBatch] | None:
+    """The account's batches since the creation was sent; `None` if they cannot be listed."""
+    since = (row.sent_at or 0.0) - CLOCK_ERROR
+    found: list[NativeBatch] = []
+    cursor: str | None = None
+    for _ in range(MAX_PAGES):
+        response = await job.ask(route, route.batches.list(row.key, cursor))
+        if response is None or not is_good(response):
+            return None
+        try:
+            page: Page = route.batches.read_page(response)
+        except (BadWire, *json.NOT_JSON):
+            return None
+        found += [one for one in page.batches if one.created_at is None or one.created_at >= since]
+        times = [one.created_at for one in page.batches if one.created_at is not None]
+        cursor = page.more
+        if cursor is None or (times and max(times) < since):
+            return found
+    return found
+
+
+async def look_at_candidates(job: NativeJob, row: NativeRow) -> NativeRow:
+    """Look at the batches of which one may be the row's: it is the one that has its lines."""
+    route, now = job.route(row), job.now()
+    if route is None:
+        return await job.later(row, None)
+    left: list[str] = []
+    for candidate in row.candidates:
+        response = await job.ask(route, route.batches.poll(candidate))
+        batch = read_batch(route, response) if response and is_good(response) else None
+        if batch is None or not batch.is_over:
+            left.append(candidate)
+            continue
+        files = await fetch(job, route, batch)
+        if files is None:
+            left.append(candidate)
+        elif _has_lines_of(job, row, files.ids):
+            return await job.ledger.write(replace(opened(row, batch, now), next_at=now))
+    if left:
+        return await job.ledger.write(replace(row, candidates=tuple(left), next_at=now + PARKED))
+    return await job.ledger.write(
+        replace(row, state="planned", candidates=(), sent_at=None, next_at=now + RETRY)
+    )
+
+
+def _has_lines_of(job: NativeJob, row: NativeRow, ids: frozenset[str]) -> bool:
+    numbers = frozenset(row.numbers)
+    return any(job.number_of(one) in numbers for one in ids)

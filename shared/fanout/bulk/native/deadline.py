@@ -1,0 +1,47 @@
+"""
+When a native batch is given up, so that its lines can still be sent in real time. Pure.
+
+Times are in seconds since 1970, durations in seconds.
+"""
+
+from __future__ import annotations
+
+from msgspec import Struct
+
+FETCH = 120.0
+"""Seconds to fetch the rows of a batch that has ended, and to merge them."""
+
+MARGIN = 600.0
+"""Seconds that are left over when all goes as expected."""
+
+FACTOR = 1.5
+"""By how much longer the lines may take in real time than they are expected to."""
+
+LEAST_RUN = 1800.0
+"""Seconds for which a batch may run at least; a shorter one is not worth its creation."""
+
+
+class Deadline(Struct, frozen=True):
+    """A job's end, and how long its lines that are at providers would take in real time."""
+
+    at: float
+    realtime: float
+
+    def give_up_at(self, drain: float) -> float:
+        """When a batch is to be cancelled that needs `drain` seconds for it."""
+        return self.at - (drain + FETCH + self.realtime * FACTOR + MARGIN)
+
+    @property
+    def hedge_at(self) -> float:
+        """When lines are sent in real time although their batch has not ended."""
+        return self.at - (self.realtime * FACTOR + MARGIN / 2)
+
+
+def most_lines(now: float, deadline: float, window: float, drain: float, rate: float) -> int:
+    """
+    How many lines may wait for batches from `now` on, at so many lines a second in real time.
+
+    A batch has `window` seconds before it is given up.
+    """
+    left = deadline - now - window - drain - FETCH - MARGIN
+    return max(0, int(left / FACTOR * rate))

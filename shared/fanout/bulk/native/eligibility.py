@@ -1,0 +1,142 @@
+"""
+Which lines may go by a native batch: by their model's deployment, their form, and their key's
+rights. What may not is sent by another lane, which also reports what is wrong with it.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+
+from msgspec import Struct
+
+from ...config.catalog import Catalog, ClientKey
+from ...config.deployment import Deployment
+from ...errors import FanoutError
+from ...providers import registry
+from ...providers.native_batch import NativeBatches, NativeLine, Stored
+from ...schema.fanout import FanOutRequest, parse_request
+from ...schema.request import ChatRequest
+from ...schema.validation import with_defaults
+from ..input.estimates import tier_of
+from ..input.flex_lines import flex_model
+from ..input.lines import Line
+
+FULL_PRICE = 1.0
+
+REALTIME_ONLY = frozenset(
+    {"additional_drop_params", "allowed_openai_params", "drop_params", "timeout", "request_timeout"}
+)
+"""Fields that only a call in real time obeys."""
+
+
+class Route(Struct, frozen=True):
+    """A deployment whose provider has cheaper batches of its model."""
+
+    deployment: Deployment
+    batches: NativeBatches
+
+
+class Routes:
+    """The routes of a catalog's models, by their names; `at` finds one by its deployment's id."""
+
+    def __init__(self, catalog: Catalog) -> None:
+        self._catalog = catalog
+        self._by_model: dict[str, Route | None] = {}
+
+    def of(self, model: str) -> Route | None:
+        """The route of a model; `None` if no batch API has it at a lower price."""
+        if model not in self._by_model:
+            self._by_model[model] = self._find(model)
+        return self._by_model[model]
+
+    def at(self, model: str, deployment: str) -> Route | None:
+        """The route, if it still is the one of this deployment."""
+        route = self.of(model)
+        return route if route is not None and route.deployment.id == deployment else None
+
+    def _find(self, model: str) -> Route | None:
+        if model in self._catalog.routes.sets:
+            return None
+        try:
+            deployments = self._catalog.find(model)
+        except FanoutError:
+            return None
+        routes = map(route_of, deployments)
+        return next((route for route in routes if route is not None), None)
+
+
+def route_of(deployment: Deployment) -> Route | None:
+    """
+    The batches of a deployment.
+
+    It has none at an address of its own, which is a proxy's or another server's, nor with additions
+    to its requests, nor where the provider reads its input from an object store.
+    """
+    extra = deployment.additions
+    if "api_base" in deployment.target.options or extra.body or extra.defaults:
+        return None
+    batches = registry.native_batches(deployment.provider.name, deployment.target)
+    if batches is None or batches.price_factor >= FULL_PRICE:
+        return None
+    if isinstance(batches.upload("-", b"", None), Stored):
+        return None
+    return Route(deployment, batches)
+
+
+class Candidate(Struct, frozen=True):
+    """A line that may go by a native batch of this route; `model` is the client's name of it."""
+
+    route: Route
+    model: str
+    request: ChatRequest
+
+
+class Eligibility(Struct, frozen=True):
+    """What decides on a job's lines; `prepare` is the gateway's check of a request."""
+
+    routes: Routes
+    prepare: Callable[[FanOutRequest, ClientKey], FanOutRequest]
+    client: ClientKey
+
+    def check(self, line: Line, line_id: str) -> Candidate | str:
+        """The line as a request to a route, or why it may not go by a native batch."""
+        if (why := _form(line)) is not None:
+            return why
+        try:
+            request = self.prepare(parse_request({**line.body, "stream": False}), self.client)
+            if len(request.models) != 1 or len(request.conversations) != 1:
+                return "the line has several calls"
+            route = self.routes.of(request.models[0])
+            if route is None:
+                return "its model has no cheaper batches"
+            chat = with_defaults(request.conversations[0], route.deployment.defaults)
+        except FanoutError as error:
+            return str(error)
+        rejection = route.batches.rejection(NativeLine(line_id, chat))
+        return Candidate(route, request.models[0], chat) if rejection is None else rejection
+
+
+def _form(line: Line) -> str | None:
+    """Why a line of this form is sent in real time."""
+    if line.parse_error is not None:
+        return line.parse_error
+    if tier_of(line) is not None or flex_model(line, "auto") is None:
+        return "the line has a service tier, several calls or checks"
+    if line.body.get("store") is False:
+        return "the line forbids the provider to store it"
+    if found := REALTIME_ONLY & line.body.keys():
+        return f"the line has `{min(found)}`"
+    if any("audio" in message for message in line.body["messages"] if isinstance(message, dict)):
+        return "the line has audio"
+    return None
+
+
+def may_go_native(catalog: Catalog) -> Callable[[Line], bool]:
+    """What says whether a line may go by a native batch, by its form and its model alone."""
+    routes = Routes(catalog)
+
+    def may_go(line: Line) -> bool:
+        model = None if _form(line) is not None else flex_model(line, "auto")
+        return model is not None and routes.of(model) is not None
+
+    return may_go

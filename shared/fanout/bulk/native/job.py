@@ -1,0 +1,106 @@
+"""What the steps of one job's native batches share: its ledger, its lines, its provider."""
+
+from __future__ import annotations
+
+from collections.abc import Awaitable, Callable
+from typing import Literal, TypeAlias
+
+from msgspec import Struct
+from msgspec.structs import replace
+
+from ...config.deployment import Deployment
+from ...errors import FanoutError, MissingKey
+from ...wire.http import WireRequest, WireResponse
+from ..store import BlobStore, Stop
+from .deadline import Deadline
+from .eligibility import Eligibility, Route
+from .input_lines import InputLines
+from .ledger import Ledger, NativeRow
+
+Send: TypeAlias = Callable[[Deployment, WireRequest], Awaitable[WireResponse]]
+"""
+Sends a request once, with the deployment's first key, and returns the response of any status.
+
+Raises a `FanoutError` without a response. It never repeats a request: a batch may exist twice then.
+"""
+
+RETRY = 60.0
+"""Seconds until a call that had no good response is made again."""
+
+MAX_RETRY_AFTER = 3600.0
+
+NO_KEY = WireResponse(401, {}, b"")
+"""What stands for the response to a call without a key."""
+
+
+class NativeJob(Struct, frozen=True):
+    """
+    One job. `folder` is the beginning of its blobs' keys, `expires_at` its end.
+
+    `realtime` is how many seconds so many lines take in real time, beside those of the job that
+    wait for it already. `reserve` reserves nanodollars under the job's cost cap, or says why it
+    does not; `release` releases them.
+    """
+
+    id: str
+    folder: str
+    expires_at: float
+    ledger: Ledger
+    eligibility: Eligibility
+    lines: InputLines
+    blobs: BlobStore
+    send: Send
+    now: Callable[[], float]
+    realtime: Callable[[int], float]
+    reserve: Callable[[int], Stop | Literal["wait"] | None] = lambda _: None
+    release: Callable[[int], None] = lambda _: None
+
+    def line_id(self, number: int) -> str:
+        """A line's id at the provider: never the user's, and other jobs' are different."""
+        return f"f{self.id[-8:]}-{number}"
+
+    def number_of(self, line_id: str) -> int | None:
+        """The number of a line by its id at the provider; `None` if it is no line of this job."""
+        prefix, _, number = line_id.rpartition("-")
+        return int(number) if prefix == f"f{self.id[-8:]}" and number.isdecimal() else None
+
+    def route(self, row: NativeRow) -> Route | None:
+        """The route of a row; `None` if the config does not have it any more."""
+        return self.eligibility.routes.at(row.model, row.deployment)
+
+    def deadline(self, rows: list[NativeRow]) -> Deadline:
+        """The job's end, with the time of the lines that are still at providers."""
+        waiting = sum(row.count for row in rows if row.holds_its_lines)
+        return Deadline(self.expires_at, self.realtime(waiting))
+
+    async def ask(self, route: Route, request: WireRequest) -> WireResponse | None:
+        """The response; `None` if there is none."""
+        try:
+            return await self.send(route.deployment, request)
+        except MissingKey:
+            return NO_KEY
+        except FanoutError:
+            return None
+
+    async def later(self, row: NativeRow, response: WireResponse | None) -> NativeRow:
+        """The row, to be looked at again when the provider allows it."""
+        pause = RETRY if response is None else max(RETRY, retry_after(response))
+        return await self.ledger.write(replace(row, next_at=self.now() + pause))
+
+    async def give_back(self, row: NativeRow) -> NativeRow:
+        """The row without any response: its lines are sent by another lane."""
+        return await self.ledger.write(replace(row, state="stored", missing=row.count))
+
+
+def retry_after(response: WireResponse) -> float:
+    """The seconds that a response asks for, within an hour; 0 if it asks for none."""
+    try:
+        seconds = float(response.headers.get("retry-after", 0))
+    except ValueError:
+        return 0.0
+    return min(max(0.0, seconds), MAX_RETRY_AFTER)
+
+
+def is_good(response: WireResponse | None) -> bool:
+    """Whether the provider did what it was asked for."""
+    return response is not None and 200 <= response.status < 300  # noqa: PLR2004

@@ -1,0 +1,110 @@
+"""
+Puts the result lines of native batches into a job's results, each once.
+
+A line that has a result keeps it: the first one counts. What a batch's response to such a line cost
+is counted as wasted, unless the stored one is that response.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+
+from msgspec.structs import replace
+
+from ...telemetry.prices import BATCH
+from ..input.planner import Shard
+from ..store import BlobStore, JobProgress, ResultStore
+from ..totals import LineCost, Totals, count_response, responses_in
+from ..work.partial_results import whole_lines
+from ..work.result_lines import StoredResult, read_result
+from ..work.stored_results import count_error, count_stored
+from .harvest import piece_key
+from .ledger import Ledger, NativeRow
+
+
+class ResultMerger:
+    """Merges the rows of one job, below the key `folder`; no worker has its shards open."""
+
+    def __init__(
+        self,
+        ledger: Ledger,
+        folder: str,
+        blobs: BlobStore,
+        results: ResultStore,
+        progress: JobProgress,
+        cost: Callable[[object], LineCost],
+    ) -> None:
+        self._ledger = ledger
+        self._folder = folder
+        self._blobs = blobs
+        self._results = results
+        self._progress = progress
+        self._cost = cost
+
+    async def merge(self, rows: Sequence[NativeRow], shards: Sequence[Shard]) -> None:
+        """Merge stored rows, whose state is `merged` then; `shards` are all of the job's."""
+        wasted = {row.number: 0 for row in rows}
+        for shard in shards:
+            own = [row for row in rows if shard.index in row.shards]
+            if own:
+                for row, cost in zip(own, await self._merge_shard(shard, own), strict=True):
+                    wasted[row.number] += cost
+        for row in rows:
+            done = replace(row, state="merged", wasted=row.wasted + wasted[row.number])
+            await self._ledger.write(done)
+
+    async def _merge_shard(self, shard: Shard, rows: Sequence[NativeRow]) -> list[int]:
+        """Add the shard's lines; what is wasted of each row, in nanodollars."""
+        results = await self._results.open(shard.index)
+        try:
+            stored, totals = await count_stored(results, self._cost)
+            own = await self._own(shard.index) if any(row.hedged for row in rows) else set()
+            self._progress.begin_shard(shard.index, totals)
+            wasted: list[int] = []
+            for row in rows:
+                spent = 0
+                key = piece_key(self._folder, row.number, shard.index)
+                async for line in whole_lines(self._blobs.read(key)):
+                    failed, result = _read(line)
+                    if result is None:
+                        continue
+                    if result.custom_id not in stored:
+                        stored.add(result.custom_id)
+                        await results.put(line, failed=failed)
+                        counted = self._count(result)
+                        totals.add(counted)
+                        self._progress.settle(shard.index, 0, counted)
+                    elif row.hedged and result.custom_id not in own:
+                        spent += self._cost(result.body).nanodollars if not failed else 0
+                wasted.append(spent)
+            await results.flush()
+        finally:
+            await results.close()
+        if totals.lines >= shard.lines:
+            self._progress.complete_shard(shard.index)
+        return wasted
+
+    def _count(self, result: StoredResult) -> Totals:
+        if result.error is not None:
+            return count_error(result.error, result.custom_id, None, self._cost)
+        return count_response(result.body, self._cost(result.body))
+
+    async def _own(self, shard: int) -> set[str]:
+        """The lines of a shard whose stored response came by a batch."""
+        found: set[str] = set()
+        async for failed, line in self._results.lines(shard):
+            result = None if failed else read_result(line, failed=False)
+            if result is not None and _is_by_batch(result):
+                found.add(result.custom_id)
+        return found
+
+
+def _is_by_batch(result: StoredResult) -> bool:
+    return any(one.get("service_tier") == BATCH for one in responses_in(result.body))
+
+
+def _read(line: bytes) -> tuple[bool, StoredResult | None]:
+    """Whether the line is a failure, and what it says."""
+    if (response := read_result(line, failed=False)) is not None:
+        return False, response
+    return True, read_result(line, failed=True)

@@ -1,0 +1,132 @@
+"""
+The merger: does what is due for a job's native batches, and says when it is to be called again.
+
+It never sleeps and keeps nothing in memory between two steps, so a task on a laptop calls it as
+well as a schedule on AWS, and a killed one is continued by the next.
+"""
+
+from __future__ import annotations
+
+from typing import assert_never
+
+from msgspec import Struct
+from msgspec.structs import replace
+
+from .adopt import look_at_candidates, search
+from .deadline import LEAST_RUN, Deadline
+from .harvest import harvest
+from .job import NativeJob
+from .ledger import LedgerChanged, NativeRow
+from .poll import poll
+from .submit import submit
+
+BUSY = 900.0
+"""Seconds for which a creation that began is left to the process that began it."""
+
+AGAIN = 1.0
+"""Seconds after which a step is made again whose row another process has changed."""
+
+
+class Status(Struct, frozen=True):
+    """
+    What a step has left: the rows, and when the next step is due, in seconds since 1970.
+
+    `next_at` is `None` if nothing is left to do at any provider.
+    """
+
+    rows: tuple[NativeRow, ...]
+    next_at: float | None
+
+    @property
+    def stored(self) -> tuple[NativeRow, ...]:
+        """The rows whose results are to be merged."""
+        return tuple(row for row in self.rows if row.state == "stored")
+
+    @property
+    def is_open(self) -> bool:
+        """Whether lines wait for a batch, or for its rows to be merged."""
+        return any(row.holds_its_lines for row in self.rows)
+
+
+class Merger:
+    """The native batches of one job. With `is_ending`, no batch is created and all are ended."""
+
+    def __init__(self, job: NativeJob) -> None:
+        self.job = job
+
+    async def step(self, *, is_ending: bool = False) -> Status:
+        """Do what is due now."""
+        job = self.job
+        rows = await job.ledger.rows()
+        deadline = job.deadline(rows)
+        is_changed = False
+        for row in rows:
+            if _due_at(row, job.now(), is_ending=is_ending) > job.now():
+                continue
+            try:
+                await self._advance(row, deadline, is_ending=is_ending)
+            except LedgerChanged:
+                is_changed = True
+                break
+        rows = await job.ledger.rows()
+        times = [
+            _due_at(row, job.now(), is_ending=is_ending)
+            for row in rows
+            if row.state not in {"stored", "merged"}
+        ]
+        next_at = job.now() + AGAIN if is_changed else min(times, default=None)
+        return Status(tuple(rows), next_at)
+
+    async def _advance(self, row: NativeRow, deadline: Deadline, *, is_ending: bool) -> None:
+        job = self.job
+        if row.may_run and not is_ending and self._is_late(row, deadline):
+            row = await job.ledger.write(replace(row, hedged=True))  # before any call
+        match row.state:
+            case "planned":
+                await self._planned(row, deadline, is_ending=is_ending)
+            case "sent":  # the process that began it was killed
+                await job.ledger.write(replace(row, state="lost", next_at=job.now()))
+            case "lost":
+                await search(job, row, await job.ledger.known_ids())
+            case "parked":
+                await look_at_candidates(job, row)
+            case "open" | "cancelling":
+                await poll(job, row, deadline, is_ending=is_ending)
+            case "ended":
+                await harvest(job, row)
+            case "stored" | "merged":
+                pass
+            case _:
+                assert_never(row.state)
+
+    async def _planned(self, row: NativeRow, deadline: Deadline, *, is_ending: bool) -> None:
+        """Create the batch, unless too little time is left for it."""
+        job = self.job
+        route = job.route(row)
+        drain = 0.0 if route is None else route.batches.limits.drain
+        if is_ending or job.now() > deadline.give_up_at(drain) - LEAST_RUN:
+            await job.give_back(row)
+        else:
+            await submit(job, row)
+
+    def _is_late(self, row: NativeRow, deadline: Deadline) -> bool:
+        """Whether the lines are to be sent in real time although a batch may still answer them."""
+        return not row.hedged and self.job.now() >= self._hedge_at(row, deadline)
+
+    def _hedge_at(self, row: NativeRow, deadline: Deadline) -> float:
+        """When that is; a batch that cannot be cancelled is not waited for."""
+        if row.state in {"open", "cancelling"}:
+            return deadline.hedge_at
+        route = self.job.route(row)
+        return deadline.give_up_at(0.0 if route is None else route.batches.limits.drain)
+
+
+def _due_at(row: NativeRow, now: float, *, is_ending: bool) -> float:
+    """When there is something to do for a row."""
+    if row.state in {"stored", "merged"}:
+        return float("inf")
+    if row.state == "sent":
+        return (row.sent_at or 0.0) + BUSY
+    if is_ending and row.state in {"planned", "open"}:
+        return min(row.next_at, now)
+    return row.next_at

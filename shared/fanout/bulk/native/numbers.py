@@ -1,0 +1,33 @@
+"""Line numbers as a short text, such as `1-5000,5003`: those of one native batch. Pure."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Iterator
+
+
+def pack(numbers: Iterable[int]) -> str:
+    """The text of numbers that ascend."""
+    return ",".join(
+        str(first) if first == last else f"{first}-{last}" for first, last in _ranges(numbers)
+    )
+
+
+def unpack(text: str) -> list[int]:
+    """The numbers of a text, ascending."""
+    found: list[int] = []
+    for part in text.split(",") if text else ():
+        first, _, last = part.partition("-")
+        found += range(int(first), int(last or first) + 1)
+    return found
+
+
+def _ranges(numbers: Iterable[int]) -> Iterator[tuple[int, int]]:
+    first = last = None
+    for number in numbers:
+        if last is None or number != last + 1:
+            if first is not None and last is not None:
+                yield first, last
+            first = number
+        last = number
+    if first is not None and last is not None:
+        yield first, last

@@ -1,0 +1,154 @@
+"""
+Chooses the lines of a job that go by native batches, and divides them into batches.
+
+A batch has lines of one deployment. It is small enough for the memory of a function, gives its
+results early, and bounds what one wrong line or one lost batch costs.
+"""
+
+from __future__ import annotations
+
+import hashlib
+from collections import Counter
+from collections.abc import AsyncIterator, Callable, Iterable
+
+from msgspec import Struct, field
+
+from ...telemetry.prices import to_nanodollars
+from .deadline import most_lines
+from .eligibility import Candidate, Eligibility, Route
+from .input_lines import InputLine
+from .ledger import NativeRow
+from .numbers import pack
+
+MAX_LINES = 5_000
+MAX_BYTES = 50_000_000
+"""Of one batch, unless the provider takes less; a line counts with its bytes in the input."""
+
+LEAST_SAVING = to_nanodollars(0.05)
+"""What a job must save by a deployment's batches so that `auto` waits for them."""
+
+TOO_LATE = "too little time is left before the deadline"
+
+RUN = 0.5
+"""The part of a provider's usual window that a batch has at least before it is given up."""
+
+
+def batch_key(job: str, number: int, lines: str, salt: str = "") -> str:
+    """The label of a batch at its provider, the same for the same lines; up to 63 characters."""
+    digest = hashlib.sha256(f"{job}/{number}/{lines}/{salt}".encode()).hexdigest()
+    return f"fanout-{job[-8:]}-{number}-{digest[:16]}"
+
+
+class Choice(Struct, frozen=True):
+    """
+    What decides how many lines wait for batches.
+
+    `window` is the job's, in seconds, `expires_at` its end. `rate` is how many lines a second are
+    sent in real time. `is_asked` says that the user chose batches, also to save little; `estimate`
+    is the nanodollars that a line of so many bytes may cost in real time.
+    """
+
+    now: float
+    window: float
+    expires_at: float
+    rate: float
+    estimate: Callable[[InputLine], int]
+    is_asked: bool = False
+
+    def most(self, route: Route) -> int:
+        """How many lines may wait for batches, if they are of this route."""
+        limits = route.batches.limits
+        if self.window < limits.window and not self.is_asked:
+            return 0
+        run = min(limits.window, self.window) * RUN
+        return most_lines(self.now, self.expires_at, run, limits.drain, self.rate)
+
+
+class _Group(Struct, eq=False):
+    """
+    The lines of one model that are in no batch yet, and its batches.
+
+    `most` is how many lines of the job may wait for batches when a line of this one is added.
+    """
+
+    route: Route
+    model: str
+    most: int
+    numbers: list[int] = field(default_factory=list)
+    size: int = 0
+    estimate: int = 0
+    batches: list[tuple[str, int, int]] = field(default_factory=list)
+
+    def add(self, one: InputLine, estimate: int) -> None:
+        """Add a line, to another batch if this one is full."""
+        limits = self.route.batches.limits
+        if self.numbers and (
+            len(self.numbers) >= min(limits.lines, MAX_LINES)
+            or self.size + one.size > min(limits.bytes // 2, MAX_BYTES)
+        ):
+            self.close()
+        self.numbers.append(one.number)
+        self.size += one.size
+        self.estimate += estimate
+
+    def close(self) -> None:
+        """End the batch; fewer lines than the provider's least stay out of it."""
+        if len(self.numbers) >= self.route.batches.limits.least:
+            self.batches.append((pack(self.numbers), len(self.numbers), self.estimate))
+        self.numbers, self.size, self.estimate = [], 0, 0
+
+    @property
+    def saving(self) -> float:
+        """What its batches save of the estimate in real time, in nanodollars."""
+        return sum(one[2] for one in self.batches) * (1 - self.route.batches.price_factor)
+
+
+async def plan_batches(
+    job: str,
+    lines: AsyncIterator[InputLine],
+    eligibility: Eligibility,
+    choice: Choice,
+    line_id: Callable[[int], str],
+) -> tuple[list[NativeRow], Counter[str]]:
+    """The rows of all batches of a job, and how many lines have none, by the reason."""
+    groups: dict[tuple[str, str], _Group] = {}
+    reasons = Counter[str]()
+    taken = 0
+    async for one in lines:
+        found = eligibility.check(one.line, line_id(one.number))
+        if not isinstance(found, Candidate):
+            reasons[found] += 1
+            continue
+        key = (found.route.deployment.id, found.model)
+        if (group := groups.get(key)) is None:
+            group = groups[key] = _Group(found.route, found.model, choice.most(found.route))
+        if taken >= group.most:
+            reasons[TOO_LATE] += 1
+            continue
+        taken += 1
+        group.add(one, choice.estimate(one))
+    return _rows(job, groups.values(), choice), reasons
+
+
+def _rows(job: str, groups: Iterable[_Group], choice: Choice) -> list[NativeRow]:
+    """The groups' batches, but for those that save too little to wait for."""
+    rows: list[NativeRow] = []
+    for group in groups:
+        group.close()
+        if group.saving < LEAST_SAVING and not choice.is_asked:
+            continue
+        for numbers, count, estimate in group.batches:
+            number = len(rows) + 1
+            rows.append(
+                NativeRow(
+                    number,
+                    batch_key(job, number, numbers),
+                    group.route.deployment.id,
+                    group.model,
+                    numbers,
+                    count,
+                    estimate,
+                    next_at=choice.now,
+                )
+            )
+    return rows

@@ -1,0 +1,178 @@
+"""Prepares the native batches of a job: plans them once, and makes the phase that runs them."""
+
+from __future__ import annotations
+
+import asyncio
+from collections import Counter
+from collections.abc import Callable
+from functools import partial
+
+from msgspec import Struct
+
+from ...config.catalog import Catalog
+from ...config.deployment import Deployment
+from ...errors import ErrorDetail, FanoutError, TimedOut
+from ...gateway.gateway import Gateway
+from ...wire.http import WireRequest, WireResponse
+from ..activity import ActivityTracker
+from ..costs import Costs
+from ..input.estimates import estimate_cost
+from ..input.planner import LineError, Shard
+from ..service.records import Job
+from ..store import BlobStore, JobProgress, RecordStore, ResultStore
+from ..totals import Totals
+from ..work.manifest import read_manifest
+from .eligibility import Eligibility, Routes
+from .input_lines import InputLines
+from .job import NativeJob
+from .ledger import Ledger
+from .merge import ResultMerger
+from .merger import Merger
+from .phase import NativePhase, PhaseParts, Work, hedged_totals
+from .planned import Choice, plan_batches
+
+CALL_TIMEOUT = 600.0
+"""Seconds for one call to a batch API, which may carry 50 MB."""
+
+USUAL_RATE = 20.0
+"""Lines a second in real time, of models whose rate limits the config does not have."""
+
+TOKENS_OF_A_LINE = 1_000
+"""What a line is expected to count against a limit of tokens a minute."""
+
+MAX_REASONS = 3
+
+
+class NativeHost(Struct, frozen=True):
+    """What a host has for native batches; `records` has the ledger."""
+
+    gateway: Gateway
+    blobs: BlobStore
+    records: RecordStore
+    results: Callable[[Job], ResultStore]
+    costs: Costs
+    now: Callable[[], float]
+
+    def ledger(self, job: Job) -> Ledger:
+        """The job's ledger; each user of it has one of its own."""
+        return Ledger(self.records, job.id)
+
+    async def hedged(self, job: Job) -> Totals:
+        """What the job's lines cost that were sent by two lanes."""
+        return hedged_totals(await self.ledger(job).rows())
+
+    async def send(self, deployment: Deployment, request: WireRequest) -> WireResponse:
+        """One call to a batch API, which is not repeated."""
+        try:
+            async with asyncio.timeout(CALL_TIMEOUT):
+                return await self.gateway.exchange(deployment, request)
+        except TimeoutError:
+            detail = ErrorDetail(f"no response in {CALL_TIMEOUT:g} s")
+            raise TimedOut(deployment, detail) from None
+
+
+class Preparation:
+    """One job's native batches, before and while they run."""
+
+    def __init__(self, host: NativeHost, job: Job, progress: JobProgress) -> None:
+        self._host = host
+        self._job = job
+        self._progress = progress
+        self._done = 0
+        self._rate = realtime_rate(host.gateway.catalog, job)
+
+    async def phase(self, work: Work, activity: ActivityTracker) -> NativePhase | LineError:
+        """The phase; the job's error if a line may not go by a batch although it must."""
+        host, job = self._host, self._job
+        shards = [s async for s in read_manifest(host.blobs, job.manifest_key)]
+        native = self._native_job(shards)
+        if not await native.ledger.is_planned():
+            rows, reasons = await plan_batches(
+                job.id, native.lines.all(), native.eligibility, self._choice(), native.line_id
+            )
+            if reasons and job.native == "require":
+                return _required(reasons)
+            await native.ledger.plan(rows)
+        for row in await native.ledger.rows():
+            if row.may_run or row.state == "ended":
+                self._progress.reserve(row.estimate)
+        own, cost = host.ledger(job), host.costs.cost_of
+        store = host.results(job)
+        results = ResultMerger(own, native.folder, host.blobs, store, self._progress, cost)
+        return NativePhase(
+            PhaseParts(
+                Merger(native),
+                results,
+                own,
+                self._progress,
+                shards,
+                work,
+                activity,
+                host.now,
+                self._refresh,
+            )
+        )
+
+    async def _refresh(self) -> None:
+        self._done = (await self._progress.total()).lines
+
+    def _native_job(self, shards: list[Shard]) -> NativeJob:
+        host, job = self._host, self._job
+        catalog = host.gateway.catalog
+        return NativeJob(
+            id=job.id,
+            folder=f"jobs/{job.id}",
+            expires_at=job.expires_at,
+            ledger=host.ledger(job),
+            eligibility=Eligibility(
+                Routes(catalog), host.gateway.prepare, catalog.client(job.owner)
+            ),
+            lines=InputLines(host.blobs, job.input_key, job.model, shards),
+            blobs=host.blobs,
+            send=host.send,
+            now=host.now,
+            realtime=self._realtime,
+            reserve=self._progress.reserve,
+            release=self._progress.release,
+        )
+
+    def _choice(self) -> Choice:
+        job = self._job
+        estimate = partial(estimate_cost, self._host.costs)
+        return Choice(
+            now=self._host.now(),
+            window=job.expires_at - job.created_at,
+            expires_at=job.expires_at,
+            rate=self._rate,
+            estimate=lambda one: estimate(one.line, one.size),
+            is_asked=job.lane == "native" or job.native == "require",
+        )
+
+    def _realtime(self, waiting: int) -> float:
+        """Seconds for all lines that have no result yet."""
+        return max(waiting, self._job.total - self._done) / self._rate
+
+
+def _required(reasons: Counter[str]) -> LineError:
+    """The error of a job whose lines must all go by batches, and do not."""
+    shown = "; ".join(f"{count} lines: {why}" for why, count in reasons.most_common(MAX_REASONS))
+    message = (
+        f"{reasons.total()} lines cannot go by their provider's own batches ({shown}). "
+        "Nothing was sent. Use `auto` to send them in real time."
+    )
+    return LineError("native_not_possible", message, "fanout.native", None)
+
+
+def realtime_rate(catalog: Catalog, job: Job) -> float:
+    """How many lines a second the job sends in real time, by its models' rate limits."""
+    rates: list[float] = []
+    for name in job.models:
+        try:
+            deployments = catalog.find(name)
+        except FanoutError:
+            continue
+        if all(one.rpm for one in deployments):
+            rates.append(sum(one.rpm or 0 for one in deployments) / 60)
+        if all(one.tpm for one in deployments):
+            rates.append(sum(one.tpm or 0 for one in deployments) / 60 / TOKENS_OF_A_LINE)
+    return min(rates) * catalog.general.batch_share if rates else USUAL_RATE

@@ -1,0 +1,166 @@
+"""Jobs on this machine whose providers are doubles of batch APIs, in virtual time."""
+
+from __future__ import annotations
+
+import asyncio
+import json
+from collections.abc import Callable, Mapping, Sequence
+from pathlib import Path
+from typing import Any
+
+from msgspec import Struct
+
+from fanout.bulk.service.batches import BatchOptions
+from fanout.bulk.service.records import Job
+from fanout.transport.engine import Outgoing
+from fanout.wire.http import WireResponse
+from tests.bulk.local_jobs import EchoProvider, LocalJobs, jsonl, line, open_jobs
+from tests.support.native_doubles.anthropic_double import AnthropicDouble
+from tests.support.native_doubles.bill import Bill
+from tests.support.native_doubles.clock import EPOCH
+from tests.support.native_doubles.double import Double, Outcome, succeed
+from tests.support.native_doubles.gemini_double import GeminiDouble
+from tests.support.native_doubles.mistral_double import MistralDouble
+from tests.support.native_doubles.mounted import DoubleEngine
+from tests.support.native_doubles.openai_double import OpenAIDouble
+from tests.support.native_doubles.script import Script, Scripts
+from tests.support.virtual_clock import now as virtual_now
+from tests.support.virtual_clock import run_threads_at_once
+
+PRICES = {"input_cost_per_token": 0.001, "output_cost_per_token": 0.002}
+"""Those of the doubles' bill."""
+
+MODELS = {
+    "openai": "openai/gpt-4o-mini",
+    "anthropic": "anthropic/claude-haiku-5-5",
+    "gemini": "gemini/gemini-2.5-flash",
+    "mistral": "mistral/mistral-small-latest",
+}
+HOSTS = {
+    "openai": "api.openai.com",
+    "anthropic": "api.anthropic.com",
+    "gemini": "generativelanguage.googleapis.com",
+    "mistral": "api.mistral.ai",
+}
+KINDS: Mapping[str, type[Double]] = {
+    "openai": OpenAIDouble,
+    "anthropic": AnthropicDouble,
+    "gemini": GeminiDouble,
+    "mistral": MistralDouble,
+}
+
+
+def now() -> float:
+    return EPOCH + virtual_now()
+
+
+def config(**more: Any) -> dict[str, Any]:
+    """A model of each vendor at its own address."""
+    models = [
+        {"model_name": name, "litellm_params": {"model": model, "api_key": "k", **PRICES, **more}}
+        for name, model in MODELS.items()
+    ]
+    return {"model_list": models, "router_settings": {"num_retries": 0}}
+
+
+class Providers(EchoProvider):
+    """The doubles of all vendors, with one bill; `scripts` has those of some vendors' batches."""
+
+    def __init__(
+        self,
+        scripts: Mapping[str, Scripts | Script] | None = None,
+        outcome: Outcome = succeed,
+        seconds: float = 1.0,
+    ) -> None:
+        super().__init__()
+        self.bill = Bill()
+        scripts = scripts or {}
+        self.doubles = {
+            name: kind(
+                clock=now,
+                bill=self.bill,
+                script=scripts.get(name),
+                outcome=outcome,
+                seconds=seconds,
+            )
+            for name, kind in KINDS.items()
+        }
+        self.engine = DoubleEngine({HOSTS[name]: double for name, double in self.doubles.items()})
+
+    async def send(self, request: Outgoing) -> WireResponse:
+        return await self.engine.send(request)
+
+    @property
+    def batches(self) -> int:
+        """Batches that exist at the vendors."""
+        return sum(len(double.batches) for double in self.doubles.values())
+
+    def settle(self) -> None:
+        """Bill all that the batches still execute."""
+        for double in self.doubles.values():
+            double.settle()
+
+
+class Ended(Struct):
+    """A job after its end, its responses and errors by `custom_id`, and its virtual seconds."""
+
+    job: Job
+    responses: dict[str, dict[str, Any]]
+    errors: dict[str, Any]
+    seconds: float
+
+    @property
+    def lanes(self) -> dict[str, int]:
+        """Lines by lane."""
+        assert self.job.totals is not None
+        return {name: lane.lines for name, lane in self.job.totals.by_lane.items() if lane.lines}
+
+
+def lines_of(models: Sequence[str], count: int, **more: Any) -> bytes:
+    """So many lines, of these models in turn."""
+    return jsonl(line(f"n{n}", models[n % len(models)], **more) for n in range(count))
+
+
+async def ended(jobs: LocalJobs, job: Job, began: float) -> Ended:
+    """The job after its end."""
+    while not (job := await jobs.job(job)).is_over:
+        assert jobs.observer.bugs == []
+        await asyncio.sleep(60.0)
+    seconds = now() - began
+    responses = {
+        one["custom_id"]: one["response"] for one in await jobs.content(job.output_file_id)
+    }
+    errors = await jobs.error_codes(job)
+    assert not responses.keys() & errors.keys()
+    return Ended(job, responses, errors, seconds)
+
+
+def run_job(
+    home: Path,
+    providers: Providers,
+    data: bytes,
+    *,
+    lane: str = "native",
+    native: str | None = None,
+    meanwhile: Callable[[LocalJobs, Job], Any] | None = None,
+    settings: Mapping[str, Any] | None = None,
+    **options: Any,
+) -> Ended:
+    """Run a job to its end; each of its lines has exactly one result."""
+
+    async def main() -> Ended:
+        async with open_jobs(
+            home, providers, now=now, config=settings or config(), sync_interval=1.0
+        ) as jobs:
+            began = now()
+            fanout = BatchOptions(lane=lane, native=native)
+            job = await jobs.create(data, fanout=fanout, **options)
+            if meanwhile is not None:
+                await meanwhile(jobs, job)
+            found = await ended(jobs, job, began)
+            names = {json.loads(one)["custom_id"] for one in data.splitlines()}
+            assert found.responses.keys() | found.errors.keys() == names
+            providers.settle()
+            return found
+
+    return run_threads_at_once(main(), 0.0)

@@ -1,0 +1,63 @@
+"""What a job may ask for, what a quote says of it, and the text of line numbers."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import AsyncIterator
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from fanout.bulk.input.quote import quote
+from fanout.bulk.lanes import choose_native
+from fanout.bulk.native.eligibility import may_go_native
+from fanout.bulk.native.numbers import pack, unpack
+from fanout.config.load import check
+from fanout.config.resolve import resolve
+from fanout.errors import RequestError
+from tests.bulk.local_jobs import line
+from tests.bulk.native.native_jobs import config
+
+
+def test_a_host_without_batches_refuses_them_and_names_the_field() -> None:
+    assert choose_native(None, "auto", has_batches=False) == "never"
+    assert choose_native(None, "native", has_batches=True) == "auto"
+    for given_choice, lane, param in [
+        (None, "native", "fanout.lane"),
+        ("auto", "auto", "fanout.native"),
+        ("require", "native", "fanout.native"),
+    ]:
+        with pytest.raises(RequestError, match="does not use yet") as raised:
+            choose_native(given_choice, lane, has_batches=False)  # type: ignore[arg-type]
+        assert raised.value.param == param
+
+
+def test_the_quote_has_the_price_of_batches() -> None:
+    data = line("a", "openai", max_tokens=100) + b"\n" + line("b", "openai", store=False) + b"\n"
+
+    async def read() -> AsyncIterator[bytes]:
+        yield data
+
+    catalog = resolve(check(config(), {}), {})
+    found = asyncio.run(
+        quote(
+            read,
+            default_model=None,
+            catalog=catalog,
+            check=lambda _: None,
+            lane="native",
+            goes_native=may_go_native(catalog),
+        )
+    )
+    native, realtime = found.lanes["native"], found.lanes["realtime"]
+    assert (native.lines, native.latency, realtime.lines) == (1, "hours", 2)
+    assert native.cost_high is not None
+    assert realtime.cost_high is not None
+    assert native.cost_high < realtime.cost_high
+    assert found.cost_high == native.cost_high
+
+
+@given(st.sets(st.integers(1, 60)))
+def test_line_numbers_are_the_same_after_their_text(numbers: set[int]) -> None:
+    assert unpack(pack(sorted(numbers))) == sorted(numbers)

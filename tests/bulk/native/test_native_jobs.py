@@ -1,0 +1,234 @@
+"""Jobs whose lines go by their providers' own batches: one result for each line, paid for once."""
+
+from __future__ import annotations
+
+import asyncio
+import json
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from fanout.bulk.service.batches import BatchOptions
+from fanout.bulk.service.records import Job
+from fanout.wire.http import WireRequest
+from tests.bulk.local_jobs import LocalJobs, open_jobs
+from tests.bulk.native.native_jobs import (
+    KINDS,
+    MODELS,
+    Ended,
+    Providers,
+    config,
+    ended,
+    lines_of,
+    now,
+    run_job,
+)
+from tests.support.native_doubles.bill import Lane
+from tests.support.native_doubles.script import Script, in_turn
+from tests.support.virtual_clock import run_threads_at_once
+
+COUNT = 40
+HOUR = 3600.0
+
+
+def check_costs(found: Ended, providers: Providers) -> None:
+    """What the job reports is the bill, but for what its buyer cannot know of."""
+    totals = found.job.totals
+    assert totals is not None
+    known = sum(one.nanodollars for one in providers.bill.entries if not one.lost)
+    assert totals.cost == known
+    assert sum(lane.cost for lane in totals.by_lane.values()) + totals.hedged.cost == known
+
+
+def test_each_vendors_lines_go_by_batches_at_half_the_price(tmp_path: Path) -> None:
+    providers = Providers()
+    found = run_job(tmp_path, providers, lines_of(sorted(MODELS), COUNT))
+    assert (found.job.status, found.errors) == ("completed", {})
+    assert found.lanes == {"native": COUNT}
+    assert providers.bill.lines() == {"native": COUNT}
+    assert providers.batches == len(MODELS)
+    check_costs(found, providers)
+    assert found.job.totals is not None
+    assert found.job.totals.by_lane["native"].saved == providers.bill.nanodollars
+    bodies = [response["body"] for response in found.responses.values()]
+    assert {body["service_tier"] for body in bodies} == {"batch"}
+    assert {body["model"] for body in bodies} == MODELS.keys()
+    assert found.seconds < HOUR
+
+
+HARMLESS = {
+    "lost": Script(reply="lost"),
+    "failed": Script(reply="failed"),
+    "lost, listed late": Script(reply="lost", late_lists=1),
+    "late reads": Script(late_reads=5),
+    "errors and garbage": Script(polls=(500, 429, "garbage", "unknown", 404)),
+    "wrong counts": Script(counts="wrong"),
+    "zero counts": Script(counts="zero"),
+    "shuffled": Script(shuffled=True, duplicated=3, foreign=2),
+    "cut": Script(cut_downloads=2),
+    "slow": Script(queue=5 * HOUR, run=HOUR),
+}
+
+
+def test_faults_of_the_apis_change_no_result(tmp_path: Path) -> None:
+    wrong = []
+    for name, script in HARMLESS.items():
+        providers = Providers(dict.fromkeys(KINDS, script))
+        found = run_job(tmp_path / name, providers, lines_of(sorted(MODELS), COUNT))
+        state = (found.job.status, found.errors, found.lanes, dict(providers.bill.lines()))
+        if state != ("completed", {}, {"native": COUNT}, {"native": COUNT}):
+            wrong.append((name, state))
+        else:
+            check_costs(found, providers)
+    assert wrong == []
+
+
+LOSSES: dict[str, tuple[Script, dict[Lane, int]]] = {
+    "no room, then room": (Script(over_limit=True), {"native": COUNT}),
+    "a bad line": (Script(bad_line=7), {"native": COUNT - 1, "realtime": 1}),
+    "a bad batch": (Script(bad_line=COUNT + 9), {"realtime": COUNT}),
+    "never starts": (Script(queue=1000 * HOUR), {"realtime": COUNT}),
+    "half done": (Script(stuck=0.5), {"native": COUNT // 2, "realtime": COUNT // 2}),
+    "finishes when cancelled": (Script(queue=5 * HOUR, cancel="too late"), {"native": COUNT}),
+    "loses a line": (
+        Script(stuck=0.5, cancel="loses"),
+        {"native": COUNT // 2, "realtime": COUNT // 2 + 1},
+    ),
+}
+
+
+def test_what_a_batch_does_not_answer_is_sent_in_real_time(tmp_path: Path) -> None:
+    wrong: list[Any] = []
+    for name, (script, expected) in LOSSES.items():
+        providers = Providers({"openai": in_turn(script, Script())})
+        data = lines_of(["openai"], COUNT)
+        found = run_job(tmp_path / name, providers, data, completion_window="6h")
+        state = (found.job.status, found.errors, dict(providers.bill.lines()))
+        is_late = found.seconds > 6 * HOUR
+        if state != ("completed", {}, expected) or is_late or providers.bill.twice():
+            wrong.append((name, state, found.seconds / HOUR))
+        else:
+            check_costs(found, providers)
+    assert wrong == []
+
+
+def test_a_batch_that_never_ends_is_hedged_and_reported(tmp_path: Path) -> None:
+    script = Script(queue=5 * HOUR, run=3 * HOUR, cancel="never ends")
+    providers = Providers({"openai": script})
+    found = run_job(tmp_path, providers, lines_of(["openai"], COUNT), completion_window="6h")
+    assert (found.job.status, found.errors) == ("completed", {})
+    assert found.seconds < 6 * HOUR
+    assert found.job.totals is not None
+    assert found.job.totals.hedged.lines == COUNT
+    assert found.job.to_dict(found.job.totals)["fanout"]["hedged"]["lines"] == COUNT
+    assert providers.bill.lines() == {"native": COUNT, "realtime": COUNT}
+
+
+def test_a_batch_without_a_label_is_known_by_the_ids_of_its_rows(tmp_path: Path) -> None:
+    """A workspace's other batches are neither adopted nor cancelled."""
+    providers = Providers({"anthropic": in_turn(Script(), Script(reply="lost", queue=HOUR))})
+    double = providers.doubles["anthropic"]
+
+    async def open_another(_jobs: LocalJobs, _job: Job) -> None:
+        params = {"model": "m", "max_tokens": 5, "messages": [{"role": "user", "content": "Hi"}]}
+        body = {"requests": [{"custom_id": "theirs", "params": params}]}
+        data = json.dumps(body).encode()
+        await double(WireRequest("/v1/messages/batches", data, headers={"x-api-key": "k"}))
+
+    found = run_job(tmp_path, providers, lines_of(["anthropic"], COUNT), meanwhile=open_another)
+    (stranger,) = (one for one in double.batches.values() if len(one.lines) == 1)
+    assert (found.job.status, found.lanes) == ("completed", {"native": COUNT})
+    assert stranger.cancelled_at is None
+    assert len(double.batches) == 2
+    assert not providers.bill.twice()
+
+
+def test_cancelled_jobs_keep_what_their_batches_have_done(tmp_path: Path) -> None:
+    async def cancel(jobs: LocalJobs, job: Job) -> None:
+        await asyncio.sleep(600.0 + 300.0)
+        await jobs.service.jobs.cancel(job.id, None)
+
+    providers = Providers({"openai": Script(queue=600.0, run=600.0)})
+    found = run_job(tmp_path, providers, lines_of(["openai"], COUNT), meanwhile=cancel)
+    done = len(found.responses)
+    assert found.job.status == "cancelled"
+    assert 0 < done < COUNT
+    assert set(found.errors.values()) == {"batch_cancelled"}
+    assert providers.bill.lines() == {"native": done}
+    check_costs(found, providers)
+    assert found.seconds < HOUR
+
+
+@pytest.mark.parametrize("after", [0.0, 45.0, 1300.0])
+def test_a_stopped_process_is_continued_by_the_next(tmp_path: Path, after: float) -> None:
+    providers = Providers({"openai": Script(reply="lost"), "anthropic": Script(queue=60.0)})
+    data = lines_of(["openai", "anthropic"], COUNT)
+
+    async def main() -> Ended:
+        began = now()
+        fanout = BatchOptions(lane="native")
+        async with open_jobs(tmp_path, providers, now=now, config=config()) as jobs:
+            job = await jobs.create(data, fanout=fanout)
+            await asyncio.sleep(after)
+        await asyncio.sleep(100.0)
+        async with open_jobs(tmp_path, providers, now=now, config=config()) as jobs:
+            return await ended(jobs, job, began)
+
+    found = run_threads_at_once(main(), 0.0)
+    providers.settle()
+    assert (found.job.status, found.lanes) == ("completed", {"native": COUNT})
+    assert providers.bill.lines() == {"native": COUNT}
+    check_costs(found, providers)
+
+
+def test_a_cost_cap_counts_what_batches_may_cost_in_real_time(tmp_path: Path) -> None:
+    """Each line may cost 1.05 dollars: of two batches, only one is below the cap."""
+    providers = Providers()
+    data = lines_of(["openai", "anthropic"], COUNT)
+    found = run_job(tmp_path, providers, data, max_cost_usd=25.0)
+    assert found.job.totals is not None
+    assert found.job.totals.cost_usd is not None
+    assert found.job.totals.cost_usd <= 25.0
+    assert providers.batches == 1
+    check_costs(found, providers)
+
+
+def test_lines_that_must_go_by_batches_and_cannot_are_an_error_before_anything_is_sent(
+    tmp_path: Path,
+) -> None:
+    providers = Providers()
+    data = lines_of(["openai"], 3) + lines_of(["openai"], 1, service_tier="priority").replace(
+        b'"n0"', b'"fast"'
+    )
+    found = run_job(tmp_path, providers, data, native="require")
+    assert (found.job.status, providers.batches, providers.bill.entries) == ("failed", 0, [])
+    (error,) = found.job.errors
+    assert (error.code, error.param) == ("native_not_possible", "fanout.native")
+    assert "1 lines" in error.message
+
+
+def test_what_no_batch_takes_is_sent_in_real_time_at_once(tmp_path: Path) -> None:
+    own = config(api_base="http://provider.test/v1")["model_list"][0]
+    own = {**own, "model_name": "elsewhere"}
+    settings = {**config(), "model_list": [*config()["model_list"], own]}
+    providers = Providers({"openai": Script(queue=4 * HOUR)})
+    providers.engine.hosts = {
+        **providers.engine.hosts,
+        "provider.test": providers.doubles["openai"],
+    }
+    seen: list[int] = []
+
+    async def look(jobs: LocalJobs, job: Job) -> None:
+        await asyncio.sleep(300.0)
+        job = await jobs.job(job)
+        totals = await jobs.service.jobs.totals(job)
+        seen.append(totals.done)
+        (wait,) = job.to_dict(totals)["fanout"]["waits"]
+        assert (wait["reason"], wait["lines"]) == ("native_batch", COUNT // 2)
+
+    data = lines_of(["openai", "elsewhere"], COUNT)
+    found = run_job(tmp_path, providers, data, settings=settings, meanwhile=look)
+    assert found.lanes == {"native": COUNT // 2, "realtime": COUNT // 2}
+    assert seen == [COUNT // 2]
+    check_costs(found, providers)
