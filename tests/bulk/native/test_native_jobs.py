@@ -125,6 +125,17 @@ def test_a_batch_that_never_ends_is_hedged_and_reported(tmp_path: Path) -> None:
     assert providers.bill.lines() == {"native": COUNT, "realtime": COUNT}
 
 
+def test_a_line_without_a_row_in_a_complete_batch_may_be_paid_twice_and_is_reported(
+    tmp_path: Path,
+) -> None:
+    providers = Providers({"openai": Script(missing=2)})
+    found = run_job(tmp_path, providers, lines_of(["openai"], COUNT))
+    assert (found.job.status, found.errors) == ("completed", {})
+    assert found.lanes == {"native": COUNT - 2, "realtime": 2}
+    assert found.job.totals is not None
+    assert found.job.totals.hedged.lines == len(providers.bill.twice()) == 2
+
+
 def test_a_batch_without_a_label_is_known_by_the_ids_of_its_rows(tmp_path: Path) -> None:
     """A workspace's other batches are neither adopted nor cancelled."""
     providers = Providers({"anthropic": in_turn(Script(), Script(reply="lost", queue=HOUR))})

@@ -84,12 +84,13 @@ async def _unfetched(job: NativeJob, row: NativeRow) -> NativeRow:
 async def _store(job: NativeJob, row: NativeRow, route: Route, rows: Rows) -> NativeRow:
     pieces: dict[int, list[bytes]] = {}
     found = dict(rows.by_id)
-    succeeded = failed = missing = 0
+    succeeded = failed = missing = absent = 0
     async for one in job.lines.read(row.numbers):
         result = found.pop(job.line_id(one.number), None)
         line = None if result is None else _result_line(job, row, route, one, result)
         if line is None or result is None:
             missing += 1
+            absent += result is None and row.ended_as == "completed"
             continue
         succeeded += result.kind == "ok"
         failed += result.kind != "ok"
@@ -104,6 +105,7 @@ async def _store(job: NativeJob, row: NativeRow, route: Route, rows: Rows) -> Na
             succeeded=succeeded,
             failed=failed,
             missing=missing,
+            absent=absent,
             repeated=rows.repeated,
             orphans=len(found) + rows.unreadable,
         )

@@ -44,8 +44,9 @@ class NativeRow(Struct, frozen=True, omit_defaults=True):
     `attempt` is 2 for the lines of a batch that failed as a whole. `source` is the uploaded input,
     `sent_at` when its creation was sent, `searches` how often it was looked for and not found,
     `candidates` the ids of which one may be it. `outputs` and `ended_as` are those of its end,
-    `fetches` is how often lines were missing in its files, `shards` are those with rows of it. If
-    it is `hedged`, its lines are sent in real time, too; `wasted` is what those cost that have both
+    `fetches` is how often lines were missing in its files, `shards` are those with rows of it.
+    `absent` are lines without a row although the batch ended well: they may be billed. If it is
+    `hedged`, its lines are sent in real time, too; `wasted` is what those cost that have both
     responses.
     """
 
@@ -77,6 +78,7 @@ class NativeRow(Struct, frozen=True, omit_defaults=True):
     succeeded: int = 0
     failed: int = 0
     missing: int = 0
+    absent: int = 0
     repeated: int = 0
     orphans: int = 0
     wasted: int = 0

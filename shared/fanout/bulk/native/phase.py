@@ -203,8 +203,11 @@ def shards_of(shards: Sequence[Shard], numbers: Sequence[int]) -> list[Shard]:
 
 
 def hedged_totals(rows: Sequence[NativeRow]) -> Totals:
-    """The lines that may have been paid for twice, and what their unused responses cost."""
-    hedged = [row for row in rows if row.hedged]
-    wasted = sum(row.wasted for row in hedged)
-    lines = sum(row.count for row in hedged)
+    """
+    The lines that may have been paid for twice, and what their unused responses cost.
+
+    These are the lines of hedged batches, and those that a batch which ended well has no row for.
+    """
+    wasted = sum(row.wasted for row in rows if row.hedged)
+    lines = sum(row.count if row.hedged else row.absent for row in rows)
     return Totals(cost=wasted, hedged=LaneTotals(lines, wasted))

@@ -1,0 +1,367 @@
+"""
+Many jobs with windows of 1, 6 and 24 hours at doubles of the batch APIs, in virtual time.
+
+Queue times are spread, batches have faults, and the process is killed: the next one finds only
+what was on the disk. `python -m tests.bulk.native.simulation [JOBS] [FIRST] [clean] [merger]` runs
+so many jobs and prints what they come to; each job's number is its seed. `clean` is without faults
+and kills. `merger` runs only the mergers of the jobs, sixty times as fast.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import random
+import shutil
+import sys
+import tempfile
+from collections import Counter, defaultdict
+from collections.abc import Iterator
+from pathlib import Path
+from time import time
+from typing import Any
+
+from msgspec import Struct, field
+from msgspec.structs import replace
+
+from fanout.bulk.service.batches import BatchOptions
+from fanout.bulk.service.records import Job
+from fanout.config.catalog import Catalog
+from fanout.config.load import check
+from fanout.config.resolve import resolve
+from fanout.transport.engine import Outgoing
+from fanout.wire.http import WireResponse
+from tests.bulk.local_jobs import open_jobs
+from tests.bulk.native.native_jobs import KINDS, Ended, Providers, config, ended, lines_of
+from tests.bulk.native.native_jobs import now as job_time
+from tests.bulk.native.simulated_job import SimulatedJob, run_all
+from tests.support.native_doubles.bill import Lane
+from tests.support.native_doubles.script import Cancel, Poll, Script, Scripts
+from tests.support.virtual_clock import now as virtual_now
+from tests.support.virtual_clock import run_threads_at_once
+
+HOUR = 3600.0
+WINDOWS = ("1h", "6h", "24h")
+
+QUEUES = {"short": 300.0, "usual": HOUR, "long": 4 * HOUR}
+"""Medians of the time that a batch waits, in seconds; their logarithm has a deviation of 1."""
+
+SLOW, RPM = 0.1, 40
+"""The share of jobs whose models have this limit of requests a minute."""
+
+DOWN = 120.0
+"""Seconds between a kill and the next process."""
+
+START = time() - 12 * HOUR
+"""When each job begins. A file's age is that of the real clock, so the virtual one is near it."""
+
+UNSTORED = 5.0
+"""Seconds before a kill whose responses in real time may be neither here nor on the disk."""
+
+BAD = 17
+"""Every so many prompts, one is wrong on every lane."""
+
+
+class Case(Struct, frozen=True):
+    """
+    One job; `seed` makes its batches. It is killed after these calls to providers.
+
+    With an `rpm`, its lines take some minutes in real time.
+    """
+
+    seed: int
+    window: str
+    queue: str
+    vendors: tuple[str, ...]
+    lines: int
+    lane: str
+    kills: tuple[int, ...]
+    rpm: int | None = None
+    has_faults: bool = True
+
+    @property
+    def seconds(self) -> float:
+        return int(self.window[:-1]) * HOUR
+
+
+class Found(Struct):
+    """What a job came to. `wrong` has what may not be; costs are in nanodollars."""
+
+    case: Case
+    cost: int
+    at_list_price: int
+    lanes: Counter[Lane]
+    hedged: int
+    twice: int
+    wrong: list[str] = field(default_factory=list)
+
+
+def case_of(seed: int, *, is_clean: bool = False) -> Case:
+    """The job of a seed; a clean one has no faults and is not killed."""
+    chance = random.Random(seed)  # noqa: S311 -- no secret
+    vendors = tuple(chance.sample(sorted(KINDS), chance.choice((1, 1, 2, 4))))
+    kills = tuple(chance.randint(1, 25) for _ in range(chance.choice((0, 0, 1, 2))))
+    queue, lines = chance.choice(sorted(QUEUES)), chance.choice((5, 20, 60))
+    lane, is_slow = chance.choice(("native", "native", "auto")), chance.random() < SLOW
+    return Case(
+        seed,
+        WINDOWS[seed % 3],
+        queue,
+        vendors,
+        240 if is_slow else lines,
+        lane,
+        () if is_clean else kills,
+        RPM if is_slow else None,
+        not is_clean,
+    )
+
+
+def scripts_of(case: Case, vendor: str) -> Scripts:
+    """The scripts of a vendor's batches."""
+    chance = random.Random(f"{case.seed} {vendor}")  # noqa: S311 -- no secret
+    median, found = QUEUES[case.queue], list[Script]()
+
+    def script(number: int) -> Script:
+        while len(found) <= number:
+            queue = median * chance.lognormvariate(0.0, 1.0)
+            run = median * 0.3 * chance.lognormvariate(0.0, 1.0)
+            faults = _faults(chance) if case.has_faults else {}
+            found.append(Script(queue=queue, run=run, **faults))
+        return found[number]
+
+    return script
+
+
+def _faults(chance: random.Random) -> dict[str, Any]:
+    """Faults of one batch; most batches have few of them."""
+
+    def happens(share: float) -> bool:
+        return chance.random() < share
+
+    cancels: list[Cancel] = ["keeps", "loses", "too late", "never ends"]
+    polls: list[Poll] = [429, 500, 503, 404, "unknown", "garbage"]
+    return {
+        "drain": chance.uniform(5, 60),
+        "reply": chance.choices(["sent", "lost", "failed"], [85, 10, 5])[0],
+        "late_reads": chance.choice((1, 3)) if happens(0.1) else 0,
+        "late_lists": int(happens(0.1)),
+        "polls": chance.choices(polls, k=4) if happens(0.15) else (),
+        "over_limit": happens(0.05),
+        "bad_line": 1 + chance.randrange(5) if happens(0.03) else None,
+        "stuck": chance.random() if happens(0.06) else None,
+        "cancel": chance.choices(cancels, [70, 10, 15, 5])[0],
+        "counts": chance.choice(("true", "zero", "wrong")),
+        "shuffled": happens(0.5),
+        "duplicated": 2 * happens(0.1),
+        "foreign": int(happens(0.1)),
+        "missing": int(happens(0.03)),
+        "cut_downloads": int(happens(0.1)),
+        "gone": happens(0.02),
+    }
+
+
+def now() -> float:
+    return START + virtual_now()
+
+
+def outcome(text: str, _lane: Lane) -> int:
+    return 400 if int(text[1:]) % BAD == 3 else 200
+
+
+class KilledProviders(Providers):
+    """Doubles whose caller is killed after so many calls, with a response on its way."""
+
+    def __init__(self, case: Case) -> None:
+        scripts = {vendor: scripts_of(case, vendor) for vendor in case.vendors}
+        super().__init__(scripts, outcome, seconds=2.0)
+        for double in self.doubles.values():
+            double.clock = now
+        self._kills = list(case.kills)
+        self._calls = 0
+        self._is_dead = False
+        self.killed = asyncio.Event()
+
+    async def send(self, request: Outgoing) -> WireResponse:
+        await self._alive()
+        self._calls += 1
+        response = await super().send(request)
+        if self._kills and self._calls >= self._kills[0] and not self._is_dead:
+            self._kills.pop(0)
+            self._calls, self._is_dead = 0, True
+            self._lose()
+            self.killed.set()
+        await self._alive()
+        return response
+
+    async def _alive(self) -> None:
+        """Return, or never if the caller is dead."""
+        if self._is_dead:
+            await asyncio.get_running_loop().create_future()
+
+    def _lose(self) -> None:
+        """Mark what was on its way when the process was killed, or not stored yet."""
+        since = now() - UNSTORED
+        self.bill.entries = [
+            replace(one, lost=True) if one.lane == "realtime" and one.at >= since else one
+            for one in self.bill.entries
+        ]
+
+    def revive(self) -> None:
+        """The next process calls."""
+        self.killed.clear()
+        self._is_dead = False
+
+
+async def _run(case: Case, home: Path) -> tuple[Ended, KilledProviders]:
+    """Run the job in as many processes as it takes."""
+    providers = KilledProviders(case)
+    data = lines_of(case.vendors, case.lines)
+    began, job = job_time(), None
+    for process in range(len(case.kills) + 1):
+        folder = home / str(process)
+        async with open_jobs(
+            folder, providers, now=now, config=config(rpm=case.rpm), sync_interval=1.0
+        ) as jobs:
+            if job is None:
+                job = await _create(jobs, case, data)
+            async with asyncio.TaskGroup() as group:
+                over = group.create_task(ended(jobs, job, began))
+                killed = group.create_task(providers.killed.wait())
+                await asyncio.wait({over, killed}, return_when=asyncio.FIRST_COMPLETED)
+                if not over.done():
+                    shutil.copytree(folder, home / str(process + 1))
+                over.cancel()
+                killed.cancel()
+            if not over.cancelled():
+                return over.result(), providers
+        await asyncio.sleep(DOWN)
+        providers.revive()
+    raise AssertionError("the job was killed more often than it was to be")
+
+
+async def _create(jobs: Any, case: Case, data: bytes) -> Job:
+    fanout = BatchOptions(lane=case.lane, native="auto" if case.lane == "auto" else None)
+    made: Job = await jobs.create(data, fanout=fanout, completion_window=case.window)
+    return made
+
+
+def simulate(case: Case, home: Path) -> Found:
+    """Run one job, and check what must hold."""
+
+    async def main() -> tuple[Ended, KilledProviders]:
+        async with asyncio.timeout(200 * HOUR):
+            return await _run(case, home)
+
+    over, providers = run_threads_at_once(main(), 0.0)
+    providers.settle()
+    bill, totals = providers.bill, over.job.totals
+    assert totals is not None
+    found = Found(
+        case,
+        bill.nanodollars,
+        bill.at_list_price,
+        bill.lines(),
+        totals.hedged.lines,
+        len(bill.twice()),
+    )
+    found.wrong += _wrong(case, over, providers, found)
+    return found
+
+
+def simulate_merger(case: Case, catalog: Catalog) -> Found:
+    """Run one job's merger; unless it is clean, each twentieth call kills its process."""
+    vendor, kills = case.vendors[0], 0.05 if case.has_faults else 0.0
+    script = scripts_of(case, vendor)(0)
+    hours = case.seconds / HOUR
+    job = SimulatedJob(catalog, vendor, hours, case.lines, script, case.seed, kills)
+    run_all([job])
+    bill, late = job.bill, job.ended_at - job.deadline
+    found = Found(
+        replace(case, kills=()),
+        bill.nanodollars,
+        bill.at_list_price,
+        bill.lines(),
+        len(job.hedged),
+        len(bill.twice()),
+    )
+    if job.results.keys() != set(job.names):
+        found.wrong.append(f"{len(job.results)} results of {len(job.names)} lines")
+    if late > 0:
+        found.wrong.append(f"late by {late:.0f} s")
+    if len(bill.twice() - job.hedged) > script.missing:
+        found.wrong.append(f"billed twice: {sorted(bill.twice() - job.hedged)[:5]}")
+    return found
+
+
+def _wrong(case: Case, over: Ended, providers: Providers, found: Found) -> Iterator[str]:
+    """What may not be."""
+    names = {f"n{number}" for number in range(case.lines)}
+    bad = {name for name in names if outcome(name, "native") != 200}
+    if over.responses.keys() != names - bad or over.errors.keys() != bad:
+        missing = sorted(names - bad - over.responses.keys())
+        yield f"{over.job.status}: no response for {missing[:5]}, of {len(missing)}"
+    if over.seconds > case.seconds + 60.0:
+        yield f"late: {over.seconds / HOUR:.2f} h"
+    if found.twice > found.hedged:
+        yield f"{found.twice} lines billed twice, {found.hedged} hedged"
+    known = sum(one.nanodollars for one in providers.bill.entries if not one.lost)
+    lost = sum(
+        one.nanodollars for one in providers.bill.entries if one.lost and one.lane == "realtime"
+    )
+    hedged = providers.bill.twice() if found.hedged else set()
+    unseen = sum(
+        one.nanodollars
+        for one in providers.bill.entries
+        if one.lane == "native" and one.text in hedged
+    )
+    totals = over.job.totals
+    if totals is not None and not known - unseen <= totals.cost <= known + lost:
+        yield f"the cost is {totals.cost}, and the bill {known}"
+
+
+def summary(found: list[Found]) -> str:
+    """The figures of all jobs, by window and by queue time."""
+    groups: dict[tuple[str, str], list[Found]] = defaultdict(list)
+    for one in found:
+        groups[one.case.window, one.case.queue].append(one)
+        groups[one.case.window, "all"].append(one)
+    lines = ["window queue  jobs lines  native realtime hedged twice  cost/list"]
+    for (window, queue), ones in sorted(groups.items(), key=lambda item: _order(*item[0])):
+        lanes: Counter[Lane] = sum((one.lanes for one in ones), Counter())
+        share = sum(one.cost for one in ones) / sum(one.at_list_price for one in ones)
+        count = sum(one.case.lines for one in ones)
+        hedged, twice = sum(one.hedged for one in ones), sum(one.twice for one in ones)
+        lines.append(
+            f"{window:>6} {queue:6} {len(ones):4} {count:5} {lanes['native']:7} "
+            f"{lanes['realtime']:8} {hedged:6} {twice:5} {share:10.1%}"
+        )
+    kills = sum(len(one.case.kills) for one in found)
+    wrong = [one for one in found if one.wrong]
+    killed = f", {kills} kills" if kills else ""
+    return "\n".join([*lines, f"{len(found)} jobs{killed}, {len(wrong)} wrong"])
+
+
+def _order(window: str, queue: str) -> tuple[int, int]:
+    return WINDOWS.index(window), [*QUEUES, "all"].index(queue)
+
+
+def main(arguments: list[str]) -> int:
+    """Run the jobs, and print those that are wrong and the figures."""
+    words = {word for word in arguments if word.isalpha()}
+    numbers = [int(word) for word in arguments if word.isdecimal()]
+    count, first = [*numbers, *(1000, 0)[len(numbers) :]]
+    catalog = resolve(check(config(), {}), {})
+    found: list[Found] = []
+    for seed in range(first, first + count):
+        case = case_of(seed, is_clean="clean" in words)
+        with tempfile.TemporaryDirectory() as folder:
+            is_whole = "merger" not in words
+            one = simulate(case, Path(folder)) if is_whole else simulate_merger(case, catalog)
+        found.append(one)
+        if one.wrong:
+            print(seed, one.case, *one.wrong, sep="\n  ", flush=True)  # noqa: T201 -- a command
+    print(summary(found))  # noqa: T201 -- a command
+    return int(any(one.wrong for one in found))
+
+
+if __name__ == "__main__":
+    sys.exit(main(sys.argv[1:]))
