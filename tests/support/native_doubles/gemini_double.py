@@ -183,7 +183,8 @@ class GeminiDouble(Double):
         return STATES[state]
 
     def _has_started(self, batch: Batch) -> bool:
-        return batch.cancelled_at is not None and batch.cancelled_at >= batch.starts_at
+        """Whether a line of a cancelled batch was run."""
+        return batch.cancelled_at is not None and bool(batch.executed(batch.ended_at))
 
     def shown(self, batch: Batch) -> dict[str, Any]:
         """A long-running operation; numbers are texts, and `done` is absent until the end (OR)."""
