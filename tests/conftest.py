@@ -6,15 +6,18 @@ The provider is started once for the session; each test writes its own scripts.
 
 from __future__ import annotations
 
+import gc
 import os
 import shutil
 import tempfile
-from collections.abc import Iterator
+from collections.abc import Generator, Iterator
 from importlib.util import find_spec
 from pathlib import Path
+from typing import Any
 
 import pytest
 
+from tests.support.case_groups import group
 from tests.support.clean_environment import USER_ENVIRONMENT, clean_environment
 from tests.support.processes import restore_signals
 from tests.support.scripted_provider import Upstream, open_upstream
@@ -31,6 +34,19 @@ if find_spec("hypothesis"):  # the tests of the stack run without it
     slow = [HealthCheck.too_slow]
     settings.register_profile("tests", deadline=None, derandomize=True, suppress_health_check=slow)
     settings.load_profile("tests")
+
+
+@pytest.hookimpl(wrapper=True)
+def pytest_pycollect_makeitem(collector: pytest.Collector) -> Generator[None, Any, Any]:
+    """Make one test of many small ones; `tests/support/case_groups.py` says which."""
+    made = yield
+    return list(group(collector, made)) if isinstance(made, list) else made
+
+
+def pytest_collection_finish() -> None:
+    """Leave what was collected out of each garbage collection from now on."""
+    gc.collect()
+    gc.freeze()
 
 
 def pytest_unconfigure() -> None:

@@ -10,6 +10,7 @@ import copy
 import json
 import re
 from collections.abc import Iterator, Sequence
+from functools import cache
 from pathlib import Path
 from typing import Any, TypeAlias
 
@@ -97,8 +98,9 @@ def is_binary(case: Path) -> bool:
     return (case / "stream.hex").exists()
 
 
+@cache
 def events_of(case: Path) -> list[Event]:
-    """The events of a recorded stream."""
+    """The events of a recorded stream; nobody changes them."""
     if is_binary(case):
         recorded = bytes.fromhex((case / "stream.hex").read_text())
         return [(one.type, json.loads(one.data)) for one in EventStreamFramer().feed(recorded)]
