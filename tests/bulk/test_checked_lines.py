@@ -298,17 +298,26 @@ def test_the_calls_of_a_line_without_a_result_are_counted_and_not_made_again(
     tmp_path: Path,
 ) -> None:
     """A stop, as by Ctrl-C, comes while the lines wait for their second calls."""
-    provider = AnsweringProvider({("a", name): [BAD, "no", GOOD] for name in ("x", "one")})
-    provider.answers["b", "x"] = ["no", GOOD]
-    waiting = asyncio.Event()
     hung: list[str] = []
+    paid = 0
+
+    class Hanging(AnsweringProvider):
+        async def send(self, request: Outgoing) -> WireResponse:
+            nonlocal paid
+            response = await super().send(request)
+            paid += 1
+            return response
 
     async def hang(_model: str, call: str) -> None:
         if call.endswith(" 1") and len(hung) < 3:
             hung.append(call)
-            waiting.set() if len(hung) == 3 else None
             await asyncio.Event().wait()
 
+    async def wait_for_second_calls() -> bool:
+        return (len(hung), paid) == (3, 4)  # "two" has a valid response
+
+    provider = Hanging({("a", name): [BAD, "no", GOOD] for name in ("x", "one")})
+    provider.answers["b", "x"] = ["no", GOOD]
     provider.before = hang
     conversations = [[{"role": "user", "content": name}] for name in ("one", "two")]
     data = jsonl(
@@ -322,13 +331,11 @@ def test_the_calls_of_a_line_without_a_result_are_counted_and_not_made_again(
     async def main() -> None:
         async with open_jobs(tmp_path, provider) as jobs:
             job = await jobs.create(data)
-            await waiting.wait()
-        paid = provider.asked.total() - 3
-        assert paid == 4  # a first call of each conversation; those in flight are not known
+            await jobs.wait_until(wait_for_second_calls)
+        assert provider.asked.total() == paid + len(hung)
         async with open_view(tmp_path) as view:
             stopped = await view.service.jobs.totals(await view.job(job))
             assert round(stopped.known_cost_usd, 9) == round(paid * COST, 9)
-        asked = provider.asked.total()
         async with open_jobs(tmp_path, provider) as jobs:
             job = await jobs.wait(job)
             texts = [
@@ -337,7 +344,6 @@ def test_the_calls_of_a_line_without_a_result_are_counted_and_not_made_again(
                 for choice in one["response"]["body"]["choices"]
             ]
             assert (job.status, job.error_file_id, texts) == ("completed", None, [GOOD] * 4)
-            paid += provider.asked.total() - asked
             assert await costs_of(jobs, job) == (round(paid * COST, 9), paid * 5)
             output = {one["custom_id"]: one for one in await jobs.content(job.output_file_id)}
             report = output["x"]["response"]["body"]["fanout"]
