@@ -103,8 +103,6 @@ class SimulatedJob:
     ) -> None:  # fmt: skip
         self.chance = random.Random(seed)  # noqa: S311 -- no secret
         self.clock, self.bill = Clock(), Bill()
-        if vendor == "gemini" and script.cancel == "too late":
-            script = replace(script, cancel="keeps")  # without rows, its double bills them
         self.script = script
         after = Script(queue=self.chance.uniform(60, 3600))
         self.double = KINDS[vendor](
