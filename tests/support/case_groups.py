@@ -78,7 +78,7 @@ def _is_independent(case: pytest.Function) -> bool:
     marks = list(case.iter_markers())
     if any(mark.name != "parametrize" or mark.kwargs.get("indirect") for mark in marks):
         return False
-    names = (mark.args[0] for mark in marks)
+    names = (names for mark in marks for names in mark.args[:1])
     given = {
         name.strip() for one in names for name in (one.split(",") if isinstance(one, str) else one)
     }
