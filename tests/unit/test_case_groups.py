@@ -36,7 +36,7 @@ def test_each_case_that_fails_is_named_and_the_others_run(tmp_path: Path) -> Non
     (tmp_path / "test_some.py").write_text(TESTS)
     command = [sys.executable, "-m", "pytest", "-q", "-p", "no:cacheprovider"]
     outputs = [
-        subprocess.run(
+        subprocess.run(  # noqa: S603 -- only this interpreter
             [*command, *chosen],
             cwd=tmp_path,
             env={"PYTHONPATH": str(ROOT), "PATH": ""},
