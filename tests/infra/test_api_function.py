@@ -95,10 +95,11 @@ def test_a_snapshot_is_taken_of_each_version_only_by_option(
         assert name.startswith("Api") or "SnapStart" not in everything.one("Lambda::Function", name)
 
 
-def test_every_log_is_kept_for_thirty_days(either: Template) -> None:
-    groups = either.properties("Logs::LogGroup")
-    assert len(groups) == 7
-    assert {group["RetentionInDays"] for group in groups} == {30}
+def test_every_log_is_kept_for_thirty_days(stack: Template, everything: Template) -> None:
+    for template, count in ((stack, 7), (everything, 9)):  # those of webhooks, too
+        groups = template.properties("Logs::LogGroup")
+        assert len(groups) == count
+        assert {group["RetentionInDays"] for group in groups} == {30}
 
 
 def test_old_versions_are_deleted_once_the_alias_has_moved(either: Template) -> None:

@@ -154,7 +154,7 @@ def test_one_column_of_a_csv_file_gives_the_prompts(
         ("p.jsonl", b"", ["--max-cost", "nan"], 2, "`--max-cost` must be"),
         ("p.jsonl", b"", ["--max-cost", "0"], 2, "`--max-cost` must be above 0"),
         ("p.jsonl", b"", ["--max-cost", "inf"], 2, "`--max-cost` must be at most"),
-        ("p.jsonl", b"{\n", [], 2, "line 1: This line is not parseable as valid JSON"),
+        ("p.jsonl", b"{x\n", [], 2, "line 1: This line is not parseable as valid JSON"),
         ("p.jsonl", b"", [], 2, "The input file has no lines (empty_file)"),
         ("p.jsonl", jsonl([line("x", None)]), [], 2, "line 1: `body.model` is missing"),
         ("p.jsonl", b"x\n\n{\n", [], 2, "line 1 and 1 other: This line is not parseable"),
@@ -430,7 +430,7 @@ def test_a_quote_estimates_a_file_and_sends_nothing(
     assert of_several["tokens_out_high"] == 300
     assert (of_several["calls_high"], of_several["tokens_in_high"]) == (3, 42)
     assert batch.run("quote", path).out.splitlines()[0].split()[0] == "MODEL"
-    assert batch.run("quote", batch.write(b"{", "bad.jsonl")).code == 1
+    assert batch.run("quote", batch.write(b"{x", "bad.jsonl")).code == 1
     assert not upstream.calls
 
 
