@@ -234,6 +234,7 @@ def test_models_lists_each_name_once_and_which_cannot_be_used(
         "name": "best",
         "usable": True,
         "asks": ["openai/gpt-4o", "anthropic/claude-sonnet-5"],
+        "chat": True,
     }
 
 

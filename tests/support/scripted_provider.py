@@ -206,8 +206,8 @@ class Upstream:
                 return
             while call := await _next_call(reader, writer):
                 await self.play(call, reader.gone)
-        except* (CloseConnection, ConnectionError, asyncio.IncompleteReadError):
-            pass
+        except* (CloseConnection, ConnectionError, asyncio.IncompleteReadError, ssl.SSLError):
+            pass  # the last is of a client that sends after it has closed
         except* asyncio.CancelledError:
             writer.transport.abort()
         finally:

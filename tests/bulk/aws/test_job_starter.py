@@ -177,7 +177,7 @@ def test_a_folder_made_in_the_console_creates_no_job(open_steps: Any) -> None:
         ({"input": "s3://jobs/x", "max_cost_usd": 0}, "`max_cost_usd` must be above 0"),
         (
             {"input": "s3://jobs/x", "lane": "fast"},
-            "`lane` must be one of `auto`, `realtime`, `flex`, not `fast`",
+            "`lane` must be one of `auto`, `realtime`, `flex`, `native`, not `fast`",
         ),
         (
             {"input": "s3://jobs/x", "webhook": {"url": "https://10.0.0.1/", "secret": "HOOK"}},

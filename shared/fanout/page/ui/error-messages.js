@@ -187,6 +187,10 @@ const BY_CODE = {
     "The job reached its cost cap.",
     "The responses so far are kept. Run the rest with a higher cap.",
   ],
+  native_not_possible: [
+    "Some lines cannot go by their provider's own batches.",
+    "Nothing was sent. Start the job with `native: auto`; those lines are then sent in real time.",
+  ],
   price_not_found: [
     "A cost cap needs a price, and this model has none.",
     "Remove the cap, or set the model's price in the config.",
