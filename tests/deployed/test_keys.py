@@ -63,7 +63,8 @@ def test_the_keys_are_listed_without_their_values(own: DeployedStack) -> None:
     keys = {key["name"]: key["has_value"] for key in json.loads(listed)["keys"]}
     assert keys["FANOUT_MASTER_KEY"] is True
     assert keys["PROVIDER_KEY"] is True
-    assert set(keys) == {"FANOUT_MASTER_KEY", "PROVIDER_KEY", "ROTATED_KEY", "UNSET_KEY"}
+    own_keys = {"FANOUT_MASTER_KEY", "PROVIDER_KEY", "ROTATED_KEY", "UNSET_KEY", "WEBHOOK_SECRET"}
+    assert set(keys) == own_keys
     assert own.key not in listed
     assert "provider-key-1" not in listed
 

@@ -14,7 +14,7 @@ import pytest
 from tests.http.races import HI, both_ways
 from tests.support.gateway_response import ParsedResponse
 from tests.support.gateway_server import RunningGateway
-from tests.support.provider_steps import answers, pause, refuse
+from tests.support.provider_steps import answers, hang, pause, refuse, role, wait
 from tests.support.scripted_provider import Call, Upstream
 
 TEXTS = {"a": "text of a", "b": "text of b", "c": "text of c"}
@@ -72,7 +72,7 @@ def test_the_best_response_by_the_judge_is_sent(
     response = ask(server, "best", stream=stream, criteria="Short is good.")
     assert (response.status, response.model, response.text) == (200, "b", "text of b")
     assert response.headers["x-fanout-winner"] == "b"
-    assert outcomes(response) == {"a": "lost", "b": "won", "c": "lost"}
+    assert outcomes(response) == {"a": "lost", "b": "won", "c": "lost", "d": "judged"}
     found = report(response)
     assert (found["model"], found["outcome"], found["reason"]) == ("d", "judged", "why")
     assert {one["model"]: one["score"] for one in found["scores"]} == {"a": 4, "b": 9, "c": 2}
@@ -122,7 +122,7 @@ def test_if_the_judges_provider_fails_the_first_response_is_sent(
     upstream.script("d", [refuse(503)])
     response = ask(server, mode, stream=stream)
     assert (response.status, response.model, response.text) == (200, "b", "text of b")
-    assert outcomes(response) == {"a": "failed", "b": "won", "c": "lost"}
+    assert outcomes(response) == {"a": "failed", "b": "won", "c": "lost", "d": "failed"}
     assert report(response)["outcome"] == "failed"
     assert report(response)["error"]["message"]
 
@@ -149,13 +149,38 @@ def test_one_response_is_made_of_all(
     upstream.script("d", answers("all of it"))
     response = ask(server, "merge", stream=stream)
     assert (response.status, response.model, response.text) == (200, "d", "all of it")
-    assert outcomes(response) == dict.fromkeys("abc", "merged")
+    assert outcomes(response) == dict.fromkeys("abc", "merged") | {"d": "won"}
     assert report(response)["outcome"] == "merged"
     sent = upstream.calls_to("d")[0]
     assert sent.streams
     assert sent.body["messages"][:-1] == HI
     drafts = json.loads(sent.body["messages"][-1]["content"].split("\n\n", 1)[1])["drafts"]
     assert sorted(one["text"] for one in drafts) == sorted(TEXTS.values())
+
+
+@both_ways
+@pytest.mark.parametrize("mode", ["best", "merge"])
+def test_a_judge_that_is_too_slow_costs_no_response(
+    server: RunningGateway, upstream: Upstream, mode: str, *, stream: bool
+) -> None:
+    respond(upstream)
+    never = upstream.gate()
+    upstream.script("d", [role, wait(never), hang])
+    response = ask(server, mode, stream=stream, more={"timeout": 0.5})
+    assert (response.status, response.model, response.text) == (200, "a", "text of a")
+    assert outcomes(response) == {"a": "won", "b": "lost", "c": "lost", "d": "cancelled"}
+    assert "part of the request's time" in report(response)["error"]["message"]
+    upstream.wait_disconnected("d")
+
+
+def test_an_empty_merged_response_costs_no_response(
+    server: RunningGateway, upstream: Upstream
+) -> None:
+    respond(upstream)
+    upstream.script("d", answers(""))
+    response = ask(server, "merge")
+    assert (response.model, response.text) == ("a", "text of a")
+    assert report(response)["outcome"] == "failed"
 
 
 def test_if_no_model_responds_the_error_has_each_cause(
@@ -188,6 +213,7 @@ def test_what_cannot_be_meant_is_an_error_that_names_the_field(server: RunningGa
         ({"n": 2}, {}, "n"),
         ({"fallbacks": ["d"]}, {}, "fallbacks"),
         ({}, {"k": 2}, "fanout.k"),
+        ({}, {"mode": "merge", "schema": {"type": "object"}}, "fanout.check"),
         (
             {"tools": [{"type": "function", "function": {"name": "f"}}]},
             {"mode": "merge"},

@@ -81,6 +81,7 @@ def one_response() -> str | None:
                 "no_vote",
                 "lost",
                 "merged",
+                "judged",
             ],
         )
     return response.choices[0].message.content

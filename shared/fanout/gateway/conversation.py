@@ -110,7 +110,10 @@ class ConversationRunner:
             from .decisions import with_decision
 
             report = checked.report(request.mode, cell.legs, None)
-            return {**completion, "fanout": with_decision(report, completion["fanout"])}
+            return {
+                **completion,
+                "fanout": with_decision(report, completion["fanout"], len(cell.legs)),
+            }
         report = checked.report(request.mode, cell.legs, completion)
         return {**completion, "fanout": report}
 

@@ -43,9 +43,7 @@ class Decisions:
         plain: Call = self._router.chat_by_stream
         checked = plain if cell.checked is None else cell.checked.valid(plain)
         try:
-            if request.mode == "merge":
-                return await judged.run(plain, checked, self._failed)
-            return await judged.run(checked, plain, self._failed)
+            return await judged.run(checked, self._failed)
         finally:
             cell.extra.append(judged.nanodollars or 0)
 
@@ -71,10 +69,14 @@ class Decisions:
         return JudgeCell(judging, request.mode, cell.request, cell.legs, judge, self._router)
 
 
-def with_decision(calls: Report, decided: Report) -> Report:
-    """The report on all calls of a checked request, with how its responses were decided on."""
+def with_decision(calls: Report, decided: Report, models: int) -> Report:
+    """
+    The report on all calls of a checked request, with how its responses were decided on.
+
+    The attempts of `decided` are those of so many `models`, and then those of a judge.
+    """
     found: dict[str, list[Attempt]] = {}
-    for attempt in decided["attempts"]:
+    for attempt in decided["attempts"][:models]:
         if attempt["outcome"] in RESPONDED:
             found.setdefault(attempt["model"], []).append(attempt)
     attempts: list[Attempt] = []
@@ -82,6 +84,7 @@ def with_decision(calls: Report, decided: Report) -> Report:
         left = found.get(call["model"]) if call["outcome"] == "won" else None
         one = left.pop(0) if left else None
         attempts.append({**call, "outcome": one["outcome"], "error": one["error"]} if one else call)
+    attempts += decided["attempts"][models:]
     report: Report = {**calls, "attempts": attempts}
     if "agree" in decided:
         report["agree"] = decided["agree"]

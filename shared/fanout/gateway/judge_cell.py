@@ -10,6 +10,8 @@ import asyncio
 import random
 from collections.abc import AsyncIterator, Awaitable, Callable, Sequence
 from contextlib import AsyncExitStack, asynccontextmanager
+from functools import partial
+from math import inf
 from time import perf_counter
 from typing import Any, Literal
 
@@ -19,7 +21,7 @@ from ..routing.leg import Leg
 from ..routing.router import Router
 from ..schema.chat import ChatChunk, ChatCompletion, is_empty
 from ..schema.error import error_object
-from ..schema.fanout import Report
+from ..schema.fanout import Attempt, AttemptOutcome, Report
 from ..schema.judging import (
     JudgeReport,
     Judging,
@@ -29,7 +31,7 @@ from ..schema.judging import (
     read_verdict,
 )
 from ..schema.request import ChatRequest
-from ..telemetry.prices import nanodollars_of_usage, to_dollars
+from ..telemetry.prices import cost_of, nanodollars_of_usage, to_dollars
 from .client_chunks import chunks_of
 from .report import make_report
 
@@ -44,6 +46,12 @@ ATTEMPTS = 2
 
 SHARE = 0.7
 """The part of a request's time in which the models must respond; the rest is the judge's."""
+
+JUDGE_SHARE = 0.9
+"""The part of the time left that the judge has; then the first response is sent, still in time."""
+
+LATE = "the judge has not responded in its part of the request's time"
+EMPTY = "the merged response is empty, or a refusal"
 
 
 class JudgeCell:
@@ -65,8 +73,9 @@ class JudgeCell:
         self._outcomes: Sequence[Outcome[ChatCompletion]] = ()
         self._started = perf_counter()
         self.nanodollars: int | None = None
+        self._calls: list[Attempt] = []
 
-    async def run(self, call: Call, merge: Call, failed: Failed) -> ChatCompletion:
+    async def run(self, call: Call, failed: Failed) -> ChatCompletion:
         """The best response, or the merged one; raises `failed(…)` if no model responds."""
         found = await self._responses(call, failed)
         if len(found) == 1:
@@ -75,10 +84,12 @@ class JudgeCell:
             return await self._best(found)
         request = self._merge_request(found)
         try:
-            merged = await merge(self._judge, request)
+            merged = await self._ask(request, "won")
         except FanoutError as error:
             return self._chosen(found[0], self._report("failed", error=error))
-        self._count_call()
+        if _is_empty(merged) or _is_refusal(merged):
+            self._calls[-1]["outcome"] = "judged"
+            return self._chosen(found[0], self._report("failed", reason=EMPTY))
         return self._whole(merged, self._judge.model, None, self._report("merged"))
 
     @asynccontextmanager
@@ -88,13 +99,20 @@ class JudgeCell:
         async with AsyncExitStack() as stack:
             if len(found) > 1:
                 request = self._merge_request(found)
+                started = perf_counter()
                 try:
-                    opening = self._router.stream(self._judge, request)
-                    chunks = await stack.enter_async_context(opening)
+                    with Deadline(_limit(self._judge.deadline, JUDGE_SHARE)):
+                        opening = self._router.stream(self._judge, request)
+                        chunks = await stack.enter_async_context(opening)
                 except FanoutError as error:
+                    self._note(started, "failed", error)
                     report = self._report("failed", error=error)
+                except TimeoutError:
+                    late = DeadlineExceeded(LATE)
+                    self._note(started, "cancelled")
+                    report = self._report("failed", error=late)
                 else:
-                    yield self._judge.model, chunks, self._stream_report
+                    yield self._judge.model, chunks, partial(self._stream_report, started)
                     return
             else:
                 report = self._report("only_response")
@@ -105,11 +123,9 @@ class JudgeCell:
 
     async def _responses(self, call: Call, failed: Failed) -> list[int]:
         """The indexes of the models that have responded in time, in order."""
-        limit = _limit(self._legs[0].deadline)
+        limit = _limit(self._legs[0].deadline, SHARE)
 
         async def timed(leg: Leg) -> ChatCompletion:
-            if limit is None:
-                return await call(leg, self._chat)
             try:
                 with Deadline(limit):
                     return await call(leg, self._chat)
@@ -159,10 +175,7 @@ class JudgeCell:
     async def _verdict(self, request: ChatRequest, count: int) -> Verdict | str:
         verdict: Verdict | str = ""
         for _ in range(ATTEMPTS):
-            try:
-                completion = await self._router.chat_by_stream(self._judge, request)
-            finally:
-                self._count_call()
+            completion = await self._ask(request, "judged")
             verdict = read_verdict(completion, count)
             if isinstance(verdict, Verdict):
                 break
@@ -174,10 +187,40 @@ class JudgeCell:
         responses = [self._value(index) for index in order]
         return merge_request(self._chat, responses, self._judging.criteria)
 
-    def _count_call(self) -> None:
-        """Add the cost of the judge's last call, if it is known."""
-        leg = self._judge
-        cost = nanodollars_of_usage(leg.deployment, leg.usage, leg.tier) if leg.deployment else None
+    async def _ask(self, request: ChatRequest, outcome: AttemptOutcome) -> ChatCompletion:
+        """The judge's response; raises `DeadlineExceeded` so early that there is time to go on."""
+        started = perf_counter()
+        self._judge.usage = self._judge.first_token = None
+        try:
+            with Deadline(_limit(self._judge.deadline, JUDGE_SHARE)):
+                completion = await self._router.chat_by_stream(self._judge, request)
+        except FanoutError as error:
+            self._note(started, "failed", error)
+            raise
+        except TimeoutError:
+            self._note(started, "cancelled")
+            raise DeadlineExceeded(LATE) from None
+        self._note(started, outcome)
+        return completion
+
+    def _note(
+        self, started: float, outcome: AttemptOutcome, error: FanoutError | None = None
+    ) -> None:
+        """Note a call of the judge that has ended, and its cost if it is known."""
+        leg, now = self._judge, perf_counter()
+        deployment = leg.deployment
+        attempt = Attempt(
+            model=leg.model,
+            outcome=outcome,
+            first_token_ms=_milliseconds(leg.first_token, self._started),
+            duration_ms=_milliseconds(now, started),
+            error=None if error is None else error_object(detail_of(error)),
+            usage=leg.usage,
+            cost_usd=cost_of(deployment, leg.usage, leg.tier) if deployment else None,
+            billing=deployment.provider.billing if deployment and outcome == "cancelled" else None,
+        )
+        self._calls.append(attempt)
+        cost = nanodollars_of_usage(deployment, leg.usage, leg.tier) if deployment else None
         if cost is not None:
             self.nanodollars = (self.nanodollars or 0) + cost
 
@@ -223,22 +266,30 @@ class JudgeCell:
                 attempt["duration_ms"] = round(outcome.elapsed * 1000, 1)
                 if index != winner:
                     attempt["outcome"] = "merged" if winner is None else "lost"
+        report["attempts"] += self._calls
         report["judge"] = judged
         if self.nanodollars is not None:
             report["cost_usd"] = (report.get("cost_usd") or 0.0) + to_dollars(self.nanodollars)
         return report
 
-    def _stream_report(self) -> Report:
-        self._count_call()
+    def _stream_report(self, started: float) -> Report:
+        self._note(started, "won")
         return self._full_report(None, self._report("merged"))
 
 
-def _limit(deadline: float | None) -> float | None:
-    """When the models must have responded, by the event loop's clock."""
-    if deadline is None:
-        return None
+def _limit(deadline: float | None, share: float) -> float:
+    """When this share of the time until `deadline` is over, by the event loop's clock."""
     now = asyncio.get_running_loop().time()
-    return now + SHARE * max(deadline - now, 0.0)
+    return inf if deadline is None else now + share * max(deadline - now, 0.0)
+
+
+def _milliseconds(moment: float | None, since: float) -> float | None:
+    return None if moment is None else round((moment - since) * 1000, 1)
+
+
+def _is_refusal(completion: ChatCompletion) -> bool:
+    messages = [choice["message"] for choice in completion["choices"]]
+    return any(one.get("refusal") and not one.get("content") for one in messages)
 
 
 def _is_empty(completion: ChatCompletion) -> bool:

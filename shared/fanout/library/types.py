@@ -180,6 +180,7 @@ class ModelAttempt(JSONObject):
         "no_vote",
         "lost",
         "merged",
+        "judged",
     ]
     first_token_ms: float | None = None
     duration_ms: float | None = None

@@ -14,7 +14,7 @@ from msgspec import Struct
 from ..errors import RequestError
 from ..wire import json
 from .canonical import (
-    ABSENT,
+    MISSING,
     canonical,
     compared_fields,
     field_of,
@@ -253,10 +253,14 @@ ENDED_EARLY: Mapping[str | None, str] = {
 def _vote_on(value: Any, paths: tuple[str, ...], schema: Mapping[str, Any] | None) -> Vote | NoVote:
     """The vote by named fields of the JSON."""
     found = {path: field_of(value, path) for path in paths}
-    if all(one is ABSENT for one in found.values()):
+    if all(one is MISSING for one in found.values()):
         return NoVote(f"the JSON has no `{paths[0]}`")
-    keys = [canonical(one, schema_at(schema, path)) for path, one in found.items()]
-    return Vote(json.encode(keys).decode(), found, paths)
+    keys = [
+        ["missing"] if one is MISSING else canonical(one, schema_at(schema, path))
+        for path, one in found.items()
+    ]
+    shown = {path: None if one is MISSING else one for path, one in found.items()}
+    return Vote(json.encode(keys).decode(), shown, paths)
 
 
 def _vote_on_all(value: Any, schema: Mapping[str, Any] | None) -> Vote:

@@ -11,8 +11,8 @@ import re
 import unicodedata
 from collections.abc import Mapping
 from datetime import UTC, date, datetime
-from decimal import Decimal, InvalidOperation
-from typing import Any
+from decimal import Context, Decimal, InvalidOperation
+from typing import Any, Final
 
 from ..wire import json
 
@@ -46,35 +46,50 @@ MAX_READ = 20_000
 MAX_DIGITS = 400
 """Digits of a number that is made canonical; a longer one is compared as it is written."""
 
-ABSENT = None
-"""Stands for a property that is not there: where a schema allows null, that is the same."""
+MISSING: Final = object()
+"""Stands for a value at a path where there is none."""
 
 _SPACE = re.compile(r"\s+")
-_BOXED = re.compile(r"\\boxed\s*\{((?:[^{}]|\{[^{}]*\})*)\}")
-_LABEL = re.compile(r"\banswer[*_]*(?:\s+is\b[*_]*\s*[:=]?|\s*[:=])", re.IGNORECASE)
 _FENCE = re.compile(r"```(?:json)?[ \t]*\n(.*)\n[ \t]*```", re.DOTALL | re.IGNORECASE)
-_OPTION = re.compile(r"(?:option\s+|choice\s+)?[(\[]?([a-z])[)\].:]?", re.IGNORECASE)
-_LETTER_FIRST = re.compile(r"[(\[]?([A-Z])[)\]:]\s+\S")
-_NUMBER = re.compile(
-    r"([$€£¥]?)\s*([-+\u2212]?(?:\d{1,3}(?:,\d{3})+|\d+)(?:\.\d+)?(?:e[-+]?\d{1,4})?)\s*(\S*)",
-    re.IGNORECASE,
+_LABEL = re.compile(
+    r"^[ \t#>*_-]*(?:the[ \t]+)?(?:final[ \t]+)?answer[*_]*[ \t]*[:=][*_]*[ \t]*(.*)$",
+    re.IGNORECASE | re.MULTILINE,
 )
-_EDGES = " \t\n*_`'\"\u201c\u201d\u2018\u2019.,;:!?"
+_OPTION = re.compile(r"(?:(?:option|choice)[ ]+)?[(\[]?([a-z])[)\]]?[.]?", re.IGNORECASE)
+_NUMBER = re.compile(
+    r"([$\u20ac\u00a3\u00a5]?)[ ]?([-+\u2212]?(?:[1-9]\d{0,2}(?:,\d{3})+|[1-9]\d*|0)(?:[.]\d+)?"
+    r"(?:[eE][-+]?\d{1,3})?)[ ]?(%|\u00b0?[^\W\d_]*)[.]?"
+)
+_EXACT = Context(prec=1_000)
+_KEPT = ("<super>", "<sub>", "<fraction>")
+"""Characters that mean something else in their compatible form: 10\u2075 is not 105."""
+
+_PAIRS = (("**", "**"), ("*", "*"), ("_", "_"), ("`", "`"), ('"', '"'), ("\u201c", "\u201d"))
+"""What may stand around an answer without being part of it."""
 
 
 def clean(text: str) -> str:
     """The text in Unicode's NFKC form, without space at its ends and with single spaces."""
-    return _SPACE.sub(" ", unicodedata.normalize("NFKC", text)).strip()
+    if not text.isascii():
+        text = unicodedata.normalize("NFC", "".join(map(_compatible, text)))
+    return _SPACE.sub(" ", text).strip()
+
+
+def _compatible(character: str) -> str:
+    if unicodedata.decomposition(character).startswith(_KEPT):
+        return character
+    return unicodedata.normalize("NFKC", character)
 
 
 def number_key(value: float | Decimal) -> str:
-    """One spelling for each number: 1, 1.0 and 1e0 are `1`."""
+    """One spelling for each number: 1, 1.0 and 1e0 are `1`. No digit is lost."""
     try:
-        found = Decimal(str(value)).normalize()
+        found = Decimal(str(value))
     except InvalidOperation:
         return str(value)
-    if not found.is_finite() or abs(found.adjusted()) > MAX_DIGITS:
+    if not found.is_finite() or len(found.as_tuple().digits) + abs(found.adjusted()) > MAX_DIGITS:
         return str(found)
+    found = found.normalize(_EXACT)
     return f"{found:f}" if found else "0"
 
 
@@ -123,7 +138,7 @@ def _string(text: str, schema: Mapping[str, Any]) -> list[str]:
     found = clean(text)
     if _is_of(schema, "integer", "number") and _as_number(found) is not None:
         return ["number", number_key(Decimal(found))]
-    if isinstance(schema.get("enum"), list):
+    if _ignores_case(schema.get("enum")):
         return ["string", found.casefold()]
     match schema.get("format"):
         case "date":
@@ -132,6 +147,14 @@ def _string(text: str, schema: Mapping[str, Any]) -> list[str]:
             return ["string", _moment(found)]
         case _:
             return ["string", found]
+
+
+def _ignores_case(enum: object) -> bool:
+    """Whether the values of an enum differ in more than capital letters."""
+    if not isinstance(enum, list):
+        return False
+    texts = {one for one in enum if isinstance(one, str)}
+    return len({one.casefold() for one in texts}) == len(texts)
 
 
 def _as_number(text: str) -> Decimal | None:
@@ -150,11 +173,16 @@ def _date(text: str) -> str:
 
 
 def _moment(text: str) -> str:
+    if _FINE.search(text):
+        return text  # more digits than a `datetime` has
     try:
         found = datetime.fromisoformat(text)
-    except ValueError:
+        return found.astimezone(UTC).isoformat() if found.tzinfo else found.isoformat()
+    except (ValueError, OverflowError):
         return text
-    return found.astimezone(UTC).isoformat() if found.tzinfo else found.isoformat()
+
+
+_FINE = re.compile(r"[.,]\d{7}")
 
 
 def _is_of(schema: Mapping[str, Any], *names: str) -> bool:
@@ -181,15 +209,17 @@ def compared_fields(value: Mapping[str, Any], schema: Mapping[str, Any] | None) 
     """
     The top-level properties of an object that are compared: all but free text.
 
-    By the names in `PROSE`, or a `maxLength` over 64 in the schema. If all are free text, all are
-    compared.
+    Free text is a string with one of the names in `PROSE`, or with a `maxLength` over 64 in the
+    schema. If all are free text, all are compared.
     """
     properties = _schema_of(_schema_of(schema).get("properties"))
-    found = [name for name in sorted(value) if not _is_prose(name, properties.get(name))]
+    found = [n for n in sorted(value) if not _is_prose(n, value[n], properties.get(n))]
     return found or sorted(value)
 
 
-def _is_prose(name: str, schema: object) -> bool:
+def _is_prose(name: str, value: object, schema: object) -> bool:
+    if value is not None and not isinstance(value, str):
+        return False
     own = _schema_of(schema)
     if "enum" in own or "const" in own or "format" in own:
         return False
@@ -200,23 +230,31 @@ def _is_prose(name: str, schema: object) -> bool:
 
 
 def field_of(value: Any, path: str) -> Any:
-    """The value at a dotted path such as `a.b` or `items.0.name`; `ABSENT` if there is none."""
+    """The value at a dotted path such as `a.b` or `items.0.name`; `MISSING` if there is none."""
     found = value
     for step in path.split("."):
         if isinstance(found, dict):
-            found = found.get(step, ABSENT)
-        elif isinstance(found, list) and step.isdigit() and int(step) < len(found):
+            found = found.get(step, MISSING)
+        elif isinstance(found, list) and _is_index(step) and int(step) < len(found):
             found = found[int(step)]
         else:
-            return ABSENT
+            return MISSING
     return found
+
+
+def _is_index(step: str) -> bool:
+    return step.isascii() and step.isdigit() and len(step) < MAX_INDEX
+
+
+MAX_INDEX = 10
+"""Digits of an index."""
 
 
 def schema_at(schema: Mapping[str, Any] | None, path: str) -> Mapping[str, Any]:
     """The part of a schema that describes the value at a dotted path, as far as it is plain."""
     found: Mapping[str, Any] = schema or {}
     for step in path.split("."):
-        if step.isdigit() and "items" in found:
+        if _is_index(step) and "items" in found:
             found = _schema_of(found.get("items"))
         else:
             found = _schema_of(_schema_of(found.get("properties")).get(step))
@@ -234,38 +272,56 @@ def unfenced(text: str) -> str:
 
 def text_key(text: str) -> str | None:
     r"""
-    The key of a text: its last `\boxed{}`, else what follows its last "answer:", else all of it.
+    The key of a text: its last `\boxed{}`, else what follows its last "Answer:", else all of it.
 
-    Option letters, numbers and punctuation have one spelling, and capital letters do not count.
-    `None` if it is over 64 characters: two models never write a long text alike.
+    Option letters and numbers have one spelling, and capital letters of words do not count. `None`
+    if it is over 64 characters: two models never write a long text alike.
     """
-    found = _extracted(text)
-    return None if found is None else _short_key(found)
-
-
-def _extracted(text: str) -> str | None:
-    end = text[-MAX_READ:]
-    if boxed := _BOXED.findall(end):
-        return str(boxed[-1])
-    for line in reversed(end.splitlines()):
-        if labels := list(_LABEL.finditer(line)):
-            said = clean(line[labels[-1].end() :])
-            return said if 0 < len(said) <= MAX_SHORT else None
-    whole = clean(text) if len(text) <= MAX_READ else ""
-    return whole if 0 < len(whole) <= MAX_SHORT else None
-
-
-def _short_key(text: str) -> str | None:
-    found = clean(text).strip(_EDGES)
-    if not found:
+    found = _extracted(text[-MAX_READ:], is_whole=len(text) <= MAX_READ)
+    if found is None:
         return None
-    if option := _OPTION.fullmatch(found):
+    found = _bare(clean(found))
+    return _short_key(found) if 0 < len(found) <= MAX_SHORT else None
+
+
+def _extracted(text: str, *, is_whole: bool) -> str | None:
+    if (place := text.rfind(BOXED)) >= 0:
+        return _in_braces(text, place + len(BOXED))
+    if labels := list(_LABEL.finditer(text)):
+        said = labels[-1].group(1)
+        return said if said.strip(" *_") else text[labels[-1].end() :]
+    return text if is_whole else None
+
+
+BOXED = "\\boxed{"
+
+
+def _in_braces(text: str, start: int) -> str | None:
+    """What is between the brace before `start` and the one that closes it."""
+    depth = 1
+    for place in range(start, len(text)):
+        depth += {"{": 1, "}": -1}.get(text[place], 0)
+        if depth == 0:
+            return text[start:place]
+    return None
+
+
+def _bare(text: str) -> str:
+    """The text without what may stand around an answer."""
+    found = text
+    for first, last in _PAIRS:
+        if len(found) > len(first) + len(last) and found.startswith(first):
+            inner = found.removesuffix(".")
+            if inner.endswith(last) and first not in inner[len(first) : -len(last)]:
+                found = inner[len(first) : -len(last)].strip()
+    return found
+
+
+def _short_key(text: str) -> str:
+    if option := _OPTION.fullmatch(text):
         return option.group(1).lower()
-    if option := _LETTER_FIRST.match(found):
-        return option.group(1).lower()
-    if (number := _NUMBER.fullmatch(found)) is not None:
+    if (number := _NUMBER.fullmatch(text)) is not None:
         sign, digits, unit = number.groups()
-        plain = digits.replace(",", "").replace("\u2212", "-")
-        key = number_key(Decimal(plain))
-        return " ".join(part for part in (sign, key, unit.strip(_EDGES).casefold()) if part)
-    return found.casefold()
+        key = number_key(Decimal(digits.replace(",", "").replace("\u2212", "-")))
+        return " ".join(part for part in (sign, key, unit) if part)
+    return text.removesuffix(".").casefold()

@@ -186,6 +186,7 @@ AttemptOutcome: TypeAlias = Literal[
     "no_vote",
     "lost",
     "merged",
+    "judged",
 ]
 
 
@@ -195,7 +196,8 @@ class Attempt(TypedDict):
 
     In a checked request it is one call's, and `invalid` if the response does not fit the schema. In
     mode `agree`, responses that are not used have `agreed`, `dissented`, or have `no_vote`. Those
-    that a judge does not choose have `lost`; those of which it makes one are `merged`.
+    that a judge does not choose have `lost`; those of which it makes one are `merged`. A call of
+    the judge is `judged`.
     """
 
     model: str

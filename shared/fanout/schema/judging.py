@@ -93,7 +93,13 @@ class Verdict(Struct, frozen=True):
 
 
 def read_judging(
-    chat: ChatRequest, models: Sequence[str], mode: str, judge: str | None, criteria: str | None
+    chat: ChatRequest,
+    models: Sequence[str],
+    mode: str,
+    judge: str | None,
+    criteria: str | None,
+    *,
+    is_checked: bool = False,
 ) -> Judging:
     """The judge by the fields of `fanout`; raises `RequestError` with the field's name."""
     if judge is None or not judge.strip():
@@ -112,6 +118,12 @@ def read_judging(
         )
     if chat.n is not None and chat.n > 1:
         raise RequestError(f"`n` must be 1 with `fanout.mode: {mode}`", "n")
+    if mode == "merge" and is_checked:
+        raise RequestError(
+            "`fanout.check` cannot be used with `fanout.mode: merge`: check the responses in mode "
+            "best instead",
+            "fanout.check",
+        )
     if mode == "merge" and (chat.tools or chat.functions):
         name = "tools" if chat.tools else "functions"
         raise RequestError(f"`{name}` cannot be used with `fanout.mode: merge`", name)

@@ -87,4 +87,5 @@ def _judge(
         return None
     from .judging import read_judging
 
-    return read_judging(chat, models, mode, fanout.judge, fanout.criteria)
+    checked = _is_checked(fanout)
+    return read_judging(chat, models, mode, fanout.judge, fanout.criteria, is_checked=checked)

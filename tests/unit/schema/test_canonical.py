@@ -6,7 +6,7 @@ from typing import Any
 
 import pytest
 
-from fanout.schema.canonical import compared_fields, field_of, json_key, text_key, unfenced
+from fanout.schema.canonical import MISSING, compared_fields, field_of, json_key, text_key, unfenced
 
 SCHEMA = {
     "properties": {
@@ -17,6 +17,7 @@ SCHEMA = {
         "tags": {"type": "array", "uniqueItems": True, "items": {"type": "string"}},
         "note": {"type": ["string", "null"]},
         "name": {"type": "string"},
+        "unit": {"enum": ["M", "m"]},
     }
 }
 
@@ -44,6 +45,11 @@ DIFFERENT: list[tuple[Any, Any]] = [
     ({"at": "2026-11-30T12:00:00"}, {"at": "2026-11-30T12:00:00Z"}),
     ([], {}),
     (["number", "1"], 1),
+    (10**30, 10**30 + 1),
+    ({"name": "10\u2075"}, {"name": "105"}),
+    ({"at": "2026-11-30T12:00:00.1234567Z"}, {"at": "2026-11-30T12:00:00.1234568Z"}),
+    ({"at": "9999-12-31T23:59:59-05:00"}, {"at": "9999-12-31T23:59:59Z"}),
+    ({"unit": "M"}, {"unit": "m"}),
     ({"a": ["object"]}, {"a": {}}),
 ]
 
@@ -59,20 +65,41 @@ def test_values_are_equal_by_what_they_mean() -> None:
     ("key", "texts"),
     [
         ("paris", ["Paris", " paris. ", "**Paris**", "The capital is known.\nAnswer: Paris"]),
-        ("b", ["B", "(B)", "b.", "Option B", "B) Lyon", "So **Answer:** B", "the answer is (b)."]),
+        ("b", ["B", "(B)", "b.", "B)", "Option B", "So\n**Answer:** B", '"B"']),
         ("1234.5", ["1,234.50", "1234.5", r"so \boxed{1234.5}", "Final answer: 1234.50"]),
         ("5 %", ["5%", "5 %", "5.0 %"]),
         ("$ 3", ["$3", "$3.00"]),
-        ("42 km", ["42 km", "42 KM."]),
-        (None, ["x " * 40, "", " . ", "Answer: " + "x" * 65]),
+        ("42 km", ["42 km", "42km."]),
+        ("42", ["Answer:\n\n42", "Answer: 42\nI hope this answer is helpful!", "42.0"]),
+        (r"\frac{\sqrt{2}}{3}", [r"first \boxed{2}, then \boxed{\frac{\sqrt{2}}{3}}"]),
+        (None, ["x " * 40, "", "Answer: " + "x" * 65, r"\boxed{" + "1" * 19_000 + " x y}"]),
     ],
 )
 def test_texts_are_equal_by_their_answer(key: str | None, texts: list[str]) -> None:
     assert {text: text_key(text) for text in texts} == dict.fromkeys(texts, key)
 
 
-def test_names_with_initials_are_not_options() -> None:
-    assert text_key("J. Smith") != text_key("J. Doe")
+APART = [
+    [".5", "5", "5!", "50", "5'", '5"', "-5", "05"],
+    ["A: Paris", "A: London", "(A) and (C)", "(A) and (B)", "A", "A) is wrong"],
+    ["1.10.2024", "1.1.2024", "10.10.0.1", "10.1.0.1", "1.10.0", "1.1.0"],
+    ["01234", "1234"],
+    ["10\u2075", "105", "10\u2085"],
+    ["1267650600228229401496703205376", "1267650600228229401496703205399"],
+    ["5 mW", "5 MW"],
+    ["a", "!a"],
+    ["J. Smith", "J. Doe"],
+    ["Answer: A\nI hope this answer is helpful!", "Answer: B\nI hope this answer is helpful!"],
+    ["The answer is as follows:\n\n42", "The answer is as follows:\n\n43"],
+    [r"\boxed{2}", r"first \boxed{2}, then \boxed{\frac{\sqrt{2}}{3}}"],
+]
+
+
+def test_different_texts_have_different_keys() -> None:
+    keys = [[text_key(text) for text in texts] for texts in APART]
+    assert [
+        texts for texts, found in zip(APART, keys, strict=True) if len({*found}) < len(texts)
+    ] == []
 
 
 def test_free_text_is_not_compared_unless_there_is_nothing_else() -> None:
@@ -80,6 +107,8 @@ def test_free_text_is_not_compared_unless_there_is_nothing_else() -> None:
     assert compared_fields({"reasoning": "…"}, None) == ["reasoning"]
     long = {"properties": {"quote": {"type": "string", "maxLength": 500}}}
     assert compared_fields({"label": 1, "quote": "…"}, long) == ["label"]
+    values = {"notes": ["C"], "reason": 3, "analysis": {"label": "good"}, "summary": "x"}
+    assert compared_fields(values, None) == ["analysis", "notes", "reason"]
     enum = {"properties": {"reason": {"enum": ["price", "size"]}}}
     assert compared_fields({"label": 1, "reason": "price"}, enum) == ["label", "reason"]
 
@@ -87,7 +116,8 @@ def test_free_text_is_not_compared_unless_there_is_nothing_else() -> None:
 def test_a_path_leads_into_objects_and_lists() -> None:
     value = {"a": [{"b": 1}]}
     assert field_of(value, "a.0.b") == 1
-    assert field_of(value, "a.1.b") is None
+    for path in ("a.1.b", "a.\u00b2", "a." + "1" * 5_000, "b"):
+        assert field_of(value, path) is MISSING
 
 
 def test_a_code_fence_around_all_of_a_text_does_not_count() -> None:

@@ -75,6 +75,7 @@ class _FanoutHead(Struct, frozen=True, gc=False):
     models: list[str] | None = None
     lease: object = None
     escalate: list[str] | None = None
+    judge: str | None = None
     schema: Raw = Raw()
     check: Raw = Raw()
     attempts: Raw = Raw()
@@ -179,9 +180,11 @@ def _read_short(data: bytes, number: int, default_model: str | None) -> LineHead
 
 
 def _escalate(body: _BodyHead) -> tuple[str, ...]:
-    if body.fanout is None or not body.fanout.escalate:
+    """The models that may be called besides the line's own: those of `escalate`, and a judge."""
+    if body.fanout is None:
         return ()
-    return tuple(name.strip() for name in body.fanout.escalate)
+    judge = [] if body.fanout.judge is None else [body.fanout.judge]
+    return tuple(name.strip() for name in [*(body.fanout.escalate or ()), *judge])
 
 
 def _check(body: _BodyHead) -> bytes:
