@@ -65,7 +65,7 @@ TOP_LEVEL = {
     "shared/fanout/bulk/*.py": "__init__ activity costs lanes paid_calls runner store totals",
     "shared/fanout/bulk/input/*.py": """
         __init__ bloom_filter csv_reader estimates file_kinds flex_lines job_source line_checks
-        lines planner quote splitter text_encodings
+        line_order lines order_writer planner prefixes quote splitter text_encodings
     """,
     "shared/fanout/bulk/local/*.py": """
         __init__ activity_files batch_service file_store hosts input_files job_progress
@@ -80,8 +80,8 @@ TOP_LEVEL = {
     """,
     "shared/fanout/bulk/pacing/*.py": """
         __init__ adaptive_concurrency estimated_limit failing_lines fair_turns flex_lane
-        limit_search limit_wait limits line_retry own_calls ramp rate_limit_state rate_limiter
-        rejection
+        limit_search limit_wait limits line_retry own_calls prefix_groups prompt_caches ramp
+        rate_limit_state rate_limiter rejection
     """,
     "shared/fanout/bulk/service/*.py": """
         __init__ batches failed_lines files idempotency own_inputs records registry webhook_sender
@@ -89,7 +89,7 @@ TOP_LEVEL = {
     """,
     "shared/fanout/bulk/work/*.py": """
         __init__ checked_lines finisher full_disk line_requests line_runner manifest open_shards
-        partial_results rejections result_lines spec stopping stored_results worker
+        ordered_lines partial_results rejections result_lines spec stopping stored_results worker
     """,
     "shared/fanout/bulk/tables/*.py": "__init__ formats parquet responses template writers",
     "shared/fanout/concurrency/*.py": """

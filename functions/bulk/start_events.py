@@ -17,7 +17,7 @@ from pydantic import BaseModel, ConfigDict, Field, field_validator
 from pydantic_core import ErrorDetails
 
 from fanout.bulk.aws.job_starter import ExistingJob, InboxObject, Start, StartRequest
-from fanout.bulk.lanes import choose_lane
+from fanout.bulk.lanes import choose_cache, choose_lane
 from fanout.bulk.service.batches import cost_cap, parse_window
 from fanout.bulk.service.webhooks import NewWebhook
 from fanout.errors import RequestError
@@ -73,6 +73,7 @@ class ManualStart(_Written):
     completion_window: str = Field("24h", description="such as `24h` or `7d`")
     lane: str | None = Field(None, description="`auto`, `realtime` or `flex`")
     webhook: GivenWebhook | None = Field(None, description="an object with `url` and `secret`")
+    cache: str | None = Field(None, description="`order`, `auto` or `off`")
 
     @field_validator("max_cost_usd")
     @classmethod
@@ -94,6 +95,13 @@ class ManualStart(_Written):
         with _value_errors("lane"):
             choose_lane(lane, 0, "lane")
         return lane
+
+    @field_validator("cache")
+    @classmethod
+    def _is_a_cache_choice(cls, cache: str | None) -> str | None:
+        with _value_errors("cache"):
+            choose_cache(cache, "cache")
+        return cache
 
 
 @contextmanager

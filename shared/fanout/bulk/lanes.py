@@ -36,6 +36,15 @@ WITH_FLEX: frozenset[LaneChoice] = frozenset({"auto", "flex"})
 
 NATIVE_CHOICES: tuple[NativeChoice, ...] = ("never", "auto", "require")
 
+CacheChoice: TypeAlias = Literal["order", "auto", "off"]
+"""
+What a job does about providers' caches of prompts. `order`: lines with the same beginning are sent
+one after the other. `auto`: the providers are asked for a cache, too. `off`: lines are sent in the
+order of the file.
+"""
+
+CACHES: tuple[CacheChoice, ...] = ("order", "auto", "off")
+
 AUTO_WINDOW = 3 * 3600
 """Seconds of a completion window from which a job without a choice is on `auto`."""
 
@@ -106,3 +115,14 @@ def choose_native(
         field = "fanout.lane" if given is None else name
         raise RequestError(NO_BATCHES_HERE.format(name=field), field)
     return choice
+
+
+def choose_cache(given: str | None, name: str = "fanout.cache") -> CacheChoice:
+    """The choice that was given, else `order`; raises `RequestError` about `name`."""
+    if given is None:
+        return "order"
+    for choice in CACHES:
+        if choice == given:
+            return choice
+    known = ", ".join(f"`{choice}`" for choice in CACHES)
+    raise RequestError(f"`{name}` must be one of {known}, not `{given[:40]}`", name)

@@ -6,6 +6,7 @@ It does not know where it runs: a laptop runs the three in a row, AWS as states 
 
 from __future__ import annotations
 
+import asyncio
 from collections.abc import AsyncIterator, Awaitable, Callable, Sequence
 from contextlib import (
     AbstractAsyncContextManager,
@@ -24,10 +25,13 @@ from ..telemetry.observers import Observer
 from .activity import OTHER_JOBS, ActivityTracker
 from .costs import Costs
 from .input.estimates import estimate_cost
+from .input.line_order import open_order
 from .input.lines import BadLine
+from .input.order_writer import OrderWriter
 from .input.planner import LARGE_SHARDS, LineError, Plan, Shard, ShardSize, plan
 from .pacing.adaptive_concurrency import INITIAL_CONCURRENCY, MAX_CONCURRENCY
 from .pacing.limits import make_limits
+from .pacing.prompt_caches import cache_rules
 from .pacing.rate_limiter import MemoryRateLimitStore, RateLimiter, RateLimitStore
 from .service.files import FileService
 from .service.own_inputs import delete_own_input
@@ -36,7 +40,7 @@ from .service.registry import Registry
 from .store import BlobStore, JobProgress, RecordStore, ResultStore
 from .work.finisher import FinishSpec, SkipReason, finish
 from .work.line_requests import check_model, make_line_sender
-from .work.manifest import has_manifest, read_manifest, write_manifest
+from .work.manifest import has_manifest, read_manifest, stream_of, write_manifest
 from .work.spec import (
     GIVE_UP_AFTER,
     GRACE,
@@ -80,7 +84,12 @@ async def each(shards: Sequence[Shard]) -> AsyncIterator[Shard]:
 
 
 class RunnerOptions(Struct, frozen=True):
-    """How a host runs jobs; times are in seconds (`work/spec.py` explains them)."""
+    """
+    How a host runs jobs; times are in seconds (`work/spec.py` explains them).
+
+    With `orders_all`, one worker sends the lines of all shards in the order of their beginnings.
+    Otherwise each worker orders the lines of its shard.
+    """
 
     shard_size: ShardSize = LARGE_SHARDS
     give_up_after: float = GIVE_UP_AFTER
@@ -88,6 +97,7 @@ class RunnerOptions(Struct, frozen=True):
     max_concurrency: int = MAX_CONCURRENCY
     initial_concurrency: int = INITIAL_CONCURRENCY
     sync_interval: float = SYNC_INTERVAL
+    orders_all: bool = True
 
     def work_spec(self, job: Job) -> WorkSpec:
         """What a worker needs to know of the job."""
@@ -101,6 +111,7 @@ class RunnerOptions(Struct, frozen=True):
             self.sync_interval,
             expires_at=job.expires_at,
             models=frozenset(job.models),
+            cache=job.cache,
         )
 
 
@@ -217,20 +228,37 @@ class Runner:
         return planned
 
     async def _write_manifest(self, job: Job, check: Callable[[str], None]) -> Plan:
+        orders = self._options.orders_all and job.cache != "off"
+        with OrderWriter() as order:
+            async with write_manifest(self._blobs, job.manifest_key) as write:
+                result = await self._plan(job, check, write, order if orders else None)
+                if not self._is_own(job) and any(
+                    error.code == "model_not_found" for error in result.errors
+                ):
+                    raise ModelsMissing
+            if orders and not result.errors and await asyncio.to_thread(order.finish):
+                await self._blobs.write(job.order_key, stream_of(order.chunks()))
+        return result
+
+    async def _plan(
+        self,
+        job: Job,
+        check: Callable[[str], None],
+        write: Callable[[Shard], object],
+        order: OrderWriter | None,
+    ) -> Plan:
         result = Plan()
-        async with write_manifest(self._blobs, job.manifest_key) as write:
-            try:
-                result = await plan(
-                    partial(self._blobs.read, job.input_key),
-                    write,
-                    default_model=job.model,
-                    check=check,
-                    size=self._options.shard_size,
-                )
-            except FileNotFoundError:
-                result.add_error("file_not_found", "The input file has been deleted.", None, None)
-            if not self._is_own(job) and any(e.code == "model_not_found" for e in result.errors):
-                raise ModelsMissing
+        try:
+            return await plan(
+                partial(self._blobs.read, job.input_key),
+                write,
+                default_model=job.model,
+                check=check,
+                size=self._options.shard_size,
+                order=order,
+            )
+        except FileNotFoundError:
+            result.add_error("file_not_found", "The input file has been deleted.", None, None)
         return result
 
     async def _repair(self, job: Job) -> Job:
@@ -289,7 +317,8 @@ class Runner:
         """Send every line that has no stored result."""
         activity = activity or ActivityTracker(self._now)
         try:
-            result = await self._pass(job, activity, self._progress(job), self.shards(job))
+            shards, progress = self.shards(job), self._progress(job)
+            result = await self._pass(job, activity, progress, shards, is_whole=True)
         except FileNotFoundError:
             return await self._fail(job, 0)
         return await self._after_work(job, result)
@@ -306,8 +335,19 @@ class Runner:
         progress: JobProgress,
         shards: AsyncIterator[Shard],
         is_held: Callable[[int], bool] = lambda _: False,
+        *,
+        is_whole: bool,
     ) -> WorkResult:
-        """Send the lines of these shards that have no result and are not held."""
+        """
+        Send the lines of these shards that have no result and are not held.
+
+        If they are the whole job, all its lines are ordered, else those of each shard.
+        """
+        spec, order = self._options.work_spec(job), None
+        if self._options.orders_all and job.cache != "off":
+            order = await open_order(self._blobs, job.order_key, job.total)
+            if order is None:  # no lines begin alike
+                spec = replace(spec, cache="off")
         send = make_line_sender(
             self._gateway,
             job.owner,
@@ -318,7 +358,7 @@ class Runner:
             job.expires_at,
         )
         return await work(
-            self._options.work_spec(job),
+            spec,
             shards,
             WorkerResources(
                 send,
@@ -332,6 +372,8 @@ class Runner:
                 activity,
                 flex=flex_lane(job, self._gateway.catalog, self._now),
                 is_held=is_held,
+                cache_rules=partial(cache_rules, self._gateway.catalog),
+                order=order if is_whole else None,
             ),
         )
 
@@ -342,8 +384,11 @@ class Runner:
         progress = self._progress(job)
 
         async def one_pass(shards: Sequence[Shard], is_held: Callable[[int], bool]) -> WorkResult:
+            is_whole = sum(shard.lines for shard in shards) == job.total
             async with self._in_slot(job, activity):
-                return await self._pass(job, activity, progress, each(shards), is_held)
+                return await self._pass(
+                    job, activity, progress, each(shards), is_held, is_whole=is_whole
+                )
 
         try:
             phase = await Preparation(self._native_host(), job, progress).phase(one_pass, activity)

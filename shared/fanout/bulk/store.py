@@ -97,6 +97,10 @@ class ShardResults(Protocol):
         """Make all lines durable."""
         ...
 
+    async def rest(self) -> None:
+        """Hold no file open until the next `put`."""
+        ...
+
     async def close(self) -> None:
         """Flush, and close what is open."""
         ...

@@ -69,6 +69,7 @@ def _add_run(own: _SubParsersAction[argparse.ArgumentParser]) -> None:
     _add_cap(parser)
     _add_lane(parser)
     _add_webhook(parser)
+    _add_cache(parser)
     parser.add_argument("--fresh", action="store_true", help="start over, ignore stored responses")
     add_json(parser, "progress as JSON lines")
 
@@ -157,10 +158,20 @@ def _add_webhook(parser: argparse.ArgumentParser) -> None:
     )
 
 
+def _add_cache(parser: argparse.ArgumentParser) -> None:
+    parser.add_argument(
+        "--cache",
+        metavar="CHOICE",
+        help="order: lines with the same beginning follow each other; auto: also ask providers to "
+        "cache it; off: lines as in the file (default: order)",
+    )
+
+
 def _add_quote(own: _SubParsersAction[argparse.ArgumentParser]) -> None:
     parser = _command(own, "quote", "estimate the cost and time of a file; calls no provider")
     _add_prompts(parser)
     _add_lane(parser)
+    _add_cache(parser)
     add_json(parser)
 
 

@@ -127,7 +127,7 @@ async def _run(arguments: argparse.Namespace, open_stack: OpenStack, given: Batc
         completion_window=arguments.window,
         model=given.model,
         max_cost_usd=arguments.max_cost,
-        fanout=BatchOptions(lane=given.lane),
+        fanout=BatchOptions(lane=given.lane, cache=given.cache),
     )
     output = given.output or check_output("-")
     async with _open(arguments, open_stack, needs_config=True) as backend:

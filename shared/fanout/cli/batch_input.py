@@ -13,7 +13,7 @@ from msgspec import Struct
 
 from ..bulk.input.csv_reader import checked_separator
 from ..bulk.input.lines import BadLine
-from ..bulk.lanes import LaneChoice, choose_lane
+from ..bulk.lanes import CacheChoice, LaneChoice, choose_cache, choose_lane
 from ..bulk.local.input_files import STDIN, InputFile, open_input
 from ..bulk.local.prompt_files import PromptFile
 from ..bulk.local.table_files import kind_of_table
@@ -36,7 +36,7 @@ MAX_TEMPERATURE = 2.0
 
 class BatchInput(Struct, frozen=True):
     """
-    The prompts, the model for lines without one, and the lane if it is given.
+    The prompts, the model for lines without one, and the lane and the cache choice if given.
 
     For `run` also the cost cap, the output and the webhook.
     """
@@ -47,6 +47,7 @@ class BatchInput(Struct, frozen=True):
     output: Output | None = None
     lane: LaneChoice | None = None
     webhook: NewWebhook | None = None
+    cache: CacheChoice | None = None
 
 
 @contextmanager
@@ -54,6 +55,7 @@ def open_batch_input(arguments: argparse.Namespace) -> Iterator[BatchInput]:
     """Check the arguments, then open the file; a pipe is read to its end."""
     _check_form(arguments)
     lane = None if arguments.lane is None else choose_lane(arguments.lane, 0, "--lane")
+    cache = None if arguments.cache is None else choose_cache(arguments.cache, "--cache")
     params, fields = _params(arguments)
     model = _model(arguments)
     with ExitStack() as stack:
@@ -82,7 +84,7 @@ def open_batch_input(arguments: argparse.Namespace) -> Iterator[BatchInput]:
             arguments.limit,
             fields,
         )
-        yield BatchInput(prompts, model, cap, output, lane, webhook)
+        yield BatchInput(prompts, model, cap, output, lane, webhook, cache)
 
 
 def _webhook(arguments: argparse.Namespace) -> NewWebhook | None:

@@ -326,11 +326,10 @@ def _is_by_stream(request: FanOutRequest) -> bool:
     Whether whole responses are received as streams.
 
     Models that run at once are streamed: closing a stream stops a loser and its costs. So is a
-    checked response that the client asked for as a stream.
+    whole response whose request asks for a stream.
     """
-    return (request.stagger is not None and (request.mode not in {"one", "all"})) or (
-        request.stream and request.check is not None
-    )
+    is_race = request.stagger is not None and request.mode not in {"one", "all"}
+    return is_race or request.stream
 
 
 def allowed_names(client: ClientKey | None, names: tuple[str, ...]) -> tuple[str, ...]:

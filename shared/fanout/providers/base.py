@@ -199,6 +199,24 @@ Complete: TypeAlias = Callable[[str, Mapping[str, str]], Mapping[str, str]]
 """Adds to the options of a deployment of a model. Raises `ConfigError` if they cannot work."""
 
 
+class PromptCache(Struct, frozen=True):
+    """
+    How a vendor caches the beginnings of prompts; `seconds` is their lifetime after the last use.
+
+    With `marks`, it caches only what a `cache_control` ends. With `has_key`, requests with the same
+    `prompt_cache_key` are sent to the same cache. `calls` are those that make an entry.
+    """
+
+    marks: bool = False
+    has_key: bool = False
+    calls: int = 1
+    seconds: float = 300.0
+
+
+FindCache: TypeAlias = Callable[[Target], PromptCache | None]
+"""The cache of a model; `None` if it has none, or none is documented."""
+
+
 class Provider(Struct, frozen=True):
     """
     A vendor. `base_url` may have `{option}` placeholders, which the config fills (Azure, Bedrock).
@@ -214,7 +232,8 @@ class Provider(Struct, frozen=True):
     `endpoint` is a pattern of what an address may end with that the codec's path has, too. `path`
     is the usual one of servers that others run with this API, for an address without any.
     `named_in_address` are the parts of an address that name what an option names, too. `trace_name`
-    is its name in OpenTelemetry's conventions, if that is another.
+    is its name in OpenTelemetry's conventions, if that is another. `prompt_cache` finds the cache
+    of a model's prompts.
     """
 
     name: str
@@ -235,6 +254,7 @@ class Provider(Struct, frozen=True):
     path: str = ""
     named_in_address: Mapping[str, str] = field(default_factory=dict)
     trace_name: str = ""
+    prompt_cache: FindCache = lambda _: None
 
 
 def is_paid(usage: Mapping[str, object] | None) -> bool:

@@ -10,7 +10,16 @@ from msgspec import Struct, field
 from msgspec.structs import replace
 
 from ..wire.sse import SSEFramer
-from .base import TEMPLATE_SETTINGS, Billing, Codec, Provider, Rename, StreamDecoder, Target
+from .base import (
+    TEMPLATE_SETTINGS,
+    Billing,
+    Codec,
+    PromptCache,
+    Provider,
+    Rename,
+    StreamDecoder,
+    Target,
+)
 from .fields import VENDORS_FIELDS, SchemaForm
 from .openai.chat import encode
 from .openai.errors import explain
@@ -71,7 +80,8 @@ class Row(Struct, frozen=True):
     rules for messages, `families` the models that reject more fields, `formats` the limits of
     `response_format`. `own` are those of `VENDORS_FIELDS` that it has. An address without a path
     gets `path`; an `endpoint` at its end is removed. `rename_model` turns LiteLLM's name of a model
-    into the vendor's. The fields from `values` on are as in `Quirks`.
+    into the vendor's. `prompt_cache` is that of all its models. The fields from `values` on are as
+    in `Quirks`.
     """
 
     name: str
@@ -102,6 +112,7 @@ class Row(Struct, frozen=True):
     schemas: SchemaForm = "any"
     trace_name: str = ""
     thinking: tuple[ThinkingTypes, ...] = ()
+    prompt_cache: PromptCache | None = None
 
 
 def make_provider(row: Row) -> Provider:
@@ -139,6 +150,7 @@ def make_provider(row: Row) -> Provider:
         rename=row.rename_model,
         trace_name=row.trace_name,
         settings=TEMPLATE_SETTINGS,
+        prompt_cache=lambda _: row.prompt_cache,
     )
 
 

@@ -9,6 +9,7 @@ is what happens when a stream is cancelled, by OpenRouter's list
 
 from __future__ import annotations
 
+from .base import PromptCache
 from .openai.message_rules import (
     AFTER_TOOLS,
     FUNCTIONS,
@@ -70,6 +71,9 @@ _ROWS = (
         "deepseek",
         "https://api.deepseek.com/v1",
         "DEEPSEEK_API_KEY",
+        # api-docs.deepseek.com/guides/kv_cache, 2026-11: a beginning is kept, for hours, when two
+        # requests had it
+        prompt_cache=PromptCache(calls=2, seconds=3_600.0),
         drop=(RARE - {"thinking"}) | {"logit_bias", "n", "parallel_tool_calls", "seed", "user"},
         ignores_unknown=True,
         rename=OLD_LIMIT,
@@ -129,6 +133,8 @@ _ROWS = (
         "groq",
         "https://api.groq.com/openai/v1",
         "GROQ_API_KEY",
+        # console.groq.com/docs/prompt-caching, 2026-11: two hours without use
+        prompt_cache=PromptCache(seconds=7_200.0),
         drop=(RARE - {"function_call", "functions", "service_tier"})
         | LOGPROBS
         | {"frequency_penalty", "logit_bias", "n", "presence_penalty"},
@@ -174,6 +180,7 @@ _ROWS = (
         "mistral",
         "https://api.mistral.ai/v1",
         "MISTRAL_API_KEY",
+        prompt_cache=PromptCache(has_key=True),  # docs.mistral.ai, `prompt_cache_key`, 2026-11
         trace_name="mistral_ai",
         drop=(RARE - {"metadata", "prediction", "prompt_cache_key", "service_tier", "top_k"})
         | NO_STREAM_OPTIONS
@@ -223,6 +230,7 @@ _ROWS = (
         "OPENROUTER_API_KEY",
         developer=True,
         other_keys=("OR_API_KEY",),
+        prompt_cache=PromptCache(marks=True),
         # OpenRouter's SDK for Python 1.3, components/chatassistantmessage.py; `annotations`, of
         # files, are in openrouter.ai/docs/features/multimodal/pdfs, and `cache_control` of parts
         # in …/guides/best-practices/prompt-caching. 2026-11

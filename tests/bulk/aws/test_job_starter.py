@@ -16,7 +16,16 @@ from .stack_steps import BUCKET, STARTED, s3_event
 AN_OBJECT = "an object in the stack's bucket, such as `s3://BUCKET/x.jsonl`"
 NO_NUMBER = "`max_cost_usd` should be a valid number, not a string: US dollars, such as 2.5"
 ALLOWS = "`general_settings.webhook_private_addresses` allows others"
-FIELDS = ("input", "output", "model", "max_cost_usd", "completion_window", "lane", "webhook")
+FIELDS = (
+    "input",
+    "output",
+    "model",
+    "max_cost_usd",
+    "completion_window",
+    "lane",
+    "webhook",
+    "cache",
+)
 KNOWN = "the input may have " + ", ".join(f"`{name}`" for name in FIELDS)
 
 

@@ -54,6 +54,7 @@ def test_a_running_job_shows_its_cost_cap_its_failures_and_its_calls(tmp_path: P
                 "known_cost_usd": 0.0,
                 "unpriced_lines": 0,
                 "lane": "auto",
+                "cache": "order",
                 "lanes": {"realtime": {"lines": 0, "known_cost_usd": 0.0, "saved_usd": 0.0}},
                 "saved_usd": 0.0,
                 "retry_of": None,

@@ -71,6 +71,7 @@ class StartRequest(Struct, frozen=True):
     completion_window: str = "24h"
     lane: str | None = None
     webhook: NewWebhook | None = None
+    cache: str | None = None
 
 
 class InboxObject(Struct, frozen=True):
@@ -194,7 +195,7 @@ class JobStarter:
             completion_window=request.completion_window,
             model=request.model,
             max_cost_usd=request.max_cost_usd,
-            fanout=BatchOptions(lane=request.lane),
+            fanout=BatchOptions(lane=request.lane, cache=request.cache),
         )
         job_id = execution.job_id
         output = OUTBOX + f"{job_id}/"

@@ -141,6 +141,9 @@ class S3ShardResults:
                     await self._blobs.write(key, once(data))
                     del buffer[: len(data)]
 
+    async def rest(self) -> None:
+        """Do nothing: no file is open."""
+
     async def close(self) -> None:
         """Flush, and merge the shard's objects."""
         await self.flush()

@@ -22,6 +22,7 @@ from ..costs import Costs
 from ..input.estimates import estimate_cost
 from ..input.planner import SMALL_SHARDS, LineError, Shard
 from ..pacing.limits import make_limits
+from ..pacing.prompt_caches import cache_rules
 from ..pacing.rate_limiter import RateLimiter, RateLimitStore
 from ..runner import Runner, RunnerOptions
 from ..service.batches import HOUR, MAX_WINDOW, job_registry
@@ -39,7 +40,7 @@ from .sync_schedule import max_workers, sync_times
 START_SECONDS = 60
 """Seconds within which the workers of a planned job have started."""
 
-OPTIONS = RunnerOptions(shard_size=SMALL_SHARDS)
+OPTIONS = RunnerOptions(shard_size=SMALL_SHARDS, orders_all=False)
 
 
 class Planned(Struct, frozen=True):
@@ -155,6 +156,7 @@ class StepHandlers:
             else lambda _line, _size: 0,
             activity,
             flex=flex_lane(job, self._gateway.catalog, self._stores.now),
+            cache_rules=partial(cache_rules, self._gateway.catalog),
         )
         try:
             spec = self._work_spec(job, shard.index, workers)

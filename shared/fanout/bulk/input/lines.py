@@ -51,12 +51,15 @@ class LineHead(Struct, frozen=True, gc=False):
 
     `escalate` are the models that are asked if no response of `models` fits the line's schema.
     `check` is JSON of the fields that say how the response is checked, empty without any.
+    `messages` are its messages, not parsed, and `context` what a model reads before them.
     """
 
     custom_id: str
     models: tuple[str, ...]
     escalate: tuple[str, ...] = ()
     check: bytes = b""
+    messages: list[Raw] | None = None
+    context: tuple[Raw, ...] = ()
 
 
 class Line(Struct, frozen=True):
@@ -86,7 +89,12 @@ class _BodyHead(Struct, frozen=True, gc=False):
     messages: list[Raw] | None = None
     stream: bool | None = None
     fanout: _FanoutHead | None = None
+    tools: Raw = Raw()
     response_format: Raw = Raw()
+
+    @property
+    def context(self) -> tuple[Raw, ...]:
+        return self.tools, self.response_format
 
 
 class _BatchLine(Struct, frozen=True, gc=False):
@@ -131,7 +139,8 @@ def _read_head(data: bytes, number: int, default_model: str | None) -> LineHead:
         messages = _decode(data, list[Raw])
         if not messages:
             raise BadLine("missing_required_parameter", "The line has no messages.", "messages")
-        return LineHead(f"line-{number}", _models(_BodyHead(), default_model))
+        models = _models(_BodyHead(), default_model)
+        return LineHead(f"line-{number}", models, messages=messages)
     try:
         batch = _BATCH_LINE.decode(data)
     except (msgspec.MsgspecError, UnicodeDecodeError, RecursionError):
@@ -141,8 +150,7 @@ def _read_head(data: bytes, number: int, default_model: str | None) -> LineHead:
         raise _wrong_endpoint(batch)
     _check_body(batch.body, "body.")
     models = _models(batch.body, default_model, "body.", named)
-    escalate, check = _escalate(batch.body), _check(batch.body)
-    return LineHead(_checked_id(batch.custom_id), models, escalate, check)
+    return _head(batch.body, _checked_id(batch.custom_id), models)
 
 
 def _model_in_url(url: str) -> str | None:
@@ -176,7 +184,11 @@ def _read_short(data: bytes, number: int, default_model: str | None) -> LineHead
     short = _decode(data, _ShortLine)
     _check_body(short, "", short.prompt)
     custom_id = f"line-{number}" if short.custom_id is None else _checked_id(short.custom_id)
-    return LineHead(custom_id, _models(short, default_model), _escalate(short), _check(short))
+    return _head(short, custom_id, _models(short, default_model))
+
+
+def _head(body: _BodyHead, custom_id: str, models: tuple[str, ...]) -> LineHead:
+    return LineHead(custom_id, models, _escalate(body), _check(body), body.messages, body.context)
 
 
 def _escalate(body: _BodyHead) -> tuple[str, ...]:

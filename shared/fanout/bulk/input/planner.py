@@ -17,6 +17,8 @@ from msgspec import Struct, field
 from .bloom_filter import BloomFilter
 from .line_checks import LineChecks
 from .lines import BadLine, LineHead, read_head
+from .order_writer import OrderWriter
+from .prefixes import prefix_of
 from .splitter import LineSplitter, iter_lines
 
 MAX_ERRORS = 100
@@ -87,14 +89,15 @@ async def plan(
     default_model: str | None,
     check: Callable[[str], None],
     size: ShardSize = SMALL_SHARDS,
+    order: OrderWriter | None = None,
 ) -> Plan:
     """
-    Check every line of `read()` and `write` the shards.
+    Check every line of `read()` and `write` the shards; `order` gets the place of each line.
 
     `check` is called once for each model name and raises `BadLine` if it may not be used. `read` is
     called a second time only to confirm possible duplicates.
     """
-    validator = _Validator(_ShardBuilder(write, size), check, default_model)
+    validator = _Validator(_ShardBuilder(write, size), check, default_model, order)
     splitter = LineSplitter()
     async for chunk in read():
         validator.add(splitter.feed(chunk))
@@ -135,8 +138,13 @@ class _Validator:
     """Checks lines, many at a time: the planner spends its time here."""
 
     def __init__(
-        self, builder: _ShardBuilder, check: Callable[[str], None], default_model: str | None
+        self,
+        builder: _ShardBuilder,
+        check: Callable[[str], None],
+        default_model: str | None,
+        order: OrderWriter | None,
     ) -> None:
+        self._order = order
         self._builder = builder
         self._check = check
         self._default_model = default_model
@@ -151,7 +159,7 @@ class _Validator:
         """Check each line, and add it to a shard."""
         result, add_to_shard, was_added = self._result, self._builder.add, self._custom_ids.add
         default_model, uses, duplicates = self._default_model, self._uses, self.possible_duplicates
-        end = result.size
+        order, end = self._order, result.size
         for number, start, end, line in lines:
             if not line:
                 continue
@@ -174,6 +182,9 @@ class _Validator:
                 continue
             if was_added(head.custom_id) and len(duplicates) < MAX_POSSIBLE_DUPLICATES:
                 duplicates.add(head.custom_id)
+            if order is not None:
+                place = (number, start, end, self._builder.count)
+                order.add(head.models[0], place, prefix_of(head, len(line)))
         result.size = end
 
     def _add_use(self, models: tuple[str, ...]) -> _ModelUse:

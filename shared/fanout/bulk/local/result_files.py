@@ -87,11 +87,15 @@ class AppendedFile:
             raise storage_error(error, self.path) from error
         self._end += len(data)
 
+    def detach(self) -> BinaryIO | None:
+        """The file, which the caller closes; the next `append` opens it again."""
+        file, self._file = self._file, None
+        return file
+
     def close(self) -> None:
         """Close the file."""
-        if self._file is not None:
-            self._file.close()
-            self._file = None
+        if (file := self.detach()) is not None:
+            file.close()
 
 
 def open_if_there(path: Path) -> BinaryIO | None:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import threading
 from collections.abc import AsyncIterator, Callable
 from pathlib import Path
 from time import perf_counter
@@ -96,6 +97,7 @@ class FolderShardResults:
         self._limit = limit
         self._files = AppendedFile(responses), AppendedFile(failures)
         self._paid = AppendedFile(_paid_path(responses))
+        self._paid_lock = threading.Lock()
         self._clock = clock
         self._threaded_until = float("-inf")
         self._slow_writes = 0
@@ -119,10 +121,17 @@ class FolderShardResults:
         return _lines(self._paid.path)
 
     async def put_paid(self, line: bytes) -> None:
-        """Append the line, also over the limit."""
+        """Append the line, also over the limit; no file stays open for it."""
         if self._limit is not None:
             self._limit.add(len(line))
-        await in_thread(self._paid.append, line)
+        await in_thread(self._append_paid, line)
+
+    def _append_paid(self, line: bytes) -> None:
+        with self._paid_lock:
+            try:
+                self._paid.append(line)
+            finally:
+                self._paid.close()  # a job has few such lines, and may have many shards
 
     @property
     def is_slow(self) -> bool:
@@ -206,6 +215,12 @@ class FolderShardResults:
     async def flush(self) -> None:
         """Do nothing: `put` has written to the file."""
 
+    async def rest(self) -> None:
+        """Close both files, unless lines wait to be written; the next lines open them again."""
+        if self._writing is None and not self._queue and not self._unstored:
+            for file in [found for one in self._files if (found := one.detach()) is not None]:
+                await in_thread(file.close)
+
     async def close(self) -> None:
         """Write the lines whose `put` was cancelled, and close both files."""
         while self._writing is not None:
@@ -218,7 +233,7 @@ class FolderShardResults:
                 self._files[self._unstored[0].failed].append(self._unstored[0].line)
                 del self._unstored[0]
         finally:
-            for file in (*self._files, self._paid):
+            for file in self._files:
                 file.close()
 
 

@@ -33,6 +33,7 @@ from ..paid_calls import PaidCalls
 from .adaptive_concurrency import AdaptiveConcurrency
 from .failing_lines import FailingLine, ModelOutcomes
 from .flex_lane import FlexLane, LineLane
+from .prefix_groups import PrefixCall
 from .rate_limiter import paused_too_long
 
 T = TypeVar("T")
@@ -69,7 +70,7 @@ class LineRequest(Struct, frozen=True):
     is paid for, whatever happens to the attempt. `held` gets the call's slots, which its owner
     releases when the response is stored. `paid` has the calls of a checked line, `pay` and `repeat`
     are for its further ones, if a response does not fit its schema. `tier` is to be asked for,
-    whatever the line names.
+    whatever the line names. `prefix` is the beginning that it shares with other lines.
     """
 
     line: Line
@@ -82,6 +83,7 @@ class LineRequest(Struct, frozen=True):
     pay: Pay = _pay_nothing
     repeat: Repeat = _call_once
     tier: Literal["flex", "standard"] | None = None
+    prefix: PrefixCall | None = None
 
 
 SendLine: TypeAlias = Callable[[LineRequest, AdaptiveConcurrency], Awaitable[object]]

@@ -17,7 +17,14 @@ from ...errors import NotFound, RequestError
 from ...telemetry.prices import to_nanodollars
 from ..input import lines
 from ..input.job_source import JobSource
-from ..lanes import LaneChoice, NativeChoice, choose_lane, choose_native
+from ..lanes import (
+    CacheChoice,
+    LaneChoice,
+    NativeChoice,
+    choose_cache,
+    choose_lane,
+    choose_native,
+)
 from ..store import Change, RecordStore
 from ..totals import Totals
 from .failed_lines import failed_lines
@@ -42,6 +49,7 @@ class BatchOptions(Struct, frozen=True, kw_only=True):
     webhook: NewWebhook | None = None
     keep_input: bool = True
     native: str | None = None
+    cache: str | None = None
 
 
 class NewJob(Struct, frozen=True, kw_only=True):
@@ -66,6 +74,11 @@ class NewJob(Struct, frozen=True, kw_only=True):
         """The lane of the job's lines; raises `RequestError` for one that there is not."""
         given = self.fanout.lane if self.fanout else None
         return choose_lane(given, parse_window(self.completion_window))
+
+    @property
+    def cache(self) -> CacheChoice:
+        """What is done about caches; raises `RequestError` for a choice that there is not."""
+        return choose_cache(self.fanout.cache if self.fanout else None)
 
 
 class Host(Protocol):
@@ -127,7 +140,7 @@ class JobService:
         `webhook` is the checked one of `new`.
         """
         check_endpoint(new)
-        self.native(new)  # checks the lane and the window, too
+        _ = self.native(new), new.cache  # checks them, the lane and the window
         file = await self._input(new.input_file_id, owner)
         return await self.add(self.draft(new, file, owner, webhook))
 
@@ -151,6 +164,7 @@ class JobService:
             webhook=webhook,
             keep_input=new.fanout is None or new.fanout.keep_input,
             native=self.native(new),
+            cache=new.cache,
         )
 
     @property
@@ -314,6 +328,7 @@ class JobService:
             webhook=old.webhook and old.webhook.restarted(),
             keep_input=old.keep_input,
             native=old.native,
+            cache=old.cache,
             retry_of=old.id,
             earlier_outputs=earlier,
             source=_with_rows(old),

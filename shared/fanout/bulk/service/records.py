@@ -11,7 +11,7 @@ from ...telemetry.prices import to_dollars, to_nanodollars
 from ..activity import Wait
 from ..input.job_source import JobSource
 from ..input.planner import LineError
-from ..lanes import REALTIME, LaneChoice, NativeChoice
+from ..lanes import REALTIME, CacheChoice, LaneChoice, NativeChoice
 from ..totals import Totals, rounded_dollars
 from .webhooks import Webhook
 
@@ -109,8 +109,9 @@ class Job(Struct, frozen=True, kw_only=True):
     says why another host leaves it alone. On AWS, copies of its results go to keys that begin
     with `deliver_to`. `source` is the file of `fanout batch run`; `reused` lines of it have
     responses of earlier jobs, and are neither in the job's input nor in its counts. `lane` is how
-    its lines are sent, `native` whether they go by their providers' batches. Without `keep_input`,
-    the input file is deleted with the job, and if the job fails before its first call.
+    its lines are sent, `native` whether they go by their providers' batches, `cache` what is done
+    about providers' caches. Without `keep_input`, the input file is deleted with the job, and if
+    the job fails before its first call.
     """
 
     id: str
@@ -141,6 +142,7 @@ class Job(Struct, frozen=True, kw_only=True):
     webhook: Webhook | None = None
     keep_input: bool = True
     native: NativeChoice = "never"
+    cache: CacheChoice = "order"
     totals: Totals | None = field(default=None, name="tally")
     output_file_id: str | None = None
     error_file_id: str | None = None
@@ -206,6 +208,10 @@ class Job(Struct, frozen=True, kw_only=True):
     @property
     def manifest_key(self) -> str:
         return f"jobs/{self.id}/manifest.jsonl"
+
+    @property
+    def order_key(self) -> str:
+        return f"jobs/{self.id}/order"
 
     def waits(self, totals: Totals) -> list[Wait]:
         """What the job's lines wait for."""
@@ -301,11 +307,11 @@ def lanes_to_dict(totals: Totals) -> dict[str, Any]:
 
 def lane_fields(job: Job, totals: Totals) -> dict[str, Any]:
     """
-    The lane that a job asks for, and what came by each.
+    The lane and the cache choice that a job asks for, and what came by each lane.
 
     `hedged` are the lines that two lanes have sent, and what the responses cost that are not used.
     """
-    found: dict[str, Any] = {"lane": job.lane}
+    found: dict[str, Any] = {"lane": job.lane, "cache": job.cache}
     found |= {"lanes": lanes_to_dict(totals), "saved_usd": totals.saved_usd}
     if job.native != "never":
         found["native"] = job.native

@@ -23,6 +23,7 @@ from ...schema.request import ChatRequest
 from ...wire import json
 from ..input.lines import Line
 from ..pacing.line_retry import LineRequest
+from ..pacing.prompt_caches import without_cache
 from ..pacing.rate_limiter import Permit, RateLimiter
 from ..paid_calls import PaidCall, call_hash
 
@@ -56,7 +57,7 @@ class PacedCalls(Struct, eq=False):
         is_extra: bool,
     ) -> ChatCompletion:
         """One call's response."""
-        paid, request = self.sent.paid, call_hash(leg.model, chat.body)
+        paid, request = self.sent.paid, call_hash(leg.model, without_cache(chat.body))
         if (known := paid.take(request)) is not None:
             return self._known(known, leg)
         size = len(json.encode(chat.body["messages"]))

@@ -32,6 +32,8 @@ from ..input.lines import BadLine, Line
 from ..pacing.adaptive_concurrency import AdaptiveConcurrency
 from ..pacing.limits import Limits
 from ..pacing.line_retry import LineRequest, NotSent, SendLine
+from ..pacing.prefix_groups import PrefixCall
+from ..pacing.prompt_caches import with_cache
 from ..pacing.rate_limiter import MemoryRateLimitStore, Permit, RateLimiter
 from .checked_lines import PacedCalls
 
@@ -84,7 +86,7 @@ class _LineSender(Struct, eq=False):
     async def send(self, sent: LineRequest, concurrency: AdaptiveConcurrency) -> object:
         """The body of the line's response, which is sent when each of its models permits it."""
         request = self.gateway.prepare(_parse(sent), self.client)
-        watcher = _CallWatcher(concurrency, self.limiter, self.activity)
+        watcher = _CallWatcher(concurrency, self.limiter, self.activity, sent.prefix)
         if request.check is not None:
             return await self._send_checked(sent, request, watcher)
         calls = len(conversations_of(sent.line))
@@ -130,7 +132,7 @@ class _LineSender(Struct, eq=False):
                 held=sent.held,
                 flex=sent.tier == FLEX,
             )
-            body = (await self.gateway.chat(request, context)).body
+            body = (await self.gateway.chat(_streamed(sent, request), context)).body
         except FanoutError as error:
             for name, seconds in _rate_limited_models(error):
                 size = permits[name].size if name in permits else 1.0
@@ -232,6 +234,8 @@ def _parse(sent: LineRequest) -> FanOutRequest:
     if line.parse_error is not None:
         raise RequestError(line.parse_error)
     body = {**line.body, "stream": False}
+    if sent.prefix is not None and sent.prefix.mark:
+        body = with_cache(body, sent.prefix)
     if sent.tier is not None:
         body.pop("service_tier", None)
     request = parse_request(body)
@@ -242,6 +246,17 @@ def _parse(sent: LineRequest) -> FanOutRequest:
     return request
 
 
+def _streamed(sent: LineRequest, request: FanOutRequest) -> FanOutRequest:
+    """
+    The request, to be received as a stream if other lines wait for its first token.
+
+    Calls on the flex tier are no streams.
+    """
+    prefix = sent.prefix
+    waits = prefix is not None and prefix.is_warming and sent.tier != FLEX
+    return replace(request, stream=True) if waits else request
+
+
 class _CallWatcher:
     """
     Reports each call of a line.
@@ -250,8 +265,13 @@ class _CallWatcher:
     """
 
     def __init__(
-        self, concurrency: AdaptiveConcurrency, limiter: RateLimiter, activity: ActivityTracker
+        self,
+        concurrency: AdaptiveConcurrency,
+        limiter: RateLimiter,
+        activity: ActivityTracker,
+        prefix: PrefixCall | None,
     ) -> None:
+        self._prefix = prefix
         self._concurrency = concurrency
         self._limiter = limiter
         self._activity = activity
@@ -275,9 +295,13 @@ class _CallWatcher:
         self._limiter.sent(leg.model)
         self._activity.in_flight += 1
         self._concurrency.started(leg)
+        if self._prefix is not None:
+            self._prefix.started()
 
-    def first_token(self, leg: Leg) -> None:
+    def first_token(self, leg: Leg) -> None:  # noqa: ARG002 -- the interface
         """A call has its first token."""
+        if self._prefix is not None:
+            self._prefix.first_token()
 
     def checked(self, leg: Leg, error: FanoutError | None) -> None:
         """A call's response is checked."""
@@ -289,6 +313,11 @@ class _CallWatcher:
             self._concurrency.ended(leg, outcome, error)
         if outcome == "ok":
             self._activity.succeeded += 1
+        if self._prefix is not None:
+            if outcome == "ok":
+                self._prefix.succeeded(leg.usage)
+            else:
+                self._prefix.failed()
         if leg.headers and leg.deployment:
             table = rate_limits_of(leg.deployment.provider.name)
             self._limiter.record_headers(leg.model, leg.deployment.id, leg.headers, table)

@@ -15,6 +15,7 @@ from ...errors import FanoutError, StorageError, StorageFull, detail_of
 from ...routing.leg import HeldSlots
 from ..input.lines import Line
 from ..pacing.line_retry import LineDeferred, LineRequest, LineRetry, is_not_sent
+from ..pacing.prefix_groups import PrefixCall
 from ..pacing.rate_limiter import RateLimitUnavailable
 from ..paid_calls import PaidCalls, paid_line
 from ..totals import Totals, count_response, paid_calls
@@ -36,7 +37,9 @@ class ReadyLine(Struct, eq=False):
 
     `received` has the response's body, once it is there, and `held` the slots of its call until it
     is stored: so a kill loses at most the calls in flight. `is_settled` is set when it is counted.
-    `calls` are those of a checked line; `paid` nanodollars of them are counted already.
+    `calls` are those of a checked line; `paid` nanodollars of them are counted already. Its
+    `position` differs from its number if the lines are not sent in the order of the file; `prefix`
+    is the beginning that it shares with others.
     """
 
     opened: OpenShard
@@ -50,6 +53,8 @@ class ReadyLine(Struct, eq=False):
     is_settled: bool = False
     calls: PaidCalls = field(default_factory=PaidCalls)
     paid: int = 0
+    position: int | None = None
+    prefix: PrefixCall | None = None
 
 
 class LineRunner(Struct, frozen=True):
@@ -85,6 +90,8 @@ class LineRunner(Struct, frozen=True):
             raise
         finally:
             await ready.held.release()
+            if ready.prefix is not None:
+                ready.prefix.ended()
             if not ready.is_settled:
                 await self._keep_calls(ready)
                 self.resources.progress.release(ready.estimate)
@@ -126,10 +133,11 @@ class LineRunner(Struct, frozen=True):
             ready.held,
             ready.calls,
             partial(self._pay, ready),
+            prefix=ready.prefix,
         )
         while True:
             try:
-                return await self.retry.run(request, ready.number)
+                return await self.retry.run(request, ready.position or ready.number)
             except FanoutError as error:
                 if not is_not_sent(error):
                     raise

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import tempfile
-from collections.abc import AsyncIterator, Callable
+from collections.abc import AsyncIterator, Callable, Iterable
 from contextlib import asynccontextmanager
 
 import msgspec
@@ -47,6 +47,12 @@ async def has_manifest(blobs: BlobStore, key: str, lines: int) -> bool:
     except ValueError:
         return False
     return found == lines
+
+
+async def stream_of(chunks: Iterable[bytes]) -> AsyncIterator[bytes]:
+    """The chunks as a stream."""
+    for chunk in chunks:
+        yield chunk
 
 
 async def _chunks(read: Callable[[int], bytes]) -> AsyncIterator[bytes]:

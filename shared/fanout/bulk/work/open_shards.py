@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+from collections.abc import AsyncIterable
 from functools import partial
 
 from msgspec import Struct
@@ -14,23 +15,28 @@ from ..totals import Totals, paid_calls
 from .full_disk import write_when_there_is_room
 from .spec import WorkerResources
 from .stopping import WorkerStop
-from .stored_results import count_stored, paid_lines
+from .stored_results import StoredIds, count_stored, paid_lines
+
+MAX_FILES = 64
+"""Shards of which files are open, if the lines of many are sent in turn."""
 
 
 class OpenShard(Struct, eq=False):
     """
     A shard with lines in flight, or not read to its end, or not closed yet.
 
-    `paid` has the calls of lines that have no result, by `custom_id`.
+    `paid` has the calls of lines that have no result, by `custom_id`. `unread` lines of it were not
+    looked at, if its lines are sent in another order.
     """
 
     shard: Shard
     results: ShardResults
-    stored: set[str]
+    stored: set[str] | StoredIds
     totals: Totals
     paid: dict[str, PaidCalls]
     in_flight: int = 0
     is_read: bool = False
+    unread: int = 0
     closing: asyncio.Future[None] | None = None
 
 
@@ -42,6 +48,42 @@ class OpenShards:
         self._stop = stop
         self._total = total
         self._open: dict[int, OpenShard] = {}
+        self._used: dict[int, OpenShard] = {}
+
+    async def open_all(self, shards: AsyncIterable[Shard]) -> dict[int, OpenShard]:
+        """Open the shards that are not complete; the lines of all of them are sent in turn."""
+        found: dict[int, OpenShard] = {}
+        async for shard in shards:
+            opened = await self.open(shard)
+            if opened is not None and opened.totals.lines >= shard.lines:
+                opened.is_read = True
+                await self.close_if_done(opened)
+            elif opened is not None:
+                if isinstance(opened.stored, set):
+                    opened.stored = StoredIds(opened.stored)
+                opened.unread = shard.lines
+                found[shard.index] = opened
+                await opened.results.rest()
+            if self._stop.is_set():
+                break
+        return found
+
+    async def use(self, opened: OpenShard) -> None:
+        """A line of the shard has ended: files of shards that were not used lately are closed."""
+        index = opened.shard.index
+        if index not in self._open:
+            return
+        self._used.pop(index, None)
+        self._used[index] = opened
+        if len(self._used) > MAX_FILES:
+            await self._used.pop(next(iter(self._used))).results.rest()
+
+    async def looked_at(self, opened: OpenShard) -> None:
+        """A line of the shard was sent or has a result; after its last line, it can be closed."""
+        opened.unread -= 1
+        if not opened.unread:
+            opened.is_read = True
+            await self.close_if_done(opened)
 
     async def open(self, shard: Shard) -> OpenShard | None:
         """Open the shard's results and count what is stored; `None` if it is complete."""
@@ -93,5 +135,6 @@ class OpenShards:
             opened.closing = asyncio.ensure_future(opened.results.close())
         await asyncio.shield(opened.closing)
         self._open.pop(opened.shard.index, None)
+        self._used.pop(opened.shard.index, None)
         if opened.totals.lines >= opened.shard.lines:
             self._resources.progress.complete_shard(opened.shard.index)

@@ -13,11 +13,14 @@ from ...config.catalog import Catalog
 from ...routing.retry_policy import RetryPolicy
 from ..activity import ActivityTracker
 from ..input.flex_lines import offers_flex
+from ..input.line_order import LineOrder
 from ..input.lines import Line
 from ..input.planner import LineError
+from ..lanes import CacheChoice
 from ..pacing.adaptive_concurrency import INITIAL_CONCURRENCY, MAX_CONCURRENCY
 from ..pacing.flex_lane import FlexLane
 from ..pacing.line_retry import SendLine
+from ..pacing.prefix_groups import CacheRules
 from ..service.records import Job
 from ..store import BlobStore, JobProgress, ResultStore, Stop
 from ..totals import LineCost
@@ -39,7 +42,8 @@ class WorkSpec(Struct, frozen=True):
     """
     What a worker needs to know of its job; times are in seconds, `expires_at` since 1970.
 
-    `first_sync` is the time until the first sync, if it differs from `sync_interval`.
+    `first_sync` is the time until the first sync, if it differs from `sync_interval`. `cache` is
+    what the job does about providers' caches.
     """
 
     input_key: str
@@ -53,6 +57,7 @@ class WorkSpec(Struct, frozen=True):
     max_bytes_in_flight: int = MAX_BYTES_IN_FLIGHT
     expires_at: float | None = None
     models: frozenset[str] = frozenset()
+    cache: CacheChoice = "off"
 
 
 class WorkerResources(Struct, frozen=True):
@@ -61,7 +66,9 @@ class WorkerResources(Struct, frozen=True):
 
     `cost` returns what a response cost, `estimate` the nanodollars that a line of so many bytes may
     cost. `activity` is what the worker does at this moment, `flex` which lines are on a flex tier.
-    Lines whose number `is_held` wait for a native batch.
+    Lines whose number `is_held` wait for a native batch. `cache_rules` are those of a model,
+    `order` is the order of the lines of all shards. Without one, the lines of each shard are
+    ordered, if the job's `cache` is not `off`.
     """
 
     send: SendLine
@@ -74,6 +81,8 @@ class WorkerResources(Struct, frozen=True):
     retry: RetryPolicy = RetryPolicy(random.random, base=1.0, cap=20.0)
     flex: FlexLane | None = None
     is_held: Callable[[int], bool] = lambda _number: False
+    cache_rules: Callable[[str], CacheRules] = lambda _: CacheRules()
+    order: LineOrder | None = None
 
 
 def flex_lane(job: Job, catalog: Catalog, now: Callable[[], float]) -> FlexLane:

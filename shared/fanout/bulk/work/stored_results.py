@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Collection, Mapping
+from array import array
+from bisect import bisect_left
+from collections.abc import Callable, Collection, Iterable, Mapping
 
 from ..paid_calls import PaidCalls, read_paid_line
 from ..store import ShardResults
@@ -16,6 +18,18 @@ from ..totals import (
     paid_of_error,
 )
 from .result_lines import ResultReader
+
+
+class StoredIds:
+    """Which `custom_id`s are stored, in eight bytes for each."""
+
+    def __init__(self, custom_ids: Iterable[str]) -> None:
+        self._hashes = array("q", sorted(map(hash, custom_ids)))
+
+    def __contains__(self, custom_id: object) -> bool:
+        hashed = hash(custom_id)
+        at = bisect_left(self._hashes, hashed)
+        return at < len(self._hashes) and self._hashes[at] == hashed
 
 
 async def count_stored(

@@ -11,19 +11,24 @@ from __future__ import annotations
 import asyncio
 import random
 import time
-from collections.abc import AsyncGenerator, AsyncIterable, AsyncIterator
+from collections.abc import AsyncGenerator, AsyncIterable, AsyncIterator, Mapping
+from functools import partial
 
 from ...concurrency import first_error
 from ..input import lines
+from ..input.line_order import LineOrder
 from ..input.planner import Shard
+from ..input.prefixes import LEAST
 from ..input.splitter import iter_lines
 from ..pacing.adaptive_concurrency import AdaptiveConcurrency
 from ..pacing.line_retry import LineRetry
+from ..pacing.prefix_groups import PrefixGroups
 from ..store import Stop
 from ..totals import Totals, paid_calls
 from .full_disk import write_when_there_is_room
 from .line_runner import LineRunner, ReadyLine
 from .open_shards import OpenShard, OpenShards
+from .ordered_lines import FoundLine, OrderedLines, Read, order_of_shard, read_from
 from .rejections import Rejections
 from .spec import WorkerResources, WorkResult, WorkSpec
 from .stopping import WorkerStop
@@ -60,7 +65,7 @@ class _Worker:
         )
         self._changed = asyncio.Event()
         self._in_flight = self._bytes_in_flight = 0
-        self._is_read = False
+        self._is_read = self._is_blocked = False
         self._lines = self._held = 0
         self._total = Totals()
         self._last_id = random.getrandbits(64)
@@ -134,14 +139,22 @@ class _Worker:
             self._bytes_in_flight -= ready.size
             self._changed.set()
             opened.in_flight -= 1
+        if ready.position is not None:
+            await self._shards.use(opened)
         await self._shards.close_if_done(opened)
 
     # ---- reading lines ----
 
     async def _ready_lines(self, shards: AsyncIterator[Shard]) -> AsyncGenerator[ReadyLine, None]:
         """The lines that have no stored result, each as soon as it may be sent."""
-        async for shard in shards:
-            self._lines += shard.lines
+        if (order := self._resources.order) is not None:
+            opened_shards = await self._shards.open_all(self._counted(shards))
+            read = partial(self._resources.blobs.read, self._spec.input_key)
+            async for one in self._in_order(order, read, opened_shards):
+                yield one
+            self._is_read = not self._stop.is_set()
+            return
+        async for shard in self._counted(shards):
             opened = await self._shards.open(shard)
             if opened is None:
                 continue
@@ -153,36 +166,102 @@ class _Worker:
             await self._shards.close_if_done(opened)
         self._is_read = True
 
+    async def _counted(self, shards: AsyncIterator[Shard]) -> AsyncIterator[Shard]:
+        async for shard in shards:
+            self._lines += shard.lines
+            yield shard
+
     async def _read_shard(self, opened: OpenShard) -> AsyncIterator[ReadyLine]:
         shard = opened.shard
         if opened.totals.lines >= shard.lines:
             return
         source = self._resources.blobs.read(self._spec.input_key, shard.start, shard.end)
+        if self._spec.cache != "off" and shard.lines > 1 and shard.end - shard.start >= 2 * LEAST:
+            data = b"".join([chunk async for chunk in source])
+            order = order_of_shard(data, opened, self._spec.default_model)
+            read = read_from(data, shard.start)
+            if order is not None:
+                opened.unread = shard.lines
+                async for one in self._in_order(order, read, {shard.index: opened}):
+                    yield one
+                return
+            source = read(shard.start, shard.end)
         async for number, _, _, data in iter_lines(source, shard.start, shard.first):
-            if not data:
-                continue
-            line = lines.parse_line(data, number, self._spec.default_model)
-            if line.custom_id in opened.stored:
-                continue
-            if self._resources.is_held(number):
-                self._held += 1
-                continue
-            estimate = self._resources.estimate(line, len(data))
-            if opened.results.is_full:
-                await write_when_there_is_room(
-                    self._resources.activity, opened.results.check_room, self._stop.is_set
-                )
-            self._stop.set(await self._wait_to_start(len(data), estimate))
+            if (ready := await self._ready(opened, number, data)) is not None:
+                yield ready
             if self._stop.is_set():
                 return
-            opened.in_flight += 1
-            self._last_id += 1
-            request_id = f"req_{self._last_id & (2**64 - 1):016x}"
-            ready = ReadyLine(opened, number, line, len(data), estimate, request_id)
-            if (calls := opened.paid.pop(line.custom_id, None)) is not None:
-                ready.calls = calls
-                ready.paid = self._resources.cost(paid_calls(calls.used)).nanodollars
-            yield ready
+
+    async def _in_order(
+        self, order: LineOrder, read: Read, opened: Mapping[int, OpenShard]
+    ) -> AsyncIterator[ReadyLine]:
+        """The lines of these shards, in this order."""
+        groups = PrefixGroups(
+            order,
+            self._resources.cache_rules,
+            self._loop.time,
+            self._changed.set,
+            mark=self._spec.cache == "auto",
+        )
+        first = min((one.shard.first - 1 for one in opened.values()), default=0)
+        ordered = OrderedLines(groups, read, opened, self._wait_for_groups, first)
+        async for found in ordered.lines(lambda: self._has_room(0)):
+            one = await self._ready(found.opened, found.number, found.data, found)
+            if one is None:
+                if found.call is not None:
+                    found.call.skipped()
+                if self._stop.is_set():
+                    return
+            else:
+                yield one
+            await self._shards.looked_at(found.opened)
+
+    async def _wait_for_groups(self) -> bool:
+        """Wait until another line may be sent; `False` if none may start any more."""
+        if self._deadline is not None and self._loop.time() >= self._deadline:
+            self._stop.set("time")
+        self._stop.check_progress()
+        if self._stop.is_set():
+            return False
+        self._is_blocked = True
+        await self._pause()
+        self._is_blocked = False
+        return True
+
+    async def _ready(
+        self, opened: OpenShard, number: int, data: bytes, found: FoundLine | None = None
+    ) -> ReadyLine | None:
+        """
+        The line when it may be sent; `None` if it has a result, or none may start any more.
+
+        Also `None` if it waits for a native batch, or is not there.
+        """
+        if not data:
+            return None
+        line = lines.parse_line(data, number, self._spec.default_model)
+        if line.custom_id in opened.stored:
+            return None
+        if self._resources.is_held(number):
+            self._held += 1
+            return None
+        estimate = self._resources.estimate(line, len(data))
+        if opened.results.is_full:
+            await write_when_there_is_room(
+                self._resources.activity, opened.results.check_room, self._stop.is_set
+            )
+        self._stop.set(await self._wait_to_start(len(data), estimate))
+        if self._stop.is_set():
+            return None
+        opened.in_flight += 1
+        self._last_id += 1
+        request_id = f"req_{self._last_id & (2**64 - 1):016x}"
+        ready = ReadyLine(opened, number, line, len(data), estimate, request_id)
+        if (calls := opened.paid.pop(line.custom_id, None)) is not None:
+            ready.calls = calls
+            ready.paid = self._resources.cost(paid_calls(calls.used)).nanodollars
+        if found is not None:
+            ready.position, ready.prefix = found.position, found.call
+        return ready
 
     async def _wait_to_start(self, size: int, estimate: int) -> Stop | None:
         """Wait until a line of that size may start, or return why none may start any more."""
@@ -197,13 +276,17 @@ class _Worker:
                 self._resources.activity.is_capped = stop == "wait"
                 if stop != "wait":
                     return stop
-            self._changed.clear()
-            timer = self._loop.call_later(POLL_INTERVAL, self._changed.set)
-            try:  # not `asyncio.timeout`, which costs more; every second line comes here
-                await self._changed.wait()
-            finally:
-                timer.cancel()
+            await self._pause()
         return None
+
+    async def _pause(self) -> None:
+        """Wait until something has changed, but not long."""
+        self._changed.clear()
+        timer = self._loop.call_later(POLL_INTERVAL, self._changed.set)
+        try:  # not `asyncio.timeout`, which costs more; every second line comes here
+            await self._changed.wait()
+        finally:
+            timer.cancel()
 
     def _has_room(self, size: int) -> bool:
         if self._resources.activity.is_held:
@@ -239,7 +322,8 @@ class _Worker:
 
     def _only_waits(self) -> bool:
         """Whether a worker with an end can do nothing for long, so that a later one may go on."""
-        if self._deadline is None or not (self._is_read or not self._has_room(0)):
+        is_ready = self._has_room(0) and not self._is_blocked
+        if self._deadline is None or (is_ready and not self._is_read):
             return False
         activity = self._resources.activity
         until = activity.now() + LONG_WAIT

@@ -51,7 +51,7 @@ function _shtab_fanout_using
 end
 
 set -g _shtab_fanout_commands init serve ask race all agree batch 'batch run' 'batch quote' 'batch status' 'batch cancel' 'batch resume' 'batch retry' 'batch results' 'batch remove' check models local 'local install' 'local serve' 'local run' keys 'keys set' 'keys list' doctor completion
-set -g _shtab_fanout_opts_with_value --attached --attempts --column --confidence --config --context --encoding --escalate --from --gateway --grace --host --id --lane --lead --limit --max-cost --max-tokens --model --on --output --parallel --port --prompt --region --response-format --separator --stack --stagger --start --system --temperature --threads --timeout --webhook --webhook-secret --weight --window -k -m -o
+set -g _shtab_fanout_opts_with_value --attached --attempts --cache --column --confidence --config --context --encoding --escalate --from --gateway --grace --host --id --lane --lead --limit --max-cost --max-tokens --model --on --output --parallel --port --prompt --region --response-format --separator --stack --stagger --start --system --temperature --threads --timeout --webhook --webhook-secret --weight --window -k -m -o
 
 complete -c fanout -e
 complete -c fanout -f
@@ -167,6 +167,7 @@ complete -c fanout -n '_shtab_fanout_using batch run' -l max-cost -x -d 'stop st
 complete -c fanout -n '_shtab_fanout_using batch run' -l lane -x -d 'realtime; flex: the providers'"'"' cheaper, slower tier; native: their own batches, in hours; or auto: flex as far as the window allows (default: auto from 3h)'
 complete -c fanout -n '_shtab_fanout_using batch run' -l webhook -x -d 'send a signed request there when the job ends'
 complete -c fanout -n '_shtab_fanout_using batch run' -l webhook-secret -x -d 'the variable that has the secret of the signature; with --stack, one of the config'"'"'s webhook_secrets'
+complete -c fanout -n '_shtab_fanout_using batch run' -l cache -x -d 'order: lines with the same beginning follow each other; auto: also ask providers to cache it; off: lines as in the file (default: order)'
 complete -c fanout -n '_shtab_fanout_using batch run' -l fresh -d 'start over, ignore stored responses'
 complete -c fanout -n '_shtab_fanout_using batch run' -l json -d 'print progress as JSON lines'
 complete -c fanout -n '_shtab_fanout_using batch run; and test $_shtab_fanout_npos -eq 0' -ka "(__fish_complete_path (commandline -ct))" -d 'JSONL lines of OpenAI, Azure, Mistral or Together, {"messages": [...]}, {"prompt": "..."} or lists of messages; with --prompt or --column a table: CSV, TSV, JSONL or Parquet; also gzipped; `-` is standard input'
@@ -191,6 +192,7 @@ complete -c fanout -n '_shtab_fanout_using batch quote' -l separator -x -d 'what
 complete -c fanout -n '_shtab_fanout_using batch quote' -l encoding -x -d 'FILE'"'"'s encoding (default: UTF-8, UTF-16 or cp1252, found)'
 complete -c fanout -n '_shtab_fanout_using batch quote' -l config -xka "(__fish_complete_path (commandline -ct))" -d 'the config file (default: FANOUT_CONFIG)'
 complete -c fanout -n '_shtab_fanout_using batch quote' -l lane -x -d 'realtime; flex: the providers'"'"' cheaper, slower tier; native: their own batches, in hours; or auto: flex as far as the window allows (default: auto from 3h)'
+complete -c fanout -n '_shtab_fanout_using batch quote' -l cache -x -d 'order: lines with the same beginning follow each other; auto: also ask providers to cache it; off: lines as in the file (default: order)'
 complete -c fanout -n '_shtab_fanout_using batch quote' -l json -d 'print one JSON object'
 complete -c fanout -n '_shtab_fanout_using batch quote; and test $_shtab_fanout_npos -eq 0' -ka "(__fish_complete_path (commandline -ct))" -d 'JSONL lines of OpenAI, Azure, Mistral or Together, {"messages": [...]}, {"prompt": "..."} or lists of messages; with --prompt or --column a table: CSV, TSV, JSONL or Parquet; also gzipped; `-` is standard input'
 complete -c fanout -n '_shtab_fanout_using batch; and test $_shtab_fanout_npos -eq 0' -a status -d 'Show one job or all jobs.'

@@ -3,13 +3,17 @@
 from __future__ import annotations
 
 from ...wire.sse import SSEFramer
-from ..base import Codec, Header, Provider
+from ..base import Codec, Header, PromptCache, Provider
 from .errors import explain
 from .request import encode
 from .response import decode
 from .stream import ChatDecoder
 
 CODEC = Codec(encode, decode, SSEFramer, ChatDecoder)
+
+# "a cache entry only becomes available after the first response begins", and ends after five
+# minutes: platform.claude.com/docs/en/build-with-claude/prompt-caching, 2026-11
+CACHE = PromptCache(marks=True)
 
 PROVIDER = Provider(
     name="anthropic",
@@ -24,4 +28,5 @@ PROVIDER = Provider(
     # The version after this one, 2026-10-21, rejects `temperature`, `top_p` and `top_k` for
     # every model: https://platform.claude.com/docs/en/api/versioning
     headers={"anthropic-version": "2023-06-01"},
+    prompt_cache=lambda _: CACHE,
 )

@@ -2,9 +2,12 @@
 
 from __future__ import annotations
 
-from ..base import TEMPLATE_SETTINGS, Header, Provider
+from ..base import TEMPLATE_SETTINGS, Header, PromptCache, Provider
 from .chat import CODEC
 from .errors import explain
+
+# learn.microsoft.com/azure/ai-foundry/openai/how-to/prompt-caching, 2026-11
+CACHE = PromptCache(has_key=True)
 
 PROVIDER = Provider(
     name="azure",
@@ -19,4 +22,5 @@ PROVIDER = Provider(
     explain=explain,
     auth=Header("api-key"),
     billing="stops",
+    prompt_cache=lambda _: CACHE,
 )

@@ -9,14 +9,15 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 
-from ..base import Codec, Provider, SigV4, Target, codec_by_model
+from ..base import Codec, PromptCache, Provider, SigV4, Target, codec_by_model
 from . import chat
+from .converse.cache_points import cache_rules
 from .converse.request import encode as encode_converse
 from .converse.response import decode as decode_converse
 from .converse.stream import ConverseDecoder
 from .errors import explain
 from .framer import BedrockFramer
-from .models import Api, complete_options, find_model, without_family
+from .models import Api, complete_options, find_model, is_unknown, without_family
 
 _CODECS: Mapping[Api, Codec] = {
     "converse": Codec(encode_converse, decode_converse, BedrockFramer, ConverseDecoder),
@@ -26,6 +27,16 @@ _CODECS: Mapping[Api, Codec] = {
 
 def _codec(target: Target) -> Codec:
     return _CODECS[find_model(target).api]
+
+
+CACHE = PromptCache(marks=True)
+
+
+def prompt_cache(target: Target) -> PromptCache | None:
+    """The cache of a model that accepts cache points; one known only by an ARN may not."""
+    model = find_model(target)
+    has_points = model.api == "converse" and not is_unknown(model.kind) and cache_rules(model.kind)
+    return CACHE if has_points else None
 
 
 PROVIDER = Provider(
@@ -41,6 +52,7 @@ PROVIDER = Provider(
     endpoint=r"/model(?:/.*)?",
     complete=complete_options,
     rename=without_family,
+    prompt_cache=prompt_cache,
     settings=frozenset(
         {
             "region",

@@ -9,7 +9,7 @@ from msgspec.structs import replace
 
 from ...schema.request import ChatRequest
 from ...wire.http import WireRequest
-from ..base import TEMPLATE_SETTINGS, Provider, Target
+from ..base import TEMPLATE_SETTINGS, PromptCache, Provider, Target
 from .chat import encode, plain_codec
 from .errors import explain
 from .message_rules import (
@@ -73,6 +73,17 @@ def _quirks_of(kind: str, base: str) -> Quirks:
     )
 
 
+# From 1,024 tokens, for five to ten minutes: platform.openai.com/docs/guides/prompt-caching,
+# 2026-11
+CACHE = PromptCache(has_key=True)
+
+
+def prompt_cache(target: Target) -> PromptCache | None:
+    """The cache of OpenAI's own models; another server at `api_base` may have none."""
+    base = target.options.get("api_base", "")
+    return CACHE if not base or _HOST.match(base) else None
+
+
 def kind_of(target: Target) -> str:
     """The model, by the deployment's `base_model` if it has one, without a provider's prefix."""
     return target.options.get("base_model", target.model).rpartition("/")[2]
@@ -89,4 +100,5 @@ PROVIDER = Provider(
     settings=frozenset({"organization"}) | TEMPLATE_SETTINGS,
     endpoint=r"/(?:chat/completions|completions|responses|embeddings|models)",
     path="/v1",
+    prompt_cache=prompt_cache,
 )
