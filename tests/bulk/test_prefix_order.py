@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import json
+import os
 import random
 from collections import Counter
 from itertools import pairwise
@@ -16,9 +17,11 @@ from msgspec.structs import replace
 from fanout.bulk.input.line_order import LineOrder, LinePlace, order_in_memory
 from fanout.bulk.input.lines import read_head
 from fanout.bulk.input.order_writer import OrderWriter
+from fanout.bulk.input.planner import ShardSize, plan
 from fanout.bulk.input.prefixes import prefix_of, with_mark
 from fanout.bulk.lanes import CacheChoice, choose_cache
 from fanout.bulk.pacing.prefix_groups import CacheRules, PrefixCall, PrefixGroups
+from fanout.bulk.pacing.prompt_caches import without_cache
 from fanout.errors import FanoutError
 from tests.bench.prefix_order import Case, Run, run_job
 from tests.bulk.caching_provider import CachingProvider
@@ -231,6 +234,12 @@ def test_a_mark_ends_the_shared_blocks_and_nothing_else_changes() -> None:
     assert system is not None
     assert system["messages"][0]["content"] == [{"type": "text", "text": B, **mark}]
     assert with_mark(body, 0) is None
+    plain = json.loads(long("p", B))
+    for one, blocks in ((body, 1), (body, 2), (plain, 1)):
+        cached = {**(with_mark(one, blocks) or {}), "prompt_cache_key": "fanout-1"}
+        assert "cache_control" in json.dumps(cached)
+        assert without_cache(cached) == without_cache(one)  # a paid call is known in both forms
+    assert without_cache(plain) == plain
 
 
 def test_a_worker_of_one_shard_orders_its_lines(tmp_path: Path) -> None:
@@ -248,6 +257,43 @@ def test_a_worker_of_one_shard_orders_its_lines(tmp_path: Path) -> None:
     changes = sum(a[0] != b[0] for a, b in pairwise(sent))
     assert changes == 2
     assert sorted(sent) == sorted(names)
+
+
+def test_few_files_are_open_although_the_lines_of_many_shards_are_sent_in_turn(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("fanout.bulk.work.open_shards.MAX_FILES", 2)
+    seen: list[int] = []
+
+    def open_files() -> int:
+        paths = [os.path.realpath(path) for path in Path("/proc/self/fd").iterdir()]
+        return sum(".answers." in path and str(tmp_path) in path for path in paths)
+
+    async def respond(_name: str) -> None:
+        seen.append(open_files())
+        await asyncio.sleep(0)
+
+    lines = [long(f"r{n}", (A, B)[n % 2], str(n)) for n in range(60)]
+    harness = WorkerHarness(tmp_path, lines, respond)
+
+    async def main() -> None:
+        with OrderWriter() as order:
+            await plan(
+                lambda: harness.blobs.read("in"),
+                harness.shards.append,
+                default_model=None,
+                check=lambda _: None,
+                size=ShardSize(1, 1 << 30),
+                order=order,
+            )
+            assert order.finish()
+            found = order_in_memory(b"".join(order.chunks()))
+        harness.resources = replace(harness.resources, order=found)
+        await harness.work(cache="order", max_concurrency=8, initial_concurrency=8)
+
+    run(main())
+    assert sorted(harness.stored()) == sorted(f"r{n}" for n in range(60))
+    assert max(seen) <= 2 + 8
 
 
 def test_a_choice_that_there_is_not_is_an_error_that_names_the_field() -> None:

@@ -10,6 +10,7 @@ from typing import Any
 
 from msgspec import Struct
 
+from fanout.bulk.input.planner import LARGE_SHARDS, ShardSize
 from fanout.bulk.service.batches import BatchOptions
 from fanout.bulk.service.records import Job
 from fanout.transport.engine import Outgoing
@@ -142,6 +143,8 @@ def run_job(
     *,
     lane: str = "native",
     native: str | None = None,
+    cache: str | None = None,
+    shard_size: ShardSize = LARGE_SHARDS,
     meanwhile: Callable[[LocalJobs, Job], Any] | None = None,
     settings: Mapping[str, Any] | None = None,
     **options: Any,
@@ -150,10 +153,15 @@ def run_job(
 
     async def main() -> Ended:
         async with open_jobs(
-            home, providers, now=now, config=settings or config(), sync_interval=1.0
+            home,
+            providers,
+            now=now,
+            config=settings or config(),
+            sync_interval=1.0,
+            shard_size=shard_size,
         ) as jobs:
             began = now()
-            fanout = BatchOptions(lane=lane, native=native)
+            fanout = BatchOptions(lane=lane, native=native, cache=cache)
             job = await jobs.create(data, fanout=fanout, **options)
             if meanwhile is not None:
                 await meanwhile(jobs, job)

@@ -4,15 +4,19 @@ from __future__ import annotations
 
 import asyncio
 import json
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
 from pathlib import Path
 from typing import Any
 
 import pytest
 
+from fanout.bulk.input.planner import ShardSize
 from fanout.bulk.service.batches import BatchOptions
 from fanout.bulk.service.records import Job
-from fanout.wire.http import WireRequest
-from tests.bulk.local_jobs import LocalJobs, open_jobs
+from fanout.transport.engine import Incoming, Outgoing, StreamedResponse
+from fanout.wire.http import WireRequest, WireResponse
+from tests.bulk.local_jobs import LocalJobs, jsonl, line, open_jobs
 from tests.bulk.native.native_jobs import (
     KINDS,
     MODELS,
@@ -243,3 +247,62 @@ def test_what_no_batch_takes_is_sent_in_real_time_at_once(tmp_path: Path) -> Non
     assert found.lanes == {"native": COUNT // 2, "realtime": COUNT // 2}
     assert seen == [COUNT // 2]
     check_costs(found, providers)
+
+
+class StreamingProviders(Providers):
+    """Doubles that stream; `keys` are the `prompt_cache_key` of each call in real time."""
+
+    keys: list[str | None]
+    streamed = 0
+
+    async def send(self, request: Outgoing) -> WireResponse:
+        if request.url.endswith("/chat/completions"):
+            self.keys.append(json.loads(request.body).get("prompt_cache_key"))
+        return await super().send(request)
+
+    @asynccontextmanager
+    async def stream(self, request: Outgoing) -> AsyncIterator[Incoming]:
+        self.streamed += 1
+        whole = json.loads((await self.send(request)).body)
+        (choice,) = whole["choices"]
+        choice["delta"] = choice.pop("message")
+        chunk = json.dumps({**whole, "object": "chat.completion.chunk"})
+
+        async def body() -> AsyncIterator[bytes]:
+            yield f"data: {chunk}\n\ndata: [DONE]\n\n".encode()
+
+        yield StreamedResponse(200, {"content-type": "text/event-stream"}, body())
+
+
+@pytest.mark.parametrize("size", [7, 1_000])
+def test_lines_that_begin_alike_are_warmed_only_if_they_are_sent_in_real_time(
+    tmp_path: Path, size: int
+) -> None:
+    """Some lines are no batch's, and the batch answers half of the others."""
+    providers = StreamingProviders({"openai": in_turn(Script(stuck=0.5), Script())})
+    providers.keys = []
+    lines = [
+        line(
+            f"n{n}", "openai", "AB"[n % 2] * 4_000 + str(n), **({"store": False} if n < 10 else {})
+        )
+        for n in range(COUNT)
+    ]
+    found = run_job(
+        tmp_path,
+        providers,
+        jsonl(lines),
+        cache="auto",
+        shard_size=ShardSize(size, 1 << 30),
+        completion_window="6h",
+    )
+    assert (found.job.status, found.errors) == ("completed", {})
+    assert providers.bill.lines() == {"native": 15, "realtime": 25}
+    assert not providers.bill.twice()
+    check_costs(found, providers)
+    assert len(providers.keys) == 25
+    assert len(set(providers.keys) - {None}) == 2
+    assert None not in providers.keys
+    assert providers.streamed >= 4
+    assert not any(
+        b"prompt_cache_key" in data for data in providers.doubles["openai"].files.values()
+    )
