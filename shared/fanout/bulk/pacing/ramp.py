@@ -21,6 +21,9 @@ PER_RESPONSE = 0.2
 PER_SECOND = 1.6
 """By this factor the number grows each second, however long the responses take."""
 
+MAX_GROWTH = 60.0
+"""Seconds of growth after which nothing limits the number; no call may be made for hours."""
+
 TOLERANCE = 0.001
 """Seconds by which clocks may differ."""
 
@@ -59,7 +62,7 @@ class Ramp:
                 return 1.0
             self._limit = INITIAL
         else:
-            self._limit *= PER_SECOND ** (now - self._grown_at)
+            self._limit *= PER_SECOND ** min(now - self._grown_at, MAX_GROWTH)
         self._grown_at = now
         if self._limit >= MAX_CONCURRENCY:
             self.end()
