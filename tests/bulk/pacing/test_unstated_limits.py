@@ -54,3 +54,19 @@ def test_a_few_429s_without_a_limit_behind_them_do_not_slow_a_job_down(tmp_path:
             return now()
 
     assert run_threads_at_once(main(), 0.0) < 20
+
+
+def test_a_model_that_had_a_few_calls_can_be_called_hours_later(tmp_path: Path) -> None:
+    async def main() -> list[int]:
+        failed = []
+        async with open_jobs(tmp_path, now=now, sync_interval=1.0) as jobs:
+            for _ in range(2):
+                job = await jobs.create(jsonl(line(f"n{i}") for i in range(3)))
+                while not (job := await jobs.job(job)).is_over:  # noqa: ASYNC110 -- it is in a file
+                    await asyncio.sleep(1)
+                assert job.totals is not None
+                failed.append(job.totals.failed)
+                await asyncio.sleep(4 * 3600)
+        return failed
+
+    assert run_threads_at_once(main(), 0.0) == [0, 0]

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import asyncio
-import threading
 from collections.abc import AsyncIterator, Callable
 from pathlib import Path
 from time import perf_counter
@@ -96,8 +95,7 @@ class FolderShardResults:
     ) -> None:
         self._limit = limit
         self._files = AppendedFile(responses), AppendedFile(failures)
-        self._paid = AppendedFile(_paid_path(responses))
-        self._paid_lock = threading.Lock()
+        self._paid = _paid_path(responses)
         self._clock = clock
         self._threaded_until = float("-inf")
         self._slow_writes = 0
@@ -118,7 +116,7 @@ class FolderShardResults:
 
     def paid(self) -> AsyncIterator[bytes]:
         """The lines of the file of paid calls, which few shards have."""
-        return _lines(self._paid.path)
+        return _lines(self._paid)
 
     async def put_paid(self, line: bytes) -> None:
         """Append the line, also over the limit; no file stays open for it."""
@@ -127,11 +125,11 @@ class FolderShardResults:
         await in_thread(self._append_paid, line)
 
     def _append_paid(self, line: bytes) -> None:
-        with self._paid_lock:
-            try:
-                self._paid.append(line)
-            finally:
-                self._paid.close()  # a job has few such lines, and may have many shards
+        file = AppendedFile(self._paid)  # a job has few such lines, and may have many shards
+        try:
+            file.append(line)
+        finally:
+            file.close()
 
     @property
     def is_slow(self) -> bool:
