@@ -271,9 +271,9 @@ def test_few_files_are_open_although_the_lines_of_many_shards_are_sent_in_turn(
 
     async def respond(_name: str) -> None:
         seen.append(open_files())
-        await asyncio.sleep(0)
+        await asyncio.sleep(0.02)
 
-    lines = [long(f"r{n}", (A, B)[n % 2], str(n)) for n in range(60)]
+    lines = [long(f"r{n}", (A, B, C)[n % 3], str(n)) for n in range(90)]
     harness = WorkerHarness(tmp_path, lines, respond)
 
     async def main() -> None:
@@ -283,7 +283,7 @@ def test_few_files_are_open_although_the_lines_of_many_shards_are_sent_in_turn(
                 harness.shards.append,
                 default_model=None,
                 check=lambda _: None,
-                size=ShardSize(1, 1 << 30),
+                size=ShardSize(3, 1 << 30),
                 order=order,
             )
             assert order.finish()
@@ -292,7 +292,7 @@ def test_few_files_are_open_although_the_lines_of_many_shards_are_sent_in_turn(
         await harness.work(cache="order", max_concurrency=8, initial_concurrency=8)
 
     run(main())
-    assert sorted(harness.stored()) == sorted(f"r{n}" for n in range(60))
+    assert sorted(harness.stored()) == sorted(f"r{n}" for n in range(90))
     assert max(seen) <= 2 + 8
 
 
