@@ -212,6 +212,26 @@ def test_a_cost_cap_counts_every_call_and_the_job_ends(tmp_path: Path) -> None:
     run(main())
 
 
+def test_a_cap_that_ends_the_last_line_is_named_as_the_reason(tmp_path: Path) -> None:
+    """No further line is there that could meet the cap; the input is not damaged."""
+
+    async def main() -> None:
+        found = set()
+        for caps in range(8, 24):
+            provider = AnsweringProvider({("a", "n"): [BAD] * 9 + [GOOD]})
+            data = jsonl(
+                [line("n", "a", max_tokens=100, fanout={"schema": SCHEMA, "attempts": 10})]
+            )
+            async with open_jobs(tmp_path / str(caps), provider) as jobs:
+                job = await jobs.wait(await jobs.create(data, max_cost_usd=caps * COST))
+                found.add((job.status, job.reason))
+                assert provider.asked.total() * COST <= caps * COST
+        assert found <= {("cancelled", "capped"), ("completed", None)}
+        assert ("cancelled", "capped") in found
+
+    run(main())
+
+
 def test_lines_that_wait_for_each_others_reservations_go_on(tmp_path: Path) -> None:
     """Each line reserves most of the cap; together they would wait forever."""
     provider = AnsweringProvider({("a", f"n{i}"): [BAD, GOOD] for i in range(8)})
@@ -314,7 +334,11 @@ def test_the_calls_of_a_line_without_a_result_are_counted_and_not_made_again(
             await asyncio.Event().wait()
 
     async def wait_for_second_calls() -> bool:
-        return (len(hung), paid) == (3, 4)  # "two" has a valid response
+        if (len(hung), paid) != (3, 4):  # "two" has a valid response
+            return False
+        for _ in range(100):  # the last response is read, and noted
+            await asyncio.sleep(0)
+        return True
 
     provider = Hanging({("a", name): [BAD, "no", GOOD] for name in ("x", "one")})
     provider.answers["b", "x"] = ["no", GOOD]

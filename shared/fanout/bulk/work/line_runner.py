@@ -167,6 +167,7 @@ class LineRunner(Struct, frozen=True):
                 ready.estimate += estimate
                 return
             if stop != "wait":
+                self.stop.set(stop)  # also if no further line is there to meet the cap
                 raise LineDeferred
             await asyncio.sleep(HELD_INTERVAL)
 
