@@ -145,11 +145,13 @@ class JobProgress(Protocol):
     workers.
     """
 
-    def reserve(self, estimate: int) -> Stop | Literal["wait"] | None:
+    def reserve(self, estimate: int, *, is_whole: bool = False) -> Stop | Literal["wait"] | None:
         """
         Reserve `estimate` nanodollars for a line that is to start; `None` if it may.
 
-        Otherwise the reason why not: `wait` if the lines in flight may use all that is left.
+        Otherwise the reason why not: `wait` if the lines in flight may use all that is left. If
+        nothing is in flight, one line may start although its estimate is over what is left; with
+        `is_whole`, it may not.
         """
         ...
 

@@ -14,7 +14,6 @@ from contextlib import suppress
 from ..bulk.service.idempotency import RENEWAL, Claim, IdempotencyStore, StoredResponse
 from ..errors import (
     AllFailed,
-    Broken,
     FanoutError,
     Malformed,
     Oversized,
@@ -34,8 +33,8 @@ REPLAYED = "idempotent-replayed"
 OWN_HEADERS = frozenset({"x-request-id", "retry-after"})
 """Headers of each response itself, as those about web pages (`access-control-…`, `vary`)."""
 
-PAID = SchemaMismatch | Broken | Malformed | Oversized
-"""Errors of responses that have arrived, at least in part, so that they are paid for."""
+PAID = SchemaMismatch | Malformed | Oversized
+"""Errors of responses that have arrived, so that they are paid for."""
 
 
 class Replay(Exception):

@@ -41,7 +41,10 @@ class PostFailed(Exception):
 async def resolve_host(host: str, port: int) -> Sequence[str]:
     """The IP addresses of a host."""
     loop = asyncio.get_running_loop()
-    found = await loop.getaddrinfo(host, port, type=socket.SOCK_STREAM)
+    try:
+        found = await loop.getaddrinfo(host, port, type=socket.SOCK_STREAM)
+    except UnicodeError:  # a label that is empty, or too long
+        raise OSError("no such host name") from None
     return list(dict.fromkeys(str(address[0]) for *_, address in found))
 
 

@@ -209,6 +209,15 @@ def test_a_cost_cap_counts_what_batches_may_cost_in_real_time(tmp_path: Path) ->
     check_costs(found, providers)
 
 
+def test_a_batch_that_does_not_fit_under_the_cap_is_not_created(tmp_path: Path) -> None:
+    providers = Providers()
+    found = run_job(tmp_path, providers, lines_of(["openai"], COUNT), max_cost_usd=5.0)
+    assert found.job.totals is not None
+    assert found.job.totals.cost_usd is not None
+    assert found.job.totals.cost_usd <= 6.05  # the last line may exceed it
+    assert providers.batches == 0
+
+
 def test_lines_that_must_go_by_batches_and_cannot_are_an_error_before_anything_is_sent(
     tmp_path: Path,
 ) -> None:

@@ -135,6 +135,10 @@ def test_a_failure_is_remembered_only_if_it_was_paid(
         with pytest.raises(openai.APIError):
             list(ask(client, "x", "broken", stream=True))
     assert len(upstream.calls_to("a")) == 5
+    upstream.script("a", [cut], answers())
+    with pytest.raises(openai.APIStatusError):
+        ask(client, "x", "closed")
+    assert ask(client, "x", "closed").choices[0].message.content == "Hello"
     with pytest.raises(openai.BadRequestError):
         ask(client, "x", "wrong", temperature="hot")
     assert ask(client, "x", "wrong").choices[0].message.content == "Hello"

@@ -256,6 +256,8 @@ def test_a_webhook_that_may_not_be_used_is_a_400_that_names_the_field(
     cases = [
         ("http://hooks.example.com/", "WEBHOOK_SECRET", "url` must begin with `https://`"),
         ("http://127.0.0.1:9/", "WEBHOOK_SECRET", "url` must begin with `https://`"),
+        ("https://a..b/h", "WEBHOOK_SECRET", "url` has no possible host name"),
+        (f"https://{'x' * 64}.example.com/", "WEBHOOK_SECRET", "url` has no possible host name"),
         ("https://localhost/", "WEBHOOK_SECRET", "url` must be a public address"),
         ("https://169.254.169.254/latest/", "WEBHOOK_SECRET", "url` must be a public address"),
         ("https://[::ffff:10.0.0.1]/", "WEBHOOK_SECRET", "url` must be a public address"),

@@ -40,18 +40,19 @@ class BudgetLease:
         self._reserved = self._short = 0
         self._spent = self._unposted = 0
 
-    def reserve(self, estimate: int) -> Literal["capped", "wait"] | None:
+    def reserve(self, estimate: int, *, is_whole: bool = False) -> Literal["capped", "wait"] | None:
         """
         Reserve a line's estimate; `None` if the line may start.
 
-        If nothing else is in flight, whatever is left of the lease is enough for one more line.
+        If nothing else is in flight, whatever is left of the lease is enough for one more line,
+        unless its estimate must fit as a whole.
         """
         if self._spent + self._unposted >= self._max:
             return "capped"
         if estimate:
             left = self._leased - self._unposted
             missing = self._reserved + estimate - left
-            if missing > 0 and not (left > 0 and not self._reserved):
+            if missing > 0 and (is_whole or not (left > 0 and not self._reserved)):
                 self._short = missing
                 return "wait"
         self._reserved += estimate

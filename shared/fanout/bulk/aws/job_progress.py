@@ -101,13 +101,13 @@ class DynamoJobProgress:
             else WorkerActivityRecord(table, self._kind, activity, self._ttl)
         )
 
-    def reserve(self, estimate: int) -> Stop | Literal["wait"] | None:
+    def reserve(self, estimate: int, *, is_whole: bool = False) -> Stop | Literal["wait"] | None:
         """Reserve a line's estimate; `None` if the line may start."""
         if self._ended is not None:
             return self._ended
         if self._now() >= self._expires_at:
             return "expired"
-        return None if self._lease is None else self._lease.reserve(estimate)
+        return None if self._lease is None else self._lease.reserve(estimate, is_whole=is_whole)
 
     def settle(self, shard: int, estimate: int, totals: Totals) -> None:
         """Count a line whose result is stored."""

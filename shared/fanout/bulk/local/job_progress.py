@@ -52,7 +52,7 @@ class SQLiteJobProgress:
         self._cancelled = False
         self._is_behind = False
 
-    def reserve(self, estimate: int) -> Stop | Literal["wait"] | None:
+    def reserve(self, estimate: int, *, is_whole: bool = False) -> Stop | Literal["wait"] | None:
         """Reserve the estimate under the cost cap, or return why the line may not start."""
         if self._cancelled:
             return "cancelled"
@@ -63,7 +63,8 @@ class SQLiteJobProgress:
         if self._max_cost is not None:
             if self._spent >= self._max_cost:
                 return "capped"
-            if self._reserved and self._spent + self._reserved + estimate > self._max_cost:
+            is_over = self._spent + self._reserved + estimate > self._max_cost
+            if is_over and (self._reserved or is_whole):
                 return "wait"
         self._reserved += estimate
         return None

@@ -132,7 +132,7 @@ class Preparation:
             send=host.send,
             now=host.now,
             realtime=self._realtime,
-            reserve=self._progress.reserve,
+            reserve=partial(self._progress.reserve, is_whole=True),
             release=self._progress.release,
         )
 

@@ -151,6 +151,11 @@ def _check_address(url: str, rules: AddressRules, name: str) -> None:
         message = "must have no user, password or fragment; the signature proves the sender"
         raise RequestError(f"`{name}` {message}", name)
     host = parts.hostname
+    if not _is_host_name(host):
+        raise RequestError(
+            f"`{name}` has no possible host name: between its dots are 1 to {MAX_LABEL} characters",
+            name,
+        )
     is_local = host == "localhost" or rules.is_loopback(host)
     if parts.scheme == "http" and not (rules.private or (rules.loopback and is_local)):
         raise RequestError(f"`{name}` must begin with `https://`", name)
@@ -160,6 +165,17 @@ def _check_address(url: str, rules: AddressRules, name: str) -> None:
             "`general_settings.webhook_private_addresses` allows others",
             name,
         )
+
+
+MAX_HOST, MAX_LABEL = 253, 63
+"""Characters of a host name, and between two of its dots (RFC 1035)."""
+
+
+def _is_host_name(host: str) -> bool:
+    """Whether it is an IPv6 address, or a name whose labels have a possible length (RFC 1035)."""
+    labels = host.removesuffix(".").split(".")
+    is_short = len(host) <= MAX_HOST and all(0 < len(label) <= MAX_LABEL for label in labels)
+    return ":" in host or is_short
 
 
 # ---- what is sent ----
