@@ -73,6 +73,8 @@ async def run_to_end(
         has_rows = output_format(_name(output), job.source or JobSource("")) != "responses"
         to = str(output.path) if has_rows and not output.is_stdout else None
         retry = batch_command(arguments, "retry", job.id, output=to)
+        if job.reason == "capped":
+            show("fanout: the cost cap stays, unless you add a higher --max-cost:", file=sys.stderr)
         show(f"fanout: to retry them: {retry}", file=sys.stderr)
     clean = job.status == "completed" and job.error_file_id is None
     return DONE if clean else FAILED

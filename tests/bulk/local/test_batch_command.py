@@ -326,6 +326,7 @@ def test_a_cost_cap_ends_the_job_with_the_finished_lines_and_a_retry_sends_the_r
     assert done == len(upstream.calls)
     assert 5 <= done <= 6
     job = ran.err.split("fanout batch retry ")[1].split()[0]
+    assert "add a higher --max-cost:" in ran.err
     assert batch.run("retry", job, "--max-cost", 1, "-o", batch.folder / "all.jsonl").code == 0
     assert len(batch.responses("all.jsonl")) == 20
     assert max(Counter(prompts_sent(upstream)).values()) == 1
