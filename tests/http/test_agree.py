@@ -13,7 +13,7 @@ import pytest
 
 from tests.http.races import HI, SETTLE, both_ways
 from tests.support.gateway_response import ParsedResponse
-from tests.support.gateway_server import RunningGateway
+from tests.support.gateway_server import RunningGateway, entry, serve
 from tests.support.provider_steps import answers, called, hang, pause, refuse, role, wait
 from tests.support.scripted_provider import Upstream
 
@@ -243,6 +243,18 @@ def test_only_valid_responses_vote_if_they_are_checked(
     assert response.report is not None
     listed = sorted((one["model"], one["outcome"]) for one in response.report["attempts"])
     assert listed == [("a", "invalid"), ("a", "won"), ("b", "dissented"), ("c", "agreed")]
+
+
+def test_a_name_of_the_config_may_stand_for_the_models(
+    provider: Upstream, upstream: Upstream
+) -> None:
+    models = [entry(provider, name) for name in ("a", "b", "c")]
+    alias = {"fast": {"models": ["a", "b", "c"]}}
+    upstream.script("b", answers("4"))
+    upstream.script("c", answers("4"))
+    with serve({"model_list": models, "router_settings": {"model_group_alias": alias}}) as server:
+        response = agree(server, "fast", stream=False, weights={"b": 0.9, "c": 0.95})
+    assert outcomes(response) == {"a": "not_started", "b": "won", "c": "agreed"}
 
 
 def test_the_openai_client_reads_both_ends(client: openai.OpenAI, upstream: Upstream) -> None:

@@ -30,7 +30,8 @@ def expanded(request: FanOutRequest, sets: Mapping[str, ModelSet]) -> FanOutRequ
             f"the request needs {calls} calls to models; the limit is {MAX_CALLS}", "messages"
         )
     if request.mode != "one":
-        return replace(request, models=found.models, alias=request.models[0])
+        agree = request.agree and request.agree.of(request.conversations[0], found.models)
+        return replace(request, models=found.models, alias=request.models[0], agree=agree)
     stagger = None if found.mode == "fallback" else found.stagger or 0.0
     mode = "hedge" if found.mode == "race" and found.stagger else found.mode
     return replace(

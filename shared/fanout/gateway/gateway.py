@@ -334,6 +334,8 @@ class Gateway:
     def _resolve(self, request: FanOutRequest, client: ClientKey | None) -> FanOutRequest:
         """Reject unknown model names; turn a single model with fallbacks into mode `fallback`."""
         request = self._expand(request)
+        if request.agree is not None:
+            request.agree.check_models()
         for name in request.names:
             self.catalog.find(name)
         if request.check is not None:

@@ -45,7 +45,7 @@ class Agree(Struct, frozen=True):
     `k` of them must be equal in `on`: the whole JSON, the text, or the named fields. `start` models
     run at a time. The leader must be `lead` votes ahead. With `confidence`, its answer must be
     right with that probability, by the models' `accuracies` (in the order of the request's models).
-    `order` is the order in which they start.
+    `order` is the order in which they start. `given` are the request's fields.
     """
 
     k: int
@@ -55,6 +55,19 @@ class Agree(Struct, frozen=True):
     accuracies: tuple[float, ...]
     lead: int = 1
     confidence: float | None = None
+    given: Any = None
+
+    def of(self, chat: ChatRequest, models: Sequence[str]) -> Agree:
+        """The same rules for other models: those that the request's name stands for."""
+        return read_agree(chat, models, self.given)
+
+    def check_models(self) -> None:
+        """Raise `RequestError` if there is only one model."""
+        if len(self.accuracies) < DEFAULT_K:
+            raise RequestError(
+                "`fanout.mode: agree` needs at least two models: name them in `fanout.models`",
+                "fanout.models",
+            )
 
 
 class Vote(Struct, frozen=True):
@@ -129,8 +142,10 @@ class AgreeFields(Protocol):
 def read_agree(chat: ChatRequest, models: Sequence[str], given: AgreeFields) -> Agree:
     """The rules for `models`; raises `RequestError` with the field's name."""
     count = len(models)
-    _check_request(chat, count)
+    _check_request(chat)
     votes = DEFAULT_K if given.k is None else given.k
+    if count < DEFAULT_K:  # the name may stand for several models: see `check_models`
+        return Agree(votes, _read_on(given.on, chat), 1, (0,), (DEFAULT_ACCURACY,), given=given)
     if votes > count:
         raise RequestError(
             f"`fanout.k` is {votes}, but there are {count} models: they can never agree", "fanout.k"
@@ -150,16 +165,12 @@ def read_agree(chat: ChatRequest, models: Sequence[str], given: AgreeFields) -> 
         accuracies,
         lead,
         given.confidence,
+        given,
     )
 
 
-def _check_request(chat: ChatRequest, count: int) -> None:
+def _check_request(chat: ChatRequest) -> None:
     """Raise `RequestError` for what cannot be voted on."""
-    if count < DEFAULT_K:
-        raise RequestError(
-            "`fanout.mode: agree` needs at least two models: name them in `fanout.models`",
-            "fanout.models",
-        )
     if chat.n is not None and chat.n > 1:
         raise RequestError("`n` must be 1 with `fanout.mode: agree`: each model has one vote", "n")
     if chat.tools or chat.functions:
