@@ -16,6 +16,12 @@ SETTLE = 0.05
 both_ways = pytest.mark.parametrize("stream", [False, True], ids=["plain", "streamed"])
 
 
+def outcomes(response: ParsedResponse) -> dict[str, str]:
+    """What became of each model, by the report."""
+    assert response.report is not None, response
+    return {one["model"]: one["outcome"] for one in response.report["attempts"]}
+
+
 def race(server: RunningGateway, *models: str, stream: bool, **more: Any) -> ParsedResponse:
     """Send a race and return its response, with usage and the report."""
     body = {"model": ", ".join(models), "messages": HI, "fastest_response": True, **more}

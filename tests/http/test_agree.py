@@ -11,7 +11,7 @@ from typing import Any
 import openai
 import pytest
 
-from tests.http.races import HI, SETTLE, both_ways
+from tests.http.races import HI, SETTLE, both_ways, outcomes
 from tests.support.gateway_response import ParsedResponse
 from tests.support.gateway_server import RunningGateway, entry, serve
 from tests.support.provider_steps import answers, called, hang, pause, refuse, role, wait
@@ -39,11 +39,6 @@ def agree(
     if stream:
         body |= {"stream": True, "stream_options": {"include_usage": True}}
     return server.chat(body)
-
-
-def outcomes(response: ParsedResponse) -> dict[str, str]:
-    assert response.report is not None, response
-    return {one["model"]: one["outcome"] for one in response.report["attempts"]}
 
 
 def votes(response: ParsedResponse) -> dict[str, Any]:

@@ -11,7 +11,7 @@ from typing import Any
 
 import pytest
 
-from tests.http.races import HI, both_ways
+from tests.http.races import HI, both_ways, outcomes
 from tests.support.gateway_response import ParsedResponse
 from tests.support.gateway_server import RunningGateway
 from tests.support.provider_steps import answers, hang, pause, refuse, role, wait
@@ -50,11 +50,6 @@ def judge(upstream: Upstream, scores: dict[str, int], best: str, *, reason: str 
             await step(call)
 
     upstream.script("d", [verdict])
-
-
-def outcomes(response: ParsedResponse) -> dict[str, str]:
-    assert response.report is not None, response
-    return {one["model"]: one["outcome"] for one in response.report["attempts"]}
 
 
 def report(response: ParsedResponse) -> dict[str, Any]:

@@ -14,15 +14,15 @@ from typing import Any, Literal, Protocol, TypeAlias
 from msgspec import Struct
 
 from ..concurrency import Deadline
-from ..errors import DeadlineExceeded, FanoutError, SchemaMismatch, detail_of
+from ..errors import DeadlineExceeded, FanoutError, SchemaMismatch
 from ..routing.leg import Leg
 from ..schema.chat import ChatCompletion
 from ..schema.checked import validator_of
-from ..schema.error import error_object
 from ..schema.fanout import Attempt, Mode, Report
 from ..schema.request import ChatRequest, Check
-from ..telemetry.prices import cost_of, nanodollars_of_usage, to_dollars
+from ..telemetry.prices import nanodollars_of_usage, to_dollars
 from .ladder import Invalid, find_invalid, next_request, without_fences
+from .report import call_attempt
 
 Call: TypeAlias = Callable[[Leg, ChatRequest], Awaitable[ChatCompletion]]
 """Makes a call with the leg's model, and its retries after errors."""
@@ -173,18 +173,8 @@ class CheckedCell:
         outcome: Literal["won", "cancelled", "failed", "invalid"],
         error: Exception | None = None,
     ) -> None:
-        deployment, now = leg.deployment, perf_counter()
-        first = leg.first_token
-        attempt = Attempt(
-            model=leg.model,
-            outcome=outcome,
-            first_token_ms=None if first is None else _milliseconds(first - self._started),
-            duration_ms=_milliseconds(now - started),
-            error=None if error is None else error_object(detail_of(error)),
-            usage=leg.usage,
-            cost_usd=cost_of(deployment, leg.usage) if deployment else None,
-            billing=deployment.provider.billing if deployment and outcome == "cancelled" else None,
-        )
+        deployment, span = leg.deployment, (started, perf_counter())
+        attempt = call_attempt(leg, outcome, self._started, span, error)
         cost = nanodollars_of_usage(deployment, leg.usage) if deployment else None
         self._made.append(_Made(leg, attempt, cost))
 
@@ -253,7 +243,3 @@ def _not_started(leg: Leg) -> Attempt:
         cost_usd=None,
         billing=None,
     )
-
-
-def _milliseconds(seconds: float) -> float:
-    return round(seconds * 1000, 1)

@@ -14,7 +14,7 @@ from collections.abc import AsyncIterator, Callable, Iterable
 from contextlib import AbstractAsyncContextManager, AsyncExitStack, asynccontextmanager
 from functools import partial
 from time import perf_counter
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, TypeVar
 
 from msgspec import Struct
 from msgspec.structs import replace
@@ -49,6 +49,8 @@ from .report import is_undecided, make_report
 
 if TYPE_CHECKING:
     from .checked_cell import CheckedCell
+
+T = TypeVar("T")
 
 
 class Context(Struct, frozen=True, gc=False):
@@ -253,13 +255,8 @@ class Gateway:
         from .client_chunks import winner_chunks
 
         late = self._deadline_error(request, context)
-        async with AsyncExitStack() as stack:
-            try:
-                with Deadline(deadline):
-                    opening = self._runner.merged_stream(request, cell)
-                    model, chunks, report = await stack.enter_async_context(opening)
-            except TimeoutError:
-                raise late from None
+        opening = self._runner.merged_stream(request, cell)
+        async with _opened_in_time(opening, deadline, late) as (model, chunks, report):
             own = {"id": _random_id(), "created": int(self._now()), "model": model}
             timed = with_deadline(chunks, deadline, late)
             yield ResponseStream(winner_chunks(timed, own, request, report), request.mode, model)
@@ -320,13 +317,8 @@ class Gateway:
     ) -> AsyncIterator[CellRace]:
         """One cell's race and chunks; raises `DeadlineExceeded` after the deadline."""
         late = self._deadline_error(request, context)
-        async with AsyncExitStack() as stack:
-            try:
-                with Deadline(deadline):
-                    opening = self._runner.stream(request, cell)
-                    result, leg, chunks = await stack.enter_async_context(opening)
-            except TimeoutError:
-                raise late from None
+        opening = self._runner.stream(request, cell)
+        async with _opened_in_time(opening, deadline, late) as (result, leg, chunks):
             yield result, leg, with_deadline(chunks, deadline, late)
 
     # ---- the request, the catalog and the limits ----
@@ -436,6 +428,20 @@ class Gateway:
             body["created"] = int(self._now())
         body["object"] = "chat.completion"  # the provider may call it otherwise
         return body
+
+
+@asynccontextmanager
+async def _opened_in_time(
+    opening: AbstractAsyncContextManager[T], deadline: float, late: Exception
+) -> AsyncIterator[T]:
+    """What `opening` opens; raises `late` if that takes until the deadline."""
+    async with AsyncExitStack() as stack:
+        try:
+            with Deadline(deadline):
+                opened = await stack.enter_async_context(opening)
+        except TimeoutError:
+            raise late from None
+        yield opened
 
 
 def _clock() -> float:

@@ -31,9 +31,9 @@ from ..schema.judging import (
     read_verdict,
 )
 from ..schema.request import ChatRequest
-from ..telemetry.prices import cost_of, nanodollars_of_usage, to_dollars
+from ..telemetry.prices import nanodollars_of_usage, to_dollars
 from .client_chunks import chunks_of
-from .report import make_report
+from .report import call_attempt, make_report
 
 Call = Callable[[Leg, ChatRequest], Awaitable[ChatCompletion]]
 Failed = Callable[[Sequence[Leg], RaceResult[Any]], Exception]
@@ -207,18 +207,9 @@ class JudgeCell:
         self, started: float, outcome: AttemptOutcome, error: FanoutError | None = None
     ) -> None:
         """Note a call of the judge that has ended, and its cost if it is known."""
-        leg, now = self._judge, perf_counter()
+        leg, span = self._judge, (started, perf_counter())
         deployment = leg.deployment
-        attempt = Attempt(
-            model=leg.model,
-            outcome=outcome,
-            first_token_ms=_milliseconds(leg.first_token, self._started),
-            duration_ms=_milliseconds(now, started),
-            error=None if error is None else error_object(detail_of(error)),
-            usage=leg.usage,
-            cost_usd=cost_of(deployment, leg.usage, leg.tier) if deployment else None,
-            billing=deployment.provider.billing if deployment and outcome == "cancelled" else None,
-        )
+        attempt = call_attempt(leg, outcome, self._started, span, error, leg.tier)
         self._calls.append(attempt)
         cost = nanodollars_of_usage(deployment, leg.usage, leg.tier) if deployment else None
         if cost is not None:
@@ -281,10 +272,6 @@ def _limit(deadline: float | None, share: float) -> float:
     """When this share of the time until `deadline` is over, by the event loop's clock."""
     now = asyncio.get_running_loop().time()
     return inf if deadline is None else now + share * max(deadline - now, 0.0)
-
-
-def _milliseconds(moment: float | None, since: float) -> float | None:
-    return None if moment is None else round((moment - since) * 1000, 1)
 
 
 def _is_refusal(completion: ChatCompletion) -> bool:

@@ -8,7 +8,7 @@ from typing import Any
 from ..concurrency import Cancelled, Failure, RaceOutcome, Success
 from ..errors import detail_of
 from ..routing.leg import Leg
-from ..schema.fanout import Attempt, Mode, Report
+from ..schema.fanout import Attempt, AttemptOutcome, Mode, Report
 from ..telemetry.prices import cost_of, nanodollars_of_usage, to_dollars
 
 _NONE: Mapping[str, Any] = {}
@@ -73,6 +73,32 @@ def _attempt(leg: Leg, outcome: RaceOutcome[Any], started: float, ended: float) 
     if latest.tier is not None:
         attempt["service_tier"] = latest.tier
     return attempt
+
+
+def call_attempt(
+    leg: Leg,
+    outcome: AttemptOutcome,
+    since: float,
+    span: tuple[float, float],
+    error: Exception | None = None,
+    tier: str | None = None,
+) -> Attempt:
+    """
+    One call of a leg, whose `span` is its start and its end; its first token counts from `since`.
+
+    Its cost is that of the service tier.
+    """
+    deployment = leg.deployment
+    return Attempt(
+        model=leg.model,
+        outcome=outcome,
+        first_token_ms=_milliseconds(leg.first_token, since),
+        duration_ms=_milliseconds(span[1], span[0]),
+        error=None if error is None else _error(error),
+        usage=leg.usage,
+        cost_usd=cost_of(deployment, leg.usage, tier) if deployment else None,
+        billing=deployment.provider.billing if deployment and outcome == "cancelled" else None,
+    )
 
 
 def _error(error: Exception) -> dict[str, Any]:
