@@ -28,7 +28,7 @@ LAYERS = """
     routing  aws  google                    one model name: load balancing, retries, attempts
     transport  telemetry                    one call; log records and prices
     config                                  names to deployments
-    providers  concurrency                  translation | structure
+    providers  concurrency  endpoints       vendors' APIs | structure | the APIs of other endpoints
     schema                                  OpenAI's shapes
     wire  settings  disk                    bytes to values; complete files
     errors  secret                          values
@@ -100,6 +100,7 @@ TOP_LEVEL = {
         __init__ deployment general groups keys reasons router service top
     """,
     "shared/fanout/disk/*.py": "__init__ file_lock files threads",
+    "shared/fanout/endpoints/*.py": "__init__ base",
     "shared/fanout/errors/*.py": "__init__ base config gateway provider",
     "shared/fanout/gateway/*.py": """
         __init__ agree_cell aliases authorization checked_cell client_chunks combine conversation

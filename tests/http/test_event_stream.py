@@ -7,7 +7,7 @@ import asyncio
 import pytest
 
 from fanout.http.asgi import Message
-from fanout.http.sse_response import EventStream
+from fanout.http.sse_response import ChatEncoder, EventStream
 from tests.support.virtual_clock import now, run
 
 
@@ -20,13 +20,13 @@ async def play(*moments: float) -> list[tuple[float, str]]:
         if message["type"] == "http.response.body":
             sent.append((now() - started, message["body"].decode().partition("\n")[0]))
 
-    events = EventStream(send, {}, 15.0)
+    events = EventStream(send, {}, 15.0, ChatEncoder())
     async with asyncio.TaskGroup() as group:
         beat = group.create_task(events.keep_alive())
         for moment in moments:
             await asyncio.sleep(started + moment - now())
             await events.start({})
-            await events.chunk(moment)
+            await events.chunk(moment)  # type: ignore[arg-type]
         beat.cancel()
     return sent
 

@@ -258,7 +258,10 @@ class App:
                 return PREFLIGHT, ""
         if "content-encoding" in headers:
             exchange.unpack()
-        return find_route(method, path, self._routes)
+        route, tail = find_route(method, path, self._routes)
+        if route.surface:
+            _set_surface(exchange, route.surface)
+        return route, tail
 
     async def _fail(self, exchange: Exchange, error: Exception) -> None:
         if not isinstance(error, FanoutError) or type(error) in LOGGED:
@@ -276,7 +279,11 @@ class App:
         from .errors import error_headers
 
         headers = {**exchange.response_headers, **error_headers(error)}
-        await send_json(exchange.send, exchange.status, error_body(error), headers)
+        if exchange.surface is None:
+            body: object = error_body(error)
+        else:
+            body = exchange.surface.error_body(error, exchange.request_id)
+        await send_json(exchange.send, exchange.status, body, headers)
 
     def _record(self, exchange: Exchange, error: Exception | None, seconds: float) -> None:
         request = exchange.request
@@ -305,6 +312,14 @@ async def _serve(route: Route, exchange: Exchange) -> None:
         await serve_once(route, exchange)
     else:
         await call_endpoint(route, exchange)
+
+
+def _set_surface(exchange: Exchange, name: str) -> None:
+    """Let the endpoint's translation make the responses, also the errors before it is called."""
+    from ..endpoints.base import find_surface  # imported with the first such request
+
+    surface = exchange.surface = find_surface(name)
+    exchange.response_headers |= surface.headers(exchange.request_id)
 
 
 def _known_models(exchange: Exchange, error: Exception | None) -> tuple[str, ...]:

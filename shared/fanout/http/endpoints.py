@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 from functools import cache, partial
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 from msgspec import Raw
 
@@ -13,6 +14,9 @@ from ..gateway.gateway import GatewayResponse, ResponseStream
 from ..schema.fanout import FanOutRequest, parse_request
 from ..wire.json import BadJSON, DuplicateKey, decode_strict
 from .exchange import Exchange
+
+if TYPE_CHECKING:
+    from ..endpoints.base import StreamEncoder, Translation
 
 DEPLOYMENT_TAIL = "/chat/completions"
 """What follows the name in Azure's path."""
@@ -23,7 +27,7 @@ CREATED = 1_677_610_602
 
 async def chat(exchange: Exchange) -> None:
     """`POST /v1/chat/completions`: send a conversation to one model or to several."""
-    await _chat(exchange, await exchange.parsed(_parsed))
+    await respond_to(exchange, await exchange.parsed(_parsed))
 
 
 async def deployment_chat(exchange: Exchange) -> None:
@@ -31,30 +35,36 @@ async def deployment_chat(exchange: Exchange) -> None:
     name, path = exchange.tail.removesuffix(DEPLOYMENT_TAIL), f"/openai/deployments/{exchange.tail}"
     if not name or name == exchange.tail:
         raise NotFound(f"no such path: `{path[:200]}`; Azure's is `…/NAME{DEPLOYMENT_TAIL}`")
-    await _chat(exchange, await exchange.parsed(partial(_parsed, model=name)))
+    await respond_to(exchange, await exchange.parsed(partial(_parsed, model=name)))
 
 
-async def _chat(exchange: Exchange, request: FanOutRequest) -> None:
+async def respond_to(
+    exchange: Exchange, request: FanOutRequest, translation: Translation | None = None
+) -> None:
+    """Send the response to a chat request, in the form of `translation` if there is one."""
     exchange.request = request
     # Set here so that errors, and streams whose first event is a keep-alive, have it too.
     exchange.response_headers["x-fanout-mode"] = request.mode
     request = exchange.request = exchange.gateway.prepare(request, exchange.client)
     exchange.response_headers["x-fanout-mode"] = request.mode
     if request.stream:
-        await _streamed(exchange, request)
+        await _streamed(exchange, request, None if translation is None else translation.encoder())
         return
     async with exchange.opened():
         response = await exchange.gateway.chat(request, exchange.context)
     exchange.winner = response.winner
     exchange.response_headers |= _mode_headers(response)
-    await exchange.json(response.body)
+    body = response.body
+    await exchange.json(body if translation is None else translation.respond(body))
 
 
-async def _streamed(exchange: Exchange, request: FanOutRequest) -> None:
-    from .sse_response import EventStream
+async def _streamed(
+    exchange: Exchange, request: FanOutRequest, encoder: StreamEncoder | None
+) -> None:
+    from .sse_response import ChatEncoder, EventStream
 
     events = exchange.events = EventStream(
-        exchange.send, exchange.response_headers, exchange.keep_alive
+        exchange.send, exchange.response_headers, exchange.keep_alive, encoder or ChatEncoder()
     )
     async with exchange.opened() as group:
         keep_alive_task = group.create_task(events.keep_alive())

@@ -25,6 +25,7 @@ if TYPE_CHECKING:
     from ..bulk.service.idempotency import IdempotencyStore
     from ..bulk.service.records import Job
     from ..bulk.store import ResultStore
+    from ..endpoints.base import Surface
     from .idempotency import SingleRequest
     from .sse_response import EventStream
 
@@ -88,7 +89,8 @@ class Exchange(Struct):
     that the host has left, `max_silence` the seconds after which the host closes a connection that
     has sent nothing, `admitted` its share of the limits on requests in flight. `received` is when
     it reached the host, in seconds since 1970, `single` what is known of its `Idempotency-Key`. The
-    endpoint sets `request` and `winner`, which are logged.
+    endpoint sets `request` and `winner`, which are logged. `surface` is the translation of an
+    endpoint beside chat completions.
     """
 
     gateway: Gateway
@@ -111,6 +113,7 @@ class Exchange(Struct):
     status: int | None = None
     events: EventStream | None = None
     single: SingleRequest | None = None
+    surface: Surface | None = None
     response_headers: dict[str, str] = field(default_factory=dict)
 
     def __repr__(self) -> str:

@@ -22,7 +22,8 @@ class Route(Struct, frozen=True):
     One route. `path` is without `/v1`; with `has_tail` it matches every path below it.
 
     Without `is_limited`, its requests are served also while `max_requests` are in flight. With
-    `is_idempotent`, a request with an `Idempotency-Key` is served once.
+    `is_idempotent`, a request with an `Idempotency-Key` is served once. `surface` is the folder of
+    `endpoints/` that translates its requests, responses and errors; without one they are OpenAI's.
     """
 
     method: str
@@ -32,6 +33,7 @@ class Route(Struct, frozen=True):
     is_public: bool = False
     is_limited: bool = True
     is_idempotent: bool = False
+    surface: str = ""
 
 
 def _lazy_batch_endpoint(name: str) -> Endpoint:
@@ -68,12 +70,22 @@ async def _model_info(exchange: Exchange) -> None:
     await model_info(exchange)
 
 
+async def _translated(exchange: Exchange) -> None:
+    """`POST /v1/NAME` of another API; `translated.py` is imported at the first such request."""
+    from .translated import serve
+
+    await serve(exchange)
+
+
 async def _page(exchange: Exchange) -> None:
     """The page and its files; `page_assets.py` is imported at the first request for one."""
     from . import page_assets as page
 
     await (page.send_asset if exchange.tail else page.send_page)(exchange)
 
+
+SURFACES: tuple[str, ...] = ()
+"""The folders of `endpoints/` whose endpoint is `POST /v1/NAME`."""
 
 ROUTES = (
     Route("POST", "/chat/completions", endpoints.chat, is_idempotent=True),
@@ -87,6 +99,10 @@ ROUTES = (
     Route("GET", "/openapi.json", endpoints.openapi, is_public=True),
     Route("GET", "/model/info", _model_info),
     Route("POST", AZURE, endpoints.deployment_chat, has_tail=True, is_idempotent=True),
+    *(
+        Route("POST", f"/{name}", _translated, is_idempotent=True, surface=name)
+        for name in SURFACES
+    ),
     Route("POST", "/files", _lazy_batch_endpoint("create_file"), is_idempotent=True),
     Route("GET", "/files", _lazy_batch_endpoint("list_files")),
     Route("GET", "/files/", _lazy_batch_endpoint("read_file"), has_tail=True),

@@ -1,5 +1,5 @@
 """
-Sends a streamed response as server-sent events, with keep-alive comments.
+Sends a streamed response as server-sent events, with keep-alives in each silence.
 
 The HTTP status is sent with the first content or the first keep-alive. An error before that is an
 ordinary HTTP error; an error after it is one error event without `[DONE]`. Imported with the first
@@ -9,24 +9,52 @@ stream.
 from __future__ import annotations
 
 import asyncio
+from typing import TYPE_CHECKING
 
+from ..schema.chat import ChatChunk
 from ..schema.error import error_body
 from ..wire import json
 from ..wire.sse import DONE, KEEP_ALIVE, encode_event
 from .asgi import Headers, Send, raw_headers
 
+if TYPE_CHECKING:
+    from ..endpoints.base import StreamEncoder
+
+
+class ChatEncoder:
+    """Chat completions: each chunk is an event, and `[DONE]` the end of a complete response."""
+
+    def feed(self, chunk: ChatChunk) -> bytes:
+        """One chunk."""
+        return encode_event(json.encode(chunk))
+
+    def end(self) -> bytes:
+        """`[DONE]`."""
+        return DONE
+
+    def fail(self, error: Exception) -> bytes:
+        """An error event, on which the SDKs raise."""
+        return encode_event(json.encode(error_body(error)))
+
+    def keep_alive(self) -> bytes:
+        """A comment."""
+        return KEEP_ALIVE
+
 
 class EventStream:
     """
-    One response's stream, with a comment after each silent `interval` in seconds.
+    One response's stream in the events of `encoder`, a keep-alive after each silent `interval` (s).
 
     `started` is whether the HTTP status has been sent.
     """
 
-    def __init__(self, send: Send, headers: Headers, interval: float) -> None:
+    def __init__(
+        self, send: Send, headers: Headers, interval: float, encoder: StreamEncoder
+    ) -> None:
         self._send = send
         self._headers = headers
         self._interval = interval
+        self._encoder = encoder
         self._last = asyncio.get_running_loop().time()
         self.started = False
 
@@ -43,21 +71,22 @@ class EventStream:
         ]
         await self._send({"type": "http.response.start", "status": 200, "headers": raw})
 
-    async def chunk(self, value: object) -> None:
+    async def chunk(self, value: ChatChunk) -> None:
         """Send one chunk."""
-        self._last = asyncio.get_running_loop().time()
-        await self._write(encode_event(json.encode(value)), more=True)
+        if data := self._encoder.feed(value):
+            self._last = asyncio.get_running_loop().time()
+            await self._write(data, more=True)
 
     async def end(self) -> None:
-        """End a complete response with `[DONE]`."""
-        await self._write(DONE, more=False)
+        """End a complete response."""
+        await self._write(self._encoder.end(), more=False)
 
     async def fail(self, error: Exception) -> None:
-        """End a response that failed with an error event, on which the SDKs raise."""
-        await self._write(encode_event(json.encode(error_body(error))), more=False)
+        """End a response that failed."""
+        await self._write(self._encoder.fail(error), more=False)
 
     async def keep_alive(self) -> None:
-        """Send a comment after each silent interval. Runs until it is cancelled."""
+        """Send a keep-alive after each silent interval. Runs until it is cancelled."""
         clock = asyncio.get_running_loop().time
         while True:
             silent = clock() - self._last
@@ -66,7 +95,7 @@ class EventStream:
                 continue
             await self.start({})
             self._last = clock()
-            await self._write(KEEP_ALIVE, more=True)
+            await self._write(self._encoder.keep_alive(), more=True)
 
     async def _write(self, data: bytes, *, more: bool) -> None:
         await self._send({"type": "http.response.body", "body": data, "more_body": more})
