@@ -1,6 +1,7 @@
 /** The request bodies of a run, and the conversations that they continue. Pure. */
 
 import { formatFields } from "../ui/response-format.js";
+import { decisionFields, hasResponse, isDecided } from "./decision.js";
 
 /** @typedef {import("./run.js").Draft} Draft */
 /** @typedef {import("./run.js").Leg} Leg */
@@ -11,27 +12,27 @@ import { formatFields } from "../ui/response-format.js";
 
 /**
  * The requests of a new run: one for all responses, one more for each model with its own settings,
- * one race for each prompt, or one for each model if each continues its own conversation.
+ * one for each prompt if its models share a response, or one for each model if each continues its
+ * own conversation.
  * @param {Draft} draft
  * @param {Leg[]} legs
  * @param {Messages[] | null} histories the messages before the prompt, for each leg
+ * @param {(Leg | null)[]} [results] the response to each prompt, if it is decided on
  * @returns {RunRequest[]}
  */
-export function requestsOf(draft, legs, histories) {
+export function requestsOf(draft, legs, histories, results = []) {
   const [prompt] = draft.prompts;
   if (histories && prompt) {
     const conversations = histories.map((history) => [...history, userMessage(prompt)]);
-    if (draft.mode === "race")
-      return [{ body: bodyOf(draft, conversations[0]), legs, isRace: true }];
+    if (draft.mode !== "all") return [sharedRequest(draft, conversations[0], legs, results[0])];
     return legs.map((leg, at) => requestOfLeg(draft, leg, conversations[at] ?? []));
   }
   const conversations = draft.prompts.map((one) => firstMessages(draft.system, one));
-  if (draft.mode === "race")
-    return conversations.map((conversation, at) => ({
-      body: bodyOf(draft, conversation),
-      legs: legs.filter((leg) => leg.prompt === at),
-      isRace: true,
-    }));
+  if (draft.mode !== "all")
+    return conversations.map((conversation, at) => {
+      const own = legs.filter((leg) => leg.prompt === at);
+      return sharedRequest(draft, conversation, own, results[at]);
+    });
   const messages = conversations.length === 1 ? conversations[0] : conversations;
   const alone = draft.models.filter((model) => draft.settings[model]);
   const together = draft.models.filter((model) => !draft.settings[model]);
@@ -41,6 +42,30 @@ export function requestsOf(draft, legs, histories) {
     legs: legs.filter((leg) => models.includes(leg.model)),
     isRace: false,
   }));
+}
+
+/**
+ * The request whose models share one response.
+ * @param {Draft} draft
+ * @param {any} messages
+ * @param {Leg[]} legs
+ * @param {Leg | null} [result]
+ * @returns {RunRequest}
+ */
+function sharedRequest(draft, messages, legs, result = null) {
+  return { body: bodyOf(draft, messages), legs, isRace: draft.mode === "race", result };
+}
+
+/**
+ * The request of a response that is decided on.
+ * @param {Run} run
+ * @param {Leg} result
+ * @returns {RunRequest}
+ */
+export function requestOfResult(run, result) {
+  const legs = run.legs.filter((leg) => leg.prompt === result.prompt);
+  const [first] = legs;
+  return sharedRequest(run.draft, first ? messagesOf(run, first) : [], legs, result);
 }
 
 /**
@@ -77,22 +102,26 @@ export function messagesOf(run, leg) {
 }
 
 /**
- * The models that can get another message, and what each has read and written before: after a race
- * all models and the winner's conversation, otherwise those that have responded, each with its own.
+ * The models that can get another message, and what each has read and written before: all models and
+ * the conversation of the response that they share, otherwise those that have responded, each with
+ * its own.
  * `null` if there is nothing to continue.
  * @param {Run} run
  * @returns {{models: string[], histories: Messages[]} | null}
  */
 export function nextConversations(run) {
   if (run.draft.prompts.length !== 1) return null;
-  const done = run.legs.filter((leg) => leg.state === "done" && leg.text);
+  const results = run.results.filter((leg) => leg !== null).filter(hasResponse);
+  const isShared = run.draft.mode !== "all";
+  const responses = isDecided(run.draft.mode) ? results : run.legs;
+  const done = responses.filter((leg) => leg.state === "done" && leg.text);
   const histories = done.map((leg) => [
-    ...messagesOf(run, leg),
+    ...messagesOf(run, run.legs.includes(leg) ? leg : /** @type {Leg} */ (run.legs[0])),
     { role: "assistant", content: leg.text },
   ]);
   const [first] = histories;
   if (!first) return null;
-  if (run.draft.mode !== "race") return { models: done.map((leg) => leg.model), histories };
+  if (!isShared) return { models: done.map((leg) => leg.model), histories };
   return { models: run.draft.models, histories: run.draft.models.map(() => first) };
 }
 
@@ -107,6 +136,12 @@ function userMessage({ text, pictures }) {
   return { role: "user", content: images.length ? [{ type: "text", text }, ...images] : text };
 }
 
+/** The `fanout` of a request, if it has one. @param {Draft} draft */
+function fanoutFields(draft) {
+  const fanout = { ...formatFields(draft.format).fanout, ...decisionFields(draft) };
+  return Object.keys(fanout).length ? { fanout } : {};
+}
+
 /** @param {Draft} draft @param {any} messages */
 function bodyOf(draft, messages) {
   const [model = ""] = draft.models;
@@ -119,6 +154,7 @@ function bodyOf(draft, messages) {
     ...(maxTokens ? { max_tokens: maxTokens } : {}),
     ...(temperature === null ? {} : { temperature }),
     ...formatFields(draft.format),
+    ...fanoutFields(draft),
     stream: true,
     stream_options: { include_usage: true },
     messages,

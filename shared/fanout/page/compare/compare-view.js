@@ -6,6 +6,8 @@ import { NO_FORMAT } from "../ui/response-format.js";
 import { responseFormatForm } from "../ui/response-format-form.js";
 import { loadFromSession, saveToSession } from "../ui/session.js";
 import { nextConversations } from "./chat-requests.js";
+import { decisionProblem, NO_RULES } from "./decision.js";
+import { decisionForm, modeSwitch } from "./decision-form.js";
 import { modelPicker } from "./model-picker.js";
 import { modelSettings } from "./model-settings.js";
 import { promptList } from "./prompt-list.js";
@@ -46,6 +48,7 @@ export function compareView() {
     oninput: changed,
   });
   const modes = modeSwitch(saved.mode, changed);
+  const decision = decisionForm({ ...NO_RULES, ...saved.decision }, changed);
   const settings = modelSettings(saved.settings, changed);
   const format = responseFormatForm(saved.format ?? NO_FORMAT, changed);
   const submit = h("button", { class: "primary wide", type: "submit" });
@@ -90,12 +93,14 @@ export function compareView() {
       maxTokens: numberOf(maxTokens),
       temperature: numberOf(temperature),
       format: format.value(),
+      decision: decision.value(),
     };
   }
 
   function changed() {
     const now = draft();
     settings.show(now.models, now.mode);
+    decision.show(now.mode);
     const problem = problemOf(now) || format.problem();
     const verb = now.mode === "race" ? "Race" : "Ask";
     const count = now.prompts.length;
@@ -148,6 +153,7 @@ export function compareView() {
     },
     modes.element,
     picker.element,
+    decision.element,
     h("label", null, "System message", system),
     prompts.element,
     h(
@@ -173,32 +179,9 @@ export function compareView() {
     setModels(names) {
       picker.setListed(names);
       format.setModels(names);
+      decision.setModels(names);
       changed();
     },
-  };
-}
-
-/** @param {Draft["mode"]} mode @param {() => void} changed */
-function modeSwitch(mode, changed) {
-  /** @type {[Draft["mode"], string, string][]} */
-  const modes = [
-    ["all", "Compare", "all responses"],
-    ["race", "Race", "the first one wins"],
-  ];
-  const inputs = modes.map(([value]) =>
-    h("input", { type: "radio", name: "mode", value, checked: value === mode, onchange: changed }),
-  );
-  const element = h(
-    "fieldset",
-    { class: "switch" },
-    h("legend", { class: "visually-hidden" }, "Mode"),
-    modes.map(([, name, what], at) =>
-      h("label", null, inputs[at], h("span", null, h("b", null, name), ` ${what}`)),
-    ),
-  );
-  return {
-    element,
-    value: () => /** @type {Draft["mode"]} */ (inputs[1]?.checked ? "race" : "all"),
   };
 }
 
@@ -207,6 +190,8 @@ function problemOf(draft) {
   if (!draft.models.length) return "Pick a model.";
   if (draft.models.length > MAX_MODELS) return `Pick at most ${MAX_MODELS} models.`;
   if (draft.mode === "race" && draft.models.length < 2) return "A race needs at least two models.";
+  const problem = decisionProblem(draft);
+  if (problem) return problem;
   if (draft.prompts.some((prompt) => !prompt.text.trim() && !prompt.pictures.length))
     return "Write a prompt.";
   return "";

@@ -14,6 +14,19 @@ const STATE_LABELS = {
   not_started: "not started",
 };
 
+/** What became of a response that votes or a judge decide on. @type {Record<string, string>} */
+export const OUTCOME_LABELS = {
+  won: "chosen",
+  agreed: "agrees",
+  dissented: "disagrees",
+  no_vote: "no vote",
+  lost: "not chosen",
+  merged: "merged",
+  invalid: "invalid",
+  cancelled: "cancelled",
+  not_started: "not called",
+};
+
 /** A leg's state in words; of a checked response also whether it is valid. @param {Leg} leg */
 export function stateLabel({ state, check }) {
   if (check && (state === "done" || state === "failed")) return check.isValid ? "valid" : "invalid";

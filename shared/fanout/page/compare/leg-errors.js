@@ -19,6 +19,21 @@ export function errorInfo(error, status = STATUS_OF_TYPE[error.type] ?? 502) {
 /** The state of a leg by the outcome of its call in a report. @type {Record<string, State>} */
 export const OUTCOME_STATES = { failed: "failed", invalid: "failed", cancelled: "cancelled" };
 
+/** @param {RequestError} error @returns {State} */
+const stateOf = ({ code }) =>
+  code === "connection_lost" ? "lost" : code === "stopped" ? "stopped" : "failed";
+
+/**
+ * Ends the response that is decided on: there is none, or it has broken.
+ * @param {import("./run.js").Leg} result
+ * @param {RequestError} error
+ * @param {number} ms
+ */
+function endResult(result, error, ms) {
+  result.model ||= "No response";
+  Object.assign(result, { state: stateOf(error), endMs: ms, error });
+}
+
 /**
  * Fails the unfinished legs of a request, each with its own cause if the error lists causes.
  * @param {RunRequest} request
@@ -26,11 +41,11 @@ export const OUTCOME_STATES = { failed: "failed", invalid: "failed", cancelled: 
  * @param {number} ms
  */
 export function applyError(request, error, ms) {
-  if (request.isRace && error.code === "schema_mismatch" && error.attempts)
+  if (request.result) endResult(request.result, error, ms);
+  const isShared = request.isRace || request.result;
+  if (isShared && error.code === "schema_mismatch" && error.attempts)
     return applyMismatch(request, error, error.attempts, ms);
-  /** @type {State} */
-  const state =
-    error.code === "connection_lost" ? "lost" : error.code === "stopped" ? "stopped" : "failed";
+  const state = stateOf(error);
   request.legs.forEach((leg, at) => {
     if (leg.state !== "running" && leg.state !== "streaming") return;
     const cause = error.causes?.[at];

@@ -1,6 +1,6 @@
 /** The parameters of single models, where they differ from those of the request. */
 
-import { h, setChildren } from "../ui/dom.js";
+import { h, setChildren, setText } from "../ui/dom.js";
 
 /** @typedef {import("./run.js").Settings} Settings */
 
@@ -11,7 +11,7 @@ export function modelSettings(saved, changed) {
   /** @type {string[]} */
   let shown = [];
   const rows = h("tbody");
-  const hint = h("p", { class: "hint" }, "A race asks all models alike.");
+  const hint = h("p", { class: "hint" });
   const table = h(
     "table",
     { class: "model-settings" },
@@ -70,10 +70,11 @@ export function modelSettings(saved, changed) {
 
   return {
     element,
-    /** Shows the rows of these models. @param {string[]} models @param {"all" | "race"} mode */
+    /** Shows the rows of these models. @param {string[]} models @param {import("./run.js").Draft["mode"]} mode */
     show(models, mode) {
-      table.hidden = mode === "race";
-      hint.hidden = mode !== "race";
+      table.hidden = mode !== "all";
+      hint.hidden = mode === "all";
+      setText(hint, `${mode === "race" ? "A race" : "This mode"} asks all models alike.`);
       if (models.join("\n") === shown.join("\n")) return;
       shown = models;
       setChildren(rows, models.map(row));

@@ -7,7 +7,7 @@ import { errorInfo, OUTCOME_STATES } from "./leg-errors.js";
 /** @typedef {import("./run.js").RunRequest} RunRequest */
 
 /** A model that was not called. */
-const NOT_STARTED = {
+export const NOT_STARTED = {
   outcome: "not_started",
   first_token_ms: null,
   duration_ms: null,

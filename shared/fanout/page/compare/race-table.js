@@ -1,27 +1,28 @@
-/** The table of a race: which model won, when the others were cancelled, and what each one cost. */
+/** The table of models that share a response: what became of each, when, and what it cost. */
 
 import { h, setText } from "../ui/dom.js";
 import { explainError } from "../ui/error-messages.js";
 import { formatCount, formatMs, formatUsd, UNKNOWN } from "../ui/format.js";
-import { BILLING_LABELS } from "./labels.js";
+import { BILLING_LABELS, OUTCOME_LABELS } from "./labels.js";
 import { isFinished, tokenCount } from "./run.js";
 
 /** @typedef {import("./run.js").Leg} Leg */
 
 const HEADINGS = ["Model", "Outcome", "First token", "Duration", "Tokens", "Cost"];
 
-/** @param {Leg[]} legs */
-export function raceTable(legs) {
+/** @param {Leg[]} legs @param {boolean} isRace */
+export function raceTable(legs, isRace) {
+  const name = isRace ? "Models in this race" : "Models";
   const rows = legs.map(tableRow);
   const head = h(
     "tr",
     null,
-    HEADINGS.map((name) => h("th", { scope: "col" }, name)),
+    HEADINGS.map((heading) => h("th", { scope: "col" }, heading)),
   );
   const table = h(
     "table",
     { class: "race-table" },
-    h("caption", { class: "visually-hidden" }, "Models in this race"),
+    h("caption", { class: "visually-hidden" }, name),
     h("thead", null, head),
     h(
       "tbody",
@@ -30,11 +31,7 @@ export function raceTable(legs) {
     ),
   );
   return {
-    element: h(
-      "div",
-      { class: "scrolls", tabIndex: 0, role: "region", "aria-label": "Models in this race" },
-      table,
-    ),
+    element: h("div", { class: "scrolls", tabIndex: 0, role: "region", "aria-label": name }, table),
     /** @param {number} now */
     update(now) {
       for (const row of rows) row.update(now);
@@ -66,6 +63,10 @@ function tableRow(leg) {
 
 /** @param {Leg} leg */
 function outcome(leg) {
+  if (leg.outcome && leg.state === "done") {
+    const label = OUTCOME_LABELS[leg.outcome] ?? leg.outcome;
+    return leg.reason ? `${label}: ${leg.reason}` : label;
+  }
   if (leg.won)
     return leg.check && leg.check.model !== leg.model ? `won by ${leg.check.model}` : "won";
   if (leg.state === "running") return "running";

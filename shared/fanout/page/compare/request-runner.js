@@ -6,7 +6,8 @@ import { announce } from "../ui/dom.js";
 import { formatMs, plural } from "../ui/format.js";
 import { withoutModel } from "./chat-requests.js";
 import { applyError } from "./leg-errors.js";
-import { applyChunk, fastestLeg, isFinished, retryLeg } from "./run.js";
+import { decisionTitle } from "./decision.js";
+import { allLegs, applyChunk, fastestLeg, isFinished, retryLeg } from "./run.js";
 
 const STAYED_MS = 2000; // after a `beforeunload`, if the page is then still there
 const PAGE_CLOSED = { status: 0, code: "page_closed", message: "The page was closed." };
@@ -52,13 +53,13 @@ export function requestRunner(legsChanged, busyChanged) {
 
   /** @param {TimedRun} run @param {RunRequest} request */
   async function send(run, request) {
-    for (const leg of request.legs) leg.startMs = run.now();
+    for (const leg of allLegs(request)) leg.startMs = run.now();
     let hasWinner = false;
     const { id, body, close } = open.open(request.body);
     try {
       for await (const chunk of streamChunks(body, abort.signal, id)) {
         applyChunk(request, chunk, run.now());
-        legsChanged(run, request.legs);
+        legsChanged(run, allLegs(request));
         const winner = request.isRace && !hasWinner && request.legs.find((leg) => leg.won);
         if (winner) {
           hasWinner = true;
@@ -71,7 +72,11 @@ export function requestRunner(legsChanged, busyChanged) {
       const rest = requestOfOthers(request, error.info);
       if (rest) request.legs = request.legs.filter((leg) => !rest.legs.includes(leg));
       const isLost = error.info.code === "connection_lost";
-      applyError(request, isLost && isLeaving ? PAGE_CLOSED : error.info, run.now());
+      applyError(
+        rest ? { ...request, result: null } : request,
+        isLost && isLeaving ? PAGE_CLOSED : error.info,
+        run.now(),
+      );
       if (rest) {
         legsChanged(run, request.legs);
         return send(run, rest);
@@ -79,7 +84,7 @@ export function requestRunner(legsChanged, busyChanged) {
     } finally {
       close();
     }
-    legsChanged(run, request.legs);
+    legsChanged(run, allLegs(request));
   }
 
   return {
@@ -91,7 +96,7 @@ export function requestRunner(legsChanged, busyChanged) {
     /** @param {TimedRun} run @param {Leg} leg */
     retry(run, leg) {
       const request = retryLeg(run, leg, run.now());
-      legsChanged(run, [leg]);
+      legsChanged(run, allLegs(request));
       void sendAll(run, [request]);
     },
     stop() {
@@ -119,13 +124,15 @@ function requestOfOthers(request, { code, message }) {
  * @param {number} ms
  */
 function finish(request, ms) {
-  for (const leg of request.legs) {
+  for (const leg of allLegs(request)) {
     if (!isFinished(leg)) Object.assign(leg, { endMs: ms, state: "done" });
   }
 }
 
 /** Has screen readers read the result of a run. @param {Run} run */
 function announceEnd(run) {
+  const [result] = run.results;
+  if (result?.decision && run.results.length === 1) return announce(decisionTitle(result));
   const invalid = run.legs.filter((leg) => leg.check && !leg.check.isValid).length;
   const failed = run.legs.filter((leg) => leg.error).length - invalid;
   const done = run.legs.filter((leg) => leg.state === "done").length;

@@ -3,6 +3,7 @@
 import { beforeNextFrame, h, setChildren, setText } from "../ui/dom.js";
 import { formatTimestamp, plural } from "../ui/format.js";
 import { copyDialog } from "./copy-dialog.js";
+import { decisionView } from "./decision-view.js";
 import { followUp } from "./follow-up.js";
 import { raceTable } from "./race-table.js";
 import { responseCard } from "./response-card.js";
@@ -13,6 +14,9 @@ import { synchronisedScrolling } from "./synchronised-scrolling.js";
 import { timeline } from "./timeline.js";
 
 const MAX_RUNS = 12; // older ones are dropped
+
+/** @type {Record<string, string>} */
+const TITLES = { race: "Race of", agree: "Votes of", best: "Best of", merge: "Merged from" };
 
 /** @typedef {import("./run.js").Run} Run */
 /** @typedef {import("./run.js").Leg} Leg */
@@ -133,7 +137,7 @@ export function runList(actions) {
  * @returns {View}
  */
 function runView(run, actions, choiceChanged) {
-  const isRace = run.draft.mode === "race";
+  const isCompared = run.draft.mode === "all";
   const bars = timeline(run);
   /** @type {Set<Leg>} */
   const dirty = new Set();
@@ -142,11 +146,11 @@ function runView(run, actions, choiceChanged) {
     responseCard(leg, {
       retry: () => actions.retry(leg, run),
       isChosen: () => run.choices[leg.prompt] === leg.model,
-      choose: isRace ? null : () => choose(leg),
-      history: run.histories?.[run.legs.indexOf(leg)] ?? [],
+      choose: isCompared ? () => choose(leg) : null,
+      history: run.histories?.[Math.max(0, run.legs.indexOf(leg))] ?? [],
     });
   const cards = new Map(run.legs.map((leg) => [leg, cardOf(leg)]));
-  const groups = run.draft.prompts.map((_, at) => promptGroup(run, at, cards));
+  const groups = run.draft.prompts.map((_, at) => promptGroup(run, at, cards, cardOf));
 
   /** @param {Leg} leg */
   function choose(leg) {
@@ -166,8 +170,9 @@ function runView(run, actions, choiceChanged) {
     const now = run.now();
     for (const leg of dirty) cards.get(leg)?.update(now);
     for (const leg of run.legs) if (leg.state === "streaming") cards.get(leg)?.updateFigures(now);
+    const changed = [...dirty];
     dirty.clear();
-    for (const group of groups) group.update(now);
+    for (const group of groups) group.update(now, changed);
     bars.update(now);
     next.update();
     if (element.isConnected && run.legs.some((leg) => !isFinished(leg))) beforeNextFrame(draw);
@@ -178,7 +183,7 @@ function runView(run, actions, choiceChanged) {
   const models = plural(run.draft.models.length, "model");
   const turn = run.histories ? `, message ${turnOf(run)}` : "";
   const prompts = count > 1 ? `, ${count} prompts` : turn;
-  const title = `${isRace ? "Race of" : "Asked"} ${models}${prompts}`;
+  const title = `${TITLES[run.draft.mode] ?? "Asked"} ${models}${prompts}`;
   const copy = h(
     "button",
     { type: "button", class: "small", onclick: () => copyDialog(run, copy) },
@@ -199,7 +204,7 @@ function runView(run, actions, choiceChanged) {
     { class: "run-head" },
     h("h2", null, title),
     h("time", null, formatTimestamp(run.at / 1000)),
-    !isRace && run.legs.length > 1 && scrollTogether,
+    isCompared && run.legs.length > 1 && scrollTogether,
     copy,
   );
   const question = count === 1 && run.draft.prompts[0]?.text;
@@ -226,12 +231,13 @@ function turnOf(run) {
 }
 
 /**
- * The responses to one prompt. A race shows its table and the winner only.
+ * The responses to one prompt. Models that share a response have a table, and only that is shown.
  * @param {Run} run
  * @param {number} prompt
  * @param {Map<Leg, ReturnType<typeof responseCard>>} cards
+ * @param {(leg: Leg) => ReturnType<typeof responseCard>} cardOf
  */
-function promptGroup(run, prompt, cards) {
+function promptGroup(run, prompt, cards, cardOf) {
   const legs = run.legs.filter((leg) => leg.prompt === prompt);
   const isGrid = run.draft.prompts.length > 1;
   const title =
@@ -241,7 +247,7 @@ function promptGroup(run, prompt, cards) {
       { class: "prompt-title" },
       `${prompt + 1}. ${run.draft.prompts[prompt]?.text || "Pictures"}`,
     );
-  if (run.draft.mode !== "race") {
+  if (run.draft.mode === "all") {
     const columns = h(
       "div",
       { class: `columns${isGrid ? " is-grid" : ""}${legs.length === 4 ? " of-4" : ""}` },
@@ -257,24 +263,32 @@ function promptGroup(run, prompt, cards) {
       update: () => undefined,
     };
   }
-  const table = raceTable(legs);
+  const result = run.results[prompt];
+  const table = raceTable(legs, !result);
+  const decision = result && decisionView(result);
   const place = h(
     "div",
     { class: "winner" },
-    h("p", { class: "hint" }, "No model has produced any text yet."),
+    h("p", { class: "hint" }, result ? "Not decided yet." : "No model has produced any text yet."),
   );
   const element = h(
     "section",
     { class: "group", "aria-label": `Prompt ${prompt + 1}` },
     title,
     table.element,
+    decision?.element,
     place,
   );
   return {
     element,
-    /** @param {number} now */
-    update(now) {
+    /** @param {number} now @param {Leg[]} changed */
+    update(now, changed) {
       table.update(now);
+      if (result) {
+        decision?.update();
+        showResult(result, now, changed.includes(result));
+        return;
+      }
       const leg =
         legs.find((one) => one.won) ??
         legs.find((one) => one.check) ??
@@ -283,4 +297,19 @@ function promptGroup(run, prompt, cards) {
       if (card && card.parentElement !== place) setChildren(place, card);
     },
   };
+  /**
+   * Shows the response that was decided on; its model is known when it begins.
+   * @param {Leg} leg @param {number} now @param {boolean} isChanged
+   */
+  function showResult(leg, now, isChanged) {
+    if (!leg.model) {
+      if (cards.delete(leg)) setChildren(place, h("p", { class: "hint" }, "Not decided yet."));
+      return;
+    }
+    const isNew = !cards.has(leg);
+    const card = cards.get(leg) ?? cardOf(leg);
+    cards.set(leg, card);
+    if (isNew) setChildren(place, card.element);
+    if (isNew || isChanged) card.update(now);
+  }
 }

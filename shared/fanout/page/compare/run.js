@@ -4,8 +4,9 @@
  * A leg is one model's response to one prompt. Times are milliseconds since the run started.
  */
 
-import { messagesOf, requestOfLeg, requestsOf } from "./chat-requests.js";
+import { messagesOf, requestOfLeg, requestOfResult, requestsOf } from "./chat-requests.js";
 import { isChecked, setInvalid, setValid } from "./checked-calls.js";
+import { applyDecision, isDecided } from "./decision.js";
 import { applyError, errorInfo } from "./leg-errors.js";
 import { applyReport } from "./race-report.js";
 
@@ -14,11 +15,12 @@ import { applyReport } from "./race-report.js";
 /** @typedef {{maxTokens: number | null, temperature: number | null}} Settings */
 /**
  * @typedef {object} Draft
- * @property {"all" | "race"} mode @property {string[]} models
+ * @property {"all" | "race" | "agree" | "best" | "merge"} mode @property {string[]} models
  * @property {string} system @property {Prompt[]} prompts
  * @property {number | null} maxTokens @property {number | null} temperature
  * @property {Record<string, Settings>} settings of single models, where they differ
  * @property {import("../ui/response-format.js").Format} [format] of the responses
+ * @property {import("./decision.js").Rules} [decision] the votes, or the judge
  */
 /**
  * @typedef {"running" | "streaming" | "done" | "failed" | "cancelled" | "not_started" | "stopped" | "lost"} State
@@ -32,13 +34,21 @@ import { applyReport } from "./race-report.js";
  * @property {any} usage @property {number | null} cost @property {string | null} finishReason
  * @property {ErrorInfo | null} error @property {string | null} billing @property {boolean} won
  * @property {import("./checked-calls.js").Check | null} check if the response must fit a schema
+ * @property {string | null} outcome the gateway's word for it, if votes or a judge decide
+ * @property {string} reason why the response has no vote
+ * @property {import("./decision.js").Decision | null} decision of the response that is decided on
  */
-/** @typedef {{body: any, legs: Leg[], isRace: boolean}} RunRequest */
+/**
+ * @typedef {object} RunRequest
+ * @property {any} body @property {Leg[]} legs
+ * @property {boolean} isRace @property {Leg | null} [result] the response, if it is decided on
+ */
 /**
  * @typedef {object} Run
  * @property {number} id @property {number} at when it started, in ms since 1970
  * @property {Draft} draft @property {Leg[]} legs @property {RunRequest[]} requests
  * @property {(string | null)[]} choices the model that the user picked for each prompt
+ * @property {(Leg | null)[]} results the response to each prompt, if votes or a judge decide on it
  * @property {any[][] | null} histories the messages before the prompt for each leg; `null` at first
  */
 
@@ -63,6 +73,9 @@ function newLeg(prompt, model) {
     billing: null,
     won: false,
     check: null,
+    outcome: null,
+    reason: "",
+    decision: null,
   };
 }
 
@@ -78,9 +91,15 @@ export function newRun(draft, id, at = Date.now(), histories = null) {
   const legs = draft.prompts.flatMap((_, prompt) =>
     draft.models.map((model) => newLeg(prompt, model)),
   );
-  const requests = requestsOf(draft, legs, histories);
-  return { id, at, draft, legs, requests, choices: draft.prompts.map(() => null), histories };
+  const isShown = isDecided(draft.mode);
+  const results = draft.prompts.map((_, prompt) => (isShown ? newLeg(prompt, "") : null));
+  const requests = requestsOf(draft, legs, histories, results);
+  const choices = draft.prompts.map(() => null);
+  return { id, at, draft, legs, requests, choices, results, histories };
 }
+
+/** The legs of a request, and its response. @param {RunRequest} request */
+export const allLegs = ({ legs, result }) => (result ? [...legs, result] : legs);
 
 /**
  * Resets a leg, and returns the request that asks its model again.
@@ -90,6 +109,12 @@ export function newRun(draft, id, at = Date.now(), histories = null) {
  * @returns {RunRequest}
  */
 export function retryLeg(run, leg, ms) {
+  if (run.results.includes(leg)) {
+    const request = requestOfResult(run, leg);
+    for (const one of allLegs(request))
+      Object.assign(one, newLeg(one.prompt, one === leg ? "" : one.model), { startMs: ms });
+    return request;
+  }
   Object.assign(leg, newLeg(leg.prompt, leg.model), { startMs: ms });
   return requestOfLeg(run.draft, leg, messagesOf(run, leg));
 }
@@ -103,15 +128,19 @@ export function retryLeg(run, leg, ms) {
 export function applyChunk(request, chunk, ms) {
   if (chunk.error) return applyError(request, { ...chunk.error, ...errorInfo(chunk.error) }, ms);
   for (const choice of chunk.choices ?? []) {
-    const leg = request.isRace ? winningLeg(request, chunk.model, ms) : request.legs[choice.index];
+    const leg = request.isRace
+      ? winningLeg(request, chunk.model, ms)
+      : (request.result ?? request.legs[choice.index]);
     if (!leg) continue;
+    if (leg === request.result) leg.model ||= chunk.model;
     applyChoice(leg, choice, ms);
     if (isChecked(request)) applyCheck(leg, choice);
   }
   const report = chunk.fanout;
-  if (report?.attempts) applyReport(request, report.attempts);
-  if (chunk.usage && request.isRace)
-    Object.assign(request.legs.find((leg) => leg.won) ?? {}, { usage: chunk.usage });
+  if (report?.attempts && request.result) applyDecision(request, request.result, report);
+  else if (report?.attempts) applyReport(request, report.attempts);
+  const shared = request.isRace ? request.legs.find((leg) => leg.won) : request.result;
+  if (chunk.usage && shared) shared.usage = chunk.usage;
 }
 
 /**

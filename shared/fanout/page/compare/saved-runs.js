@@ -25,10 +25,18 @@ export function loadRuns() {
 }
 
 /** @param {Run} run */
-function plainRun({ id, at, draft, legs, choices, histories }) {
+function plainRun({ id, at, draft, legs, choices, results, histories }) {
   const prompts = draft.prompts.map(({ text }) => ({ text, pictures: [] }));
   const texts = histories?.map((history) => history.map(withoutPictures)) ?? null;
-  return { id, at, draft: { ...draft, prompts }, legs: legs.map(ended), choices, histories: texts };
+  return {
+    id,
+    at,
+    draft: { ...draft, prompts },
+    legs: legs.map(ended),
+    choices,
+    results: results.map((leg) => leg && ended(leg)),
+    histories: texts,
+  };
 }
 
 /** @param {any} message */
@@ -46,8 +54,9 @@ function ended(leg) {
 }
 
 /** @param {any} saved @returns {Run} */
-function restoredRun({ id, at, draft, legs, choices, histories }) {
+function restoredRun({ id, at, draft, legs, choices, results, histories }) {
   const run = newRun(draft, id, at, histories);
   run.legs.forEach((leg, index) => Object.assign(leg, legs[index]));
+  run.results.forEach((leg, index) => leg && Object.assign(leg, results?.[index]));
   return { ...run, choices };
 }

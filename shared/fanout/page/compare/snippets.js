@@ -77,7 +77,17 @@ export function jsonResults(run) {
   }));
   const asked = new Date(run.at).toISOString();
   const requests = run.requests.map(({ body }) => body);
-  return JSON.stringify({ asked, requests, answers: responses }, null, 2); // the key of old exports
+  const decisions = run.results
+    .filter((result) => result !== null)
+    .map(({ prompt, model, text, cost, decision }) => ({
+      prompt,
+      model,
+      text,
+      cost_usd: cost,
+      ...decision,
+    }));
+  const decided = decisions.length ? { decisions } : {};
+  return JSON.stringify({ asked, requests, answers: responses, ...decided }, null, 2); // the key of old exports
 }
 
 /** @param {import("./checked-calls.js").Check} check */

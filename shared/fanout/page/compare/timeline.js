@@ -2,7 +2,7 @@
 
 import { h, setText } from "../ui/dom.js";
 import { formatAxisMs, formatMs, roundAxisEnd } from "../ui/format.js";
-import { stateLabel } from "./labels.js";
+import { OUTCOME_LABELS, stateLabel } from "./labels.js";
 import { fastestLeg, isFinished } from "./run.js";
 
 const MIN_AXIS_MS = 500;
@@ -69,8 +69,8 @@ function timelineRow(run, leg) {
       setBar(waiting, leg.startMs / axisEnd, firstToken / axisEnd);
       setBar(streaming, firstToken / axisEnd, end / axisEnd);
       endMark.style.setProperty("--position", String((end / axisEnd) * 100));
-      const isBest =
-        !isGrid || run.draft.mode === "all" ? fastestLeg(run, leg.prompt) === leg : leg.won;
+      const isCompared = run.draft.mode === "all" || (run.draft.mode === "race" && !isGrid);
+      const isBest = isCompared ? fastestLeg(run, leg.prompt) === leg : leg.won;
       const isMarked = leg.won || (isBest && leg.state === "done");
       element.className = `is-${leg.state}${isMarked ? " is-best" : ""}`;
       setText(note, noteOf(leg, end, isBest));
@@ -87,6 +87,8 @@ function setBar(bar, start, end) {
 /** @param {Leg} leg @param {number} end @param {boolean} isBest */
 function noteOf(leg, end, isBest) {
   const duration = formatMs(end - leg.startMs);
+  if (leg.outcome && leg.state === "done")
+    return `${OUTCOME_LABELS[leg.outcome] ?? leg.outcome}, ${duration}`;
   if (leg.state === "not_started") return "not started";
   if (leg.state === "cancelled") return `cancelled, ${duration}`;
   if (leg.state === "failed") return `${stateLabel(leg)}, ${duration}`;
