@@ -18,12 +18,13 @@ import pytest
 from msgspec import Struct
 
 from fanout.schema.accumulator import ChunkAccumulator
+from fanout.transport import quiet_end
 from fanout.transport.client_engine import ClientEngine
 from fanout.transport.connection_pool import PyqwestEngine
 from fanout.transport.engine import Engine, Outgoing
 from fanout.wire.http import WireResponse
 from tests.bulk.local_jobs import EchoProvider, jsonl, line, open_jobs
-from tests.support.breaking_provider import HOWS, BreakingProvider, Recorded, open_breaking
+from tests.support.breaking_provider import HOWS, OPEN, BreakingProvider, Recorded, open_breaking
 from tests.support.in_process import InProcess, run_in_process
 
 GOLDEN = Path(__file__).parents[1] / "providers" / "golden"
@@ -99,12 +100,16 @@ def entry(provider: BreakingProvider, name: str, how: str) -> dict[str, Any]:
         "output_cost_per_token": 0.001,
         **target.get("options", {}),
     }
+    if how == "open-chunk":
+        params["timeout"] = 0.2
     return {"model_name": f"{name} {how}", "litellm_params": params}
 
 
 def config_of(provider: BreakingProvider) -> dict[str, Any]:
     names = [*RESPONSES, *HALVES, *ERRORS]
-    listed = [entry(provider, name, how) for name in names for how in ("good", *HOWS)]
+    listed = [
+        entry(provider, name, how) for name in names for how in ("good", *HOWS, *OPEN, "damaged")
+    ]
     return {"model_list": listed, **RETRIES}
 
 
@@ -179,6 +184,37 @@ def test_a_whole_response_is_delivered_and_paid_once(client: Client) -> None:
     assert wrong == []
 
 
+@pytest.mark.parametrize("seconds", [0.02, 100.0])
+def test_a_whole_response_whose_connection_stays_open_is_delivered_and_paid_once(
+    client: Client, seconds: float, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """After so many quiet seconds, or else shortly before the call's time is over."""
+    monkeypatch.setattr(quiet_end, "QUIET", seconds)
+    wrong = []
+    names = [*client.vendors, "openai-400", "anthropic-503"] if seconds < 1 else ["openai"]
+    for name in names:
+        for way in WAYS:
+            more = {"timeout": 20 if seconds < 1 else 0.2, "num_retries": 0 if "-" in name else 3}
+            expected, calls = client.ask(name, "good", way, **more)
+            for how in OPEN:
+                found = client.ask(name, how, way, **more)
+                if found[0] != expected or (found[1] != calls and way != "raced"):
+                    wrong.append((name, how, way, found, expected))
+    assert wrong == []
+
+
+def test_a_part_of_a_response_whose_connection_stays_open_is_not_delivered(
+    client: Client, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(quiet_end, "QUIET", 0.02)
+    found = [
+        client.ask("half-openai", how, way, num_retries=0, timeout=0.1)[0]
+        for how in OPEN
+        for way in ("plain", "streamed")
+    ]
+    assert set(found) == {"504 deadline_exceeded", "200 deadline_exceeded"}
+
+
 def test_it_is_logged_with_the_deployments_name(client: Client) -> None:
     for way in ("plain", "streamed"):
         client.app.observer.clear()
@@ -213,6 +249,17 @@ def test_a_whole_error_keeps_its_status(client: Client) -> None:
     assert wrong == []
 
 
+def test_an_error_whose_body_is_damaged_keeps_its_status(client: Client) -> None:
+    """Its text is lost, as the checksum of its compression is wrong; the status is not."""
+    wrong = []
+    for name in [f"{v}-{status}" for v in client.vendors for status in (400, 503)]:
+        for way in ("plain", "streamed"):
+            found, calls = client.ask(name, "damaged", way, num_retries=0)
+            if found.partition(" ")[0] not in {"400", "503"} or name[-3:] not in found:
+                wrong.append((name, way, found, calls))
+    assert wrong == []
+
+
 class OverSockets(EchoProvider):
     """Calls the provider over its sockets."""
 
@@ -227,15 +274,19 @@ class OverSockets(EchoProvider):
         await self._engine.aclose()
 
 
-def test_a_jobs_lines_are_paid_once(provider: BreakingProvider, tmp_path: Path) -> None:
-    lines = [line(f"{name} {how}", f"{name} {how}") for name in RESPONSES for how in HOWS]
+def test_a_jobs_lines_are_paid_once(
+    provider: BreakingProvider, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(quiet_end, "QUIET", 0.02)
+    hows = (*HOWS, *OPEN)
+    lines = [line(f"{name} {how}", f"{name} {how}") for name in RESPONSES for how in hows]
 
     async def scenario() -> None:
         provider.calls.clear()
         async with open_jobs(tmp_path, OverSockets(), config=config_of(provider)) as jobs:
             done = await jobs.wait(await jobs.create(jsonl(lines)))
             found = {one["custom_id"] for one in await jobs.content(done.output_file_id)}
-            assert found == {f"{name} {how}" for name in RESPONSES for how in HOWS}
+            assert found == {f"{name} {how}" for name in RESPONSES for how in hows}
 
     asyncio.run(scenario())
     assert set(provider.calls.values()) == {1}

@@ -1,7 +1,8 @@
 """
 A provider on a real socket whose connections break after the bodies of its responses.
 
-An address is `URL/NAME/HOW`, where `NAME` is one of its responses and `HOW` one of `HOWS`.
+An address is `URL/NAME/HOW`: `NAME` is one of its responses, `HOW` one of `HOWS` or `OPEN`, or
+`damaged`.
 """
 
 from __future__ import annotations
@@ -23,6 +24,9 @@ SURPLUS = 100
 
 HOWS = ("length", "chunk", "framing", "reset", "gzip")
 """How a response may break, beside `good`; see `_written`."""
+
+OPEN = ("open-length", "open-chunk")
+"""How it may stay open, as if more were to come."""
 
 
 class Recorded(Struct, frozen=True):
@@ -57,8 +61,10 @@ class BreakingProvider:
         start = (
             f"HTTP/1.1 {found.status} X\r\nconnection: close\r\ncontent-type: {kind}\r\n".encode()
         )
-        writer.write(start + _written(body, how))
+        writer.write(start + _written(body, how.removeprefix("open-")))
         await writer.drain()
+        if how in OPEN:
+            await reader.read()  # until the client closes the connection
         if how == "reset":
             sock = writer.get_extra_info("socket")
             sock.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, struct.pack("ii", 1, 0))
@@ -77,8 +83,8 @@ def _written(body: bytes, how: str) -> bytes:
             return b"transfer-encoding: chunked\r\n\r\n" + chunk
         case "framing":
             return b"transfer-encoding: chunked\r\n\r\n" + chunk + b"oops\r\n"
-        case _:  # the end of the compression is missing
-            packed = gzip.compress(body)[:-8]
+        case _:  # the end of the compression is missing, or its checksum is wrong
+            packed = gzip.compress(body)[:-8] + (bytes(8) if how == "damaged" else b"")
             head = b"content-encoding: gzip\r\ncontent-length: %d\r\n\r\n" % len(packed)
             return head + packed
 

@@ -22,13 +22,14 @@ from .outcomes import (
     drop_tracebacks,
 )
 from .race import Delays, Stagger, prepend, race, race_streams
-from .timeouts import Deadline, RepeatedTimeout, optional_timeout, with_deadline, within
+from .timeouts import Deadline, EarlyEnd, RepeatedTimeout, optional_timeout, with_deadline, within
 
 __all__ = [
     "Call",
     "Cancelled",
     "Deadline",
     "Delays",
+    "EarlyEnd",
     "Ended",
     "Failure",
     "FairLimiter",

@@ -3,9 +3,9 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import AsyncIterator, Awaitable, Generator
+from collections.abc import AsyncIterator, Awaitable, Callable, Generator
 from contextlib import AbstractAsyncContextManager, nullcontext
-from typing import Any, TypeVar
+from typing import Any, Self, TypeVar
 
 T = TypeVar("T")
 
@@ -200,6 +200,56 @@ class RepeatedTimeout:
             return
         self._is_over = True
         self._waiting.cancel()
+
+
+class EarlyEnd:
+    """
+    A `with` block that may end, without an error, before what it waits for is there.
+
+    `watch` says when. `has_ended` says whether it was so.
+    """
+
+    __slots__ = ("_cancelling", "_task", "_timer", "has_ended")
+
+    def __init__(self) -> None:
+        self.has_ended = False
+        self._timer: asyncio.TimerHandle | None = None
+
+    def __enter__(self) -> Self:
+        return self
+
+    @property
+    def is_watched(self) -> bool:
+        """Whether `watch` was called."""
+        return self._timer is not None
+
+    def watch(self, check: Callable[[], float | None], after: float) -> None:
+        """
+        Call `check` after so many seconds.
+
+        It returns the seconds until its next call, or `None` to end the block.
+        """
+        loop = asyncio.get_running_loop()
+        task = asyncio.current_task(loop)
+        if task is None:
+            raise RuntimeError("a block that may end early needs a task")
+        self._task, self._cancelling = task, task.cancelling()
+        self._timer = loop.call_later(after, self._ask, loop, check)
+
+    def __exit__(self, kind: object, _error: object, _traceback: object) -> bool:
+        if self._timer is not None:
+            self._timer.cancel()
+        if not self.has_ended:
+            return False
+        return self._task.uncancel() <= self._cancelling and kind is asyncio.CancelledError
+
+    def _ask(self, loop: asyncio.AbstractEventLoop, check: Callable[[], float | None]) -> None:
+        after = check()
+        if after is None:
+            self.has_ended = True
+            self._task.cancel()
+        else:
+            self._timer = loop.call_later(after, self._ask, loop, check)
 
 
 async def yield_to_loop(started: int) -> None:

@@ -65,6 +65,14 @@ def _clock() -> float:
     return asyncio.get_running_loop().time()
 
 
+def _call_end(leg: Leg, limit: float | None) -> float | None:
+    """When a call that starts now is cancelled: after `limit` seconds, or at the deadline."""
+    if limit is None:
+        return leg.deadline
+    end = _clock() + limit
+    return end if leg.deadline is None else min(end, leg.deadline)
+
+
 _Call: TypeAlias = Callable[[ChatRequest, Attempt], Awaitable[T]]
 """Makes one attempt."""
 
@@ -113,7 +121,8 @@ class Router:
             leg.is_on_flex = cheaper is not None
             if cheaper is not None:
                 request, limit = cheaper, limit and max(limit, FLEX_TIMEOUT)
-        call = self._transport.chat(deployment, request, leg.size)
+        until = _call_end(leg, limit)
+        call = self._transport.chat(deployment, request, leg.size, until)
         response = await (call if limit is None else within(limit, call))
         attempt.dropped, leg.headers = response.dropped, response.headers
         attempt.broken_end = response.broken_end
@@ -133,10 +142,10 @@ class Router:
     async def _collect_stream(self, request: ChatRequest, attempt: Attempt) -> ChatCompletion:
         deployment = attempt.deployment
         request = with_defaults(request, deployment.defaults)
-        accumulator = ChunkAccumulator()
+        accumulator, until = ChunkAccumulator(), _call_end(attempt.leg, deployment.timeout)
         async with (
             optional_timeout(deployment.timeout),
-            self._transport.stream(deployment, request, attempt.leg.size) as stream,
+            self._transport.stream(deployment, request, attempt.leg.size, until) as stream,
         ):
             attempt.dropped, attempt.skipped = stream.dropped, stream.skipped
             async for chunk in stream.chunks:
@@ -178,9 +187,10 @@ class Router:
         """
         deployment = attempt.deployment
         request = with_defaults(request, deployment.defaults)
+        until = _call_end(attempt.leg, deployment.timeout)
         async with optional_timeout(deployment.timeout):
             opened = await stack.enter_async_context(
-                self._transport.stream(deployment, request, attempt.leg.size)
+                self._transport.stream(deployment, request, attempt.leg.size, until)
             )
             attempt.dropped, attempt.skipped = opened.dropped, opened.skipped
             head: list[ChatChunk] = []

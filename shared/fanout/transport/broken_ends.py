@@ -25,12 +25,15 @@ def whole_response(deployment: Deployment, error: EngineError) -> WireResponse |
     """
     The response that has arrived whole before its connection broke with `error`.
 
-    `None` if it is not certain that nothing is missing. The error keeps nothing of it.
+    `None` if it is not certain that nothing is missing. An error response with a damaged body is
+    one without a body. The error keeps nothing of it.
     """
     received, error.received = error.received, None
-    if received is None or not is_whole(deployment, received):
+    if received is None:
         return None
-    return replace(received, broken_end=True)
+    if is_whole(deployment, received):
+        return replace(received, broken_end=True)
+    return replace(received, body=b"", broken_end=True) if error.is_damaged else None
 
 
 def is_whole(deployment: Deployment, response: WireResponse) -> bool:

@@ -10,13 +10,14 @@ import asyncio
 import time
 from collections.abc import AsyncIterator, Callable, Mapping
 from contextlib import AsyncExitStack, asynccontextmanager
+from functools import partial
 from types import ModuleType
 from typing import TYPE_CHECKING
 
 from msgspec import MsgspecError, Struct, field
 from msgspec.structs import replace
 
-from ..concurrency import MemoryBudget
+from ..concurrency import EarlyEnd, MemoryBudget
 from ..config.deployment import Deployment
 from ..errors import Rejected, RequestError
 from ..providers.base import BadWire, WireError
@@ -26,7 +27,7 @@ from ..secret import HiddenRepr
 from ..wire import json
 from ..wire.http import WireRequest, WireResponse
 from .credentials import AWSKeys, RequestSigner, SecretSource, Signed, Signer, TokenSource
-from .engine import MAX_RESPONSE_BYTES, SUCCESS, Engine, EngineError, Incoming
+from .engine import MAX_RESPONSE_BYTES, SUCCESS, Bounded, Engine, EngineError, Incoming
 
 if TYPE_CHECKING:
     from .stream_reader import Skipped
@@ -88,19 +89,24 @@ class Transport:
         self._unstreamed: dict[str, float] = {}  # deployments that may not stream, and until when
 
     async def chat(
-        self, deployment: Deployment, request: ChatRequest, size: int = 0
+        self,
+        deployment: Deployment,
+        request: ChatRequest,
+        size: int = 0,
+        until: float | None = None,
     ) -> ChatResponse:
         """
         The whole response; raises a `ProviderError`, `Unsupported` or `MissingKey`.
 
-        `size` is an upper limit of the request's bytes, 0 if it is not known.
+        `size` is an upper limit of the request's bytes, 0 if it is not known. At `until`, a time of
+        the loop's clock, the caller cancels the call.
         """
         codec = deployment.provider.chat
         async with self._copies.reserve(size) as copy:
             wire = encode_request(deployment, request, stream=False)
             copy.shrink(len(wire.body))
             try:
-                signed, response = await self._send(deployment, wire)
+                signed, response = await self._send(deployment, wire, until)
             except EngineError as error:
                 raise _bodies().from_engine_error(deployment, error) from None
         try:
@@ -126,13 +132,16 @@ class Transport:
         except EngineError as error:
             raise _bodies().from_engine_error(deployment, error) from None
 
-    async def _send(self, deployment: Deployment, wire: WireRequest) -> tuple[Signed, WireResponse]:
+    async def _send(
+        self, deployment: Deployment, wire: WireRequest, until: float | None
+    ) -> tuple[Signed, WireResponse]:
         """Send the request; again with each other key while it fails because of its key."""
         tried: list[Signed] = []
+        watch = partial(_watch_end, deployment, until)
         while True:
             tried.append(signed := await self._signer.sign(deployment, wire, tried))
             try:
-                response = await self._engine.send(signed.outgoing)
+                response = await self._engine.send(replace(signed.outgoing, watch=watch))
             except EngineError as lost:
                 if lost.received is None:
                     raise
@@ -150,16 +159,21 @@ class Transport:
 
     @asynccontextmanager
     async def stream(
-        self, deployment: Deployment, request: ChatRequest, size: int = 0
+        self,
+        deployment: Deployment,
+        request: ChatRequest,
+        size: int = 0,
+        until: float | None = None,
     ) -> AsyncIterator[OpenStream]:
         """
         The response as it arrives; leaving the block closes the provider's stream at once.
 
         The iterator raises `Broken` if the stream ends before the provider marks its end. A
-        deployment that may not stream is called without a stream.
+        deployment that may not stream is called without a stream. At `until`, a time of the loop's
+        clock, the caller stops reading.
         """
         if self._unstreamed.get(deployment.id, 0.0) > asyncio.get_running_loop().time():
-            yield await self._whole_stream(deployment, request, size)
+            yield await self._whole_stream(deployment, request, size, until)
             return
         try:
             async with AsyncExitStack() as stack:
@@ -168,7 +182,7 @@ class Transport:
                 copy.shrink(len(wire.body))
                 try:
                     async with asyncio.timeout(deployment.stream_timeout):
-                        signed, incoming = await self._open(stack, deployment, wire)
+                        signed, incoming = await self._open(stack, deployment, wire, until)
                 except TimeoutError:
                     raise _bodies().stream_timeout(deployment) from None
                 except Rejected as error:
@@ -176,18 +190,23 @@ class Transport:
                         raise
                     is_lasting = error.stream_rejection == "model"
                 else:
-                    yield self._opened(deployment, wire, signed, incoming)
+                    yield self._opened(deployment, wire, signed, incoming, until)
                     return
         except EngineError as error:
             raise _bodies().from_engine_error(deployment, error) from None
-        opened = await self._whole_stream(deployment, request, size)
+        opened = await self._whole_stream(deployment, request, size, until)
         if is_lasting:
             now = asyncio.get_running_loop().time()
             self._unstreamed[deployment.id] = now + UNSTREAMED_SECONDS
         yield opened
 
     def _opened(
-        self, deployment: Deployment, wire: WireRequest, signed: Signed, incoming: Incoming
+        self,
+        deployment: Deployment,
+        wire: WireRequest,
+        signed: Signed,
+        incoming: Incoming,
+        until: float | None,
     ) -> OpenStream:
         """The stream of a response whose headers are there."""
         if wire.one_choice:
@@ -195,7 +214,7 @@ class Transport:
         from .stream_reader import StreamEvents, read_chunks
 
         events = StreamEvents(deployment, self._max_response_bytes, signed.key)
-        chunks = read_chunks(deployment, incoming, signed.key, events)
+        chunks = read_chunks(deployment, incoming, signed.key, events, until)
         if wire.one_call:
             from ..schema.one_call import keep_first_calls
 
@@ -203,13 +222,13 @@ class Transport:
         return OpenStream(chunks, incoming.headers, wire.dropped, events.skipped)
 
     async def _whole_stream(
-        self, deployment: Deployment, request: ChatRequest, size: int
+        self, deployment: Deployment, request: ChatRequest, size: int, until: float | None
     ) -> OpenStream:
         """The whole response as a stream, of a deployment that may not stream."""
         from .stream_reader import Skipped
         from .without_stream import chunks_of_whole
 
-        response = await self.chat(deployment, request, size)
+        response = await self.chat(deployment, request, size, until)
         chunks = chunks_of_whole(response.completion)
         return OpenStream(chunks, response.headers, response.dropped, Skipped())
 
@@ -218,7 +237,11 @@ class Transport:
         await self._engine.aclose()
 
     async def _open(
-        self, stack: AsyncExitStack, deployment: Deployment, wire: WireRequest
+        self,
+        stack: AsyncExitStack,
+        deployment: Deployment,
+        wire: WireRequest,
+        until: float | None,
     ) -> tuple[Signed, Incoming]:
         """Open the stream; again with each other key while it fails because of its key."""
         tried: list[Signed] = []
@@ -227,10 +250,25 @@ class Transport:
             incoming = await stack.enter_async_context(self._engine.stream(signed.outgoing))
             if incoming.status in SUCCESS:
                 return signed, incoming
-            error = await _bodies().read_error(deployment, incoming, signed.key)
+            error = await _bodies().read_error(deployment, incoming, signed.key, until)
             if not await self._signer.has_other_key(deployment, tried, error):
                 raise error
             await stack.aclose()
+
+
+def _watch_end(
+    deployment: Deployment,
+    until: float | None,
+    early: EarlyEnd,
+    status: int,
+    headers: Mapping[str, str],
+    body: Bounded,
+) -> None:
+    from .broken_ends import is_whole  # most responses are there at once
+    from .quiet_end import watch_end
+
+    check = partial(is_whole, deployment)
+    watch_end(early, status, headers, body, is_whole=check, until=until)
 
 
 def _with_one_choice(deployment: Deployment) -> Deployment:

@@ -13,6 +13,7 @@ from collections.abc import AsyncGenerator, AsyncIterator, Generator, Mapping
 from contextlib import aclosing, asynccontextmanager, suppress
 from typing import Any
 
+from ..concurrency import EarlyEnd
 from ..concurrency.threaded_generator import ThreadedGenerator
 from ..errors import RequestError
 from ..wire.http import WireResponse
@@ -99,12 +100,16 @@ class ClientEngine:
         async with self.stream(request) as incoming:
             body = Bounded(self._max_response_bytes)
             try:
-                async for part in incoming.body:
-                    body.add(part)
+                with EarlyEnd() as early:
+                    async for part in incoming.body:
+                        body.add(part)
+                        if request.watch is not None:
+                            request.watch(early, incoming.status, incoming.headers, body)
             except EngineError as error:
                 with_received(error, incoming.status, incoming.headers, body)
                 raise
-            return WireResponse(incoming.status, incoming.headers, body.whole())
+            broken_end = early.has_ended
+            return WireResponse(incoming.status, incoming.headers, body.whole(), broken_end)
 
     @asynccontextmanager
     async def stream(self, request: Outgoing) -> AsyncIterator[Incoming]:

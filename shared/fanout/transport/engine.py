@@ -6,28 +6,38 @@ The interface of an HTTP engine: its request, its address, its response and its 
 
 from __future__ import annotations
 
-from collections.abc import AsyncIterator, Mapping
+from collections.abc import AsyncIterator, Callable, Mapping
 from contextlib import AbstractAsyncContextManager
 from functools import lru_cache
-from typing import Protocol
+from typing import Protocol, TypeAlias
 
 from msgspec import Struct
 
+from ..concurrency import EarlyEnd
 from ..secret import HiddenRepr
 from ..wire.http import WireResponse
 from ..wire.json import Weight
 
 
 class Outgoing(HiddenRepr, frozen=True):
-    """A request to send, with its key: never logged, never printed."""
+    """
+    A request to send, with its key: never logged, never printed.
+
+    `watch` is called after each part of a plain response, with its status, headers and body so far:
+    it may end the block in which the response is read, because nothing of it is missing.
+    """
 
     method: str
     url: str
     headers: Mapping[str, str]
     body: bytes
+    watch: WatchEnd | None = None
 
     def __repr__(self) -> str:
         return f"Outgoing({self.method!r}, …)"
+
+
+WatchEnd: TypeAlias = "Callable[[EarlyEnd, int, Mapping[str, str], Bounded], None]"
 
 
 class Incoming(Protocol):
@@ -215,8 +225,13 @@ def is_broken_end(error: Exception) -> bool:
 def with_received(
     error: EngineError, status: int, headers: Mapping[str, str], body: Bounded
 ) -> EngineError:
-    """The error of a plain response's connection, with what has arrived of the response."""
-    if body.size and is_broken_end(error):
+    """
+    The error of a plain response's connection, with what has arrived of the response.
+
+    If the body is damaged, only an error response is certain: its status and its headers are.
+    """
+    is_damaged_error = error.is_damaged and status not in SUCCESS
+    if is_damaged_error or (body.size and is_broken_end(error)):
         error.received = WireResponse(status, headers, body.whole())
     return error
 

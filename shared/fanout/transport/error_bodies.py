@@ -12,6 +12,7 @@ from collections.abc import Mapping, Sequence
 from msgspec import MsgspecError
 from msgspec.structs import asdict, replace
 
+from ..concurrency import EarlyEnd
 from ..config.deployment import Deployment
 from ..errors import (
     ContentFiltered,
@@ -45,7 +46,14 @@ from ..providers.rate_limits import pause_in_body, read_limits, read_pause
 from ..providers.registry import rate_limits_of, rules_of
 from ..wire import json
 from ..wire.http import WireEvent, WireResponse
-from .engine import EngineError, Incoming, ProxyRefused, is_broken_end
+from .engine import (
+    MAX_RESPONSE_BYTES,
+    Bounded,
+    EngineError,
+    Incoming,
+    ProxyRefused,
+    is_broken_end,
+)
 from .error_mapping import (
     BY_ENGINE_ERROR,
     MAX_ERROR_BODY,
@@ -55,6 +63,7 @@ from .error_mapping import (
     retry_after,
     stream_timeout,
 )
+from .quiet_end import watch_end
 from .redaction import redact
 
 STATUS_BY_KIND: Mapping[ErrorKind | None, int] = {"invalid_request": 400, "overloaded": 503}
@@ -179,24 +188,38 @@ def _path_of_redirect(response: WireResponse) -> str:
     return f" to `{path[1][:200]}`" if path and path[1] else ""
 
 
-async def read_error(deployment: Deployment, incoming: Incoming, key: str | None) -> ProviderError:
+async def read_error(
+    deployment: Deployment, incoming: Incoming, key: str | None, until: float | None = None
+) -> ProviderError:
     """
     The error of an error response; of a body over `MAX_ERROR_BODY` only the start is read.
 
-    Raises an `EngineError` if the connection breaks, unless the body is whole.
+    Raises an `EngineError` if the connection breaks, unless the body is whole; one that is damaged
+    counts as empty. If the connection stays open after a whole body, the response ends there; at
+    `until` the caller stops reading.
     """
-    body, broken_end = bytearray(), False
+    body, broken_end = Bounded(2 * MAX_RESPONSE_BYTES), False
+    status, headers = incoming.status, incoming.headers
     try:
-        async for part in incoming.body:
-            body += part
-            if len(body) > MAX_ERROR_BODY:
-                break
+        with EarlyEnd() as early:
+            async for part in incoming.body:
+                body.add(part[: MAX_ERROR_BODY + 1])
+                if body.size > MAX_ERROR_BODY:
+                    break
+                watch_end(early, status, headers, body, is_whole=_is_document, until=until)
+        broken_end = early.has_ended
     except EngineError as error:
-        broken_end = is_broken_end(error) and json.is_document(bytes(body))
-        if not broken_end:
+        broken_end = json.is_document(body.whole())
+        if not error.is_damaged and not (broken_end and is_broken_end(error)):
             raise
-    response = WireResponse(incoming.status, incoming.headers, bytes(body), broken_end)
+        if not broken_end:
+            body, broken_end = Bounded(0), True
+    response = WireResponse(status, headers, body.whole(), broken_end)
     return from_response(deployment, response, key)
+
+
+def _is_document(response: WireResponse) -> bool:
+    return json.is_document(response.body)
 
 
 def _error(

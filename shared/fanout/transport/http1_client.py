@@ -16,6 +16,7 @@ from math import inf
 
 from msgspec import Struct
 
+from ..concurrency import EarlyEnd
 from ..wire.http import WireResponse
 from .engine import (
     Bounded,
@@ -137,7 +138,12 @@ class HTTP1Client:
         body = Bounded(limit)
         connection = await self._send(request, address, body)
         try:
-            await connection.wait_for_end()
+            with EarlyEnd() as early:
+                await connection.wait_for_part()
+                if not connection.is_complete:
+                    if request.watch is not None:
+                        request.watch(early, connection.status, connection.headers, body)
+                    await connection.wait_for_end()
         except EngineError as error:
             connection.close()
             with_received(error, connection.status, connection.headers, body)
@@ -145,9 +151,9 @@ class HTTP1Client:
         except BaseException:
             connection.close()
             raise
-        response = WireResponse(connection.status, connection.headers, body.whole())
+        status, headers = connection.status, connection.headers
         self._release(connection, address)
-        return response
+        return WireResponse(status, headers, body.whole(), early.has_ended)
 
     @asynccontextmanager
     async def stream(self, request: Outgoing, address: Address) -> AsyncIterator[Incoming]:

@@ -97,7 +97,7 @@ class Connection(asyncio.Protocol):
             raise ConnectionLost("the connection broke while sending")
         self.status, self.headers = 0, dict[str, str]()
         self.has_head = self.is_complete = self._is_idle = self._keep_alive = False
-        self._is_interim = self._ends_with_connection = self._is_paused = False
+        self._is_interim = self._ends_with_connection = self._is_paused = self._has_part = False
         self._overhead = self._queued = self._header_count = 0
         self._head: bytes | None = b""
         self._parts: deque[bytes] = deque()
@@ -112,6 +112,11 @@ class Connection(asyncio.Protocol):
     async def wait_for_end(self) -> None:
         """Wait for the whole response."""
         while not self.is_complete:
+            await self._progress()
+
+    async def wait_for_part(self) -> None:
+        """Wait for the first part of the body, or for the whole response if it comes at once."""
+        while not (self.is_complete or self._has_part):
             await self._progress()
 
     async def wait_for_head(self) -> None:
@@ -224,6 +229,9 @@ class Connection(asyncio.Protocol):
             self._head += data
         if self._overhead > MAX_OVERHEAD:
             self._fail(ConnectionLost("the response has too many headers"))
+        if self._head is None and not self._has_part and self._body is not None:
+            self._has_part = True
+            self._wake()
 
     def _repair(self, data: bytes) -> None:
         """Parse the response again in a way that accepts more, unless its body has begun."""

@@ -18,6 +18,7 @@ from typing import Self
 import pyqwest
 from msgspec import DecodeError, Raw, Struct, json
 
+from ..concurrency import EarlyEnd
 from ..wire.http import WireResponse
 from .engine import (
     CERTIFICATE,
@@ -164,18 +165,23 @@ async def read_whole(
     is_http1 = response.http_version == pyqwest.HTTPVersion.HTTP1
     is_json = not is_http1 and length < 0 and "json" in headers.get("content-type", "")
     try:
-        async for part in response.content:
-            body.add(bytes(part))
-            if body.size == length or (is_json and is_json_object(body)):
-                if not is_http1:
-                    _close_later(response)
-                break
+        with EarlyEnd() as early:
+            async for part in response.content:
+                body.add(bytes(part))
+                if body.size == length or (is_json and is_json_object(body)):
+                    if not is_http1:
+                        _close_later(response)
+                    break
+                if request.watch is not None:
+                    request.watch(early, response.status, headers, body)
+        if early.has_ended:
+            await response.aclose()
     except RAISED as error:
         raise with_received(_body_error(error), response.status, headers, body) from None
     except BaseException:
         await response.aclose()
         raise
-    return WireResponse(response.status, headers, body.whole())
+    return WireResponse(response.status, headers, body.whole(), early.has_ended)
 
 
 def is_json_object(body: Bounded) -> bool:

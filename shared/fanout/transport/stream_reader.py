@@ -9,12 +9,13 @@ from __future__ import annotations
 import asyncio
 from collections.abc import AsyncIterator, Iterator
 from contextlib import suppress
+from functools import partial
 from itertools import chain
 from types import ModuleType
 
 from msgspec import MsgspecError, Struct, ValidationError
 
-from ..concurrency import RepeatedTimeout
+from ..concurrency import EarlyEnd, RepeatedTimeout
 from ..config.deployment import Deployment
 from ..errors import ProviderError
 from ..providers.base import BadWire, ImpliedEnd, WireError, is_paid
@@ -22,6 +23,7 @@ from ..schema.chat import ChatChunk, Usage
 from ..wire import json
 from ..wire.http import WireEvent, WireResponse
 from .engine import Bounded, EngineError, Incoming, TooLong, is_broken_end
+from .quiet_end import pause_before, watch_end
 
 UNREADABLE = (BadWire, MsgspecError, UnicodeDecodeError, RecursionError)
 READ_ERRORS = (EngineError, TimeoutError, WireError, *UNREADABLE)
@@ -61,18 +63,27 @@ class Skipped(Struct):
 
 
 async def read_chunks(
-    deployment: Deployment, incoming: Incoming, key: str | None, events: StreamEvents
+    deployment: Deployment,
+    incoming: Incoming,
+    key: str | None,
+    events: StreamEvents,
+    until: float | None = None,
 ) -> AsyncIterator[ChatChunk]:
-    """The chunks of a stream; a JSON body instead of one is a whole response or an error."""
+    """
+    The chunks of a stream; a JSON body instead of one is a whole response or an error.
+
+    At `until`, a time of the loop's clock, the caller stops reading. A response that is complete
+    ends when nothing follows for `QUIET` seconds, also if its connection stays open.
+    """
     body, whole, last = aiter(incoming.body), b"", list[ChatChunk]()
     data: bytes | None = b""
-    turn = 0
+    turn, is_last = 0, False
     limit = RepeatedTimeout(deployment.stream_timeout)
     try:
         while data is not None:
             data = await limit.wait(anext(body, None))
             if data and events.is_json(data):
-                whole = await _read_json(deployment, body, data, events)
+                whole = await _read_json(deployment, body, data, events, until)
                 break
             for start in range(0, len(data or b"") or 1, MAX_TURN):
                 piece = None if data is None else data[start : start + MAX_TURN]
@@ -82,6 +93,10 @@ async def read_chunks(
                 if turn >= MAX_TURN:
                     await asyncio.sleep(0)
                     turn = 0
+            if not is_last and events.is_complete:
+                is_last = True
+                limit.close()
+                limit = RepeatedTimeout(_last_pause(until, deployment.stream_timeout))
     except READ_ERRORS as error:
         last = _last_chunks(deployment, error, key, events)
     finally:
@@ -110,31 +125,45 @@ def _last_chunks(
     return last
 
 
+def _last_pause(until: float | None, seconds: float | None) -> float:
+    """Seconds to wait for what may follow a complete response, such as its usage."""
+    pause = pause_before(until, asyncio.get_running_loop().time())
+    return pause if seconds is None else min(pause, seconds)
+
+
 async def _read_json(
-    deployment: Deployment, body: AsyncIterator[bytes], data: bytes, events: StreamEvents
+    deployment: Deployment,
+    body: AsyncIterator[bytes],
+    data: bytes,
+    events: StreamEvents,
+    until: float | None,
 ) -> bytes:
     """The whole of a JSON body that begins with `data`; other tasks run between its parts."""
-    whole, part, turn = Bounded(events.limit), data, 0
-    while True:
-        whole.add(part)
-        turn += PART_WORK + len(part)
-        if turn >= MAX_TURN:
-            await asyncio.sleep(0)
-            turn = 0
-        try:
-            async with asyncio.timeout(deployment.stream_timeout):
-                more = await anext(body, None)
-        except (EngineError, TimeoutError) as error:
-            from .broken_ends import is_whole  # few connections break
+    from .broken_ends import is_whole  # few streams are JSON
 
-            found = WireResponse(200, {}, whole.whole())
-            if not (is_broken_end(error) and is_whole(deployment, found)):
-                raise
-            more, events.skipped.broken_end = None, True
-        if more is None:
-            events.check_weight(json_body := whole.whole())
-            return json_body.lstrip(BLANK)
-        part = more
+    whole, turn = Bounded(events.limit), 0
+    part: bytes | None = data
+    check = partial(is_whole, deployment)
+    with EarlyEnd() as early:
+        while part is not None:
+            whole.add(part)
+            watch_end(early, 200, {}, whole, is_whole=check, until=until)
+            turn += PART_WORK + len(part)
+            if turn >= MAX_TURN:
+                await asyncio.sleep(0)
+                turn = 0
+            try:
+                async with asyncio.timeout(deployment.stream_timeout):
+                    part = await anext(body, None)
+            except (EngineError, TimeoutError) as error:
+                found = WireResponse(200, {}, whole.whole())
+                if not (is_broken_end(error) and is_whole(deployment, found)):
+                    raise
+                part, events.skipped.broken_end = None, True
+    if early.has_ended:
+        events.skipped.broken_end = True
+    events.check_weight(json_body := whole.whole())
+    return json_body.lstrip(BLANK)
 
 
 class StreamEvents:
