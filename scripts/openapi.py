@@ -11,10 +11,12 @@ import inspect
 import json
 import tomllib
 from collections.abc import Iterator, Mapping
+from importlib import import_module
 from pathlib import Path
 from typing import Any
 
 import msgspec
+import openapi_messages
 
 from fanout.bulk.service.batches import NewJob
 from fanout.http import batch_endpoints as bulk_endpoints
@@ -47,10 +49,14 @@ TAILS: Mapping[tuple[str, str], tuple[str, ...]] = {
 BODIES: Mapping[str, str] = {
     "POST /chat/completions": "ChatCompletionRequest",
     "POST /openai/deployments/{id}/chat/completions": "ChatCompletionRequest",
+    "POST /messages": "MessagesRequest",
     "POST /uploads": "NewUpload",
     "POST /uploads/{id}/complete": "Completion",
     "POST /batches": "NewJob",
 }
+
+# The schema of the errors of another API, by its folder of `endpoints/`.
+ERRORS: Mapping[str, str] = {"messages": "MessagesError"}
 
 # Multipart forms: the field of the file, and the other fields.
 FORMS: Mapping[str, tuple[str, tuple[str, ...]]] = {
@@ -151,6 +157,7 @@ def _components() -> dict[str, Schema]:
     checked, addressed = found.pop("ChatRequest"), found.pop("GatewayFields")
     found["ChatCompletionRequest"] = _request(checked, addressed)
     found["Error"] = ERROR
+    found |= openapi_messages.SCHEMAS
     del found["Place"]  # only the codecs know it
     kept: dict[str, Schema] = _without_others(dict(sorted(found.items())))
     return kept
@@ -220,14 +227,18 @@ def _operation(route: Route, path: str) -> Schema:
         operation["parameters"] = parameters
     if body := _body(name):
         operation["requestBody"] = {"required": True, "content": body}
-    operation["responses"] = {"200": _response(name), "4XX": _failure(), "5XX": _failure()}
+    failure = _failure(ERRORS.get(route.surface, "Error"))
+    operation["responses"] = {"200": _response(name), "4XX": failure, "5XX": failure}
     if route.is_public:
         operation["security"] = [{}]
     return operation
 
 
 def _summary(route: Route) -> str:
-    """Return the first paragraph of the endpoint's docstring."""
+    """Return the first paragraph of the docstring of the endpoint, or of its translation."""
+    if route.surface:
+        text = inspect.getdoc(import_module(f"fanout.endpoints.{route.surface}.surface")) or ""
+        return " ".join(text.split("\n\n")[0].split())
     name = getattr(route.endpoint, "__name__", "")
     # The table has a lazy placeholder, of the same name, for each endpoint of files and batches.
     endpoint = getattr(bulk_endpoints, name, route.endpoint)
@@ -268,6 +279,12 @@ def _response(name: str) -> Schema:
             "text/event-stream": {"schema": {"$ref": REF + "ChatChunk"}},
         }
         return {"description": "The response, or its stream of chunks.", "content": content}
+    if BODIES.get(name) == "MessagesRequest":
+        content = {
+            "application/json": {"schema": {"$ref": REF + "Message"}},
+            "text/event-stream": {"schema": ANYTHING},
+        }
+        return {"description": "The message, or its stream of events.", "content": content}
     if name.endswith("/content"):
         content = {"application/octet-stream": {"schema": {"type": "string", "format": "binary"}}}
         return {"description": "The file's bytes.", "content": content}
@@ -281,6 +298,6 @@ def _response(name: str) -> Schema:
     }
 
 
-def _failure() -> Schema:
-    content = {"application/json": {"schema": {"$ref": REF + "Error"}}}
+def _failure(name: str) -> Schema:
+    content = {"application/json": {"schema": {"$ref": REF + name}}}
     return {"description": "An error (docs/fan-out.md has each).", "content": content}

@@ -324,7 +324,6 @@ def test_a_key_in_a_trailer_is_none(keyed: RunningGateway) -> None:
         ("/responses", "openai.chat("),
         ("/v1/completions", "`user` message"),
         ("/v1/embeddings", "chat models only"),
-        ("/v1/messages", "OpenAI client"),
         ("/v1/audio/transcriptions", "chat models only"),
         ("/api/chat", "not Ollama's"),
         ("/v1/v1/chat/completions", "base URL"),

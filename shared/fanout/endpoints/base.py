@@ -13,6 +13,7 @@ from typing import Any, Protocol
 
 from msgspec import Struct, field
 
+from ..errors import status_of
 from ..schema.chat import ChatChunk
 from ..schema.fanout import FanOutRequest
 from ..secret import HiddenRepr
@@ -74,7 +75,7 @@ class Surface(Struct, frozen=True):
     `read` raises `RequestError` with the name of the client's field. `respond` makes the whole
     response of the gateway's body: a chat completion, or one that combines several with a `fanout`
     field. `error_body` makes the JSON of an error, of the error and the request's id. `headers` are
-    those of every response, of the request's id.
+    those of every response, of the request's id. `status` is the HTTP status of an error.
     """
 
     read: Callable[[RequestBody], TranslatedRequest]
@@ -82,6 +83,7 @@ class Surface(Struct, frozen=True):
     encoder: Callable[[TranslatedRequest], StreamEncoder]
     error_body: Callable[[Exception, str], object]
     headers: Callable[[str], Mapping[str, str]] = lambda _: {}
+    status: Callable[[Exception], int] = status_of
 
 
 class Translation(Struct, frozen=True):

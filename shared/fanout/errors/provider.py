@@ -19,7 +19,11 @@ class HasName(Protocol):
 
 
 class ProviderError(FanoutError):
-    """One attempt failed. `status` is for the client; `upstream` is the provider's own status."""
+    """
+    One attempt failed. `status` is for the client; `upstream` is the provider's own status.
+
+    `vendor_detail` has the provider's words, without the deployment's name before them.
+    """
 
     status = 502
     code: ClassVar[str | None] = "provider_error"
@@ -41,6 +45,7 @@ class ProviderError(FanoutError):
         self.retry_after = retry_after
         self.rate_limits: Mapping[str, float] = {}
         self.broken_end = False
+        self.vendor_detail = detail
         self._detail = replace(detail, message=str(self), code=detail.code or self.code)
         self.status = self._status()
 

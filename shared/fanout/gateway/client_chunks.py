@@ -35,7 +35,7 @@ async def winner_chunks(
     `own` has the model's name as the client wrote it, and an id and a time for a provider that
     sends none. If the client asked for usage, one more chunk has it, and the report of a race.
     """
-    deltas = ChoiceDeltas()
+    deltas = ChoiceDeltas(limit=0) if request.in_pieces else ChoiceDeltas()
     kind = "chat.completion.chunk"  # the provider may call it otherwise
     head: dict[str, Any] = {}
     client_chunk: Any = {}

@@ -267,7 +267,8 @@ class App:
         if not isinstance(error, FanoutError) or type(error) in LOGGED:
             self._observer.bug(exchange.request_id, error)
         begun = exchange.status is not None
-        exchange.status = status_of(error)
+        surface = exchange.surface
+        exchange.status = status_of(error) if surface is None else surface.status(error)
         if exchange.single:
             exchange.single.error = error
         if exchange.events and exchange.events.started:
@@ -279,10 +280,10 @@ class App:
         from .errors import error_headers
 
         headers = {**exchange.response_headers, **error_headers(error)}
-        if exchange.surface is None:
+        if surface is None:
             body: object = error_body(error)
         else:
-            body = exchange.surface.error_body(error, exchange.request_id)
+            body = surface.error_body(error, exchange.request_id)
         await send_json(exchange.send, exchange.status, body, headers)
 
     def _record(self, exchange: Exchange, error: Exception | None, seconds: float) -> None:

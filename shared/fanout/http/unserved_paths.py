@@ -10,7 +10,6 @@ INSTEAD = {
     "`openai.chat(…)` (Vercel AI SDK), `client.chat.completions.create(…)` (OpenAI SDK)",
     "/completions": "use chat completions, with the prompt as a `user` message",
     "/embeddings": "Fanout has chat models only",
-    "/messages": "this is OpenAI's API: use an OpenAI client; models of Anthropic work with it",
     "/images": "Fanout has chat models only",
     "/audio": "Fanout has chat models only",
     "/moderations": "Fanout has chat models only",

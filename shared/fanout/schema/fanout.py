@@ -119,7 +119,8 @@ class FanOutRequest(HiddenRepr, frozen=True, gc=False):
     the request's body, 0 if it had none. `field` is the field that named the models, `alias` the
     config's name for several models that it named. A request with a `lease` ends unless its client
     renews it within so many seconds. If `is_adaptive`, the delays of a hedge are those of
-    `first_token_times.py`.
+    `first_token_times.py`. With `in_pieces`, a stream has lists that are not OpenAI's as they
+    arrive.
     """
 
     models: tuple[str, ...]
@@ -143,6 +144,7 @@ class FanOutRequest(HiddenRepr, frozen=True, gc=False):
     check: Check | None = None
     agree: Agree | None = None
     judging: Judging | None = None
+    in_pieces: bool = False
 
     @property
     def is_text(self) -> bool:

@@ -5,11 +5,10 @@ from __future__ import annotations
 from typing import Any
 
 from ...schema.request import Check
+from ...schema.tokens import BYTES_PER_TOKEN
 from ...telemetry.prices import FLEX, nanodollars_of
 from ..costs import Costs
 from .lines import Line
-
-BYTES_PER_TOKEN = 4
 
 DEFAULT_OUTPUT_TOKENS = 500
 """Assumed of a response whose request does not limit them."""

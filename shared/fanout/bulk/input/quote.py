@@ -18,13 +18,13 @@ from msgspec.structs import asdict
 
 from ...config.catalog import Catalog
 from ...errors import FanoutError
+from ...schema.tokens import BYTES_PER_TOKEN
 from ...telemetry.prices import BATCH, FLEX, PICODOLLARS, TokenPrices
 from ...wire import json
 from ..costs import Costs
 from ..lanes import NATIVE, REALTIME, WITH_FLEX, LaneChoice
 from . import lines
 from .estimates import (
-    BYTES_PER_TOKEN,
     CORRECTION_TOKENS,
     check_of,
     conversations_of,

@@ -24,10 +24,11 @@ from ...providers.registry import rate_limits_of
 from ...routing.flex import is_rejection
 from ...routing.leg import Leg, Outcome
 from ...schema.fanout import FanOutRequest, parse_request
+from ...schema.tokens import BYTES_PER_TOKEN
 from ...telemetry.observers import Observer
 from ...telemetry.prices import FLEX
 from ..activity import ActivityTracker
-from ..input.estimates import BYTES_PER_TOKEN, DEFAULT_OUTPUT_TOKENS, conversations_of, max_tokens
+from ..input.estimates import DEFAULT_OUTPUT_TOKENS, conversations_of, max_tokens
 from ..input.lines import BadLine, Line
 from ..pacing.adaptive_concurrency import AdaptiveConcurrency
 from ..pacing.limits import Limits

@@ -1,0 +1,66 @@
+"""
+Errors in Anthropic's form: `{"type": "error", "error": {"type", "message"}, "request_id"}`.
+
+Source: https://platform.claude.com/docs/en/api/errors, 2026-11.
+"""
+
+from __future__ import annotations
+
+from typing import Any
+
+from ...errors import AllFailed, FanoutError, ProviderError, detail_of, status_of
+
+OVERLOADED = 529
+
+TYPES = {
+    400: "invalid_request_error",
+    401: "authentication_error",
+    402: "billing_error",
+    403: "permission_error",
+    404: "not_found_error",
+    409: "conflict_error",
+    413: "request_too_large",
+    429: "rate_limit_error",
+    503: "overloaded_error",
+    504: "timeout_error",
+    529: "overloaded_error",
+}
+"""By status; any other 4xx is an invalid request, any other 5xx an `api_error`."""
+
+_NAMES = frozenset(TYPES.values()) | {"api_error"}
+
+
+def error_body(error: Exception, request_id: str) -> dict[str, Any]:
+    """The body of an error response, and the data of an error event."""
+    return {"type": "error", "error": error_object(error), "request_id": request_id}
+
+
+def error_object(error: Exception) -> dict[str, Any]:
+    """
+    `{"type", "message"}`. The message of a vendor's error is the vendor's, word for word.
+
+    Clients find in it what to leave out of the next request (Claude Code).
+    """
+    status = status_of(error)
+    general = TYPES.get(status, "api_error" if status >= 500 else TYPES[400])  # noqa: PLR2004
+    if not isinstance(error, ProviderError):
+        return {"type": general, "message": detail_of(error).message}
+    detail = error.vendor_detail
+    is_vendors = error.upstream == status and detail.type in _NAMES
+    return {"type": detail.type if is_vendors else general, "message": detail.message}
+
+
+def error_status(error: Exception) -> int:
+    """The HTTP status: a vendor without capacity is a 529, as Anthropic's own."""
+    if isinstance(error, ProviderError) and error.upstream == OVERLOADED:
+        return OVERLOADED
+    if isinstance(error, AllFailed) and _are_overloaded(error):
+        return OVERLOADED
+    return status_of(error)
+
+
+def _are_overloaded(error: AllFailed) -> bool:
+    causes = [cause.error for cause in error.failures]
+    return bool(causes) and all(
+        isinstance(one, FanoutError) and error_status(one) == OVERLOADED for one in causes
+    )

@@ -1,0 +1,18 @@
+"""What a response needs of the client's request."""
+
+from __future__ import annotations
+
+from ...secret import HiddenRepr
+
+
+class Given(HiddenRepr, frozen=True):
+    """
+    What a response needs of the client's request.
+
+    `thinks` is whether the client asks for thinking, `stops` are its stop sequences, `tokens` is
+    the estimate of the prompt's tokens.
+    """
+
+    thinks: bool = False
+    stops: frozenset[str] = frozenset()
+    tokens: int = 0

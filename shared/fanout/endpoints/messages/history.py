@@ -1,0 +1,179 @@
+"""
+The system prompt and the messages of a Messages request as those of a chat request.
+
+Blocks that the chat request reads itself (`tool_use`, `tool_result`, `image`, `document`,
+`thinking`; see `schema/foreign_parts.py`) stay as they are. `cache_control` is kept at its block.
+Source: https://platform.claude.com/docs/en/api/messages/create, 2026-11.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Any, TypeAlias
+
+from ...errors import RequestError
+from .losses import Losses
+from .thoughts import is_ours
+
+Block: TypeAlias = dict[str, Any]
+
+ROLES = ("user", "assistant", "system")
+
+_RESULT_BLOCKS = frozenset({"text", "image", "document", "search_result", "tool_reference"})
+
+_SIGNED = frozenset({"thinking", "redacted_thinking"})
+
+
+def chat_messages(body: Mapping[str, Any], losses: Losses) -> list[Any]:
+    """The messages of the chat request; the first is of `system`, if there is one."""
+    messages = body.get("messages")
+    if not isinstance(messages, list):
+        why = "must be a list" if "messages" in body else "is missing"
+        raise RequestError(f"`messages` {why}", "messages")
+    system = _system(body.get("system"), "system", losses)
+    first = [] if system is None else [{"role": "system", "content": system}]
+    found = [_message(one, f"messages[{i}]", losses) for i, one in enumerate(messages)]
+    return [*first, *found]
+
+
+def _system(given: Any, path: str, losses: Losses) -> str | list[Block] | None:
+    """A system prompt: a text, or its blocks of text; `None` if it is empty."""
+    if given is None or isinstance(given, str):
+        return given or None
+    if not isinstance(given, list):
+        raise RequestError(f"`{path}` must be a string or a list of text blocks", path)
+    texts = []
+    for index, block in enumerate(given):
+        if not isinstance(block, dict) or block.get("type") != "text":
+            place = f"{path}[{index}]"
+            raise RequestError(f"`{place}` must be a text block", place)
+        texts.append(_text(block, f"{path}[{index}]", losses))
+    return texts or None
+
+
+def _message(message: Any, path: str, losses: Losses) -> Block:
+    if not isinstance(message, dict):
+        raise RequestError(f"`{path}` must be an object with `role` and `content`", path)
+    role, content = message.get("role"), message.get("content")
+    if role not in ROLES:
+        place, names = f"{path}.role", ", ".join(f"`{name}`" for name in ROLES)
+        raise RequestError(f"`{place}` must be one of {names}", place)
+    for name in message.keys() - {"role", "content", "id", "type", "model"}:
+        losses.add(f"messages[].{name}")
+    if role == "system":
+        return {"role": role, "content": _system(content, f"{path}.content", losses) or ""}
+    if isinstance(content, str):
+        return {"role": role, "content": content}
+    if not isinstance(content, list):
+        place = f"{path}.content"
+        raise RequestError(f"`{place}` must be a string or a list of blocks", place)
+    read = _assistant if role == "assistant" else _user
+    return read(content, f"{path}.content", losses)
+
+
+def _user(content: list[Any], path: str, losses: Losses) -> Block:
+    blocks = []
+    for index, block in enumerate(content):
+        place = f"{path}[{index}]"
+        if _kind(block, place) == "tool_result":
+            blocks.append(_result(block, place, losses))
+        elif (found := _part(block, place, losses)) is not None:
+            blocks.append(found)
+    return {"role": "user", "content": blocks or ""}
+
+
+def _assistant(content: list[Any], path: str, losses: Losses) -> Block:
+    """
+    The message of an earlier response.
+
+    Thinking that a model without signatures wrote is `reasoning_content`, as vendors have it.
+    """
+    blocks, thoughts = [], []
+    for index, block in enumerate(content):
+        place = f"{path}[{index}]"
+        kind = _kind(block, place)
+        if kind == "thinking" and is_ours(block):
+            thoughts.append(str(block.get("thinking", "")))
+        elif kind in _SIGNED or kind == "tool_use":
+            blocks.append(block)
+        elif (found := _part(block, place, losses)) is not None:
+            blocks.append(found)
+    more = {"reasoning_content": "\n\n".join(thoughts)} if any(thoughts) else {}
+    return {"role": "assistant", "content": blocks or "", **more}
+
+
+def _kind(block: Any, path: str) -> str:
+    kind = block.get("type") if isinstance(block, dict) else None
+    if not isinstance(kind, str):
+        raise RequestError(f"`{path}` must be a block with a `type`", path)
+    return kind
+
+
+def _part(block: Block, path: str, losses: Losses) -> Block | None:
+    """A block that is not of a tool; `None` for one that a chat request has no place for."""
+    kind = _kind(block, path)
+    match kind:
+        case "text":
+            return _text(block, path, losses)
+        case "image" | "document":
+            for name in block.keys() & {"citations", "context"}:
+                if block[name]:
+                    losses.add(f"messages[].content[].{name}")
+            return block
+        case "search_result":
+            return _search_result(block, losses)
+        case "tool_reference":
+            return {"type": "text", "text": str(block.get("tool_name", ""))}
+        case _:
+            losses.add(f"messages[].content[].{kind}")
+            return None
+
+
+def _text(block: Block, path: str, losses: Losses) -> Block:
+    text = block.get("text")
+    if not isinstance(text, str):
+        raise RequestError(f"`{path}.text` must be a string", f"{path}.text")
+    if block.get("citations"):
+        losses.add("messages[].content[].citations")
+    return {"type": "text", "text": text, **_mark(block)}
+
+
+def _search_result(block: Block, losses: Losses) -> Block:
+    """A result of the client's own search, as a text with its title and its source."""
+    parts = block.get("content")
+    texts = [one.get("text") for one in parts or () if isinstance(one, dict)]
+    head = [block.get("title"), block.get("source")]
+    if block.get("citations"):
+        losses.add("messages[].content[].citations")
+    text = "\n\n".join(str(one) for one in (*head, *texts) if one)
+    return {"type": "text", "text": text, **_mark(block)}
+
+
+def _result(block: Block, path: str, losses: Losses) -> Block:
+    """A tool's result; that it is an error is the beginning of its text."""
+    content = block.get("content")
+    if isinstance(content, list):
+        parts = []
+        for index, part in enumerate(content):
+            place = f"{path}.content[{index}]"
+            if _kind(part, place) not in _RESULT_BLOCKS:
+                losses.add(f"messages[].content[].content[].{part['type']}")
+            elif (found := _part(part, place, losses)) is not None:
+                parts.append(found)
+        content = parts or ""
+    if block.get("is_error") is True:
+        content = _as_error(content)
+    return {**block, "content": content}
+
+
+def _as_error(content: Any) -> Any:
+    if isinstance(content, list):
+        return [{"type": "text", "text": "Error:"}, *content]
+    text = content or ""
+    is_marked = isinstance(text, str) and "error" in text[:32].lower()
+    return text if is_marked else f"Error: {text}"
+
+
+def _mark(block: Block) -> Block:
+    mark = block.get("cache_control")
+    return {} if mark is None else {"cache_control": mark}

@@ -1,0 +1,126 @@
+"""
+A Messages request as the body of a chat request, field by field.
+
+Unknown fields are no error: they are left out and named, because clients send new ones before
+gateways know them. Source: https://platform.claude.com/docs/en/api/messages/create, 2026-11.
+"""
+
+from __future__ import annotations
+
+import hashlib
+from collections.abc import Mapping
+from typing import Any
+
+from ...errors import RequestError
+from ...schema.fanout import GATEWAY_FIELDS
+from .history import chat_messages
+from .losses import Losses
+from .tools import chat_tools
+
+MOST_USER_LETTERS = 64
+"""Letters of `user` that OpenAI accepts; a longer id is sent as its hash."""
+
+_SAME = ("cache_control", "max_tokens", "temperature", "top_k", "top_p")
+
+OWN = GATEWAY_FIELDS - {"stream_options"}
+"""The gateway's own fields, which are those of chat completions."""
+
+_READ = frozenset(
+    {
+        "messages",
+        "metadata",
+        "output_config",
+        "output_format",
+        "service_tier",
+        "stop_sequences",
+        "system",
+        "thinking",
+        "tool_choice",
+        "tools",
+        *_SAME,
+    }
+)
+
+DEFAULT_EFFORT = "medium"
+"""The effort of adaptive thinking without one: that of OpenAI's models."""
+
+
+def chat_body(body: Mapping[str, Any], losses: Losses) -> dict[str, Any]:
+    """The body of the chat request; raises `RequestError` with the path of a wrong field."""
+    if body.get("max_tokens") is None:
+        raise RequestError("`max_tokens` is missing", "max_tokens", "missing_required_parameter")
+    chat = {name: body[name] for name in OWN if name in body}
+    chat |= {"messages": chat_messages(body, losses), **chat_tools(body, losses)}
+    chat |= {name: body[name] for name in _SAME if body.get(name) is not None}
+    if (stops := body.get("stop_sequences")) is not None:
+        if not isinstance(stops, list):
+            raise RequestError("`stop_sequences` must be a list of strings", "stop_sequences")
+        chat |= {"stop": stops} if stops else {}
+    chat |= _thinking(body, losses)
+    chat |= _format(body)
+    if user := _user(body.get("metadata"), losses):
+        chat["user"] = user
+    if body.get("service_tier") == "standard_only":
+        chat["service_tier"] = "default"
+    for name in body.keys() - _READ - OWN:
+        if body[name] is not None:
+            losses.add(name)
+    if chat.get("stream"):
+        chat["stream_options"] = {"include_usage": True}
+    # A field that a model does not take is named in the response, and does not end an agent's work.
+    chat.setdefault("drop_params", True)
+    return chat
+
+
+def _object(given: Any, name: str) -> Mapping[str, Any]:
+    if given is None:
+        return {}
+    if not isinstance(given, dict):
+        raise RequestError(f"`{name}` must be an object", name)
+    return given
+
+
+def _thinking(body: Mapping[str, Any], losses: Losses) -> dict[str, Any]:
+    """
+    `thinking` with a budget, or `reasoning_effort`.
+
+    Adaptive thinking leaves it to the model how much it thinks: in a chat request, the effort does.
+    """
+    thinking = _object(body.get("thinking"), "thinking")
+    config = _object(body.get("output_config"), "output_config")
+    for name in config.keys() - {"effort", "format"}:
+        losses.add(f"output_config.{name}")
+    kind, effort = thinking.get("type"), config.get("effort")
+    if kind == "disabled":
+        return {"thinking": {"type": kind}}
+    if kind == "adaptive":
+        return {"reasoning_effort": DEFAULT_EFFORT if effort is None else effort}
+    if kind == "enabled":
+        return {"thinking": thinking}
+    if thinking:
+        losses.add("thinking")
+    return {} if effort is None else {"reasoning_effort": effort}
+
+
+def _format(body: Mapping[str, Any]) -> dict[str, Any]:
+    """`response_format`."""
+    config = _object(body.get("output_config"), "output_config")
+    place = "output_config.format"
+    form = _object(config.get("format") or body.get("output_format"), place)
+    if not form:
+        return {}
+    if form.get("type") != "json_schema" or not isinstance(form.get("schema"), dict):
+        raise RequestError(f"`{place}` must be a `json_schema` with its `schema`", place)
+    schema = {"name": "response", "schema": form["schema"], "strict": True}
+    return {"response_format": {"type": "json_schema", "json_schema": schema}}
+
+
+def _user(given: Any, losses: Losses) -> str | None:
+    """The client's user; one that is too long for most vendors is sent as its hash."""
+    metadata = _object(given, "metadata")
+    for name in metadata.keys() - {"user_id"}:
+        losses.add(f"metadata.{name}")
+    user = metadata.get("user_id")
+    if not isinstance(user, str) or len(user) <= MOST_USER_LETTERS:
+        return user if isinstance(user, str) else None
+    return hashlib.sha256(user.encode(errors="surrogatepass")).hexdigest()

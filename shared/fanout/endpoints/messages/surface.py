@@ -1,0 +1,111 @@
+"""`POST /v1/messages`: the translation of Anthropic's Messages API."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from msgspec.structs import replace
+
+from ...errors import RequestError
+from ...schema.fanout import parse_request
+from ...schema.request import ChatRequest, Place
+from ..base import RequestBody, Surface, TranslatedRequest
+from .all_responses import combined_message
+from .errors import error_body, error_status
+from .events import MessageEncoder
+from .given import Given
+from .losses import Losses
+from .request import chat_body
+from .response import message_of_choice
+from .token_estimate import estimate_tokens
+
+
+def read(body: RequestBody) -> TranslatedRequest:
+    """The chat request of a Messages request; raises `RequestError` with the client's path."""
+    value = body.value
+    if not isinstance(value, dict):
+        raise RequestError("the body must be a JSON object", None, "invalid_type")
+    losses = Losses()
+    chat = chat_body(value, losses)
+    has_system = bool(value.get("system"))
+    try:
+        request = parse_request(chat, len(body.data))
+    except RequestError as error:
+        raise _renamed(error, shifted=has_system) from None
+    conversations = tuple(_placed(one, shifted=has_system) for one in request.conversations)
+    request = replace(request, conversations=conversations, in_pieces=True)
+    return TranslatedRequest(request, losses.names, _given(value))
+
+
+def _given(value: dict[str, Any]) -> Given:
+    thinking = value.get("thinking")
+    kind = thinking.get("type") if isinstance(thinking, dict) else None
+    return Given(
+        thinks=kind in {"adaptive", "enabled"},
+        stops=frozenset(value.get("stop_sequences") or ()),
+        tokens=estimate_tokens(value) if value.get("stream") else 0,
+    )
+
+
+def _placed(chat: ChatRequest, *, shifted: bool) -> ChatRequest:
+    """The conversation, whose first message is the client's `system`."""
+    if not shifted:
+        return chat
+    places = chat.places or [Place(f"messages[{n}]") for n in range(len(chat.messages))]
+    return replace(chat, places=tuple(_moved(place) for place in places))
+
+
+def _moved(place: Place) -> Place:
+    return replace(place, path=_client_path(place.path))
+
+
+def _client_path(path: str) -> str:
+    """The client's path of a field, where `messages[0]` of the chat request is its `system`."""
+    if not path.startswith("messages["):
+        return path
+    number, _, rest = path.removeprefix("messages[").partition("]")
+    if number == "0":
+        return "system" + rest.removeprefix(".content")
+    return f"messages[{int(number) - 1}]{rest}" if number.isdecimal() else path
+
+
+NAMES = {"stop": "stop_sequences", "reasoning_effort": "output_config.effort", "user": "metadata"}
+"""The client's names of fields whose names in a chat request are others."""
+
+
+def _renamed(error: RequestError, *, shifted: bool) -> RequestError:
+    """The error of a chat request, with the client's name of the field."""
+    if error.param is None:
+        return error
+    name = NAMES.get(error.param, error.param)
+    name = _client_path(name) if shifted else name
+    if name == error.param:
+        return error
+    message = str(error).replace(f"`{error.param}`", f"`{name}`", 1)
+    return type(error)(message, name, error.detail.code)
+
+
+def respond(request: TranslatedRequest, body: Any) -> object:
+    """The message of a chat completion."""
+    given: Given = request.given
+    if isinstance(body, list):  # the client asks for LiteLLM's list
+        return [one if "error" in one else _message(one, given) for one in body]
+    if request.request.combined:
+        return combined_message(body["choices"], body.get("fanout") or {}, given)
+    return _message(body, given)
+
+
+def _message(body: Any, given: Given) -> dict[str, Any]:
+    choice = body["choices"][0]
+    message = message_of_choice(choice, body, thinks=given.thinks, stops=given.stops)
+    return {**message, "fanout": body["fanout"]} if "fanout" in body else message
+
+
+SURFACE = Surface(
+    read=read,
+    respond=respond,
+    encoder=MessageEncoder,
+    error_body=error_body,
+    headers=lambda request_id: {"request-id": request_id},
+    status=error_status,
+)
