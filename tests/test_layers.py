@@ -37,6 +37,7 @@ LAYERS = """
 BULK_LAYERS = """
     aws  local                              the two hosts and their stores
     runner  tables                          a job from start to end | its rows
+    steps                                   its three steps: plan, work, finish
     native                                  lines that go by their providers' own batches
     work                                    the worker and the finisher
     service                                 files and batches as clients see them
@@ -87,6 +88,7 @@ TOP_LEVEL = {
         __init__ batches failed_lines files idempotency own_inputs records registry webhook_sender
         webhooks
     """,
+    "shared/fanout/bulk/steps/*.py": "__init__ finishing host planning transitions working",
     "shared/fanout/bulk/work/*.py": """
         __init__ checked_lines finisher full_disk line_requests line_runner manifest open_shards
         ordered_lines partial_results rejections result_lines spec stopping stored_results worker

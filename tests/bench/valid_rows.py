@@ -26,8 +26,8 @@ import uvloop
 from msgspec import Struct
 
 from fanout.bulk.local.batch_service import LocalBatchService, open_local_batches
-from fanout.bulk.runner import RunnerOptions
 from fanout.bulk.service.batches import NewJob
+from fanout.bulk.steps.host import RunnerOptions
 from fanout.config.load import check
 from fanout.config.resolve import resolve
 from fanout.gateway.factory import open_gateway

@@ -12,7 +12,7 @@ import pytest
 import uvloop
 
 from fanout.bulk.local.batch_service import open_local_batches
-from fanout.bulk.runner import RunnerOptions
+from fanout.bulk.steps.host import RunnerOptions
 from fanout.config.load import check
 from fanout.config.resolve import resolve
 from fanout.gateway.factory import open_gateway

@@ -14,10 +14,10 @@ from typing import Any, TypeVar
 from msgspec.structs import replace
 
 from fanout.bulk.local.batch_service import SERVER, LocalBatchService, open_local_batches
-from fanout.bulk.runner import RunnerOptions
 from fanout.bulk.service.batches import NewJob
 from fanout.bulk.service.records import Job
 from fanout.bulk.service.webhooks import Webhook
+from fanout.bulk.steps.host import RunnerOptions
 from fanout.config.load import check
 from fanout.config.resolve import resolve
 from fanout.gateway.factory import open_gateway

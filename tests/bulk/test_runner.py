@@ -13,7 +13,7 @@ import pytest
 from msgspec.structs import replace
 
 from fanout.bulk.input.planner import ShardSize
-from fanout.bulk.runner import SKIP_REASONS
+from fanout.bulk.steps.transitions import SKIP_REASONS
 from fanout.bulk.totals import Example
 from fanout.errors import NotFound, RequestError
 from fanout.transport.engine import Outgoing

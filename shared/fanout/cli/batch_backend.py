@@ -15,11 +15,11 @@ from msgspec.structs import replace
 from ..bulk.local.batch_service import LocalBatchService, data_home, open_local_batches
 from ..bulk.local.job_store import JobStore
 from ..bulk.local.response_index import INDEX, ResponseIndex
-from ..bulk.runner import RunnerOptions
 from ..bulk.service.batches import JobService
 from ..bulk.service.files import FileService
 from ..bulk.service.records import Job
 from ..bulk.service.webhooks import Webhook
+from ..bulk.steps.host import RunnerOptions
 from ..bulk.store import RecordStore, ResultStore
 from ..config.catalog import Catalog
 from ..errors import ConfigError

@@ -23,8 +23,8 @@ from fanout.bulk.aws.dynamodb import DynamoTable
 from fanout.bulk.aws.s3 import S3BlobStore
 from fanout.bulk.aws.step_handlers import StepHandlers
 from fanout.bulk.input.planner import Shard, ShardSize
-from fanout.bulk.runner import RunnerOptions
 from fanout.bulk.service.records import Job
+from fanout.bulk.steps.host import RunnerOptions
 from fanout.bulk.work.spec import WorkResult
 from fanout.gateway.gateway import Gateway
 from tests.bulk.local_jobs import EchoProvider

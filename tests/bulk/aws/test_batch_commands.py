@@ -23,7 +23,7 @@ from fanout.bulk.aws.step_handlers import StepHandlers
 from fanout.bulk.input.planner import Shard, ShardSize
 from fanout.bulk.input.splitter import iter_lines
 from fanout.bulk.local.response_index import ResponseIndex
-from fanout.bulk.runner import RunnerOptions
+from fanout.bulk.steps.host import RunnerOptions
 from fanout.cli import batch_backend
 from fanout.cli.batch_actions import run_action
 from fanout.cli.batch_backend import StackBackend

@@ -24,9 +24,10 @@ from ..input.planner import SMALL_SHARDS, LineError, Shard
 from ..pacing.limits import make_limits
 from ..pacing.prompt_caches import cache_rules
 from ..pacing.rate_limiter import RateLimiter, RateLimitStore
-from ..runner import Runner, RunnerOptions
+from ..runner import Runner
 from ..service.batches import HOUR, MAX_WINDOW, job_registry
 from ..service.records import Job
+from ..steps.host import RunnerOptions
 from ..store import Stop
 from ..totals import Totals
 from ..work.line_requests import make_line_sender

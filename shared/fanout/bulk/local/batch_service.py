@@ -20,11 +20,12 @@ from ...settings import windows_data
 from ...telemetry.observers import NullObserver, Observer
 
 if TYPE_CHECKING:
-    from ..runner import Runner, RunnerOptions
+    from ..runner import Runner
     from ..service.batches import JobService
     from ..service.files import FileService
     from ..service.idempotency import IdempotencyStore
     from ..service.records import Job
+    from ..steps.host import RunnerOptions
     from ..store import ResultStore
     from ..totals import Totals
     from .hosts import Hosts
@@ -67,9 +68,9 @@ class LocalBatchService:
         now: Callable[[], float] | None,
         options: RunnerOptions | None,
     ) -> None:
-        from ..runner import RunnerOptions
         from ..service.batches import JobService
         from ..service.files import FileService
+        from ..steps.host import RunnerOptions
         from .activity_files import ActivityFiles
         from .file_store import FolderBlobStore
         from .hosts import Hosts

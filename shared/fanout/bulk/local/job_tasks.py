@@ -19,9 +19,10 @@ from ...disk.threads import in_thread
 from ...errors import NotFound, RequestError, StorageFull
 from ...telemetry.observers import Observer
 from ..activity import INTERNAL_ERROR, STORAGE_FULL, Activity, Wait
-from ..runner import ModelsMissing, Runner
+from ..runner import Runner
 from ..service.records import Job
 from ..service.registry import Registry
+from ..steps.planning import ModelsMissing
 from .activity_files import ActivityFiles, Report
 from .hosts import Hosts, file_lock_in_thread
 from .job_totals import JobTotals

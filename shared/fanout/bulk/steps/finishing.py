@@ -1,0 +1,60 @@
+"""The last step: join the results into files, and close the job."""
+
+from __future__ import annotations
+
+from msgspec.structs import replace
+
+from ..service.records import Job
+from ..work.finisher import FinishSpec
+from ..work.finisher import finish as join_results
+from . import transitions
+from .host import JobHost
+
+
+async def finish(host: JobHost, job: Job) -> Job:
+    """Join the results into files, and close the job."""
+    output = f"files/{job.future_output_id}"
+    errors = f"{output[:-1]}e"
+    folder = f"jobs/{job.id}"
+    finished = await join_results(
+        FinishSpec(
+            job.input_key,
+            output,
+            errors,
+            folder,
+            job.model,
+            transitions.SKIP_REASONS[job.reason] if job.reason else None,
+            tuple(job.earlier_outputs),
+        ),
+        host.shards(job),
+        host.blobs,
+        host.results(job),
+        host.progress(job),
+        host.costs.cost_of,
+    )
+    ids: list[str | None] = []
+    for key, size, kind in (
+        (output, finished.output_size, "output"),
+        (errors, finished.errors_size, "error"),
+    ):
+        if size:
+            record = await host.files.register(
+                key, f"{job.id}_{kind}.jsonl", "batch_output", job.owner, job.output_lifetime
+            )
+        ids.append(record.id if size else None)
+    if host.uses_batches(job):
+        finished.totals.add(await host.native_host().hedged(job))
+    closed = await host.jobs.change(
+        job.id,
+        lambda found: replace(
+            transitions.ended(found, int(host.now())),
+            totals=finished.totals,
+            output_file_id=ids[0],
+            error_file_id=ids[1],
+        ),
+    )
+    await host.blobs.delete(folder)
+    if host.uses_batches(job):
+        await host.native_host().ledger(job).clear()
+    await host.files.delete_orphan(job.input_file_id, job.input_key)
+    return closed

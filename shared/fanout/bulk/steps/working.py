@@ -1,0 +1,120 @@
+"""The second step: send every line that has no stored result."""
+
+from __future__ import annotations
+
+from collections.abc import AsyncIterator, Callable, Sequence
+from contextlib import AbstractAsyncContextManager
+from functools import partial
+
+from msgspec.structs import replace
+
+from ..activity import ActivityTracker
+from ..input.estimates import estimate_cost
+from ..input.line_order import open_order
+from ..input.planner import LineError, Shard
+from ..pacing.prompt_caches import cache_rules
+from ..service.records import Job
+from ..store import JobProgress
+from ..work.line_requests import make_line_sender
+from ..work.spec import WorkerResources, WorkResult, flex_lane
+from ..work.worker import work as work_shards
+from . import transitions
+from .host import JobHost
+
+
+async def work(host: JobHost, job: Job, activity: ActivityTracker) -> Job:
+    """Send every line that has no stored result."""
+    try:
+        shards, progress = host.shards(job), host.progress(job)
+        result = await _pass(host, job, activity, progress, shards, is_whole=True)
+    except FileNotFoundError:
+        return await host.fail_unreadable(job)
+    return await _after_work(host, job, result)
+
+
+async def work_with_batches(
+    host: JobHost,
+    job: Job,
+    activity: ActivityTracker,
+    in_slot: Callable[[], AbstractAsyncContextManager[object]],
+) -> Job:
+    """Send lines by their providers' batches, and all others as always, in a slot each time."""
+    from ..native.setup import Preparation  # few jobs have batches
+
+    progress = host.progress(job)
+
+    async def one_pass(shards: Sequence[Shard], is_held: Callable[[int], bool]) -> WorkResult:
+        is_whole = sum(shard.lines for shard in shards) == job.total
+        async with in_slot():
+            return await _pass(
+                host, job, activity, progress, _each(shards), is_held, is_whole=is_whole
+            )
+
+    try:
+        phase = await Preparation(host.native_host(), job, progress).phase(one_pass, activity)
+        if isinstance(phase, LineError):
+            return await host.fail(job, phase)
+        if job.status != "in_progress":
+            await phase.settle()
+            return job
+        return await _after_work(host, job, await phase.run())
+    except FileNotFoundError:
+        return await host.fail_unreadable(job)
+
+
+async def _after_work(host: JobHost, job: Job, result: WorkResult) -> Job:
+    if result.stop is None and result.remaining:
+        return await host.fail_unreadable(job, result.remaining)
+    return await host.jobs.change(
+        job.id, lambda found: transitions.worked(found, result, int(host.now()))
+    )
+
+
+async def _pass(
+    host: JobHost,
+    job: Job,
+    activity: ActivityTracker,
+    progress: JobProgress,
+    shards: AsyncIterator[Shard],
+    is_held: Callable[[int], bool] = lambda _: False,
+    *,
+    is_whole: bool,
+) -> WorkResult:
+    """
+    Send the lines of these shards that have no result and are not held.
+
+    If they are the whole job, all its lines are ordered, else those of each shard.
+    """
+    spec, order = host.options.work_spec(job), None
+    if host.options.orders_all and job.cache != "off":
+        order = await open_order(host.blobs, job.order_key, job.total)
+        if order is None:  # no lines begin alike
+            spec = replace(spec, cache="off")
+    catalog = host.gateway.catalog
+    send = make_line_sender(
+        host.gateway, job.owner, host.observer, host.limiter, activity, job.id, job.expires_at
+    )
+    return await work_shards(
+        spec,
+        shards,
+        WorkerResources(
+            send,
+            host.blobs,
+            host.results(job),
+            progress,
+            host.costs.cost_of,
+            partial(estimate_cost, host.costs)
+            if job.max_cost is not None
+            else lambda _line, _size: 0,
+            activity,
+            flex=flex_lane(job, catalog, host.now),
+            is_held=is_held,
+            cache_rules=partial(cache_rules, catalog),
+            order=order if is_whole else None,
+        ),
+    )
+
+
+async def _each(shards: Sequence[Shard]) -> AsyncIterator[Shard]:
+    for shard in shards:
+        yield shard
