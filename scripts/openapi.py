@@ -111,6 +111,13 @@ ERROR: Schema = {
 }
 ANYTHING: Schema = {"type": "object"}
 
+# The body of another API than chat completions, which its vendor documents.
+OTHER_API: Schema = {"application/json": {"schema": ANYTHING}}
+OTHER_RESPONSE: Schema = {
+    "description": "The same as the API's own, or its stream of events.",
+    "content": OTHER_API | {"text/event-stream": {"schema": ANYTHING}},
+}
+
 
 def description() -> str:
     """Return the whole document as JSON."""
@@ -225,10 +232,13 @@ def _operation(route: Route, path: str) -> Schema:
     operation: Schema = {"summary": _summary(route), "operationId": _identifier(route, path)}
     if parameters := [*_parameters(path, name), *([ONCE] if route.is_idempotent else [])]:
         operation["parameters"] = parameters
+    if route.surface:
+        operation["requestBody"] = {"required": True, "content": OTHER_API}
     if body := _body(name):
         operation["requestBody"] = {"required": True, "content": body}
     failure = _failure(ERRORS.get(route.surface, "Error"))
-    operation["responses"] = {"200": _response(name), "4XX": failure, "5XX": failure}
+    success = _response(name) if name in BODIES or not route.surface else OTHER_RESPONSE
+    operation["responses"] = {"200": success, "4XX": failure, "5XX": failure}
     if route.is_public:
         operation["security"] = [{}]
     return operation

@@ -103,6 +103,10 @@ TOP_LEVEL = {
     """,
     "shared/fanout/disk/*.py": "__init__ file_lock files threads",
     "shared/fanout/endpoints/*.py": "__init__ base",
+    "shared/fanout/endpoints/responses/*.py": """
+        __init__ content errors events items open_items output reasoning request response surface
+        tools
+    """,
     "shared/fanout/errors/*.py": "__init__ base config gateway provider",
     "shared/fanout/gateway/*.py": """
         __init__ agree_cell aliases authorization checked_cell client_chunks combine conversation

@@ -14,6 +14,7 @@ Every error that Fanout raises on purpose.
     │   ├── Unauthorized         the key is missing, or not one of the gateway's     (401)
     │   ├── Forbidden            this key may not use this model                     (403)
     │   ├── WrongMethod          .allowed                                            (405)
+    │   ├── NoWebSocket          there is only HTTP                                  (426)
     │   ├── TooLarge             the body is over the limit                          (413)
     │   ├── HeadersTooLarge                                                          (431)
     │   ├── MalformedRequest     these bytes are not HTTP                            (400)
@@ -87,6 +88,7 @@ from .gateway import (
     LeaseExpired,
     MalformedRequest,
     NotFound,
+    NoWebSocket,
     RequestCancelled,
     RequestError,
     RequestTimeout,
@@ -156,6 +158,7 @@ __all__ = [
     "MissingKey",
     "ModelNotFound",
     "Move",
+    "NoWebSocket",
     "NotFound",
     "Overloaded",
     "Oversized",

@@ -82,6 +82,16 @@ class WrongMethod(RequestError):
         self.allowed = allowed
 
 
+class NoWebSocket(RequestError):
+    """The client asks for a WebSocket: Codex sends an HTTP request after this status, 2026-11."""
+
+    status = 426
+    code = "websocket_not_supported"
+
+    def __init__(self) -> None:
+        super().__init__("WebSockets are not served: send the request with POST")
+
+
 class TooLarge(RequestError):
     status = 413
     code = "request_too_large"

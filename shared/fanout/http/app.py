@@ -20,6 +20,7 @@ from ..errors import (
     DamagedRecord,
     FanoutError,
     Forbidden,
+    NoWebSocket,
     ShuttingDown,
     StorageError,
     StorageFull,
@@ -258,6 +259,8 @@ class App:
                 return PREFLIGHT, ""
         if "content-encoding" in headers:
             exchange.unpack()
+        if "sec-websocket-version" in headers:
+            raise NoWebSocket
         route, tail = find_route(method, path, self._routes)
         if route.surface:
             _set_surface(exchange, route.surface)

@@ -84,7 +84,7 @@ async def _page(exchange: Exchange) -> None:
     await (page.send_asset if exchange.tail else page.send_page)(exchange)
 
 
-SURFACES: tuple[str, ...] = ("messages",)
+SURFACES: tuple[str, ...] = ("messages", "responses")
 """The folders of `endpoints/` whose endpoint is `POST /v1/NAME`."""
 
 ROUTES = (

@@ -5,9 +5,8 @@ from __future__ import annotations
 CHAT = "chat completions are at `POST /v1/chat/completions`"
 
 INSTEAD = {
-    "/responses": "use chat completions: `use_responses_api=False` (LangChain), "
-    "`OpenAIChatModel` (Pydantic AI), `OpenAIChatCompletionsModel` (OpenAI Agents), "
-    "`openai.chat(…)` (Vercel AI SDK), `client.chat.completions.create(…)` (OpenAI SDK)",
+    "/responses": "responses are not stored: send all items in the `input` of each "
+    "`POST /v1/responses`",
     "/completions": "use chat completions, with the prompt as a `user` message",
     "/embeddings": "Fanout has chat models only",
     "/images": "Fanout has chat models only",

@@ -1,0 +1,201 @@
+"""
+The items of a request's `input` as messages of a chat completion.
+
+Consecutive items of the model (reasoning, a message, calls) are one message of the assistant. The
+results of calls follow the message with their calls. Source of the format: openai-python 3.54.0,
+`ResponseInputItemParam`, 2026-11.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from typing import Any, TypeAlias
+
+from msgspec import Struct, field
+
+from ...errors import RequestError
+from ...wire import json
+from .content import message_content, result_content
+from .reasoning import kept_reasoning
+from .tools import flat_name
+
+Item: TypeAlias = Mapping[str, Any]
+Message: TypeAlias = dict[str, Any]
+
+ROLES = ("assistant", "developer", "system", "user")
+
+_STATEFUL = frozenset({"item_reference", "compaction", "compaction_summary"})
+"""Items that stand for earlier ones, which only their maker has."""
+
+_ENDS = ("_call", "_call_output", "_output")
+_OTHERS = frozenset({"additional_tools", "mcp_approval_request", "mcp_approval_response"})
+_OTHERS |= {"mcp_list_tools", "ghost_snapshot", "compaction_trigger"}
+
+
+class _Turn(Struct):
+    """A message, its path in the request, and the results of its calls."""
+
+    message: Message
+    path: str
+    results: list[tuple[Message, str]] = field(default_factory=list)
+    is_open: bool = False
+
+
+class Messages(Struct, frozen=True):
+    """
+    The messages, and the path of each in the request.
+
+    `dropped` names the types of the items that a chat completion has no place for.
+    """
+
+    messages: list[Message]
+    paths: tuple[str, ...]
+    dropped: tuple[str, ...] = ()
+
+
+def read_input(given: object, instructions: str | None) -> Messages:
+    """
+    The messages of `instructions` and `input`; a text is one message of the user.
+
+    Raises `RequestError` with the path of an item that is not in the API's form, or that needs
+    stored responses.
+    """
+    reader = _Reader()
+    if instructions:
+        message = {"role": "system", "content": instructions}
+        reader.turns.append(_Turn(message, "instructions"))
+    if isinstance(given, str):
+        reader.turns.append(_Turn({"role": "user", "content": given}, "input"))
+    elif isinstance(given, list):
+        for index, item in enumerate(given):
+            reader.add(item, f"input[{index}]")
+    elif given is not None:
+        raise RequestError("`input` must be a string or a list of items", "input")
+    if not reader.turns:
+        raise RequestError("`input` must have at least one message", "input")
+    return reader.messages()
+
+
+class _Reader:
+    """Reads items in their order."""
+
+    def __init__(self) -> None:
+        self.turns: list[_Turn] = []
+        self._calls: dict[str, _Turn] = {}
+        self._thoughts: dict[str, Any] = {}
+        self._dropped: dict[str, None] = {}
+
+    def add(self, item: object, path: str) -> None:
+        """Add the next item."""
+        if not isinstance(item, dict):
+            raise RequestError(f"`{path}` must be an object", path)
+        kind = item.get("type") or "message"
+        if kind == "message":
+            self._message(item, path)
+        elif kind == "reasoning":
+            self._thoughts |= kept_reasoning(item)
+        elif kind == "function_call":
+            self._call(_function_call(item, path), path)
+        elif kind == "custom_tool_call":
+            self._call(_custom_call(item, path), path)
+        elif kind in {"function_call_output", "custom_tool_call_output"}:
+            self._result(item, path)
+        elif kind in _STATEFUL:
+            raise RequestError(
+                f"`{path}` is a `{kind}`, and no responses are stored here: send the items"
+                " themselves",
+                f"{path}.type",
+                "unsupported_parameter",
+            )
+        elif isinstance(kind, str) and (kind.endswith(_ENDS) or kind in _OTHERS):
+            self._dropped[kind] = None
+        else:
+            raise RequestError(
+                f"`{path}.type` cannot be `{str(kind)[:64]}`", f"{path}.type", "invalid_value"
+            )
+
+    def messages(self) -> Messages:
+        """All messages so far."""
+        pairs = [pair for turn in self.turns for pair in ((turn.message, turn.path), *turn.results)]
+        return Messages([m for m, _ in pairs], tuple(p for _, p in pairs), tuple(self._dropped))
+
+    def _message(self, item: Item, path: str) -> None:
+        role = item.get("role")
+        if role not in ROLES:
+            allowed = ", ".join(f"`{one}`" for one in ROLES)
+            raise RequestError(f"`{path}.role` must be one of {allowed}", f"{path}.role")
+        fields = message_content(item, role, path)
+        if role != "assistant":
+            self._thoughts = {}
+            self.turns.append(_Turn({"role": role, **fields}, path))
+            return
+        turn = self._assistant(path, is_text=True)
+        turn.message |= fields
+
+    def _assistant(self, path: str, *, is_text: bool = False) -> _Turn:
+        """The open turn of the assistant, or a new one; a turn has one text."""
+        last = self.turns[-1] if self.turns else None
+        if last is None or not last.is_open or last.results or (is_text and _has_text(last)):
+            last = _Turn({"role": "assistant", "content": None}, path, is_open=True)
+            self.turns.append(last)
+        last.message |= self._thoughts
+        self._thoughts = {}
+        return last
+
+    def _call(self, call: Message, path: str) -> None:
+        turn = self._assistant(path)
+        turn.message.setdefault("tool_calls", []).append(call)
+        self._calls[call["id"]] = turn
+
+    def _result(self, item: Item, path: str) -> None:
+        call_id = _text(item, "call_id", path)
+        content = result_content(item.get("output"), f"{path}.output")
+        message = {"role": "tool", "tool_call_id": call_id, "content": content}
+        if turn := self._calls.get(call_id):
+            turn.results.append((message, path))
+        else:
+            self.turns.append(_Turn(message, path))
+
+
+def _has_text(turn: _Turn) -> bool:
+    return bool(turn.message["content"] or turn.message.get("refusal"))
+
+
+def _function_call(item: Item, path: str) -> Message:
+    name = flat_name(_text(item, "name", path), item.get("namespace"))
+    arguments = item.get("arguments")
+    if isinstance(arguments, dict):
+        arguments = json.encode(arguments).decode()
+    if not isinstance(arguments, str):
+        raise RequestError(f"`{path}.arguments` must be a string", f"{path}.arguments")
+    call: Message = {
+        "id": _text(item, "call_id", path),
+        "type": "function",
+        "function": {"name": name, "arguments": arguments},
+    }
+    if isinstance(extra := item.get("extra_content"), dict):
+        call["extra_content"] = extra
+    return call
+
+
+def _custom_call(item: Item, path: str) -> Message:
+    given = item.get("input")
+    if not isinstance(given, str):
+        raise RequestError(f"`{path}.input` must be a string", f"{path}.input")
+    custom = {"name": _text(item, "name", path), "input": given}
+    return {"id": _text(item, "call_id", path), "type": "custom", "custom": custom}
+
+
+def _text(item: Item, name: str, path: str) -> str:
+    if not isinstance(value := item.get(name), str) or not value:
+        code = "missing_required_parameter" if value is None else None
+        raise RequestError(f"`{path}.{name}` must be a string", f"{path}.{name}", code)
+    return value
+
+
+def client_path(param: str, paths: Sequence[str]) -> str:
+    """The path in the request of a `messages[…]` in our chat completion's."""
+    number, _, rest = param.removeprefix("messages[").partition("]")
+    if not number.isdecimal() or int(number) >= len(paths):
+        return "input"
+    return paths[int(number)] + rest

@@ -1,0 +1,308 @@
+"""The output items of a stream, while they are made, and the events that say how they grow."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Any, Protocol
+
+from ...schema.accumulator import join_values, whole_value
+from ...wire import json
+from .output import (
+    Item,
+    Names,
+    call_item,
+    flat_annotation,
+    item_status,
+    message_item,
+    reasoning_item,
+    text_part,
+)
+
+
+class MakeEvent(Protocol):
+    """Encodes an event with the next number."""
+
+    def __call__(self, kind: str, /, **fields: Any) -> bytes: ...
+
+
+class OpenItems:
+    """
+    The items of one response: `items` has those that are done, at their places.
+
+    One item is open at a time, as with OpenAI. A call whose pieces come between those of another
+    is sent once the other is done.
+    """
+
+    def __init__(self, suffix: str, names: Names, event: MakeEvent) -> None:
+        self.items: list[Item] = []
+        self._suffix = suffix
+        self._names = names
+        self._event = event
+        self._open: _Reasoning | _Text | _Call | None = None
+        self._calls: dict[int, _Call] = {}
+
+    def feed(self, choice: Mapping[str, Any]) -> list[bytes]:
+        """The events of one piece of the response."""
+        delta = choice["delta"]
+        found: list[bytes] = []
+        thoughts = delta.get("thinking_blocks")
+        if thoughts or delta.get("reasoning_content"):
+            found += self._feed_reasoning(delta.get("reasoning_content") or "", thoughts or ())
+        logprobs = (choice.get("logprobs") or {}).get("content") or []
+        text, refusal = delta.get("content"), delta.get("refusal")
+        if text or refusal or delta.get("annotations") or logprobs:
+            found += self._feed_text(delta, logprobs)
+        for piece in delta.get("tool_calls") or ():
+            found += self._feed_call(piece)
+        return found
+
+    def end(self, finish_reason: object) -> list[bytes]:
+        """The ends of all items; a response without any is an empty message."""
+        status = item_status(finish_reason)
+        found = self._close(status)
+        waiting = [self._calls[index] for index in sorted(self._calls)]
+        for call in waiting:
+            if not call.is_done:
+                found += [*self._begin(call), *call.pieces(self._event), *self._close(status)]
+        if not self.items:
+            text = self._make_text()
+            found += [*self._begin(text), *text.feed("", (), [], self._event)]
+            found += self._close(status)
+        return found
+
+    def _feed_reasoning(self, text: str, thoughts: Any) -> list[bytes]:
+        found: list[bytes] = []
+        item = self._open
+        if not isinstance(item, _Reasoning):
+            found += self._close("completed")
+            item = _Reasoning(f"rs_{self._suffix}_{len(self.items)}", len(self.items))
+            found += self._begin(item)
+        return [*found, *item.feed(text, thoughts, self._event)]
+
+    def _feed_text(self, delta: Mapping[str, Any], logprobs: list[Any]) -> list[bytes]:
+        found: list[bytes] = []
+        item = self._open
+        if not isinstance(item, _Text):
+            found += self._close("completed")
+            item = self._make_text()
+            found += self._begin(item)
+        annotations = delta.get("annotations") or ()
+        if delta.get("content") or annotations or logprobs:
+            found += item.feed(delta.get("content") or "", annotations, logprobs, self._event)
+        if refusal := delta.get("refusal"):
+            found += item.feed_refusal(refusal, self._event)
+        return found
+
+    def _feed_call(self, piece: Mapping[str, Any]) -> list[bytes]:
+        index = piece.get("index", 0)
+        found: list[bytes] = []
+        if index not in self._calls:
+            call = self._calls[index] = _Call(self._suffix, self._names)
+            call.add(piece)
+            if not isinstance(self._open, _Call) or self._open.is_whole:
+                found += self._close("completed")
+                found += [*self._begin(call), *call.pieces(self._event)]
+            return found
+        call = self._calls[index]
+        text = call.add(piece)
+        if call is self._open and text:
+            found.append(call.delta(text, self._event))
+        return found
+
+    def _make_text(self) -> _Text:
+        return _Text(f"msg_{self._suffix}_{len(self.items)}", len(self.items))
+
+    def _begin(self, item: _Reasoning | _Text | _Call) -> list[bytes]:
+        self._open = item
+        item.index = len(self.items)
+        started = item.started()
+        self.items.append(started)
+        return [self._event("response.output_item.added", output_index=item.index, item=started)]
+
+    def _close(self, status: str) -> list[bytes]:
+        """The events that end the open item; its final form takes its place."""
+        item = self._open
+        if item is None:
+            return []
+        self._open = None
+        ends, whole = item.end(self._event, status)
+        self.items[item.index] = whole
+        done = self._event("response.output_item.done", output_index=item.index, item=whole)
+        return [*ends, done]
+
+
+class _Reasoning:
+    """A reasoning item with one summary."""
+
+    def __init__(self, item_id: str, index: int) -> None:
+        self.index = index
+        self._id = item_id
+        self._text: list[str] = []
+        self._thoughts: Any = None
+
+    def started(self) -> Item:
+        return {"id": self._id, "type": "reasoning", "summary": [], "encrypted_content": None}
+
+    def feed(self, text: str, thoughts: Any, event: MakeEvent) -> list[bytes]:
+        if thoughts:
+            self._thoughts = join_values("thinking_blocks", self._thoughts, [*thoughts])
+        if not text:
+            return []
+        found = []
+        if not self._text:
+            part = {"type": "summary_text", "text": ""}
+            found.append(event("response.reasoning_summary_part.added", **self._place(), part=part))
+        self._text.append(text)
+        found.append(event("response.reasoning_summary_text.delta", **self._place(), delta=text))
+        return found
+
+    def end(self, event: MakeEvent, _: str) -> tuple[list[bytes], Item]:
+        text = "".join(self._text)
+        whole = reasoning_item(self._id, text, whole_value(self._thoughts or []))
+        if not text:
+            return [], whole
+        part = whole["summary"][0]
+        return [
+            event("response.reasoning_summary_text.done", **self._place(), text=text),
+            event("response.reasoning_summary_part.done", **self._place(), part=part),
+        ], whole
+
+    def _place(self) -> dict[str, Any]:
+        return {"item_id": self._id, "output_index": self.index, "summary_index": 0}
+
+
+class _Text:
+    """A message: a text, a refusal, or both."""
+
+    def __init__(self, item_id: str, index: int) -> None:
+        self.index = index
+        self._id = item_id
+        self._parts: list[Item] = []
+        self._texts: list[str] = []
+
+    def started(self) -> Item:
+        return message_item(self._id, [], "in_progress")
+
+    def feed(
+        self, text: str, annotations: Any, logprobs: list[Any], event: MakeEvent
+    ) -> list[bytes]:
+        found = self._open_part("output_text", event)
+        part = self._parts[-1]
+        if text:
+            self._texts.append(text)
+            kind = "response.output_text.delta"
+            found.append(event(kind, **self._place(), delta=text, logprobs=logprobs))
+        part["logprobs"] += logprobs
+        for annotation in annotations:
+            flat = flat_annotation(annotation)
+            number = len(part["annotations"])
+            part["annotations"].append(flat)
+            kind = "response.output_text.annotation.added"
+            found.append(event(kind, **self._place(), annotation_index=number, annotation=flat))
+        return found
+
+    def feed_refusal(self, text: str, event: MakeEvent) -> list[bytes]:
+        found = self._open_part("refusal", event)
+        self._texts.append(text)
+        return [*found, event("response.refusal.delta", **self._place(), delta=text)]
+
+    def end(self, event: MakeEvent, status: str) -> tuple[list[bytes], Item]:
+        return self._end_part(event), message_item(self._id, self._parts, status)
+
+    def _open_part(self, kind: str, event: MakeEvent) -> list[bytes]:
+        """Begin a part of this kind, unless it is the open one."""
+        if self._parts and self._parts[-1]["type"] == kind:
+            return []
+        found = self._end_part(event)
+        part = text_part("") if kind == "output_text" else {"type": "refusal", "refusal": ""}
+        self._parts.append(part)
+        return [*found, event("response.content_part.added", **self._place(), part=part)]
+
+    def _end_part(self, event: MakeEvent) -> list[bytes]:
+        if not self._parts:
+            return []
+        part, text = self._parts[-1], "".join(self._texts)
+        self._texts = []
+        if part["type"] == "refusal":
+            part["refusal"] = text
+            done = event("response.refusal.done", **self._place(), refusal=text)
+        else:
+            part["text"] = text
+            kind = "response.output_text.done"
+            done = event(kind, **self._place(), text=text, logprobs=part["logprobs"])
+        return [done, event("response.content_part.done", **self._place(), part=part)]
+
+    def _place(self) -> dict[str, Any]:
+        number = len(self._parts) - 1
+        return {"item_id": self._id, "output_index": self.index, "content_index": number}
+
+
+class _Call:
+    """A call of a function or of a custom tool, in pieces."""
+
+    def __init__(self, suffix: str, names: Names) -> None:
+        self.index = 0
+        self.is_done = False
+        self._suffix = suffix
+        self._names = names
+        self._call: Any = None
+
+    @property
+    def is_whole(self) -> bool:
+        """Whether the arguments are one JSON object, so that no piece can follow."""
+        if self._is_custom:
+            return False
+        return isinstance(json.decode_or_none(self._text.encode()), dict)
+
+    @property
+    def _is_custom(self) -> bool:
+        return (whole_value(self._call) or {}).get("type") == "custom"
+
+    @property
+    def _text(self) -> str:
+        item = self._item("in_progress")
+        text: str = item["input"] if self._is_custom else item["arguments"]
+        return text
+
+    def add(self, piece: Mapping[str, Any]) -> str:
+        """Add a piece; returns its text."""
+        own = {name: value for name, value in piece.items() if name != "index"}
+        self._call = join_values("", self._call, own)
+        function, custom = piece.get("function") or {}, piece.get("custom") or {}
+        return function.get("arguments") or custom.get("input") or ""
+
+    def started(self) -> Item:
+        field = "input" if self._is_custom else "arguments"
+        return {**self._item("in_progress"), field: ""}
+
+    def pieces(self, event: MakeEvent) -> list[bytes]:
+        """The event of the text so far."""
+        return [self.delta(self._text, event)] if self._text else []
+
+    def delta(self, text: str, event: MakeEvent) -> bytes:
+        return event(f"response.{self._kind}.delta", **self._place(), delta=text)
+
+    def end(self, event: MakeEvent, status: str) -> tuple[list[bytes], Item]:
+        self.is_done = True
+        whole = self._item(status)
+        field = "input" if self._is_custom else "arguments"
+        fields = (
+            {field: whole[field]}
+            if self._is_custom
+            else {
+                "name": whole["name"],
+                field: whole[field],
+            }
+        )
+        return [event(f"response.{self._kind}.done", **self._place(), **fields)], whole
+
+    @property
+    def _kind(self) -> str:
+        return "custom_tool_call_input" if self._is_custom else "function_call_arguments"
+
+    def _item(self, status: str) -> Item:
+        suffix = f"{self._suffix}_{self.index}"
+        return call_item(whole_value(self._call) or {}, suffix, self._names, status)
+
+    def _place(self) -> dict[str, Any]:
+        return {"item_id": self._item("")["id"], "output_index": self.index}

@@ -1,0 +1,130 @@
+"""
+The message of a chat completion as output items of a response.
+
+Source of the format: openai-python 3.54.0, `ResponseOutputItem`; a message without a status, and a
+custom call with `arguments`, are not in it, 2026-11.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping
+from typing import Any, TypeAlias
+
+from .reasoning import sealed
+
+Item: TypeAlias = dict[str, Any]
+Names: TypeAlias = Mapping[str, tuple[str, str]]
+
+
+def output_items(choice: Mapping[str, Any], suffix: str, names: Names) -> list[Item]:
+    """
+    The items of one choice; their ids are made of `suffix`.
+
+    Reasoning is first, then the text, then the calls. A choice without any of them is an empty
+    message. `names` has the names of a namespace's functions.
+    """
+    message = choice["message"]
+    status = item_status(choice.get("finish_reason"))
+    items: list[Item] = []
+    thoughts = message.get("thinking_blocks") or []
+    if thoughts or message.get("reasoning_content"):
+        text = message.get("reasoning_content") or ""
+        items.append(reasoning_item(f"rs_{suffix}_0", text, thoughts))
+    calls = message.get("tool_calls") or []
+    if message.get("content") or message.get("refusal") or not (calls or items):
+        logprobs = (choice.get("logprobs") or {}).get("content") or []
+        parts = message_parts(
+            message.get("content") or "",
+            message.get("refusal"),
+            message.get("annotations") or (),
+            logprobs,
+        )
+        items.append(message_item(f"msg_{suffix}_{len(items)}", parts, status))
+    for call in calls:
+        items.append(call_item(call, f"{suffix}_{len(items)}", names, status))
+    return items
+
+
+def item_status(finish_reason: object) -> str:
+    """The status of items whose response ended so."""
+    return "incomplete" if finish_reason in {"length", "content_filter"} else "completed"
+
+
+def message_item(item_id: str, parts: list[Item], status: str) -> Item:
+    """A message of these parts."""
+    return {
+        "id": item_id,
+        "type": "message",
+        "status": status,
+        "role": "assistant",
+        "content": parts,
+    }
+
+
+def message_parts(
+    text: str, refusal: object, annotations: Iterable[Any], logprobs: list[Any]
+) -> list[Item]:
+    """The parts of a message: its text, unless there is only a refusal."""
+    parts = []
+    if text or not refusal:
+        parts.append(text_part(text, annotations, logprobs))
+    if refusal:
+        parts.append({"type": "refusal", "refusal": refusal})
+    return parts
+
+
+def text_part(text: str, annotations: Iterable[Any] = (), logprobs: Iterable[Any] = ()) -> Item:
+    """A text with what belongs to it."""
+    return {
+        "type": "output_text",
+        "text": text,
+        "annotations": [flat_annotation(one) for one in annotations],
+        "logprobs": [*logprobs],
+    }
+
+
+def flat_annotation(annotation: Any) -> Any:
+    """Chat completions nest a citation's fields, the Responses API does not."""
+    kind = annotation.get("type") if isinstance(annotation, dict) else None
+    inner = annotation.get(kind) if kind else None
+    return {"type": kind, **inner} if isinstance(inner, dict) else annotation
+
+
+def reasoning_item(item_id: str, text: str, thoughts: Iterable[Any]) -> Item:
+    """Reasoning: its text is the summary, which clients show; see `reasoning.py`."""
+    summary = [{"type": "summary_text", "text": text}] if text else []
+    return {
+        "id": item_id,
+        "type": "reasoning",
+        "summary": summary,
+        "encrypted_content": sealed([*thoughts]),
+    }
+
+
+def call_item(call: Mapping[str, Any], suffix: str, names: Names, status: str) -> Item:
+    """A call of a function or of a custom tool; `namespace` is that of its function."""
+    if call.get("type") == "custom":
+        custom = call.get("custom") or {}
+        return {
+            "id": f"ctc_{suffix}",
+            "type": "custom_tool_call",
+            "status": status,
+            "call_id": call.get("id") or "",
+            "name": custom.get("name") or "",
+            "input": custom.get("input") or "",
+        }
+    function = call.get("function") or {}
+    namespace, name = names.get(function.get("name") or "", ("", function.get("name") or ""))
+    item: Item = {
+        "id": f"fc_{suffix}",
+        "type": "function_call",
+        "status": status,
+        "call_id": call.get("id") or "",
+        "name": name,
+        "arguments": function.get("arguments") or "",
+    }
+    if namespace:
+        item["namespace"] = namespace
+    if call.get("extra_content"):
+        item["extra_content"] = call["extra_content"]
+    return item

@@ -1,0 +1,191 @@
+"""
+The tools of a request and its choice of them, as a chat completion has them.
+
+Functions and custom tools have the same meaning in both APIs. Those of a namespace become
+functions with its name before theirs. Hosted tools, which OpenAI runs itself, have no counterpart:
+the ones that agents offer with every request are left out, and named in a header; without the
+others the response would not be what is asked, so they are rejected. Source of the format:
+openai-python 3.54.0, `ToolParam`; Codex 0.171.0 sends `namespace` and `web_search`, 2026-11.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Any
+
+from msgspec import Struct
+
+from ...errors import RequestError
+
+OPTIONAL_TOOLS = frozenset(
+    {
+        "apply_patch",
+        "image_generation",
+        "local_shell",
+        "shell",
+        "tool_search",
+        "web_search",
+        "web_search_2025_08_26",
+        "web_search_preview",
+        "web_search_preview_2025_03_11",
+    }
+)
+"""Hosted tools that may be left out: without them, the model answers with what it has."""
+
+SEPARATOR = "__"
+MOST_LETTERS = 64
+"""Of a function's name: OpenAI's limit."""
+
+
+class Tools(Struct, frozen=True):
+    """
+    The tools and the choice, as fields of a chat completion's request.
+
+    `paths` are those of the tools in the request. `names` has the namespace and the name of each
+    function of a namespace, by its name here. `dropped` are the types that were left out.
+    """
+
+    fields: dict[str, Any]
+    paths: tuple[str, ...] = ()
+    names: Mapping[str, tuple[str, str]] = {}
+    dropped: tuple[str, ...] = ()
+
+
+def flat_name(name: str, namespace: object) -> str:
+    """The name of a namespace's function among all functions."""
+    if not isinstance(namespace, str) or not namespace:
+        return name
+    flat = f"{namespace}{SEPARATOR}{name}"
+    return flat if len(flat) <= MOST_LETTERS else name
+
+
+def read_tools(body: Mapping[str, Any]) -> Tools:
+    """The tools of a request's body; raises `RequestError` with the path of one that is wrong."""
+    given = body.get("tools")
+    if not isinstance(given, list | None):
+        raise RequestError("`tools` must be a list", "tools")
+    reader = _Reader(drops_all=bool(body.get("drop_params")))
+    for index, tool in enumerate(given or ()):
+        reader.add(tool, f"tools[{index}]")
+    fields: dict[str, Any] = {}
+    if reader.found:
+        fields["tools"] = [tool for tool, _ in reader.found]
+        if body.get("parallel_tool_calls") is not None:
+            fields["parallel_tool_calls"] = body["parallel_tool_calls"]
+    choice = _choice(body.get("tool_choice"))
+    if choice is not None and (reader.found or choice not in ("auto", "none")):
+        fields["tool_choice"] = choice
+    paths = tuple(path for _, path in reader.found)
+    return Tools(fields, paths, reader.names, tuple(reader.dropped))
+
+
+class _Reader:
+    """Reads tools in their order; `found` has each with its path."""
+
+    def __init__(self, *, drops_all: bool) -> None:
+        self.found: list[tuple[dict[str, Any], str]] = []
+        self.names: dict[str, tuple[str, str]] = {}
+        self.dropped: dict[str, None] = {}
+        self._drops_all = drops_all
+
+    def add(self, tool: object, path: str) -> None:
+        """Add the next tool."""
+        kind = tool.get("type") if isinstance(tool, dict) else None
+        if not isinstance(tool, dict) or not isinstance(kind, str):
+            raise RequestError(f"`{path}.type` must be a string", f"{path}.type")
+        if kind == "function":
+            self.found.append((_function(tool, path), path))
+        elif kind == "custom":
+            self.found.append((_custom(tool, path), path))
+        elif kind == "namespace":
+            self._add_namespace(tool, path)
+        elif kind in OPTIONAL_TOOLS or self._drops_all:
+            self.dropped[kind] = None
+        else:
+            raise _unsupported(kind, path)
+
+    def _add_namespace(self, tool: Mapping[str, Any], path: str) -> None:
+        """Add the functions of a namespace; its other tools are left out."""
+        inner = tool.get("tools")
+        for index, one in enumerate(inner if isinstance(inner, list) else ()):
+            place = f"{path}.tools[{index}]"
+            if not isinstance(one, dict) or one.get("type") != "function":
+                self.dropped["namespace.tools"] = None
+                continue
+            made = _function(one, place, tool.get("name"))
+            self.names[made["function"]["name"]] = (str(tool.get("name")), str(one.get("name")))
+            self.found.append((made, place))
+
+
+def _unsupported(kind: str, path: str) -> RequestError:
+    return RequestError(
+        f"`{path}` is a `{kind[:64]}`, which only OpenAI runs: leave it out, or set `drop_params:"
+        " true` in the request",
+        f"{path}.type",
+        "unsupported_parameter",
+    )
+
+
+def _function(tool: Mapping[str, Any], path: str, namespace: object = None) -> dict[str, Any]:
+    if not isinstance(name := tool.get("name"), str) or not name:
+        if isinstance(tool.get("function"), dict):  # a chat completion's form
+            return {**tool}
+        raise RequestError(f"`{path}.name` must be a string", f"{path}.name")
+    wanted = ("description", "parameters", "strict")
+    fields = {key: tool[key] for key in wanted if tool.get(key) is not None}
+    made = {"type": "function", "function": {"name": flat_name(name, namespace), **fields}}
+    if tool.get("cache_control"):
+        made["cache_control"] = tool["cache_control"]
+    return made
+
+
+def _custom(tool: Mapping[str, Any], path: str) -> dict[str, Any]:
+    if not isinstance(name := tool.get("name"), str) or not name:
+        raise RequestError(f"`{path}.name` must be a string", f"{path}.name")
+    custom: dict[str, Any] = {"name": name}
+    if tool.get("description") is not None:
+        custom["description"] = tool["description"]
+    form = tool.get("format")
+    if isinstance(form, dict) and form.get("type") == "grammar":
+        grammar = {key: form[key] for key in ("definition", "syntax") if key in form}
+        custom["format"] = {"type": "grammar", "grammar": grammar}
+    elif form is not None:
+        custom["format"] = form
+    return {"type": "custom", "custom": custom}
+
+
+def _choice(given: object) -> Any:
+    """The choice of tools in a chat completion's form."""
+    if given is None or isinstance(given, str):
+        return given
+    kind = given.get("type") if isinstance(given, dict) else None
+    if not isinstance(given, dict) or not isinstance(kind, str):
+        raise RequestError("`tool_choice` must be a string or an object", "tool_choice")
+    if kind == "allowed_tools":
+        listed = given.get("tools")
+        tools = [_named(tool, "tool_choice.tools") for tool in listed or () if _is_own(tool)]
+        return {
+            "type": "allowed_tools",
+            "allowed_tools": {"mode": given.get("mode", "auto"), "tools": tools},
+        }
+    if kind in {"function", "custom"}:
+        return _named(given, "tool_choice")
+    raise RequestError(
+        f"`tool_choice` is a `{kind[:64]}`, a tool that only OpenAI runs: choose one of `tools`",
+        "tool_choice",
+        "unsupported_parameter",
+    )
+
+
+def _is_own(tool: object) -> bool:
+    """Whether a tool is one that the client runs."""
+    return isinstance(tool, dict) and tool.get("type") in {"function", "custom"}
+
+
+def _named(choice: Mapping[str, Any], path: str) -> dict[str, Any]:
+    kind = choice["type"]
+    if isinstance(inner := choice.get(kind), dict):  # a chat completion's form
+        return {"type": kind, kind: inner}
+    if not isinstance(name := choice.get("name"), str):
+        raise RequestError(f"`{path}.name` must be a string", f"{path}.name")
+    return {"type": kind, kind: {"name": flat_name(name, choice.get("namespace"))}}
