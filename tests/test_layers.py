@@ -22,7 +22,7 @@ LAYERS = """
     __init__  __main__
     cli                                     the command line
     http  local  library                    the HTTP surface, the local model, the Python functions
-    server                                  clients' connections, and the shutdown
+    server  keys                            clients' connections | virtual keys, and their budgets
     bulk                                    jobs
     gateway                                 one request: its models, strategy, deadline
     routing  aws  google                    one model name: load balancing, retries, attempts
@@ -112,6 +112,9 @@ TOP_LEVEL = {
         __init__ agree_cell aliases authorization checked_cell client_chunks combine conversation
         decisions factory gateway hedge_delays interleave judge_cell ladder report vote_count
     """,
+    "shared/fanout/keys/*.py": """
+        __init__ account dynamodb_store items ledger sqlite_store windows
+    """,
     "shared/fanout/google/*.py": "__init__ credentials http",
     "shared/fanout/local/*.py": """
         __init__ child_process download engine install models parent_process running_engine serve
@@ -189,7 +192,8 @@ ALLOWED_IMPORTERS = {
     "pyarrow": "bulk/tables/parquet",  # an extra
     "jsonschema_rs": "schema/json_schema",  # only for checked requests (decision 0020)
     "logging": "telemetry/traces",  # OpenTelemetry logs with it
-    "asyncio": "concurrency disk transport routing gateway library http server cli bulk aws google",
+    "asyncio": "concurrency disk transport routing gateway library http server cli bulk aws google"
+    " keys",
 }
 
 PURE = """
@@ -202,6 +206,7 @@ PURE = """
     config/fields  config/google  config/litellm  config/model  config/resolve  config/routes
     config/unknown_keys  errors
     gateway/combine  gateway/interleave  gateway/ladder  gateway/report
+    keys/account  keys/items  keys/windows
     library/chunk_builder  library/errors  library/inputs  library/options
     library/structured_output  library/types
     providers

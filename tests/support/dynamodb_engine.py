@@ -85,8 +85,14 @@ def evaluate(client: Any, operation: str, arguments: Mapping[str, Any]) -> WireR
         done = getattr(client, method)(**arguments)
     except ClientError as error:
         code = error.response["Error"]["Code"]
-        return _response(400, {"__type": f"com.amazonaws.dynamodb.v20120810#{code}"})
+        kind = {"__type": f"com.amazonaws.dynamodb.v20120810#{code}"}
+        return _response(400, {**kind, **_old_item(error.response)})
     return _response(200, {k: v for k, v in done.items() if k != "ResponseMetadata"})
+
+
+def _old_item(response: Mapping[str, Any]) -> Mapping[str, Any]:
+    """The item of a condition that does not hold, if the call asked for it."""
+    return {"Item": response["Item"]} if "Item" in response else {}
 
 
 class DynamoDBServer:
@@ -139,10 +145,25 @@ def requests_table() -> Iterator[Any]:
         client = boto3.client(
             "dynamodb", "eu-west-1", aws_access_key_id="id", aws_secret_access_key="secret"
         )
-        client.create_table(
-            TableName="requests",
-            BillingMode="PAY_PER_REQUEST",
-            AttributeDefinitions=[{"AttributeName": "id", "AttributeType": "S"}],
-            KeySchema=[{"AttributeName": "id", "KeyType": "HASH"}],
-        )
+        _create(client, "requests", id="HASH")
         yield client
+
+
+@contextmanager
+def keys_table() -> Iterator[Any]:
+    """A client of moto's DynamoDB with the table of virtual keys, which is empty."""
+    with mock_aws():
+        client = boto3.client(
+            "dynamodb", "eu-west-1", aws_access_key_id="id", aws_secret_access_key="secret"
+        )
+        _create(client, "keys", partition="HASH", name="RANGE")
+        yield client
+
+
+def _create(client: Any, table: str, **keys: str) -> None:
+    client.create_table(
+        TableName=table,
+        BillingMode="PAY_PER_REQUEST",
+        AttributeDefinitions=[{"AttributeName": name, "AttributeType": "S"} for name in keys],
+        KeySchema=[{"AttributeName": name, "KeyType": kind} for name, kind in keys.items()],
+    )

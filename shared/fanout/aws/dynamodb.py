@@ -26,25 +26,41 @@ SUCCESS = 200
 
 
 class TableUnavailable(FanoutError):
-    """DynamoDB does not respond, or rejects a call; the message has AWS's code."""
+    """DynamoDB does not respond, or rejects a call; the message has AWS's code (`reason`)."""
 
     status = 503
     type = "server_error"
     code = "table_unavailable"
 
+    def __init__(self, message: str, reason: str = "") -> None:
+        super().__init__(message)
+        self.reason = reason
+
 
 class ConditionFailed(Exception):
-    """The condition of a write does not hold."""
+    """The condition of a write does not hold; `item` is the old one, if the call asked for it."""
+
+    def __init__(self, item: Mapping[str, Any] | None = None) -> None:
+        super().__init__("the condition of a write does not hold")
+        self.item = item
 
 
 class _Rejection(Struct, frozen=True):
     code: str = field(name="__type", default="")
+    item: dict[str, Any] | None = field(name="Item", default=None)
 
 
 class DynamoDB:
-    """DynamoDB in the region of the environment."""
+    """DynamoDB in the region of the environment; `use` is what its table is for, for errors."""
 
-    def __init__(self, env: Mapping[str, str], engine: Engine, signer: Signer) -> None:
+    def __init__(
+        self,
+        env: Mapping[str, str],
+        engine: Engine,
+        signer: Signer,
+        use: str = "table of open requests",
+    ) -> None:
+        self._use = use
         self._region = own_region(env)
         self._url = f"{service_endpoint(env, 'dynamodb', self._region)}/"
         self._engine = engine
@@ -67,23 +83,23 @@ class DynamoDB:
                     self._engine, self._signer, "dynamodb", self._region, request
                 )
         except (EngineError, MissingKey, TimeoutError) as error:
-            raise _unavailable(type(error).__name__) from None
+            raise self._unavailable(type(error).__name__) from None
         if response.status == SUCCESS:
             found: dict[str, Any] = json.decode(response.body)
             return found
-        code = _code(response.body)
+        rejection = _rejection(response.body)
+        code = rejection.code.rpartition("#")[2]
         if code == CONDITION_FAILED:
-            raise ConditionFailed
-        raise _unavailable(code or f"HTTP {response.status}")
+            raise ConditionFailed(rejection.item)
+        raise self._unavailable(code or f"HTTP {response.status}")
+
+    def _unavailable(self, reason: str) -> TableUnavailable:
+        return TableUnavailable(f"the gateway's {self._use} does not respond ({reason})", reason)
 
 
-def _code(body: bytes) -> str:
-    """The name after the `#` of an error's `__type`."""
+def _rejection(body: bytes) -> _Rejection:
+    """The error's `__type`, and the item of a condition that does not hold."""
     try:
-        return json.decode(body, type=_Rejection).code.rpartition("#")[2]
+        return json.decode(body, type=_Rejection)
     except MsgspecError:
-        return ""
-
-
-def _unavailable(reason: str) -> TableUnavailable:
-    return TableUnavailable(f"the gateway's table of open requests does not respond ({reason})")
+        return _Rejection()

@@ -7,7 +7,10 @@ Every error that Fanout raises on purpose.
     │   └── MissingKey           a provider's key is not set
     ├── RequestError             the request is wrong; says which field              (400)
     │   ├── Busy                 too much is in flight in the gateway                    (429)
-    │   │   └── KeyInUse         its `Idempotency-Key` is that of a request in flight     (409)
+    │   │   ├── KeyInUse         its `Idempotency-Key` is that of a request in flight     (409)
+    │   │   ├── BudgetHeld       running requests hold the rest of a key's budget         (429)
+    │   │   └── KeyRateLimited   a key's requests or tokens of this minute are used up     (429)
+    │   ├── BudgetExceeded       a key's budget is spent                                  (402)
     │   ├── KeyReused            its `Idempotency-Key` is that of another request         (422)
     │   ├── UnknownModel                                                             (404)
     │   ├── NotFound             no such path, file or batch                         (404)
@@ -77,6 +80,8 @@ from .config import (
     Problem,
 )
 from .gateway import (
+    BudgetExceeded,
+    BudgetHeld,
     Busy,
     CrossSite,
     DamagedRecord,
@@ -84,6 +89,7 @@ from .gateway import (
     Forbidden,
     HeadersTooLarge,
     KeyInUse,
+    KeyRateLimited,
     KeyReused,
     LeaseExpired,
     MalformedRequest,
@@ -133,6 +139,8 @@ __all__ = [
     "INTERNAL",
     "AllFailed",
     "Broken",
+    "BudgetExceeded",
+    "BudgetHeld",
     "Busy",
     "Cause",
     "ConfigError",
@@ -151,6 +159,7 @@ __all__ = [
     "Internal",
     "KeyInUse",
     "KeyPath",
+    "KeyRateLimited",
     "KeyReused",
     "LeaseExpired",
     "Malformed",

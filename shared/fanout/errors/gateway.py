@@ -50,6 +50,41 @@ class KeyReused(RequestError):
     code = "idempotency_key_reused"
 
 
+class BudgetHeld(Busy):
+    """Running requests hold what is left of a key's budget, or of its parallel requests."""
+
+    code = "in_flight_budget_exhausted"
+    retry_after = 2.0
+
+
+class KeyRateLimited(Busy):
+    """A key's requests or tokens of this minute are used up; `headers` has its limits."""
+
+    code = "rate_limit_exceeded"
+
+    def __init__(self, message: str, retry_after: float, headers: Mapping[str, str]) -> None:
+        super().__init__(message)
+        self.retry_after = retry_after
+        self.headers = headers
+
+
+class BudgetExceeded(RequestError):
+    """
+    A key's budget is spent, so a retry does not help.
+
+    The message begins as LiteLLM's, on which clients match. Clients of LiteLLM may expect another
+    `status`: the config has it.
+    """
+
+    status = 402
+    type = "budget_exceeded"
+    code = "budget_exceeded"
+
+    def __init__(self, message: str, status: int = 402) -> None:
+        super().__init__(message)
+        self.status = status
+
+
 class UnknownModel(RequestError):
     status = 404
     code = "model_not_found"

@@ -6,8 +6,10 @@ from math import ceil
 
 from ..errors import (
     AllFailed,
+    BudgetExceeded,
     Busy,
     DeadlineExceeded,
+    KeyRateLimited,
     ProviderError,
     QuotaExceeded,
     RequestCancelled,
@@ -34,11 +36,14 @@ def error_headers(error: Exception) -> dict[str, str]:
     headers: dict[str, str] = {}
     is_providers = isinstance(error, ProviderError | AllFailed)
     if (is_providers and not _is_worth_waiting(error)) or isinstance(
-        error, DeadlineExceeded | RequestCancelled | SchemaMismatch | StorageFull
+        error,
+        BudgetExceeded | DeadlineExceeded | RequestCancelled | SchemaMismatch | StorageFull,
     ):
         headers["x-should-retry"] = "false"
     if isinstance(error, WrongMethod):
         headers["allow"] = ", ".join(error.allowed)
+    if isinstance(error, KeyRateLimited):
+        headers |= error.headers
     if isinstance(error, UnsupportedEncoding):
         headers["accept-encoding"] = "gzip, deflate"
     if (seconds := _retry_after(error)) is not None:

@@ -1,0 +1,1 @@
+"""Virtual keys: what they may use, and exactly what they may spend."""

@@ -1,0 +1,228 @@
+"""
+An account: what a key may use and spend, and each change of it as a conditional update. Pure.
+
+All amounts are nanodollars, all times seconds since 1970. At any moment `available` is the budget
+less what is `spent` and what is `reserved` by requests in flight. `version` changes with each
+change of the account's rights and limits, and `window` with each window of the budget, so an update
+that was computed from older values is rejected. Nothing resets an account when a window or a minute
+is over: the next reservation does it.
+"""
+
+from __future__ import annotations
+
+from datetime import tzinfo
+
+from msgspec import Struct
+
+from ..errors import BudgetExceeded, BudgetHeld, FanoutError, KeyRateLimited, Unauthorized
+from .items import Condition, Item, ItemKey, Update
+from .windows import NEVER, window_end
+
+UNLIMITED = 10**18
+"""A budget of a billion dollars; of requests and tokens, so many in a minute or at once."""
+
+MINUTE = 60
+ACCOUNT = "account"
+"""The name of an account in its partition, which is the hash of its first key."""
+
+UNKNOWN_KEY = "the API key is not one of the gateway's keys"
+"""The wording for unknown, expired and blocked keys alike."""
+
+HELD_SECONDS = 2.0
+"""When a client may try again while requests in flight hold the rest of the budget."""
+
+
+class Need(Struct, frozen=True):
+    """What a request may cost at most, in nanodollars and tokens."""
+
+    cost: int
+    tokens: int = 0
+
+
+class Reservation(Struct, frozen=True):
+    """
+    What a request has reserved of an account, until it is settled.
+
+    `row` is its spend row. `window` and `minute` are those that it is counted in. After
+    `lease_until` the process that made it has crashed, or lost the store.
+    """
+
+    account: ItemKey
+    row: ItemKey
+    need: Need
+    window: int
+    minute: int
+    lease_until: int
+    at: float
+
+
+def account_key(digest: str) -> ItemKey:
+    """Where the account is whose first key has this hash."""
+    return ItemKey(f"key#{digest}", ACCOUNT)
+
+
+def check_rights(item: Item, now: float) -> None:
+    """Raise `Unauthorized` if the account is blocked or has expired."""
+    if item["blocked"] or item["expires_at"] <= now:
+        raise Unauthorized(UNKNOWN_KEY)
+
+
+def refreshed(item: Item, now: float, zone: tzinfo) -> dict[str, int]:
+    """The fields that change because a window or a minute is over."""
+    fresh: dict[str, int] = {}
+    if item["window_end"] <= now:
+        fresh |= {
+            "window": item["window"] + 1,
+            "window_start": item["window_end"],
+            "window_end": window_end(item["budget_duration"], now, zone),
+            "available": item["max_budget"],
+            "reserved": 0,
+            "spent": 0,
+        }
+    if item["minute"] < (minute := int(now) // MINUTE):
+        fresh |= {"minute": minute, "rpm_left": item["rpm_limit"], "tpm_left": item["tpm_limit"]}
+    return fresh
+
+
+def refusal(item: Item, need: Need, now: float) -> FanoutError | None:
+    """Why the account, whose window and minute are those of now, cannot pay for the request."""
+    if item["available"] < need.cost:
+        if item["reserved"] > 0 and item["available"] + item["reserved"] >= need.cost:
+            return BudgetHeld(
+                "running requests hold the rest of the key's budget; try again when they have ended"
+            )
+        return BudgetExceeded(
+            "Budget has been exceeded: the key's budget does not cover this request"
+        )
+    if item["parallel_left"] < 1:
+        return BudgetHeld(
+            f"the key's {item['parallel_limit']} parallel requests are in flight; try again",
+            code="parallel_limit_exceeded",
+        )
+    if item["rpm_left"] < 1 or item["tpm_left"] < need.tokens:
+        unit = "requests" if item["rpm_left"] < 1 else "tokens"
+        limit = item["rpm_limit"] if unit == "requests" else item["tpm_limit"]
+        wait = max(1.0, (item["minute"] + 1) * MINUTE - now)
+        message = (
+            f"the key's limit of {limit} {unit} a minute is reached; try again in {wait:.0f} s"
+        )
+        if unit == "tokens" and need.tokens > limit:
+            message = (
+                f"the request may take {need.tokens} tokens, and the key's limit is {limit} a "
+                "minute: set a smaller `max_tokens`"
+            )
+        return KeyRateLimited(message, wait, rate_headers(item, now))
+    return None
+
+
+def reserve(item: Item, need: Need, now: float, lease: float, zone: tzinfo) -> Update | FanoutError:
+    """
+    The update that authorizes a request, counts it, and reserves its cost; or why there is none.
+
+    It is computed from `item`, and rejected if that has changed in a way that matters.
+    """
+    check_rights(item, now)
+    fresh = refreshed(item, now, zone)
+    state = {**item, **fresh}
+    if (error := refusal(state, need, now)) is not None:
+        return error
+    same = [Condition(name, "=", item[name]) for name in ("version", "window", "minute")]
+    taken = {"available": need.cost, "rpm_left": 1, "tpm_left": need.tokens, "parallel_left": 1}
+    enough = [Condition(name, ">=", least) for name, least in taken.items() if name not in fresh]
+    change = {name: -least for name, least in taken.items()} | {"reserved": need.cost}
+    return Update(
+        account_key(item["id"]),
+        (*same, *enough),
+        set={
+            **fresh,
+            **{name: fresh[name] + number for name, number in change.items() if name in fresh},
+            "busy_until": int(now + lease) + 1,
+        },
+        add={name: number for name, number in change.items() if name not in fresh},
+    )
+
+
+def settlements(held: Reservation, cost: int, tokens: int, now: float) -> list[Update]:
+    """
+    The updates of which the first that is not rejected settles the reservation.
+
+    It puts the real cost in the place of the reserved one. If the minute is over, its tokens no
+    longer count; if the window is, only the totals do.
+    """
+    total = {"total_spent": cost, "parallel_left": 1}
+    spent = {"available": held.need.cost - cost, "reserved": -held.need.cost, "spent": cost}
+    window = Condition("window", "=", held.window)
+    exists = Condition("total_spent", ">=", 0)
+    updates = [
+        Update(held.account, (window,), add=spent | total),
+        Update(held.account, (exists,), add=total),
+    ]
+    if held.minute == int(now) // MINUTE:
+        same = (window, Condition("minute", "=", held.minute))
+        left = {"tpm_left": held.need.tokens - tokens}
+        updates.insert(0, Update(held.account, same, add=spent | total | left))
+    return updates
+
+
+def repaired(item: Item, spent: int) -> Update:
+    """The update of an account without requests in flight whose real spend is known."""
+    names = ("version", "window", "busy_until", "reserved", "parallel_left")
+    return Update(
+        account_key(item["id"]),
+        tuple(Condition(name, "=", item[name]) for name in names),
+        set={
+            "available": item["max_budget"] - spent,
+            "spent": spent,
+            "reserved": 0,
+            "parallel_left": item["parallel_limit"],
+        },
+        add={"total_spent": spent - item["spent"]},
+    )
+
+
+def needs_repair(item: Item, now: float) -> bool:
+    """Whether no request can be in flight, but some still count as if they were."""
+    is_off = item["reserved"] != 0 or item["parallel_left"] != item["parallel_limit"]
+    return bool(is_off and item["busy_until"] <= now < item["window_end"])
+
+
+def rate_headers(item: Item, now: float) -> dict[str, str]:
+    """OpenAI's `x-ratelimit-*` headers for the limits that the account has."""
+    headers: dict[str, str] = {}
+    reset = f"{max(1, (item['minute'] + 1) * MINUTE - int(now))}s"
+    for unit, name in (("requests", "rpm"), ("tokens", "tpm")):
+        if (limit := item[f"{name}_limit"]) != UNLIMITED:
+            headers[f"x-ratelimit-limit-{unit}"] = str(limit)
+            headers[f"x-ratelimit-remaining-{unit}"] = str(max(0, item[f"{name}_left"]))
+            headers[f"x-ratelimit-reset-{unit}"] = reset
+    return headers
+
+
+def new_account(digest: str, now: float, zone: tzinfo, limits: Item) -> dict[str, int | str]:
+    """The numbers of a new account with these limits (`max_budget`, `rpm_limit`, …)."""
+    budget = limits.get("max_budget", UNLIMITED)
+    duration = limits.get("budget_duration", "")
+    rates = {name: limits.get(name, UNLIMITED) for name in ("rpm_limit", "tpm_limit")}
+    parallel = limits.get("parallel_limit", UNLIMITED)
+    return {
+        "id": digest,
+        "version": 1,
+        "blocked": 0,
+        "expires_at": NEVER,
+        "max_budget": budget,
+        "budget_duration": duration,
+        "window": 1,
+        "window_start": int(now),
+        "window_end": window_end(duration, now, zone),
+        "available": budget,
+        "reserved": 0,
+        "spent": 0,
+        "total_spent": 0,
+        "minute": int(now) // MINUTE,
+        **rates,
+        "rpm_left": rates["rpm_limit"],
+        "tpm_left": rates["tpm_limit"],
+        "parallel_limit": parallel,
+        "parallel_left": parallel,
+        "busy_until": 0,
+    }

@@ -1,0 +1,234 @@
+"""
+The ledger of keys: authenticates a key, reserves what a request may cost, and settles what it cost.
+
+A reservation is one conditional write. Each has a spend row, whose status goes from `open` to
+`settled` or `lost` exactly once, and with it the account. A process that crashes in between leaves
+an account with too little available, never with too much, and `sweep` corrects that.
+"""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable, Mapping
+from contextlib import suppress
+from datetime import UTC, datetime, tzinfo
+from hashlib import sha256
+from secrets import token_hex
+from typing import Any
+
+from ..errors import BudgetHeld, FanoutError, StorageBusy, Unauthorized
+from .account import (
+    ACCOUNT,
+    UNKNOWN_KEY,
+    UNLIMITED,
+    Need,
+    Reservation,
+    account_key,
+    needs_repair,
+    repaired,
+    reserve,
+    settlements,
+)
+from .items import Condition, Item, ItemKey, Rejected, Store, Update
+
+TRIES = 20
+"""
+Times that an update is computed. It is rejected only if the account's rights, window or minute
+have changed since it was read, each of which happens once.
+"""
+
+SWEEP_INTERVAL = 5.0
+"""Seconds between two sweeps of an account by one process, for refused requests."""
+
+PAGE = 1_000
+"""Spend rows that a sweep reads at once."""
+
+
+def digest_of(key: str) -> str:
+    """LiteLLM's hash of a key, so that its keys can be imported: SHA-256 of all of it, in hex."""
+    return sha256(key.encode()).hexdigest()
+
+
+def row_partition(account: str, at: float) -> str:
+    """The partition of an account's spend rows of a month (UTC)."""
+    return f"spend#{account}#{datetime.fromtimestamp(at, UTC):%Y%m}"
+
+
+def row_name(at: float) -> str:
+    """A name of a spend row; names sort by time."""
+    return f"{int(at * 1_000):012x}-{token_hex(8)}"
+
+
+class Ledger:
+    """Accounts and spend rows in a store; `lease` is the most seconds that a request may take."""
+
+    def __init__(
+        self,
+        store: Store,
+        *,
+        lease: float,
+        zone: tzinfo = UTC,
+        now: Callable[[], float] = time.time,
+        name: Callable[[float], str] = row_name,
+    ) -> None:
+        self.store = store
+        self.zone = zone
+        self.now = now
+        self._lease = lease
+        self._name = name
+        self._swept: dict[str, float] = {}
+
+    # ---- accounts ----
+
+    async def find(self, digest: str) -> Item | None:
+        """The account of a key with this hash, also of one that was replaced and still works."""
+        item = await self.store.get(account_key(digest))
+        if item is None:
+            return None
+        if "account" in item:  # a key that has replaced another one
+            until, item = item["until"], await self.store.get(account_key(item["account"]))
+        else:
+            until = item["until"]
+        return None if item is None or until <= self.now() else item
+
+    async def authenticate(self, key: str) -> Item:
+        """The account of a key; raises `Unauthorized`. The work is the same for unknown keys."""
+        item = await self.find(digest_of(key))
+        if item is None or item["blocked"] or item["expires_at"] <= self.now():
+            raise Unauthorized(UNKNOWN_KEY)
+        return item
+
+    # ---- one request ----
+
+    async def reserve(
+        self, item: Item, need: Need, row: Mapping[str, Any], check: Callable[[Item], object]
+    ) -> tuple[Reservation, Item]:
+        """
+        Authorize and count a request, and reserve its cost; returns the account after that, too.
+
+        `item` is the account as it was read. If its rights have changed since, `check` decides on
+        the new ones. `row` has the fields of the spend row. Raises `Unauthorized`,
+        `BudgetExceeded`, `BudgetHeld` or `KeyRateLimited`, and what `check` raises.
+        """
+        is_new, key = False, account_key(item["id"])
+        for _ in range(TRIES):
+            check(item)
+            at = self.now()
+            update = reserve(item, need, at, self._lease, self.zone)
+            if isinstance(update, FanoutError):
+                if is_new and not await self._is_swept(item, update):
+                    raise update
+                item, is_new = await self._read(key), True
+                continue
+            try:
+                state = await self.store.update(update)
+            except Rejected as rejected:
+                if rejected.item is None:
+                    raise Unauthorized(UNKNOWN_KEY) from None
+                item, is_new = rejected.item, True
+                continue
+            return await self._opened(state, need, row, at), state
+        raise StorageBusy(ACCOUNT, "the account changes too often")
+
+    async def _opened(
+        self, state: Item, need: Need, row: Mapping[str, Any], at: float
+    ) -> Reservation:
+        """The reservation, with an open spend row."""
+        where = ItemKey(row_partition(state["id"], at), self._name(at))
+        until = int(at + self._lease) + 1
+        await self.store.create(
+            where,
+            {
+                **row,
+                "status": "open",
+                "at": int(at),
+                "window": state["window"],
+                "estimate": need.cost,
+                "lease_until": until,
+            },
+        )
+        key = account_key(state["id"])
+        return Reservation(key, where, need, state["window"], state["minute"], until, at)
+
+    async def settle(
+        self, held: Reservation, cost: int, tokens: int, row: Mapping[str, Any], status: str
+    ) -> bool:
+        """
+        Charge the real cost, once; whether this call did. `row` has more fields of the spend row.
+
+        `status` is the row's new one: `settled`, or `lost` for a request whose process crashed.
+        """
+        closed = {**row, "status": status, "cost": cost, "tokens": tokens}
+        is_open = Condition("status", "=", "open")
+        try:
+            await self.store.update(Update(held.row, (is_open,), set=closed))
+        except Rejected:
+            return False
+        for update in settlements(held, cost, tokens, self.now()):
+            with suppress(Rejected):
+                await self.store.update(update)
+                break
+        return True
+
+    # ---- after a crash ----
+
+    async def _is_swept(self, item: Item, error: FanoutError) -> bool:
+        """Whether a sweep has freed something, after a refusal that may be due to a crash."""
+        account, now = item["id"], self.now()
+        is_suspect = isinstance(error, BudgetHeld) or item["reserved"] > 0
+        if not is_suspect or now - self._swept.get(account, -SWEEP_INTERVAL) < SWEEP_INTERVAL:
+            return False
+        if len(self._swept) > PAGE:
+            self._swept.clear()
+        self._swept[account] = now
+        return await self.sweep(item)
+
+    async def sweep(self, item: Item) -> bool:
+        """
+        Release what crashed requests hold of an account; whether there was anything.
+
+        The row of a request that was not settled in time becomes `lost`, and costs nothing. If no
+        request can be in flight, the account's numbers are those of its rows.
+        """
+        is_changed = False
+        spent, since, now = 0, item["window_start"], self.now()
+        for partition in _months(item["id"], since, now):
+            after = ""
+            while rows := await self.store.items(partition, after=after, limit=PAGE):
+                for name, row in rows:
+                    if row["status"] == "open" and row["lease_until"] <= now:
+                        held = _reservation(item["id"], ItemKey(partition, name), row)
+                        is_changed |= await self.settle(held, 0, 0, {}, "lost")
+                    elif row["status"] == "settled" and row["window"] == item["window"]:
+                        spent += row["cost"]
+                after = rows[-1][0]
+        current = await self._read(account_key(item["id"]))
+        if current["window"] == item["window"] and needs_repair(current, now):
+            with suppress(Rejected):
+                await self.store.update(repaired(current, spent))
+                is_changed = True
+        return is_changed
+
+    async def _read(self, key: ItemKey) -> Item:
+        if (item := await self.store.get(key)) is None:
+            raise Unauthorized(UNKNOWN_KEY)
+        return item
+
+
+def _reservation(account: str, where: ItemKey, row: Item) -> Reservation:
+    """The reservation of an open row; its minute is over."""
+    need = Need(row["estimate"])
+    until = row["lease_until"]
+    return Reservation(account_key(account), where, need, row["window"], 0, until, row["at"])
+
+
+def _months(account: str, since: float, until: float) -> list[str]:
+    """The partitions of spend rows from one time to another."""
+    day = 86_400
+    days = range(int(since) // day, int(until) // day + 1)
+    return list(dict.fromkeys(row_partition(account, number * day) for number in days))
+
+
+def limit_of(item: Item, name: str) -> int | None:
+    """A limit of an account; `None` if it has none."""
+    return None if (found := item[name]) == UNLIMITED else int(found)

@@ -1,0 +1,198 @@
+"""Budgets are exact for any interleaving of requests, crashes, retries and ends of windows."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from datetime import UTC, datetime
+from typing import Any
+from zoneinfo import ZoneInfo
+
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from fanout.errors import BudgetExceeded, BudgetHeld, FanoutError, RequestError
+from fanout.keys.account import Need, account_key, new_account
+from fanout.keys.ledger import Ledger
+from fanout.keys.windows import NEVER, window_end
+from tests.support.memory_store import MemoryStore, Pause, Steps, finish, rows_of
+
+DIGEST = "d" * 64
+BUDGET, NEED, LEASE = 100, 10, 600.0
+START = 1_795_953_600.0  # a Monday, 0:00 UTC
+
+
+class Clock:
+    def __init__(self) -> None:
+        self.now = START
+
+    def __call__(self) -> float:
+        return self.now
+
+
+class Bank:
+    """One account of a budget for ten requests, its clock and its store."""
+
+    def __init__(self, **limits: Any) -> None:
+        self.clock, self.store = Clock(), MemoryStore()
+        self.ledger = Ledger(self.store, lease=LEASE, now=self.clock)
+        account = new_account(DIGEST, START, UTC, {"max_budget": BUDGET, **limits})
+        self.store.stored[account_key(DIGEST)] = {**account, "until": NEVER}
+        self.refused: list[FanoutError] = []
+
+    @property
+    def account(self) -> Mapping[str, Any]:
+        return self.store.stored[account_key(DIGEST)]
+
+    async def request(self, cost: int, need: int = NEED) -> bool:
+        """A whole request: whether it was accepted. Its settlement is tried twice."""
+        item = await self.ledger.find(DIGEST)
+        assert item is not None
+        try:
+            held, _ = await self.ledger.reserve(item, Need(need, need), {}, lambda _: None)
+        except (BudgetExceeded, BudgetHeld) as error:
+            self.refused.append(error)
+            return False
+        await Pause()
+        first = await self.ledger.settle(held, cost, cost, {}, "settled")
+        again = await self.ledger.settle(held, cost, cost, {}, "settled")
+        assert not (first and again)
+        return True
+
+    def sweep(self) -> None:
+        """What a sweep finds when no request can be in flight any more."""
+        self.clock.now += LEASE + 2
+        item = finish(self.ledger.find(DIGEST))
+        finish(self.ledger.sweep(item))
+        finish(self.ledger.sweep(finish(self.ledger.find(DIGEST))))
+
+    def spent(self, window: int) -> int:
+        rows = rows_of(self.store, lambda row: row["window"] == window)
+        return sum(row.get("cost", 0) for row in rows)
+
+
+COSTS = st.lists(st.integers(0, NEED + 2), min_size=1, max_size=16)
+ACTIONS = st.lists(
+    st.tuples(st.sampled_from(["step"] * 12 + ["crash", "wait", "next window"]), st.integers(0)),
+    max_size=160,
+)
+
+
+@given(COSTS, ACTIONS, st.sampled_from(["", "1h"]))
+@settings(max_examples=60, derandomize=True, deadline=None, database=None)
+def test_a_budget_is_never_overspent_and_a_sweep_leaves_what_is_true(
+    costs: list[int], actions: list[tuple[str, int]], duration: str
+) -> None:
+    bank = Bank(budget_duration=duration, parallel_limit=5)
+    requests = [Steps(bank.request(cost)) for cost in costs]
+    has_crashed = False
+    for action, number in actions:
+        running = [one for one in requests if not one.ended]
+        if not running:
+            break
+        chosen = running[number % len(running)]
+        if action == "step":
+            chosen.step()
+        elif action == "crash":
+            chosen.crash()
+            has_crashed = True
+        else:
+            bank.clock.now += 7 if action == "wait" else 1_800
+        account = bank.account
+        assert account["available"] == BUDGET - account["spent"] - account["reserved"]
+        assert account["reserved"] >= 0
+        over = sum(max(0, cost - NEED) for cost in costs)
+        assert bank.spent(account["window"]) <= BUDGET + over
+    for left in requests:
+        while not left.ended:
+            left.step()
+    if not has_crashed:
+        assert bank.account["parallel_left"] == 5
+        if bank.account["window"] == 1:
+            assert (bank.account["reserved"], bank.account["spent"]) == (0, bank.spent(1))
+    window = bank.account["window"]
+    bank.sweep()
+    assert rows_of(bank.store, lambda row: row["status"] == "open") == []
+    assert bank.account["spent"] == bank.spent(window) or duration
+    if bank.account["window_end"] > bank.clock.now:
+        assert bank.account["reserved"] == 0
+        assert bank.account["parallel_left"] == 5
+        left_over = BUDGET - bank.spent(window)
+        accepted = finish(bank.request(0, need=min(NEED, max(0, left_over))))
+        assert accepted, "money is left, and nothing is in flight"
+
+
+@given(st.lists(st.integers(0, 40), min_size=1, max_size=60))
+@settings(max_examples=20, derandomize=True, deadline=None, database=None)
+def test_parallel_requests_spend_the_whole_budget_and_not_more(order: list[int]) -> None:
+    bank = Bank()
+    requests = [Steps(bank.request(NEED)) for _ in range(20)]
+    while running := [one for one in requests if not one.ended]:
+        running[order[len(running) % len(order)] % len(running)].step()
+    assert sum(one.result for one in requests) == 10
+    assert bank.account["spent"] == BUDGET
+    assert bank.account["available"] == 0
+    rest = finish(bank.request(1))
+    assert rest is False
+    assert isinstance(bank.refused[-1], BudgetExceeded)
+    assert bank.refused[-1].status == 402
+
+
+def test_a_request_is_four_writes() -> None:
+    bank = Bank(rpm_limit=10, tpm_limit=100, parallel_limit=4)
+    finish(bank.ledger.settle(_reserved(bank), 3, 4, {}, "settled"))
+    assert bank.store.writes == 4
+    assert {name: bank.account[name] for name in ("available", "rpm_left", "tpm_left")} == {
+        "available": 97,
+        "rpm_left": 9,
+        "tpm_left": 96,
+    }
+
+
+def test_what_running_requests_hold_is_no_spent_budget() -> None:
+    bank = Bank(max_budget=NEED)
+    held = _reserved(bank)
+    assert finish(bank.request(1)) is False
+    assert isinstance(bank.refused[-1], BudgetHeld)
+    assert (bank.refused[-1].status, bank.refused[-1].retry_after) == (429, 2.0)
+    finish(bank.ledger.settle(held, 1, 1, {}, "settled"))
+    assert finish(bank.request(1, need=9)) is True
+
+
+def test_what_a_crashed_request_holds_is_free_after_its_lease() -> None:
+    bank = Bank(max_budget=NEED)
+    _reserved(bank)
+    bank.clock.now += LEASE + 2
+    assert finish(bank.request(1)) is True
+    assert [row["status"] for row in rows_of(bank.store, lambda _: True)] == ["lost", "settled"]
+
+
+def test_windows_end_with_the_calendar_in_the_configs_time_zone() -> None:
+    berlin = ZoneInfo("Europe/Berlin")
+    at = datetime(2026, 3, 28, 23, 30, tzinfo=UTC).timestamp()  # the 29th there: its clocks change
+    expected = {
+        ("1d", UTC): "2026-03-29T00:00:00+00:00",
+        ("1d", berlin): "2026-03-30T00:00:00+02:00",
+        ("7d", UTC): "2026-03-30T00:00:00+00:00",
+        ("1w", UTC): "2026-03-30T00:00:00+00:00",
+        ("30d", UTC): "2026-04-01T00:00:00+00:00",
+        ("1mo", berlin): "2026-04-01T00:00:00+02:00",
+        ("12mo", UTC): "2027-03-01T00:00:00+00:00",
+        ("3d", UTC): "2026-03-31T00:00:00+00:00",
+        ("2h", UTC): "2026-03-29T00:00:00+00:00",
+        ("30s", UTC): "2026-03-28T23:30:30+00:00",
+    }
+    found = {
+        (duration, zone): datetime.fromtimestamp(window_end(duration, at, zone), zone).isoformat()
+        for duration, zone in expected
+    }
+    assert found == expected
+    assert window_end("", at, UTC) == NEVER
+    for wrong in ("1y", "0d", "d", "1.5h", "-1d"):
+        with pytest.raises(RequestError, match="budget_duration"):
+            window_end(wrong, at, UTC)
+
+
+def _reserved(bank: Bank) -> Any:
+    item = finish(bank.ledger.find(DIGEST))
+    return finish(bank.ledger.reserve(item, Need(NEED, NEED), {}, lambda _: None))[0]
