@@ -100,10 +100,14 @@ class _Reader:
             self._call(_custom_call(item, path), path)
         elif kind in {"function_call_output", "custom_tool_call_output"}:
             self._result(item, path)
+        elif kind == "item_reference" and str(item.get("id")).startswith("rs_"):
+            self._dropped[kind] = (
+                None  # to reasoning: Vercel's AI SDK 6 sends it without `store: false`
+            )
         elif kind in _STATEFUL:
             raise RequestError(
                 f"`{path}` is a `{kind}`, and no responses are stored here: send the items"
-                " themselves",
+                " themselves. Clients do so with `store: false`",
                 f"{path}.type",
                 "unsupported_parameter",
             )
