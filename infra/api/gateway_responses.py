@@ -1,5 +1,5 @@
 """
-API Gateway's own errors (gateway responses) in OpenAI's format.
+API Gateway's own errors (gateway responses) in the format of OpenAI, and of Anthropic's SDKs.
 
 The messages are ours: for an unknown path, API Gateway's own message quotes the client's
 `Authorization` header.
@@ -24,9 +24,13 @@ class ApiError(NamedTuple):
 
     @property
     def body(self) -> str:
-        """OpenAI's error object, as JSON."""
+        """
+        OpenAI's error object, as JSON, in a body of Anthropic's type `error`.
+
+        API Gateway does not know which endpoint a client asked for, and both SDKs read it.
+        """
         error = {"message": self.message, "type": self.type, "param": None, "code": self.code}
-        return json.dumps({"error": error})
+        return json.dumps({"type": "error", "error": error})
 
 
 _INVALID, _SERVER = "invalid_request_error", "server_error"

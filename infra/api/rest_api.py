@@ -33,7 +33,7 @@ ACCESS_LOG = {
     "error": "$context.error.responseType",
 }
 
-# The `x-stainless-` headers that OpenAI's SDK sends from a web page.
+# The `x-stainless-` headers that the SDKs of OpenAI and Anthropic send from a web page.
 STAINLESS = (
     "arch",
     "async",
@@ -51,6 +51,9 @@ STAINLESS = (
     "timeout",
 )
 CORS_HEADERS = [
+    "anthropic-beta",
+    "anthropic-dangerous-direct-browser-access",
+    "anthropic-version",
     "api-key",
     "authorization",
     "content-type",

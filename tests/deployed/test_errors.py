@@ -15,7 +15,7 @@ from .scripted_provider import ScriptedProvider
     ("method", "path", "status", "code"),
     [
         ("GET", "/nothing", 404, "not_found"),
-        ("POST", "/embeddings", 404, "not_found"),
+        ("POST", "/images/generations", 404, "not_found"),
         ("GET", "/chat/completions", 405, "method_not_allowed"),
         ("GET", "/models/no-such-model", 404, "model_not_found"),
     ],

@@ -128,13 +128,16 @@ def test_the_execution_log_group_belongs_to_the_stack(
     assert own in stage["DependsOn"]
 
 
-def test_every_error_of_api_gateway_is_an_openai_error_object(either: Template) -> None:
+def test_every_error_of_api_gateway_is_one_for_the_sdks_of_openai_and_anthropic(
+    either: Template,
+) -> None:
     responses = either.properties("ApiGateway::GatewayResponse")
     assert {response["ResponseType"] for response in responses} == set(API_ERRORS)
     for response in responses:
         (template,) = response["ResponseTemplates"].items()
         assert template[0] == "application/json"
-        (error,) = json.loads(template[1]).values()
+        kind, error = json.loads(template[1]).values()
+        assert kind == "error"
         assert list(error) == ["message", "type", "param", "code"]
         assert error["param"] is None
         # No template variable: API Gateway's own message may quote the client's key.

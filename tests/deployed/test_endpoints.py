@@ -1,0 +1,31 @@
+"""The endpoints beside chat completions, through API Gateway and the Lambda function."""
+
+from __future__ import annotations
+
+from .deployed_stack import DeployedStack
+from .scripted_provider import ANSWER
+
+RACE = {"fastest_response": True}
+MESSAGES = {
+    "model": "quick",
+    "max_tokens": 64,
+    "messages": [{"role": "user", "content": "Hello?"}],
+}
+
+
+def test_messages_gets_a_message(own: DeployedStack) -> None:
+    response = own.ask("POST", "/messages", MESSAGES)
+    assert response.status == 200
+    assert response.json["type"] == "message"
+    assert [block["text"] for block in response.json["content"]] == [ANSWER]
+
+
+def test_messages_races_models(own: DeployedStack) -> None:
+    response = own.ask("POST", "/messages", {**MESSAGES, "model": "broken, quick"} | RACE)
+    assert (response.status, response.json["model"]) == (200, "quick")
+
+
+def test_a_body_over_six_megabytes_is_a_413_that_anthropics_sdk_reads(own: DeployedStack) -> None:
+    response = own.ask("POST", "/messages", b'{"x": "' + b"x" * 6_100_000 + b'"}')
+    assert (response.status, response.json["type"]) == (413, "error")
+    assert "6 MB" in response.json["error"]["message"]
