@@ -38,8 +38,12 @@ class Response:
 
     @property
     def error(self) -> dict[str, Any]:
-        """OpenAI's error object, the only thing in the body."""
-        (error,) = self.json.values()
+        """OpenAI's error object; the body has only it, and API Gateway's own a `type` beside it."""
+        error = self.json["error"]
+        assert {name: value for name, value in self.json.items() if name != "error"} in (
+            {},
+            {"type": "error"},
+        )
         assert {"message", "type", "param", "code"} <= set(error), error
         found: dict[str, Any] = error
         return found

@@ -106,5 +106,7 @@ def test_api_gateways_own_errors_are_deployed_in_openais_format(own: DeployedSta
     ):
         response = client.get_gateway_response(restApiId=api, responseType=kind)
         assert response["statusCode"] == status
-        (error,) = json.loads(response["responseTemplates"]["application/json"]).values()
+        body = json.loads(response["responseTemplates"]["application/json"])
+        assert body["type"] == "error"  # as Anthropic's SDKs expect
+        error = body["error"]
         assert list(error) == ["message", "type", "param", "code"]
