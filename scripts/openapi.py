@@ -90,7 +90,8 @@ ERROR: Schema = {
     "type": "object",
     "description": "OpenAI's error object. If every model failed, `causes` has an error for each. "
     "If no response fits the schema (`schema_mismatch`), and if time runs out after one that does "
-    "not, it has the last `text`, the `reason`, and all `attempts`.",
+    "not, it has the last `text`, the `reason`, and all `attempts`. If a success was cut, it has "
+    "`may_be_billed`.",
     "required": ["error"],
     "properties": {
         "error": {
@@ -104,6 +105,7 @@ ERROR: Schema = {
                 "causes": {"type": "array", "items": {"type": "object"}},
                 "text": NULLABLE,
                 "reason": NULLABLE,
+                "may_be_billed": {"type": "boolean"},
                 "attempts": {"type": "array", "items": {"$ref": REF + "Attempt"}},
             },
         }

@@ -290,3 +290,23 @@ def test_a_jobs_lines_are_paid_once(
 
     asyncio.run(scenario())
     assert set(provider.calls.values()) == {1}
+
+
+def test_a_jobs_cut_lines_are_sent_three_times_and_may_be_billed(
+    provider: BreakingProvider, tmp_path: Path
+) -> None:
+    names = [(f"half-{vendor}", how) for vendor in SOME for how in HOWS]
+    lines = [line(" ".join(name), " ".join(name)) for name in names]
+
+    async def scenario() -> None:
+        provider.calls.clear()
+        async with open_jobs(tmp_path, OverSockets(), config=config_of(provider)) as jobs:
+            done = await jobs.wait(await jobs.create(jsonl(lines)))
+            assert done.totals is not None
+            assert done.totals.causes == {"provider_stream_broken": len(lines)}
+            assert (done.totals.unpriced, done.totals.cost_usd) == (len(lines), None)
+            stored = await jobs.content(done.error_file_id)
+            assert all(one["response"]["body"]["error"]["may_be_billed"] for one in stored)
+
+    asyncio.run(scenario())
+    assert set(provider.calls.values()) == {3}

@@ -41,10 +41,15 @@ class PaidLine(Struct, frozen=True):
 
 
 class PaidCalls:
-    """The calls of one line so far: those that are stored, and those that were made since."""
+    """
+    The calls of one line so far: those that are stored, and those that were made since.
+
+    `cut` is the number of responses that were cut, and may be billed.
+    """
 
     def __init__(self, stored: Sequence[PaidCall] = ()) -> None:
         self.made = [*stored]
+        self.cut = 0
         self._unused = [*stored]
 
     def begin(self) -> None:

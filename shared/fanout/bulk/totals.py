@@ -46,7 +46,8 @@ class Totals(Struct):
     """
     Counts of lines, and what they used; `cost` is in nanodollars, of models with a known price.
 
-    `unpriced` counts the lines that succeeded and whose cost is not known, or only in part.
+    `unpriced` counts the lines whose cost is not known, or only in part: a price is missing, or a
+    response was cut, and may be billed.
     `causes` counts the failed lines by error code, `examples` are the first ones of each cause.
     `lanes` has the lanes besides `realtime`, which the other lines that succeeded are of.
     `hedged` are lines that were sent in real time before their native batch had ended, and what
@@ -204,6 +205,11 @@ def paid_of_error(error: Mapping[str, object]) -> list[Mapping[str, Any]]:
     """The calls of a failed line that are paid for: those of a `schema_mismatch`."""
     causes = [error, *objects_in(error.get("causes"))]
     return [call for cause in causes for call in objects_in(cause.get("attempts"))]
+
+
+def is_cut(error: Mapping[str, object]) -> bool:
+    """Whether a response of a failed line was cut, and may be billed."""
+    return any(one.get("may_be_billed") for one in (error, *objects_in(error.get("causes"))))
 
 
 def objects_in(value: object) -> list[Mapping[str, Any]]:

@@ -22,7 +22,8 @@ class ProviderError(FanoutError):
     """
     One attempt failed. `status` is for the client; `upstream` is the provider's own status.
 
-    `vendor_detail` has the provider's words, without the deployment's name before them.
+    `vendor_detail` has the provider's words, without the deployment's name before them. It
+    `may_be_billed` if a success had begun to arrive.
     """
 
     status = 502
@@ -46,6 +47,7 @@ class ProviderError(FanoutError):
         self.rate_limits: Mapping[str, float] = {}
         self.broken_end = False
         self.vendor_detail = detail
+        self.may_be_billed = False
         self._detail = replace(detail, message=str(self), code=detail.code or self.code)
         self.status = self._status()
 

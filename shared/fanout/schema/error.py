@@ -8,6 +8,7 @@ from ..errors import (
     AllFailed,
     DeadlineExceeded,
     ErrorDetail,
+    ProviderError,
     SchemaMismatch,
     detail_of,
     status_of,
@@ -29,9 +30,12 @@ def full_error(error: Exception) -> dict[str, Any]:
     The error object.
 
     If a response does not fit the schema, it has its `text`, the `reason` and all `attempts`; so it
-    has if time runs out after such a response.
+    has if time runs out after such a response. If a success broke off, it has `may_be_billed`.
     """
-    return error_object(detail_of(error)) | _mismatch(error)
+    found = error_object(detail_of(error)) | _mismatch(error)
+    if isinstance(error, ProviderError) and error.may_be_billed:
+        found["may_be_billed"] = True
+    return found
 
 
 def error_body(error: Exception) -> dict[str, Any]:

@@ -91,6 +91,8 @@ class EngineError(Exception):
 
     received: WireResponse | None = None
     is_damaged = False
+    in_success = False
+    """Whether a part of a success had arrived."""
 
 
 class ConnectFailed(EngineError):
@@ -230,7 +232,8 @@ def with_received(
 
     If the body is damaged, only an error response is certain: its status and its headers are.
     """
-    is_damaged_error = error.is_damaged and status not in SUCCESS
+    error.in_success = status in SUCCESS
+    is_damaged_error = error.is_damaged and not error.in_success
     if is_damaged_error or (body.size and is_broken_end(error)):
         error.received = WireResponse(status, headers, body.whole())
     return error

@@ -125,6 +125,7 @@ def from_stream(
 ) -> ProviderError:
     """The error of a stream that broke, or whose last `event` is none, but perhaps an error's."""
     if isinstance(error, EngineError):
+        error.in_success = True
         return from_engine_error(deployment, error)
     if isinstance(error, TimeoutError):
         return stream_timeout(deployment)

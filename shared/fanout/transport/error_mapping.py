@@ -56,7 +56,11 @@ def from_engine_error(deployment: Deployment, error: EngineError) -> ProviderErr
         message = f"{message} ({error})"
     if isinstance(error, ConnectFailed) and error.reason:
         message = f"{message} ({error.reason})"
-    return kind(deployment, ErrorDetail(message))
+    if is_cut := kind is Broken and error.in_success:
+        message += " within the response, which may be billed"
+    made = kind(deployment, ErrorDetail(message))
+    made.may_be_billed = is_cut
+    return made
 
 
 def malformed(deployment: Deployment) -> ProviderError:

@@ -36,10 +36,15 @@ class ModelOutcomes:
 
 
 class FailingLine(Struct, eq=False):
-    """The failed attempts of one line; times are seconds by any one clock."""
+    """
+    The failed attempts of one line; times are seconds by any one clock.
+
+    `cut` are those with a response that was cut.
+    """
 
     outcomes: ModelOutcomes
     attempts: int = 0
+    cut: int = 0
     seconds: float = 0.0
     _alone: int = 0
     _since: float = 0.0

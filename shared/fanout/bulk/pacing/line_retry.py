@@ -14,6 +14,7 @@ from typing import Any, Literal, Protocol, TypeAlias, TypeVar
 from msgspec import Struct, field
 from msgspec.structs import replace
 
+from ...config.deployment import DEFAULT_RETRIES
 from ...errors import (
     AllFailed,
     FanoutError,
@@ -89,6 +90,9 @@ class LineRequest(Struct, frozen=True):
 SendLine: TypeAlias = Callable[[LineRequest, AdaptiveConcurrency], Awaitable[object]]
 """Sends one line and returns the body of its response; raises the error of a failed one."""
 
+CUT_RETRIES = DEFAULT_RETRIES
+"""How often a line is sent again after a response that was cut, each of which may be billed."""
+
 DEADLINE_MARGIN = 0.2
 """Seconds before the worker's deadline in which a failure is due to the deadline, not the line."""
 
@@ -151,7 +155,11 @@ class LineRetry(Struct, frozen=True):
             tier = None if lane is None else lane.next_tier()
             left = None if self.deadline is None else max(0.1, self.deadline - self.clock())
             attempt = replace(request, deadline=left, repeat=self.repeat, tier=tier)
-            body = await self.send(attempt, self.concurrency)
+            try:
+                body = await self.send(attempt, self.concurrency)
+            except FanoutError as error:
+                request.paid.cut += may_be_billed(error)
+                raise
             if lane is not None:
                 lane.succeeded()
             return body
@@ -208,6 +216,7 @@ class LineRetry(Struct, frozen=True):
         cause = _error_to_wait_for(error)
         pause = self.retry.delay(failing.attempts, cause)
         failing.failed(began, self.clock())
+        failing.cut += may_be_billed(error)
         gives_up = self._gives_up(failing, pause) and not isinstance(cause, RateLimited)
         if gives_up or not _may_succeed_later(error):
             raise error
@@ -217,7 +226,11 @@ class LineRetry(Struct, frozen=True):
         return _Pause(pause, self._wait(model, pause, cause))
 
     def _gives_up(self, failing: FailingLine, pause: float) -> bool:
-        return failing.is_poison or failing.seconds + pause > self.give_up_after
+        return (
+            failing.is_poison
+            or failing.cut > CUT_RETRIES
+            or failing.seconds + pause > self.give_up_after
+        )
 
     def _check_window(self, model: str, cause: Exception) -> None:
         """Raise `RateLimited` if the provider's pause ends after the job's window."""
@@ -242,6 +255,12 @@ def _what_happens(model: str, error: Exception) -> str:
     if isinstance(error, TimedOut):
         return f"`{model}` does not respond in time"
     return f"`{model}` fails with {detail_of(error).code or type(error).__name__}"
+
+
+def may_be_billed(error: FanoutError) -> bool:
+    """Whether a response began to arrive, of one model at least, and was cut."""
+    causes = [one.error for one in error.failures] if isinstance(error, AllFailed) else [error]
+    return any(isinstance(cause, ProviderError) and cause.may_be_billed for cause in causes)
 
 
 def _model(line: Line) -> str:

@@ -181,7 +181,10 @@ class LineRunner(Struct, frozen=True):
         """The result and totals of a line whose response is there."""
         self.stop.check_rejections()
         body = ready.received[-1]
-        totals = count_response(body, self.resources.cost(body))
+        cost = self.resources.cost(body)
+        if ready.calls.cut:
+            cost = replace(cost, is_complete=False)
+        totals = count_response(body, cost)
         return response_line(ready.line.custom_id, ready.request_id, body), False, totals
 
     async def _put(self, ready: ReadyLine, result: bytes, failed: bool, totals: Totals) -> None:  # noqa: FBT001

@@ -14,6 +14,7 @@ from ..totals import (
     count_failure,
     count_response,
     count_tokens,
+    is_cut,
     paid_calls,
     paid_of_error,
 )
@@ -82,10 +83,12 @@ def count_error(
     The totals of a failed line, by the error that is stored of it.
 
     Its cause is the error's code, or its type if it has none. Its cost is that of the calls whose
-    responses did not fit the schema.
+    responses did not fit the schema; it is not complete if a response was cut.
     """
     cause = error.get("code") or error.get("type") or "error"
     totals = count_failure(str(cause), custom_id, line, str(error.get("message") or ""))
+    if is_cut(error):
+        totals.unpriced = 1
     if paid := paid_of_error(error):
         totals.cost = cost(paid_calls(paid)).nanodollars
         count_tokens(totals, paid)
