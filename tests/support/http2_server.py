@@ -39,6 +39,11 @@ class StreamCall(Call):
             self.writer.write(frame(DATA, 0, self._number, body[start : start + LONGEST]))
         self.writer.write(frame(DATA, END_STREAM, self._number))
 
+    def one_frame(self, body: bytes, headers: Mapping[str, str]) -> None:
+        """Send the body in one frame, which also ends the stream."""
+        self.write_head(200, headers)
+        self.writer.write(frame(DATA, END_STREAM, self._number, body))
+
     def piece(self, data: bytes) -> None:
         self.head()
         self.writer.write(frame(DATA, 0, self._number, data))

@@ -93,6 +93,36 @@ BREAKS: dict[str, list[tuple[str, list[Step]]]] = {
         ("gzip", [http2(("content-encoding", "gzip"), body=PACKED[:-8]), end_stream]),
     ],
 }
+
+
+async def too_long(call: Call) -> None:
+    """A short response with a wrong length, over HTTP/2 in one frame, which the client rejects."""
+    body = whole("Hello")
+    if isinstance(call, StreamCall):
+        call.one_frame(body, {"content-length": str(len(body) + 9)})
+    else:
+        call.writer.write(b"HTTP/1.1 200 OK\r\ncontent-length: %d\r\n\r\n" % (len(body) + 9) + body)
+        call.writer.close()
+
+
+def test_a_server_whose_http2_loses_a_response_is_called_over_http1(
+    ca: trustme.CA, http2: Upstream
+) -> None:
+    http2.script("a", [too_long], [too_long])
+
+    async def run() -> str | None:
+        async with engine(ca) as made:
+            chat = make_transport(Settings(), made).chat
+            with pytest.raises(ProviderError, match="may be billed"):
+                await chat(deployment_of(http2), HELLO)
+            return (await chat(deployment_of(http2), HELLO)).completion["choices"][0]["message"][
+                "content"
+            ]
+
+    assert asyncio.run(run()) == "Hello"
+    assert [call.protocol for call in http2.calls] == ["h2", "http/1.1"]
+
+
 DAMAGED = PACKED[:-8] + bytes(8)
 
 

@@ -14,7 +14,7 @@ from contextlib import suppress
 from urllib.parse import SplitResult, unquote, urlsplit
 from urllib.request import getproxies, proxy_bypass
 
-OFFERED = ["h2", "http/1.1"]
+HTTP2, HTTP1 = "h2", "http/1.1"
 PORT = 443
 
 
@@ -22,13 +22,29 @@ async def speaks_http2(
     url: str, ca_pem: bytes | None, seconds: float, *, may_use_proxy: bool
 ) -> bool | None:
     """Whether the server chooses HTTP/2, directly or through a proxy; `None` if it is unknown."""
+    offered = [HTTP2, HTTP1]
+    chosen = await _chosen(url, ca_pem, seconds, offered, may_use_proxy=may_use_proxy)
+    return None if chosen is None else chosen == HTTP2
+
+
+async def speaks_http1(
+    url: str, ca_pem: bytes | None, seconds: float, *, may_use_proxy: bool
+) -> bool:
+    """Whether the server chooses HTTP/1.1 if nothing else is offered."""
+    return await _chosen(url, ca_pem, seconds, [HTTP1], may_use_proxy=may_use_proxy) == HTTP1
+
+
+async def _chosen(
+    url: str, ca_pem: bytes | None, seconds: float, offered: list[str], *, may_use_proxy: bool
+) -> str | None:
+    """The protocol that the server chooses, "" if it chooses none; `None` if it is unknown."""
     context = ssl.create_default_context(cadata=ca_pem.decode() if ca_pem else None)
-    context.set_alpn_protocols(OFFERED)
+    context.set_alpn_protocols(offered)
     with suppress(OSError, ValueError, EOFError, TimeoutError):
         async with asyncio.timeout(seconds):
             server = urlsplit(url)
             proxy = _proxy_of(server.hostname or "") if may_use_proxy else None
-            return await _handshake(server, proxy, context) == "h2"
+            return await _handshake(server, proxy, context) or ""
     return None
 
 

@@ -38,6 +38,7 @@ from .engine import (
     EngineError,
     HTTP1Required,
     Incoming,
+    InvalidHTTP2,
     Outgoing,
     StreamReset,
 )
@@ -117,6 +118,9 @@ class PyqwestEngine:
                 with self._http2(origin) as connection:
                     response = await connection.send(request, self._max_response_bytes)
             except (ConnectFailed, ConnectionLost) as error:
+                if isinstance(error, InvalidHTTP2):
+                    await self._avoid_http2(origin, request)
+                    raise
                 if error.received or not await self._may_use_http1(origin, request, error):
                     raise
             else:
@@ -176,6 +180,20 @@ class PyqwestEngine:
         if is_http2 is None:
             return OriginProtocol.UNKNOWN
         return OriginProtocol.HTTP2 if is_http2 else OriginProtocol.HTTP1
+
+    async def _avoid_http2(self, origin: Origin, request: Outgoing) -> None:
+        """
+        Use HTTP/1.1 for the next calls to a server whose HTTP/2 loses responses, if it speaks it.
+
+        Some responses have a `content-length` that is too large: HTTP/2 ends them as an error, and
+        HTTP/1.1 shows what has arrived of them.
+        """
+        from .alpn import speaks_http1
+
+        if await speaks_http1(
+            request.url, self._ca_pem, self._connect_timeout, may_use_proxy=not origin.is_local
+        ):
+            origin.protocol = OriginProtocol.HTTP1
 
     async def aclose(self) -> None:
         """Close every connection."""

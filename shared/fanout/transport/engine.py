@@ -158,6 +158,10 @@ class StreamReset(ConnectionLost):
     """The server reset or refused an HTTP/2 stream, so it speaks HTTP/2."""
 
 
+class InvalidHTTP2(ConnectionLost):
+    """The server's HTTP/2 is not valid, so its response is lost; it was not the server's reset."""
+
+
 class SlowConnect(EngineError):
     """No connection in time."""
 

@@ -28,6 +28,7 @@ from .engine import (
     EngineError,
     HTTP1Required,
     Incoming,
+    InvalidHTTP2,
     Outgoing,
     SlowConnect,
     StreamedResponse,
@@ -58,6 +59,9 @@ _ERRORS: tuple[tuple[type[Exception], type[EngineError], str], ...] = (
 )
 _CONNECTION = re.compile("from connection|unexpected end of file")
 """What the texts of hyper's errors have, and of those of a compressed body that ends too early."""
+
+INVALID_HTTP2 = "stream error detected"
+"""What the text of hyper's error has if it resets a stream itself; else, it was `received`."""
 
 RAISED = tuple(raised for raised, _, _ in _ERRORS)
 
@@ -253,6 +257,8 @@ def to_engine_error(error: Exception) -> EngineError:
 
 def _body_error(error: Exception) -> EngineError:
     """The error of a body that breaks: the server has read its request, which is not sent again."""
+    if INVALID_HTTP2 in str(error):
+        return InvalidHTTP2("the server's HTTP/2 is not valid")
     if isinstance(error, pyqwest.ReadError) and not _CONNECTION.search(str(error)):
         return damaged()
     found = to_engine_error(error)
