@@ -126,7 +126,7 @@ TOP_LEVEL = {
     "shared/fanout/schema/*.py": """
         __init__ accumulator agreement allowed_values canonical chat checked choice_deltas error
         extensions fanout foreign_parts json_schema judging litellm_arguments litellm_names messages
-        one_call request response_chunks schema_words schema_work strategies tokens
+        one_call pass_through request response_chunks schema_words schema_work strategies tokens
         validation
     """,
     "shared/fanout/server/*.py": """
@@ -137,12 +137,12 @@ TOP_LEVEL = {
     "shared/fanout/transport/*.py": """
         __init__ address_rules alpn broken_ends client client_engine connection_pool credentials
         engine error_bodies error_mapping expired_audio http1_chunks http1_client http1_connection
-        http1_repair httpx_client httpx_transport odd_bodies public_post pyqwest_connection
-        quiet_end redaction request_params socket_limit stream_reader text_events unfit_defaults
-        unpacking without_stream
+        http1_repair httpx_client httpx_transport odd_bodies pass_through public_post
+        pyqwest_connection quiet_end redaction request_params socket_limit stream_reader text_events
+        unfit_defaults unpacking without_stream
     """,
     "shared/fanout/wire/*.py": """
-        __init__ eventstream http json lenient_json sigv4 sse terminal_text tolerant
+        __init__ eventstream http json json_members lenient_json sigv4 sse terminal_text tolerant
     """,
     "functions/api/*.py": """
         __init__ __main__ app idle_threads proxy_event runtime_api runtime_loop snapshot

@@ -10,7 +10,7 @@ from collections.abc import AsyncIterator, Callable, Mapping
 from typing import Any
 
 from ..schema import response_chunks
-from ..schema.chat import ChatChunk, ChatCompletion
+from ..schema.chat import ORIGINAL_EVENT, ChatChunk, ChatCompletion
 from ..schema.choice_deltas import ChoiceDeltas
 from ..schema.fanout import FanOutRequest, Report
 
@@ -33,7 +33,8 @@ async def winner_chunks(
     The chunks of the only response as the client gets them.
 
     `own` has the model's name as the client wrote it, and an id and a time for a provider that
-    sends none. If the client asked for usage, one more chunk has it, and the report of a race.
+    sends none. A chunk with the vendor's own event is passed on as it is. If the client asked for
+    usage, one more chunk has it, and the report of a race.
     """
     deltas = ChoiceDeltas(limit=0) if request.in_pieces else ChoiceDeltas()
     kind = "chat.completion.chunk"  # the provider may call it otherwise
@@ -46,6 +47,9 @@ async def winner_chunks(
             head = {**own, **{name: value for name, value in given.items() if value}}
             head["object"] = kind
         usage = chunk.get("usage") or usage
+        if ORIGINAL_EVENT in chunk:
+            yield {**chunk, "model": own["model"]}
+            continue
         if not chunk["choices"]:
             continue
         client_chunk = {**chunk, **head, "choices": deltas.shape(chunk["choices"])}

@@ -7,13 +7,13 @@ from typing import Any
 
 from msgspec import Struct
 
-from ..schema.chat import ChatCompletion
+from ..schema.chat import ORIGINAL_EVENT, ChatCompletion
 from ..schema.error import full_error
 from ..schema.fanout import FanOutRequest
 
 # Fields of a response that the combined one has itself, and names that mean something in a choice.
 _NOT_ON_CHOICES = frozenset(
-    {"choices", "created", "fanout", "model", "object", "obfuscation", "usage"}
+    {"choices", "created", "fanout", "model", "object", "obfuscation", "usage", ORIGINAL_EVENT}
     | {"delta", "error", "finish_reason", "index", "logprobs", "message"}
 )
 

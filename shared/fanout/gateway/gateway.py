@@ -84,19 +84,28 @@ class Context(Struct, frozen=True, gc=False):
 
 
 class GatewayResponse(HiddenRepr, frozen=True):
-    """A whole response: its JSON body (an object, or LiteLLM's list), its mode and its winner."""
+    """
+    A whole response: its JSON body (an object, or LiteLLM's list), its mode and its winner.
+
+    `dropped` names what was not sent of the winner's request, or was adapted. `passed_through`:
+    the winner got the client's original request, of another API.
+    """
 
     body: dict[str, Any] | list[Any]
     mode: Mode
     winner: str | None = None
+    dropped: tuple[str, ...] = ()
+    passed_through: bool = False
 
 
 class ResponseStream(Struct, frozen=True):
-    """A streamed response whose first content is there."""
+    """A streamed response whose first content is there; `dropped` is as for a whole one."""
 
     chunks: AsyncIterator[ChatChunk]
     mode: Mode
     winner: str | None = None
+    dropped: tuple[str, ...] = ()
+    passed_through: bool = False
 
 
 class Gateway:
@@ -125,7 +134,9 @@ class Gateway:
         cell = self._grid(request, context, deadline)[0]
         completion = await self._chat_cell(request, context, deadline, cell)
         winner = None if is_undecided(completion) else completion["model"]
-        return GatewayResponse(self._complete(completion), request.mode, winner)
+        legs = [one.latest for one in cell.legs if one.responding_model == winner]
+        leg, body = legs[0] if legs else cell.legs[0], self._complete(completion)
+        return GatewayResponse(body, request.mode, winner, leg.dropped, leg.passed_through)
 
     @asynccontextmanager
     async def stream(
@@ -233,7 +244,10 @@ class Gateway:
             model = leg.responding_model
             own = {"id": _random_id(), "created": int(self._now()), "model": model}
             client_chunks = winner_chunks(chunks, own, request, report)
-            yield ResponseStream(client_chunks, request.mode, model)
+            last = leg.latest
+            yield ResponseStream(
+                client_chunks, request.mode, model, last.dropped, last.passed_through
+            )
 
     async def _whole_stream(
         self, request: FanOutRequest, context: Context, deadline: float, cell: GridCell

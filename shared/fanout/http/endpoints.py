@@ -16,10 +16,17 @@ from ..wire.json import BadJSON, DuplicateKey, decode_strict
 from .exchange import Exchange
 
 if TYPE_CHECKING:
-    from ..endpoints.base import StreamEncoder, Translation
+    from ..endpoints.base import Translation
 
 DEPLOYMENT_TAIL = "/chat/completions"
 """What follows the name in Azure's path."""
+
+DROPPED = "x-fanout-dropped"
+"""
+The header with the fields of a request of another API that were left out, or adapted.
+
+It is not there if the model got the request as it was.
+"""
 
 CREATED = 1_677_610_602
 """The `created` of every model in the list: OpenAI's for gpt-3.5, which LiteLLM uses too."""
@@ -48,21 +55,22 @@ async def respond_to(
     request = exchange.request = exchange.gateway.prepare(request, exchange.client)
     exchange.response_headers["x-fanout-mode"] = request.mode
     if request.stream:
-        await _streamed(exchange, request, None if translation is None else translation.encoder())
+        await _streamed(exchange, request, translation)
         return
     async with exchange.opened():
         response = await exchange.gateway.chat(request, exchange.context)
     exchange.winner = response.winner
-    exchange.response_headers |= _mode_headers(response)
+    exchange.response_headers |= _response_headers(response, translation)
     body = response.body
     await exchange.json(body if translation is None else translation.respond(body))
 
 
 async def _streamed(
-    exchange: Exchange, request: FanOutRequest, encoder: StreamEncoder | None
+    exchange: Exchange, request: FanOutRequest, translation: Translation | None
 ) -> None:
     from .sse_response import ChatEncoder, EventStream
 
+    encoder = None if translation is None else translation.encoder()
     events = exchange.events = EventStream(
         exchange.send, exchange.response_headers, exchange.keep_alive, encoder or ChatEncoder()
     )
@@ -71,7 +79,7 @@ async def _streamed(
         try:
             async with exchange.gateway.stream(request, exchange.context) as response:
                 exchange.winner = response.winner
-                await events.start(_mode_headers(response))
+                await events.start(_response_headers(response, translation))
                 async for chunk in response.chunks:
                     await events.chunk(chunk)
         finally:
@@ -107,10 +115,15 @@ def parse_body(body: bytes) -> object:
         raise RequestError(f"the body is not JSON: {error}", None, "invalid_json") from None
 
 
-def _mode_headers(response: GatewayResponse | ResponseStream) -> dict[str, str]:
+def _response_headers(
+    response: GatewayResponse | ResponseStream, translation: Translation | None
+) -> dict[str, str]:
     headers: dict[str, str] = {"x-fanout-mode": response.mode}
     if response.winner is not None:
         headers["x-fanout-winner"] = response.winner
+    if translation is not None and not response.passed_through:
+        dropped = dict.fromkeys((*translation.request.dropped, *response.dropped))
+        headers |= {DROPPED: ", ".join(dropped)} if dropped else {}
     return headers
 
 

@@ -12,13 +12,10 @@ from typing import TYPE_CHECKING
 from msgspec.structs import replace
 
 from ..endpoints.base import RequestBody, TranslatedRequest, Translation
-from .endpoints import parse_body, respond_to
+from .endpoints import DROPPED, parse_body, respond_to
 
 if TYPE_CHECKING:
     from .exchange import Exchange
-
-DROPPED = "x-fanout-dropped"
-"""The header with the names of the fields that were left out of the translation."""
 
 
 async def serve(exchange: Exchange) -> None:
@@ -32,6 +29,6 @@ async def serve(exchange: Exchange) -> None:
 
     found = await exchange.parsed(read)
     found = replace(found, id=exchange.request_id, created=int(time.time()))
-    if found.dropped:
-        exchange.response_headers[DROPPED] = ", ".join(found.dropped)
+    if found.dropped and all(one.original is None for one in found.request.conversations):
+        exchange.response_headers[DROPPED] = ", ".join(found.dropped)  # errors have it, too
     await respond_to(exchange, found.request, Translation(surface, found))

@@ -158,13 +158,15 @@ class Codec(Struct, frozen=True):
     The translation of chat completions: request to wire, and wire to a response or to chunks.
 
     `encode` must return the same bytes for the same values, and list in `WireRequest.dropped` what
-    it left out. `decode` may raise `BadWire`, `WireError` or any msgspec error.
+    it left out. `decode` may raise `BadWire`, `WireError` or any msgspec error. One that
+    `passes_through` sends the client's original request, and keeps what the vendor sends.
     """
 
     encode: Callable[[ChatRequest, Target, bool], WireRequest]
     decode: Callable[[WireResponse, Target], ChatCompletion]
     framer: Callable[[], Framer]
     decoder: Callable[[Target], StreamDecoder]
+    passes_through: bool = False
 
 
 def codec_by_model(find: Callable[[Target], Codec], framer: Callable[[], Framer]) -> Codec:
@@ -217,6 +219,14 @@ FindCache: TypeAlias = Callable[[Target], PromptCache | None]
 """The cache of a model; `None` if it has none, or none is documented."""
 
 
+FindPassThrough: TypeAlias = Callable[[str, Target], Codec | None]
+"""
+The codec that passes requests of an API through to a model; `None` if it has another API.
+
+The API's name is that of its folder of `endpoints/`.
+"""
+
+
 class Provider(Struct, frozen=True):
     """
     A vendor. `base_url` may have `{option}` placeholders, which the config fills (Azure, Bedrock).
@@ -233,7 +243,8 @@ class Provider(Struct, frozen=True):
     is the usual one of servers that others run with this API, for an address without any.
     `named_in_address` are the parts of an address that name what an option names, too. `trace_name`
     is its name in OpenTelemetry's conventions, if that is another. `prompt_cache` finds the cache
-    of a model's prompts.
+    of a model's prompts, `pass_through` what passes requests of other APIs to a model that has
+    them.
     """
 
     name: str
@@ -255,6 +266,7 @@ class Provider(Struct, frozen=True):
     named_in_address: Mapping[str, str] = field(default_factory=dict)
     trace_name: str = ""
     prompt_cache: FindCache = lambda _: None
+    pass_through: FindPassThrough = lambda _api, _target: None
 
 
 def is_paid(usage: Mapping[str, object] | None) -> bool:

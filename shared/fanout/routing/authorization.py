@@ -12,7 +12,7 @@ from ..config.catalog import ClientKey
 from ..config.model import GeneralSettings
 from ..errors import Forbidden
 from ..schema.request import ChatRequest
-from .model_fields import check_fields
+from .model_fields import check_fields, check_own_fields
 from .stored_files import check_addresses
 
 
@@ -39,6 +39,8 @@ def check_content(client: ClientKey, request: ChatRequest, general: GeneralSetti
     """
     if client.is_limited:
         check_fields(client, request.body)
+        if request.original is not None:
+            check_own_fields(client, request.original.own_fields)
     if not request.is_text:
         s3 = (f"s3://{name}/" for name in general.s3_buckets)
         check_addresses(request.body, (*s3, *(f"gs://{name}/" for name in general.gcs_buckets)))

@@ -87,6 +87,7 @@ class Leg(Struct):
     count, `alias` the config's name for several models by which it named this one. If there is a
     `held`, the slots of a call that succeeds are held until it is released. With `flex`, each call
     is on its deployment's flex tier if there is one; `is_on_flex` says whether the last call is.
+    `passed_through`: the last call's request was the client's own, of another API.
     `times` (a `FirstTokenTimes`) gets the time to its first content, once a request has asked for
     hedges by these.
     """
@@ -108,6 +109,7 @@ class Leg(Struct):
     usage: Usage | None = None
     tier: str | None = None
     dropped: tuple[str, ...] = ()
+    passed_through: bool = False
     headers: Mapping[str, str] = NO_HEADERS
     responding_model: str = ""
     watcher: Watcher | None = None

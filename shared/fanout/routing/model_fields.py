@@ -9,7 +9,7 @@ A key's `fields` adds to it.
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from typing import Any
 
 from ..config.catalog import ClientKey
@@ -58,6 +58,14 @@ def check_fields(client: ClientKey, body: Mapping[str, Any]) -> None:
     for index, tool in enumerate(body.get("tools") or ()):
         if tool.get("type") not in OWN_TOOLS:
             raise _rejected(client, f"tools[{index}].type", "tools")
+
+
+def check_own_fields(client: ClientKey, paths: Iterable[str]) -> None:
+    """Raise `Forbidden` for one of the fields of another API that may choose another model."""
+    for path in paths:
+        name = path.partition("[")[0]
+        if name not in client.fields:
+            raise _rejected(client, path, name)
 
 
 def _rejected(client: ClientKey, path: str, name: str) -> Forbidden:

@@ -125,6 +125,7 @@ class Router:
         call = self._transport.chat(deployment, request, leg.size, until)
         response = await (call if limit is None else within(limit, call))
         attempt.dropped, leg.headers = response.dropped, response.headers
+        leg.passed_through = response.passed_through
         attempt.broken_end = response.broken_end
         attempt.usage = response.completion.get("usage")
         attempt.tier = response.completion.get("service_tier")
@@ -148,6 +149,7 @@ class Router:
             self._transport.stream(deployment, request, attempt.leg.size, until) as stream,
         ):
             attempt.dropped, attempt.skipped = stream.dropped, stream.skipped
+            attempt.leg.passed_through = stream.passed_through
             async for chunk in stream.chunks:
                 if attempt.first_token is None and has_content(chunk):
                     attempt.record_first_token()
@@ -193,6 +195,8 @@ class Router:
                 self._transport.stream(deployment, request, attempt.leg.size, until)
             )
             attempt.dropped, attempt.skipped = opened.dropped, opened.skipped
+            leg = attempt.leg
+            leg.dropped, leg.passed_through = opened.dropped, opened.passed_through
             head: list[ChatChunk] = []
             async for chunk in opened.chunks:
                 head.append(chunk)

@@ -5,10 +5,10 @@ from __future__ import annotations
 from typing import Any
 
 from ..wire import json
-from .chat import ChatChunk, ChatCompletion
+from .chat import ORIGINAL_EVENT, ORIGINAL_EVENTS, ChatChunk, ChatCompletion
 
 # Fields of a chunk that are not copied into the response. `choices` and `usage` are collected.
-_CHUNK_ONLY = frozenset({"object", "choices", "usage", "obfuscation"})
+_CHUNK_ONLY = frozenset({"object", "choices", "usage", "obfuscation", ORIGINAL_EVENT})
 
 # What all chunks of a stream have in common.
 _HEAD = frozenset({"id", "created", "model"})
@@ -31,17 +31,22 @@ class ChunkAccumulator:
         self._top: dict[str, Any] = {}
         self._choices: dict[int, _Choice] = {}
         self._usage: Any = None
+        self._events: list[Any] = []
         self.size = 0
 
     def add(self, chunk: ChatChunk) -> None:
         """Add the next chunk."""
-        for name, value in chunk.items():
+        whole: Any = chunk
+        for name, value in whole.items():
             if name not in _CHUNK_ONLY and value is not None:
                 if name in _HEAD and name in self._top:
                     continue  # the first counts
                 self._top[name] = value
         if usage := chunk.get("usage"):
             self._usage = usage
+        if (event := whole.get(ORIGINAL_EVENT)) is not None:
+            self._events.append(event)
+            self.size += len(event.data) + _OVERHEAD
         for choice in chunk["choices"]:
             index = choice.get("index", 0)
             if index not in self._choices:
@@ -62,6 +67,8 @@ class ChunkAccumulator:
             "choices": [self._choices[i].choice(i) for i in sorted(self._choices)],
             "usage": self._usage,
         }
+        if self._events:
+            response[ORIGINAL_EVENTS] = self._events
         completion: ChatCompletion = response
         return completion
 

@@ -143,6 +143,19 @@ class ChatChunk(TypedDict):
     service_tier: NotRequired[str | None]
 
 
+ORIGINAL_EVENT = "original_event"
+"""The field of a chunk with the event (a `WireEvent`) of a vendor that has the client's API."""
+
+ORIGINAL_EVENTS = "original_events"
+"""The field of a whole response with all events, if it was received as a stream."""
+
+ORIGINAL_BODY = "original_body"
+"""The field of a whole response with the vendor's body, in bytes."""
+
+ORIGINAL_FIELDS = frozenset({ORIGINAL_BODY, ORIGINAL_EVENT, ORIGINAL_EVENTS})
+"""Fields for the endpoint whose API the client and the vendor have; see `pass_through.py`."""
+
+
 def make_completion(
     model: str,
     message: ResponseMessage,

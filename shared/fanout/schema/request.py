@@ -92,12 +92,14 @@ class ChatRequest(HiddenRepr, frozen=True, gc=False, kw_only=True):
 
     `extensions` are the fields whose value is a vendor's own; it is only in `body`. `places` has
     the place of each message in the client's list; it is empty if all are where they were.
+    `original` is the client's request of another API (an `OriginalRequest`), if it was one.
     """
 
     messages: Annotated[list[AnyMessage], Meta(min_length=1)]
     body: dict[str, Any]
     extensions: tuple[str, ...] = ()
     places: tuple[Place, ...] = ()
+    original: Any = None
     additional_drop_params: list[str] | None = None  # LiteLLM's; the transport reads it
     allowed_openai_params: list[str] | None = None  # likewise
     audio: dict[str, Any] | None = None
@@ -177,7 +179,8 @@ class Strategy(Struct, frozen=True):
     judging: Any = None  # a `Judging`
 
 
-CHAT_FIELDS = frozenset(ChatRequest.__struct_fields__) - {"body", "extensions", "places"}
+_INNER = frozenset({"body", "extensions", "original", "places"})
+CHAT_FIELDS = frozenset(ChatRequest.__struct_fields__) - _INNER
 """The parameters of chat completions."""
 
 READ_FIELDS = CHAT_FIELDS | {"cache_control", "thinking"}

@@ -5,9 +5,9 @@ from __future__ import annotations
 from collections.abc import Iterator
 from typing import Any
 
-from .chat import ChatChunk, ChatCompletion
+from .chat import ORIGINAL_FIELDS, ChatChunk, ChatCompletion
 
-_NOT_IN_CHUNKS = frozenset({"choices", "object", "usage"})
+_NOT_IN_CHUNKS = frozenset({"choices", "object", "usage"}) | ORIGINAL_FIELDS
 
 
 def chunks_of(completion: ChatCompletion) -> Iterator[ChatChunk]:

@@ -128,7 +128,8 @@ def parse_chat(body: Mapping[str, Any]) -> ChatRequest:
     form = body.get("response_format")
     if isinstance(form, dict) and "response_schema" in form:
         body = {**body, "response_format": _as_json_schema(form)}
-    return _convert_any({**body, "extensions": (), "places": (), "body": body}, ChatRequest)
+    inner = {"extensions": (), "places": (), "original": None, "body": body}
+    return _convert_any({**body, **inner}, ChatRequest)
 
 
 def _as_json_schema(form: dict[str, Any]) -> dict[str, Any]:
@@ -210,11 +211,17 @@ def with_defaults(request: ChatRequest, defaults: Mapping[str, Any]) -> ChatRequ
     if not added:
         return request
     changed = parse_chat({**request.body, **added})
-    return msgspec.structs.replace(changed, places=request.places) if request.places else changed
+    if not request.places and request.original is None:
+        return changed
+    return msgspec.structs.replace(changed, places=request.places, original=request.original)
 
 
 def replace_messages(request: ChatRequest, body: Mapping[str, Any]) -> ChatRequest:
-    """The same request with the messages of `body`; nothing else is checked again."""
+    """
+    The same request with the messages of `body`; nothing else is checked again.
+
+    It is no longer a client's original request of another API.
+    """
     found = _convert_any({"messages": body["messages"], "body": body}, Conversation)
     extensions = found.extensions
     if request.extensions:
@@ -225,4 +232,5 @@ def replace_messages(request: ChatRequest, body: Mapping[str, Any]) -> ChatReque
         body=found.body,
         extensions=extensions,
         places=found.places,
+        original=None,
     )

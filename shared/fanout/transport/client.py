@@ -46,13 +46,14 @@ class ChatResponse(HiddenRepr, frozen=True):
     """
     A whole response, its headers, and the parameters that were not sent.
 
-    `broken_end`: its connection broke after it.
+    `broken_end`: its connection broke after it. `passed_through`: the request was the client's own.
     """
 
     completion: ChatCompletion
     headers: Mapping[str, str] = field(default_factory=dict)
     dropped: tuple[str, ...] = ()
     broken_end: bool = False
+    passed_through: bool = False
 
 
 class OpenStream(Struct, frozen=True):
@@ -62,6 +63,7 @@ class OpenStream(Struct, frozen=True):
     headers: Mapping[str, str]
     dropped: tuple[str, ...]
     skipped: Skipped
+    passed_through: bool = False
 
 
 class Transport:
@@ -101,6 +103,8 @@ class Transport:
         `size` is an upper limit of the request's bytes, 0 if it is not known. At `until`, a time of
         the loop's clock, the caller cancels the call.
         """
+        if request.original is not None:
+            deployment = _pass_through().for_original(deployment, request)
         codec = deployment.provider.chat
         async with self._copies.reserve(size) as copy:
             wire = encode_request(deployment, request, stream=False)
@@ -117,7 +121,13 @@ class Transport:
             from ..schema.one_call import keep_first_call
 
             completion = keep_first_call(completion)
-        return ChatResponse(completion, response.headers, wire.dropped, response.broken_end)
+        return ChatResponse(
+            completion,
+            response.headers,
+            wire.dropped,
+            response.broken_end,
+            codec.passes_through,
+        )
 
     async def exchange(self, deployment: Deployment, wire: WireRequest) -> WireResponse:
         """
@@ -172,6 +182,8 @@ class Transport:
         deployment that may not stream is called without a stream. At `until`, a time of the loop's
         clock, the caller stops reading.
         """
+        if request.original is not None:
+            deployment = _pass_through().for_original(deployment, request)
         if self._unstreamed.get(deployment.id, 0.0) > asyncio.get_running_loop().time():
             yield await self._whole_stream(deployment, request, size, until)
             return
@@ -219,7 +231,8 @@ class Transport:
             from ..schema.one_call import keep_first_calls
 
             chunks = keep_first_calls(chunks)
-        return OpenStream(chunks, incoming.headers, wire.dropped, events.skipped)
+        passed = deployment.provider.chat.passes_through
+        return OpenStream(chunks, incoming.headers, wire.dropped, events.skipped, passed)
 
     async def _whole_stream(
         self, deployment: Deployment, request: ChatRequest, size: int, until: float | None
@@ -230,7 +243,8 @@ class Transport:
 
         response = await self.chat(deployment, request, size, until)
         chunks = chunks_of_whole(response.completion)
-        return OpenStream(chunks, response.headers, response.dropped, Skipped())
+        passed = response.passed_through
+        return OpenStream(chunks, response.headers, response.dropped, Skipped(), passed)
 
     async def aclose(self) -> None:
         """Close every connection."""
@@ -277,6 +291,9 @@ def _with_one_choice(deployment: Deployment) -> Deployment:
 
 def encode_request(deployment: Deployment, request: ChatRequest, *, stream: bool) -> WireRequest:
     """The request in the provider's format, with the fields that the deployment adds."""
+    if deployment.provider.chat.passes_through:
+        found: WireRequest = _pass_through().encode_original(deployment, request, stream=stream)
+        return found
     if any("audio" in message for message in request.body["messages"]):
         from .expired_audio import without_expired  # few conversations are spoken
 
@@ -317,6 +334,13 @@ def _encode_with_defaults(
     from .unfit_defaults import fit_defaults  # few requests and defaults are at odds
 
     return fit_defaults(deployment, request, encode, wire)
+
+
+def _pass_through() -> ModuleType:
+    """The module for requests that are passed through, which is imported with the first one."""
+    from . import pass_through
+
+    return pass_through
 
 
 def _bodies() -> ModuleType:

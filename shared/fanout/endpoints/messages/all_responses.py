@@ -10,6 +10,7 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from typing import Any
 
+from ...schema.chat import ORIGINAL_BODY, ORIGINAL_EVENTS
 from .given import Given
 from .response import message_of_choice
 
@@ -30,8 +31,12 @@ def other_responses(choices: Sequence[Mapping[str, Any]], given: Given) -> list[
 
 
 def _message(choice: Mapping[str, Any], given: Given) -> dict[str, Any]:
-    message = message_of_choice(choice, choice, thinks=given.thinks, stops=given.stops)
     more = {name: choice[name] for name in ("cost_usd", "fanout", "latency_ms") if name in choice}
+    if ORIGINAL_BODY in choice or ORIGINAL_EVENTS in choice:
+        from .relay import relayed_message  # only models with this API need it
+
+        return {**relayed_message(choice), "model": choice["model"], **more}
+    message = message_of_choice(choice, choice, thinks=given.thinks, stops=given.stops)
     return {**message, **more}
 
 

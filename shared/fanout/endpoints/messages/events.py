@@ -9,15 +9,18 @@ https://platform.claude.com/docs/en/build-with-claude/streaming, 2026-11.
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
-from ...schema.chat import ChatChunk, is_empty
+from ...schema.chat import ORIGINAL_EVENT, ChatChunk, is_empty
 from ...wire import json
 from ..base import TranslatedRequest
 from .blocks import BlockWriter
 from .errors import error_body
 from .given import Given
 from .response import make_message, stop_of, usage_of
+
+if TYPE_CHECKING:
+    from .relay import Relay
 
 PING = b'event: ping\ndata: {"type": "ping"}\n\n'
 
@@ -42,6 +45,7 @@ class MessageEncoder:
         self._given = given
         self._id = request.id
         self._is_combined = request.request.combined
+        self._reports = request.request.mode != "one"
         self._blocks = BlockWriter(thinks=given.thinks)
         self._has_begun = False
         self._choice: dict[str, Any] = {}  # the last of the response, without its delta
@@ -49,10 +53,20 @@ class MessageEncoder:
         self._report: dict[str, Any] = {}
         self._index: int | None = None
         self._others: Any = None
+        self._relay: Relay | None = None
 
     def feed(self, chunk: ChatChunk) -> bytes:
-        """The events of one chunk."""
+        """The events of one chunk; a vendor's own events are passed on."""
+        if self._relay is not None or (ORIGINAL_EVENT in chunk and not self._is_combined):
+            return self._relayed(chunk)
         return b"".join(encode(event) for event in self._events(chunk))
+
+    def _relayed(self, chunk: ChatChunk) -> bytes:
+        if self._relay is None:
+            from .relay import Relay  # only models with this API need it
+
+            self._relay = Relay(reports=self._reports)
+        return self._relay.feed(chunk)
 
     def _events(self, chunk: ChatChunk) -> Iterator[Mapping[str, Any]]:
         whole: Mapping[str, Any] = chunk
@@ -92,6 +106,8 @@ class MessageEncoder:
 
     def end(self) -> bytes:
         """The end of the blocks and of the message."""
+        if self._relay is not None:
+            return self._relay.end()
         events = [*self._blocks.end()]
         if not self._has_begun:
             events = [self._start({}), *events]

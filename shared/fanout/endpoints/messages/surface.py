@@ -7,6 +7,7 @@ from typing import Any
 from msgspec.structs import replace
 
 from ...errors import RequestError
+from ...schema.chat import ORIGINAL_BODY, ORIGINAL_EVENTS
 from ...schema.fanout import parse_request
 from ...schema.request import ChatRequest, Place
 from ..base import RequestBody, Surface, TranslatedRequest
@@ -15,6 +16,7 @@ from .errors import error_body, error_status
 from .events import MessageEncoder
 from .given import Given
 from .losses import Losses
+from .original import original_of
 from .request import chat_body
 from .response import message_of_choice
 from .token_estimate import estimate_tokens
@@ -33,6 +35,8 @@ def read(body: RequestBody) -> TranslatedRequest:
     except RequestError as error:
         raise _renamed(error, shifted=has_system) from None
     conversations = tuple(_placed(one, shifted=has_system) for one in request.conversations)
+    if (original := original_of(body)) is not None:
+        conversations = tuple(replace(one, original=original) for one in conversations)
     request = replace(request, conversations=conversations, in_pieces=True)
     return TranslatedRequest(request, losses.names, _given(value))
 
@@ -95,10 +99,16 @@ def respond(request: TranslatedRequest, body: Any) -> object:
     return _message(body, given)
 
 
-def _message(body: Any, given: Given) -> dict[str, Any]:
+def _message(body: Any, given: Given) -> object:
+    """One model's message; a vendor's own is passed on."""
+    report = {"fanout": body["fanout"]} if "fanout" in body else {}
+    if ORIGINAL_BODY in body or ORIGINAL_EVENTS in body:
+        from .relay import relayed  # only models with this API need it
+
+        return relayed(body, {"model": body["model"], **report})
     choice = body["choices"][0]
     message = message_of_choice(choice, body, thinks=given.thinks, stops=given.stops)
-    return {**message, "fanout": body["fanout"]} if "fanout" in body else message
+    return message | report
 
 
 SURFACE = Surface(

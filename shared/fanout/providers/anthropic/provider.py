@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from ...wire.sse import SSEFramer
-from ..base import Codec, Header, PromptCache, Provider
+from ..base import Codec, Header, PromptCache, Provider, Target
 from .errors import explain
 from .request import encode
 from .response import decode
@@ -14,6 +14,14 @@ CODEC = Codec(encode, decode, SSEFramer, ChatDecoder)
 # "a cache entry only becomes available after the first response begins", and ends after five
 # minutes: platform.claude.com/docs/en/build-with-claude/prompt-caching, 2026-11
 CACHE = PromptCache(marks=True)
+
+
+def pass_through(api: str, target: Target) -> Codec | None:
+    """The codec of requests of Anthropic's own APIs."""
+    from .pass_through import find_codec  # imported with the first such request
+
+    return find_codec(api, target)
+
 
 PROVIDER = Provider(
     name="anthropic",
@@ -29,4 +37,5 @@ PROVIDER = Provider(
     # every model: https://platform.claude.com/docs/en/api/versioning
     headers={"anthropic-version": "2023-06-01"},
     prompt_cache=lambda _: CACHE,
+    pass_through=pass_through,
 )

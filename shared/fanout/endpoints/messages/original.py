@@ -1,0 +1,94 @@
+"""
+Whether a request can be passed through to a vendor with this API, and what it is then.
+
+A conversation with thinking of another vendor, or with its ids of calls, cannot: Anthropic's API
+rejects both. It is translated, which leaves the thinking out and replaces the ids.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterator, Mapping
+from typing import Any
+
+from msgspec import MsgspecError
+
+from ...schema.pass_through import OriginalRequest
+from ...wire.json import BadJSON
+from ...wire.json_members import find_members
+from ..base import RequestBody
+from .request import OWN
+from .thoughts import is_ours
+from .tools import is_vendors
+
+API = "messages"
+HEADERS = ("anthropic-beta", "anthropic-version")
+
+_ID = re.compile(r"[a-zA-Z0-9_-]+")
+
+SAFE = frozenset(
+    {
+        "cache_control",
+        "context_management",
+        "inference_geo",
+        "max_tokens",
+        "messages",
+        "metadata",
+        "output_config",
+        "output_format",
+        "service_tier",
+        "speed",
+        "stop_sequences",
+        "system",
+        "temperature",
+        "thinking",
+        "tool_choice",
+        "tools",
+        "top_k",
+        "top_p",
+    }
+)
+"""Fields that choose no other model: Anthropic's SDK for Python 2.14, 2026-11."""
+
+
+def original_of(body: RequestBody, own: frozenset[str] = OWN) -> OriginalRequest | None:
+    """The client's request as it is; `None` if no vendor with this API would accept it."""
+    value = body.value
+    if not all(map(_is_portable, _blocks(value))):
+        return None
+    try:
+        members = find_members(body.data)
+    except (MsgspecError, BadJSON, UnicodeDecodeError, RecursionError):
+        return None
+    return OriginalRequest(
+        API,
+        members,
+        {name: body.headers[name] for name in HEADERS if name in body.headers},
+        tuple(sorted(own & value.keys() - {"model", "stream"})),
+        (*sorted(value.keys() - SAFE - own), *_vendors_tools(value)),
+    )
+
+
+def _blocks(value: Mapping[str, Any]) -> Iterator[Mapping[str, Any]]:
+    """The blocks of all messages."""
+    for message in value["messages"]:
+        content = message.get("content")
+        yield from content if isinstance(content, list) else ()
+
+
+def _is_portable(block: Mapping[str, Any]) -> bool:
+    match block:
+        case {"type": "thinking"}:
+            return not is_ours(block)
+        case {"type": "tool_use", "id": str(call_id)}:
+            return _ID.fullmatch(call_id) is not None
+        case {"type": "tool_result", "tool_use_id": str(call_id)}:
+            return _ID.fullmatch(call_id) is not None
+        case _:
+            return True
+
+
+def _vendors_tools(value: Mapping[str, Any]) -> Iterator[str]:
+    for index, tool in enumerate(value.get("tools") or ()):
+        if is_vendors(tool):
+            yield f"tools[{index}].type"

@@ -1,0 +1,72 @@
+"""
+Codecs that send a client's own bytes and keep the vendor's.
+
+What a vendor sends is decoded as always, because prices, races and reports read it. The chunk or
+the completion also has the bytes, so that the client gets them.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable, Iterator
+from typing import Any
+
+from ..schema.chat import ORIGINAL_BODY, ORIGINAL_EVENT, ChatChunk, ChatCompletion
+from ..schema.pass_through import OriginalRequest
+from ..schema.request import ChatRequest
+from ..wire.http import Framer, WireEvent, WireRequest, WireResponse
+from .base import Codec, StreamDecoder, Target
+
+EncodeOriginal = Callable[[OriginalRequest, Target, bool], WireRequest]
+
+
+def pass_through_codec(
+    encode: EncodeOriginal,
+    decode: Callable[[WireResponse, Target], ChatCompletion],
+    framer: Callable[[], Framer],
+    decoder: Callable[[Target], StreamDecoder],
+    event: Callable[[WireEvent], WireEvent] = lambda event: event,
+) -> Codec:
+    """
+    The codec of a vendor with the client's API; the other functions are those of its chat codec.
+
+    `event` unpacks an event that the vendor sends inside another one.
+    """
+
+    def encode_original(request: ChatRequest, target: Target, stream: bool) -> WireRequest:  # noqa: FBT001
+        return encode(request.original, target, stream)
+
+    def decode_kept(response: WireResponse, target: Target) -> ChatCompletion:
+        kept: Any = {**decode(response, target), ORIGINAL_BODY: response.body}
+        completion: ChatCompletion = kept
+        return completion
+
+    return Codec(
+        encode_original,
+        decode_kept,
+        framer,
+        lambda target: EventKeeper(decoder(target), event),
+        passes_through=True,
+    )
+
+
+class EventKeeper:
+    """Adds each event to its first chunk; an event without chunks gets one without a choice."""
+
+    def __init__(self, decoder: StreamDecoder, unpacked: Callable[[WireEvent], WireEvent]) -> None:
+        self._decoder = decoder
+        self._unpacked = unpacked
+
+    @property
+    def ended(self) -> bool:
+        return self._decoder.ended
+
+    def feed(self, event: WireEvent) -> Iterable[ChatChunk]:
+        """Yield the event's chunks, the first with the event."""
+        event = self._unpacked(event)
+        return self._kept(event, iter(self._decoder.feed(event)))
+
+    def _kept(self, event: WireEvent, chunks: Iterator[ChatChunk]) -> Iterator[ChatChunk]:
+        empty: Any = {"object": "chat.completion.chunk", "model": "", "choices": []}
+        first: Any = {**next(chunks, empty), ORIGINAL_EVENT: event}
+        yield first
+        yield from chunks

@@ -1,0 +1,37 @@
+"""
+A client's request of another API, which reaches a vendor with the same API as it is.
+
+The chat request that is made of it carries it, and a chunk or a completion carries what the vendor
+sent. Everything between works with the chat forms: races, retries, reports, prices.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+
+from ..secret import HiddenRepr
+from ..wire.json_members import Members
+
+
+class OriginalRequest(HiddenRepr, frozen=True):
+    """
+    A client's request of another API than chat completions.
+
+    `api` is the name of the API, `headers` are those that its vendor reads. `gateway_fields` are
+    members of the body that are only for the gateway. `own_fields` are the paths of those that only
+    the vendor knows, so that they may choose another model.
+    """
+
+    api: str
+    members: Members
+    headers: Mapping[str, str]
+    gateway_fields: tuple[str, ...] = ()
+    own_fields: tuple[str, ...] = ()
+
+    def body(self, changes: Mapping[str, bytes | None]) -> bytes:
+        """The body without the gateway's fields and with these changes (JSON; `None` removes)."""
+        return self.members.changed({**dict.fromkeys(self.gateway_fields), **changes})
+
+    def asks(self, name: str) -> bool:
+        """Whether a member of the body is `true`."""
+        return self.members.value(name) == b"true"

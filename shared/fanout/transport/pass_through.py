@@ -1,0 +1,53 @@
+"""
+Calls that pass a client's own request through to a vendor with the same API.
+
+Imported with the first such call.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+
+from msgspec.structs import replace
+
+from ..config.deployment import Deployment
+from ..schema.request import ChatRequest
+from ..wire import json
+from ..wire.http import WireRequest
+from ..wire.json_members import find_members
+
+BETAS = "anthropic-beta"
+"""A header that is a list: the client's values are sent beside the config's."""
+
+
+def for_original(deployment: Deployment, request: ChatRequest) -> Deployment:
+    """The deployment, with the codec that passes the request through if its vendor has the API."""
+    original = request.original
+    codec = deployment.provider.pass_through(original.api, deployment.target)
+    if codec is None:
+        return deployment
+    provider = replace(deployment.provider, chat=codec)
+    headers = _joined(deployment.additions.headers, original.headers)
+    additions = deployment.additions
+    if headers is not additions.headers:
+        additions = replace(additions, headers=headers)
+    return replace(deployment, provider=provider, additions=additions)
+
+
+def encode_original(deployment: Deployment, request: ChatRequest, *, stream: bool) -> WireRequest:
+    """The client's request, with the config's `extra_body`; its defaults are for chat requests."""
+    wire = deployment.provider.chat.encode(request, deployment.target, stream)
+    extra = deployment.additions.body
+    if not extra:
+        return wire
+    values = {name: json.encode(value) for name, value in extra.items()}
+    return replace(wire, body=find_members(wire.body).changed(values))
+
+
+def _joined(own: Mapping[str, str], given: Mapping[str, str]) -> Mapping[str, str]:
+    """The config's headers, with the client's values of a list beside its own."""
+    name = next((one for one in own if one.lower() == BETAS), None)
+    if name is None or BETAS not in given:
+        return own
+    values = [part.strip() for text in (given[BETAS], own[name]) for part in text.split(",")]
+    return {**own, name: ",".join(dict.fromkeys(values))}
