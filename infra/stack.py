@@ -46,7 +46,7 @@ class GatewayStack(cdk.Stack):
             self, "Api", props=props, config=config, code=code, secret_prefix=secrets.prefix
         )
         secrets.grant_read(api_function.role)
-        OpenRequests(self, "Requests", props=props, api=api_function)
+        requests = OpenRequests(self, "Requests", props=props, api=api_function)
         rest_api = GatewayApi(self, "Door", props=props, handler=api_function.alias)
         monitoring = Monitoring(
             self, "Watch", props=props, function=api_function.alias, api=rest_api.api
@@ -54,6 +54,7 @@ class GatewayStack(cdk.Stack):
         if props.bulk:
             jobs = BulkJobs(self, "Bulk", props=props, config=config, code=code, secrets=secrets)
             jobs.connect_api(api_function, props)
+            requests.share_counts(jobs.functions.work)
             JobMonitoring(self, "JobWatch", monitoring=monitoring, jobs=jobs)
         if props.rollback:
             codedeploy.LambdaDeploymentGroup(

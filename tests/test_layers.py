@@ -51,7 +51,7 @@ BULK_LAYERS = """
 TOP_LEVEL = {
     "shared/fanout/*.py": "__init__ __main__ secret settings",
     "shared/fanout/page/*.js": "app",
-    "functions/*.py": "__init__ engine powertools",
+    "functions/*.py": "__init__ engine hedges powertools",
     "infra/*.py": """
         __init__ app bedrock config context lambda_settings logs nag_suppressions prop_types props
         secrets stack variable_names
@@ -61,7 +61,8 @@ TOP_LEVEL = {
         test_public_api test_startup
     """,
     "shared/fanout/aws/*.py": """
-        __init__ credentials dynamodb endpoints errors open_requests secrets_manager stack_keys
+        __init__ credentials dynamodb endpoints errors hedge_counts open_requests secrets_manager
+        stack_keys
     """,
     "shared/fanout/bulk/*.py": "__init__ activity costs lanes paid_calls runner store totals",
     "shared/fanout/bulk/input/*.py": """
@@ -69,7 +70,7 @@ TOP_LEVEL = {
         line_order lines order_writer planner prefixes quote splitter text_encodings
     """,
     "shared/fanout/bulk/local/*.py": """
-        __init__ activity_files batch_service file_store hosts input_files job_progress
+        __init__ activity_files batch_service file_store hedge_counts hosts input_files job_progress
         job_store job_tasks job_totals json_form prompt_files prompt_jobs rate_limit_store
         response_index response_reuse result_files result_tables shard_results sqlite steady_clock
         storage_limit
@@ -121,7 +122,7 @@ TOP_LEVEL = {
     """,
     "shared/fanout/routing/*.py": """
         __init__ authorization error_kinds first_token_times flex leg load_balancing model_fields
-        retry_policy router stored_files
+        retry_policy router shared_times stored_files
     """,
     "shared/fanout/schema/*.py": """
         __init__ accumulator agreement allowed_values canonical chat checked choice_deltas error

@@ -13,6 +13,7 @@ from fanout.http.app import App
 from fanout.http.lambda_lifecycle import LambdaLifecycle, lambda_deadline, received_at
 from fanout.settings import Settings
 from functions.engine import make_lambda_engine
+from functions.hedges import LambdaHedges
 from functions.powertools import PowertoolsObserver
 
 MARGIN = 2.0
@@ -36,11 +37,17 @@ location = SecretsLocation.from_env(settings.env, settings.env["FANOUT_SECRET_PR
 signer = AWSSigner(settings.env)
 secrets = SecretsManager(engine, signer, location, catalog.secret_names, rng=random.random)
 observer = PowertoolsObserver(settings.env["FANOUT_SERVICE"])
+hedges = LambdaHedges(settings.env, engine, signer, observer.bug)
 
 app = LambdaLifecycle(
     App(
         lambda: open_gateway(
-            settings, catalog=catalog, engine=engine, secrets=secrets, observer=observer
+            settings,
+            catalog=catalog,
+            engine=engine,
+            secrets=secrets,
+            observer=observer,
+            share_times=hedges.share_times,
         ),
         observer=observer,
         keys=secrets,
@@ -53,4 +60,5 @@ app = LambdaLifecycle(
     ),
     secrets.renewing,
     settings.env.get("FANOUT_CORS"),
+    after_response=hedges.share_if_due,
 )

@@ -40,6 +40,7 @@ from fanout.concurrency.garbage import collecting_rarely
 from fanout.gateway.factory import load_catalog, open_gateway
 from fanout.settings import Settings
 from functions.engine import make_lambda_engine
+from functions.hedges import LambdaHedges
 from functions.powertools import PowertoolsBulkObserver
 
 
@@ -55,6 +56,7 @@ class JobRuntime:
         names, signer = self._catalog.provider_secret_names, AWSSigner(settings.env)
         self._secrets = SecretsManager(self._engine, signer, location, names, rng=random.random)
         self._observer = PowertoolsBulkObserver(settings.env["FANOUT_SERVICE"])
+        self._hedges = LambdaHedges(settings.env, self._engine, signer, self._observer.bug)
         self._open = AsyncExitStack()
         self._handlers: StepHandlers | None = None
 
@@ -84,7 +86,8 @@ class JobRuntime:
             async with self._places.place(request, places, seconds) as wait:
                 if wait:
                     return NoPlace(shard.lines, wait, waits + 1)
-                return await handlers.work(job_id, shard, seconds, workers)
+                send = partial(handlers.work, job_id, shard, seconds, workers)
+                return await self._hedges.shared_during(send)
 
         return self.run(work)
 
@@ -121,6 +124,7 @@ class JobRuntime:
                 engine=self._engine,
                 secrets=self._secrets,
                 observer=self._observer,
+                share_times=self._hedges.share_times,
             )
         )
         self._stores = open_stores(self._settings.env)

@@ -22,7 +22,7 @@ class Delays(Protocol):
         """Seconds from the start of the call before it to the start of call `index`."""
         ...
 
-    def allows(self, index: int) -> bool:
+    async def allows(self, index: int) -> bool:
         """Whether it may start after that time; if not, only a failure starts it."""
         ...
 
@@ -74,7 +74,7 @@ class _Race(Generic[T]):
             try:
                 await self._wait(stagger.delay(index))
             except TimeoutError:
-                if not stagger.allows(index):
+                if not await stagger.allows(index):
                     await self._wait(None)
         self.handled += self.failed > self.handled
 

@@ -56,6 +56,8 @@ class GridCell(Struct, frozen=True, gc=False):
 
 _Call: TypeAlias = Callable[[Leg, ChatRequest], Awaitable[ChatCompletion]]
 
+ShareTimes: TypeAlias = "Callable[[FirstTokenTimes], None]"
+
 CellRace: TypeAlias = tuple[RaceResult[Any], Leg, AsyncIterator[ChatChunk]]
 """A cell's race after its end: its result, the winner's leg, and the winner's chunks."""
 
@@ -80,10 +82,16 @@ def make_grid(
 
 
 class ConversationRunner:
-    """Runs cells over a router; the catalog has the fallbacks for requests without their own."""
+    """
+    Runs cells over a router; the catalog has the fallbacks for requests without their own.
+
+    `share_times` gets the times of adaptive hedges when the first one is asked for: the host shares
+    them with other processes.
+    """
 
     def __init__(self, router: Router, catalog: Catalog) -> None:
         self._router = router
+        self.share_times: ShareTimes | None = None
         self._catalog = catalog
         self._routes = catalog.routes
         self._has_special = catalog.routes.has_special
@@ -164,6 +172,8 @@ class ConversationRunner:
 
         if self.times is None:
             self.times = first_token_times(self._catalog)
+            if self.share_times is not None:
+                self.share_times(self.times)
         return HedgeDelays(self.times, cell.legs)
 
     @cached_property

@@ -22,6 +22,7 @@ from ..transport.credentials import (
     TokenSource,
 )
 from ..transport.engine import IDLE_TIMEOUT, Engine
+from .conversation import ShareTimes
 from .gateway import Gateway
 
 MEGABYTE = 1_000_000
@@ -103,9 +104,12 @@ async def open_gateway(
     engine: Engine | None = None,
     secrets: SecretSource | None = None,
     observer: Observer | None = None,
+    share_times: ShareTimes | None = None,
 ) -> AsyncIterator[Gateway]:
     """
     A gateway for the block; parts that are not given are created.
+
+    `share_times` is for a host whose processes share the times of adaptive hedges.
 
     Raises `ConfigError` if the config is wrong.
     """
@@ -120,7 +124,10 @@ async def open_gateway(
         limiter = FairLimiter(
             general.global_max_parallel_requests, divided=len(catalog.client_keys) > 1
         )
-        yield Gateway(catalog, router, limiter=limiter)
+        gateway = Gateway(catalog, router, limiter=limiter)
+        if share_times is not None:
+            gateway.share_times(share_times)
+        yield gateway
     finally:
         await transport.aclose()
 

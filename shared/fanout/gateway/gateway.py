@@ -43,6 +43,7 @@ from .conversation import (
     CellRace,
     ConversationRunner,
     GridCell,
+    ShareTimes,
     make_grid,
 )
 from .report import is_undecided, make_report
@@ -148,6 +149,10 @@ class Gateway:
         deadline = _clock() + self._time_limit(request, context)
         async with run(request, context, deadline) as stream:
             yield stream
+
+    def share_times(self, share: ShareTimes) -> None:
+        """Have `share` share the times of adaptive hedges with other processes; it gets them."""
+        self._runner.share_times = share
 
     def prepare(self, request: FanOutRequest, client: ClientKey) -> FanOutRequest:
         """

@@ -7,7 +7,7 @@ Loaded for the first request with `stagger: p95` only.
 from __future__ import annotations
 
 from collections.abc import Sequence
-from time import monotonic
+from time import time
 
 from msgspec.structs import replace
 
@@ -19,8 +19,8 @@ from ..schema.fanout import FanOutRequest
 
 
 def first_token_times(catalog: Catalog) -> FirstTokenTimes:
-    """The times of a gateway, from now on."""
-    return FirstTokenTimes(catalog.balancing.hedge_budget, monotonic)
+    """The times of a gateway, from now on; the clock is one that processes share."""
+    return FirstTokenTimes(catalog.balancing.hedge_budget, time)
 
 
 class HedgeDelays:
@@ -37,9 +37,11 @@ class HedgeDelays:
         leg = self._legs[index - 1]
         return self._times.delay(leg.model, leg.size)
 
-    def allows(self, index: int) -> bool:
+    async def allows(self, index: int) -> bool:
         """Whether the budget of extra calls allows this one; a failure starts it anyway."""
         del index
+        if self._times.sharing is not None:
+            await self._times.sharing.before_first_hedge()
         return self._times.take()
 
 

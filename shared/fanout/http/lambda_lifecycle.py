@@ -68,7 +68,8 @@ class LambdaLifecycle:
     The app, with `around_request` around each request.
 
     If the client sends no `x-request-id`, API Gateway's id is used. Web pages of `origin` may read
-    the responses (CORS).
+    the responses (CORS). `after_response` is called when a response is complete: the client does
+    not wait for it, and the process is not frozen before its end.
     """
 
     def __init__(
@@ -76,10 +77,12 @@ class LambdaLifecycle:
         app: Callable[[Scope, Receive, Send], Awaitable[None]],
         around_request: Callable[[], AbstractAsyncContextManager[None]],
         origin: str | None = None,
+        after_response: Callable[[], Awaitable[None]] | None = None,
     ) -> None:
         self._app = app
         self._around_request = around_request
         self._cors = _cors(origin) if origin else ()
+        self._after_response = after_response
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         """Handle one ASGI scope. The request's work is done when this returns."""
@@ -94,6 +97,8 @@ class LambdaLifecycle:
 
         async with self._around_request():
             await self._app(_named(scope), receive, add_headers if self._cors else send)
+            if self._after_response is not None:
+                await self._after_response()
 
 
 def _named(scope: Scope) -> Scope:

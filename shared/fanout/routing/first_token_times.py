@@ -8,10 +8,15 @@ and the counts of several processes can be added.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable
+from collections import Counter
+from collections.abc import Callable, Iterable, Mapping
 from math import ceil, exp, log
+from typing import TYPE_CHECKING
 
 from msgspec import Struct, field
+
+if TYPE_CHECKING:
+    from .shared_times import SharedTimes
 
 RATIO = 1.2
 SHORTEST, LONGEST = 0.01, 300.0
@@ -37,6 +42,14 @@ SIZES = (8_192, 65_536, 262_144)
 LEAST_DELAY, MOST_DELAY = 1.2, 6.0
 """Bounds of a delay, as multiples of the median: more than one call in twenty may stall."""
 
+MOST_KEYS = 2_000
+"""Models and sizes whose times are kept; beyond that, those that are known for longest go."""
+
+BUDGET = ""
+"""The key of the calls and the extra calls, among those of the times."""
+
+CALLS, HEDGES = "calls", "hedges"
+
 FREE_HEDGES = 3
 """Extra calls that are allowed beyond the budget's share, so that the first ones can be."""
 
@@ -47,10 +60,17 @@ class Histogram:
     def __init__(self, counts: Iterable[int] = ()) -> None:
         self.counts = [*counts] or [0] * BUCKETS
 
-    def add(self, seconds: float) -> None:
-        """Count a time."""
-        place = ceil(log(max(seconds, SHORTEST) / SHORTEST) / log(RATIO))
-        self.counts[min(place, BUCKETS - 1)] += 1
+    def add(self, seconds: float) -> int:
+        """Count a time; its bucket's number."""
+        exact = ceil(log(max(seconds, SHORTEST) / SHORTEST) / log(RATIO))
+        place = min(exact, BUCKETS - 1)
+        self.counts[place] += 1
+        return place
+
+    @classmethod
+    def of(cls, counts: Mapping[str, int]) -> Histogram:
+        """The histogram with these counts, by the bucket's number."""
+        return cls(counts.get(str(place), 0) for place in range(BUCKETS))
 
     def __add__(self, other: Histogram) -> Histogram:
         return Histogram(a + b for a, b in zip(self.counts, other.counts, strict=True))
@@ -79,7 +99,7 @@ class _Slots(Struct):
 
     def turn(self, now: float) -> None:
         """Begin the next slot if this one is over and has enough times."""
-        if now - self.since < SLOT or self.current.total < KEPT:
+        if 0 <= now - self.since < SLOT or self.current.total < KEPT:
             return
         self.previous, self.current, self.since = self.current, Histogram(), now
 
@@ -93,7 +113,7 @@ class _Budget(Struct):
     earlier: tuple[int, int] = (0, 0)
 
     def turn(self, now: float) -> None:
-        if now - self.since >= SLOT:
+        if not 0 <= now - self.since < SLOT:
             self.earlier = (self.calls, self.hedges)
             self.calls, self.hedges, self.since = 0, 0, now
 
@@ -102,14 +122,17 @@ class FirstTokenTimes:
     """
     The times to the first content, by model and size of the request, and the budget of hedges.
 
-    `share` is the part of all calls that hedges may add. `now` is in seconds.
+    `share` is the part of all calls that hedges may add. `now` is in seconds. With a `sharing`,
+    what is counted here is also kept as changes, which that adds to the counts of other processes.
     """
 
     def __init__(self, share: float, now: Callable[[], float]) -> None:
         self._share = share
         self._now = now
-        self._slots: dict[tuple[str, int | None], _Slots] = {}
+        self._slots: dict[str, _Slots] = {}
         self._budget = _Budget(now())
+        self._changes: dict[str, Counter[str]] = {}
+        self.sharing: SharedTimes | None = None
 
     def record(self, model: str, size: int, seconds: float) -> None:
         """
@@ -118,27 +141,36 @@ class FirstTokenTimes:
         Without the cancelled ones, only fast calls would count, and the delay would shrink.
         """
         now = self._now()
-        for key in ((model, _class_of(size)), (model, None)):
-            slots = self._slots.get(key)
-            if slots is None:
-                slots = self._slots[key] = _Slots(now)
+        for key in _keys(model, size):
+            slots = self._slots_of(key, now)
             slots.turn(now)
-            slots.current.add(seconds)
+            self._change(key, str(slots.current.add(seconds)))
+
+    def _slots_of(self, key: str, now: float) -> _Slots:
+        slots = self._slots.get(key)
+        if slots is None:
+            while len(self._slots) >= MOST_KEYS:
+                del self._slots[next(iter(self._slots))]
+            slots = self._slots[key] = _Slots(now)
+        return slots
 
     def delay(self, model: str, size: int) -> float:
         """Seconds to wait for the model before the next one starts: its 95th percentile."""
-        for key in ((model, _class_of(size)), (model, None)):
+        for key in _keys(model, size):
             if (slots := self._slots.get(key)) is not None:
                 times = slots.current + slots.previous
                 if times.total >= LEAST:
                     median = times.quantile(0.5)
                     return min(max(times.quantile(0.95), LEAST_DELAY * median), MOST_DELAY * median)
+            elif self.sharing is not None:
+                self._changes.setdefault(key, Counter())  # others may know it
         return COLD
 
     def count_call(self) -> None:
         """Count a request that may be hedged."""
         self._budget.turn(self._now())
         self._budget.calls += 1
+        self._change(BUDGET, CALLS)
 
     def take(self) -> bool:
         """Whether the budget allows one more extra call, which is counted."""
@@ -148,8 +180,54 @@ class FirstTokenTimes:
         if hedges >= self._share * calls + FREE_HEDGES:
             return False
         budget.hedges += 1
+        self._change(BUDGET, HEDGES)
         return True
 
+    # ---- what several processes count together ----
 
-def _class_of(size: int) -> int:
-    return sum(size >= bound for bound in SIZES)
+    def _change(self, key: str, name: str) -> None:
+        if self.sharing is not None:
+            self._changes.setdefault(key, Counter())[name] += 1
+
+    @property
+    def is_urgent(self) -> bool:
+        """Whether a hedge was started, or a model is used whose times others may know."""
+        budget = self._changes.get(BUDGET)
+        return bool(budget and budget[HEDGES]) or not all(self._changes.values())
+
+    def take_changes(self, most: int) -> dict[str, Counter[str]]:
+        """
+        What was counted since the last call: the budget, and the `most` keys with most changes.
+
+        The others stay for the next call.
+        """
+        ordered = sorted(
+            self._changes, key=lambda key: (key != BUDGET, -self._changes[key].total())
+        )
+        return {key: self._changes.pop(key) for key in ordered[: most + 1]}
+
+    def put_back(self, key: str, counts: Counter[str]) -> None:
+        """Keep changes that could not be added to those of other processes."""
+        self._changes[key] = self._changes.get(key, Counter()) + counts
+
+    def set_shared(
+        self, key: str, since: float, current: Mapping[str, int], previous: Mapping[str, int]
+    ) -> None:
+        """Set what all processes have counted; what was counted here meanwhile is added."""
+        newer = self._changes.get(key, Counter())
+        current = Counter(current) + newer
+        if key == BUDGET:
+            earlier = (previous.get(CALLS, 0), previous.get(HEDGES, 0))
+            self._budget = _Budget(since, current[CALLS], current[HEDGES], earlier)
+        else:
+            self._slots[key] = _Slots(since, Histogram.of(current), Histogram.of(previous))
+
+    def is_over(self, key: str, since: float, current: Mapping[str, int]) -> bool:
+        """Whether the next slot of this key begins: the time is over, and it has enough times."""
+        is_late = not 0 <= self._now() - since < SLOT
+        return is_late and (key == BUDGET or sum(current.values()) >= KEPT)
+
+
+def _keys(model: str, size: int) -> tuple[str, str]:
+    """The key of the model's requests of this size, and that of all its requests."""
+    return f"{model}\n{sum(size >= bound for bound in SIZES)}", f"{model}\n"

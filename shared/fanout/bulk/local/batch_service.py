@@ -20,6 +20,7 @@ from ...settings import windows_data
 from ...telemetry.observers import NullObserver, Observer
 
 if TYPE_CHECKING:
+    from ...routing.first_token_times import FirstTokenTimes
     from ..runner import Runner
     from ..service.batches import JobService
     from ..service.files import FileService
@@ -308,13 +309,20 @@ async def open_local_batches(
                 gateway, home, group, name=name, observer=observer, now=now, options=options
             )
         )
-        resuming: list[asyncio.Task[None]] = []
+        tasks: list[asyncio.Task[None]] = []
+
+        def share(times: FirstTokenTimes) -> None:
+            from .hedge_counts import shared_in
+
+            tasks.append(group.create_task(shared_in(home, times, observer.bug)))
+
+        gateway.share_times(share)
         if resume:
-            resuming.append(group.create_task(_maintain(lazy, home, observer)))
+            tasks.append(group.create_task(_maintain(lazy, home, observer)))
         try:
             yield lazy
         finally:
-            for task in resuming:
+            for task in tasks:
                 task.cancel()
             await lazy.stop()
             await asyncio.to_thread(lazy.close)
