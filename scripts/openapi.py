@@ -50,6 +50,7 @@ BODIES: Mapping[str, str] = {
     "POST /chat/completions": "ChatCompletionRequest",
     "POST /openai/deployments/{id}/chat/completions": "ChatCompletionRequest",
     "POST /messages": "MessagesRequest",
+    "POST /messages/count_tokens": "CountRequest",
     "POST /uploads": "NewUpload",
     "POST /uploads/{id}/complete": "Completion",
     "POST /batches": "NewJob",
@@ -65,7 +66,7 @@ FORMS: Mapping[str, tuple[str, tuple[str, ...]]] = {
 }
 
 QUERIES: Mapping[str, tuple[str, ...]] = {
-    "GET /models": ("mode",),
+    "GET /models": ("limit", "mode"),
     "GET /files": ("after", "limit", "order", "purpose"),
     "GET /batches": ("after", "limit"),
     "POST /openai/deployments/{id}/chat/completions": ("api-version",),
@@ -234,7 +235,7 @@ def _operation(route: Route, path: str) -> Schema:
     operation: Schema = {"summary": _summary(route), "operationId": _identifier(route, path)}
     if parameters := [*_parameters(path, name), *([ONCE] if route.is_idempotent else [])]:
         operation["parameters"] = parameters
-    if route.surface:
+    if route.surface and not getattr(route.endpoint, "__name__", "").startswith("_count"):
         operation["requestBody"] = {"required": True, "content": OTHER_API}
     if body := _body(name):
         operation["requestBody"] = {"required": True, "content": body}

@@ -47,6 +47,17 @@ REQUEST: Schema = {
     "anyOf": [{"required": ["model"]}, {"required": ["fanout"]}],
 }
 
+COUNT: Schema = {
+    "title": "CountRequest",
+    "type": "object",
+    "description": "A `MessagesRequest` without `max_tokens`.",
+    "properties": {
+        name: REQUEST["properties"][name]
+        for name in ("messages", "model", "system", "thinking", "tool_choice", "tools")
+    },
+    "required": ["messages", "model"],
+}
+
 RESPONSE: Schema = {
     "type": "object",
     "description": "Anthropic's message. With several models, `content` is one model's, and "
@@ -80,4 +91,9 @@ ERROR: Schema = {
     "required": ["type", "error", "request_id"],
 }
 
-SCHEMAS = {"MessagesRequest": REQUEST, "Message": RESPONSE, "MessagesError": ERROR}
+SCHEMAS = {
+    "MessagesRequest": REQUEST,
+    "CountRequest": COUNT,
+    "Message": RESPONSE,
+    "MessagesError": ERROR,
+}

@@ -8,6 +8,7 @@ from pathlib import Path
 from typing import Any
 
 import anthropic
+import openai
 import pytest
 
 from tests.support.gateway_server import RunningGateway, entry, serve
@@ -241,3 +242,46 @@ def test_a_client_with_some_models_cannot_choose_another_by_a_vendors_field(
                 assert (fields, status) == (fields, wanted)
         assert json.loads(got)["error"]["type"] == "permission_error"
         assert post(server, ask)[0] == 401
+
+
+def test_tokens_are_counted_by_the_vendor_or_estimated(
+    client: anthropic.Anthropic, server: RunningGateway, upstream: Upstream
+) -> None:
+    sent = CLAUDE_CODE["count_tokens"]
+    body = json.dumps({**sent["body"], "model": "claude"}).encode()
+    words = b'{"type":"error","error":{"type":"invalid_request_error","message":"no"}}'
+    for script, wanted in (
+        (reply(200, b'{"input_tokens": 77}'), (200, {"input_tokens": 77}, "counted")),
+        (reply(400, words), (400, json.loads(words), "counted")),
+        (reply(404, b"{}"), (200, {"input_tokens": 20}, "estimated")),
+        (reply(200, b"<html>"), (200, {"input_tokens": 20}, "estimated")),
+    ):
+        upstream.script("claude-x", [script])
+        status, headers, found = server.json(body, sent["path"], headers=sent["headers"])
+        assert (status, found, headers["x-fanout-tokens"]) == wanted
+        call = upstream.calls[-1]
+        assert call.path == "/v1/messages/count_tokens"
+        assert call.raw == body.replace(b'"model": "claude"', b'"model": "claude-x"')
+    image = {"type": "base64", "media_type": "image/png", "data": "A" * 100_000}
+    content: Any = [{"type": "image", "source": image}]
+    estimate = client.messages.count_tokens(
+        model="a", messages=[{"role": "user", "content": content}]
+    )
+    assert 1_600 < estimate.input_tokens < 1_700
+    with pytest.raises(anthropic.NotFoundError):
+        client.messages.count_tokens(model="none", messages=HI)
+
+
+def test_the_list_of_models_serves_both_vendors_sdks(
+    client: anthropic.Anthropic, server: RunningGateway
+) -> None:
+    page = client.models.list(limit=1000)
+    names = [one.id for one in page]
+    assert (names[0], page.first_id, page.last_id) == ("a", names[0], names[-1])
+    assert (page.has_more, page.data[0].display_name) == (False, "a")
+    assert page.data[0].created_at.year == 2023
+    assert client.models.retrieve("claude").type == "model"
+    with openai.OpenAI(api_key="k", base_url=f"{server.url}/v1") as other:
+        assert [one.id for one in other.models.list()] == names
+    with server.ask(None, "/api/hello", "HEAD") as response:
+        assert response.status == 200

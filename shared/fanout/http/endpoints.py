@@ -31,6 +31,9 @@ It is not there if the model got the request as it was.
 CREATED = 1_677_610_602
 """The `created` of every model in the list: OpenAI's for gpt-3.5, which LiteLLM uses too."""
 
+CREATED_AT = "2023-02-28T18:56:42Z"
+"""The same, as Anthropic's API writes it."""
+
 
 async def chat(exchange: Exchange) -> None:
     """`POST /v1/chat/completions`: send a conversation to one model or to several."""
@@ -128,9 +131,15 @@ def _response_headers(
 
 
 async def models(exchange: Exchange) -> None:
-    """`GET /v1/models`: the model names that this client may use; with `mode=chat` for chat."""
+    """
+    `GET /v1/models`: the model names that this client may use; with `mode=chat` for chat.
+
+    The list has the fields of OpenAI's API and of Anthropic's. It is whole, whatever `limit` is.
+    """
     names = await asyncio.to_thread(_names, exchange)  # it reads the price lists
-    await exchange.json({"object": "list", "data": [_model(name) for name in names]})
+    ends = {"first_id": names[0], "last_id": names[-1]} if names else {}
+    page = {"has_more": False, "first_id": None, "last_id": None, **ends}
+    await exchange.json({"object": "list", "data": [_model(name) for name in names], **page})
 
 
 async def model(exchange: Exchange) -> None:
@@ -156,7 +165,8 @@ def _names(exchange: Exchange) -> list[str]:
 
 
 def _model(name: str) -> dict[str, object]:
-    return {"id": name, "object": "model", "created": CREATED, "owned_by": "fanout"}
+    anthropics = {"type": "model", "display_name": name, "created_at": CREATED_AT}
+    return {"id": name, "object": "model", "created": CREATED, "owned_by": "fanout", **anthropics}
 
 
 async def openapi(exchange: Exchange) -> None:

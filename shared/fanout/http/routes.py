@@ -77,6 +77,17 @@ async def _translated(exchange: Exchange) -> None:
     await serve(exchange)
 
 
+async def _count_tokens(exchange: Exchange) -> None:
+    """
+    The tokens of a prompt for Anthropic's API: counted by the vendor, or an estimate.
+
+    `count_tokens.py` is imported at the first such request.
+    """
+    from .count_tokens import count_tokens
+
+    await count_tokens(exchange)
+
+
 async def _page(exchange: Exchange) -> None:
     """The page and its files; `page_assets.py` is imported at the first request for one."""
     from . import page_assets as page
@@ -103,6 +114,8 @@ ROUTES = (
         Route("POST", f"/{name}", _translated, is_idempotent=True, surface=name)
         for name in SURFACES
     ),
+    Route("POST", "/messages/count_tokens", _count_tokens, surface="messages"),
+    Route("GET", "/api/hello", endpoints.health, is_public=True),
     Route("POST", "/files", _lazy_batch_endpoint("create_file"), is_idempotent=True),
     Route("GET", "/files", _lazy_batch_endpoint("list_files")),
     Route("GET", "/files/", _lazy_batch_endpoint("read_file"), has_tail=True),
