@@ -15,6 +15,7 @@ from importlib import import_module
 from pathlib import Path
 from typing import Any
 
+import embedding_schemas as embeddings
 import msgspec
 import openapi_messages
 
@@ -38,7 +39,7 @@ REF = "#/components/schemas/"
 TAILS: Mapping[tuple[str, str], tuple[str, ...]] = {
     ("POST", "/chat/completions/"): ("{id}/cancel", "{id}/renew"),
     ("GET", "/models/"): ("{id}",),
-    ("POST", "/openai/deployments/"): ("{id}/chat/completions",),
+    ("POST", "/openai/deployments/"): ("{id}/chat/completions", "{id}/embeddings"),
     ("GET", "/files/"): ("{id}", "{id}/content"),
     ("DELETE", "/files/"): ("{id}",),
     ("POST", "/uploads/"): ("{id}/parts", "{id}/complete", "{id}/cancel"),
@@ -51,6 +52,7 @@ BODIES: Mapping[str, str] = {
     "POST /openai/deployments/{id}/chat/completions": "ChatCompletionRequest",
     "POST /messages": "MessagesRequest",
     "POST /messages/count_tokens": "CountRequest",
+    **dict.fromkeys(embeddings.PATHS, "EmbeddingRequest"),
     "POST /uploads": "NewUpload",
     "POST /uploads/{id}/complete": "Completion",
     "POST /batches": "NewJob",
@@ -70,6 +72,7 @@ QUERIES: Mapping[str, tuple[str, ...]] = {
     "GET /files": ("after", "limit", "order", "purpose"),
     "GET /batches": ("after", "limit"),
     "POST /openai/deployments/{id}/chat/completions": ("api-version",),
+    "POST /openai/deployments/{id}/embeddings": ("api-version",),
 }
 
 # Where a client may send its key (fanout.http.auth).
@@ -168,6 +171,8 @@ def _components() -> dict[str, Schema]:
     found["ChatCompletionRequest"] = _request(checked, addressed)
     found["Error"] = ERROR
     found |= openapi_messages.SCHEMAS
+    found["EmbeddingRequest"] = embeddings.REQUEST
+    found["EmbeddingResponse"] = embeddings.RESPONSE
     del found["Place"]  # only the codecs know it
     kept: dict[str, Schema] = _without_others(dict(sorted(found.items())))
     return kept
@@ -298,6 +303,9 @@ def _response(name: str) -> Schema:
             "text/event-stream": {"schema": ANYTHING},
         }
         return {"description": "The message, or its stream of events.", "content": content}
+    if name in embeddings.PATHS:
+        content = {"application/json": {"schema": {"$ref": REF + "EmbeddingResponse"}}}
+        return {"description": "A vector for each input, in order.", "content": content}
     if name.endswith("/content"):
         content = {"application/octet-stream": {"schema": {"type": "string", "format": "binary"}}}
         return {"description": "The file's bytes.", "content": content}

@@ -108,10 +108,12 @@ TOP_LEVEL = {
         __init__ content errors events items open_items output reasoning request response surface
         tools
     """,
+    "shared/fanout/endpoints/embeddings/*.py": "__init__ division request response",
     "shared/fanout/errors/*.py": "__init__ base config gateway provider",
     "shared/fanout/gateway/*.py": """
         __init__ agree_cell aliases authorization checked_cell client_chunks combine conversation
-        decisions factory gateway hedge_delays interleave judge_cell ladder report vote_count
+        decisions embeddings factory gateway hedge_delays interleave judge_cell
+        ladder report vote_count
     """,
     "shared/fanout/keys/*.py": """
         __init__ account dynamodb_store items ledger sqlite_store windows
@@ -121,14 +123,14 @@ TOP_LEVEL = {
         __init__ child_process download engine install models parent_process running_engine serve
     """,
     "shared/fanout/routing/*.py": """
-        __init__ authorization error_kinds first_token_times flex leg load_balancing model_fields
-        retry_policy router shared_times stored_files
+        __init__ authorization embeddings error_kinds first_token_times flex leg
+        load_balancing model_fields retry_policy router shared_times stored_files
     """,
     "shared/fanout/schema/*.py": """
-        __init__ accumulator agreement allowed_values canonical chat checked choice_deltas error
-        extensions fanout foreign_parts json_schema judging litellm_arguments litellm_names messages
-        one_call pass_through request response_chunks schema_words schema_work strategies tokens
-        validation
+        __init__ accumulator agreement allowed_values canonical chat checked choice_deltas
+        embeddings error extensions fanout foreign_parts json_schema judging litellm_arguments
+        litellm_names messages one_call pass_through request response_chunks schema_words
+        schema_work strategies tokens validation
     """,
     "shared/fanout/server/*.py": """
         __init__ connection connections lifespan limits listener request_parser request_queue
@@ -144,6 +146,7 @@ TOP_LEVEL = {
     """,
     "shared/fanout/wire/*.py": """
         __init__ eventstream http json json_members lenient_json sigv4 sse terminal_text tolerant
+        vectors
     """,
     "functions/api/*.py": """
         __init__ __main__ app idle_threads proxy_event runtime_api runtime_loop snapshot
@@ -370,6 +373,7 @@ def test_only_the_registry_knows_the_providers_folders() -> None:
         if one.split(".")[2]
         not in {
             "base",
+            "embeddings",
             "error_rules",
             "general_errors",
             "native_batch",

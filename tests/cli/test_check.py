@@ -254,7 +254,7 @@ def test_without_a_config_the_providers_whose_keys_are_there_are_listed(
 def test_other_names_and_notes_are_shown(fanout: Command, tmp_path: Path) -> None:
     models = [
         {"model_name": "a", "litellm_params": {"model": "ollama/llama3", "num_ctx": 8192}},
-        {"model_name": "b", "litellm_params": {"model": "ollama/nomic-embed-text"}},
+        {"model_name": "b", "litellm_params": {"model": "ollama/whisper-1"}},
         {"model_name": "any/*", "litellm_params": {"model": "ollama/*"}},
         {"model_name": "*", "litellm_params": {"model": "*"}},
     ]
@@ -268,7 +268,7 @@ def test_other_names_and_notes_are_shown(fanout: Command, tmp_path: Path) -> Non
         "other name: fast: race of a, b",
         "other name: *: every model of the provider that the name begins with",
         "note: `a`: `ollama` ignores `num_ctx`; set it at the server",
-        "note: `b`: `nomic-embed-text` is not for chat, and there is no other API here",
+        "note: `b`: `whisper-1` is not for chat, and there is no other API here",
     ]
     output = fanout("check", path, "--json").json
     assert output["names"] == {"gpt-4": "a", "fast": {"mode": "race", "models": ["a", "b"]}}

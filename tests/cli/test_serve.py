@@ -25,7 +25,7 @@ from tests.support.patience import PATIENCE
 from tests.support.provider_steps import answers, hang, say, stalls, wait
 from tests.support.scripted_provider import Upstream
 
-NOT_FOR_CHAT = "`e`: `text-embedding-3-small` is not for chat, and there is no other API here"
+NOT_FOR_CHAT = "`e`: `dall-e-3` is not for chat, and there is no other API here"
 HI = json.encode({"model": "a", "messages": [{"role": "user", "content": "Hi"}]})
 
 
@@ -84,7 +84,7 @@ def test_it_says_at_its_start_what_is_missing_and_what_depends_on_it(
     entries = [
         {"model_name": name, "litellm_params": {"model": f"groq/{name}"}} for name in ("x", "y")
     ]
-    embedding = {"model": "openai/text-embedding-3-small", "api_key": "k"}
+    embedding = {"model": "openai/dall-e-3", "api_key": "k"}
     entries.append({"model_name": "e", "litellm_params": embedding})
     general = {"master_key": "os.environ/FANOUT_MASTER_KEY"}
     config = write_config(tmp_path, {"model_list": entries, "general_settings": general})

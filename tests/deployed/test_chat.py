@@ -103,7 +103,7 @@ def test_openais_sdk_raises_its_own_errors(stack: DeployedStack) -> None:
     with pytest.raises(openai.AuthenticationError):
         stack.sdk("wrong").models.list()
     with pytest.raises(openai.NotFoundError):
-        stack.sdk().embeddings.create(model="quick", input="Hello")
+        stack.sdk().images.generate(model="quick", prompt="Hello")
 
 
 def test_requests_are_served_whichever_environment_they_reach(own: DeployedStack) -> None:

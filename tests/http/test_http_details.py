@@ -321,7 +321,7 @@ def test_a_key_in_a_trailer_is_none(keyed: RunningGateway) -> None:
     [
         ("/v1/responses/resp_1", "responses are not stored"),
         ("/v1/completions", "`user` message"),
-        ("/v1/embeddings", "chat models only"),
+        ("/v1/images/generations", "chat models only"),
         ("/v1/audio/transcriptions", "chat models only"),
         ("/api/chat", "not Ollama's"),
         ("/v1/v1/chat/completions", "base URL"),

@@ -94,7 +94,8 @@ def test_the_path_names_the_model_whatever_the_body_says(gateway: RunningGateway
     ("path", "status"),
     [
         ("/openai/deployments/nope/chat/completions", 404),
-        ("/openai/deployments/b/embeddings", 404),
+        ("/openai/deployments/b/embeddings", 400),
+        ("/openai/deployments/nope/images", 404),
         ("/openai/deployments//chat/completions", 404),
         ("/openai/deployments/chat/completions", 404),
         ("/openai/v1/chat/completions", 400),
@@ -173,6 +174,6 @@ def test_model_info_has_the_clients_deployments_without_keys_and_addresses(
     }
     _, _, everything = gateway.json(path=path, method="GET", headers={"x-litellm-api-key": KEY})
     modes = {one["model_name"]: one["model_info"]["mode"] for one in everything["data"]}
-    assert modes == {**dict.fromkeys(["a", "b", "team/c", "aws"], "chat"), "vectors": None}
+    assert modes == {**dict.fromkeys(["a", "b", "team/c", "aws"], "chat"), "vectors": "embedding"}
     for secret in ("127.0.0.1", "sk-provider", "123456789012", "marker"):
         assert secret not in str(everything)

@@ -197,7 +197,7 @@ def test_a_tuned_gemini_is_an_endpoint_of_the_project() -> None:
 @pytest.mark.parametrize(
     ("model", "options", "words"),
     [
-        ("mistral-large", {}, "only Gemini and Claude"),
+        ("mistral-large", {}, "only Gemini, Claude"),
         ("1234567890", {}, "`base_model`"),
         ("gemini-2.5-pro", {"vertex_project": ""}, "`vertex_project`"),
         ("gemini-2.5-pro", {"vertex_project": "a/b"}, "`vertex_project`"),

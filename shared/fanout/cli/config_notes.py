@@ -9,7 +9,7 @@ from ..config.catalog import Catalog
 from ..config.deployment import Deployment
 from ..config.routes import ANY
 from ..errors import RequestError
-from ..providers.registry import is_for_chat
+from ..providers.registry import is_for_chat, is_for_embeddings
 from ..settings import install_command
 from .config_summary import SAMPLE, client_keys, missing_extras, missing_of
 
@@ -85,7 +85,7 @@ def _notes(deployment: Deployment) -> Iterator[str]:
     if why := _rejection(deployment):
         yield f"each request to `{deployment.name}` is rejected: {why}"
     model, provider = deployment.target.model, deployment.provider
-    if not is_for_chat(model):
+    if not is_for_chat(model) and not is_for_embeddings(model):
         yield f"`{deployment.name}`: `{model}` is not for chat, and there is no other API here"
     if provider.ignores_unknown and deployment.additions.defaults:
         listed = ", ".join(f"`{name}`" for name in deployment.additions.defaults)

@@ -7,7 +7,7 @@ been cancelled and awaited, before its function returns or its block ends.
 """
 
 from .fair_limiter import FairLimiter, Share
-from .map import Ended, first_error, map_all, map_each, merge_streams
+from .map import Ended, first_error, map_all, map_each, map_in_order, merge_streams
 from .memory_budget import MemoryBudget, MemoryReservation
 from .outcomes import (
     Call,
@@ -48,6 +48,7 @@ __all__ = [
     "first_error",
     "map_all",
     "map_each",
+    "map_in_order",
     "merge_streams",
     "optional_timeout",
     "prepend",

@@ -3,10 +3,19 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import AsyncIterable, AsyncIterator, Awaitable, Callable, Iterable, Sequence
+from collections import deque
+from collections.abc import (
+    AsyncIterable,
+    AsyncIterator,
+    Awaitable,
+    Callable,
+    Coroutine,
+    Iterable,
+    Sequence,
+)
 from contextlib import asynccontextmanager
 from itertools import count
-from typing import Generic, TypeAlias, TypeVar
+from typing import Any, Generic, TypeAlias, TypeVar
 
 from msgspec import Struct
 
@@ -66,6 +75,31 @@ class _Source(Generic[T]):
             async for item in self._async_items:
                 return next(self._numbers), item
             return None
+
+
+async def map_in_order(
+    func: Callable[[T], Coroutine[Any, Any, R]],
+    items: Iterable[T],
+    use: Callable[[R], Awaitable[None]],
+    *,
+    ahead: int,
+) -> None:
+    """
+    Apply `func` to each item, and `use` to each result in the items' order, one after the other.
+
+    At most `ahead` items are started whose results are not used yet: others wait, so that few
+    results are in memory. The first error cancels all calls and is raised.
+    """
+    _check_limit(ahead)
+    pending: deque[asyncio.Task[R]] = deque()
+    async with _task_group() as group:
+        for number, item in enumerate(items):
+            if len(pending) >= ahead:
+                await use(await pending.popleft())
+            pending.append(group.create_task(func(item)))
+            await yield_to_loop(number)
+        while pending:
+            await use(await pending.popleft())
 
 
 def _check_limit(limit: int) -> None:

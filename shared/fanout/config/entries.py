@@ -16,7 +16,7 @@ from .fields import Fields, convert_fields, dotted
 from .model import ConfigFile, ModelEntry, ModelInfo, ModelParams
 from .unknown_keys import is_litellms
 
-CHAT_MODES = frozenset({None, "", "chat", "completion", "responses", "batch"})
+MODES = frozenset({None, "", "batch", "chat", "completion", "embedding", "responses"})
 """Values of `model_info.mode` for models that chat completions can call."""
 
 
@@ -93,7 +93,7 @@ def _entry(
     }
     defaults = _defaults({k: v for k, v in rest.items() if v is not None}, path, reader)
     problems += [_named(one, entry.model_name, path) for one in found]
-    if (mode := info.get("mode")) not in CHAT_MODES:
+    if (mode := info.get("mode")) not in MODES:
         message = f"{label(index, entry.model_name)}: there is no `{mode}` API here"
         problems.append(Problem((*path, "model_info", "mode"), message, remove=path))
     if "model" not in given:

@@ -58,6 +58,11 @@ class ProviderError(FanoutError):
     def detail(self) -> ErrorDetail:
         return self._detail
 
+    def name_param(self, param: str) -> None:
+        """Name the part of the request that the failed call was about."""
+        message = f"{self._detail.message} (`{param}`)"
+        self._detail = replace(self._detail, param=param, message=message)
+
 
 class Unreachable(ProviderError):
     code = "provider_unreachable"

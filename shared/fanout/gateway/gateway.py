@@ -49,7 +49,9 @@ from .conversation import (
 from .report import is_undecided, make_report
 
 if TYPE_CHECKING:
+    from ..endpoints.embeddings.request import EmbeddingRequest
     from .checked_cell import CheckedCell
+    from .embeddings import UseVectors
 
 T = TypeVar("T")
 
@@ -174,6 +176,39 @@ class Gateway:
         from .aliases import expanded
 
         return expanded(request, sets)
+
+    async def embed(self, request: EmbeddingRequest, context: Context, use: UseVectors) -> int:
+        """
+        Get the vectors of all inputs; `use` gets them in order, some at a time.
+
+        Returns the number of tokens. Raises the error of the first call that failed for good.
+        """
+        from .embeddings import EmbeddingRun  # few processes serve them
+
+        options, limit = request.options, self._limit(request.options)
+        deadline = _clock() + self._time_limit(options, context)
+        run = EmbeddingRun(self.catalog, request, limit)
+        slots: AbstractAsyncContextManager[object] = (
+            asyncio.Semaphore(limit)
+            if self._limiter is None
+            else self._limiter.share(limit, context.share_key, context.patience)
+        )
+        leg = partial(
+            Leg,
+            request.model,
+            context.request_id,
+            retries=options.num_retries,
+            deadline=deadline,
+            slots=slots,
+            drop_params=options.drop_params,
+            client=context.client,
+            watcher=context.watcher,
+        )
+        try:
+            with Deadline(deadline):
+                return await run.send(lambda part: self._router.embed(leg(), part), use)
+        except TimeoutError:
+            raise self._deadline_error(options, context) from None
 
     async def exchange(self, deployment: Deployment, wire: WireRequest) -> WireResponse:
         """The response, of any status, to a request of another API than chat; it is sent once."""

@@ -6,7 +6,7 @@ from typing import Any
 
 from ..config.catalog import Catalog, ClientKey
 from ..config.deployment import Deployment
-from ..providers.registry import is_for_chat
+from ..providers.registry import is_for_chat, is_for_embeddings
 from ..telemetry.prices import PICODOLLARS, prices_of
 from ..transport.redaction import redact
 from .exchange import Exchange
@@ -35,7 +35,7 @@ def _info(deployment: Deployment) -> dict[str, Any]:
         "db_model": False,
         "key": model,
         "litellm_provider": provider,
-        "mode": "chat" if is_for_chat(deployment.target.model) else None,
+        "mode": _mode(deployment.target.model),
     }
     if base_model := deployment.target.options.get("base_model"):
         info["base_model"] = base_model
@@ -47,3 +47,10 @@ def _info(deployment: Deployment) -> dict[str, Any]:
         "litellm_params": {"model": f"{provider}/{model}"},
         "model_info": info,
     }
+
+
+def _mode(model: str) -> str | None:
+    """LiteLLM's name of what a model is for."""
+    if is_for_chat(model):
+        return "chat"
+    return "embedding" if is_for_embeddings(model) else None

@@ -88,6 +88,23 @@ async def _count_tokens(exchange: Exchange) -> None:
     await count_tokens(exchange)
 
 
+async def _embeddings(exchange: Exchange) -> None:
+    """
+    The vectors of texts; `embeddings.py` is imported at the first such request.
+
+    The path of Azure's clients has the model's name.
+    """
+    from .embeddings import embeddings
+
+    await embeddings(exchange)
+
+
+async def _deployment(exchange: Exchange) -> None:
+    """One of Azure's paths, which end with the name of the endpoint."""
+    is_for_vectors = exchange.tail.endswith("/embeddings")
+    await (_embeddings if is_for_vectors else endpoints.deployment_chat)(exchange)
+
+
 async def _page(exchange: Exchange) -> None:
     """The page and its files; `page_assets.py` is imported at the first request for one."""
     from . import page_assets as page
@@ -101,6 +118,7 @@ SURFACES: tuple[str, ...] = ("messages", "responses")
 ROUTES = (
     Route("POST", "/chat/completions", endpoints.chat, is_idempotent=True),
     Route("POST", "/chat/completions/", _open_request, has_tail=True, is_limited=False),
+    Route("POST", "/embeddings", _embeddings),
     Route("GET", "/models", endpoints.models),
     Route("GET", "/models/", endpoints.model, has_tail=True),
     Route("GET", "/health", endpoints.health, is_public=True),
@@ -109,13 +127,13 @@ ROUTES = (
     Route("GET", "/health/readiness", endpoints.readiness, is_public=True),
     Route("GET", "/openapi.json", endpoints.openapi, is_public=True),
     Route("GET", "/model/info", _model_info),
-    Route("POST", AZURE, endpoints.deployment_chat, has_tail=True, is_idempotent=True),
     *(
         Route("POST", f"/{name}", _translated, is_idempotent=True, surface=name)
         for name in SURFACES
     ),
     Route("POST", "/messages/count_tokens", _count_tokens, surface="messages"),
     Route("GET", "/api/hello", endpoints.health, is_public=True),
+    Route("POST", AZURE, _deployment, has_tail=True, is_idempotent=True),
     Route("POST", "/files", _lazy_batch_endpoint("create_file"), is_idempotent=True),
     Route("GET", "/files", _lazy_batch_endpoint("list_files")),
     Route("GET", "/files/", _lazy_batch_endpoint("read_file"), has_tail=True),

@@ -8,7 +8,6 @@ INSTEAD = {
     "/responses": "responses are not stored: send all items in the `input` of each "
     "`POST /v1/responses`",
     "/completions": "use chat completions, with the prompt as a `user` message",
-    "/embeddings": "Fanout has chat models only",
     "/images": "Fanout has chat models only",
     "/audio": "Fanout has chat models only",
     "/moderations": "Fanout has chat models only",

@@ -74,6 +74,7 @@ v0                 https://api.v0.dev/v1                                   V0_AP
 veniceai           https://api.venice.ai/api/v1                            VENICE_AI_API_KEY
 vercel_ai_gateway  https://ai-gateway.vercel.sh/v1                         VERCEL_AI_GATEWAY_API_KEY AI_GATEWAY_API_KEY
 volcengine         https://ark.cn-beijing.volces.com/api/v3                VOLCENGINE_API_KEY ARK_API_KEY
+voyage             https://api.voyageai.com/v1                             VOYAGE_API_KEY VOYAGE_API_TOKEN
 wandb              https://api.inference.wandb.ai/v1                       WANDB_API_KEY
 xiaomi_mimo        https://api.xiaomimimo.com/v1                           XIAOMI_MIMO_API_KEY
 zai                https://api.z.ai/api/paas/v4                            ZAI_API_KEY
@@ -139,7 +140,7 @@ OTHER_APIS: Mapping[str, str] = {
     **dict.fromkeys(
         (
             *("assemblyai", "aws_polly", "black_forest_labs", "deepgram", "elevenlabs", "fal_ai"),
-            *("infinity", "jina_ai", "recraft", "runwayml", "stability", "topaz", "voyage"),
+            *("infinity", "jina_ai", "recraft", "runwayml", "stability", "topaz"),
         ),
         "it is not for chat, and there is no other API here: remove the entry",
     ),

@@ -17,6 +17,7 @@ from .base import Provider
 
 if TYPE_CHECKING:
     from .base import Target
+    from .embeddings import EmbeddingAPI
     from .error_rules import ErrorRule
     from .native_batch import NativeBatches
     from .rate_limits import RateLimitTable
@@ -31,6 +32,9 @@ ALIASES = {"cohere_chat": "cohere", "bedrock_converse": "bedrock"}
 # Bare model names, by their beginning; the first match counts.
 PREFIXES: tuple[tuple[str, str], ...] = (
     ("claude", "anthropic"),
+    ("text-embedding-3", "openai"),
+    ("text-embedding-ada", "openai"),
+    ("embed-", "cohere"),
     ("gpt-oss", ""),  # open weights: many vendors serve them, OpenAI does not
     ("gpt-", "openai"),
     ("chatgpt-", "openai"),
@@ -65,11 +69,13 @@ _BEDROCK_ID = re.compile(
 
 _NOT_FOR_CHAT = re.compile(
     r"embed|(^|[/-])(whisper|tts|dall-e|gpt-image|chatgpt-image|sora|rerank|moderation|"
-    r"stable-diffusion|flux|bge|nomic|imagen|veo|lyria|realtime|live|sonic|native-audio|"
+    r"stable-diffusion|flux|bge|nomic|voyage|imagen|veo|lyria|realtime|live|sonic|native-audio|"
     r"transcribe)(-|$)|(^|/)(text-)?(ada|babbage|curie|davinci)(-\d+)?$|gpt-3\.5-turbo-instruct|"
     r"^gpt-[\d.]+-image(-|$)",  # a name of another vendor's, who has it for chat
     re.IGNORECASE,
 )
+
+_FOR_EMBEDDINGS = re.compile(r"embed|(^|[/-])(bge|e5|gte|minilm|nomic|voyage)(-|$)", re.IGNORECASE)
 
 
 # Vendors' own OpenAI-compatible APIs that are not under `/v1`, beside those of the rows. 2026-11:
@@ -132,6 +138,25 @@ def native_batches(name: str, target: Target) -> NativeBatches | None:
     return None if make is None else make(find(name), target)
 
 
+def embeddings_of(name: str, target: Target) -> EmbeddingAPI | None:
+    """
+    The embeddings of a provider for one model; `None` if it has none.
+
+    A folder has them in `embeddings.py`, `embedding_rows.py` has the others'. Imported with the
+    first request for embeddings.
+    """
+    if name not in FOLDERS:
+        from .embedding_rows import find_api
+
+        return find_api(name, target)
+    try:
+        folder = import_module(f".{name}.embeddings", __package__)
+    except ModuleNotFoundError:
+        return None
+    api: EmbeddingAPI | None = folder.find_api(target)
+    return api
+
+
 def with_key(env: Mapping[str, str]) -> dict[str, str]:
     """The providers whose key is in the environment, by name, with the variable that has it."""
     found = ((name, next(filter(env.get, find(name).keys), "")) for name in names())
@@ -156,6 +181,11 @@ def other_api(model: str) -> str:
 def is_for_chat(model: str) -> bool:
     """Whether a model's name is none of one for embeddings, images, audio, ranking, moderation."""
     return _NOT_FOR_CHAT.search(model) is None
+
+
+def is_for_embeddings(model: str) -> bool:
+    """Whether a model's name is one for embeddings."""
+    return _FOR_EMBEDDINGS.search(model) is not None
 
 
 def is_elsewhere(model: str, base: str) -> bool:

@@ -8,6 +8,9 @@ process.
 
 from __future__ import annotations
 
+from collections.abc import Mapping
+from typing import Any, Protocol
+
 from ..config.catalog import ClientKey
 from ..config.model import GeneralSettings
 from ..errors import Forbidden
@@ -16,9 +19,17 @@ from .model_fields import check_fields, check_own_fields
 from .stored_files import check_addresses
 
 
-def check_call(
-    client: ClientKey, name: str, request: ChatRequest, general: GeneralSettings
-) -> None:
+class Request(Protocol):
+    """The part of a request that rights depend on: its fields."""
+
+    @property
+    def body(self) -> Mapping[str, Any]: ...
+
+    @property
+    def is_text(self) -> bool: ...
+
+
+def check_call(client: ClientKey, name: str, request: Request, general: GeneralSettings) -> None:
     """Raise `Forbidden` unless the client may send this request to the model called `name`."""
     check_model(client, name, "model")
     check_content(client, request, general)
@@ -30,7 +41,7 @@ def check_model(client: ClientKey, name: str, field: str) -> None:
         raise Forbidden(f"the key `{client.name}` may not use the model `{name}`", field)
 
 
-def check_content(client: ClientKey, request: ChatRequest, general: GeneralSettings) -> None:
+def check_content(client: ClientKey, request: Request, general: GeneralSettings) -> None:
     """
     Raise `Forbidden` for what the client may send to no model.
 
@@ -39,7 +50,7 @@ def check_content(client: ClientKey, request: ChatRequest, general: GeneralSetti
     """
     if client.is_limited:
         check_fields(client, request.body)
-        if request.original is not None:
+        if isinstance(request, ChatRequest) and request.original is not None:
             check_own_fields(client, request.original.own_fields)
     if not request.is_text:
         s3 = (f"s3://{name}/" for name in general.s3_buckets)

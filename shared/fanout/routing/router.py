@@ -17,7 +17,7 @@ from contextlib import (
 )
 from functools import partial
 from time import perf_counter
-from typing import TypeAlias, TypeVar
+from typing import TYPE_CHECKING, TypeAlias, TypeVar
 
 from msgspec.structs import replace
 
@@ -42,6 +42,9 @@ from ..wire.http import WireRequest, WireResponse
 from .leg import Attempt, HeldSlots, Leg, outcome_of
 from .load_balancing import DeploymentGroup, DeploymentGroups
 from .retry_policy import RetryPolicy, retries_after
+
+if TYPE_CHECKING:
+    from ..schema.embeddings import EmbeddingPart, Vectors
 
 T = TypeVar("T")
 
@@ -73,10 +76,13 @@ def _call_end(leg: Leg, limit: float | None) -> float | None:
     return end if leg.deadline is None else min(end, leg.deadline)
 
 
-_Call: TypeAlias = Callable[[ChatRequest, Attempt], Awaitable[T]]
+R = TypeVar("R", ChatRequest, "EmbeddingPart")
+"""What a model is asked."""
+
+_Call: TypeAlias = Callable[[R, Attempt], Awaitable[T]]
 """Makes one attempt."""
 
-_Attempt: TypeAlias = Callable[[Leg, ChatRequest, DeploymentGroup, Deployment], Awaitable[T]]
+_Attempt: TypeAlias = Callable[[Leg, R, DeploymentGroup, Deployment], Awaitable[T]]
 """Waits for a slot of the deployment, and makes one attempt."""
 
 _Opened: TypeAlias = tuple[AsyncExitStack, Attempt, list[ChatChunk], AsyncIterator[ChatChunk]]
@@ -131,6 +137,13 @@ class Router:
         attempt.tier = response.completion.get("service_tier")
         attempt.record("ok")
         return response.completion
+
+    def embed(self, leg: Leg, part: EmbeddingPart) -> Awaitable[Vectors]:
+        """The vectors of one part of a request for embeddings, with retries as for a chat."""
+        from .embeddings import attempt_embedding  # few processes serve them
+
+        call = partial(attempt_embedding, self._transport)
+        return self._with_retries(leg, part, partial(self._in_slot, call))
 
     def chat_by_stream(self, leg: Leg, request: ChatRequest) -> Awaitable[ChatCompletion]:
         """
@@ -208,7 +221,7 @@ class Router:
                     raise Oversized(deployment, ErrorDetail(why))
             return stack.pop_all(), attempt, head, opened.chunks
 
-    async def _with_retries(self, leg: Leg, request: ChatRequest, attempt: _Attempt[T]) -> T:
+    async def _with_retries(self, leg: Leg, request: R, attempt: _Attempt[R, T]) -> T:
         """
         Call the group's deployments until one succeeds.
 
@@ -256,9 +269,9 @@ class Router:
 
     async def _in_slot(
         self,
-        call: _Call[T],
+        call: _Call[R, T],
         leg: Leg,
-        request: ChatRequest,
+        request: R,
         group: DeploymentGroup,
         deployment: Deployment,
     ) -> T:

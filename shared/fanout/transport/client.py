@@ -12,7 +12,7 @@ from collections.abc import AsyncIterator, Callable, Mapping
 from contextlib import AsyncExitStack, asynccontextmanager
 from functools import partial
 from types import ModuleType
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, TypeVar
 
 from msgspec import MsgspecError, Struct, field
 from msgspec.structs import replace
@@ -32,11 +32,16 @@ from .engine import MAX_RESPONSE_BYTES, SUCCESS, Bounded, Engine, EngineError, I
 if TYPE_CHECKING:
     from .stream_reader import Skipped
 
+T = TypeVar("T")
+
 DECODE_ERRORS = (WireError, BadWire, MsgspecError, UnicodeDecodeError, RecursionError)
 """What decoding raises if a response is not in the provider's format."""
 
 UNSTREAMED_SECONDS = 600.0
 """For how long a deployment that may not stream is not asked for a stream again."""
+
+LARGE = 1_000_000
+"""Bytes of a response from which it is decoded in a thread, if it is not one of chat."""
 
 MAX_COPIES = 256_000_000
 """Bytes that the big request bodies being sent may have together."""
@@ -128,6 +133,26 @@ class Transport:
             response.broken_end,
             codec.passes_through,
         )
+
+    async def call(
+        self, deployment: Deployment, wire: WireRequest, decode: Callable[[WireResponse], T]
+    ) -> T:
+        """
+        Send a request of another API than chat, and return what `decode` makes of its response.
+
+        A large response is decoded in a thread. Raises a `ProviderError` or `MissingKey`.
+        """
+        async with self._copies.reserve(len(wire.body)):
+            try:
+                signed, response = await self._send(deployment, wire, None)
+            except EngineError as error:
+                raise _bodies().from_engine_error(deployment, error) from None
+        try:
+            if len(response.body) >= LARGE:
+                return await asyncio.to_thread(decode, response)
+            return decode(response)
+        except DECODE_ERRORS as error:
+            raise _bodies().from_decoding(deployment, error, response, signed.key) from None
 
     async def exchange(self, deployment: Deployment, wire: WireRequest) -> WireResponse:
         """

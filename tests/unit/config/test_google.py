@@ -103,7 +103,7 @@ def test_other_providers_have_no_credentials_of_google() -> None:
     [
         (GEMINI, {}, "needs `vertex_project` in litellm_params, or VERTEXAI_PROJECT"),
         (GEMINI, {"vertex_project": "p", "vertex_location": "a b"}, "`vertex_location`"),
-        ("vertex_ai/mistral-large", {"vertex_project": "p"}, "only Gemini and Claude"),
+        ("vertex_ai/mistral-large", {"vertex_project": "p"}, "only Gemini, Claude"),
     ],
 )
 def test_what_cannot_work_is_rejected_at_the_start(
@@ -117,7 +117,7 @@ def test_a_wildcard_stands_for_every_model_of_the_project() -> None:
     (found,) = catalog(model_list=models).find("vertex/claude-opus-4-7")
     assert found.target.model == "claude-opus-4-7"
     assert found.base_url == "https://aiplatform.googleapis.com"
-    with pytest.raises(UnknownModel, match="only Gemini and Claude"):
+    with pytest.raises(UnknownModel, match="only Gemini, Claude"):
         catalog(model_list=models).find("vertex/mistral-large")
 
 

@@ -76,7 +76,7 @@ def test_a_limit_in_model_info_is_no_note(key: str, value: object, why: str) -> 
     assert catalog(model_list=[listed]).groups
 
 
-@pytest.mark.parametrize("mode", ["embedding", "image_generation", "audio_transcription", "rerank"])
+@pytest.mark.parametrize("mode", ["image_generation", "audio_transcription", "rerank"])
 def test_a_model_for_another_api_is_a_problem(mode: str) -> None:
     listed = {**entry("openai/x"), "model_info": {"mode": mode}}
     assert f"there is no `{mode}` API here" in refusal(model_list=[listed])

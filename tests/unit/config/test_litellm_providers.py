@@ -64,9 +64,7 @@ def test_a_provider_with_another_api_is_rejected_by_name_also_with_an_address(
     )
 
 
-@pytest.mark.parametrize(
-    "model", ["text-embedding-ada-002", "embed-english-v3.0", "dall-e-3", "rerank-v3.5"]
-)
+@pytest.mark.parametrize("model", ["dall-e-3", "rerank-v3.5", "bge-m3"])
 def test_a_bare_model_that_is_not_for_chat_is_called_so(model: str) -> None:
     assert refusal(model_list=[entry(model)]) == (
         f"model_list[0] (`m`): `{model}` is not for chat, and there is no other API here: "

@@ -69,7 +69,7 @@ def encode_azure(request: ChatRequest, target: Target, stream: bool) -> WireRequ
     version = target.options.get("api_version", "")
     named, kind = _without_prefix(target)
     wire = encode(_quirks(version, kind), request, named, stream, kind=kind)
-    return replace(wire, path=_path(version, named))
+    return replace(wire, path=find_path(version, named))
 
 
 def _without_prefix(target: Target) -> tuple[Target, str]:
@@ -91,14 +91,15 @@ def _is_dated(version: str) -> bool:
     return version[:1].isdecimal()
 
 
-def _path(version: str, target: Target) -> str:
+def find_path(version: str, target: Target, method: str = "chat/completions") -> str:
+    """The path of a method of the deployment."""
     if _is_dated(version):
         deployment = quote(target.model, safe="")
         version = quote(version, safe="")
-        return f"/openai/deployments/{deployment}/chat/completions?api-version={version}"
+        return f"/openai/deployments/{deployment}/{method}?api-version={version}"
     # Azure documents the v1 base URL with its path, so the config may have it.
     has_path = target.options.get("api_base", "").rstrip("/").endswith(V1_PATH)
-    path = "/chat/completions" if has_path else f"{V1_PATH}/chat/completions"
+    path = f"/{method}" if has_path else f"{V1_PATH}/{method}"
     return f"{path}?api-version=preview" if version == "preview" else path
 
 

@@ -16,5 +16,5 @@ PROVIDER = Provider(
     chat=Codec(encode, decode, SSEFramer, ChatDecoder),
     explain=explain,
     billing="stops",
-    endpoint=r"/v[12](?:/chat)?",
+    endpoint=r"/v[12](?:/chat|/embed)?",
 )

@@ -90,10 +90,13 @@ def find_path(target: Target, method: str) -> str:
 def complete_options(model: str, options: Mapping[str, str]) -> Mapping[str, str]:
     """Add the location and its host; raise `ConfigError` for what the API cannot have."""
     found = find_model(model, options.get("base_model"))
-    is_known = found.publisher == "anthropic" or found.kind.startswith(("gemini", "*"))
+    is_known = found.publisher == "anthropic" or found.kind.startswith(
+        ("gemini", "text-embedding", "text-multilingual-embedding", "*")
+    )
     if not is_known:  # `*` is any model, of a wildcard
         raise ConfigError(
-            f"`{model[:80]}`: only Gemini and Claude are supported on Vertex AI; "
+            f"`{model[:80]}`: only Gemini, Claude and Google's embeddings are supported on "
+            "Vertex AI; "
             "for a tuned Gemini, set `base_model` to the model that it is made of"
         )
     location = options.get("vertex_location", DEFAULT_LOCATION)

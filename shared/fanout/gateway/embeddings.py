@@ -1,0 +1,230 @@
+"""
+One request for embeddings: its inputs in parts, sent at the same time, and their vectors in order.
+
+Imported with the first one.
+"""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Awaitable, Callable, Sequence
+from typing import TypeAlias
+
+from ..concurrency import map_in_order
+from ..config.catalog import Catalog
+from ..config.deployment import Deployment
+from ..endpoints.embeddings.division import Most, distinct, divide
+from ..endpoints.embeddings.request import ONE_MODEL, EmbeddingRequest
+from ..endpoints.embeddings.response import convert, is_converted
+from ..errors import ErrorDetail, Malformed, ProviderError, RequestError, Unsupported
+from ..errors.base import DeploymentName
+from ..providers.embeddings import EmbeddingAPI
+from ..routing.embeddings import api_of
+from ..schema.embeddings import EmbeddingPart, Encoding, Vectors
+from ..wire.vectors import BASE64_BYTES, TEXT_BYTES, NotAVector, width
+
+UseVectors: TypeAlias = Callable[[int, Sequence[bytes]], Awaitable[None]]
+"""Gets the index of the first input and the vectors from there on, in the client's form."""
+
+MEGABYTE = 1_000_000
+
+MAX_AHEAD = 128_000_000
+"""Bytes of the vectors that a request may have in memory, by estimate, beside those repeated."""
+
+MAX_CALLS = 100_000
+"""The most calls that one request may need."""
+
+ROOM = 0.85
+"""The share of the size limit of a response that its vectors may take."""
+
+
+class EmbeddingRun:
+    """
+    A request's run: `limit` is the most calls at a time.
+
+    Raises `RequestError` for what embeddings cannot have, and `UnknownModel`.
+    """
+
+    def __init__(self, catalog: Catalog, request: EmbeddingRequest, limit: int) -> None:
+        if request.model in catalog.routes.sets:
+            raise RequestError(f"`{request.model}` stands for several models: {ONE_MODEL}", "model")
+        self._request = request
+        deployments = catalog.find(request.model)
+        _check_same_model(deployments)
+        apis = _apis(deployments)
+        self._distinct = distinct(request.inputs)
+        most_bytes = int(catalog.general.max_response_size_mb * MEGABYTE * ROOM)
+        self._encoding = _encoding(request, apis, most_bytes)
+        vector = _vector_bytes(request, apis, self._encoding)
+        self._most = _most(apis, max(1, most_bytes // vector))
+        self._parts = list(divide(self._distinct.inputs, self._most))
+        if len(self._parts) > MAX_CALLS:
+            raise RequestError(
+                f"the request needs {len(self._parts)} calls; at most {MAX_CALLS} are accepted",
+                "input",
+            )
+        room = MAX_AHEAD // (vector * max(map(len, self._parts)))
+        self._ahead = max(2, min(2 * limit, room))
+        self._width: int | None = None
+        self._next = 0  # the next place of the request whose vector is not used yet
+        self._kept: dict[int, bytes] = {}
+        self._uses = dict(self._distinct.uses or {})
+        self._tokens = 0
+
+    async def send(
+        self, call: Callable[[EmbeddingPart], Awaitable[Vectors]], use: UseVectors
+    ) -> int:
+        """Send all parts with `call`, each with its retries; returns the number of tokens."""
+
+        async def send_part(numbers: range) -> tuple[range, Vectors]:
+            try:
+                return numbers, await self._converted(await call(self._part(numbers)))
+            except NotAVector as error:
+                name = DeploymentName(self._request.model)
+                raise Malformed(name, ErrorDetail(str(error))) from None
+            except ProviderError as error:
+                if len(self._parts) > 1:
+                    error.name_param(self._path(numbers))
+                raise
+
+        async def use_part(found: tuple[range, Vectors]) -> None:
+            numbers, vectors = found
+            self._tokens += vectors.tokens or 0
+            self._check_width(vectors.items)
+            start, placed = self._next, self._placed(numbers, vectors.items)
+            await use(start, placed)
+
+        await map_in_order(send_part, self._parts, use_part, ahead=self._ahead)
+        return self._tokens
+
+    def _part(self, numbers: range) -> EmbeddingPart:
+        request = self._request
+        return EmbeddingPart(
+            inputs=self._distinct.inputs[numbers.start : numbers.stop],
+            dimensions=request.dimensions,
+            input_type=request.input_type,
+            user=request.user,
+            encoding=self._encoding,
+            body=request.body,
+        )
+
+    async def _converted(self, vectors: Vectors) -> Vectors:
+        """The vectors in the client's form; to make it takes time, so a thread does that."""
+        wanted = self._request.encoding
+        if is_converted(vectors.items, wanted):
+            return vectors
+        items = await asyncio.to_thread(convert, vectors.items, wanted)
+        return Vectors(items, vectors.tokens)
+
+    def _check_width(self, vectors: Sequence[bytes]) -> None:
+        """Raise `RequestError` if deployments of this model return vectors of several widths."""
+        found = width(vectors[0])
+        if self._width is None:
+            self._width = found
+        elif found != self._width:
+            raise RequestError(
+                f"the deployments of `{self._request.model}` return vectors of {self._width} and "
+                f"of {found} numbers, so they are different models: give each a `model_name` of "
+                "its own in the config",
+                "model",
+            )
+
+    def _placed(self, numbers: range, vectors: Sequence[bytes]) -> Sequence[bytes]:
+        """The vectors of all places up to the first that needs a later part; `_next` moves on."""
+        places = self._distinct.places
+        if places is None:
+            self._next = numbers.stop
+            return vectors
+        placed: list[bytes] = []
+        while self._next < len(places) and (number := places[self._next]) < numbers.stop:
+            is_new = number >= numbers.start and number not in self._kept
+            vector = vectors[number - numbers.start] if is_new else self._kept[number]
+            placed.append(vector)
+            self._next += 1
+            self._keep(number, vector, is_new=is_new)
+        return placed
+
+    def _keep(self, number: int, vector: bytes, *, is_new: bool) -> None:
+        """Keep the vector of an input that is in the request again, until its last place."""
+        left = self._uses.get(number)
+        if left is None:
+            return
+        if is_new:
+            self._kept[number] = vector
+        elif left > 1:
+            self._uses[number] = left - 1
+        else:
+            del self._kept[number], self._uses[number]
+
+    def _path(self, numbers: range) -> str:
+        """The inputs of a part, as the client numbers them: the first place of each."""
+        places = self._distinct.places
+        first, last = numbers.start, numbers.stop - 1
+        if places is not None:
+            first, last = places.index(first), places.index(last)
+        return f"input[{first}]" if first == last else f"input[{first}..{last}]"
+
+
+def _check_same_model(deployments: Sequence[Deployment]) -> None:
+    """Raise `RequestError` if two deployments are certain to be different models."""
+    models: dict[str, str] = {}
+    for deployment in deployments:
+        provider, options = deployment.provider, deployment.target.options
+        if "deployments" in provider.named_in_address and "base_model" not in options:
+            continue  # its deployments may have any names
+        model = options.get("base_model", deployment.target.model)
+        other = models.setdefault(provider.name, model)
+        if other != model:
+            raise RequestError(
+                f"the deployments of `{deployment.name}` are different models (`{other}`, "
+                f"`{model}`), whose vectors cannot be compared: give each a `model_name` of its "
+                "own in the config",
+                "model",
+            )
+
+
+def _apis(deployments: Sequence[Deployment]) -> list[EmbeddingAPI]:
+    """The APIs of those deployments that have one; raises `Unsupported` if none has."""
+    found: list[EmbeddingAPI] = []
+    reason: Unsupported | None = None
+    for deployment in deployments:
+        try:
+            found.append(api_of(deployment))
+        except Unsupported as error:
+            reason = reason or error
+    if reason is not None and not found:
+        raise reason
+    return found
+
+
+def _encoding(request: EmbeddingRequest, apis: Sequence[EmbeddingAPI], most_bytes: int) -> Encoding:
+    """
+    The form in which providers are asked for the vectors: the client's, if that fits.
+
+    Lists of numbers take four times the bytes of base64, so a large part is requested in base64.
+    """
+    if request.encoding == "base64" or not all(api.has_base64 for api in apis):
+        return request.encoding
+    count = min(len(request.inputs), *(api.limits.inputs for api in apis))
+    is_large = count * _vector_bytes(request, apis, "float") > most_bytes
+    return "base64" if is_large else "float"
+
+
+def _vector_bytes(
+    request: EmbeddingRequest, apis: Sequence[EmbeddingAPI], encoding: Encoding
+) -> int:
+    """The bytes of one vector in a response of a provider, by estimate."""
+    numbers = request.dimensions or max(api.width for api in apis)
+    in_base64 = encoding == "base64" and all(api.has_base64 for api in apis)
+    return int(numbers * (BASE64_BYTES if in_base64 else TEXT_BYTES)) + 64
+
+
+def _most(apis: Sequence[EmbeddingAPI], by_size: int) -> Most:
+    """The most of one call, whichever deployment gets it."""
+    tokens = [api.limits.tokens for api in apis if api.limits.tokens]
+    sizes = [api.limits.bytes for api in apis if api.limits.bytes]
+    return Most(
+        min(by_size, *(api.limits.inputs for api in apis)),
+        min(tokens, default=None),
+        min(sizes, default=None),
+    )

@@ -1,0 +1,85 @@
+"""One attempt of a request for embeddings. Imported with the first one."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Any
+
+from msgspec.structs import replace
+
+from ..concurrency import within
+from ..config.deployment import Deployment
+from ..errors import Unsupported
+from ..providers.base import BadWire
+from ..providers.embeddings import EmbeddingAPI, fit
+from ..providers.registry import embeddings_of
+from ..schema.embeddings import EmbeddingPart, Vectors
+from ..transport.client import Transport
+from ..wire import json
+from ..wire.http import WireRequest, WireResponse
+from .leg import Attempt
+
+DEFAULTS = frozenset({"dimensions", "input_type", "user"})
+"""The fields of a part that a deployment's `litellm_params` may set."""
+
+
+def api_of(deployment: Deployment) -> EmbeddingAPI:
+    """The API of a deployment; raises `Unsupported` if its provider has none."""
+    api = embeddings_of(deployment.provider.name, deployment.target)
+    if api is None:
+        raise Unsupported(
+            f"`{deployment.name}`: there are no embeddings of this model of "
+            f"`{deployment.provider.name}` here",
+            "model",
+        )
+    return api
+
+
+async def attempt_embedding(transport: Transport, part: EmbeddingPart, attempt: Attempt) -> Vectors:
+    """
+    The vectors of a part, from one deployment.
+
+    Raises a `ProviderError`, `Unsupported` or `MissingKey`.
+    """
+    deployment = attempt.deployment
+    api = api_of(deployment)
+    target, provider = deployment.target, deployment.provider.name
+    part, dropped = fit(api, _with_defaults(part, deployment), target, provider)
+    wire = _with_additions(api.encode(part, target), deployment)
+
+    def decode(response: WireResponse) -> Vectors:
+        vectors = api.decode(response, target)
+        if len(vectors.items) != len(part.inputs):
+            raise BadWire(f"{len(vectors.items)} vectors for {len(part.inputs)} inputs")
+        return vectors
+
+    call = transport.call(deployment, wire, decode)
+    limit = deployment.timeout
+    vectors = await (call if limit is None else within(limit, call))
+    attempt.dropped = dropped
+    if vectors.tokens is not None:
+        tokens = vectors.tokens
+        attempt.usage = {"prompt_tokens": tokens, "completion_tokens": 0, "total_tokens": tokens}
+    attempt.record("ok")
+    return vectors
+
+
+def _with_defaults(part: EmbeddingPart, deployment: Deployment) -> EmbeddingPart:
+    """The part, with the deployment's defaults for the fields that the request does not set."""
+    given = {**deployment.defaults, **deployment.additions.defaults}
+    absent = {name: given[name] for name in DEFAULTS & given.keys() if getattr(part, name) is None}
+    return replace(part, **absent) if absent else part
+
+
+def _with_additions(wire: WireRequest, deployment: Deployment) -> WireRequest:
+    """The request with the other defaults of its deployment, and with its `extra_body`."""
+    additions = deployment.additions
+    below: Mapping[str, Any] = {
+        name: value
+        for name, value in additions.defaults.items()
+        if name not in DEFAULTS and name != "encoding_format"
+    }
+    if not below and not additions.body:
+        return wire
+    body = json.encode({**below, **json.decode(wire.body), **additions.body})
+    return replace(wire, body=body)
