@@ -22,7 +22,7 @@ from aws_lambda_powertools.metrics.provider.cloudwatch_emf.cloudwatch import (
 )
 
 from fanout.bulk.totals import Totals
-from fanout.telemetry.observers import AttemptRecord, RequestRecord
+from fanout.telemetry.observers import AttemptRecord, DecisionRecord, RequestRecord
 
 NAMESPACE = "Fanout"
 SERVER_ERROR = 500
@@ -70,6 +70,12 @@ class PowertoolsObserver:
         }
         self._metrics(values, {"mode": record.mode})
 
+    def decision(self, record: DecisionRecord) -> None:
+        """Log one decision; write its metrics in total and by mode."""
+        self._line("decision", record, record.request_id)
+        values = {n: (MetricUnit.Count, value) for n, value in decision_counts(record).items()}
+        self._metrics(values, {"mode": record.mode})
+
     def bug(self, request_id: str, error: BaseException) -> None:
         """Log where an error was raised, without its message, which may contain a prompt."""
         frames = traceback.extract_tb(error.__traceback__)
@@ -80,7 +86,7 @@ class PowertoolsObserver:
     def _line(
         self,
         event: str,
-        record: AttemptRecord | RequestRecord,
+        record: AttemptRecord | RequestRecord | DecisionRecord,
         request_id: str,
         *,
         warning: bool = False,
@@ -105,6 +111,7 @@ class PowertoolsBulkObserver(PowertoolsObserver):
         self._now = now
         self._flushed = now()
         self._sums: dict[str, dict[str, float]] = defaultdict(lambda: defaultdict(float))
+        self._decisions: dict[str, dict[str, float]] = defaultdict(lambda: defaultdict(float))
 
     def attempt(self, record: AttemptRecord) -> None:
         """Add the attempt to the sums of its model."""
@@ -117,6 +124,11 @@ class PowertoolsBulkObserver(PowertoolsObserver):
         sums["CostUSD"] += record.cost_usd or 0.0
         if self._now() - self._flushed >= FLUSH_INTERVAL:
             self.flush()
+
+    def decision(self, record: DecisionRecord) -> None:
+        """Add the decision to the sums of its mode."""
+        for name, count in decision_counts(record).items():
+            self._decisions[record.mode][name] += count
 
     def lines(self, totals: Totals) -> None:
         """Write the counts of what a worker has done of its shard, if anything."""
@@ -142,7 +154,30 @@ class PowertoolsBulkObserver(PowertoolsObserver):
                 {n: (UNITS.get(n, MetricUnit.Count), value) for n, value in sums.items()},
                 {"model": model},
             )
+        for mode, counts in self._decisions.items():
+            values = {name: (MetricUnit.Count, count) for name, count in counts.items()}
+            write_metrics(self._service, values, {"mode": mode})
         self._sums.clear()
+        self._decisions.clear()
+
+
+def decision_counts(record: DecisionRecord) -> dict[str, float]:
+    """The metrics of a decision; only those that its mode has, as each metric has a price."""
+    if record.mode == "agree":
+        return {
+            "Decisions": 1.0,
+            "Undecided": float(record.outcome == "undecided"),
+            "Votes": float(record.votes),
+            "CallsSaved": float(record.calls_saved),
+        }
+    if record.judge is not None:
+        return {
+            "Decisions": 1.0,
+            "JudgeCalls": float(record.judge_calls),
+            "JudgeFailures": float(record.outcome == "failed"),
+        }
+    is_started = record.outcome == "started"
+    return {"Hedges": float(is_started), "HedgesWithheld": float(not is_started)}
 
 
 def write_metrics(service: str, values: Values, *dimensions: Mapping[str, str]) -> None:

@@ -93,6 +93,33 @@ def test_requests_calls_tokens_and_errors_are_counted(port: int) -> None:
     assert value("fanout_requests_in_flight") == 0
 
 
+def test_votes_judges_and_what_they_save_are_counted(port: int) -> None:
+    votes = {"mode": "agree", "models": ["a", "a", "b"]}
+    best = {"mode": "best", "models": ["a", "a"], "judge": "b"}
+    for fanout in (votes, {**votes, "models": ["a", "b"]}, best, {**best, "mode": "merge"}):
+        body = {"messages": HI, "fanout": fanout}
+        assert ask(port, "POST", "/v1/chat/completions", KEY, body)[0] == 200
+    found = samples(ask(port, "GET", "/metrics", KEY)[2])
+    counts = {
+        "fanout_votes_total": {(): 3},
+        "fanout_calls_saved_total": {(): 1},
+        "fanout_decisions_total": {
+            ("agree", "agreed"): 1,
+            ("agree", "undecided"): 1,
+            ("best", "equal_responses"): 1,
+            ("merge", "failed"): 1,
+        },
+        "fanout_judge_calls_total": {("best",): 0, ("merge",): 1},
+    }
+    for name, expected in counts.items():
+        shown = {
+            tuple(value for _, value in sorted(labels)): count
+            for (metric, labels), count in found.items()
+            if metric == name
+        }
+        assert shown == expected, name
+
+
 def test_no_text_of_a_client_is_a_label(port: int) -> None:
     assert chat(port, "any/marker-of-a-client") == 200
     assert chat(port, "marker-of-another") == 404

@@ -9,7 +9,7 @@ import pytest
 from msgspec.structs import replace
 
 from fanout.bulk.totals import Totals
-from fanout.telemetry.observers import AttemptRecord, RequestRecord
+from fanout.telemetry.observers import AttemptRecord, DecisionRecord, RequestRecord
 from functions.powertools import FLUSH_INTERVAL, PowertoolsBulkObserver, PowertoolsObserver
 
 ATTEMPT = AttemptRecord(
@@ -39,6 +39,20 @@ REQUEST = RequestRecord(
 )
 
 
+DECISIONS: list[tuple[DecisionRecord, dict[str, float]]] = [
+    (
+        DecisionRecord("req-1", "agree", "undecided", calls=3, calls_saved=1, votes=2),
+        {"Decisions": 1, "Undecided": 1, "Votes": 2, "CallsSaved": 1},
+    ),
+    (
+        DecisionRecord("req-1", "best", "failed", calls=2, judge="j", judge_calls=2),
+        {"Decisions": 1, "JudgeCalls": 2, "JudgeFailures": 1},
+    ),
+    (DecisionRecord("req-1", "hedge", "started"), {"Hedges": 1, "HedgesWithheld": 0}),
+    (DecisionRecord("req-1", "hedge", "withheld"), {"Hedges": 0, "HedgesWithheld": 1}),
+]
+
+
 @pytest.fixture
 def service(request: pytest.FixtureRequest) -> str:
     """A name for each test: Powertools keeps one logger, and its stdout, for each name."""
@@ -65,6 +79,33 @@ def test_an_attempt_is_a_line_with_its_requests_id(
     assert (line["service"], line["model"], line["outcome"]) == (service, "fast", "cancelled")
     assert line["usage"]["total_tokens"] == 15
     assert "request_id" not in line
+
+
+def test_a_decision_is_a_line_and_the_metrics_of_its_mode(
+    capsys: pytest.CaptureFixture[str], service: str
+) -> None:
+    for number, (record, counts) in enumerate(DECISIONS):
+        PowertoolsObserver(f"{service}{number}").decision(record)
+        line, metrics = written(capsys)
+        assert (line["message"], line["outcome"]) == ("decision", record.outcome)
+        assert values(metrics) == counts
+        (declared,) = metrics["_aws"]["CloudWatchMetrics"]
+        assert ["mode", "service"] in [sorted(one) for one in declared["Dimensions"]]
+
+
+def test_a_worker_writes_sums_of_its_decisions(
+    capsys: pytest.CaptureFixture[str], service: str
+) -> None:
+    observer = PowertoolsBulkObserver(service)
+    for record, _ in [*DECISIONS, *DECISIONS]:
+        observer.decision(record)
+    assert capsys.readouterr().out == ""
+    observer.flush()
+    lines = [values(json.loads(line)) for line in capsys.readouterr().out.splitlines()]
+    assert {"Decisions": 2, "Undecided": 2, "Votes": 4, "CallsSaved": 2} in lines
+    assert {"Hedges": 2, "HedgesWithheld": 2} in lines
+    observer.flush()
+    assert capsys.readouterr().out == ""
 
 
 def test_a_rejection_of_fanouts_own_is_a_warning(

@@ -31,7 +31,12 @@ from fanout.config.resolve import resolve
 from fanout.gateway.factory import open_gateway
 from fanout.http.app import App
 from fanout.settings import Settings
-from fanout.telemetry.observers import AttemptRecord, JSONLinesObserver, RequestRecord
+from fanout.telemetry.observers import (
+    AttemptRecord,
+    DecisionRecord,
+    JSONLinesObserver,
+    RequestRecord,
+)
 from tests.support.background_loop import background
 from tests.support.gateway_server import RecordingObserver
 from tests.support.in_process import AppResponse, HelloEngine, InProcess, _running
@@ -56,6 +61,9 @@ class LogRecorder(RecordingObserver):
 
     def request(self, record: RequestRecord) -> None:
         self._log.request(record)
+
+    def decision(self, record: DecisionRecord) -> None:
+        self._log.decision(record)
 
     def clear(self) -> None:
         super().clear()

@@ -215,6 +215,61 @@ def test_if_all_models_fail_the_error_has_each_cause(
 
 
 @both_ways
+def test_if_too_many_fail_to_agree_the_error_says_so_and_names_each(
+    server: RunningGateway, upstream: Upstream, *, stream: bool
+) -> None:
+    upstream.script("a", [refuse(500, "broken"), hang])
+    upstream.script("b", [refuse(503, "busy")])
+    cases = [("a, b, c", 2, "2 of 3"), ("a, c", 2, "1 of 2")]
+    upstream.script("c", [pause(0.2), *answers("late")])
+    for models, k, failed in cases:
+        response = agree(server, models, stream=stream, k=k)
+        assert response.error is not None
+        message = response.error["message"]
+        assert message.startswith(f"{failed} models failed, so no answer can get 2 votes: `a`")
+        assert "broken" in message
+        causes = [one["model"] for one in response.error["causes"]]
+        assert causes == (["a", "b"] if models.endswith("c") and "b" in models else ["a"])
+
+
+def test_models_that_disagree_and_fail_are_all_named(
+    server: RunningGateway, upstream: Upstream
+) -> None:
+    upstream.script("a", answers("4"))
+    upstream.script("b", [called(upstream, "a"), pause(SETTLE), refuse(500, "broken")])
+    upstream.script("c", [refuse(503, "busy")])
+    response = agree(server, "a, b, c", stream=False)
+    refusal = response.choices[0]["message"]["refusal"]
+    said = "2 equal responses were needed, and the answers have 1 vote; 2 failed (`b"
+    assert said in refusal
+    assert "broken" in refusal
+    assert "busy" in refusal
+
+
+@both_ways
+def test_one_call_at_a_time_is_enough_for_all(
+    server: RunningGateway, upstream: Upstream, *, stream: bool
+) -> None:
+    for name, text in {"a": "5", "b": "4", "c": "4"}.items():
+        upstream.script(name, answers(text))
+    response = agree(server, "a, b, c", stream=stream, start="all", max_parallel=1)
+    assert (response.model, response.text) == ("b", "4")
+    assert [call.model for call in upstream.calls] == ["a", "b", "c"]
+
+
+def test_decisions_are_recorded(server: RunningGateway, upstream: Upstream) -> None:
+    for name in ("a", "b"):
+        upstream.script(name, answers("4"), answers("4"), [refuse(500)])
+    server.observer.clear()
+    agree(server, "a, b, c", stream=False)
+    best: dict[str, Any] = {"mode": "best", "judge": "c", "models": ["a", "b"]}
+    server.chat({"messages": HI, "fanout": best})
+    found = [(one.mode, one.outcome, one.votes) for one in server.observer.decisions]
+    assert found == [("agree", "agreed", 2), ("best", "equal_responses", 0)]
+    assert server.observer.decisions[0].calls_saved == 1
+
+
+@both_ways
 def test_each_conversation_of_a_list_has_its_own_vote(
     server: RunningGateway, upstream: Upstream, *, stream: bool
 ) -> None:

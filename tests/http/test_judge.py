@@ -137,6 +137,20 @@ def test_one_response_needs_no_judge(
 
 
 @both_ways
+def test_equal_responses_need_no_judge(
+    server: RunningGateway, upstream: Upstream, *, stream: bool
+) -> None:
+    upstream.script("a", [refuse(500)])
+    for name in ("b", "c"):
+        upstream.script(name, answers("the same"))
+    response = ask(server, "best", stream=stream)
+    assert (response.model, response.text) == ("b", "the same")
+    assert report(response)["outcome"] == "equal_responses"
+    assert outcomes(response) == {"a": "failed", "b": "won", "c": "lost"}
+    assert not upstream.calls_to("d")
+
+
+@both_ways
 def test_one_response_is_made_of_all(
     server: RunningGateway, upstream: Upstream, *, stream: bool
 ) -> None:

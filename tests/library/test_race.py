@@ -208,7 +208,21 @@ def test_an_agreement_has_rules_and_may_fail(upstream: Upstream, call: Way) -> N
     assert [sent.model for sent in upstream.calls] == ["b", "a"]
 
 
-@pytest.mark.parametrize("agree", [True, "2", {"votes": 2}, {"weights": {"x": 1}}, 3, {"k": 1}])
+@pytest.mark.parametrize(
+    "agree",
+    [
+        True,
+        "2",
+        {"votes": 2},
+        {"weights": {"x": 1}},
+        3,
+        {"k": 1},
+        {"k": "2"},
+        {"on": 5},
+        {"on": [5]},
+        {"weights": 0.5},
+    ],
+)
 def test_rules_that_cannot_be_meant_are_errors(upstream: Upstream, call: Way, agree: Any) -> None:
     with pytest.raises(RequestError, match=r"agree|`k`|fanout\.k"):
         call(NAME, models("a", "b"), HI, agree=agree, **at(upstream))

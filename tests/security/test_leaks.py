@@ -24,7 +24,12 @@ from fanout.config.resolve import resolve
 from fanout.gateway.factory import open_gateway
 from fanout.http.app import App
 from fanout.settings import Settings
-from fanout.telemetry.observers import AttemptRecord, JSONLinesObserver, RequestRecord
+from fanout.telemetry.observers import (
+    AttemptRecord,
+    DecisionRecord,
+    JSONLinesObserver,
+    RequestRecord,
+)
 from functions.powertools import PowertoolsObserver
 from tests.faults.rows import MODES
 from tests.support.background_loop import background
@@ -83,6 +88,10 @@ class Everything:
     def request(self, record: RequestRecord) -> None:
         for each in self._all:
             each.request(record)
+
+    def decision(self, record: DecisionRecord) -> None:
+        for each in self._all:
+            each.decision(record)
 
     def bug(self, request_id: str, error: BaseException) -> None:
         for each in self._all:

@@ -25,7 +25,7 @@ from fanout.server.limits import ConnectionLimits
 from fanout.server.server import Stop
 from fanout.server.server import serve as serve_app
 from fanout.settings import Settings
-from fanout.telemetry.observers import AttemptRecord, RequestRecord
+from fanout.telemetry.observers import AttemptRecord, DecisionRecord, RequestRecord
 
 from .background_loop import background
 from .gateway_response import ParsedResponse, read_response, read_stream
@@ -39,6 +39,7 @@ class RecordingObserver:
     def __init__(self) -> None:
         self.attempts: list[AttemptRecord] = []
         self.requests: list[RequestRecord] = []
+        self.decisions: list[DecisionRecord] = []
         self.bugs: list[BaseException] = []
         self._recorded = threading.Condition()
 
@@ -46,6 +47,7 @@ class RecordingObserver:
         """Forget all records."""
         self.attempts.clear()
         self.requests.clear()
+        self.decisions.clear()
         self.bugs.clear()
 
     def attempt(self, record: AttemptRecord) -> None:
@@ -55,6 +57,9 @@ class RecordingObserver:
         with self._recorded:
             self.requests.append(record)
             self._recorded.notify_all()
+
+    def decision(self, record: DecisionRecord) -> None:
+        self.decisions.append(record)
 
     def wait_for_requests(self, count: int) -> list[RequestRecord]:
         """Wait for `count` requests to be recorded, which is after their responses are sent."""

@@ -25,7 +25,7 @@ from ..config.catalog import Catalog
 from ..errors import ConfigError
 from ..gateway.factory import open_gateway
 from ..settings import Settings, install_command
-from ..telemetry.observers import AttemptRecord, RequestRecord
+from ..telemetry.observers import AttemptRecord, DecisionRecord, RequestRecord
 from .config_choice import SelectedConfig
 from .printing import show
 
@@ -203,6 +203,9 @@ class BugReporter:
         """Pass over it."""
 
     def request(self, record: RequestRecord) -> None:
+        """Pass over it."""
+
+    def decision(self, record: DecisionRecord) -> None:
         """Pass over it."""
 
     def bug(self, request_id: str, error: BaseException) -> None:

@@ -206,16 +206,21 @@ class Cause(Struct, frozen=True):
 
 
 class AllFailed(FanoutError):
-    """Every model failed; `failures` has each one's error, in call order."""
+    """
+    No model has responded; `failures` has each one's error, in call order.
+
+    `what` says so. In mode `agree`, it also says that the others cannot decide any more.
+    """
 
     code = "all_failed"
 
-    def __init__(self, failures: Sequence[Cause]) -> None:
+    def __init__(self, failures: Sequence[Cause], what: str = "every model failed") -> None:
         self.failures = tuple(failures)
+        self.what = what
         statuses = {status_of(cause.error) for cause in self.failures}
         self.status = statuses.pop() if len(statuses) == 1 else 502
         messages = "; ".join(public_message(cause) for cause in self.failures)
-        super().__init__(f"every model failed: {messages}")
+        super().__init__(f"{what}: {messages}")
 
     @property
     def detail(self) -> ErrorDetail:

@@ -15,7 +15,7 @@ from ..concurrency import Failure, Outcome, RaceOutcome, RaceResult, Success
 from ..concurrency.panel import run_panel
 from ..config.catalog import Catalog
 from ..config.deployment import Deployment
-from ..errors import FanoutError, RequestError
+from ..errors import AllFailed, Busy, Cause, FanoutError, RequestError, public_message
 from ..routing.leg import Leg
 from ..schema.agreement import Agree, AgreeReport, Ballot, NoVote, Vote, vote_of
 from ..schema.chat import ChatCompletion
@@ -26,6 +26,9 @@ from ..telemetry.prices import nanodollars_of_usage, to_dollars
 from .combine import sum_usage
 from .report import make_report
 from .vote_count import PLAUSIBLE, VoteCount
+
+MOST_OF_MESSAGE = 300
+"""Characters of each failure's message in the response that says that the models disagree."""
 
 Call = Callable[[Leg, ChatRequest], Awaitable[ChatCompletion]]
 
@@ -61,7 +64,7 @@ class AgreeCell:
         calls = [partial(call, leg, self._chat) for leg in self._legs]
         outcomes = await run_panel(calls, self._count.start(), self._after)
         if not any(isinstance(outcome, Success) for outcome in outcomes):
-            raise failed(self._legs, RaceResult(None, outcomes))
+            raise self._too_few_left(outcomes) or failed(self._legs, RaceResult(None, outcomes))
         key = self._count.decided
         report = make_report("agree", self._legs, outcomes, started, perf_counter())
         winner = self._winner(key)
@@ -186,10 +189,25 @@ class AgreeCell:
 
     # ---- no decision ----
 
+    def _too_few_left(self, outcomes: Sequence[RaceOutcome[ChatCompletion]]) -> AllFailed | None:
+        """The error if models that were not waited for are too few; `None` if every one failed."""
+        causes = self._failures(outcomes)
+        if len(causes) == len(outcomes) or all(isinstance(one.error, Busy) for one in causes):
+            return None
+        failed = f"{len(causes)} of {len(outcomes)} models failed"
+        return AllFailed(causes, f"{failed}, so no answer can get {self._rules.k} votes")
+
+    def _failures(self, outcomes: Sequence[RaceOutcome[ChatCompletion]]) -> list[Cause]:
+        return [
+            Cause(leg.model, outcome.error)
+            for leg, outcome in zip(self._legs, outcomes, strict=True)
+            if isinstance(outcome, Failure)
+        ]
+
     def _undecided(self, outcomes: Sequence[RaceOutcome[ChatCompletion]]) -> ChatCompletion:
         """A response without content, whose `refusal` says how the models voted."""
         usages = [_value(one).get("usage") for one in outcomes if isinstance(one, Success)]
-        message = {"role": "assistant", "content": None, "refusal": self._disagreement()}
+        message = {"role": "assistant", "content": None, "refusal": self._disagreement(outcomes)}
         choice = {"index": 0, "message": message, "finish_reason": "stop", "logprobs": None}
         response: Any = {"object": "chat.completion", "choices": [choice]}
         if (usage := sum_usage(usages)) is not None:
@@ -197,14 +215,18 @@ class AgreeCell:
         found: ChatCompletion = response
         return found
 
-    def _disagreement(self) -> str:
+    def _disagreement(self, outcomes: Sequence[RaceOutcome[ChatCompletion]]) -> str:
         counts = sorted((len(voters) for voters in self._count.voters.values()), reverse=True)
         if not counts:
             reason = next(filter(None, self._no_votes.values()), "no model responded")
             return f"The models did not agree: no response could be compared ({reason})."
         votes = ", ".join(str(count) for count in counts)
-        without = len(self._no_votes)
+        causes = self._failures(outcomes)
+        without = len(self._no_votes) - len(causes)
         more = f"; {without} had no vote" if without else ""
+        if causes:
+            messages = "; ".join(public_message(cause)[:MOST_OF_MESSAGE] for cause in causes)
+            more += f"; {len(causes)} failed ({messages})"
         return (
             f"The models did not agree: {self._rules.k} equal responses were needed, and the "
             f"answers have {votes} {'vote' if counts == [1] else 'votes'}{more}."

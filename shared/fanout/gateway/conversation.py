@@ -174,7 +174,7 @@ class ConversationRunner:
             self.times = first_token_times(self._catalog)
             if self.share_times is not None:
                 self.share_times(self.times)
-        return HedgeDelays(self.times, cell.legs)
+        return HedgeDelays(self.times, cell.legs, self._router.observer)
 
     @cached_property
     def _decisions(self) -> Decisions:

@@ -6,7 +6,8 @@ Loaded for the first such request only.
 
 from __future__ import annotations
 
-from contextlib import AbstractAsyncContextManager
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
 from typing import TYPE_CHECKING
 
 from msgspec.structs import replace
@@ -17,6 +18,7 @@ from ..schema.agreement import Agree
 from ..schema.chat import ChatCompletion
 from ..schema.fanout import Attempt, FanOutRequest, Report
 from ..schema.judging import Judging
+from ..telemetry.observers import DecisionRecord
 from .agree_cell import AgreeCell
 from .judge_cell import Call, Failed, JudgeCell, MergedStream
 
@@ -35,6 +37,11 @@ class Decisions:
 
     async def chat(self, request: FanOutRequest, cell: GridCell) -> ChatCompletion:
         """The response that the models agree on, or that a judge chooses or makes of theirs."""
+        completion = await self._decided(request, cell)
+        self._record(cell, completion["fanout"])
+        return completion
+
+    async def _decided(self, request: FanOutRequest, cell: GridCell) -> ChatCompletion:
         if request.agree is not None:
             return await self._agree(request.agree, cell)
         if request.judging is None:
@@ -47,14 +54,42 @@ class Decisions:
         finally:
             cell.extra.append(judged.nanodollars or 0)
 
-    def stream(
-        self, request: FanOutRequest, cell: GridCell
-    ) -> AbstractAsyncContextManager[MergedStream]:
+    @asynccontextmanager
+    async def stream(self, request: FanOutRequest, cell: GridCell) -> AsyncIterator[MergedStream]:
         """The response that a judge makes of the models' responses, as a stream."""
         if request.judging is None:
             raise AssertionError(f"nothing is merged in mode {request.mode}")
         judged = self._judge_cell(request, request.judging, cell)
-        return judged.stream(self._router.chat_by_stream, self._failed)
+        opening = judged.stream(self._router.chat_by_stream, self._failed)
+        async with opening as (model, chunks, make_report):
+            reports: list[Report] = []
+
+            def report() -> Report:
+                if not reports:
+                    reports.append(make_report())
+                    self._record(cell, reports[0])
+                return reports[0]
+
+            yield model, chunks, report
+            report()
+
+    def _record(self, cell: GridCell, report: Report) -> None:
+        """Tell the observer how the cell was decided."""
+        leg, votes, judge = cell.legs[0], report.get("agree"), report.get("judge")
+        own = report["attempts"][: len(cell.legs)]
+        record = DecisionRecord(
+            leg.request_id,
+            report["mode"],
+            judge["outcome"] if judge else "agreed" if votes and votes["decided"] else "undecided",
+            calls=sum(one["outcome"] != "not_started" for one in own),
+            calls_saved=votes["calls_saved"] if votes else 0,
+            saved_usd=votes["saved_usd"] if votes else None,
+            votes=sum(one["votes"] for one in votes["votes"]) if votes else 0,
+            judge=judge["model"] if judge else None,
+            judge_calls=len(report["attempts"]) - len(own),
+            judge_cost_usd=judge["cost_usd"] if judge else None,
+        )
+        self._router.observer.decision(record)
 
     async def _agree(self, rules: Agree, cell: GridCell) -> ChatCompletion:
         call: Call = self._router.chat_by_stream

@@ -16,6 +16,7 @@ from ..errors import FanoutError
 from ..routing.first_token_times import FirstTokenTimes
 from ..routing.leg import Leg
 from ..schema.fanout import FanOutRequest
+from ..telemetry.observers import DecisionRecord, NullObserver, Observer
 
 
 def first_token_times(catalog: Catalog) -> FirstTokenTimes:
@@ -26,8 +27,11 @@ def first_token_times(catalog: Catalog) -> FirstTokenTimes:
 class HedgeDelays:
     """The delays between the models of one cell, whose `legs` are in the order of their start."""
 
-    def __init__(self, times: FirstTokenTimes, legs: Sequence[Leg]) -> None:
+    def __init__(
+        self, times: FirstTokenTimes, legs: Sequence[Leg], observer: Observer | None = None
+    ) -> None:
         self._times, self._legs = times, legs
+        self._observer = observer or NullObserver()
         times.count_call()
         for leg in legs:
             leg.times = times
@@ -42,7 +46,10 @@ class HedgeDelays:
         del index
         if self._times.sharing is not None:
             await self._times.sharing.before_first_hedge()
-        return self._times.take()
+        is_allowed = self._times.take()
+        leg, outcome = self._legs[0], "started" if is_allowed else "withheld"
+        self._observer.decision(DecisionRecord(leg.request_id, leg.mode, outcome))
+        return is_allowed
 
 
 def other_providers_first(request: FanOutRequest, catalog: Catalog) -> FanOutRequest:

@@ -147,9 +147,18 @@ class JudgeCell:
             return value
         raise LookupError("the call has no response")
 
+    def _are_equal(self, found: Sequence[int]) -> bool:
+        """Whether these responses have the same text, and call no tool: a judge has no choice."""
+        first, *others = (self._value(index)["choices"][0]["message"] for index in found)
+        if any(one.get("tool_calls") or not one.get("content") for one in (first, *others)):
+            return False
+        return all(one["content"] == first["content"] for one in others)
+
     # ---- the judge ----
 
     async def _best(self, found: list[int]) -> ChatCompletion:
+        if self._are_equal(found):
+            return self._chosen(found[0], self._report("equal_responses"))
         order = list(found)
         self._shuffle(order)
         request = judge_request(
@@ -219,7 +228,7 @@ class JudgeCell:
 
     def _report(
         self,
-        outcome: Literal["judged", "merged", "only_response", "failed"],
+        outcome: Literal["judged", "merged", "only_response", "equal_responses", "failed"],
         *,
         reason: str | None = None,
         error: FanoutError | None = None,

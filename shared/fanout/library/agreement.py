@@ -34,9 +34,19 @@ def agree_rules(given: int | Agreement, models: Sequence[str]) -> dict[str, Any]
     rules: dict[str, Any] = {"k": given} if isinstance(given, int) else {**given}
     if unknown := sorted(rules.keys() - Agreement.__annotations__.keys()):
         raise RequestError(f"`agree` has no field `{unknown[0]}`", "agree")
-    if not isinstance(rules.get("on", ""), str):
-        rules["on"] = list(rules["on"])
+    on = rules.get("on")
+    if on is not None and not isinstance(on, str):
+        if not isinstance(on, Sequence) or not all(isinstance(name, str) for name in on):
+            raise RequestError(
+                f"`agree.on` must be `json`, `text` or a list of fields, not `{on!r:.80}`", "agree"
+            )
+        rules["on"] = list(on)
     weights = rules.get("weights")
+    if weights is not None and not isinstance(weights, Mapping | Sequence):
+        raise RequestError(
+            "`agree.weights` must have a number from 0 to 1 for each model, by name or in order",
+            "agree",
+        )
     if isinstance(weights, Mapping):
         if others := sorted(weights.keys() - set(models)):
             raise RequestError(f"`agree.weights`: `{others[0]}` is none of the models", "agree")

@@ -247,7 +247,7 @@ class Call:
             error.completion = ChatCompletion.from_json(self._labeled(error.completion))
         if isinstance(error, AllFailed):
             causes = [Cause(self._labels.get(c.model, c.model), c.error) for c in error.failures]
-            return AllFailed(causes)
+            return AllFailed(causes, error.what)
         if self._mode == "race" and isinstance(error, ProviderError | ConfigError):
             return AllFailed([Cause(self._models[0], error)])
         return error

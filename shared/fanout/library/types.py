@@ -230,13 +230,14 @@ class JudgeReport(JSONObject):
     """
     What the judge said about the responses.
 
-    `only_response`: one model responded, so no judge was called. `failed`: the first response is
+    `only_response`: one model responded, so no judge was called. `equal_responses`: all of them
+    responded the same, so none was called, either. `failed`: the first response is
     used, because the judge failed; `error` or `reason` says why. `tie` has the models with the
     highest score if there are several. `cost_usd` is the cost of the judge's calls.
     """
 
     model: str
-    outcome: Literal["judged", "merged", "only_response", "failed"]
+    outcome: Literal["judged", "merged", "only_response", "equal_responses", "failed"]
     scores: list[Score]
     tie: list[str]
     reason: str | None = None

@@ -102,7 +102,7 @@ class Router:
     ) -> None:
         self._catalog = catalog
         self._transport = transport
-        self._observer = observer
+        self.observer = observer
         self._rng = rng
         self._retry = RetryPolicy(rng, least=catalog.balancing.retry_after)
         self._groups = DeploymentGroups(catalog, now=_clock, rng=rng)
@@ -310,7 +310,7 @@ class Router:
         if leg.drop_params is not None:
             target = replace(deployment.target, drop_params=leg.drop_params)
             deployment = replace(deployment, target=target)
-        return Attempt(leg, self._observer, perf_counter, group, deployment)
+        return Attempt(leg, self.observer, perf_counter, group, deployment)
 
 
 async def _track_usage(

@@ -63,13 +63,14 @@ class JudgeReport(TypedDict):
     """
     What the judge said: the `judge` field of a response's report.
 
-    `only_response`: one model responded, so none was called to judge. `failed`: the judge failed,
+    `only_response`: one model responded, so none was called to judge. `equal_responses`: all have
+    responded the same, so none was called, either. `failed`: the judge failed,
     so the first response is used; `error` says why. `tie` has the models with the highest score if
     there are several.
     """
 
     model: str
-    outcome: Literal["judged", "merged", "only_response", "failed"]
+    outcome: Literal["judged", "merged", "only_response", "equal_responses", "failed"]
     scores: list[Score]
     tie: list[str]
     reason: str | None

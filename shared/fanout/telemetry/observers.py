@@ -69,8 +69,33 @@ class RequestRecord(Struct, frozen=True):
     duration_ms: float
 
 
+class DecisionRecord(Struct, frozen=True):
+    """
+    How the response of one conversation was decided on, or what became of a hedge.
+
+    `outcome` is `agreed` or `undecided` in mode `agree`, that of the judge's report in modes `best`
+    and `merge`, and in mode `hedge` with recent times whether the extra call was `started` or, for
+    the budget, `withheld`. `calls` are those to the models, `judge_calls` those to the judge.
+    """
+
+    request_id: str
+    mode: Mode
+    outcome: str
+    calls: int = 0
+    calls_saved: int = 0
+    saved_usd: float | None = None
+    votes: int = 0
+    judge: str | None = None
+    judge_calls: int = 0
+    judge_cost_usd: float | None = None
+
+
 class Observer(Protocol):
-    """Gets a record of each call and each request, after its end. Its methods must not block."""
+    """
+    Gets a record of each call, each request and each decision, after its end.
+
+    Its methods must not block.
+    """
 
     def attempt(self, record: AttemptRecord) -> None:
         """An upstream call has ended."""
@@ -78,6 +103,10 @@ class Observer(Protocol):
 
     def request(self, record: RequestRecord) -> None:
         """The response to a request has ended."""
+        ...
+
+    def decision(self, record: DecisionRecord) -> None:
+        """Votes, a judge or the budget of hedges have decided."""
         ...
 
     def bug(self, request_id: str, error: BaseException) -> None:
@@ -92,6 +121,9 @@ class NullObserver:
         """Ignore it."""
 
     def request(self, record: RequestRecord) -> None:
+        """Ignore it."""
+
+    def decision(self, record: DecisionRecord) -> None:
         """Ignore it."""
 
     def bug(self, request_id: str, error: BaseException) -> None:
@@ -117,6 +149,10 @@ class JSONLinesObserver:
         """Write one line; a status of 500 or more is an error."""
         self._line("request", record, "error" if record.status >= SERVER_ERROR else "info")
 
+    def decision(self, record: DecisionRecord) -> None:
+        """Write one line."""
+        self._line("decision", record, "info")
+
     def bug(self, request_id: str, error: BaseException) -> None:
         """Write the traceback without any variables: they may hold a prompt."""
         import traceback
@@ -131,7 +167,9 @@ class JSONLinesObserver:
         entry = {"event": event, "time": self._time(), "level": level, **fields}
         self._write(json.escape_controls(json.encode(entry).decode()) + "\n")
 
-    def _line(self, event: str, record: AttemptRecord | RequestRecord, level: Level) -> None:
+    def _line(
+        self, event: str, record: AttemptRecord | RequestRecord | DecisionRecord, level: Level
+    ) -> None:
         line = json.escape_controls(json.encode(record).decode())
         head = f'{{"event":"{event}","time":"{self._time()}","level":"{level}",'
         self._write(f"{head}{line[1:]}\n")
@@ -156,6 +194,11 @@ class ObserverGroup:
         """Pass it on."""
         for observer in self._observers:
             observer.request(record)
+
+    def decision(self, record: DecisionRecord) -> None:
+        """Pass it on."""
+        for observer in self._observers:
+            observer.decision(record)
 
     def bug(self, request_id: str, error: BaseException) -> None:
         """Pass it on."""

@@ -12,7 +12,7 @@ from collections.abc import Callable
 from prometheus_client import CollectorRegistry, Counter, Gauge, Histogram, ProcessCollector
 from prometheus_client.exposition import choose_encoder
 
-from .observers import AttemptRecord, RequestRecord
+from .observers import AttemptRecord, DecisionRecord, RequestRecord
 
 BUCKETS = (0.05, 0.1, 0.25, 0.5, 1.0, 2.5, 5.0, 10.0, 20.0, 40.0, 80.0, 160.0, 320.0, 600.0)
 """Seconds; the last is the default timeout of a request."""
@@ -76,6 +76,7 @@ class PrometheusObserver:
             CALL,
             registry=registry,
         )
+        self._decisions = _DecisionCounts(registry)
         self._bugs = Counter("fanout_bugs", "Bugs; the log has each.", registry=registry)
         self._in_flight = Gauge(
             "fanout_requests_in_flight",
@@ -106,6 +107,10 @@ class PrometheusObserver:
         self._requests.labels(record.caller or "", record.mode, record.status).inc()
         self._request_seconds.labels(record.mode).observe(record.duration_ms / 1_000)
 
+    def decision(self, record: DecisionRecord) -> None:
+        """Count a decision, its votes, and the calls that it saved or needed."""
+        self._decisions.add(record)
+
     def bug(self, request_id: str, error: BaseException) -> None:  # noqa: ARG002 -- the log has them
         """Count a bug."""
         self._bugs.inc()
@@ -114,3 +119,32 @@ class PrometheusObserver:
         """The metrics, and their content type."""
         encode, content_type = choose_encoder(accept)
         return encode(self._registry), content_type
+
+
+class _DecisionCounts:
+    """The counters of decisions."""
+
+    def __init__(self, registry: CollectorRegistry) -> None:
+        self._decisions = Counter(
+            "fanout_decisions",
+            "Responses that votes or a judge decided on, and hedges by recent times, by outcome.",
+            ("mode", "outcome"),
+            registry=registry,
+        )
+        self._votes = Counter("fanout_votes", "Votes of models.", registry=registry)
+        self._saved_calls = Counter(
+            "fanout_calls_saved",
+            "Calls that were not made, because the models agreed before.",
+            registry=registry,
+        )
+        self._judge_calls = Counter(
+            "fanout_judge_calls", "Calls to judges.", ("mode",), registry=registry
+        )
+
+    def add(self, record: DecisionRecord) -> None:
+        """Count one decision."""
+        self._decisions.labels(record.mode, record.outcome).inc()
+        self._votes.inc(record.votes)
+        self._saved_calls.inc(record.calls_saved)
+        if record.judge is not None:
+            self._judge_calls.labels(record.mode).inc(record.judge_calls)

@@ -29,7 +29,7 @@ from opentelemetry.trace import (
 )
 
 from ..providers import registry
-from .observers import SERVER_ERROR, AttemptRecord, Level, RequestRecord
+from .observers import SERVER_ERROR, AttemptRecord, DecisionRecord, Level, RequestRecord
 
 SERVICE = "fanout"
 NANOSECONDS = 1_000_000_000
@@ -119,6 +119,9 @@ class TraceObserver:
             self._span(name, SpanKind.SERVER, Context(), attributes, record.duration_ms, has_failed)
         finally:
             self._ids.next = None
+
+    def decision(self, record: DecisionRecord) -> None:
+        """Make nothing: the spans of the calls have their outcomes."""
 
     def bug(self, request_id: str, error: BaseException) -> None:
         """Make nothing: the log has it, and the request's span has its status."""

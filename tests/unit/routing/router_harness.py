@@ -13,7 +13,7 @@ from fanout.routing.router import Router
 from fanout.schema.request import ChatRequest
 from fanout.schema.validation import parse_chat
 from fanout.settings import Settings
-from fanout.telemetry.observers import AttemptRecord, RequestRecord
+from fanout.telemetry.observers import AttemptRecord, DecisionRecord, RequestRecord
 from tests.support.scripted_engine import Script, ScriptedEngine
 
 HELLO = parse_chat({"messages": [{"role": "user", "content": "Hi"}]})
@@ -30,6 +30,9 @@ class RecordingObserver:
 
     def request(self, record: RequestRecord) -> None:
         raise AssertionError("a router does not record requests")
+
+    def decision(self, record: DecisionRecord) -> None:
+        raise AssertionError("a router does not record decisions")
 
     def bug(self, request_id: str, error: BaseException) -> None:
         raise AssertionError("there is no bug here")
