@@ -10,13 +10,26 @@ import pytest
 from openai import BadRequestError, OpenAI
 
 from tests.support.gateway_server import RunningGateway, entry, serve
-from tests.support.provider_steps import answers, refuse, stalls
+from tests.support.provider_steps import answers, refuse, reply, stalls
 from tests.support.scripted_provider import Call, Upstream
 
 MESSAGES: Any = [{"role": "user", "content": "Hi"}]
 VERIFY = "Your organization must be verified to stream this model."
 RAW = {"error": {"message": VERIFY, "param": "stream", "code": "unsupported_value"}}
+UNABLE = {"error": {"message": "This model does not support streaming.", "type": "x"}}
+
+
+async def as_event(call: Call) -> None:
+    """Reject the stream in its first event."""
+    call.head()
+    call.piece(b"data: " + json.dumps(UNABLE).encode() + b"\n\n")
+
+
 REJECTIONS = [
+    as_event,
+    reply(200, json.dumps(UNABLE).encode(), {"content-type": "application/json"}),
+    refuse(501, "This model does not support streaming."),
+    refuse(500, "Streaming is not supported for this model"),
     refuse(400, "Provider returned error", metadata={"raw": json.dumps(RAW)}),  # OpenRouter
     refuse(400, "Provider returned error", metadata={"raw": RAW}),
     refuse(

@@ -89,6 +89,22 @@ def test_a_call_of_a_name_that_the_vendor_rejects_gets_one_that_it_accepts(
         assert wire == encode(provider, model, U, *called(name), U)
 
 
+def test_calls_of_the_older_functions_keep_the_names_of_these() -> None:
+    """The vendor decides about a name that the request itself declares, here as in `tools`."""
+    call = {"name": "get.weather", "arguments": "{}"}
+    history: list[Any] = [
+        U,
+        {"role": "assistant", "content": None, "function_call": call},
+        {"role": "function", "name": "get.weather", "content": "1"},
+    ]
+    functions = [{"name": "get.weather", "parameters": {"type": "object", "properties": {}}}]
+    wire = encode("openai", "gpt-4o", *history, functions=functions)
+    sent = json.loads(wire.body)
+    assert sent["functions"] == functions
+    assert sent["messages"][1]["function_call"]["name"] == "get.weather"
+    assert sent["messages"][2]["name"] == "get.weather"
+
+
 @pytest.mark.parametrize(("provider", "model", "pattern"), PATTERNS)
 def test_the_result_and_the_declaration_of_a_call_have_its_new_name(
     provider: str, model: str, pattern: str

@@ -44,6 +44,14 @@ def test_a_response_without_a_message_is_delivered_as_empty_if_it_was_paid(provi
     check(found)
 
 
+def test_a_total_alone_shows_that_a_response_was_paid_too() -> None:
+    body = dump({"choices": [], "usage": {"total_tokens": "12"}})
+    found = registry.find("openai").chat.decode(WireResponse(200, {}, body), Target("m", "gpt-4o"))
+    assert found["choices"][0]["message"] == {"role": "assistant", "content": ""}
+    assert found["usage"] is None
+    check(found)
+
+
 @pytest.mark.parametrize("provider", NOTHING)
 def test_a_response_without_a_message_that_nobody_paid_is_an_error(provider: str) -> None:
     model, body, usage = NOTHING[provider]

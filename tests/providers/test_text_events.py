@@ -92,6 +92,19 @@ def test_a_field_name_that_is_written_twice_is_read_once(case: Path) -> None:
     assert without_time(twice) == without_time(read(case, data)[0])
 
 
+@pytest.mark.parametrize("case", STREAMED)
+def test_an_event_that_is_written_as_a_string_of_json_is_read(case: Path) -> None:
+    """A relay has encoded each once more."""
+    data = b"".join(encoded(case, [event]) for event in events_of(case))
+    lines = [
+        b"data: " + json.dumps(line[6:].decode()).encode() if line.startswith(b"data: {") else line
+        for line in data.split(b"\n")
+    ]
+    found, stream = read(case, b"\n".join(lines), 7)
+    assert stream.ended
+    assert without_time(found) == without_time(read(case, data)[0])
+
+
 @pytest.mark.parametrize("silent", SILENT)
 def test_a_response_of_usage_alone_is_delivered_beside_keep_alives(silent: str) -> None:
     """It was paid, so it is a response without a text."""

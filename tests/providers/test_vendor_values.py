@@ -115,6 +115,25 @@ def test_other_models_get_a_required_call_as_it_is(provider: str, model: str) ->
     assert not body.keys() & {"thinking", "enable_thinking"}
 
 
+def test_deepseek_chat_cannot_be_forced_only_if_it_is_asked_to_think() -> None:
+    asked: Any = {"tools": [F], "tool_choice": "required", "thinking": {"type": "enabled"}}
+    with pytest.raises(Unsupported) as rejected:
+        encode("deepseek", "deepseek-chat", **asked)
+    assert rejected.value.param == "thinking"
+    wire = encode("deepseek", "deepseek-chat", drop_params=True, **asked)
+    assert json.loads(wire.body)["thinking"] == {"type": "disabled"}
+    assert "thinking" in wire.dropped
+    body = body_of("deepseek", "deepseek-chat", **{**asked, "thinking": {"type": "disabled"}})
+    assert body["tool_choice"] == "required"
+
+
+def test_servers_of_no_vendor_get_the_old_name_of_the_limit() -> None:
+    for name in ("max_tokens", "max_completion_tokens"):
+        body = body_of("openai_like", "m", **{name: 5})
+        assert body.keys() & {"max_tokens", "max_completion_tokens"} == {"max_tokens"}
+    assert body_of("openai_like", "gpt-5", max_tokens=5)["max_completion_tokens"] == 5
+
+
 # ---- calls without a stream ----
 
 

@@ -32,6 +32,9 @@ class ProviderError(FanoutError):
     cooldown: ClassVar[Literal["now", "counted", "never"]] = "counted"
     """Whether the deployment cools down at once, after several such errors, or never."""
 
+    stream_rejection: Literal["model", "request"] | None = None
+    """Set if the request was rejected only because it asks for a stream; see `transport`."""
+
     def __init__(
         self,
         deployment: HasName,
@@ -89,9 +92,6 @@ class Rejected(ProviderError):
     cooldown: ClassVar[Literal["now", "counted", "never"]] = "never"
     fixed_status: ClassVar[int | None] = None
     """The client's status, where it does not depend on the provider's."""
-
-    stream_rejection: Literal["model", "request"] | None = None
-    """Set if the request was rejected only because it asks for a stream; see `transport`."""
 
     def _status(self) -> int:
         return self.fixed_status or self.upstream or 400

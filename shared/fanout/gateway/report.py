@@ -68,7 +68,7 @@ def _attempt(leg: Leg, outcome: RaceOutcome[Any], started: float, ended: float) 
         error=_error(outcome.error) if isinstance(outcome, Failure) else None,
         usage=latest.usage,
         cost_usd=cost_of(deployment, latest.usage, latest.tier) if deployment else None,
-        billing=deployment.provider.billing if deployment and was_cancelled else None,
+        billing=latest.billing if was_cancelled else None,
     )
     if latest.tier is not None:
         attempt["service_tier"] = latest.tier
@@ -97,7 +97,7 @@ def call_attempt(
         error=None if error is None else _error(error),
         usage=leg.usage,
         cost_usd=cost_of(deployment, leg.usage, tier) if deployment else None,
-        billing=deployment.provider.billing if deployment and outcome == "cancelled" else None,
+        billing=leg.billing if outcome == "cancelled" else None,
     )
 
 

@@ -67,11 +67,14 @@ SERVER_ROWS = (
         messages=OTHER_SERVERS,
         own=VENDORS_FIELDS,
     ),
-    # Any other OpenAI-compatible server; the config has its address.
+    # Any other OpenAI-compatible server; the config has its address. Few of them have the new name
+    # of the limit of tokens, and others ignore it; LiteLLM sends the old one, too:
+    # litellm/llms/openai_like/chat/transformation.py, 2026-11
     Row(
         "openai_like",
         "{api_base}",
         "OPENAI_LIKE_API_KEY",
+        rename=OLD_LIMIT,
         key_optional=True,
         messages=OTHER_SERVERS,
         own=VENDORS_FIELDS,

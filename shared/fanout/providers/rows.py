@@ -97,7 +97,13 @@ _ROWS = (
         formats=FormatRules(no_schemas=".*"),
         # "Thinking mode does not support this tool_choice", and they think by default: github.com/
         # deepseek-ai/DeepSeek-V3/issues/1376, mozilla-ai/any-llm/issues/1384, 2026-11
-        forced=(ForcedCalls("deepseek-v4", THINKING_OFF), ForcedCalls("deepseek-reasoner")),
+        # `deepseek-chat` thinks only if `thinking` says so: api-docs.deepseek.com/guides/
+        # thinking_mode, 2026-11
+        forced=(
+            ForcedCalls("deepseek-v4", THINKING_OFF),
+            ForcedCalls("deepseek-chat", THINKING_OFF, by_default=False),
+            ForcedCalls("deepseek-reasoner"),
+        ),
     ),
     # Fireworks's SDK for Python 1.2, types/chat/completion_create_params.py, 2026-11. "Extra inputs
     # are not permitted, field: …": github.com/web-infra-dev/midscene/issues/1322, 2025-10

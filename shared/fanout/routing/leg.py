@@ -24,6 +24,7 @@ from ..telemetry.prices import cost_of
 from .load_balancing import DeploymentGroup
 
 if TYPE_CHECKING:
+    from ..providers.base import Billing
     from ..transport.stream_reader import Skipped
 
 Outcome: TypeAlias = Literal["ok", "failed", "cancelled"]
@@ -86,7 +87,8 @@ class Leg(Struct):
     it has one. `client` is the client whose rights
     count, `alias` the config's name for several models by which it named this one. If there is a
     `held`, the slots of a call that succeeds are held until it is released. With `flex`, each call
-    is on its deployment's flex tier if there is one; `is_on_flex` says whether the last call is.
+    is on its deployment's flex tier if there is one; `is_on_flex` says whether the last call is,
+    `is_stream` whether it is streamed.
     `passed_through`: the last call's request was the client's own, of another API.
     `times` (a `FirstTokenTimes`) gets the time to its first content, once a request has asked for
     hedges by these.
@@ -116,11 +118,19 @@ class Leg(Struct):
     held: HeldSlots | None = None
     flex: bool = False
     is_on_flex: bool = False
+    is_stream: bool = False
     fallbacks: tuple[Leg, ...] = ()
     times: Any = None
 
     def __post_init__(self) -> None:
         self.responding_model = self.responding_model or self.model
+
+    @property
+    def billing(self) -> Billing | None:
+        """What cancelling its last call does to the bill, as far as it is known: of a stream."""
+        if self.deployment is None:
+            return None
+        return self.deployment.provider.billing if self.is_stream else "unknown"
 
     def fallback(self, model: str) -> Leg:
         """Make a leg of the same request for another model: the next fallback of this one."""

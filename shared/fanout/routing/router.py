@@ -119,6 +119,7 @@ class Router:
 
     async def _chat(self, request: ChatRequest, attempt: Attempt) -> ChatCompletion:
         leg, deployment = attempt.leg, attempt.deployment
+        leg.is_stream = False
         request, limit = with_defaults(request, deployment.defaults), deployment.timeout
         if leg.flex:
             from .flex import FLEX_TIMEOUT, on_flex  # only lines of jobs are on this tier
@@ -154,7 +155,7 @@ class Router:
         return self._with_retries(leg, request, partial(self._in_slot, self._collect_stream))
 
     async def _collect_stream(self, request: ChatRequest, attempt: Attempt) -> ChatCompletion:
-        deployment = attempt.deployment
+        deployment, attempt.leg.is_stream = attempt.deployment, True
         request = with_defaults(request, deployment.defaults)
         accumulator, until = ChunkAccumulator(), _call_end(attempt.leg, deployment.timeout)
         async with (
@@ -200,7 +201,7 @@ class Router:
 
         `stack` holds the connection and the slots; on success they move to the stack returned.
         """
-        deployment = attempt.deployment
+        deployment, attempt.leg.is_stream = attempt.deployment, True
         request = with_defaults(request, deployment.defaults)
         until = _call_end(attempt.leg, deployment.timeout)
         async with optional_timeout(deployment.timeout):

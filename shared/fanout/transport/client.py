@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import asyncio
 import time
-from collections.abc import AsyncIterator, Callable, Mapping
+from collections.abc import AsyncIterator, Awaitable, Callable, Mapping
 from contextlib import AsyncExitStack, asynccontextmanager
 from functools import partial
 from types import ModuleType
@@ -19,7 +19,7 @@ from msgspec.structs import replace
 
 from ..concurrency import EarlyEnd, MemoryBudget
 from ..config.deployment import Deployment
-from ..errors import Rejected, RequestError
+from ..errors import ProviderError, RequestError
 from ..providers.base import BadWire, WireError
 from ..schema.chat import ChatChunk, ChatCompletion
 from ..schema.request import ChatRequest
@@ -222,20 +222,32 @@ class Transport:
                         signed, incoming = await self._open(stack, deployment, wire, until)
                 except TimeoutError:
                     raise _bodies().stream_timeout(deployment) from None
-                except Rejected as error:
+                except ProviderError as error:
                     if error.stream_rejection is None:
                         raise
-                    is_lasting = error.stream_rejection == "model"
+                    rejected = error
                 else:
-                    yield self._opened(deployment, wire, signed, incoming, until)
+                    unstreamed = partial(self._unstreamed_call, deployment, request, size, until)
+                    yield self._opened(deployment, wire, signed, incoming, until, unstreamed)
                     return
         except EngineError as error:
             raise _bodies().from_engine_error(deployment, error) from None
+        yield await self._unstreamed_call(deployment, request, size, until, rejected)
+
+    async def _unstreamed_call(
+        self,
+        deployment: Deployment,
+        request: ChatRequest,
+        size: int,
+        until: float | None,
+        rejected: ProviderError,
+    ) -> OpenStream:
+        """The whole response, because the provider has `rejected` the stream."""
         opened = await self._whole_stream(deployment, request, size, until)
-        if is_lasting:
+        if rejected.stream_rejection == "model":
             now = asyncio.get_running_loop().time()
             self._unstreamed[deployment.id] = now + UNSTREAMED_SECONDS
-        yield opened
+        return opened
 
     def _opened(
         self,
@@ -244,6 +256,7 @@ class Transport:
         signed: Signed,
         incoming: Incoming,
         until: float | None,
+        unstreamed: Callable[[ProviderError], Awaitable[OpenStream]],
     ) -> OpenStream:
         """The stream of a response whose headers are there."""
         if wire.one_choice:
@@ -251,7 +264,7 @@ class Transport:
         from .stream_reader import StreamEvents, read_chunks
 
         events = StreamEvents(deployment, self._max_response_bytes, signed.key)
-        chunks = read_chunks(deployment, incoming, signed.key, events, until)
+        chunks = read_chunks(deployment, incoming, signed.key, events, until, unstreamed)
         if wire.one_call:
             from ..schema.one_call import keep_first_calls
 

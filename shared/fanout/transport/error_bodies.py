@@ -174,10 +174,6 @@ def from_response(deployment: Deployment, response: WireResponse, key: str | Non
         message = f"a redirect (HTTP {response.status}){place}, which is not followed"
         detail = ErrorDetail(f"{message}: correct `api_base`")
         error = Malformed(deployment, detail, upstream=response.status)
-    if isinstance(error, Rejected):
-        from .without_stream import stream_rejection
-
-        error.stream_rejection = stream_rejection(found.texts, detail.param)
     error.broken_end = response.broken_end
     return _with_limits(deployment, error, found, body, response.headers)
 
@@ -263,10 +259,16 @@ def _with_limits(
     headers: Mapping[str, str],
 ) -> ProviderError:
     """
-    The error with its pause and, of a rate limit, with the limits that the provider named.
+    The error with its pause, whether it is about the stream alone, and the limits that it names.
 
     The pause is that of `Retry-After`, else that of the body, else the reset of the limits.
     """
+    if isinstance(error, Rejected | Overloaded):
+        from .without_stream import stream_rejection
+
+        is_fault = isinstance(error, Overloaded)
+        param = error.detail.param
+        error.stream_rejection = stream_rejection(found.texts, param, is_fault=is_fault)
     if (after := retry_after(headers)) is not None:
         error.retry_after = after
     if not isinstance(error, RateLimited):

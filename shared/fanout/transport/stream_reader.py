@@ -7,15 +7,15 @@ Imported with the first stream.
 from __future__ import annotations
 
 import asyncio
-from collections.abc import AsyncIterator, Iterator
+from collections.abc import AsyncIterator, Awaitable, Callable, Iterator
 from contextlib import suppress
 from functools import partial
-from itertools import chain
 from types import ModuleType
+from typing import TYPE_CHECKING, TypeAlias
 
 from msgspec import MsgspecError, Struct, ValidationError
 
-from ..concurrency import EarlyEnd, RepeatedTimeout
+from ..concurrency import EarlyEnd, RepeatedTimeout, drop_tracebacks
 from ..config.deployment import Deployment
 from ..errors import ProviderError
 from ..providers.base import BadWire, ImpliedEnd, WireError, is_paid
@@ -25,9 +25,15 @@ from ..wire.http import WireEvent, WireResponse
 from .engine import Bounded, EngineError, Incoming, TooLong, is_broken_end
 from .quiet_end import pause_before, watch_end
 
+if TYPE_CHECKING:
+    from .client import OpenStream
+
 UNREADABLE = (BadWire, MsgspecError, UnicodeDecodeError, RecursionError)
 READ_ERRORS = (EngineError, TimeoutError, WireError, *UNREADABLE)
 ODD_EVENT = (BadWire, ValidationError)  # JSON, but not of the documented shape
+
+Unstreamed: TypeAlias = "Callable[[ProviderError], Awaitable[OpenStream]]"
+"""Calls the provider without a stream, after it has rejected one."""
 
 JSON_STARTS = (b"{", b"[")
 """How a JSON body begins, and no event of a stream of any framing."""
@@ -67,16 +73,19 @@ async def read_chunks(
     incoming: Incoming,
     key: str | None,
     events: StreamEvents,
-    until: float | None = None,
+    until: float | None,
+    unstreamed: Unstreamed,
 ) -> AsyncIterator[ChatChunk]:
     """
     The chunks of a stream; a JSON body instead of one is a whole response or an error.
 
     At `until`, a time of the loop's clock, the caller stops reading. A response that is complete
-    ends when nothing follows for `QUIET` seconds, also if its connection stays open.
+    ends when nothing follows for `QUIET` seconds, also if its connection stays open. If the first
+    event, or a JSON body, rejects the stream alone, the chunks are those of an `unstreamed` call.
     """
-    body, whole, last = aiter(incoming.body), b"", list[ChatChunk]()
+    body, whole = aiter(incoming.body), b""
     data: bytes | None = b""
+    failed: Exception | None = None
     turn, is_last = 0, False
     limit = RepeatedTimeout(deployment.stream_timeout)
     try:
@@ -94,20 +103,37 @@ async def read_chunks(
                     await asyncio.sleep(0)
                     turn = 0
             if not is_last and events.is_complete:
-                is_last = True
-                limit.close()
-                limit = RepeatedTimeout(_last_pause(until, deployment.stream_timeout))
-    except READ_ERRORS as error:
-        last = _last_chunks(deployment, error, key, events)
+                limit, is_last = _last_limit(limit, until, deployment.stream_timeout), True
+    except (ProviderError, *READ_ERRORS) as error:
+        drop_tracebacks(error)  # they hold this function, and it holds the error
+        failed = error
     finally:
         limit.close()
-    for chunk in chain(
-        last,
-        events.missing_choice()
-        if events.ended
-        else _odd_bodies().whole_chunks(deployment, whole, key),
-    ):
+    for chunk in await _rest(deployment, failed, whole, key, events, unstreamed):
         yield chunk
+
+
+async def _rest(
+    deployment: Deployment,
+    failed: Exception | None,
+    whole: bytes,
+    key: str | None,
+    events: StreamEvents,
+    unstreamed: Unstreamed,
+) -> list[ChatChunk]:
+    """The last chunks of a response whose reading has ended; raises its error if it has failed."""
+    try:
+        if isinstance(failed, ProviderError):
+            raise failed from None
+        last = [] if failed is None else _last_chunks(deployment, failed, key, events)
+        if events.ended:
+            return [*last, *events.missing_choice()]
+        return [*last, *_odd_bodies().whole_chunks(deployment, whole, key)]
+    except ProviderError as error:
+        if error.stream_rejection is None or events.has_choices:
+            raise
+        opened = await unstreamed(error)
+        return [chunk async for chunk in opened.chunks]
 
 
 def _last_chunks(
@@ -125,10 +151,13 @@ def _last_chunks(
     return last
 
 
-def _last_pause(until: float | None, seconds: float | None) -> float:
-    """Seconds to wait for what may follow a complete response, such as its usage."""
+def _last_limit(
+    limit: RepeatedTimeout, until: float | None, seconds: float | None
+) -> RepeatedTimeout:
+    """The time limit for what may follow a complete response, such as its usage."""
+    limit.close()
     pause = pause_before(until, asyncio.get_running_loop().time())
-    return pause if seconds is None else min(pause, seconds)
+    return RepeatedTimeout(pause if seconds is None else min(pause, seconds))
 
 
 async def _read_json(
@@ -197,6 +226,11 @@ class StreamEvents:
         return self._decoder.ended
 
     @property
+    def has_choices(self) -> bool:
+        """Whether a chunk had a part of a choice."""
+        return self._has_choices
+
+    @property
     def is_complete(self) -> bool:
         """Whether every choice has finished: what comes now may be usage, and is not waited for."""
         return self._has_choices and self._decoder.ended
@@ -238,6 +272,8 @@ class StreamEvents:
         except UNREADABLE as error:
             if event.data.startswith(AGAIN):  # a relay has written the field's name again
                 yield from self._decode(WireEvent(event.data[len(AGAIN) :].strip(), event.type))
+            elif (inner := _text_events().event_in_text(event)) is not None:
+                yield from self._decode(inner)
             else:
                 self._skip(event, error)
 

@@ -51,6 +51,18 @@ def error_of(
     return None if isinstance(found, Malformed) else found
 
 
+def event_in_text(event: WireEvent) -> WireEvent | None:
+    """The event whose JSON a relay has written as a string of JSON; `None` if it is none."""
+    data = event.data.removeprefix(json.BOM).strip()
+    if not data.startswith(b'"{'):
+        return None
+    try:
+        value = json.decode_any(data)
+    except (MsgspecError, UnicodeDecodeError, RecursionError):
+        return None
+    return WireEvent(value.encode(errors="replace"), event.type) if isinstance(value, str) else None
+
+
 def text_of(data: bytes) -> str:
     """The text that an event's data are, bare or as a string of JSON; empty if they are none."""
     data = data.removeprefix(json.BOM).strip()

@@ -4,7 +4,8 @@ A deployment that may not stream: its whole response is the stream.
 OpenAI streams some models only for verified organizations. The others get a 400 with the parameter
 `stream` (https://help.openai.com/en/articles/10910291-api-organization-verification; as reported in
 continuedev/continue issue 7129). A race receives its models as streams, also if the client did not
-ask for one, so such a model is called again without a stream.
+ask for one, so such a model is called again without a stream. Servers reject it with a 4xx or a
+5xx, as the first event of a stream, or as JSON with the status 200.
 Imported with the first rejected request.
 """
 
@@ -37,19 +38,21 @@ _OTHER = re.compile(
 MAX_TEXT = 1_000
 
 
-def stream_rejection(texts: Sequence[str], param: str | None) -> Literal["model", "request"] | None:
+def stream_rejection(
+    texts: Sequence[str], param: str | None, *, is_fault: bool = False
+) -> Literal["model", "request"] | None:
     """
     Whether a provider rejected a request only because it asks for a stream, by its error's texts.
 
     `model`: the model, or the account, may not stream. `request`: what else the request has does
-    not go with a stream.
+    not go with a stream. An error of the provider's own (`is_fault`) must name the model.
     """
     for text in (text[:MAX_TEXT] for text in texts):
         if _OTHER.search(text):
             continue
         if _OF_MODEL.search(text):
             return "model"
-        if param is None and _OF_REQUEST.search(text):
+        if param is None and not is_fault and _OF_REQUEST.search(text):
             return "request"
     return "model" if param == "stream" else None
 

@@ -80,22 +80,23 @@ def test_without_a_known_price_the_report_has_no_cost() -> None:
 
 def test_only_cancelled_calls_have_a_billing_note() -> None:
     legs = [
-        Leg("a", "r", deployment=deployment("openai/x")),
-        Leg("b", "r", deployment=deployment("groq/x")),
-        Leg("c", "r", deployment=deployment("openrouter/x")),
-        Leg("d", "r"),  # cancelled while it waited for a slot
-        Leg("e", "r", deployment=deployment("groq/x")),
+        Leg("a", "r", deployment=deployment("openai/x"), is_stream=True),
+        Leg("b", "r", deployment=deployment("groq/x"), is_stream=True),
+        Leg("c", "r", deployment=deployment("openrouter/x"), is_stream=True),
+        Leg("d", "r", deployment=deployment("openai/x")),  # only of streams is it known
+        Leg("e", "r"),  # cancelled while it waited for a slot
+        Leg("f", "r", deployment=deployment("groq/x"), is_stream=True),
     ]
-    outcomes: list[RaceOutcome[int]] = [*[Cancelled(0.5)] * 4, Success(1, 0.5)]
+    outcomes: list[RaceOutcome[int]] = [*[Cancelled(0.5)] * 5, Success(1, 0.5)]
     report = make_report("race", legs, outcomes, 0.0, 1.0)
     billing = [one["billing"] for one in report["attempts"]]
-    assert billing == ["stops", "continues", "unknown", None, None]
+    assert billing == ["stops", "continues", "unknown", "unknown", None, None]
 
 
 def test_the_last_fallback_that_ran_counts_for_its_leg() -> None:
     leg = Leg("a", "r", started=0.0, deployment=deployment("openai/x"))
     first, second = leg.fallback("b"), leg.fallback("c")
-    first.started, first.deployment = 0.5, deployment("groq/x")
+    first.started, first.deployment, first.is_stream = 0.5, deployment("groq/x"), True
     assert leg.latest is first
     outcomes: list[RaceOutcome[int]] = [Cancelled(0.75)]
     (only,) = make_report("race", [leg], outcomes, 0.0, 1.0)["attempts"]

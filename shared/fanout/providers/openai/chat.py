@@ -78,7 +78,7 @@ def encode(
         rules,
         unsupported,
         functions=functions,
-        tools=body.get("tools"),
+        tools=_offered_tools(body),
     )
     _fit_tools(quirks, kind, body, unsupported)
     if "cache_control" in body and "cache_control" not in quirks.messages.fields:
@@ -213,6 +213,13 @@ def _absent_fields(
 
         effort = fit_effort(quirks, model, body, unsupported)
     return quirks.drop | fixed_fields(quirks.families, model, effort)
+
+
+def _offered_tools(body: dict[str, Any]) -> list[Any] | None:
+    """The tools, and the older `functions` as tools: calls of all of them keep their names."""
+    older = [{"type": "function", "function": one} for one in body.get("functions") or ()]
+    tools: list[Any] | None = body.get("tools")
+    return [*(tools or ()), *older] if older else tools
 
 
 def _drop_idle_tools(body: dict[str, Any], unsupported: UnsupportedFields) -> None:

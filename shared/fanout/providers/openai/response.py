@@ -60,7 +60,7 @@ def check_whole(value: dict[str, Any]) -> ChatCompletion:
     except msgspec.ValidationError:
         checked = repaired(value, "message")
         if not checked["choices"]:
-            if not is_paid(checked.get("usage")):
+            if not (is_paid(checked.get("usage")) or has_total(value.get("usage"))):
                 raise BadWire("the response has no message") from None
             checked["choices"] = [_empty_choice()]
     else:
@@ -73,6 +73,13 @@ def check_whole(value: dict[str, Any]) -> ChatCompletion:
         checked = {**checked, "choices": [{**choice, "index": i} for i, choice in choices]}
     completion: ChatCompletion = checked
     return completion
+
+
+def has_total(usage: Any) -> bool:
+    """Whether usage has a total, be it alone: then the response was paid, at an unknown price."""
+    from .usage import total_of  # few responses have no message
+
+    return bool(total_of(usage))
 
 
 def _empty_choice() -> dict[str, Any]:

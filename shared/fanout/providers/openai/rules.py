@@ -156,11 +156,13 @@ class ForcedCalls(Struct, frozen=True):
     """
     Models that cannot be forced to call a tool while they think; `pattern` is how they begin.
 
-    `off` are the fields that keep them from thinking; without any, they always think.
+    `off` are the fields that keep them from thinking; without any, they always think. If they do
+    not think by default, only a request with these fields of another value is concerned.
     """
 
     pattern: str
     off: Mapping[str, object] = {}
+    by_default: bool = True
 
 
 class PlainFields(Struct, frozen=True):

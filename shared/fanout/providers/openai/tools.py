@@ -106,6 +106,8 @@ def fit_choice(
         return
     if rule.off and all(body.get(name) == value for name, value in rule.off.items()):
         return
+    if not rule.by_default and all(body.get(name) is None for name in rule.off):
+        return
     if choice == "auto":
         del body["tool_choice"]
         return

@@ -62,6 +62,11 @@ def repair_usage(usage: Any) -> dict[str, Any] | None:
     return fixed
 
 
+def total_of(usage: Any) -> int | None:
+    """The total of usage in any shape, if it has one."""
+    return _count(_with_names(usage).get(TOTAL)) if isinstance(usage, dict) else None
+
+
 def _with_names(fields: Mapping[str, Any]) -> dict[str, Any]:
     """The fields, and those with other names under OpenAI's."""
     found = {**fields}
