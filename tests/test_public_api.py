@@ -29,6 +29,7 @@ def test_each_function_has_its_async_twin_with_the_same_parameters() -> None:
         "batch_completion_models",
         "batch_completion_models_all_responses",
         "completion",
+        "embedding",
         "open_request",
     }
     for name in plain:

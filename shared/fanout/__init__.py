@@ -57,6 +57,8 @@ if TYPE_CHECKING:
     from .library.batch import abatch_completion, batch_completion
     from .library.chunk_builder import stream_chunk_builder
     from .library.completion import acompletion, completion
+    from .library.embedding import EmbeddingInput, aembedding, embedding
+    from .library.embedding_types import Embedding, EmbeddingResponse
     from .library.errors import CheckpointError, ForkedProcess
     from .library.gateway_request import GatewayRequest, aopen_request, open_request
     from .library.options import (
@@ -132,6 +134,9 @@ __all__ = [
     "DeltaFunction",
     "DeltaToolCall",
     "Deployments",
+    "Embedding",
+    "EmbeddingInput",
+    "EmbeddingResponse",
     "ErrorDetail",
     "ErrorObject",
     "FanoutError",
@@ -187,11 +192,13 @@ __all__ = [
     "abatch_completion_models",
     "abatch_completion_models_all_responses",
     "acompletion",
+    "aembedding",
     "aopen_request",
     "batch_completion",
     "batch_completion_models",
     "batch_completion_models_all_responses",
     "completion",
+    "embedding",
     "open_request",
     "stream_chunk_builder",
 ]
@@ -200,6 +207,11 @@ __all__ = [
 _MODULES = {
     "acompletion": "library.completion",
     "completion": "library.completion",
+    "aembedding": "library.embedding",
+    "embedding": "library.embedding",
+    "EmbeddingInput": "library.embedding",
+    "Embedding": "library.embedding_types",
+    "EmbeddingResponse": "library.embedding_types",
     "abatch_completion": "library.batch",
     "batch_completion": "library.batch",
     "abatch_completion_models": "library.race",

@@ -10,11 +10,14 @@ from typing import Any
 import pytest
 
 import fanout
+from tests.support.embedding_provider import embeds
 from tests.support.provider_steps import answers
 from tests.support.scripted_provider import Upstream
 
 PAGE = Path(__file__).parent.parent.parent / "docs" / "python.md"
 EXAMPLES = re.findall(r"^```python\n(.*?)^```$", PAGE.read_text(), re.DOTALL | re.MULTILINE)
+
+PATHS = {"/v1/chat/completions", "/v1/embeddings"}
 
 
 def test_the_page_has_an_example_of_every_function() -> None:
@@ -55,10 +58,11 @@ def test_an_example_runs_as_printed(
     monkeypatch.chdir(tmp_path)
     for model in ("gpt-4o", "gpt-4o-mini"):
         upstream.script(model, answers('{"name": "Ada Lovelace", "age": 36}'))
+    upstream.script("text-embedding-3-small", [embeds("openai")])
     names: dict[str, Any] = {}
     exec(code, names)  # noqa: S102 -- the page's own words
     assert upstream.calls
-    assert [one for one in upstream.calls if one.path != "/v1/chat/completions"] == []
+    assert [one for one in upstream.calls if one.path not in PATHS] == []
     if "person" in names:
         assert (names["person"].name, names["person"].age) == ("Ada Lovelace", 36)
     for response in names.get("responses", []):

@@ -151,7 +151,7 @@ class Call:
         """One conversation's response; `store` gets its JSON values if it is valid."""
         request = self._request(messages)
         try:
-            response = await self._gateway.chat(request, _context())
+            response = await self._gateway.chat(request, new_context())
         except FanoutError as error:
             raise self._labeled_error(error) from error.__cause__
         body = self._labeled(response.body)
@@ -190,7 +190,7 @@ class Call:
         request = self._request(messages)
         async with AsyncExitStack() as stack:
             try:
-                opening = self._gateway.stream(request, _context())
+                opening = self._gateway.stream(request, new_context())
                 response = await stack.enter_async_context(opening)
             except FanoutError as error:
                 raise self._labeled_error(error) from error.__cause__
@@ -320,7 +320,8 @@ def _not_utf8() -> RequestError:
     )
 
 
-def _context() -> Context:
+def new_context() -> Context:
+    """What the gateway needs to know of a call: a new id."""
     return Context(f"req_{random.getrandbits(64):016x}")
 
 

@@ -1,0 +1,138 @@
+"""`embedding` and `aembedding`: the vectors of texts, with LiteLLM's parameters."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from typing import Any, Literal, TypeAlias
+
+from ..config.catalog import Catalog
+from ..endpoints.embeddings.request import parse_request
+from ..errors import RequestError
+from ..gateway.factory import make_transport
+from ..gateway.gateway import Gateway
+from ..routing.router import Router
+from ..settings import Settings
+from ..telemetry.observers import NullObserver
+from ..transport.client_engine import ClientEngine, is_client
+from ..wire import json
+from .background_loop import background_loop
+from .call import ADDRESS, loop_engine, new_context
+from .deployments import of_models
+from .embedding_types import Embedding, EmbeddingResponse
+from .inputs import plain
+from .openai_errors import openai_errors
+from .options import check_names
+from .types import Usage
+
+EmbeddingInput: TypeAlias = str | Sequence[str] | Sequence[int] | Sequence[Sequence[int]]
+"""A text, its tokens, or a list of either."""
+
+
+async def aembedding(  # noqa: PLR0913, PLR0917 -- LiteLLM's parameters, in its order
+    model: str,
+    input: EmbeddingInput,  # noqa: A002 -- LiteLLM's and OpenAI's name
+    dimensions: int | None = None,
+    encoding_format: Literal["float", "base64"] | None = None,
+    timeout: float | None = None,  # noqa: ASYNC109 -- a field of the request, which has retries
+    api_base: str | None = None,
+    api_version: str | None = None,
+    api_key: str | None = None,
+    *,
+    input_type: str | None = None,
+    user: str | None = None,
+    num_retries: int | None = None,
+    **options: Any,
+) -> EmbeddingResponse:
+    """
+    Return a vector for each input, in order: of numbers, or in base64 if that is asked for.
+
+    Any number of inputs is divided by the provider's limits and sent at the same time. `options`
+    are those of `completion` that say how the model is reached, and the vendor's own fields.
+
+    Raises `RequestError` if the request is wrong, and a `ProviderError` if a call fails.
+    """
+    given = {
+        "dimensions": dimensions,
+        "encoding_format": encoding_format,
+        "timeout": timeout,
+        "api_base": api_base,
+        "api_version": api_version,
+        "api_key": api_key,
+        "input_type": input_type,
+        "user": user,
+        "num_retries": num_retries,
+    }
+    with openai_errors():
+        check_names(options)
+        return await _response(model, input, {**given, **options})
+
+
+def embedding(  # noqa: PLR0913, PLR0917 -- the same
+    model: str,
+    input: EmbeddingInput,  # noqa: A002
+    dimensions: int | None = None,
+    encoding_format: Literal["float", "base64"] | None = None,
+    timeout: float | None = None,
+    api_base: str | None = None,
+    api_version: str | None = None,
+    api_key: str | None = None,
+    *,
+    input_type: str | None = None,
+    user: str | None = None,
+    num_retries: int | None = None,
+    **options: Any,
+) -> EmbeddingResponse:
+    """
+    Return a vector for each input, in order: of numbers, or in base64 if that is asked for.
+
+    Any number of inputs is divided by the provider's limits and sent at the same time. `options`
+    are those of `completion` that say how the model is reached, and the vendor's own fields.
+
+    Raises `RequestError` if the request is wrong, and a `ProviderError` if a call fails.
+    """
+    call = aembedding(
+        model,
+        input,
+        dimensions,
+        encoding_format,
+        timeout,
+        api_base,
+        api_version,
+        api_key,
+        input_type=input_type,
+        user=user,
+        num_retries=num_retries,
+        **options,
+    )
+    return background_loop().run(call)
+
+
+async def _response(model: str, inputs: object, options: Mapping[str, Any]) -> EmbeddingResponse:
+    given = {name: value for name, value in options.items() if value is not None}
+    client = given.pop("http_client", None)
+    if client is not None and not is_client(client):
+        raise RequestError("`http_client` must be a client of httpx or httpx2", "http_client")
+    if "base_url" in given:  # LiteLLM's other name for it
+        given.setdefault("api_base", given.pop("base_url"))
+    address = {name: given.pop(name) for name in ADDRESS if name in given}
+    request = parse_request({"model": model, "input": plain(inputs), **plain(given)})
+    settings = Settings.read()
+    groups = of_models([request.model], {}, address, settings.env)
+    engine = loop_engine() if client is None else ClientEngine(client)
+    catalog = Catalog(groups=groups, env=settings.env)
+    router = Router(catalog, make_transport(settings, engine), observer=NullObserver())
+    found: list[Embedding] = []
+
+    async def add(start: int, vectors: Sequence[bytes]) -> None:
+        for index, vector in enumerate(vectors, start):
+            found.append(
+                Embedding.model_construct(
+                    object="embedding", index=index, embedding=json.decode(vector)
+                )
+            )
+
+    tokens = await Gateway(catalog, router).embed(request, new_context(), add)
+    usage = Usage(prompt_tokens=tokens, completion_tokens=0, total_tokens=tokens)
+    return EmbeddingResponse.model_construct(
+        object="list", data=found, model=request.model, usage=usage
+    )

@@ -1,0 +1,52 @@
+"""`embedding` and `aembedding`: LiteLLM's parameters, vectors as numbers or base64."""
+
+from __future__ import annotations
+
+import asyncio
+from typing import Any
+
+import openai
+import pytest
+
+import fanout
+from tests.support.embedding_provider import base64_of, embeds, vector_of
+from tests.support.provider_steps import refuse
+from tests.support.scripted_provider import Upstream
+
+MODEL = "openai/text-embedding-3-small"
+
+
+def test_the_functions_return_a_vector_for_each_input(upstream: Upstream) -> None:
+    upstream.script("text-embedding-3-small", [embeds("openai")])
+    texts = [f"text {number}" for number in range(2_100)]
+    address: Any = {"api_base": f"{upstream.url}/v1", "api_key": "k"}
+    found = fanout.embedding(MODEL, texts, 4, **address)
+    twin = asyncio.run(fanout.aembedding(model=MODEL, input=texts, dimensions=4, **address))
+    assert found == twin
+    assert isinstance(found, fanout.EmbeddingResponse)
+    assert isinstance(found.data[0], fanout.Embedding)
+    assert [one.index for one in found.data] == list(range(2_100))
+    assert found.data[2_099].embedding == pytest.approx(vector_of("text 2099"))
+    assert found["data"][0]["embedding"] == found.data[0].embedding
+    assert (found.model, found.object, found.usage.prompt_tokens) == (MODEL, "list", 6_300)
+    assert len(upstream.calls) == 4
+    encoded = fanout.embedding(MODEL, "a", encoding_format="base64", **address)
+    assert encoded.data[0].embedding == base64_of(vector_of("a"))
+
+
+def test_errors_are_those_of_the_other_functions(upstream: Upstream) -> None:
+    upstream.script("text-embedding-3-small", [refuse(401)])
+    address: Any = {"api_base": f"{upstream.url}/v1", "api_key": "k"}
+    with pytest.raises(openai.AuthenticationError):
+        fanout.embedding(MODEL, "a", **address)
+    cases: list[tuple[dict[str, Any], str]] = [
+        ({"model": "a,b"}, "one model"),
+        ({"fallbacks": ["b"]}, "one model"),
+        ({"input": []}, "must not be empty"),
+        ({"drop_param": "x"}, "did you mean `drop_params`"),
+        ({"custom_llm_provider": "openai"}, "write the provider before the model"),
+    ]
+    for options, words in cases:
+        given = {"model": MODEL, "input": "a", **address, **options}
+        with pytest.raises(fanout.RequestError, match=words):
+            fanout.embedding(**given)
