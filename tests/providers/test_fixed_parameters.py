@@ -55,6 +55,8 @@ PENALTIES = {"frequency_penalty", "presence_penalty"}
 FIXED = SAMPLING | PENALTIES | {"logit_bias"}
 
 # (provider, model, options of the deployment, the fields that its reference rejects)
+# What OpenAI's Responses API does not have.
+NOT_RESPONSES = {"n", "seed"}
 MODELS: list[tuple[str, str, dict[str, str], set[str]]] = [
     ("openai", "gpt-4o", {}, NEW | NOT_OPENAI),
     ("openai", "gpt-4.1-mini", {}, NEW | NOT_OPENAI),
@@ -71,17 +73,17 @@ MODELS: list[tuple[str, str, dict[str, str], set[str]]] = [
     ("openai", "o1-mini", {}, FIXED | NEW | NOT_OPENAI),
     ("openai", "gpt-4o", {"api_base": "http://127.0.0.1:1/v1"}, NEW | NOT_OPENAI),
     ("openai", "gpt-oss-120b", {"api_base": "http://127.0.0.1:1/v1"}, set()),
-    ("openai", "gpt-5-pro", {}, FIXED | NOT_OPENAI | EFFORT | {"stop"}),
+    ("openai", "gpt-5-pro", {}, FIXED | NOT_OPENAI | EFFORT | {"stop"} | NOT_RESPONSES),
     ("openai", "gpt-5", {}, FIXED | {"stop"} | NOT_OPENAI),
     ("openai", "gpt-5-mini-2025-08-07", {}, FIXED | {"stop"} | NOT_OPENAI),
     ("openai", "gpt-5-nano", {}, FIXED | {"stop"} | NOT_OPENAI),
     ("openai", "gpt-5.1", {}, NOT_OPENAI | {"stop"}),
-    ("openai", "gpt-5.2-pro", {}, FIXED | NOT_OPENAI | {"stop"}),
-    ("openai", "gpt-5.3-codex", {}, FIXED | NOT_OPENAI | {"stop"}),
+    ("openai", "gpt-5.2-pro", {}, FIXED | NOT_OPENAI | {"stop"} | NOT_RESPONSES),
+    ("openai", "gpt-5.3-codex", {}, FIXED | NOT_OPENAI | {"stop"} | NOT_RESPONSES),
     ("openai", "o1", {}, FIXED | {"verbosity"} | NOT_OPENAI),
     ("openai", "o3-mini", {}, FIXED | {"verbosity"} | NOT_OPENAI),
     ("openai", "o3", {}, FIXED | {"stop"} | {"verbosity"} | NOT_OPENAI),
-    ("openai", "o3-pro", {}, FIXED | {"stop"} | {"verbosity"} | NOT_OPENAI),
+    ("openai", "o3-pro", {}, FIXED | {"stop"} | {"verbosity"} | NOT_OPENAI | NOT_RESPONSES),
     ("openai", "o4-mini", {}, FIXED | {"stop"} | {"verbosity"} | NOT_OPENAI),
     ("openai", "ft:o4-mini-2025-04-16:acme", {}, FIXED | {"stop"} | {"verbosity"} | NOT_OPENAI),
     ("openai", "my-name", {"base_model": "o3-mini"}, FIXED | {"verbosity"} | NOT_OPENAI),
@@ -115,6 +117,16 @@ CASES = [
 ]
 
 
+def sent(wire: WireRequest) -> dict[str, Any]:
+    """The body, with a chat completion's names of what OpenAI's Responses API nests."""
+    body: dict[str, Any] = json.loads(wire.body)
+    nested = {
+        "reasoning_effort": body.get("reasoning", {}).get("effort"),
+        "verbosity": body.get("text", {}).get("verbosity"),
+    }
+    return body | {name: value for name, value in nested.items() if value is not None}
+
+
 def encode(
     provider: str, model: str, options: dict[str, str], *, drop_params: bool = False, **more: Any
 ) -> WireRequest:
@@ -128,7 +140,7 @@ def test_a_fixed_parameter_is_a_400_that_names_it_and_drop_params(
 ) -> None:
     asked = {name: VALUES[name]}
     if name not in fixed:
-        assert json.loads(encode(provider, model, options, **asked).body)[name] == VALUES[name]
+        assert sent(encode(provider, model, options, **asked))[name] == VALUES[name]
         return
     with pytest.raises(Unsupported, match="drop_params") as rejected:
         encode(provider, model, options, **asked)
@@ -145,7 +157,7 @@ def test_with_drop_params_a_fixed_parameter_is_left_out_and_noted(
             encode(provider, model, options, drop_params=True, **{name: VALUES[name]})
         return
     wire = encode(provider, model, options, drop_params=True, **{name: VALUES[name]})
-    assert (name not in json.loads(wire.body)) == (name in fixed)
+    assert (name not in sent(wire)) == (name in fixed)
     assert wire.dropped == ((name,) if name in fixed else ())
 
 
@@ -158,7 +170,7 @@ def test_a_fixed_parameter_with_its_default_asks_for_nothing(
     wire = encode(provider, model, options, **{name: NEUTRAL[name]})
     assert wire.dropped == ()
     is_empty = NEUTRAL[name] in ([], {})  # such a field is never sent
-    assert (name in json.loads(wire.body)) == (name not in fixed and not is_empty)
+    assert (name in sent(wire)) == (name not in fixed and not is_empty)
 
 
 @pytest.mark.parametrize("name", sorted(SAMPLING))
@@ -207,7 +219,7 @@ def test_only_the_levels_of_effort_that_a_model_takes_are_sent(
 ) -> None:
     for level in taken.split():
         wire = encode(provider, model, {}, reasoning_effort=level)
-        assert json.loads(wire.body)["reasoning_effort"] == level
+        assert sent(wire)["reasoning_effort"] == level
     for level in rejected.split():
         with pytest.raises(Unsupported) as raised:
             encode(provider, model, {}, reasoning_effort=level)

@@ -172,7 +172,7 @@ def test_stream_options_are_not_sent_without_a_stream() -> None:
     ("model", "reasons"),
     [
         ("gpt-5", True),
-        ("gpt-5.2-pro", True),
+        ("gpt-5.2", True),
         ("gpt-6-astra", True),
         ("gpt-10", True),
         ("o1", True),

@@ -198,12 +198,13 @@ def find_provider(params: ModelParams) -> tuple[Provider, str]:
             f"{', '.join(registry.names())}, or set `api_base`"
         )
     name, model = split
-    if model.startswith("responses/"):
+    provider = registry.find(name)
+    if model.startswith("responses/") and not provider.has_responses:
         raise ConfigError(
-            f"`{params.model}`: there is no Responses API here; write "
+            f"`{params.model}`: `{name}` is called with chat completions; write "
             f"`{name}/{model.removeprefix('responses/')}`"
         )
-    return registry.find(name), model
+    return provider, model
 
 
 def _template(params: ModelParams) -> Template | None:

@@ -244,7 +244,8 @@ class Provider(Struct, frozen=True):
     `named_in_address` are the parts of an address that name what an option names, too. `trace_name`
     is its name in OpenTelemetry's conventions, if that is another. `prompt_cache` finds the cache
     of a model's prompts, `pass_through` what passes requests of other APIs to a model that has
-    them.
+    them. With `has_responses`, LiteLLM's mark (`responses/NAME`) has a model called
+    with the Responses API.
     """
 
     name: str
@@ -267,6 +268,7 @@ class Provider(Struct, frozen=True):
     trace_name: str = ""
     prompt_cache: FindCache = lambda _: None
     pass_through: FindPassThrough = lambda _api, _target: None
+    has_responses: bool = False
 
 
 def is_paid(usage: Mapping[str, object] | None) -> bool:

@@ -82,9 +82,10 @@ def test_a_model_for_another_api_is_a_problem(mode: str) -> None:
     assert f"there is no `{mode}` API here" in refusal(model_list=[listed])
 
 
-def test_the_responses_api_is_rejected_with_the_name_to_write() -> None:
-    message = refusal(model_list=[entry("openai/responses/gpt-5-nano")])
-    assert "there is no Responses API here; write `openai/gpt-5-nano`" in message
+def test_the_mark_of_the_responses_api_is_only_for_providers_that_have_it() -> None:
+    message = refusal(model_list=[entry("groq/responses/llama")])
+    assert "is called with chat completions; write `groq/llama`" in message
+    assert catalog(model_list=[entry("openai/responses/gpt-5-nano")]).groups
 
 
 # ---- parameters ----

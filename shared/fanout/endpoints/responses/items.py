@@ -130,7 +130,7 @@ class _Reader:
             raise RequestError(f"`{path}.role` must be one of {allowed}", f"{path}.role")
         fields = message_content(item, role, path)
         if role != "assistant":
-            self._thoughts = {}
+            self._settle()
             self.turns.append(_Turn({"role": role, **fields}, path))
             return
         turn = self._assistant(path, is_text=True)
@@ -151,7 +151,15 @@ class _Reader:
         turn.message.setdefault("tool_calls", []).append(call)
         self._calls[call["id"]] = turn
 
+    def _settle(self) -> None:
+        """Give reasoning that came after its message to it."""
+        last = self.turns[-1] if self.turns else None
+        if last is not None and last.is_open and not last.results:
+            last.message |= self._thoughts | last.message
+        self._thoughts = {}
+
     def _result(self, item: Item, path: str) -> None:
+        self._settle()
         call_id = _text(item, "call_id", path)
         content = result_content(item.get("output"), f"{path}.output")
         message = {"role": "tool", "tool_call_id": call_id, "content": content}

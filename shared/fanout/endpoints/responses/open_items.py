@@ -18,6 +18,9 @@ from .output import (
     text_part,
 )
 
+_SEALED = ("thinking_blocks", "extra_content")
+"""Fields of a delta that the vendor needs back."""
+
 
 class MakeEvent(Protocol):
     """Encodes an event with the next number."""
@@ -40,14 +43,19 @@ class OpenItems:
         self._event = event
         self._open: _Reasoning | _Text | _Call | None = None
         self._calls: dict[int, _Call] = {}
+        self._late: Any = None
 
     def feed(self, choice: Mapping[str, Any]) -> list[bytes]:
         """The events of one piece of the response."""
         delta = choice["delta"]
         found: list[bytes] = []
-        thoughts = delta.get("thinking_blocks")
-        if thoughts or delta.get("reasoning_content"):
-            found += self._feed_reasoning(delta.get("reasoning_content") or "", thoughts or ())
+        if delta.get("reasoning_content") or delta.get("thinking_blocks"):
+            found += self._feed_reasoning(delta)
+        elif extra := delta.get("extra_content"):
+            if isinstance(self._open, _Reasoning) or not self.items:
+                found += self._feed_reasoning(delta)
+            else:  # it comes with a text, which it must not divide
+                self._late = join_values("", self._late, extra)
         logprobs = (choice.get("logprobs") or {}).get("content") or []
         text, refusal = delta.get("content"), delta.get("refusal")
         if text or refusal or delta.get("annotations") or logprobs:
@@ -64,20 +72,23 @@ class OpenItems:
         for call in waiting:
             if not call.is_done:
                 found += [*self._begin(call), *call.pieces(self._event), *self._close(status)]
+        if self._late:
+            found += self._feed_reasoning({"extra_content": whole_value(self._late)})
+            found += self._close("completed")
         if not self.items:
             text = self._make_text()
             found += [*self._begin(text), *text.feed("", (), [], self._event)]
             found += self._close(status)
         return found
 
-    def _feed_reasoning(self, text: str, thoughts: Any) -> list[bytes]:
+    def _feed_reasoning(self, delta: Mapping[str, Any]) -> list[bytes]:
         found: list[bytes] = []
         item = self._open
         if not isinstance(item, _Reasoning):
             found += self._close("completed")
             item = _Reasoning(f"rs_{self._suffix}_{len(self.items)}", len(self.items))
             found += self._begin(item)
-        return [*found, *item.feed(text, thoughts, self._event)]
+        return [*found, *item.feed(delta, self._event)]
 
     def _feed_text(self, delta: Mapping[str, Any], logprobs: list[Any]) -> list[bytes]:
         found: list[bytes] = []
@@ -138,15 +149,16 @@ class _Reasoning:
         self.index = index
         self._id = item_id
         self._text: list[str] = []
-        self._thoughts: Any = None
+        self._sealed: Any = None
 
     def started(self) -> Item:
         return {"id": self._id, "type": "reasoning", "summary": [], "encrypted_content": None}
 
-    def feed(self, text: str, thoughts: Any, event: MakeEvent) -> list[bytes]:
-        if thoughts:
-            self._thoughts = join_values("thinking_blocks", self._thoughts, [*thoughts])
-        if not text:
+    def feed(self, delta: Mapping[str, Any], event: MakeEvent) -> list[bytes]:
+        given = {name: delta[name] for name in _SEALED if delta.get(name)}
+        if given:
+            self._sealed = join_values("", self._sealed, given)
+        if not (text := delta.get("reasoning_content")):
             return []
         found = []
         if not self._text:
@@ -158,7 +170,9 @@ class _Reasoning:
 
     def end(self, event: MakeEvent, _: str) -> tuple[list[bytes], Item]:
         text = "".join(self._text)
-        whole = reasoning_item(self._id, text, whole_value(self._thoughts or []))
+        sealed = whole_value(self._sealed or {})
+        thoughts, extra = (sealed.get(name) for name in _SEALED)
+        whole = reasoning_item(self._id, text, thoughts or [], extra)
         if not text:
             return [], whole
         part = whole["summary"][0]

@@ -18,9 +18,11 @@ PREFIX = "fanout1."
 """What Fanout's `encrypted_content` begins with, so that no other maker's is read as its own."""
 
 
-def sealed(thoughts: Sequence[Any]) -> str:
-    """The `encrypted_content` of a reasoning item with these signed thoughts."""
-    return PREFIX + b64encode(json.encode({"thinking_blocks": [*thoughts]})).decode()
+def sealed(thoughts: Sequence[Any], extra: Mapping[str, Any] | None = None) -> str:
+    """The `encrypted_content` of a reasoning item with what the vendor needs back."""
+    given = {"thinking_blocks": [*thoughts], "extra_content": extra}
+    kept = {name: value for name, value in given.items() if value}
+    return PREFIX + b64encode(json.encode(kept)).decode()
 
 
 def kept_reasoning(item: Mapping[str, Any]) -> dict[str, Any]:
@@ -35,9 +37,11 @@ def kept_reasoning(item: Mapping[str, Any]) -> dict[str, Any]:
     found: dict[str, Any] = {}
     if text := _texts(item.get("summary")):
         found["reasoning_content"] = text
-    thoughts = value.get("thinking_blocks") if isinstance(value, dict) else None
-    if isinstance(thoughts, list) and thoughts:
+    known = value if isinstance(value, dict) else {}
+    if isinstance(thoughts := known.get("thinking_blocks"), list) and thoughts:
         found["thinking_blocks"] = thoughts
+    if isinstance(extra := known.get("extra_content"), dict) and extra:
+        found["extra_content"] = extra
     return found
 
 

@@ -18,12 +18,13 @@ from ...schema.chat import ChatChunk, ChatCompletion
 from ...schema.request import ChatRequest
 from ...wire.http import WireEvent, WireRequest, WireResponse
 from ...wire.sse import SSEFramer
-from ..base import Codec, Target
+from ..base import Codec, StreamDecoder, Target
 from ..openai.chat import encode
 from ..openai.message_rules import MESSAGES
 from ..openai.provider import kind_of
 from ..openai.quirks import Quirks
 from ..openai.response import check_whole, read
+from ..openai.responses.models import PREFIX, has_only_responses
 from ..openai.rules import (
     FAMILIES,
     FORMATS,
@@ -67,6 +68,17 @@ _SERIES = {"o_series/": "o1", "gpt5_series/": "gpt-5"}
 def encode_azure(request: ChatRequest, target: Target, stream: bool) -> WireRequest:  # noqa: FBT001
     """The client's body, for a deployment."""
     version = target.options.get("api_version", "")
+    if _calls_responses(target):
+        from ..openai.responses.request import encode_responses  # few models need it
+
+        return encode_responses(
+            REASONING,
+            request,
+            target,
+            stream,
+            kind=kind_of(target),
+            path=v1_path("/responses", target),
+        )
     named, kind = _without_prefix(target)
     wire = encode(_quirks(version, kind), request, named, stream, kind=kind)
     return replace(wire, path=find_path(version, named))
@@ -97,14 +109,27 @@ def find_path(version: str, target: Target, method: str = "chat/completions") ->
         deployment = quote(target.model, safe="")
         version = quote(version, safe="")
         return f"/openai/deployments/{deployment}/{method}?api-version={version}"
-    # Azure documents the v1 base URL with its path, so the config may have it.
-    has_path = target.options.get("api_base", "").rstrip("/").endswith(V1_PATH)
-    path = f"/{method}" if has_path else f"{V1_PATH}/{method}"
+    path = v1_path(f"/{method}", target)
     return f"{path}?api-version=preview" if version == "preview" else path
 
 
-def decode(response: WireResponse, _target: Target) -> ChatCompletion:
+def v1_path(path: str, target: Target) -> str:
+    """A path of the endpoint without dates, which a base URL in the config may have already."""
+    has_path = target.options.get("api_base", "").rstrip("/").endswith(V1_PATH)
+    return path if has_path else f"{V1_PATH}{path}"
+
+
+def _calls_responses(target: Target) -> bool:
+    """Whether the model is called with the Responses API, which has no dates in its path."""
+    return target.model.startswith(PREFIX) or has_only_responses(kind_of(target))
+
+
+def decode(response: WireResponse, target: Target) -> ChatCompletion:
     """The response; a message that the filter emptied gets a `content` of null."""
+    if _calls_responses(target):
+        from ..openai.responses.response import decode_response
+
+        return decode_response(response, target)
     value: Any = check_whole(read(response.body))
     choices = [
         {**choice, "message": {"content": None, **choice["message"]}} for choice in value["choices"]
@@ -152,4 +177,13 @@ class AzureDecoder:
         return {**self._head, **results, **chunk}
 
 
-CODEC = Codec(encode_azure, decode, SSEFramer, AzureDecoder)
+def azure_decoder(target: Target) -> StreamDecoder:
+    """The decoder of a stream of either API."""
+    if _calls_responses(target):
+        from ..openai.responses.stream import ResponsesDecoder
+
+        return ResponsesDecoder(target)
+    return AzureDecoder(target)
+
+
+CODEC = Codec(encode_azure, decode, SSEFramer, azure_decoder)

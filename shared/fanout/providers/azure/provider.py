@@ -23,4 +23,5 @@ PROVIDER = Provider(
     auth=Header("api-key"),
     billing="stops",
     prompt_cache=lambda _: CACHE,
+    has_responses=True,
 )

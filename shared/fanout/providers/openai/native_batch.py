@@ -13,6 +13,7 @@ from typing import Any
 from urllib.parse import quote
 
 from msgspec import Struct
+from msgspec.structs import replace
 
 from ...errors import ErrorDetail
 from ...wire import json
@@ -40,6 +41,10 @@ from ..native_batch import (
     text_of,
     whole_number,
 )
+from .responses.models import has_only_responses
+
+RESPONSES = "/v1/responses"
+"""The endpoint of a batch for models that have no chat completions."""
 
 STATES: Mapping[str, BatchState] = {
     "validating": "validating",
@@ -66,7 +71,8 @@ class OpenAIBatches(Struct, frozen=True):
 
     `discounted` are the models with a lower price, by the beginning of their names; `None` if all
     have it. With `bare`, lines have no `method` and `url`, and a batch no `metadata`. `prefix` is
-    what the paths begin with.
+    what the paths begin with, `endpoint` what the lines are
+    for.
     """
 
     chat: Codec
@@ -80,6 +86,7 @@ class OpenAIBatches(Struct, frozen=True):
     upload_path: str = "/files"
     purpose: str = "batch"
     bare: bool = False
+    endpoint: str = "/v1/chat/completions"
 
     @property
     def price_factor(self) -> float:
@@ -104,7 +111,7 @@ class OpenAIBatches(Struct, frozen=True):
         return {
             "custom_id": line.id,
             "method": "POST",
-            "url": "/v1/chat/completions",
+            "url": self.endpoint,
             "body": body,
         }
 
@@ -123,7 +130,7 @@ class OpenAIBatches(Struct, frozen=True):
         """The batch of an uploaded file."""
         body: dict[str, Any] = {
             "input_file_id": source,
-            "endpoint": "/v1/chat/completions",
+            "endpoint": self.endpoint,
             "completion_window": "24h",
         }
         if not self.bare:
@@ -219,4 +226,5 @@ def make_batches(target: Target) -> OpenAIBatches:
     from .provider import PROVIDER
 
     limits = Limits(lines=50_000, bytes=200_000_000, drain=600.0)
-    return OpenAIBatches(PROVIDER.chat, PROVIDER.explain, target, limits)
+    batches = OpenAIBatches(PROVIDER.chat, PROVIDER.explain, target, limits)
+    return replace(batches, endpoint=RESPONSES) if has_only_responses(target.model) else batches

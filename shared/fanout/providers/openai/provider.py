@@ -7,16 +7,20 @@ from functools import lru_cache
 
 from msgspec.structs import replace
 
+from ...schema.chat import ChatCompletion
 from ...schema.request import ChatRequest
-from ...wire.http import WireRequest
-from ..base import TEMPLATE_SETTINGS, PromptCache, Provider, Target
-from .chat import encode, plain_codec
+from ...wire.http import WireRequest, WireResponse
+from ...wire.sse import SSEFramer
+from ..base import TEMPLATE_SETTINGS, Codec, PromptCache, Provider, StreamDecoder, Target
+from .chat import encode, plain_decoder
 from .errors import explain
 from .message_rules import (
     MESSAGES,
     OTHER_SERVERS,
 )
 from .quirks import Quirks
+from .response import decode
+from .responses.models import has_only_responses
 from .rules import (
     FAMILIES,
     FORMATS,
@@ -52,7 +56,29 @@ def encode_openai(request: ChatRequest, target: Target, stream: bool) -> WireReq
     """The client's body, with what OpenAI's model or the server at `api_base` accepts."""
     kind = kind_of(target)
     quirks = _quirks_of(kind, target.options.get("api_base", ""))
+    if has_only_responses(target.model):
+        from .responses.request import encode_responses  # few models need it
+
+        return encode_responses(quirks, request, target, stream, kind=kind)
     return encode(quirks, request, target, stream, kind=kind)
+
+
+def decode_openai(response: WireResponse, target: Target) -> ChatCompletion:
+    """The response of either API, as a chat completion."""
+    if has_only_responses(target.model):
+        from .responses.response import decode_response
+
+        return decode_response(response, target)
+    return decode(response, target)
+
+
+def openai_decoder(target: Target) -> StreamDecoder:
+    """The decoder of a stream of either API."""
+    if has_only_responses(target.model):
+        from .responses.stream import ResponsesDecoder
+
+        return ResponsesDecoder(target)
+    return plain_decoder(target)
 
 
 @lru_cache(maxsize=256)
@@ -93,7 +119,7 @@ PROVIDER = Provider(
     name="openai",
     base_url="https://api.openai.com/v1",
     keys=("OPENAI_API_KEY",),
-    chat=replace(plain_codec(CLASSIC), encode=encode_openai),
+    chat=Codec(encode_openai, decode_openai, SSEFramer, openai_decoder),
     explain=explain,
     billing="stops",
     organization_header="openai-organization",
@@ -101,4 +127,5 @@ PROVIDER = Provider(
     endpoint=r"/(?:chat/completions|completions|responses|embeddings|models)",
     path="/v1",
     prompt_cache=prompt_cache,
+    has_responses=True,
 )

@@ -1,0 +1,1 @@
+"""Chat completions of OpenAI's models that have only the Responses API."""
