@@ -16,6 +16,7 @@ from openai.types.responses.response_create_params import (
 from pydantic import TypeAdapter
 
 from fanout.errors import RequestError
+from fanout.providers import registry
 from fanout.providers.base import Target, WireError
 from fanout.providers.openai.native_batch import make_batches
 from fanout.providers.openai.provider import PROVIDER
@@ -270,3 +271,14 @@ def test_reasoning_without_deltas_and_its_encrypted_content() -> None:
     )
     plain: Any = PROVIDER.chat.decode(WireResponse(200, {}, json.dumps(response).encode()), TARGET)
     assert plain["choices"][0]["message"]["extra_content"] == extra
+
+
+def test_azure_has_its_own_path() -> None:
+    azure = registry.find("azure")
+    for base, path in {
+        "https://x.openai.azure.com": "/openai/v1/responses",
+        "https://x.openai.azure.com/openai/v1": "/responses",
+    }.items():
+        target = Target("n", "gpt-5-codex", options={"api_base": base, "api_version": "2024-10-21"})
+        wire = azure.chat.encode(parse_chat({"messages": [USER]}), target, False)
+        assert (wire.path, json.loads(wire.body)["model"]) == (path, "gpt-5-codex")

@@ -1,3 +1,6 @@
+        kind = kind_of(target)
+        quirks, path = _quirks("", kind), v1_path("/responses", target)
+        return encode_responses(quirks, request, target, stream, kind=kind, path=path)
 """
 Azure OpenAI's chat completions: OpenAI's, with deployments in the path and content filter results.
 
