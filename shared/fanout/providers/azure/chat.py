@@ -1,6 +1,3 @@
-        kind = kind_of(target)
-        quirks, path = _quirks("", kind), v1_path("/responses", target)
-        return encode_responses(quirks, request, target, stream, kind=kind, path=path)
 """
 Azure OpenAI's chat completions: OpenAI's, with deployments in the path and content filter results.
 
@@ -74,14 +71,9 @@ def encode_azure(request: ChatRequest, target: Target, stream: bool) -> WireRequ
     if _calls_responses(target):
         from ..openai.responses.request import encode_responses  # few models need it
 
-        return encode_responses(
-            REASONING,
-            request,
-            target,
-            stream,
-            kind=kind_of(target),
-            path=v1_path("/responses", target),
-        )
+        kind = kind_of(target)
+        quirks, path = _quirks("", kind), v1_path("/responses", target)
+        return encode_responses(quirks, request, target, stream, kind=kind, path=path)
     named, kind = _without_prefix(target)
     wire = encode(_quirks(version, kind), request, named, stream, kind=kind)
     return replace(wire, path=find_path(version, named))
