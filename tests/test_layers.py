@@ -67,7 +67,8 @@ TOP_LEVEL = {
     "shared/fanout/bulk/*.py": "__init__ activity costs lanes paid_calls runner store totals",
     "shared/fanout/bulk/input/*.py": """
         __init__ bloom_filter csv_reader estimates file_kinds flex_lines job_source line_checks
-        line_order lines order_writer planner prefixes quote splitter text_encodings
+        line_order lines order_writer planner prefixes quote quote_groups sampled_costs splitter
+        text_encodings
     """,
     "shared/fanout/bulk/local/*.py": """
         __init__ activity_files batch_service file_store hedge_counts hosts input_files job_progress
@@ -130,7 +131,7 @@ TOP_LEVEL = {
         __init__ accumulator agreement allowed_values canonical chat checked choice_deltas
         embeddings error extensions fanout foreign_parts json_schema judging litellm_arguments
         litellm_names messages one_call pass_through request response_chunks schema_words
-        schema_work strategies tokens validation
+        schema_work strategies token_estimate tokens validation
     """,
     "shared/fanout/server/*.py": """
         __init__ connection connections lifespan limits listener request_parser request_queue

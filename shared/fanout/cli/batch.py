@@ -168,8 +168,17 @@ def _add_cache(parser: argparse.ArgumentParser) -> None:
 
 
 def _add_quote(own: _SubParsersAction[argparse.ArgumentParser]) -> None:
-    parser = _command(own, "quote", "estimate the cost and time of a file; calls no provider")
+    parser = _command(
+        own, "quote", "estimate the cost and time of a file; calls no provider without --sample"
+    )
     _add_prompts(parser)
+    parser.add_argument(
+        "--sample",
+        metavar="N",
+        type=int,
+        help="send N lines, such as 20, and estimate the others by their responses, which are not "
+        "paid again",
+    )
     _add_lane(parser)
     _add_cache(parser)
     add_json(parser)

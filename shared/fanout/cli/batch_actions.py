@@ -194,7 +194,7 @@ async def _with_options(
 
 async def _quote(arguments: argparse.Namespace, open_stack: OpenStack, given: BatchInput) -> int:
     """Print a quote of what would be sent, with the stack's own config unless --config is given."""
-    from .batch_quote import print_quote
+    from .batch_quote import check_sample, print_quote
 
     quote = partial(
         print_quote,
@@ -203,8 +203,14 @@ async def _quote(arguments: argparse.Namespace, open_stack: OpenStack, given: Ba
         lane=given.lane or "auto",  # as for a job with the default window
         as_json=arguments.json,
         has_batches=not arguments.stack,
+        cache=given.cache,
     )
     _check_region(arguments)
+    if arguments.sample is not None:
+        check_sample(arguments.sample)
+        async with _open(arguments, open_stack, needs_config=True) as backend:
+            catalog = await backend.catalog()
+            return await quote(catalog, store=backend, sample=arguments.sample)
     if arguments.stack and not arguments.config:
         async with open_stack(arguments.stack, arguments.region) as stack:
             return await quote(await stack.catalog(), store=stack)

@@ -3,26 +3,44 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Callable
+from functools import partial
+from typing import TYPE_CHECKING, Any, cast
 
 from ..bulk.input.quote import METHOD, Quote, quote
-from ..bulk.lanes import LaneChoice
+from ..bulk.lanes import CacheChoice, LaneChoice
 from ..bulk.local.job_store import JobStore
 from ..bulk.local.prompt_files import PromptFile
 from ..bulk.local.response_reuse import unpaid_lines
 from ..bulk.native.eligibility import may_go_native
+from ..bulk.pacing.prompt_caches import expects_cache
 from ..bulk.work.line_requests import check_model
 from ..config.catalog import Catalog, ClientKey
 from ..config.model import ANONYMOUS
+from ..errors import RequestError
 from .batch_progress import dollars, error_lines
 from .printing import show, show_json
 from .table import columns
 
+if TYPE_CHECKING:
+    from .batch_backend import BatchBackend
+    from .batch_sample import SampleQuote
+
 LANES_HEADER = ("LANE", "LINES", "COST", "RESPONSES TAKE")
-HEADER = ("MODEL", "LINES", "TOKENS IN", "TOKENS OUT", "COST", "MINUTES")
+HEADER = ("MODEL", "LINES", "TOKENS IN", "CACHED", "TOKENS OUT", "COST", "MINUTES")
 
 
-async def print_quote(
+MAX_SAMPLE = 1_000
+"""Lines that a quote sends at most."""
+
+
+def check_sample(count: int) -> None:
+    """Raise `RequestError` for a number of lines that is not sent."""
+    if not 1 <= count <= MAX_SAMPLE:
+        raise RequestError(f"--sample must be between 1 and {MAX_SAMPLE}", "sample")
+
+
+async def print_quote(  # noqa: PLR0913 -- what was given, each once
     catalog: Catalog,
     prompts: PromptFile,
     model: str | None,
@@ -31,12 +49,15 @@ async def print_quote(
     as_json: bool,
     store: JobStore | None = None,
     has_batches: bool = True,
+    cache: CacheChoice | None = None,
+    sample: int | None = None,
 ) -> int:
     """
     Print the quote of a job on this lane; returns 1 if the file has errors, else 0.
 
-    With a `store`, lines are left out to which its jobs have responses. If the host of the job
-    `has_batches`, the quote has the costs by the providers' own batches.
+    With a `store`, lines are left out to which its jobs have responses. If it is a backend, a
+    `sample` of so many lines can be sent. If the host of the job `has_batches`, the quote has the
+    costs by the providers' own batches.
     """
 
     async def read() -> AsyncIterator[bytes]:
@@ -44,19 +65,23 @@ async def print_quote(
             yield piece
             await asyncio.sleep(0)
 
+    options: dict[str, Any] = {
+        "default_model": model,
+        "catalog": catalog,
+        "check": lambda name: check_model(catalog, ClientKey(ANONYMOUS, None), name),
+        "lane": lane,
+        "goes_native": may_go_native(catalog) if has_batches else lambda _: False,
+        "has_cache": partial(expects_cache, catalog, cache or "order"),
+    }
+    if sample is not None:
+        backend = cast("BatchBackend", store)
+        return await _print_sampled(backend, prompts, read, sample, options, as_json=as_json)
     reused = 0
     if store is not None and store.index is not None and not await store.index.is_empty():
         read, reused, left = await unpaid_lines(store, store.index, read, model)
         if reused and not left:
             return _print_none(_counted(reused, prompts), reused, as_json=as_json)
-    found = await quote(
-        read,
-        default_model=model,
-        catalog=catalog,
-        check=lambda name: check_model(catalog, ClientKey(ANONYMOUS, None), name),
-        lane=lane,
-        goes_native=may_go_native(catalog) if has_batches else lambda _: False,
-    )
+    found = await quote(read, **options)
     if as_json:
         show_json(found.to_dict() | {"reused_lines": reused})
     else:
@@ -66,6 +91,61 @@ async def print_quote(
             have = "has a response" if reused == 1 else "have responses"
             show(f"{more} {have} of an earlier run, which cost{'s' if reused == 1 else ''} nothing")
     return int(bool(found.errors))
+
+
+async def _print_sampled(
+    backend: BatchBackend,
+    prompts: PromptFile,
+    read: Callable[[], AsyncIterator[bytes]],
+    count: int,
+    options: dict[str, Any],
+    *,
+    as_json: bool,
+) -> int:
+    """Send a sample, and print the quote of the lines without a response."""
+    from .batch_progress import follow
+    from .batch_sample import sample_quote, sample_to_dict
+
+    model, index = options["default_model"], backend.index
+    reused = 0
+
+    async def rest() -> Callable[[], AsyncIterator[bytes]]:
+        nonlocal reused
+        if index is None:
+            return read
+        left, reused, _ = await unpaid_lines(backend, index, read, model)
+        return left
+
+    found, sampled = await sample_quote(
+        backend,
+        read,
+        rest,
+        prompts.name,
+        count,
+        partial(follow, backend, as_json=False),
+        options,
+    )
+    if as_json:
+        show_json(found.to_dict() | {"reused_lines": reused, "sample": sample_to_dict(sampled)})
+        return int(bool(found.errors))
+    _print(found)
+    if not found.errors:
+        _show_sample(sampled, _counted(sampled.lines, prompts), _counted(found.lines, prompts))
+    return int(bool(found.errors))
+
+
+def _show_sample(found: SampleQuote, sent: str, left: str) -> None:
+    paid = f"\nsample: {sent} for {dollars(found.cost_usd)}, which are not paid again"
+    failed = f"; {found.failed} failed" if found.failed else ""
+    show(f"{paid}{failed}")
+    if found.cost is None or found.cost_low is None or found.cost_high is None:
+        show("no estimate: a price is unknown, or no line of a model has a response")
+        return
+    within = f"{dollars(found.cost_low)} to {dollars(found.cost_high)}"
+    show(
+        f"the other {left}: {dollars(found.cost)}, with {found.confidence} % confidence {within}; "
+        f"{found.tokens_in:,} tokens in, {found.tokens_out:,} out"
+    )
 
 
 def _counted(number: int, prompts: PromptFile, more: str = "") -> str:
@@ -89,7 +169,12 @@ def _print(found: Quote) -> None:
     rows = [HEADER]
     for name, part in found.models.items():
         out = f"{part.tokens_out_low:,} to {part.tokens_out_high:,}"
-        cells = (f"{part.lines:,}", _range(part.tokens_in, part.tokens_in_high), out)
+        cells = (
+            f"{part.lines:,}",
+            _range(part.tokens_in, part.tokens_in_high),
+            f"{part.tokens_cached:,}",
+            out,
+        )
         rows.append((name, *cells, _dollars(part.cost_low, part.cost_high), _minutes(part.minutes)))
     show(columns(rows))
     total = _dollars(found.cost_low, found.cost_high)

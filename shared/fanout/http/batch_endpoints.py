@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import hashlib
 from collections.abc import AsyncIterator, Callable
+from functools import partial
 from typing import Annotated, Any
 from urllib.parse import parse_qs
 
@@ -11,6 +12,7 @@ from msgspec import Meta, Struct
 
 from ..bulk.input.lines import Line
 from ..bulk.input.quote import quote
+from ..bulk.pacing.prompt_caches import expects_cache
 from ..bulk.service.batches import BatchOptions, NewJob, check_endpoint, parse_lifetime
 from ..bulk.service.files import MAX_PART, MAX_UPLOAD
 from ..bulk.service.records import Job
@@ -279,6 +281,7 @@ async def _quote(exchange: Exchange, new_job: NewJob) -> None:
         check=lambda name: check_model(catalog, client, name),
         lane=lane,
         goes_native=_goes_native(exchange, catalog),
+        has_cache=partial(expects_cache, catalog, new_job.cache),
     )
     await exchange.json(result.to_dict())
 

@@ -3,17 +3,24 @@
 from __future__ import annotations
 
 import asyncio
+import json
 from collections.abc import AsyncIterator
+from functools import partial
 from typing import Any
 
 import pytest
 
 from fanout.bulk.input.quote import Quote, quote
-from fanout.bulk.lanes import LaneChoice
+from fanout.bulk.lanes import CacheChoice, LaneChoice
+from fanout.bulk.pacing.prompt_caches import expects_cache
 from fanout.config.load import check
 from fanout.config.resolve import resolve
+from fanout.schema.token_estimate import estimate_tokens
 from tests.bulk.flex_provider import flex_config
 from tests.bulk.local_jobs import CONFIG, jsonl, line
+
+SENT = estimate_tokens("t" * 400) + 4
+"""The estimated tokens of each line's prompt."""
 
 
 def quoted(data: bytes, *, share: float = 1.0, **limits: int) -> Quote:
@@ -39,7 +46,7 @@ def lines(count: int, model: str = "a") -> bytes:
     ("limits", "minutes"),
     [
         ({"rpm": 60}, 30 / 60),
-        ({"tpm": 1_000}, 30 * (104 + 55) / 1_000),
+        ({"tpm": 1_000}, 30 * (SENT + 55) / 1_000),
         ({"rpm": 60, "tpm": 1_000_000}, 30 / 60),
     ],
 )
@@ -57,14 +64,14 @@ def test_a_checked_line_costs_from_one_call_to_every_attempt_of_every_model() ->
         {"schema": schema, "attempts": 3, "escalate": ["b", "b"]},
         {"schema": schema, "check": False},
     ]
-    sent, out, further = 104, 100, 104 + 100 + 300
+    sent, out, further = SENT, 100, SENT + 100 + 300
     for fanout, on_a, on_b in zip(ladders, (2, 3, 1), (0, 6, 0), strict=True):
         result = quoted(jsonl([line("n", "a", text="t" * 400, max_tokens=out, fanout=fanout)]))
         a = result.models["a"]
         assert (a.lines, a.calls, a.calls_high) == (1, 1, on_a)
         assert (a.tokens_in, a.tokens_in_high) == (sent, sent + (on_a - 1) * further)
         assert (a.tokens_out_low, a.tokens_out_high) == (10, on_a * out)
-        assert result.cost_low == pytest.approx(0.7 * sent * 0.001 + 10 * 0.002)
+        assert result.cost_low == pytest.approx(0.75 * sent * 0.001 + 10 * 0.002)
         if on_b:
             b = result.models["b"]
             assert (b.lines, b.calls, b.calls_high, b.tokens_in) == (0, 0, on_b, 0)
@@ -76,11 +83,11 @@ def test_a_checked_line_costs_from_one_call_to_every_attempt_of_every_model() ->
 
 def test_the_cost_is_a_range_if_all_prices_are_known() -> None:
     result = quoted(lines(10))
-    sent = 10 * 104
-    assert result.cost_low == pytest.approx(0.7 * sent * 0.001 + 100 * 0.002)
-    assert result.cost_high == pytest.approx(1.3 * sent * 0.001 + 1_000 * 0.002)
+    sent = 10 * SENT
+    assert result.cost_low == pytest.approx(0.75 * sent * 0.001 + 100 * 0.002)
+    assert result.cost_high == pytest.approx(1.25 * sent * 0.001 + 1_000 * 0.002)
     assert result.minutes is None
-    assert "within 30 %" in result.to_dict()["note"]
+    assert "within 25 %" in result.to_dict()["note"]
     unknown = quoted(lines(10) + lines(1, "c").replace(b"n0", b"x"))
     assert (unknown.cost_low, unknown.cost_high) == (None, None)
     assert unknown.models["a"].cost_low == result.cost_low
@@ -129,7 +136,7 @@ def test_a_quote_has_the_cost_of_the_file_on_each_lane() -> None:
         found = quote(read, default_model=None, catalog=catalog, check=lambda _: None, lane=lane)
         return asyncio.run(found)
 
-    one = 1.3 * 104 * 0.001 + 100 * 0.002
+    one = 1.25 * SENT * 0.001 + 100 * 0.002
     realtime, flex = on("realtime"), on("auto")
     assert realtime.lanes == flex.lanes == on("flex").lanes
     assert (realtime.lane, flex.lane) == ("realtime", "auto")
@@ -142,3 +149,45 @@ def test_a_quote_has_the_cost_of_the_file_on_each_lane() -> None:
     )
     assert flex.models["gemini"].cost_high == pytest.approx(one / 2)
     assert flex.to_dict()["lanes"]["flex"]["cost_high"] == pytest.approx(4 * one)
+
+
+def test_a_quote_counts_the_tokens_that_are_read_from_a_cache() -> None:
+    prices = {"input_cost_per_token": 0.001, "output_cost_per_token": 0.002}
+    system = {"role": "system", "content": "Classify each review by its mood. " * 150}
+    data = jsonl(
+        json.dumps(
+            {
+                "custom_id": f"n{n}",
+                "model": model,
+                "messages": [system, {"role": "user", "content": f"Review {n}"}],
+            }
+        ).encode()
+        for n, model in enumerate(["known"] * 10 + ["other"] * 10)
+    )
+    known = {"model": "openai/gpt-4.1", "api_key": "k"}
+    other = {"model": "openai/x", "api_base": "http://provider.test/v1", **prices}
+    models = [
+        {"model_name": "known", "litellm_params": known},
+        {"model_name": "other", "litellm_params": other},
+    ]
+    catalog = resolve(check({"model_list": models}, {}), {})
+
+    async def read() -> AsyncIterator[bytes]:
+        yield data
+
+    def cost(choice: CacheChoice) -> Quote:
+        has_cache = partial(expects_cache, catalog, choice)
+        found = quote(
+            read, default_model=None, catalog=catalog, check=lambda _: None, has_cache=has_cache
+        )
+        return asyncio.run(found)
+
+    off, order = cost("off"), cost("order")
+    assert off.models["known"].tokens_cached == order.models["other"].tokens_cached == 0
+    part = order.models["known"]
+    assert 0.8 < part.tokens_cached / part.tokens_in < 0.9
+    low, usual = part.cost_low, off.models["known"].cost_low
+    assert low is not None
+    assert usual is not None
+    assert low < 0.5 * usual
+    assert part.cost_high == off.models["known"].cost_high

@@ -14,6 +14,7 @@ from typing import Any
 
 import pytest
 
+from fanout.schema.token_estimate import estimate_tokens
 from tests.bulk.local_jobs import jsonl, line
 from tests.cli.commands import CommandResult, code_of, spawned, write_config
 from tests.cli.terminal import read_all
@@ -419,20 +420,41 @@ def test_a_quote_estimates_a_file_and_sends_nothing(
     quote = batch.run("quote", path, "--json").json
     assert (quote["lines"], quote["errors"]) == (2, [])
     a, b = quote["models"]["a"], quote["models"]["b"]
-    assert (a["lines"], a["tokens_in"], b["tokens_in"]) == (2, 108, 4)
+    sent, word = estimate_tokens("t" * 400), 4 + estimate_tokens("Hi")
+    assert (a["lines"], a["tokens_in"], b["tokens_in"]) == (2, sent + 4 + word, word)
     assert (a["tokens_out_low"], a["tokens_out_high"]) == (10 + 50, 100 + 1_000)
-    assert a["cost_high"] == pytest.approx(108 * 1.3 * 0.001 + 1_100 * 0.002)
+    assert a["cost_high"] == pytest.approx((sent + 4 + word) * 1.25 * 0.001 + 1_100 * 0.002)
     assert quote["cost_low"] == pytest.approx(a["cost_low"] + b["cost_low"])
-    assert "within 30 %" in quote["note"]
+    assert "within 25 %" in quote["note"]
     chats = [[{"role": "user", "content": "t" * 40}]] * 3
+    each = 3 * (4 + estimate_tokens("t" * 40))
     several = batch.write(jsonl([line("z", messages=chats, max_tokens=100)]), "several.jsonl")
     of_several = batch.run("quote", several, "--json").json["models"]["a"]
-    assert (of_several["lines"], of_several["calls"], of_several["tokens_in"]) == (1, 3, 42)
+    assert (of_several["lines"], of_several["calls"], of_several["tokens_in"]) == (1, 3, each)
     assert of_several["tokens_out_high"] == 300
-    assert (of_several["calls_high"], of_several["tokens_in_high"]) == (3, 42)
+    assert (of_several["calls_high"], of_several["tokens_in_high"]) == (3, each)
     assert batch.run("quote", path).out.splitlines()[0].split()[0] == "MODEL"
     assert batch.run("quote", batch.write(b"{x", "bad.jsonl")).code == 1
     assert not upstream.calls
+
+
+def test_a_quote_by_sample_sends_some_lines_and_their_responses_are_not_paid_again(
+    batch: BatchCommand, upstream: Upstream
+) -> None:
+    lines = [line(f"n{number}", text=f"Word {number}") for number in range(30)]
+    path = batch.write(jsonl(lines))
+    quote = batch.run("quote", path, "--sample", "10", "--json").json
+    sample = quote["sample"]
+    assert len(upstream.calls) == 10
+    assert (sample["lines"], sample["failed"], quote["lines"]) == (10, 0, 20)
+    assert sample["cost_usd"] == pytest.approx(10 * COST)
+    assert sample["cost"] == pytest.approx(20 * COST, rel=0.1)
+    assert sample["cost_low"] <= sample["cost"] <= sample["cost_high"]
+    assert batch.run("run", path).code == 0
+    assert len(prompts_sent(upstream)) == len(set(prompts_sent(upstream))) == 30
+    assert len(batch.responses()) == 30
+    wrong = batch.run("quote", path, "--sample", "0")
+    assert (wrong.code, "--sample must be between 1 and 1000" in wrong.err) == (2, True)
 
 
 FLEX_PRICES: dict[str, Any] = {

@@ -39,11 +39,16 @@ MAX_RANGES = 4_096
 
 
 class Shared(Struct):
-    """A model's lines that share a beginning: groups, lines, bytes that another line has first."""
+    """
+    A model's lines that share a beginning: groups, lines, bytes that another line has first.
+
+    `size` is that of all of the model's lines.
+    """
 
     groups: int = 0
     lines: int = 0
     repeated: int = 0
+    size: int = 0
 
 
 class _Line(NamedTuple):
@@ -82,6 +87,7 @@ class OrderWriter:
         self._places = _Records()
         self._counts: list[int] = []
         self._lines = 0
+        self._sizes: dict[str, int] = {}
         self.shared: dict[str, Shared] = {}
 
     def __enter__(self) -> Self:
@@ -96,6 +102,7 @@ class OrderWriter:
         """Add a line: its number, start, end and shard."""
         number, start, end, shard = place
         self._lines += 1
+        self._sizes[model] = self._sizes.get(model, 0) + end - start
         if prefix is None:
             self._ranges.add(shard, number, start, end)
             return
@@ -137,7 +144,7 @@ class OrderWriter:
         names = list(self._models)
         self._counts = [0] * len(names)
         for model, lines in groupby(self._sorted(), key=lambda line: line.model):
-            shared = self.shared[names[model]] = Shared()
+            shared = self.shared[names[model]] = Shared(size=self._sizes[names[model]])
             for _, same in groupby(lines, key=lambda line: line.short):
                 self._add_family(model, same, shared)
             self._counts[model] = shared.groups

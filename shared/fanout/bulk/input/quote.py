@@ -1,54 +1,43 @@
 """
 A quote: what a file would take, before anything is sent. Lines, tokens, dollars and minutes.
 
-Input tokens are the UTF-8 bytes of the messages divided by four, which is within 30 % for prose and
-code in most tokenizers. Output tokens are not known beforehand, so the quote gives a range: a tenth
-of a line's own limit to all of it, or 50 to 1,000 if it has none. If responses are checked, the
-range goes from one call of each line to every attempt of every model.
+Input tokens are estimated from the characters (`schema/token_estimate.py`). Output tokens are not
+known beforehand, so the quote gives a range: a tenth of a line's own limit to all of it, or 50 to
+1,000 if it has none. If responses are checked, the range goes from one call of each line to every
+attempt of every model. If lines share their beginnings and their model has a cache, the least cost
+is that with every hit that there may be.
 """
 
 from __future__ import annotations
 
+import asyncio
 from collections.abc import AsyncIterator, Callable, Mapping
 from functools import cache, partial
-from typing import Any, Literal, NamedTuple, TypeAlias
+from typing import Any, Literal
 
 from msgspec import Struct, field
 from msgspec.structs import asdict
 
 from ...config.catalog import Catalog
 from ...errors import FanoutError
-from ...schema.tokens import BYTES_PER_TOKEN
-from ...telemetry.prices import BATCH, FLEX, PICODOLLARS, TokenPrices
-from ...wire import json
+from ...schema.token_estimate import TOLERANCE
+from ...telemetry.prices import FLEX
 from ..costs import Costs
-from ..lanes import NATIVE, REALTIME, WITH_FLEX, LaneChoice
+from ..lanes import NATIVE, REALTIME, LaneChoice
 from . import lines
-from .estimates import (
-    CORRECTION_TOKENS,
-    check_of,
-    conversations_of,
-    max_tokens,
-    models_of,
-    tier_of,
-)
+from .estimates import check_of, models_of, tier_of
 from .flex_lines import flex_model, offers_flex
 from .lines import BadLine, Line
+from .order_writer import OrderWriter, Shared
 from .planner import LineError, plan
+from .quote_groups import Calls, Group, Groups, Sent, cost_of, lines_of
 from .splitter import iter_lines
 
-INPUT_TOLERANCE = 30
-"""Percent."""
-
-OUTPUT_LOW, OUTPUT_HIGH = 50, 1_000
-"""Output tokens of a line without a limit."""
-
-TOKENS_PER_MESSAGE = 4
-"""Tokens that a model adds around each message."""
-
 METHOD = (
-    "tokens in: bytes / 4, within 30 %; tokens out: a tenth of a line's limit to all of it, "
-    "without a limit 50 to 1,000; checked responses: from one call to every attempt of every model"
+    f"tokens in: estimated from the text, within {TOLERANCE} % for GPT-4o and later models; other "
+    "models may count up to three times as many in other scripts than Latin; tokens out: a tenth "
+    "of a line's limit to all of it, without a limit 50 to 1,000; checked responses: from one call "
+    "to every attempt of every model"
 )
 
 
@@ -57,7 +46,8 @@ class ModelQuote(Struct):
     One model's part; a line may have several calls. Costs are `None` if the price is unknown.
 
     `calls_high` and `tokens_in_high` count every further call of lines whose responses are checked.
-    A model that only such calls go to has no `lines`.
+    A model that only such calls go to has no `lines`. `tokens_cached` of the input tokens are
+    expected to be read from the provider's cache.
     """
 
     lines: int = 0
@@ -65,11 +55,17 @@ class ModelQuote(Struct):
     calls_high: int = 0
     tokens_in: int = 0
     tokens_in_high: int = 0
+    tokens_cached: int = 0
     tokens_out_low: int = 0
     tokens_out_high: int = 0
     cost_low: float | None = None
     cost_high: float | None = None
     minutes: float | None = None
+
+    @property
+    def cached(self) -> float:
+        """The part of its input that may be read from a cache."""
+        return self.tokens_cached / self.tokens_in if self.tokens_in else 0.0
 
 
 class LaneQuote(Struct, frozen=True):
@@ -114,43 +110,7 @@ class Quote(Struct):
         return {"object": "batch.quote", **asdict(self), **parts, "note": METHOD}
 
 
-class _Group(NamedTuple):
-    """A model, the tier that its lines name, and whether `flex` or a native batch takes them."""
-
-    model: str
-    tier: str | None
-    may_be_on_flex: bool
-    may_be_native: bool
-
-    def tier_on(self, lane: LaneChoice) -> str | None:
-        """The tier of the group's lines if the job asks for this lane."""
-        if self.may_be_native and lane == NATIVE:
-            return BATCH
-        return FLEX if self.may_be_on_flex and lane in WITH_FLEX else self.tier
-
-
-class _Sent(Struct):
-    """What the lines of a group send and get; a line of several models is in several groups."""
-
-    lines: int = 0
-    tokens_in: int = 0
-    tokens_in_high: int = 0
-    tokens_out_low: int = 0
-    tokens_out_high: int = 0
-
-    def costs(self, prices: TokenPrices) -> tuple[int, int]:
-        """The least and the most that they cost, in picodollars."""
-        least, most = self.tokens_in * prices.input, self.tokens_in_high * prices.input
-        return (
-            least * (100 - INPUT_TOLERANCE) // 100 + self.tokens_out_low * prices.output,
-            most * (100 + INPUT_TOLERANCE) // 100 + self.tokens_out_high * prices.output,
-        )
-
-
-_Groups: TypeAlias = dict[_Group, _Sent]
-
-
-async def quote(
+async def quote(  # noqa: PLR0913 -- what is known of the job, each once
     read: Callable[[], AsyncIterator[bytes]],
     *,
     default_model: str | None,
@@ -158,14 +118,23 @@ async def quote(
     check: Callable[[str], None],
     lane: LaneChoice = REALTIME,
     goes_native: Callable[[Line], bool] = lambda _: False,
+    has_cache: Callable[[str], bool] = lambda _: False,
+    on_line: Callable[[Line, int, int], None] = lambda _line, _number, _tokens: None,
 ) -> Quote:
     """
     Read the file twice: to check it, and to count its tokens. Invalid lines do not count.
 
-    `goes_native` says whether a line may go by its provider's own batches.
+    `goes_native` says whether a line may go by its provider's own batches, `has_cache` whether a
+    model's provider reads what lines share from its cache. `on_line` gets each line, its number and
+    its estimated tokens.
     """
-    found = await plan(read, lambda _: None, default_model=default_model, check=check)
-    result, groups = Quote(lane, lines=found.total, errors=found.errors), _Groups()
+    with OrderWriter() as order:
+        found = await plan(
+            read, lambda _: None, default_model=default_model, check=check, order=order
+        )
+        await asyncio.to_thread(order.finish)
+        shared = {name: one for name, one in order.shared.items() if has_cache(name)}
+    result, groups = Quote(lane, lines=found.total, errors=found.errors), Groups()
     known = {name for name in found.models if _is_usable(check, name)}
     offers = cache(partial(offers_flex, catalog))
     async for number, _, _, data in iter_lines(read()):
@@ -175,31 +144,37 @@ async def quote(
                 if not known.issuperset(head.models):
                     continue
                 line = lines.parse_line(data, number, default_model)
-                _add_line(result, groups, line, offers, goes_native)
+                on_line(line, number, _add_line(result, groups, line, offers, goes_native))
         except BadLine:
             continue
+    _add_cached(result, shared)
     costs = Costs(catalog)
+    cached = {name: part.cached for name, part in result.models.items()}
     for name, part in result.models.items():
         own = {group: sent for group, sent in groups.items() if group.model == name}
-        part.cost_low, part.cost_high = _cost(own, costs, lane)
+        part.cost_low, part.cost_high = cost_of(own, costs, cached, lane)
         part.minutes = _minutes(part, name, catalog)
     minutes = [part.minutes for part in result.models.values() if part.minutes is not None]
     result.minutes = max(minutes, default=None)
-    result.cost_low, result.cost_high = _cost(groups, costs, lane)
-    result.lanes = _lanes(result, groups, costs)
+    result.cost_low, result.cost_high = cost_of(groups, costs, cached, lane)
+    result.lanes = _lanes(result, groups, lambda lane: cost_of(groups, costs, cached, lane))
     return result
 
 
-def _lanes(result: Quote, groups: _Groups, costs: Costs) -> dict[str, LaneQuote]:
+def _lanes(
+    result: Quote,
+    groups: Groups,
+    cost: Callable[[LaneChoice], tuple[float, float] | tuple[None, None]],
+) -> dict[str, LaneQuote]:
     """The lanes that the job may ask for; `flex` and `native` only if a line would go by them."""
-    low, high = _cost(groups, costs, REALTIME)
+    low, high = cost(REALTIME)
     lanes: dict[str, LaneQuote] = {}
     lanes[REALTIME] = LaneQuote(result.lines, low, high, result.minutes, "seconds")
-    if on_flex := sum(s.lines for group, s in groups.items() if group.tier_on("flex") == FLEX):
-        low, high = _cost(groups, costs, "flex")
+    if on_flex := lines_of(s for group, s in groups.items() if group.tier_on("flex") == FLEX):
+        low, high = cost("flex")
         lanes[FLEX] = LaneQuote(on_flex, low, high, result.minutes, "minutes")
-    if by_batch := sum(sent.lines for group, sent in groups.items() if group.may_be_native):
-        low, high = _cost(groups, costs, NATIVE)
+    if by_batch := lines_of(sent for group, sent in groups.items() if group.may_be_native):
+        low, high = cost(NATIVE)
         lanes[NATIVE] = LaneQuote(by_batch, low, high, None, "hours")
     return lanes
 
@@ -212,14 +187,23 @@ def _is_usable(check: Callable[[str], None], name: str) -> bool:
     return True
 
 
+def _add_cached(result: Quote, shared: Mapping[str, Shared]) -> None:
+    """Note what is expected to be read from caches, in the same measure as the estimated tokens."""
+    for name, one in shared.items():
+        part = result.models.get(name)
+        if part is not None and one.size:
+            part.tokens_cached = round(part.tokens_in * min(1.0, one.repeated / one.size))
+
+
 def _add_line(
     result: Quote,
-    groups: _Groups,
+    groups: Groups,
     line: Line,
     offers: Callable[[str], bool],
     goes_native: Callable[[Line], bool],
-) -> None:
-    calls = _Calls.of(line)
+) -> int:
+    """Add a line; returns the estimated tokens of its calls to one model."""
+    calls = Calls.of(line)
     flex = flex_model(line, "flex")
     may_be_on_flex = flex is not None and offers(flex)
     may_be_native = goes_native(line)
@@ -227,8 +211,8 @@ def _add_line(
     names += [(name, False) for name in (check.escalate if check else ())]
     for name, is_first in names:
         part = result.models.setdefault(name, ModelQuote())
-        key = _Group(name, tier_of(line), may_be_on_flex, may_be_native)
-        group = groups.setdefault(key, _Sent())
+        key = Group(name, tier_of(line), may_be_on_flex, may_be_native)
+        group = groups.setdefault(key, Sent())
         attempts = check.attempts if check else 1
         part.calls += calls.chats * is_first
         part.calls_high += calls.chats * attempts
@@ -238,48 +222,7 @@ def _add_line(
             counted.tokens_in_high += calls.sent_in(attempts)
             counted.tokens_out_low += calls.low * is_first
             counted.tokens_out_high += calls.high * attempts
-
-
-class _Calls(NamedTuple):
-    """A line's calls to one model, if each is made once: one for each conversation."""
-
-    chats: int
-    sent: int
-    low: int
-    high: int
-
-    @classmethod
-    def of(cls, line: Line) -> _Calls:
-        chats = conversations_of(line)
-        sent = sum(
-            _size(message) // BYTES_PER_TOKEN + TOKENS_PER_MESSAGE
-            for chat in chats
-            for message in chat
-        )
-        limit, count = max_tokens(line), len(chats)
-        low = count * (OUTPUT_LOW if limit is None else max(1, limit // 10))
-        return cls(count, sent, low, count * (OUTPUT_HIGH if limit is None else limit))
-
-    def sent_in(self, attempts: int) -> int:
-        """The tokens of so many attempts; each but the first has a response and a correction."""
-        further = self.sent + self.high + self.chats * CORRECTION_TOKENS
-        return self.sent + (attempts - 1) * further
-
-
-def _cost(
-    groups: Mapping[_Group, _Sent], costs: Costs, lane: LaneChoice
-) -> tuple[float, float] | tuple[None, None]:
-    """The least and the most that the groups cost in a job that asks for this lane, in dollars."""
-    low = high = 0
-    for group, sent in groups.items():
-        prices, tier = costs.prices(group.model), group.tier_on(lane)
-        if prices is None or not prices.knows(tier):
-            return None, None
-        if tier == BATCH:
-            prices = costs.batch_prices(group.model, prices)
-        least, most = sent.costs(prices.of(tier))
-        low, high = low + least, high + most
-    return (round(low / PICODOLLARS, 6), round(high / PICODOLLARS, 6)) if groups else (None, None)
+    return calls.sent
 
 
 def _minutes(part: ModelQuote, name: str, catalog: Catalog) -> float | None:
@@ -296,9 +239,3 @@ def _minutes(part: ModelQuote, name: str, catalog: Catalog) -> float | None:
         found.append(tokens / sum(d.tpm or 0 for d in deployments))
     share = catalog.general.batch_share
     return round(max(found) / share, 2) if found else None
-
-
-def _size(message: object) -> int:
-    """The bytes of a message's content."""
-    content = message.get("content") if isinstance(message, dict) else message
-    return len(content.encode()) if isinstance(content, str) else len(json.encode(content))

@@ -55,6 +55,18 @@ async def find_or_create_job(
             return found
 
 
+async def add_job_of_lines(store: JobStore, data: bytes, name: str, options: NewJob) -> Job:
+    """A new job of these lines, not started; what earlier jobs have responses to is not sent."""
+    key = store.files.new_key()
+    await store.files.blobs.write(key, _in_threads(iter([data])))
+    file = await store.files.register(key, name, "batch", store.owner)
+    job = replace(store.jobs.draft(options, file, store.owner), source=JobSource(name))
+    if store.index is not None:
+        job = await with_stored_responses(store, store.index, job, reuse=True)
+    await store.jobs.registry.create(job.id, job)
+    return job
+
+
 async def _find(store: JobStore, job_id: str) -> Job | None:
     """
     The job, or the retry of its failed lines if it ended because every call was rejected.

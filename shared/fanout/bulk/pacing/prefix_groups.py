@@ -58,6 +58,7 @@ class CacheRules(Struct, frozen=True):
     marks: bool = False
     has_key: bool = False
     is_known: bool = False
+    needs_marks: bool = False
 
 
 class _Model(Struct, eq=False):

@@ -11,6 +11,7 @@ from ...errors import FanoutError
 from ...wire import json
 from ..costs import CODES_WITH_FALLBACKS
 from ..input.prefixes import MARK, with_mark, without_marks
+from ..lanes import CacheChoice
 from .prefix_groups import CacheRules, PrefixCall
 
 MOST_CALLS = 4
@@ -38,7 +39,14 @@ def cache_rules(catalog: Catalog, name: str) -> CacheRules:
         marks=all(cache is not None and cache.marks for cache in all_caches),
         has_key=all(cache is not None and cache.has_key for cache in all_caches),
         is_known=len(known) == len(own),
+        needs_marks=any(cache.marks for cache in known),
     )
+
+
+def expects_cache(catalog: Catalog, choice: CacheChoice, name: str) -> bool:
+    """Whether a job with this choice reads beginnings from a cache of the model's provider."""
+    rules = cache_rules(catalog, name)
+    return choice != "off" and rules.is_known and (choice == "auto" or not rules.needs_marks)
 
 
 def _callable(catalog: Catalog, name: str) -> list[Deployment]:

@@ -51,7 +51,7 @@ function _shtab_fanout_using
 end
 
 set -g _shtab_fanout_commands init serve ask race all agree batch 'batch run' 'batch quote' 'batch status' 'batch cancel' 'batch resume' 'batch retry' 'batch results' 'batch remove' check models local 'local install' 'local serve' 'local run' keys 'keys set' 'keys list' doctor completion
-set -g _shtab_fanout_opts_with_value --attached --attempts --cache --column --confidence --config --context --encoding --escalate --from --gateway --grace --host --id --lane --lead --limit --max-cost --max-tokens --model --on --output --parallel --port --prompt --region --response-format --separator --stack --stagger --start --system --temperature --threads --timeout --webhook --webhook-secret --weight --window -k -m -o
+set -g _shtab_fanout_opts_with_value --attached --attempts --cache --column --confidence --config --context --encoding --escalate --from --gateway --grace --host --id --lane --lead --limit --max-cost --max-tokens --model --on --output --parallel --port --prompt --region --response-format --sample --separator --stack --stagger --start --system --temperature --threads --timeout --webhook --webhook-secret --weight --window -k -m -o
 
 complete -c fanout -e
 complete -c fanout -f
@@ -171,7 +171,7 @@ complete -c fanout -n '_shtab_fanout_using batch run' -l cache -x -d 'order: lin
 complete -c fanout -n '_shtab_fanout_using batch run' -l fresh -d 'start over, ignore stored responses'
 complete -c fanout -n '_shtab_fanout_using batch run' -l json -d 'print progress as JSON lines'
 complete -c fanout -n '_shtab_fanout_using batch run; and test $_shtab_fanout_npos -eq 0' -ka "(__fish_complete_path (commandline -ct))" -d 'JSONL lines of OpenAI, Azure, Mistral or Together, {"messages": [...]}, {"prompt": "..."} or lists of messages; with --prompt or --column a table: CSV, TSV, JSONL or Parquet; also gzipped; `-` is standard input'
-complete -c fanout -n '_shtab_fanout_using batch; and test $_shtab_fanout_npos -eq 0' -a quote -d 'Estimate the cost and time of a file; calls no provider.'
+complete -c fanout -n '_shtab_fanout_using batch; and test $_shtab_fanout_npos -eq 0' -a quote -d 'Estimate the cost and time of a file; calls no provider without --sample.'
 complete -c fanout -n '_shtab_fanout_using batch quote' -s h -l help -d 'show this help message and exit'
 complete -c fanout -n '_shtab_fanout_using batch quote' -l stack -x -d 'use the jobs of a stack on AWS'
 complete -c fanout -n '_shtab_fanout_using batch quote' -l region -x -d 'the stack'"'"'s region (default: your AWS settings)'
@@ -191,6 +191,7 @@ complete -c fanout -n '_shtab_fanout_using batch quote' -l escalate -x -d 'with 
 complete -c fanout -n '_shtab_fanout_using batch quote' -l separator -x -d 'what separates CSV'"'"'s cells, or `tab` (default: found)'
 complete -c fanout -n '_shtab_fanout_using batch quote' -l encoding -x -d 'FILE'"'"'s encoding (default: UTF-8, UTF-16 or cp1252, found)'
 complete -c fanout -n '_shtab_fanout_using batch quote' -l config -xka "(__fish_complete_path (commandline -ct))" -d 'the config file (default: FANOUT_CONFIG)'
+complete -c fanout -n '_shtab_fanout_using batch quote' -l sample -x -d 'send N lines, such as 20, and estimate the others by their responses, which are not paid again'
 complete -c fanout -n '_shtab_fanout_using batch quote' -l lane -x -d 'realtime; flex: the providers'"'"' cheaper, slower tier; native: their own batches, in hours; or auto: flex as far as the window allows (default: auto from 3h)'
 complete -c fanout -n '_shtab_fanout_using batch quote' -l cache -x -d 'order: lines with the same beginning follow each other; auto: also ask providers to cache it; off: lines as in the file (default: order)'
 complete -c fanout -n '_shtab_fanout_using batch quote' -l json -d 'print one JSON object'

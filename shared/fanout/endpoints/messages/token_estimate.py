@@ -1,10 +1,10 @@
-"""How many tokens a prompt has, roughly: by its bytes, as in a job's quote."""
+"""How many tokens a prompt has, roughly: by its characters, as in a job's quote."""
 
 from __future__ import annotations
 
 from typing import Any
 
-from ...schema.tokens import BYTES_PER_TOKEN
+from ...schema import token_estimate
 from ...wire import json
 
 TOKENS_OF_MEDIA = 1_600
@@ -35,5 +35,5 @@ def estimate_tokens(body: Any) -> int:
             return {}
         return {name: without_media(one) for name, one in value.items()}
 
-    size = len(json.encode(without_media(prompt)))
-    return -(-size // BYTES_PER_TOKEN) + media * TOKENS_OF_MEDIA
+    text = json.encode(without_media(prompt)).decode()
+    return token_estimate.estimate_tokens(text) + media * TOKENS_OF_MEDIA

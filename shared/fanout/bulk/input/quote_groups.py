@@ -1,0 +1,117 @@
+"""The lines of a quote in groups of one price: what they send and get, and its cost. Pure."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping
+from typing import NamedTuple, TypeAlias
+
+from msgspec import Struct
+
+from ...schema.token_estimate import TOLERANCE, estimate_prompt, estimate_tokens
+from ...telemetry.prices import BATCH, FLEX, PICODOLLARS, TokenPrices
+from ...wire import json
+from ..costs import Costs
+from ..lanes import NATIVE, WITH_FLEX, LaneChoice
+from .estimates import CORRECTION_TOKENS, conversations_of, max_tokens
+from .lines import Line
+
+OUTPUT_LOW, OUTPUT_HIGH = 50, 1_000
+"""Output tokens of a line without a limit."""
+
+CONTEXT = ("tools", "response_format")
+"""Fields that a model reads before the messages."""
+
+
+class Group(NamedTuple):
+    """A model, the tier that its lines name, and whether `flex` or a native batch takes them."""
+
+    model: str
+    tier: str | None
+    may_be_on_flex: bool
+    may_be_native: bool
+
+    def tier_on(self, lane: LaneChoice) -> str | None:
+        """The tier of the group's lines if the job asks for this lane."""
+        if self.may_be_native and lane == NATIVE:
+            return BATCH
+        return FLEX if self.may_be_on_flex and lane in WITH_FLEX else self.tier
+
+
+class Sent(Struct):
+    """What the lines of a group send and get; a line of several models is in several groups."""
+
+    lines: int = 0
+    tokens_in: int = 0
+    tokens_in_high: int = 0
+    tokens_out_low: int = 0
+    tokens_out_high: int = 0
+
+    def costs(self, prices: TokenPrices, cached: float) -> tuple[int, int]:
+        """
+        The least and the most that they cost, in picodollars.
+
+        This part of the input may be read from the cache.
+        """
+        least, most = self.tokens_in * prices.input, self.tokens_in_high * prices.input
+        if prices.cached is not None:
+            least -= round(self.tokens_in * cached) * (prices.input - prices.cached)
+        return (
+            least * (100 - TOLERANCE) // 100 + self.tokens_out_low * prices.output,
+            most * (100 + TOLERANCE) // 100 + self.tokens_out_high * prices.output,
+        )
+
+
+Groups: TypeAlias = dict[Group, Sent]
+
+
+class Calls(NamedTuple):
+    """A line's calls to one model, if each is made once: one for each conversation."""
+
+    chats: int
+    sent: int
+    low: int
+    high: int
+
+    @classmethod
+    def of(cls, line: Line) -> Calls:
+        """Those of a line, with estimated tokens."""
+        chats = conversations_of(line)
+        context = sum(
+            estimate_tokens(json.encode(given).decode())
+            for name in CONTEXT
+            if (given := line.body.get(name))
+        )
+        sent = sum(context + estimate_prompt(chat) for chat in chats)
+        limit, count = max_tokens(line), len(chats)
+        low = count * (OUTPUT_LOW if limit is None else max(1, limit // 10))
+        return cls(count, sent, low, count * (OUTPUT_HIGH if limit is None else limit))
+
+    def sent_in(self, attempts: int) -> int:
+        """The tokens of so many attempts; each but the first has a response and a correction."""
+        further = self.sent + self.high + self.chats * CORRECTION_TOKENS
+        return self.sent + (attempts - 1) * further
+
+
+def cost_of(
+    groups: Mapping[Group, Sent], costs: Costs, cached: Mapping[str, float], lane: LaneChoice
+) -> tuple[float, float] | tuple[None, None]:
+    """
+    The least and the most that the groups cost in a job that asks for this lane, in dollars.
+
+    `cached` is the part of each model's input that may be read from its cache.
+    """
+    low = high = 0
+    for group, sent in groups.items():
+        prices, tier = costs.prices(group.model), group.tier_on(lane)
+        if prices is None or not prices.knows(tier):
+            return None, None
+        if tier == BATCH:
+            prices = costs.batch_prices(group.model, prices)
+        least, most = sent.costs(prices.of(tier), cached.get(group.model, 0.0))
+        low, high = low + least, high + most
+    return (round(low / PICODOLLARS, 6), round(high / PICODOLLARS, 6)) if groups else (None, None)
+
+
+def lines_of(sent: Iterable[Sent]) -> int:
+    """The lines of these groups."""
+    return sum(one.lines for one in sent)

@@ -1,0 +1,40 @@
+"""The estimated tokens of texts in many scripts, next to those that a tokenizer counts."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+
+from fanout.schema.token_estimate import TOLERANCE, estimate_prompt, estimate_tokens
+
+CORPUS = json.loads((Path(__file__).parent / "token_corpus.json").read_text())
+"""Texts with the tokens of `o200k_base` (GPT-4o and later), as tiktoken 0.14 counts them."""
+
+
+def test_the_estimate_of_each_text_is_within_the_stated_error() -> None:
+    wrong = {}
+    for name, (text, tokens) in CORPUS.items():
+        error = estimate_tokens(text) / tokens - 1
+        if abs(error) > TOLERANCE / 100:
+            wrong[name] = round(error, 2)
+    assert len(CORPUS) == 25
+    assert wrong == {}
+
+
+def test_bytes_divided_by_four_are_not() -> None:
+    errors = [len(text.encode()) / 4 / tokens - 1 for text, tokens in CORPUS.values()]
+    assert (min(errors) < -0.6, max(errors) > 1) == (True, True)
+
+
+def test_a_prompt_counts_its_texts_its_calls_and_what_is_no_text() -> None:
+    text = "Is it good?"
+    one = estimate_tokens(text)
+    image = {"type": "image_url", "image_url": {"url": "https://x.test/a.png"}}
+    call = {"tool_calls": [{"function": {"name": "f", "arguments": "{}"}}]}
+    assert estimate_prompt([{"role": "user", "content": text}]) == one + 4
+    assert (
+        estimate_prompt([{"role": "user", "content": [{"type": "text", "text": text}]}]) == one + 4
+    )
+    assert estimate_prompt([{"role": "user", "content": [image]}]) > 4
+    assert estimate_prompt([{"role": "assistant", "content": None, **call}]) > 4
+    assert estimate_prompt(["half \ud800 a pair", 3]) > 8
