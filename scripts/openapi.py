@@ -21,9 +21,12 @@ import openapi_messages
 
 from fanout.bulk.service.batches import NewJob
 from fanout.http import batch_endpoints as bulk_endpoints
+from fanout.http import key_endpoints
 from fanout.http.auth import KEY_HEADERS
 from fanout.http.batch_endpoints import Completion, NewUpload
+from fanout.http.key_routes import KEY_ROUTES
 from fanout.http.routes import AZURE, ROUTES, Route
+from fanout.keys.litellm import KeyFields
 from fanout.schema import fanout
 from fanout.schema.agreement import AgreeReport
 from fanout.schema.chat import ChatChunk, ChatCompletion
@@ -45,6 +48,7 @@ TAILS: Mapping[tuple[str, str], tuple[str, ...]] = {
     ("POST", "/uploads/"): ("{id}/parts", "{id}/complete", "{id}/cancel"),
     ("GET", "/batches/"): ("{id}",),
     ("POST", "/batches/"): ("{id}/cancel", "{id}/retry"),
+    ("POST", "/key/"): ("{id}/regenerate", "{id}/reset_spend"),
 }
 
 BODIES: Mapping[str, str] = {
@@ -56,6 +60,8 @@ BODIES: Mapping[str, str] = {
     "POST /uploads": "NewUpload",
     "POST /uploads/{id}/complete": "Completion",
     "POST /batches": "NewJob",
+    "POST /key/generate": "KeyFields",
+    "POST /key/update": "KeyFields",
 }
 
 # The schema of the errors of another API, by its folder of `endpoints/`.
@@ -71,6 +77,8 @@ QUERIES: Mapping[str, tuple[str, ...]] = {
     "GET /models": ("limit", "mode"),
     "GET /files": ("after", "limit", "order", "purpose"),
     "GET /batches": ("after", "limit"),
+    "GET /key/info": ("key",),
+    "GET /key/list": ("page", "size", "team_id", "user_id", "key_alias", "return_full_object"),
     "POST /openai/deployments/{id}/chat/completions": ("api-version",),
     "POST /openai/deployments/{id}/embeddings": ("api-version",),
 }
@@ -129,7 +137,7 @@ def description() -> str:
     """Return the whole document as JSON."""
     components = _components()
     paths: dict[str, Schema] = {}
-    for route in ROUTES:
+    for route in (*ROUTES, *KEY_ROUTES):
         for path in _paths(route):
             operation = _operation(route, path)
             full = path if path.startswith(AZURE) else f"/v1{path}"
@@ -162,7 +170,16 @@ def _version() -> str:
 def _components() -> dict[str, Schema]:
     # The module of `Report` imports these for type checkers only.
     vars(fanout).update(AgreeReport=AgreeReport, JudgeReport=JudgeReport)
-    kinds = [ChatRequest, GatewayFields, NewUpload, Completion, NewJob, ChatCompletion, ChatChunk]
+    kinds = [
+        ChatRequest,
+        GatewayFields,
+        NewUpload,
+        Completion,
+        NewJob,
+        ChatCompletion,
+        ChatChunk,
+        KeyFields,
+    ]
     _, found = msgspec.json.schema_components([*kinds, Report], ref_template=REF + "{name}")
     found["Report"]["required"] = ["mode"]  # in mode all, each choice has its calls
     for name in ("ChatCompletion", "ChatChunk"):
@@ -259,7 +276,7 @@ def _summary(route: Route) -> str:
         return " ".join(text.split("\n\n")[0].split())
     name = getattr(route.endpoint, "__name__", "")
     # The table has a lazy placeholder, of the same name, for each endpoint of files and batches.
-    endpoint = getattr(bulk_endpoints, name, route.endpoint)
+    endpoint = getattr(bulk_endpoints, name, getattr(key_endpoints, name, route.endpoint))
     text = inspect.getdoc(endpoint) or ""
     return " ".join(text.split("\n\n")[0].split())
 

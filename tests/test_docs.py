@@ -24,6 +24,7 @@ from fanout.cli.main import make_parser
 from fanout.config.load import load_text
 from fanout.config.resolve import resolve
 from fanout.endpoints.embeddings.request import parse_request as parse_embeddings
+from fanout.keys.litellm import read_fields
 from fanout.schema.fanout import parse_request
 
 ROOT = Path(__file__).parent.parent
@@ -134,7 +135,9 @@ def test_yaml_parses_and_a_config_is_one_that_the_gateway_takes(page: Path) -> N
 def test_what_curl_sends_is_a_request(page: Path) -> None:
     for body in CURLED.findall(page.read_text()):
         sent = json.loads(body)
-        if "input" in sent:
+        if "key_alias" in sent:
+            assert read_fields(sent).key_alias
+        elif "input" in sent:
             assert parse_embeddings(sent).model
         else:
             assert parse_request(sent).models

@@ -117,7 +117,8 @@ TOP_LEVEL = {
         ladder report vote_count
     """,
     "shared/fanout/keys/*.py": """
-        __init__ account dynamodb_store items ledger sqlite_store windows
+        __init__ account clients dynamodb_store items ledger litellm local management metering
+        secrets sqlite_store windows
     """,
     "shared/fanout/google/*.py": "__init__ credentials http",
     "shared/fanout/local/*.py": """
@@ -211,7 +212,7 @@ PURE = """
     config/fields  config/google  config/litellm  config/model  config/resolve  config/routes
     config/unknown_keys  errors
     gateway/combine  gateway/interleave  gateway/ladder  gateway/report
-    keys/account  keys/items  keys/windows
+    keys/account  keys/items  keys/litellm  keys/metering  keys/windows
     library/chunk_builder  library/errors  library/inputs  library/options
     library/structured_output  library/types
     providers

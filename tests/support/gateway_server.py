@@ -19,7 +19,7 @@ from fanout.cli.http_server import rejection
 from fanout.config.load import check
 from fanout.config.resolve import resolve
 from fanout.gateway.factory import open_gateway
-from fanout.http.app import App
+from fanout.http.app import App, OpenKeys
 from fanout.http.asgi import Headers
 from fanout.server.limits import ConnectionLimits
 from fanout.server.server import Stop
@@ -193,6 +193,7 @@ def serve(
     deadline: Callable[[Headers], float | None] | None = None,
     page: bool = False,
     limits: ConnectionLimits | None = None,
+    virtual_keys: OpenKeys | None = None,
 ) -> Iterator[RunningGateway]:
     """Run a gateway with this config (the YAML's value) while the block runs."""
     observer = RecordingObserver()
@@ -204,6 +205,7 @@ def serve(
         keep_alive=keep_alive,
         send_timeout=send_timeout,
         page=page,
+        virtual_keys=virtual_keys,
     )
     serving = lambda: _serving(app, observer, limits=limits)  # noqa: E731
     with background(serving, uvloop.new_event_loop) as served:

@@ -22,6 +22,9 @@ class MemoryStore:
         self.stored: dict[ItemKey, Item] = {}
         self.writes = 0
 
+    def close(self) -> None:
+        """There is nothing to close."""
+
     async def get(self, key: ItemKey) -> Item | None:
         await Pause()
         found = self.stored.get(key)

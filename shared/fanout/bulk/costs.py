@@ -21,7 +21,7 @@ class Costs:
     """The prices of a catalog's models; of several deployments, the most expensive one counts."""
 
     def __init__(self, catalog: Catalog) -> None:
-        self._catalog = catalog
+        self.catalog = catalog
         self._prices: dict[str, TokenPrices | None] = {}
         self._batch_prices: dict[str, TokenPrices] = {}
 
@@ -33,17 +33,17 @@ class Costs:
 
     def unpriced(self, model: str) -> str | None:
         """The model without a price that a response may have: this one or a fallback of it."""
-        routes = self._catalog.routes
+        routes = self.catalog.routes
         names = [model, *routes.fallbacks_of(model)]
         for code in CODES_WITH_FALLBACKS:
             names += routes.special_fallbacks(model, code)
         return next((name for name in names if self.prices(name) is None), None)
 
     def _find(self, model: str) -> TokenPrices | None:
-        if several := self._catalog.routes.sets.get(model):
+        if several := self.catalog.routes.sets.get(model):
             return self._sum([self.prices(one) for one in several.models])
         try:
-            deployments = self._catalog.find(model)
+            deployments = self.catalog.find(model)
         except FanoutError:
             return None
         all_prices = [prices_of(deployment) for deployment in deployments]
@@ -110,7 +110,7 @@ class Costs:
 
             found = [
                 batches.price_factor
-                for one in self._catalog.find(model)
+                for one in self.catalog.find(model)
                 if (batches := native_batches(one.provider.name, one.target)) is not None
             ]
             cheaper = [factor for factor in found if factor < 1]

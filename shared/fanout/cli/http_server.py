@@ -10,6 +10,7 @@ import socket
 import time
 from collections.abc import Callable, Mapping
 from contextlib import suppress
+from functools import partial
 from typing import TYPE_CHECKING, Any
 
 from ..bulk.local.batch_service import data_home, open_local_batches
@@ -32,6 +33,7 @@ from ..telemetry.observers import (
 from ..wire import json
 
 if TYPE_CHECKING:
+    from ..keys.ledger import Ledger
     from ..telemetry.prometheus import PrometheusObserver
     from ..telemetry.traces import TraceObserver
 
@@ -136,10 +138,18 @@ def _make_app(settings: Settings, catalog: Catalog, observer: Observer) -> tuple
         ),
         page=True,
         metrics=metrics.rendered if metrics else None,
+        virtual_keys=partial(_open_keys, settings.env),
     )
     if metrics:
         metrics.watch(lambda: app.in_flight)
     return app, observed
+
+
+def _open_keys(env: Mapping[str, str], catalog: Catalog) -> Ledger:
+    """The virtual keys of this machine; imported when a client sends a key that is none of ours."""
+    from ..keys.local import open_local
+
+    return open_local(env, catalog)
 
 
 def _metrics(catalog: Catalog) -> PrometheusObserver | None:

@@ -34,8 +34,8 @@ class FairLimiter:
 
     A share may take another slot only while it holds fewer than are free. So one share alone gets
     half of them, each of `k` big ones gets 1/(k + 1), and a new one always finds a free slot.
-    If it is `divided`, the same holds for the keys: a key may take another slot only while all its
-    shares hold fewer than are free, or than `KEY_FACTOR` times as many if no other key waits. A
+    While it is `divided`, the same holds for the keys: a key may take another slot only while all
+    its shares hold fewer than are free, or than `KEY_FACTOR` times as many if no other key waits. A
     free slot goes to the waiting key that holds the fewest, and then to its smallest share.
     Network switches divide their memory like this: Choudhury and Hahne, "Dynamic queue length
     thresholds for shared-memory packet switches", 1998.
@@ -43,7 +43,7 @@ class FairLimiter:
 
     def __init__(self, size: int, *, divided: bool = False) -> None:
         self.free = size
-        self._divided = divided
+        self.divided = divided
         self._keys: dict[str, _Key] = {}
         self._waiting: dict[Share, None] = {}
         self._recent_starts = 0  # by big shares, since the loop last ran other tasks
@@ -61,7 +61,7 @@ class FairLimiter:
 
     def key_may_take(self, key: _Key) -> bool:
         """Whether the key may hold one more slot."""
-        if not self._divided:
+        if not self.divided:
             return True
         others_wait = len(self._waiting) > key.waiting
         return key.held < self.free * (1 if others_wait else KEY_FACTOR)

@@ -7,6 +7,7 @@ Pure; `resolve.py` makes it.
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping
+from typing import Any
 
 from msgspec import Struct, field
 from msgspec.structs import replace
@@ -30,13 +31,15 @@ class ClientKey(Struct, frozen=True):
     A client's key, and its rights.
 
     `models` are the model names (or `openai/*`) it may use, `None` for all. `fields` are the fields
-    of vendors that it may send although they may choose a model.
+    of vendors that it may send although they may choose a model. A virtual key has an `account`
+    (a `keys.clients.KeyAccount`), which pays for its requests.
     """
 
     name: str
     secret: Secret | None
     models: frozenset[str] | None = None
     fields: frozenset[str] = frozenset()
+    account: Any = None
 
     def may_use(self, name: str) -> bool:
         """Whether this key may use the model `name`."""
@@ -67,6 +70,11 @@ class Catalog(HiddenRepr, frozen=True):
     def fallbacks(self) -> Mapping[str, tuple[str, ...]]:
         """The config's own fallbacks of each model name."""
         return self.routes.fallbacks
+
+    @property
+    def has_virtual_keys(self) -> bool:
+        """Whether clients may have virtual keys, which the master key manages."""
+        return self.general.virtual_keys and self.general.master_key is not None
 
     @property
     def secret_names(self) -> list[str]:

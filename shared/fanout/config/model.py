@@ -258,6 +258,10 @@ class KeyEntry(HiddenRepr, frozen=True, kw_only=True):
 class GeneralSettings(HiddenRepr, frozen=True, kw_only=True):
     master_key: str | None = None
     keys: list[KeyEntry] = field(default_factory=list)
+    virtual_keys: bool = True
+    budget_timezone: Name = "UTC"
+    budget_exceeded_status_code: Literal[402, 422, 429] = 402
+    unpriced_models: Literal["reject", "free"] = "reject"
     max_request_size_mb: Annotated[float, Meta(gt=0, le=1_024)] = 32.0
     max_response_size_mb: Annotated[float, Meta(gt=0, le=1_024)] = 32.0
     max_body_memory_mb: Annotated[float, Meta(gt=0, le=1_048_576)] = 256.0

@@ -177,6 +177,11 @@ class Gateway:
 
         return expanded(request, sets)
 
+    def divide(self) -> None:
+        """Divide the slots among keys from now on: there are several."""
+        if self._limiter is not None:
+            self._limiter.divided = True
+
     async def embed(self, request: EmbeddingRequest, context: Context, use: UseVectors) -> int:
         """
         Get the vectors of all inputs; `use` gets them in order, some at a time.

@@ -14,11 +14,11 @@ class Admission:
     """
     The requests in flight in this process, limited in number and in bytes of their bodies.
 
-    If it is `divided`, a key may hold at most `KEY_FACTOR` times what is free: others get in.
+    While it is `divided`, a key may hold at most `KEY_FACTOR` times what is free: others get in.
     """
 
     def __init__(self, max_requests: int, max_bytes: int, *, divided: bool = False) -> None:
-        self._divided = divided
+        self.divided = divided
         self._requests_of: Counter[str] = Counter()
         self._bytes_of: Counter[str] = Counter()
         self._max_requests = max_requests
@@ -35,12 +35,11 @@ class Admission:
         """Admit a key's request until it is released; raises `Busy` if too many are in flight."""
         if self._requests >= self._max_requests:
             raise Busy(f"{self._requests} requests are in flight (`max_requests`); try again")
-        if self._divided:
-            if self._requests_of[key] >= KEY_FACTOR * (self._max_requests - self._requests):
-                raise Busy(
-                    f"{self._requests_of[key]} requests of this key are in flight; try again"
-                )
-            self._requests_of[key] += 1
+        if self.divided and self._requests_of[key] >= KEY_FACTOR * (
+            self._max_requests - self._requests
+        ):
+            raise Busy(f"{self._requests_of[key]} requests of this key are in flight; try again")
+        self._requests_of[key] += 1
         self._requests += 1
         return AdmittedRequest(self, key)
 
@@ -48,9 +47,10 @@ class Admission:
         """End a key's request that held `size` bytes."""
         self._requests -= 1
         self._bytes -= size
-        if self._divided:
-            self._requests_of[key] -= 1
-            self._bytes_of[key] -= size
+        self._requests_of[key] -= 1
+        self._bytes_of[key] -= size
+        if not self._requests_of[key]:
+            del self._requests_of[key], self._bytes_of[key]
 
     def check(self, size: int) -> None:
         """Raise `TooLarge` if `size` bytes are more than all requests together may hold."""
@@ -63,15 +63,14 @@ class Admission:
     def reserve(self, size: int, key: str = "") -> None:
         """Reserve `size` more bytes; raises `Busy` if all requests together would hold too many."""
         free = self._max_bytes - self._bytes - size
-        own = self._bytes_of[key] if self._divided else 0
+        own = self._bytes_of[key] if self.divided else 0
         if free < 0 or (own and own + size > KEY_FACTOR * free):
             raise Busy(
                 "the bodies of the requests in flight need too much memory "
                 "(`max_body_memory_mb`); try again"
             )
         self._bytes += size
-        if self._divided:
-            self._bytes_of[key] += size
+        self._bytes_of[key] += size
 
 
 class AdmittedRequest:

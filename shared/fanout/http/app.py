@@ -10,11 +10,12 @@ import asyncio
 import time
 from collections.abc import Callable, Sequence
 from contextlib import AbstractAsyncContextManager, AsyncExitStack, suppress
+from functools import partial
 from typing import TYPE_CHECKING, TypeAlias
 
 from msgspec import Struct
 
-from ..config.catalog import ClientKey
+from ..config.catalog import Catalog, ClientKey
 from ..config.model import GeneralSettings
 from ..errors import (
     DamagedRecord,
@@ -34,6 +35,7 @@ from .admission import Admission
 from .asgi import (
     SEND_TIMEOUT,
     ClientGone,
+    Headers,
     Receive,
     Scope,
     Send,
@@ -42,18 +44,20 @@ from .asgi import (
     send_json,
     send_with_timeout,
 )
-from .auth import ANONYMOUS, KEY_HEADERS, Authenticator
+from .auth import ANONYMOUS, KEY_HEADERS, Authenticator, KeysUnavailable
 from .exchange import KEEP_ALIVE_INTERVAL, MEGABYTE, Exchange, LazyBatchService, request_id_of
 from .open_requests import OpenRequests, OtherProcesses
 from .routes import PAGE, PREFLIGHT, ROUTES, Route, call_endpoint, find_route
 
 if TYPE_CHECKING:
+    from ..keys.ledger import Ledger
     from .web_origins import WebOrigins
 
 LOGGED = frozenset({StorageError, StorageFull, DamagedRecord})
 """Errors of this machine, whose cause only the log has."""
 
 OpenGateway: TypeAlias = Callable[[], AbstractAsyncContextManager[Gateway]]
+OpenKeys: TypeAlias = "Callable[[Catalog], Ledger]"
 OpenBatchService: TypeAlias = Callable[[Gateway], AbstractAsyncContextManager[LazyBatchService]]
 
 
@@ -67,6 +71,14 @@ class _Running(Struct, frozen=True):
     web_origins: WebOrigins | None
     open_requests: OpenRequests
 
+    async def authenticate(self, headers: Headers) -> ClientKey:
+        """The request's client; from its first virtual key on, the gateway has several."""
+        client = await self.authenticator.authenticate(headers)
+        if client.account is not None and not self.admission.divided:
+            self.admission.divided = True
+            self.gateway.divide()
+        return client
+
 
 def _running(
     gateway: Gateway,
@@ -74,16 +86,18 @@ def _running(
     batch_service: LazyBatchService | None,
     capacity: int | None,
     others: OtherProcesses | None,
+    open_keys: OpenKeys | None,
 ) -> _Running:
     general = gateway.catalog.general
     requests = min(general.max_requests, capacity or general.max_requests)
     bodies = max(general.max_body_memory_mb, general.max_request_size_mb)  # one always fits
-    divided = len(gateway.catalog.client_keys) > 1
-    admission = Admission(requests, int(bodies * MEGABYTE), divided=divided)
     clients = gateway.catalog.client_keys
+    admission = Admission(requests, int(bodies * MEGABYTE), divided=len(clients) > 1)
+    has_virtual = gateway.catalog.has_virtual_keys
+    opened = partial(open_keys, gateway.catalog) if open_keys and has_virtual else None
     return _Running(
         gateway,
-        Authenticator(clients, keys),
+        Authenticator(clients, keys, opened),
         admission,
         batch_service,
         _web_origins(general, clients),
@@ -112,6 +126,7 @@ class App:
     opens files and batches. `page` is whether the page is served if the config does not set it.
     `others` reaches the open requests of other processes; `received` reads from a request's scope
     when it reached the host, in seconds since 1970. `metrics` returns what `GET /metrics` sends.
+    `virtual_keys` opens the ledger of virtual keys, which there are if the config has a master key.
     """
 
     def __init__(  # noqa: PLR0913 -- its parts, each once
@@ -130,6 +145,7 @@ class App:
         others: OtherProcesses | None = None,
         received: Callable[[Scope], float | None] | None = None,
         metrics: Callable[[str], tuple[bytes, str]] | None = None,
+        virtual_keys: OpenKeys | None = None,
     ) -> None:
         self._open_gateway = open_gateway
         self._observer = observer or NullObserver()
@@ -144,6 +160,7 @@ class App:
         self._others = others
         self._received = received
         self._metrics = metrics
+        self._open_keys = virtual_keys
         self._routes: Sequence[Route] = ROUTES
         self._running: _Running | None = None
 
@@ -159,12 +176,18 @@ class App:
         try:
             async with AsyncExitStack() as stack:
                 gateway = await stack.enter_async_context(self._open_gateway())
-                self._routes = self._served_routes(gateway.catalog.general)
+                self._routes = self._served_routes(gateway.catalog)
                 jobs = self._open_batch_service(gateway) if self._open_batch_service else None
                 batch_service = await stack.enter_async_context(jobs) if jobs else None
-                self._running = _running(
-                    gateway, self._keys, batch_service, self._capacity, self._others
+                running = self._running = _running(
+                    gateway,
+                    self._keys,
+                    batch_service,
+                    self._capacity,
+                    self._others,
+                    self._open_keys,
                 )
+                stack.callback(running.authenticator.close)
                 await send({"type": "lifespan.startup.complete"})
                 await receive()
                 self._running = None
@@ -173,10 +196,14 @@ class App:
             return
         await send({"type": "lifespan.shutdown.complete"})
 
-    def _served_routes(self, general: GeneralSettings) -> Sequence[Route]:
-        """All routes, with the page's and that of the metrics if they are wanted."""
-        page = self._page if general.page is None else general.page
+    def _served_routes(self, catalog: Catalog) -> Sequence[Route]:
+        """All routes, with the page's, those of virtual keys, and that of the metrics if wanted."""
+        page = self._page if catalog.general.page is None else catalog.general.page
         routes = (*ROUTES, *PAGE) if page else ROUTES
+        if self._open_keys is not None and catalog.has_virtual_keys:
+            from .key_routes import KEY_ROUTES
+
+            routes = (*routes, *KEY_ROUTES)
         if self._metrics is None:
             return routes
         from .metrics import metrics_route
@@ -210,13 +237,14 @@ class App:
         exchange.max_silence = self._max_silence
         exchange.keep_alive = self._keep_alive
         exchange.batch_service = running.batch_service
+        exchange.keys = running.authenticator.keys
         exchange.query = scope.get("query_string", b"").decode("latin-1")
         error: Exception | None = None
         try:
             check_headers(scope, headers, KEY_HEADERS)
             route, exchange.tail = self._route(scope, exchange, running.web_origins)
             if not route.is_public:
-                exchange.client = await running.authenticator.authenticate(headers)
+                exchange.client = await running.authenticate(headers)
                 if route.is_limited:
                     exchange.admitted = running.admission.admit(exchange.client.name)
             await _serve(route, exchange)
@@ -237,6 +265,8 @@ class App:
 
     async def _settle(self, exchange: Exchange) -> None:
         """End the request; one with an `Idempotency-Key` is remembered, or frees it."""
+        if exchange.charge and exchange.charge.fault:
+            self._observer.bug(exchange.request_id, exchange.charge.fault)
         try:
             if exchange.single:
                 await exchange.single.settle()
@@ -267,6 +297,8 @@ class App:
         return route, tail
 
     async def _fail(self, exchange: Exchange, error: Exception) -> None:
+        if isinstance(error, KeysUnavailable) and error.__cause__ is not None:
+            self._observer.bug(exchange.request_id, error.__cause__)
         if not isinstance(error, FanoutError) or type(error) in LOGGED:
             self._observer.bug(exchange.request_id, error)
         begun = exchange.status is not None

@@ -3,13 +3,17 @@
 from __future__ import annotations
 
 import hmac
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
+from typing import TYPE_CHECKING
 
 from ..config import model
 from ..config.catalog import ClientKey
-from ..errors import FanoutError, Unauthorized
+from ..errors import FanoutError, StorageError, Unauthorized
 from ..transport.credentials import SecretSource
 from .asgi import Headers
+
+if TYPE_CHECKING:
+    from ..keys.ledger import Ledger
 
 ANONYMOUS = ClientKey(model.ANONYMOUS, None)
 """Every client of a gateway without keys, which serves this machine only."""
@@ -32,20 +36,51 @@ The others are those of clients of Azure, Anthropic and Gemini, and of Azure's A
 
 
 class KeysUnavailable(FanoutError):
-    """The key cannot be checked, because Secrets Manager does not respond."""
+    """The key cannot be checked: Secrets Manager or the store of virtual keys does not respond."""
 
     status = 503
     type = "server_error"
     code = "keys_unavailable"
     retry_after = 1.0
 
+    def __init__(self, message: str = "the gateway cannot read its keys; try again") -> None:
+        super().__init__(message)
+
 
 class Authenticator:
-    """Finds the client that a request's key belongs to."""
+    """
+    Finds the client that a request's key belongs to: one of the config's, or a virtual key.
 
-    def __init__(self, client_keys: Sequence[ClientKey], secrets: SecretSource) -> None:
+    `open_keys` opens the ledger of virtual keys, when it is first needed.
+    """
+
+    def __init__(
+        self,
+        client_keys: Sequence[ClientKey],
+        secrets: SecretSource,
+        open_keys: Callable[[], Ledger] | None = None,
+    ) -> None:
         self._client_keys = client_keys
         self._secrets = secrets
+        self._open_keys = open_keys
+        self._ledger: Ledger | None = None
+
+    @property
+    def keys(self) -> Callable[[], Ledger] | None:
+        """What returns the ledger; `None` if there are no virtual keys."""
+        return None if self._open_keys is None else self._opened
+
+    def _opened(self) -> Ledger:
+        if self._ledger is None:
+            if self._open_keys is None:
+                raise AssertionError("there are virtual keys")
+            self._ledger = self._open_keys()
+        return self._ledger
+
+    def close(self) -> None:
+        """Close the store of virtual keys, if it was opened."""
+        if self._ledger is not None:
+            self._ledger.store.close()
 
     async def authenticate(self, headers: Headers) -> ClientKey:
         """
@@ -68,6 +103,8 @@ class Authenticator:
             for text in await self._secrets.values(client.secret) if client.secret else ():
                 if hmac.compare_digest(text.encode(), given):
                     found = client
+        if found is None and self._open_keys is not None:
+            found = await self._virtual(key)
         if found is None and any(
             c.secret and self._secrets.is_unavailable(c.secret) for c in self._client_keys
         ):
@@ -75,6 +112,17 @@ class Authenticator:
         if found is None:
             raise Unauthorized("the API key is not one of the gateway's keys", None)
         return found
+
+    async def _virtual(self, key: str) -> ClientKey | None:
+        """The client of a virtual key."""
+        from ..keys.clients import authenticate
+
+        try:
+            return await authenticate(self._opened(), key)
+        except Unauthorized:
+            return None
+        except StorageError as error:
+            raise KeysUnavailable from error
 
 
 def given_key(headers: Headers) -> str:

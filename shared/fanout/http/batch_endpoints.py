@@ -20,7 +20,7 @@ from ..bulk.service.webhooks import NewWebhook, check_webhook, rules_of
 from ..bulk.work.line_requests import check_model
 from ..bulk.work.partial_results import responses_so_far
 from ..config.catalog import Catalog
-from ..errors import Busy, NotFound, RequestError
+from ..errors import Busy, Forbidden, NotFound, RequestError
 from ..schema.validation import convert, reject_unknown
 from ..wire import json
 from .asgi import raw_headers
@@ -246,6 +246,7 @@ async def _add_part(exchange: Exchange, upload_id: str) -> None:
 
 async def create_batch(exchange: Exchange) -> None:
     """`POST /v1/batches`: start a job, or with `dry_run` only estimate its cost."""
+    _check_account(exchange)
     body = await _body(exchange)
     if isinstance(body, dict):
         options = body.get("fanout")
@@ -313,6 +314,7 @@ async def read_batch(exchange: Exchange) -> None:
 
 async def continue_batch(exchange: Exchange) -> None:
     """`POST /v1/batches/{id}/cancel`: cancel a job; `…/retry`: run its failed lines again."""
+    _check_account(exchange)
     jobs, owner = _batch_service(exchange).jobs, exchange.client.name
     job_id, _, what = exchange.tail.partition("/")
     await _body(exchange)
@@ -323,6 +325,17 @@ async def continue_batch(exchange: Exchange) -> None:
     else:
         raise NotFound("no such path")
     await exchange.json(await _job_body(exchange, job))
+
+
+def _check_account(exchange: Exchange) -> None:
+    """Raise `Forbidden` for a virtual key: jobs do not count against its budget."""
+    if exchange.client.account is not None:
+        raise Forbidden(
+            "a virtual key cannot run jobs, which do not count against its budget: use a key of"
+            " `general_settings`",
+            None,
+            "batches_not_allowed",
+        )
 
 
 async def _job_body(exchange: Exchange, job: Job) -> dict[str, Any]:

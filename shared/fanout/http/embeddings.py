@@ -30,9 +30,24 @@ async def embeddings(exchange: Exchange) -> None:
     request = await exchange.parsed(partial(_parsed, model=_model_of_path(exchange)))
     exchange.request = request.options
     exchange.response_headers["x-fanout-mode"] = request.options.mode
+    if exchange.client.account is None:
+        await _respond(exchange, request)
+        return
+    from .charging import reserve_embeddings  # only virtual keys need it
+
+    charge = exchange.charge = await reserve_embeddings(exchange, request)
+    try:
+        await _respond(exchange, request)
+    finally:
+        await charge.settle()
+
+
+async def _respond(exchange: Exchange, request: EmbeddingRequest) -> None:
     response = _Response(exchange)
     async with exchange.opened():
         tokens = await exchange.gateway.embed(request, exchange.context, response.add)
+        if exchange.charge is not None:
+            exchange.response_headers |= await exchange.charge.settle()
         await response.end(tail(request.model, tokens))
 
 

@@ -57,6 +57,21 @@ async def respond_to(
     exchange.response_headers["x-fanout-mode"] = request.mode
     request = exchange.request = exchange.gateway.prepare(request, exchange.client)
     exchange.response_headers["x-fanout-mode"] = request.mode
+    if exchange.client.account is None:
+        await _respond(exchange, request, translation)
+        return
+    from .charging import reserve  # only virtual keys need it
+
+    charge = exchange.charge = await reserve(exchange, request)
+    try:
+        await _respond(exchange, request, translation)
+    finally:
+        await charge.settle()
+
+
+async def _respond(
+    exchange: Exchange, request: FanOutRequest, translation: Translation | None
+) -> None:
     if request.stream:
         await _streamed(exchange, request, translation)
         return
@@ -64,6 +79,8 @@ async def respond_to(
         response = await exchange.gateway.chat(request, exchange.context)
     exchange.winner = response.winner
     exchange.response_headers |= _response_headers(response, translation)
+    if exchange.charge is not None:
+        exchange.response_headers |= await exchange.charge.settle()
     body = response.body
     await exchange.json(body if translation is None else translation.respond(body))
 
@@ -84,9 +101,13 @@ async def _streamed(
                 exchange.winner = response.winner
                 await events.start(_response_headers(response, translation))
                 async for chunk in response.chunks:
+                    if exchange.charge is not None:
+                        exchange.charge.chunk(chunk)
                     await events.chunk(chunk)
         finally:
             keep_alive_task.cancel()
+    if exchange.charge is not None:
+        await exchange.charge.settle()
     exchange.status = 200
     await events.end()
 

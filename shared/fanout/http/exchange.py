@@ -26,6 +26,8 @@ if TYPE_CHECKING:
     from ..bulk.service.records import Job
     from ..bulk.store import ResultStore
     from ..endpoints.base import Surface
+    from ..keys.ledger import Ledger
+    from .charging import Charge
     from .idempotency import SingleRequest
     from .sse_response import EventStream
 
@@ -90,7 +92,8 @@ class Exchange(Struct):
     has sent nothing, `admitted` its share of the limits on requests in flight. `received` is when
     it reached the host, in seconds since 1970, `single` what is known of its `Idempotency-Key`. The
     endpoint sets `request` and `winner`, which are logged. `surface` is the translation of an
-    endpoint beside chat completions.
+    endpoint beside chat completions. `keys` opens the ledger of virtual keys, and `charge` is what
+    a request of such a key has reserved.
     """
 
     gateway: Gateway
@@ -114,6 +117,8 @@ class Exchange(Struct):
     events: EventStream | None = None
     single: SingleRequest | None = None
     surface: Surface | None = None
+    keys: Callable[[], Ledger] | None = None
+    charge: Charge | None = None
     response_headers: dict[str, str] = field(default_factory=dict)
 
     def __repr__(self) -> str:
@@ -168,7 +173,12 @@ class Exchange(Struct):
             deadline = min(left, self.max_silence)
             hint = STREAM_HINT if deadline == self.max_silence else ""
         return Context(
-            self.request_id, self.client, deadline, patience=PATIENCE, deadline_hint=hint
+            self.request_id,
+            self.client,
+            deadline,
+            watcher=None if self.charge is None else self.charge.meter,
+            patience=PATIENCE,
+            deadline_hint=hint,
         )
 
     def opened(self) -> OpenRequest:

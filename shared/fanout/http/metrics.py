@@ -19,7 +19,7 @@ def metrics_route(rendered: Rendered) -> Route:
     """The route of the metrics; a key that is limited to some models may not read them."""
 
     async def metrics(exchange: Exchange) -> None:
-        if exchange.client.is_limited:
+        if exchange.client.is_limited or exchange.client.account is not None:
             raise Forbidden("this key may not read metrics: they are about every client", None)
         content, content_type = await asyncio.to_thread(
             rendered, exchange.headers.get("accept", "")

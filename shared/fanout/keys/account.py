@@ -211,7 +211,7 @@ def new_account(digest: str, now: float, zone: tzinfo, limits: Item) -> dict[str
         "expires_at": NEVER,
         "max_budget": budget,
         "budget_duration": duration,
-        "window": 1,
+        "window": int(now * 1_000),
         "window_start": int(now),
         "window_end": window_end(duration, now, zone),
         "available": budget,

@@ -39,6 +39,9 @@ class DynamoDBStore:
         self._table = table
         self._database = database
 
+    def close(self) -> None:
+        """There is nothing to close: the connection is the gateway's."""
+
     async def get(self, key: ItemKey) -> Item | None:
         """The item, or `None`."""
         found = await self._call("GetItem", {"Key": _key(key), "ConsistentRead": True})

@@ -59,6 +59,10 @@ class Store(Protocol):
     Methods raise `FanoutError` if the store does not respond; then a write may have been made.
     """
 
+    def close(self) -> None:
+        """Close the store; nothing is called after it."""
+        ...
+
     async def get(self, key: ItemKey) -> Item | None:
         """The item, or `None`."""
         ...

@@ -22,7 +22,7 @@ from typing import TYPE_CHECKING, TypeAlias, TypeVar
 from msgspec.structs import replace
 
 from ..concurrency import drop_tracebacks, optional_timeout, within
-from ..config.catalog import Catalog
+from ..config.catalog import Catalog, ClientKey
 from ..config.deployment import Deployment
 from ..errors import (
     ErrorDetail,
@@ -231,10 +231,8 @@ class Router:
         + 1 attempts, at least one a deployment, and no wait after the last or past the deadline.
         A `retry_policy` of the config counts before `num_retries`, unless the request has its own.
         """
-        if leg.client is not None and (leg.client.is_limited or not request.is_text):
-            from .authorization import check_call
-
-            check_call(leg.client, leg.alias or leg.model, request, self._catalog.general)
+        if leg.client is not None:
+            self._check_rights(leg, leg.client, request)
         group = self._groups.find(leg.model)
         failed: frozenset[str] = NONE  # in this round
         not_retryable: frozenset[str] = NONE
@@ -267,6 +265,15 @@ class Router:
                     await asyncio.sleep(pause)
                     round_number += 1
                     failed = NONE
+
+    def _check_rights(self, leg: Leg, client: ClientKey, request: R) -> None:
+        """Raise `Forbidden` if the client may not make the call."""
+        if client.is_limited or client.account is not None or not request.is_text:
+            from .authorization import check_call
+
+            if client.account is not None and leg.watcher is None:
+                raise AssertionError("a meter watches each call of a virtual key")
+            check_call(client, leg.alias or leg.model, request, self._catalog.general)
 
     async def _in_slot(
         self,

@@ -44,8 +44,7 @@ KEYS = (
         "disable_database enable_key_management",
     ),
     rejected(
-        "there is no database, so nothing about spending is stored: the log has each attempt's "
-        "cost",
+        "the spend of virtual keys is always stored, without prompts (docs/keys.md)",
         "disable_spend_logs disable_spend_updates store_prompts_in_spend_logs "
         "maximum_spend_logs_retention_period maximum_spend_logs_retention_interval "
         "maximum_spend_logs_cleanup_cron use_spend_logs_partitioning proxy_batch_write_at=10 "

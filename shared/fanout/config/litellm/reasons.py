@@ -7,8 +7,11 @@ LOG = (
     "for Prometheus and OpenTelemetry"
 )
 CACHE = "Fanout does not cache responses"
-DATABASE = "there is no database: list the clients' keys in `general_settings.keys`"
-BUDGETS = "there are no budgets of keys, users or teams"
+DATABASE = (
+    "there is no database: virtual keys are in SQLite (docs/keys.md), and `general_settings.keys` "
+    "may have more"
+)
+BUDGETS = "budgets are those of virtual keys, see docs/keys.md"
 ADMIN = "there is no admin UI and no login"
 GUARDRAILS = "there are no guardrails"
 MCP = "there is no MCP gateway"

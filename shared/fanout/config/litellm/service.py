@@ -73,9 +73,16 @@ KEYS = (
         "max_budget budget_duration max_user_budget max_internal_user_budget "
         "default_max_internal_user_budget internal_user_budget_duration max_ui_session_budget "
         "max_end_user_budget max_end_user_budget_id default_soft_budget=50 tag_budget_config "
-        "budget_exceeded_status_code=422 budget_rollover budget_reset_time "
-        "budget_exceeded_throttle_percentage block_requests_for_models_without_pricing timezone "
+        "budget_rollover budget_reset_time "
+        "budget_exceeded_throttle_percentage "
         "default_key_max_budget_alert_emails apply_search_free_tier",
+    ),
+    rejected(
+        "write `general_settings.budget_exceeded_status_code`", "budget_exceeded_status_code=422"
+    ),
+    rejected("write `general_settings.budget_timezone`", "timezone"),
+    rejected(
+        "write `general_settings.unpriced_models`", "block_requests_for_models_without_pricing"
     ),
     rejected(
         DATABASE,

@@ -1,0 +1,140 @@
+"""
+Charges a request to its virtual key: reserves its cost before a call, and settles it once.
+
+Imported with the first request of such a key.
+"""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Mapping
+from typing import TYPE_CHECKING, Any
+
+from ..bulk.costs import Costs
+from ..errors import BudgetExceeded, FanoutError, StorageError
+from ..keys.account import Reservation, rate_headers
+from ..keys.clients import KeyAccount, client_of
+from ..keys.items import Item
+from ..keys.ledger import Ledger, limit_of
+from ..keys.metering import (
+    Estimate,
+    Meter,
+    check_prices,
+    estimate,
+    estimate_embeddings,
+    output_tokens,
+    prompt_tokens,
+)
+from ..schema.chat import ChatChunk
+from ..schema.fanout import FanOutRequest
+from ..telemetry.prices import to_dollars
+from .auth import KeysUnavailable
+from .exchange import Exchange
+
+if TYPE_CHECKING:
+    from ..endpoints.embeddings.request import EmbeddingRequest
+
+MAX_TAGS, MAX_TAG = 20, 100
+"""Tags of a request, and characters of one, that its spend row keeps."""
+
+
+class Charge:
+    """What a request has reserved; `fault` is why it could not be settled."""
+
+    def __init__(self, ledger: Ledger, held: Reservation, meter: Meter) -> None:
+        self.meter = meter
+        self.fault: Exception | None = None
+        self._ledger = ledger
+        self._held = held
+        self._is_settled = False
+
+    def chunk(self, chunk: ChatChunk) -> None:
+        """Count a chunk that is sent to the client."""
+        self.meter.chunk(chunk)
+
+    async def settle(self) -> Mapping[str, str]:
+        """
+        Charge what the calls have cost, once; returns the headers that say it.
+
+        If the store does not respond, the client gets its response: it is paid for. The row stays
+        open, and a sweep closes it.
+        """
+        meter = self.meter
+        if not self._is_settled:
+            self._is_settled = True
+            row = {
+                "prompt_tokens": meter.prompt_tokens,
+                "completion_tokens": meter.completion_tokens,
+                "by_model": meter.by_model,
+                "ended": int(time.time()),
+            }
+            try:
+                await self._ledger.settle(self._held, meter.cost, meter.tokens, row, "settled")
+            except FanoutError as error:
+                self.fault = error
+        cost = f"{to_dollars(meter.cost):.9f}"
+        return {"x-fanout-cost": cost, "x-litellm-response-cost": cost}
+
+
+async def reserve(exchange: Exchange, request: FanOutRequest) -> Charge:
+    """Reserve what a chat may cost; raises what the client gets if its key cannot pay."""
+    chat = request.conversations[0]
+    meter = Meter(prompt_tokens(chat), output_tokens(chat))
+    return await _reserve(exchange, request, estimate(request, _costs(exchange)), meter)
+
+
+async def reserve_embeddings(exchange: Exchange, request: EmbeddingRequest) -> Charge:
+    """Reserve what the vectors of a request may cost."""
+    found = estimate_embeddings(request.model, request.options.size, _costs(exchange))
+    meter = Meter(found.need.tokens, 0, is_divided=True)
+    return await _reserve(exchange, request.options, found, meter)
+
+
+def _costs(exchange: Exchange) -> Costs:
+    return Costs(exchange.gateway.catalog)
+
+
+async def _reserve(
+    exchange: Exchange, request: FanOutRequest, found: Estimate, meter: Meter
+) -> Charge:
+    account: KeyAccount = exchange.client.account
+    ledger, gateway = account.ledger, exchange.gateway
+    general = gateway.catalog.general
+    if general.unpriced_models == "reject" and limit_of(account.item, "max_budget") is not None:
+        check_prices(found)
+
+    def check(item: Item) -> None:
+        """The rights may have changed since the key was read."""
+        if item["version"] != account.item["version"]:
+            exchange.client = client_of(ledger, item)
+            gateway.prepare(request, exchange.client)
+
+    try:
+        held, state = await ledger.reserve(
+            account.item, found.need, _row(exchange, request, account.item), check
+        )
+    except BudgetExceeded as error:
+        raise BudgetExceeded(str(error), general.budget_exceeded_status_code) from None
+    except StorageError as error:
+        raise KeysUnavailable from error
+    exchange.response_headers |= rate_headers(state, ledger.now())
+    return Charge(ledger, held, meter)
+
+
+def _row(exchange: Exchange, request: FanOutRequest, item: Item) -> dict[str, Any]:
+    """The fields of the spend row that are known before the calls; none is of the prompt."""
+    chat = request.conversations[0] if request.conversations else None
+    given = ((chat and chat.metadata) or {}).get("tags")
+    given = given if isinstance(given, list) else []
+    tags = [one[:MAX_TAG] for one in given if isinstance(one, str)]
+    return {
+        "request_id": exchange.request_id,
+        "token": item["token"],
+        "alias": item["alias"],
+        "team_id": item["team_id"],
+        "user_id": item["user_id"],
+        "tags": list(dict.fromkeys([*item["tags"], *tags]))[:MAX_TAGS],
+        "mode": request.mode,
+        "model": ",".join(request.models)[:500],
+        "end_user": ((chat and chat.user) or "")[:MAX_TAG],
+    }

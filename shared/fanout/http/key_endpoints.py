@@ -1,0 +1,250 @@
+"""
+LiteLLM's endpoints for virtual keys (`/key/…`), for the master key and keys of type `management`.
+
+A key of another type may read its own account only. Shapes: `keys/litellm.py`.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Any
+from urllib.parse import parse_qs, unquote
+
+from msgspec import UNSET
+
+from ..config.model import MASTER
+from ..errors import Forbidden, NotFound, RequestError
+from ..keys.account import refreshed
+from ..keys.clients import MANAGEMENT, READ_ONLY
+from ..keys.items import Item
+from ..keys.ledger import Ledger
+from ..keys.litellm import changes_of, created_body, info_of, read_fields
+from ..keys.management import KeyManager
+from ..keys.windows import seconds_of
+from ..telemetry.prices import to_nanodollars
+from .endpoints import parse_body
+from .exchange import Exchange
+
+MIN_KEY = 16
+"""Characters of a key that the caller chooses, LiteLLM's minimum."""
+
+MAX_PAGE = 100
+NEW_KEY = frozenset({"new_key", "grace_period", "new_master_key"})
+
+
+async def generate_key(exchange: Exchange) -> None:
+    """`POST /key/generate`: a new key, which only this response shows."""
+    manager = _manager(exchange)
+    fields = read_fields(await exchange.parsed(parse_body))
+    key = None if fields.key in (None, UNSET) else _own_key(str(fields.key), "key")
+    ledger = _ledger(exchange)
+    key, item = await manager.create(changes_of(fields, ledger.now()), key)
+    await exchange.json(created_body(key, _shown(ledger, item)))
+
+
+async def update_key(exchange: Exchange) -> None:
+    """`POST /key/update`: change an account; the fields that are not sent stay."""
+    manager = _manager(exchange)
+    fields = read_fields(await exchange.parsed(parse_body))
+    if not isinstance(fields.key, str):
+        raise RequestError("`key` is missing: the key or its hash", "key")
+    item, ledger = await manager.find(fields.key), _ledger(exchange)
+    if changes := changes_of(fields, ledger.now()):
+        item = await manager.update(item, changes)
+    if isinstance(fields.spend, int | float):
+        item = await manager.reset_spend(item, to_nanodollars(fields.spend))
+    await exchange.json({"key": item["token"], **info_of(_shown(ledger, item))})
+
+
+async def delete_keys(exchange: Exchange) -> None:
+    """`POST /key/delete`: delete the accounts in `keys` (keys or hashes) or `key_aliases`."""
+    manager, body = _manager(exchange), await _object(exchange)
+    keys, aliases = _strings(body, "keys"), _strings(body, "key_aliases")
+    if not keys and not aliases:
+        raise RequestError("`keys` is missing: a list of keys or hashes", "keys")
+    items = [await manager.find(key) for key in keys]
+    items += [await manager.find_alias(alias) for alias in aliases]
+    for item in items:
+        await manager.delete(item)
+    await exchange.json({"deleted_keys": [item["token"] for item in items]})
+
+
+async def block_key(exchange: Exchange) -> None:
+    """`POST /key/block`: reject the key from the next request on."""
+    await _set_blocked(exchange, 1, "block")
+
+
+async def unblock_key(exchange: Exchange) -> None:
+    """`POST /key/unblock`: accept the key again."""
+    await _set_blocked(exchange, 0, "unblock")
+
+
+async def _set_blocked(exchange: Exchange, blocked: int, action: str) -> None:
+    manager = _manager(exchange)
+    item = await manager.find(_required(await _object(exchange), "key"))
+    item = await manager.update(item, {"blocked": blocked}, action)
+    await exchange.json(info_of(_shown(_ledger(exchange), item)))
+
+
+async def regenerate_key(exchange: Exchange) -> None:
+    """`POST /key/regenerate`: a new key for an account, the old one valid for `grace_period`."""
+    body = await _object(exchange)
+    await _regenerate(exchange, _required(body, "key"), body)
+
+
+async def change_key(exchange: Exchange) -> None:
+    """`POST /key/{key}/regenerate`, or `…/reset_spend` with `reset_to`; a hash is as good."""
+    key, _, what = exchange.tail.partition("/")
+    body = await _object(exchange)
+    if what == "regenerate":
+        await _regenerate(exchange, unquote(key), body)
+    elif what == "reset_spend":
+        manager, given = _manager(exchange), body.get("reset_to", 0)
+        if isinstance(given, bool) or not isinstance(given, int | float) or given < 0:
+            raise RequestError("`reset_to` must be an amount in US dollars", "reset_to")
+        item = await manager.find(unquote(key))
+        item = await manager.reset_spend(item, to_nanodollars(given))
+        await exchange.json(info_of(_shown(_ledger(exchange), item)))
+    else:
+        raise NotFound("no such path: `/key/{key}/` has `regenerate` and `reset_spend`")
+
+
+async def _regenerate(exchange: Exchange, key: str, body: Mapping[str, Any]) -> None:
+    manager, ledger = _manager(exchange), _ledger(exchange)
+    fields = read_fields(body, NEW_KEY)
+    own, grace = body.get("new_key"), body.get("grace_period")
+    new = None if own in (None, "") else _own_key(str(own), "new_key")
+    overlap = seconds_of(str(grace), "grace_period") if grace else 0
+    item = await manager.find(key)
+    if changes := changes_of(fields, ledger.now()):
+        item = await manager.update(item, changes)
+    made, item = await manager.regenerate(item, new, overlap)
+    await exchange.json(created_body(made, _shown(ledger, item)))
+
+
+async def read_key(exchange: Exchange) -> None:
+    """`GET /key/info`: the account of `key` (a key or its hash); without one, the caller's own."""
+    key = _query(exchange).get("key", "")
+    own: Item | None = exchange.client.account and exchange.client.account.item
+    ledger = _ledger(exchange)
+    if not key and own is not None:
+        item = own
+    elif _may_read(exchange):
+        item = await KeyManager(ledger, "").find(key)
+    else:
+        found = await _find(ledger, key)
+        if own is None or found is None or found["id"] != own["id"]:
+            raise Forbidden("this key may only read about itself", "key", "key_not_allowed")
+        item = found
+    await exchange.json({"key": item["token"], "info": info_of(_shown(ledger, item))})
+
+
+async def list_keys(exchange: Exchange) -> None:
+    """`GET /key/list`: the hashes of keys, or all of them with `return_full_object=true`."""
+    manager, ledger = _manager(exchange, READ_ONLY), _ledger(exchange)
+    query = _query(exchange)
+    page, size = _number(query, "page", 1, 10**6), _number(query, "size", 10, MAX_PAGE)
+    wanted = {
+        name: query[given]
+        for given, name in (("team_id", "team_id"), ("user_id", "user_id"), ("key_alias", "alias"))
+        if given in query
+    }
+    found = [
+        item
+        for item in await manager.accounts()
+        if all(item[name] == value for name, value in wanted.items())
+    ]
+    chosen = found[(page - 1) * size : page * size]
+    is_full = query.get("return_full_object", "").lower() == "true"
+    await exchange.json(
+        {
+            "keys": [info_of(_shown(ledger, one)) if is_full else one["token"] for one in chosen],
+            "total_count": len(found),
+            "current_page": page,
+            "total_pages": -(-len(found) // size),
+        }
+    )
+
+
+# ---- rights and values ----
+
+
+def _ledger(exchange: Exchange) -> Ledger:
+    if exchange.keys is None:
+        raise NotFound("there are no virtual keys: set `general_settings.master_key`")
+    return exchange.keys()
+
+
+def _manager(exchange: Exchange, *types: str) -> KeyManager:
+    """The manager in the client's name; raises `Forbidden` if the client may not manage keys."""
+    ledger, account = _ledger(exchange), exchange.client.account
+    is_allowed = exchange.client.name == MASTER or (
+        account is not None and account.item["key_type"] in {MANAGEMENT, *types}
+    )
+    if not is_allowed:
+        raise Forbidden(
+            "this key may not manage keys: use the master key, or one of type `management`",
+            None,
+            "key_not_allowed",
+        )
+    return KeyManager(ledger, exchange.client.name)
+
+
+def _may_read(exchange: Exchange) -> bool:
+    """Whether the client may read about every key."""
+    account = exchange.client.account
+    types = {MANAGEMENT, READ_ONLY}
+    return exchange.client.name == MASTER or (
+        account is not None and account.item["key_type"] in types
+    )
+
+
+async def _find(ledger: Ledger, key: str) -> Item | None:
+    try:
+        return await KeyManager(ledger, "").find(key)
+    except NotFound:
+        return None
+
+
+def _shown(ledger: Ledger, item: Item) -> Item:
+    """The account at this moment: its window may be over."""
+    return {**item, **refreshed(item, ledger.now(), ledger.zone)}
+
+
+async def _object(exchange: Exchange) -> Mapping[str, Any]:
+    body = await exchange.parsed(lambda data: parse_body(data) if data.strip() else {})
+    if not isinstance(body, dict):
+        raise RequestError("the body must be a JSON object", None, "invalid_type")
+    return body
+
+
+def _strings(body: Mapping[str, Any], name: str) -> list[str]:
+    given = body.get(name) or []
+    if not isinstance(given, list) or not all(isinstance(one, str) for one in given):
+        raise RequestError(f"`{name}` must be a list of strings", name)
+    return given
+
+
+def _required(body: Mapping[str, Any], name: str) -> str:
+    if not isinstance(given := body.get(name), str) or not given:
+        raise RequestError(f"`{name}` is missing: the key or its hash", name)
+    return given
+
+
+def _own_key(key: str, param: str) -> str:
+    if not key.startswith("sk-") or len(key) < MIN_KEY or not key.isascii():
+        raise RequestError(
+            f"`{param}` must begin with `sk-` and have at least {MIN_KEY} characters", param
+        )
+    return key
+
+
+def _query(exchange: Exchange) -> dict[str, str]:
+    return {name: values[-1] for name, values in parse_qs(exchange.query).items()}
+
+
+def _number(query: Mapping[str, str], name: str, default: int, most: int) -> int:
+    text = query.get(name, str(default))
+    if not text.isdecimal() or not 1 <= int(text) <= most:
+        raise RequestError(f"`{name}` must be a number from 1 to {most}", name)
+    return int(text)

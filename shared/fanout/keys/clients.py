@@ -1,0 +1,43 @@
+"""The client of a virtual key, as the gateway knows clients: its name and its models."""
+
+from __future__ import annotations
+
+from ..config.catalog import ClientKey
+from ..secret import HiddenRepr
+from .items import Item
+from .ledger import Ledger
+
+ALL_MODELS = frozenset({"all-proxy-models", "all-team-models", "*"})
+"""LiteLLM's names for every model."""
+
+NO_MODELS = "no-default-models"
+"""LiteLLM's name for no model."""
+
+LLM_API, MANAGEMENT, READ_ONLY = "llm_api", "management", "read_only"
+"""The types of keys that call models, manage keys, or only read about keys."""
+
+
+class KeyAccount(HiddenRepr, frozen=True):
+    """The account of a client with a virtual key, as it was last read."""
+
+    ledger: Ledger
+    item: Item
+
+
+def client_of(ledger: Ledger, item: Item) -> ClientKey:
+    """The client of an account; its name stays the same when the key is regenerated."""
+    name = f"key-{item['id'][:32]}"
+    return ClientKey(name, None, models_of(item), account=KeyAccount(ledger, item))
+
+
+def models_of(item: Item) -> frozenset[str] | None:
+    """The models that an account may use, `None` for all; LiteLLM's empty list is all."""
+    if item["key_type"] in {MANAGEMENT, READ_ONLY}:
+        return frozenset()
+    names = frozenset(item["models"])
+    return None if not names or names & ALL_MODELS else names - {NO_MODELS}
+
+
+async def authenticate(ledger: Ledger, key: str) -> ClientKey:
+    """The client of a virtual key; raises `Unauthorized`."""
+    return client_of(ledger, await ledger.authenticate(key))

@@ -1,0 +1,194 @@
+"""
+LiteLLM's requests and responses for keys, as accounts and back. Pure.
+
+Source: litellm 1.110.2, `proxy/_types.py` (`GenerateKeyRequest`, `UpdateKeyRequest`,
+`GenerateKeyResponse`), 2026-11. A field whose effect Fanout does not have is rejected unless it is
+empty: clients send all of them.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from datetime import UTC, datetime
+from typing import Annotated, Any
+
+from msgspec import UNSET, Meta, Struct, UnsetType
+
+from ..errors import RequestError
+from ..schema.validation import convert
+from ..telemetry.prices import to_dollars, to_nanodollars
+from ..wire import json
+from .account import UNLIMITED
+from .items import Item
+from .ledger import limit_of
+from .windows import NEVER, seconds_of, window_end
+
+Dollars = Annotated[float, Meta(ge=0, le=100_000_000)]
+Limit = Annotated[int, Meta(ge=0, le=10**12)]
+Name = Annotated[str, Meta(max_length=256)]
+Names = Annotated[list[Name], Meta(max_length=1_000)]
+
+MAX_METADATA = 4_096
+"""Bytes of a key's metadata: each request reads and writes them."""
+
+TYPES = ("llm_api", "management", "read_only")
+
+
+class KeyFields(Struct, frozen=True, kw_only=True):
+    """The fields that a client may set; `null` removes a limit."""
+
+    key: Annotated[str, Meta(max_length=512)] | UnsetType | None = UNSET
+    key_alias: Name | UnsetType | None = UNSET
+    duration: Name | UnsetType | None = UNSET
+    models: Names | UnsetType | None = UNSET
+    max_budget: Dollars | UnsetType | None = UNSET
+    soft_budget: Dollars | UnsetType | None = UNSET
+    budget_duration: Name | UnsetType | None = UNSET
+    spend: Dollars | UnsetType | None = UNSET
+    rpm_limit: Limit | UnsetType | None = UNSET
+    tpm_limit: Limit | UnsetType | None = UNSET
+    max_parallel_requests: Limit | UnsetType | None = UNSET
+    metadata: dict[str, Any] | UnsetType | None = UNSET
+    tags: Names | UnsetType | None = UNSET
+    team_id: Name | UnsetType | None = UNSET
+    user_id: Name | UnsetType | None = UNSET
+    blocked: bool | UnsetType | None = UNSET
+    key_type: Name | UnsetType | None = UNSET
+
+
+FIELDS = frozenset(KeyFields.__struct_fields__)
+
+RENAMED = {
+    "duration": "expires_at",
+    "key_alias": "alias",
+    "max_parallel_requests": "parallel_limit",
+}
+
+
+def read_fields(body: object, extra: frozenset[str] = frozenset()) -> KeyFields:
+    """The fields of a request; `extra` are those that the endpoint reads itself."""
+    if not isinstance(body, Mapping):
+        raise RequestError("the body must be a JSON object", None, "invalid_type")
+    for name, value in body.items():
+        if name not in FIELDS and name not in extra and value not in (None, "", 0, [], {}):
+            raise RequestError(
+                f"`{name}` is not supported for keys: leave it out (docs/keys.md has the fields)",
+                name,
+                "unsupported_parameter",
+            )
+    return convert({name: body[name] for name in body if name in FIELDS}, KeyFields)
+
+
+def changes_of(fields: KeyFields, now: float) -> dict[str, Any]:
+    """The fields of an account that a request sets."""
+    given = {name: getattr(fields, name) for name in FIELDS}
+    return {
+        RENAMED.get(name, name): read(value, now)
+        for name, read in READERS.items()
+        if (value := given[name]) is not UNSET
+    }
+
+
+def _amount(value: Any, _: float) -> int:
+    return UNLIMITED if value is None else to_nanodollars(value)
+
+
+def _limit(value: Any, _: float) -> int:
+    return UNLIMITED if value is None else int(value)
+
+
+def _names(value: Any, _: float) -> list[str]:
+    return value or []
+
+
+def _text(value: Any, _: float) -> str:
+    return value or ""
+
+
+def _flag(value: Any, _: float) -> int:
+    return int(bool(value))
+
+
+def _expiry(value: Any, now: float) -> int:
+    return min(NEVER, int(now) + (seconds_of(value, "duration") if value else NEVER))
+
+
+def _window(value: Any, now: float) -> str:
+    window_end(value or "", now, UTC)  # checks it
+    return value or ""
+
+
+def _metadata(value: Any, _: float) -> str:
+    text = json.encode(value or {})
+    if len(text) > MAX_METADATA:
+        raise RequestError(f"`metadata` may have {MAX_METADATA} bytes", "metadata")
+    return text.decode()
+
+
+def _type(value: Any, _: float) -> str:
+    name = "llm_api" if value in (None, "", "default") else str(value)
+    if name not in TYPES:
+        raise RequestError(f"`key_type` must be one of {', '.join(TYPES)}", "key_type")
+    return name
+
+
+READERS: Mapping[str, Callable[[Any, float], Any]] = {
+    "key_alias": _text,
+    "duration": _expiry,
+    "models": _names,
+    "max_budget": _amount,
+    "soft_budget": _amount,
+    "budget_duration": _window,
+    "rpm_limit": _limit,
+    "tpm_limit": _limit,
+    "max_parallel_requests": _limit,
+    "metadata": _metadata,
+    "tags": _names,
+    "team_id": _text,
+    "user_id": _text,
+    "blocked": _flag,
+    "key_type": _type,
+}
+"""How a field becomes one of an account."""
+
+
+def info_of(item: Item) -> dict[str, Any]:
+    """An account as LiteLLM shows a key. It has the key's hash, and never the key."""
+    budget, soft = limit_of(item, "max_budget"), limit_of(item, "soft_budget")
+    end = item["window_end"]
+    return {
+        "token": item["token"],
+        "key_name": item["key_name"],
+        "key_alias": item["alias"] or None,
+        "spend": to_dollars(item["spent"]),
+        "total_spend": to_dollars(item["total_spent"]),
+        "reserved": to_dollars(item["reserved"]),
+        "max_budget": None if budget is None else to_dollars(budget),
+        "soft_budget": None if soft is None else to_dollars(soft),
+        "budget_duration": item["budget_duration"] or None,
+        "budget_reset_at": None if end == NEVER else time_text(end),
+        "models": item["models"],
+        "rpm_limit": limit_of(item, "rpm_limit"),
+        "tpm_limit": limit_of(item, "tpm_limit"),
+        "max_parallel_requests": limit_of(item, "parallel_limit"),
+        "metadata": json.decode(item["metadata"]),
+        "tags": item["tags"],
+        "team_id": item["team_id"] or None,
+        "user_id": item["user_id"] or None,
+        "blocked": bool(item["blocked"]),
+        "key_type": item["key_type"],
+        "expires": None if item["expires_at"] == NEVER else time_text(item["expires_at"]),
+        "created_at": time_text(item["created_at"]),
+        "created_by": item["created_by"],
+        "updated_at": time_text(item["updated_at"]),
+    }
+
+
+def created_body(key: str, item: Item) -> dict[str, Any]:
+    """The response to a new key: the only one that has the key itself."""
+    return {"key": key, "token_id": item["token"], **info_of(item)}
+
+
+def time_text(seconds: float) -> str:
+    """A time as LiteLLM writes it: ISO 8601 with the zone."""
+    return datetime.fromtimestamp(seconds, UTC).isoformat()

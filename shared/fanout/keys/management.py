@@ -1,0 +1,222 @@
+"""
+Creates and changes keys. Each change is one conditional update, and leaves an audit row.
+
+A change of a limit moves what is left of it by the difference, so it is exact while requests run.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Mapping, Sequence
+from datetime import UTC, datetime
+from typing import Any, TypeAlias
+
+from ..errors import NotFound, RequestError, StorageBusy
+from ..wire import json
+from .account import ACCOUNT, UNLIMITED, account_key, new_account
+from .items import Condition, Item, ItemKey, Rejected, Update
+from .ledger import TRIES, Ledger, digest_of, row_name
+from .secrets import new_key, shown
+from .windows import NEVER, window_end
+
+Changes: TypeAlias = Mapping[str, Any]
+"""Fields of an account by name, in the account's own units."""
+
+LEFT = {
+    "max_budget": "available",
+    "rpm_limit": "rpm_left",
+    "tpm_limit": "tpm_left",
+    "parallel_limit": "parallel_left",
+}
+"""What is left of each limit."""
+
+DEFAULTS: Changes = {
+    "alias": "",
+    "models": [],
+    "tags": [],
+    "team_id": "",
+    "user_id": "",
+    "metadata": "{}",
+    "soft_budget": UNLIMITED,
+    "key_type": "llm_api",
+}
+
+INDEX = "keys"
+"""The partition with the name of every account."""
+
+PAGE = 1_000
+
+HASH = re.compile("[0-9a-f]{64}")
+
+
+class KeyManager:
+    """Manages the keys of a ledger in the name of `actor`, whom the audit rows name."""
+
+    def __init__(self, ledger: Ledger, actor: str) -> None:
+        self._ledger = ledger
+        self._store = ledger.store
+        self._actor = actor
+
+    async def create(self, fields: Changes, key: str | None = None) -> tuple[str, Item]:
+        """A new key and its account. Raises `RequestError` if the key or its alias is in use."""
+        key = key or new_key()
+        digest, now = digest_of(key), self._ledger.now()
+        given = {**DEFAULTS, **fields}
+        account: dict[str, Any] = {
+            **new_account(digest, now, self._ledger.zone, given),
+            **given,
+            "token": digest,
+            "until": NEVER,
+            "key_name": shown(key),
+            "created_at": int(now),
+            "created_by": self._actor,
+            "updated_at": int(now),
+        }
+        await self._take_alias(given["alias"], digest)
+        if not await self._store.create(account_key(digest), account):
+            await self._free_alias(given["alias"], digest)
+            raise RequestError("this key exists already", "key", "key_exists")
+        await self._store.create(ItemKey(INDEX, digest), {"at": int(now)})
+        await self._audit("create", digest, fields)
+        return key, account
+
+    async def find(self, key: str) -> Item:
+        """The account of a key or of its hash; raises `NotFound`."""
+        digest = key if _is_digest(key) else digest_of(key)
+        if (item := await self._ledger.find(digest)) is None:
+            raise NotFound("there is no such key")
+        return item
+
+    async def find_alias(self, alias: str) -> Item:
+        """The account with this alias; raises `NotFound`."""
+        found = await self._store.get(_alias_key(alias))
+        item = await self._store.get(account_key(found["account"])) if found else None
+        if item is None:
+            raise NotFound("there is no key with this alias")
+        return item
+
+    async def update(self, item: Item, fields: Changes, action: str = "update") -> Item:
+        """Change an account; returns it."""
+        account = item["id"]
+        if "alias" in fields and fields["alias"] != item["alias"]:
+            await self._take_alias(fields["alias"], account)
+        for _ in range(TRIES):
+            now = self._ledger.now()
+            changed = {**fields, "updated_at": int(now)}
+            if "budget_duration" in fields:
+                end = window_end(fields["budget_duration"], now, self._ledger.zone)
+                changed |= {"window_end": end, "window_start": int(now)}
+            add = {
+                left: fields[limit] - item[limit] for limit, left in LEFT.items() if limit in fields
+            }
+            same = (Condition("version", "=", item["version"]),)
+            update = Update(account_key(account), same, set=changed, add={**add, "version": 1})
+            try:
+                new = await self._store.update(update)
+            except Rejected as rejected:
+                if rejected.item is None:
+                    raise NotFound("there is no such key") from None
+                item = rejected.item
+                continue
+            if new["alias"] != item["alias"]:
+                await self._free_alias(item["alias"], account)
+            await self._audit(action, account, fields)
+            return new
+        raise StorageBusy(ACCOUNT, "the account changes too often")
+
+    async def delete(self, item: Item) -> None:
+        """Delete an account with all its keys; its spend rows stay."""
+        account = item["id"]
+        await self._store.delete(ItemKey(INDEX, account))
+        await self._store.delete(account_key(account))
+        if item["token"] != account:
+            await self._store.delete(account_key(item["token"]))
+        await self._free_alias(item["alias"], account)
+        await self._audit("delete", account, {})
+
+    async def regenerate(
+        self, item: Item, key: str | None = None, overlap: float = 0.0
+    ) -> tuple[str, Item]:
+        """
+        A new key for the same account, and the account.
+
+        The old key is valid for `overlap` more seconds, with the same budget.
+        """
+        key = key or new_key()
+        digest, old = digest_of(key), item["token"]
+        link = {"account": item["id"], "until": NEVER}
+        if not await self._store.create(account_key(digest), link):
+            raise RequestError("this key exists already", "new_key", "key_exists")
+        until = int(self._ledger.now() + overlap)
+        changes: dict[str, Any] = {"token": digest, "key_name": shown(key)}
+        if old == item["id"]:
+            changes["until"] = until
+        else:
+            valid = (Condition("until", ">=", 0),)
+            await self._store.update(Update(account_key(old), valid, set={"until": until}))
+        return key, await self.update(item, changes, "regenerate")
+
+    async def reset_spend(self, item: Item, spent: int) -> Item:
+        """Set what the account has spent in this window; requests in flight still count."""
+        for _ in range(TRIES):
+            change = spent - item["spent"]
+            same = (
+                Condition("window", "=", item["window"]),
+                Condition("spent", "=", item["spent"]),
+            )
+            add = {"spent": change, "available": -change}
+            try:
+                new = await self._store.update(Update(account_key(item["id"]), same, add=add))
+            except Rejected as rejected:
+                if rejected.item is None:
+                    raise NotFound("there is no such key") from None
+                item = rejected.item
+                continue
+            await self._audit("reset_spend", item["id"], {"spent": spent})
+            return new
+        raise StorageBusy(ACCOUNT, "the account changes too often")
+
+    async def accounts(self) -> Sequence[Item]:
+        """Every account, the newest first."""
+        found: list[Item] = []
+        after = ""
+        while names := await self._store.items(INDEX, after=after, limit=PAGE):
+            for name, _ in names:
+                if (item := await self._store.get(account_key(name))) is not None:
+                    found.append(item)
+            after = names[-1][0]
+        return sorted(found, key=lambda item: (-item["created_at"], item["id"]))
+
+    # ---- aliases and audit rows ----
+
+    async def _take_alias(self, alias: str, account: str) -> None:
+        if alias and not await self._store.create(_alias_key(alias), {"account": account}):
+            raise RequestError(f"another key has the alias `{alias}`", "key_alias", "alias_exists")
+
+    async def _free_alias(self, alias: str, account: str) -> None:
+        if alias:
+            found = await self._store.get(_alias_key(alias))
+            if found is not None and found["account"] == account:
+                await self._store.delete(_alias_key(alias))
+
+    async def _audit(self, action: str, account: str, fields: Changes) -> None:
+        """Who has changed what; the fields hold no key."""
+        now = self._ledger.now()
+        where = ItemKey(f"audit#{datetime.fromtimestamp(now, UTC):%Y%m}", row_name(now))
+        changes = json.encode(dict(fields)).decode()
+        row = {
+            "at": int(now),
+            "actor": self._actor,
+            "action": action,
+            "account": account,
+            "changes": changes,
+        }
+        await self._store.create(where, row)
+
+
+def _is_digest(text: str) -> bool:
+    return HASH.fullmatch(text) is not None
+
+
+def _alias_key(alias: str) -> ItemKey:
+    return ItemKey(f"alias#{alias}", "alias")

@@ -1,0 +1,191 @@
+"""What a request may cost before it is sent, and what its calls have cost. All in nanodollars."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping
+from typing import Any
+
+from msgspec import Struct
+
+from ..bulk.costs import Costs
+from ..errors import FanoutError, Forbidden
+from ..routing.leg import Leg, Outcome
+from ..schema.chat import ChatChunk
+from ..schema.fanout import FanOutRequest
+from ..schema.request import ChatRequest
+from ..telemetry.prices import TokenPrices, count_of, nanodollars_of, prices_of
+from .account import Need
+
+BYTES_PER_TOKEN = 4
+
+DEFAULT_OUTPUT_TOKENS = 4_096
+"""Reserved for a response whose request does not limit its tokens."""
+
+ASSUMED_OUTPUT_TOKENS = 500
+"""Charged at most for a response whose provider sends no usage and goes on after a disconnect."""
+
+FILE_TOKENS = 1_500
+"""Reserved for an image or another file in a message: its bytes are no text."""
+
+ONE_RESPONSE = frozenset({"one", "fallback"})
+"""The modes in which one model after the other is called, until one responds."""
+
+FREE = TokenPrices(0, 0)
+
+
+class Estimate(Struct, frozen=True):
+    """What a request needs at most, and the models whose price is unknown."""
+
+    need: Need
+    unpriced: tuple[str, ...] = ()
+
+
+def estimate(request: FanOutRequest, costs: Costs) -> Estimate:
+    """What all calls of a request may cost together."""
+    routes, unpriced = costs.catalog.routes, set[str]()
+    total = tokens = 0
+    for chat in request.conversations:
+        sent, received = prompt_tokens(chat), output_tokens(chat)
+        parts = []
+        for model in request.models:
+            names = (model, *routes.fallbacks_of(model), *(request.fallbacks or {}).get(model, ()))
+            unpriced |= {name for name in names if costs.prices(name) is None}
+            parts.append(_dearest(costs, names, sent, received))
+        calls = 1 if request.mode in ONE_RESPONSE else len(parts)
+        whole = max(parts) if request.mode in ONE_RESPONSE else sum(parts)
+        if request.check is not None:
+            more = request.check.escalate
+            unpriced |= {name for name in more if costs.prices(name) is None}
+            whole *= request.check.attempts
+            whole += sum(_dearest(costs, (name,), 2 * sent, received) for name in more)
+            calls = calls * request.check.attempts + len(more)
+        if request.judging is not None:
+            judge, read = request.judging.judge, sent + calls * received
+            unpriced |= {judge} if costs.prices(judge) is None else set()
+            whole += 2 * _dearest(costs, (judge,), read, received)
+            tokens += 2 * read
+        total += whole
+        tokens += calls * (sent + received)
+    return Estimate(Need(nanodollars_of(total), tokens), tuple(sorted(unpriced)))
+
+
+def estimate_embeddings(model: str, size: int, costs: Costs) -> Estimate:
+    """What the vectors of a request of `size` bytes may cost."""
+    tokens = -(-size // BYTES_PER_TOKEN)
+    unpriced = () if costs.prices(model) else (model,)
+    return Estimate(Need(nanodollars_of(_dearest(costs, (model,), tokens, 0)), tokens), unpriced)
+
+
+def check_prices(found: Estimate) -> None:
+    """Raise `Forbidden` if a model has no price: a budget could not count it."""
+    if found.unpriced:
+        raise Forbidden(
+            f"the key has a budget, and the price of `{found.unpriced[0]}` is unknown: set "
+            "`input_cost_per_token` and `output_cost_per_token` in its `litellm_params`, or "
+            "`general_settings.unpriced_models: free`",
+            "model",
+            "model_without_price",
+        )
+
+
+def _dearest(costs: Costs, names: Iterable[str], sent: int, received: int) -> int:
+    """The most picodollars that one call to one of the models may cost."""
+    prices = [costs.prices(name) or FREE for name in names]
+    return max(one.per_request + sent * one.input + received * one.output for one in prices)
+
+
+def prompt_tokens(chat: ChatRequest) -> int:
+    """The tokens of a conversation, about; its tools and schema count too."""
+    return _tokens_in(chat.body) + 1
+
+
+def output_tokens(chat: ChatRequest) -> int:
+    """The most tokens of the responses to a conversation."""
+    return (chat.limit or DEFAULT_OUTPUT_TOKENS) * (chat.n or 1)
+
+
+def _tokens_in(value: Any) -> int:
+    if isinstance(value, str):
+        return -(-len(value.encode(errors="replace")) // BYTES_PER_TOKEN)
+    if isinstance(value, list):
+        return sum(map(_tokens_in, value))
+    if isinstance(value, dict):
+        if {"image_url", "file", "input_audio", "source"} & value.keys():
+            return FILE_TOKENS
+        return sum(map(_tokens_in, value.values()))
+    return 0
+
+
+class Meter:
+    """
+    A `Watcher` that adds up what the calls of one request cost.
+
+    `sent` and `received` are the tokens of a call whose provider sends no usage. If the request
+    `is_divided`, they are those of all its calls together.
+    """
+
+    def __init__(self, sent: int, received: int, *, is_divided: bool = False) -> None:
+        self._sent = sent
+        self._is_divided = is_divided
+        self._received = min(received, ASSUMED_OUTPUT_TOKENS)
+        self._streamed = 0
+        self.cost = 0
+        self.prompt_tokens = 0
+        self.completion_tokens = 0
+        self.by_model: dict[str, int] = {}
+
+    @property
+    def tokens(self) -> int:
+        """All tokens of all calls."""
+        return self.prompt_tokens + self.completion_tokens
+
+    def chunk(self, chunk: ChatChunk) -> None:
+        """Count the text of a chunk that is sent to the client, in case there is no usage."""
+        for choice in chunk.get("choices", ()):
+            self._streamed += _tokens_in(choice.get("delta"))
+
+    def started(self, leg: Leg) -> None:
+        """A call starts: it may cost nothing yet."""
+
+    def first_token(self, leg: Leg) -> None:
+        """The provider has begun to respond."""
+
+    def checked(self, leg: Leg, error: FanoutError | None) -> None:
+        """Whether the response fits a schema; it costs the same."""
+
+    def ended(self, leg: Leg, outcome: Outcome, error: BaseException | None) -> None:  # noqa: ARG002
+        """Add what the call has cost."""
+        if (deployment := leg.deployment) is None:
+            return
+        usage: Mapping[str, Any] | None = leg.usage or self._assumed(leg, outcome)
+        if usage is None:
+            return
+        prices = prices_of(deployment) or FREE
+        cost = prices.cost(usage, leg.tier)
+        self.cost += cost
+        self.prompt_tokens += count_of(usage.get("prompt_tokens"))
+        self.completion_tokens += count_of(usage.get("completion_tokens"))
+        self.by_model[leg.model] = self.by_model.get(leg.model, 0) + cost
+
+    def _assumed(self, leg: Leg, outcome: Outcome) -> dict[str, int] | None:
+        """
+        The usage of a call without one; `None` if it has cost nothing.
+
+        A provider charges the prompt of a call that was cancelled or broke off after its first
+        token, and what it has sent; some go on to write what no one reads.
+        """
+        if outcome == "ok":
+            received = self._streamed or self._received
+        elif leg.first_token is not None:
+            received = self._streamed
+        elif outcome == "cancelled":
+            received = 0
+        else:
+            return None
+        goes_on = leg.deployment is not None and leg.deployment.provider.billing == "continues"
+        if outcome == "cancelled" and goes_on:
+            received = max(received, self._received)
+        sent = self._sent
+        if self._is_divided:
+            self._sent = 0
+        return {"prompt_tokens": sent, "completion_tokens": received}

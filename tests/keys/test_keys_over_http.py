@@ -1,0 +1,316 @@
+"""Virtual keys over HTTP: managed with LiteLLM's calls, used with the official SDKs."""
+
+from __future__ import annotations
+
+import sqlite3
+from collections.abc import Iterator
+from functools import partial
+from pathlib import Path
+from typing import Any
+
+import openai
+import pytest
+
+from fanout.keys.local import open_local
+from fanout.keys.secrets import RANDOM, check_characters
+from tests.support.embedding_provider import embeds
+from tests.support.gateway_server import RunningGateway, entry, serve
+from tests.support.provider_steps import answers, refuse, role, say, stalls
+from tests.support.scripted_provider import Upstream
+
+MASTER = "sk-master-marker"
+PRICE = 0.001  # dollars for a token
+HI: Any = [{"role": "user", "content": "Hi"}]
+ADMIN = {"authorization": f"Bearer {MASTER}"}
+
+
+@pytest.fixture(scope="module")
+def home(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    return tmp_path_factory.mktemp("home")
+
+
+@pytest.fixture(scope="module")
+def gateway(provider: Upstream, home: Path) -> Iterator[RunningGateway]:
+    prices: dict[str, Any] = {"input_cost_per_token": PRICE, "output_cost_per_token": PRICE}
+    config = {
+        "model_list": [
+            *(entry(provider, name, **prices) for name in ("a", "b")),
+            entry(provider, "unpriced"),
+            entry(provider, "claude", "anthropic/claude-x", **prices),
+        ],
+        "router_settings": {"num_retries": 0},
+        "general_settings": {"master_key": MASTER},
+    }
+    opened = partial(open_local, {"FANOUT_HOME": str(home)})
+    with serve(config, virtual_keys=opened) as served:
+        yield served
+
+
+@pytest.fixture(autouse=True)
+def willing(upstream: Upstream) -> None:
+    for name in ("a", "b", "unpriced"):
+        upstream.script(name, answers("one two three"))
+
+
+def manage(gateway: RunningGateway, path: str, body: object = None, **headers: str) -> Any:
+    status, _, answer = gateway.json(
+        body, path, "GET" if body is None else "POST", headers or ADMIN
+    )
+    return answer if status == 200 else (status, answer["error"]["code"])
+
+
+def bearer(key: str) -> dict[str, str]:
+    return {"authorization": f"Bearer {key}"}
+
+
+def client(gateway: RunningGateway, key: str) -> openai.OpenAI:
+    return openai.OpenAI(api_key=key, base_url=f"{gateway.url}/v1", max_retries=0)
+
+
+def spent(gateway: RunningGateway, key: str) -> tuple[float, float]:
+    info = manage(gateway, f"/key/info?key={key}")["info"]
+    return info["spend"], info["reserved"]
+
+
+def test_a_key_is_made_used_and_charged(gateway: RunningGateway, home: Path) -> None:
+    asked = {
+        "key_alias": "first",
+        "models": ["a"],
+        "max_budget": 1,
+        "budget_duration": "30d",
+        "duration": "1h",
+        "metadata": {"team": "red"},
+        "tags": ["t"],
+        "aliases": {},
+        "permissions": {},
+    }
+    made = manage(gateway, "/key/generate", asked)
+    key = made["key"]
+    assert key.startswith("sk-fo_")
+    assert check_characters(key[6 : 6 + RANDOM]) == key[6 + RANDOM :]
+    assert made["token"] == made["token_id"]
+    assert {name: made[name] for name in ("key_alias", "models", "max_budget", "metadata")} == {
+        "key_alias": "first",
+        "models": ["a"],
+        "max_budget": 1.0,
+        "metadata": {"team": "red"},
+    }
+    with client(gateway, key) as sdk:
+        raw = sdk.chat.completions.with_raw_response.create(
+            model="a",
+            messages=HI,
+            max_tokens=50,
+        )
+        assert raw.parse().choices[0].message.content == "one two three"
+        assert float(raw.headers["x-litellm-response-cost"]) == 12 * PRICE
+        assert raw.headers["x-fanout-cost"] == "0.012000000"
+        stream = sdk.chat.completions.create(
+            model="a",
+            messages=HI,
+            max_tokens=50,
+            stream=True,
+        )
+        assert len(list(stream)) > 1
+        assert spent(gateway, key) == (24 * PRICE, 0.0)
+        assert [one.id for one in sdk.models.list()] == ["a"]
+    own = gateway.json(None, "/key/info", "GET", bearer(key))[2]
+    assert own["info"]["spend"] == 24 * PRICE
+    assert own["info"]["total_spend"] == 24 * PRICE
+    assert key not in (home / "keys.sqlite-wal").read_bytes().decode("latin-1")
+    assert key not in str([*gateway.observer.requests, *gateway.observer.attempts])
+    database = sqlite3.connect(home / "keys.sqlite")
+    rows = database.execute("SELECT value FROM items WHERE partition LIKE 'spend#%'").fetchall()
+    database.close()
+    assert len(rows) == 2
+    assert all(b'"settled"' in row and b"one two" not in row for (row,) in rows)
+
+
+def test_every_refusal_has_its_status_and_what_to_do(gateway: RunningGateway) -> None:
+    def key(**fields: Any) -> str:
+        made: str = manage(gateway, "/key/generate", fields)["key"]
+        return made
+
+    cheap: dict[str, Any] = {"model": "a", "messages": HI, "max_tokens": 8}
+    blocked, expired = key(), key(duration="1s")
+    manage(gateway, "/key/block", {"key": blocked})
+    manage(gateway, "/key/update", {"key": expired, "duration": "1s"})
+    limited = key(rpm_limit=1)
+    assert gateway.json(cheap, headers=bearer(limited))[0] == 200
+    cases = {
+        "unknown": ("sk-unknown-key-marker", cheap, 401, "invalid_api_key"),
+        "blocked": (blocked, cheap, 401, "invalid_api_key"),
+        "model": (key(models=["b"]), cheap, 403, "model_not_allowed"),
+        "budget": (key(max_budget=0.001), cheap, 402, "budget_exceeded"),
+        "rate": (limited, cheap, 429, "rate_limit_exceeded"),
+        "tokens": (key(tpm_limit=5), cheap, 429, "rate_limit_exceeded"),
+        "parallel": (key(max_parallel_requests=0), cheap, 429, "parallel_limit_exceeded"),
+        "price": (key(max_budget=1), {**cheap, "model": "unpriced"}, 403, "model_without_price"),
+        "job": (key(), None, 403, "batches_not_allowed"),
+        "management": (key(key_type="management"), cheap, 403, "model_not_allowed"),
+    }
+    found, answers_of = {}, {}
+    for name, (used, body, *_) in cases.items():
+        path = "/v1/batches" if name == "job" else "/v1/chat/completions"
+        status, headers, answer = gateway.json(body or {}, path, headers=bearer(used))
+        found[name] = [status, answer["error"]["code"]]
+        answers_of[name] = headers, answer["error"]["message"]
+        assert used not in str(answer)
+    assert found == {name: [*expected] for name, (_, _, *expected) in cases.items()}
+    assert answers_of["unknown"][1] == answers_of["blocked"][1]
+    assert answers_of["budget"][0]["x-should-retry"] == "false"
+    assert answers_of["budget"][1].startswith("Budget has been exceeded")
+    rate = answers_of["rate"][0]
+    assert 1 <= int(rate["retry-after"]) <= 60
+    assert (rate["x-ratelimit-limit-requests"], rate["x-ratelimit-remaining-requests"]) == (
+        "1",
+        "0",
+    )
+    assert answers_of["parallel"][0]["retry-after"] == "2"
+    assert gateway.json({**cheap, "model": "unpriced"}, headers=bearer(key()))[0] == 200
+    cheap["model"] = "claude"
+    status, _, answer = gateway.json(cheap, "/v1/messages", headers=bearer(cases["budget"][0]))
+    assert (status, answer["type"], answer["error"]["type"]) == (402, "error", "billing_error")
+
+
+def test_a_fan_out_is_one_reservation_for_the_sum_and_failures_are_free(
+    gateway: RunningGateway, upstream: Upstream
+) -> None:
+    key = manage(gateway, "/key/generate", {"max_budget": 0.2})["key"]
+    body: dict[str, Any] = {"model": ["a", "b"], "messages": HI, "max_tokens": 50}
+    body["fanout"] = {"mode": "all"}
+    status, headers, _ = gateway.json(body, headers=bearer(key))
+    assert (status, headers["x-fanout-cost"]) == (200, "0.024000000")
+    upstream.script("b", [refuse(500)])
+    assert gateway.json(body, headers=bearer(key))[1]["x-fanout-cost"] == "0.012000000"
+    upstream.script("a", [refuse(500)])
+    assert gateway.json(body, headers=bearer(key))[0] == 502
+    assert spent(gateway, key) == (0.036, 0.0)
+    body["max_tokens"] = 90
+    assert gateway.json(body, headers=bearer(key))[2]["error"]["code"] == "budget_exceeded"
+
+
+def test_every_endpoint_and_mode_is_charged(gateway: RunningGateway, upstream: Upstream) -> None:
+    """What the calls to the provider cost, each 12 tokens, is what the key has spent."""
+    upstream.script("claude-x", answers("one"))
+    key = manage(gateway, "/key/generate", {"max_budget": 100})["key"]
+    chat = {"messages": HI, "max_tokens": 20}
+    requests: dict[str, tuple[str, dict[str, Any]]] = {
+        "messages": ("/v1/messages", {**chat, "model": "claude"}),
+        "messages, streamed": ("/v1/messages", {**chat, "model": "claude", "stream": True}),
+        "translated": ("/v1/messages", {**chat, "model": "a"}),
+        "responses": ("/v1/responses", {"model": "a", "input": "Hi"}),
+        "azure": ("/openai/deployments/a/chat/completions", chat),
+        "agree": (
+            "/v1/chat/completions",
+            {**chat, "fanout": {"mode": "agree", "models": ["a", "b"]}},
+        ),
+        "judge": (
+            "/v1/chat/completions",
+            {**chat, "fanout": {"mode": "best", "models": ["a", "b"], "judge": "a"}},
+        ),
+        "merge": (
+            "/v1/chat/completions",
+            {
+                **chat,
+                "stream": True,
+                "fanout": {"mode": "merge", "models": ["a", "b"], "judge": "b"},
+            },
+        ),
+        "list": ("/v1/chat/completions", {**chat, "model": "a", "messages": [HI, HI]}),
+    }
+    found, expected = {}, {}
+    for name, (path, body) in requests.items():
+        before, calls = spent(gateway, key)[0], len(upstream.calls)
+        with gateway.ask(body, path, headers=bearer(key)) as response:
+            response.read()
+            found[name] = (response.status, round((spent(gateway, key)[0] - before) / PRICE))
+        expected[name] = (200, 12 * (len(upstream.calls) - calls))
+    assert found == expected
+    assert spent(gateway, key)[1] == 0
+    upstream.script("a", [embeds("openai")])
+    _, headers, _ = gateway.json(
+        {"model": "a", "input": ["x", "y"]}, "/v1/embeddings", headers=bearer(key)
+    )
+    assert headers["x-fanout-cost"] == "0.006000000"  # the usage of the response
+
+
+def test_a_stream_that_its_client_leaves_is_charged_for_what_was_sent(
+    gateway: RunningGateway, upstream: Upstream
+) -> None:
+    key = manage(gateway, "/key/generate", {"max_budget": 1})["key"]
+    upstream.script("a", stalls(role, say("x" * 40)))
+    body = {"model": "a", "messages": HI, "max_tokens": 100, "stream": True}
+    gateway.observer.clear()
+    with gateway.ask(body, headers=bearer(key)) as response:
+        while b"xxx" not in response.readline():
+            pass
+        assert spent(gateway, key)[1] > 0.1
+    gateway.observer.wait_for_status(499)
+    cost, reserved = spent(gateway, key)
+    assert reserved == 0
+    assert 10 * PRICE <= cost <= 30 * PRICE
+
+
+def test_keys_are_managed_with_litellms_calls(gateway: RunningGateway) -> None:
+    chat = {"model": "a", "messages": HI, "max_tokens": 8}
+    key = manage(gateway, "/key/generate", {"key_alias": "mine", "max_budget": 0.02})["key"]
+    assert manage(gateway, "/key/generate", {"key_alias": "mine"}) == (400, "alias_exists")
+    other = manage(gateway, "/key/generate", {"key": "sk-my-own-key-of-litellm"})["key"]
+    assert other == "sk-my-own-key-of-litellm"
+    assert manage(gateway, "/key/generate", {"key": other}) == (400, "key_exists")
+    assert gateway.json(chat, headers=bearer(key))[0] == 200
+    assert gateway.json(chat, headers=bearer(key))[0] == 402
+    changed = manage(gateway, "/key/update", {"key": key, "max_budget": 0.04, "rpm_limit": 100})
+    assert (changed["spend"], changed["rpm_limit"]) == (0.012, 100)
+    assert gateway.json(chat, headers=bearer(key))[0] == 200
+    token = changed["key"]
+    assert manage(gateway, f"/key/{token}/reset_spend", {"reset_to": 0})["spend"] == 0
+    for path, status in (("block", 401), ("unblock", 200)):
+        manage(gateway, f"/key/{path}", {"key": token})
+        assert gateway.json(chat, headers=bearer(key))[0] == status
+    made = manage(gateway, f"/key/{token}/regenerate", {"grace_period": "1h"})
+    assert made["key"] not in (key, None)
+    assert made["spend"] == 0.012
+    for one in (key, made["key"]):  # they have one budget
+        assert gateway.json({**chat, "max_tokens": 1}, headers=bearer(one))[0] == 200
+    again = manage(gateway, "/key/regenerate", {"key": made["key"]})
+    assert gateway.json(chat, headers=bearer(made["key"]))[0] == 401
+    assert spent(gateway, again["key"]) == (0.036, 0.0)
+    listed = manage(gateway, "/key/list?return_full_object=true&key_alias=mine")
+    assert [one["token"] for one in listed["keys"]] == [again["token"]]
+    assert manage(gateway, "/key/list?size=1")["total_pages"] >= 2
+    ordinary = {"authorization": f"Bearer {other}"}
+    closed = {
+        "/key/generate": {"max_budget": 1},
+        "/key/update": {"key": other, "max_budget": 1},
+        "/key/delete": {"keys": [other]},
+        "/key/regenerate": {"key": other},
+        f"/key/{token}/reset_spend": {},
+        "/key/list": None,
+        f"/key/info?key={again['token']}": None,
+    }
+    for path, body in closed.items():
+        assert manage(gateway, path, body, **ordinary) == (403, "key_not_allowed"), path
+    assert manage(gateway, "/key/delete", {"key_aliases": ["mine"]})["deleted_keys"]
+    assert gateway.json(chat, headers=bearer(again["key"]))[0] == 401
+    assert manage(gateway, f"/key/info?key={token}") == (404, "not_found")
+    wrong = {"max_budget": -1, "budget_duration": "1y", "guardrails": ["x"], "key": "short"}
+    for name, value in wrong.items():
+        status, _, answer = gateway.json({name: value}, "/key/generate", "POST", ADMIN)
+        assert (status, answer["error"]["param"]) == (400, name)
+
+
+def test_without_the_store_clients_get_503(provider: Upstream, tmp_path: Path) -> None:
+    (tmp_path / "keys.sqlite").mkdir()
+    config = {
+        "model_list": [entry(provider, "a")],
+        "general_settings": {"master_key": MASTER},
+    }
+    opened = partial(open_local, {"FANOUT_HOME": str(tmp_path)})
+    with serve(config, virtual_keys=opened) as served:
+        status, headers, answer = served.json({}, headers=bearer("sk-unknown-key-marker"))
+        assert (status, answer["error"]["code"]) == (503, "keys_unavailable")
+        assert headers["retry-after"] == "1"
+        body = {"model": "a", "messages": HI}
+        assert served.json(body, headers=ADMIN)[0] == 200  # the config's keys need no store
+    assert len(served.observer.bugs) == 1
