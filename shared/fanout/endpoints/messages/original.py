@@ -2,7 +2,8 @@
 Whether a request can be passed through to a vendor with this API, and what it is then.
 
 A conversation with thinking of another vendor, or with its ids of calls, cannot: Anthropic's API
-rejects both. It is translated, which leaves the thinking out and replaces the ids.
+rejects both. It is translated, which leaves the thinking out and replaces the ids. So is a request
+for thinking with a budget in a turn that another vendor's model has begun.
 """
 
 from __future__ import annotations
@@ -54,7 +55,7 @@ SAFE = frozenset(
 def original_of(body: RequestBody, own: frozenset[str] = OWN) -> OriginalRequest | None:
     """The client's request as it is; `None` if no vendor with this API would accept it."""
     value = body.value
-    if not all(map(_is_portable, _blocks(value))):
+    if not all(map(_is_portable, _blocks(value))) or _lacks_thinking(value):
         return None
     try:
         members = find_members(body.data)
@@ -86,6 +87,33 @@ def _is_portable(block: Mapping[str, Any]) -> bool:
             return _ID.fullmatch(call_id) is not None
         case _:
             return True
+
+
+def _lacks_thinking(value: Mapping[str, Any]) -> bool:
+    """
+    Whether thinking has a budget, and the assistant's last turn calls a tool without thinking.
+
+    "A final `assistant` message must start with a thinking block": the API's own error, platform.
+    claude.com/docs/en/build-with-claude/extended-thinking, "Common error scenarios", 2026-11.
+    """
+    thinking = value.get("thinking")
+    if not isinstance(thinking, dict) or thinking.get("type") != "enabled":
+        return False
+    responses: list[list[Any]] = []
+    for message in reversed(value["messages"]):
+        content = message.get("content")
+        blocks = content if isinstance(content, list) else []
+        if message.get("role") == "assistant":
+            responses.append(blocks)
+        elif responses and message.get("role") == "user" and "tool_result" not in _kinds(blocks):
+            break
+    if not responses or "tool_use" not in _kinds(responses[0]):
+        return False
+    return not _kinds(responses[-1]) & {"thinking", "redacted_thinking"}
+
+
+def _kinds(blocks: list[Any]) -> set[str]:
+    return {block["type"] for block in blocks}
 
 
 def _vendors_tools(value: Mapping[str, Any]) -> Iterator[str]:

@@ -62,6 +62,16 @@ def find_model(target: Target) -> Model:
     return Model(api or ("openai" if _OPENAI.search(kind) else "converse"), name, kind)
 
 
+def invokes_claude(target: Target) -> bool:
+    """
+    Whether it is a Claude, which is invoked with Anthropic's API if the client uses that.
+
+    LiteLLM's prefix `converse/` selects Converse for these requests, too.
+    """
+    _, api, _ = _parts(target.model)
+    return api is None and is_claude(find_model(target).kind)
+
+
 def complete_options(model: str, options: Mapping[str, str]) -> Mapping[str, str]:
     """Add the region that the model's name has, or its ARN; the config's own counts before it."""
     name, _, region = _parts(model)

@@ -39,6 +39,13 @@ def prompt_cache(target: Target) -> PromptCache | None:
     return CACHE if has_points else None
 
 
+def pass_through(api: str, target: Target) -> Codec | None:
+    """The codec of requests of Anthropic's own API, for its models."""
+    from .pass_through import find_codec  # imported with the first such request
+
+    return find_codec(api, target)
+
+
 PROVIDER = Provider(
     name="bedrock",
     trace_name="aws.bedrock",
@@ -53,6 +60,7 @@ PROVIDER = Provider(
     complete=complete_options,
     rename=without_family,
     prompt_cache=prompt_cache,
+    pass_through=pass_through,
     settings=frozenset(
         {
             "region",

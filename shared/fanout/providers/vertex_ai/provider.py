@@ -21,6 +21,13 @@ def _codec(target: Target) -> Codec:
     return _CODECS[model_of(target).publisher]
 
 
+def pass_through(api: str, target: Target) -> Codec | None:
+    """The codec of requests of Anthropic's own API, for its models."""
+    from .pass_through import find_codec  # imported with the first such request
+
+    return find_codec(api, target)
+
+
 PROVIDER = Provider(
     name="vertex_ai",
     trace_name="gcp.vertex_ai",
@@ -34,5 +41,6 @@ PROVIDER = Provider(
     endpoint=r"/v1(?:beta1)?(?:/projects/.*)?",
     named_in_address={"projects": "vertex_project", "locations": "vertex_location"},
     complete=complete_options,
+    pass_through=pass_through,
     settings=frozenset({"vertex_project", "vertex_location", "vertex_credentials"}),
 )

@@ -1,0 +1,80 @@
+"""
+Requests of Anthropic's own API for Claude on Bedrock, by InvokeModel.
+
+The model is in the URL; the version and the betas are fields of the body. Each event of a stream is
+in base64 inside one of AWS's:
+https://docs.aws.amazon.com/bedrock/latest/userguide/model-parameters-anthropic-claude-messages.html
+and …/APIReference/API_runtime_InvokeModelWithResponseStream.html, 2026-11.
+"""
+
+from __future__ import annotations
+
+from base64 import b64decode
+from collections.abc import Iterator
+from urllib.parse import quote
+
+from msgspec import Struct
+
+from ...schema.chat import ChatChunk
+from ...schema.pass_through import OriginalRequest
+from ...wire import json
+from ...wire.eventstream import ERROR, EXCEPTION
+from ...wire.http import WireEvent, WireRequest
+from ..anthropic.pass_through import API
+from ..anthropic.response import decode
+from ..anthropic.stream import ChatDecoder
+from ..base import BadWire, Codec, Target
+from ..pass_through import pass_through_codec
+from .errors import make_error
+from .framer import BedrockFramer
+from .models import find_model, invokes_claude
+
+VERSION = "bedrock-2023-05-31"
+
+
+def encode(original: OriginalRequest, target: Target, stream: bool) -> WireRequest:  # noqa: FBT001
+    """The client's request, for `target`'s model."""
+    changes = {"model": None, "stream": None, "anthropic_version": json.encode(VERSION)}
+    if betas := original.headers.get("anthropic-beta"):
+        listed = [name.strip() for name in betas.split(",")]
+        changes["anthropic_beta"] = json.encode([name for name in listed if name])
+    method = "invoke-with-response-stream" if stream else "invoke"
+    path = f"/model/{quote(find_model(target).id, safe='')}/{method}"
+    return WireRequest(path, original.body(changes))
+
+
+class _Chunk(Struct, frozen=True):
+    bytes: str
+
+
+class _Kind(Struct, frozen=True):
+    type: str = ""
+
+
+def unpacked(event: WireEvent) -> WireEvent:
+    """Anthropic's event inside AWS's; an error of AWS is the same."""
+    if event.type.startswith((EXCEPTION, ERROR)):
+        return event
+    try:
+        data = b64decode(json.decode(event.data, type=_Chunk).bytes, validate=True)
+    except ValueError as error:
+        raise BadWire("an event without base64") from error
+    return WireEvent(data, json.decode_tolerant(data, _Kind).type)
+
+
+class InvokeDecoder(ChatDecoder):
+    """Translates the events of one stream, in which AWS's own errors may be."""
+
+    def feed(self, event: WireEvent) -> Iterator[ChatChunk]:
+        """Return the event's chunks."""
+        if event.type.startswith((EXCEPTION, ERROR)):
+            raise make_error(event.type.partition("/")[2], event.data)
+        return super().feed(event)
+
+
+CODEC = pass_through_codec(encode, decode, BedrockFramer, InvokeDecoder, unpacked)
+
+
+def find_codec(api: str, target: Target) -> Codec | None:
+    """The codec of Anthropic's API, for its models."""
+    return CODEC if api == API and invokes_claude(target) else None

@@ -1,0 +1,114 @@
+"""`POST /v1/messages` for Claude on Bedrock and on Vertex AI."""
+
+from __future__ import annotations
+
+import json
+from base64 import b64encode
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
+from typing import Any
+
+from fanout.transport.engine import Incoming, Outgoing, StreamedResponse
+from fanout.wire.http import WireResponse
+from tests.http.test_messages_passed_through import GOT, SENT, STREAM, WHOLE, renamed
+from tests.support.event_stream_frames import event, exception
+from tests.support.in_process import run_in_process
+
+BEDROCK = "us.anthropic.claude-sonnet-4-5-20250929-v1:0"
+NAMES = {
+    "bedrock": {"model": f"bedrock/{BEDROCK}", "aws_region_name": "us-east-1"},
+    "converse": {"model": f"bedrock/converse/{BEDROCK}", "aws_region_name": "us-east-1"},
+    "vertex": {"model": "vertex_ai/claude-sonnet-4-5@20250929", "vertex_project": "p"},
+}
+PATHS = {
+    ("bedrock", False): "/model/us.anthropic.claude-sonnet-4-5-20250929-v1%3A0/invoke",
+    ("bedrock", True): (
+        "/model/us.anthropic.claude-sonnet-4-5-20250929-v1%3A0/invoke-with-response-stream"
+    ),
+    ("vertex", False): ":rawPredict",
+    ("vertex", True): ":streamRawPredict",
+}
+FRAMES = b"".join(
+    event("chunk", {"bytes": b64encode(one.partition(b"data: ")[2]).decode(), "p": "ab"})
+    for one in STREAM.split(b"\n\n")
+    if one
+)
+FULL = exception("throttlingException", {"message": "Too many tokens, please wait"})
+
+
+class Clouds:
+    """Responds as both clouds do; `sent` keeps the requests."""
+
+    def __init__(self) -> None:
+        self.sent: list[Outgoing] = []
+        self.stream_of = {"bedrock": FRAMES, "vertex": STREAM}
+
+    async def send(self, request: Outgoing) -> WireResponse:
+        self.sent.append(request)
+        return WireResponse(200, {}, WHOLE)
+
+    @asynccontextmanager
+    async def stream(self, request: Outgoing) -> AsyncIterator[Incoming]:
+        self.sent.append(request)
+        name = "vertex" if "aiplatform" in request.url else "bedrock"
+        yield StreamedResponse(200, {}, _once(self.stream_of[name]))
+
+    async def aclose(self) -> None:
+        """Nothing is open."""
+
+
+async def _once(data: bytes) -> AsyncIterator[bytes]:
+    yield data
+
+
+def config() -> dict[str, Any]:
+    listed = [
+        {"model_name": name, "litellm_params": {"api_key": "k", **params}}
+        for name, params in NAMES.items()
+    ]
+    return {"model_list": listed, "router_settings": {"num_retries": 0}}
+
+
+def test_claude_on_a_cloud_gets_and_sends_every_byte() -> None:
+    clouds = Clouds()
+    headers = [(b"anthropic-version", b"2026-10-21"), (b"anthropic-beta", b"a-1, b-2")]
+    with run_in_process(config(), clouds) as app:
+        for (name, stream), path in PATHS.items():
+            flag = b"true" if stream else b"false"
+            sent = SENT.replace(b'"claude"', json.dumps(name).encode()) % flag
+            response = app.ask("POST", "/v1/messages", [sent], headers)
+            wanted = renamed(STREAM if stream else WHOLE)
+            wanted = wanted.replace(b'"model":"claude"', b'"model":"%b"' % name.encode())
+            assert (response.status, response.body) == (200, wanted)
+            call = clouds.sent[-1]
+            assert call.url.endswith(path)
+            got = GOT.replace(b' "model":"claude-x" ,', b"") % flag
+            if name == "bedrock":
+                got = got.replace(b',"stream": %b' % flag, b"")
+                more = b',"anthropic_version":"bedrock-2023-05-31","anthropic_beta":["a-1","b-2"]'
+            else:
+                more = b',"anthropic_version":"vertex-2023-10-16"'
+                assert call.headers["anthropic-beta"] == "a-1, b-2"
+            assert "anthropic-version" not in call.headers
+            assert json.loads(call.body) == {
+                **{k: v for k, v in json.loads(got).items() if k != "model"},
+                **json.loads(b"{" + more[1:] + b"}"),
+            }
+            for piece in (b"c2ln\\/bmVk", b"\\u00e4", b"[1.50, ", more):
+                assert piece in call.body
+            assert app.observer.attempts[-1].usage["completion_tokens"] == 7  # type: ignore[index]
+
+
+def test_an_error_amid_a_stream_of_bedrock_and_its_other_api() -> None:
+    clouds = Clouds()
+    ask = {"max_tokens": 9, "stream": True, "messages": [{"role": "user", "content": "Hi"}]}
+    with run_in_process(config(), clouds) as app:
+        clouds.stream_of["bedrock"] = FULL
+        body = json.dumps({**ask, "model": "bedrock"}).encode()
+        response = app.ask("POST", "/v1/messages", [body])
+        error = json.loads(response.body)["error"]
+        assert (response.status, error["type"]) == (429, "rate_limit_error")
+        assert error["message"] == "Too many tokens, please wait"
+        body = json.dumps({**ask, "model": "converse"}).encode()
+        app.ask("POST", "/v1/messages", [body])
+        assert clouds.sent[-1].url.endswith("/converse-stream")

@@ -1,0 +1,100 @@
+"""The second turn of a conversation by Anthropic's API, with each vendor after each vendor."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterator
+from typing import Any
+
+import pytest
+
+from tests.http.test_second_turn import VENDORS, StrictVendors
+from tests.support.in_process import InProcess, run_in_process
+
+U = {"role": "user", "content": "Hello."}
+ASK = {"max_tokens": 4000, "thinking": {"type": "enabled", "budget_tokens": 2000}}
+
+
+@pytest.fixture(scope="module")
+def app() -> Iterator[InProcess]:
+    """All vendors; Claude on Bedrock by Converse, because the vendors' double has only that."""
+    listed = [
+        {
+            "model_name": name,
+            "litellm_params": {
+                "model": model.replace("bedrock/", "bedrock/converse/"),
+                "api_key": "k",
+                "api_base": f"https://{name}.test",
+            },
+        }
+        for name, (model, _, _) in VENDORS.items()
+    ]
+    config = {"model_list": listed, "router_settings": {"num_retries": 0}}
+    with run_in_process(config, StrictVendors()) as running:
+        yield running
+
+
+def post(app: InProcess, **fields: Any) -> bytes:
+    body = json.dumps({**ASK, **fields}).encode()
+    response = app.ask("POST", "/v1/messages", [body], [(b"content-type", b"application/json")])
+    assert response.status == 200, response.body
+    return response.body
+
+
+def streamed_content(body: bytes) -> list[Any]:
+    """The blocks of a message's events; each block ends before the next one begins."""
+    blocks: list[Any] = []
+    for data in (line[6:] for line in body.split(b"\n") if line.startswith(b"data: ")):
+        event = json.loads(data)
+        match event["type"]:
+            case "content_block_start":
+                assert event["index"] == len(blocks)
+                blocks.append({**event["content_block"], "json": ""})
+            case "content_block_delta":
+                assert event["index"] == len(blocks) - 1
+                delta = {k: v for k, v in event["delta"].items() if k != "type"}
+                for field, text in delta.items():
+                    name = "json" if field == "partial_json" else field
+                    blocks[-1][name] = blocks[-1].get(name, "") + text
+            case _:
+                pass
+    for block in blocks:
+        text = block.pop("json")
+        if block["type"] == "tool_use":
+            block["input"] = json.loads(text or "{}")
+    return blocks
+
+
+def tools_of(content: list[Any]) -> dict[str, Any]:
+    """The tools that were called, which Anthropic's API requires."""
+    names = dict.fromkeys(block["name"] for block in content if block["type"] == "tool_use")
+    schema = {"type": "object", "properties": {}}
+    tools = [{"name": name, "input_schema": schema} for name in names]
+    return {"tools": tools} if tools else {}
+
+
+def next_turn(content: list[Any]) -> list[Any]:
+    calls = [block["id"] for block in content if block["type"] == "tool_use"]
+    results = [{"type": "tool_result", "tool_use_id": one, "content": "1"} for one in calls]
+    text = {"type": "text", "text": "Go on."}
+    return [
+        U,
+        {"role": "assistant", "content": content},
+        {"role": "user", "content": [*results, text]},
+    ]
+
+
+def test_every_model_responds_to_a_turn_that_another_has_begun(app: InProcess) -> None:
+    wrong = []
+    for name in VENDORS:
+        whole = json.loads(post(app, model=name, messages=[U]))["content"]
+        streamed = streamed_content(post(app, model=name, messages=[U], stream=True))
+        assert whole, name
+        assert streamed, name
+        for content in (whole, streamed):
+            turns = {"messages": next_turn(content), **tools_of(content)}
+            found = json.loads(post(app, model=[*VENDORS], **turns))
+            others = found["fanout"]["responses"]
+            wrong += [(name, one) for one in others if one["type"] == "error"]
+            assert len(others) == len(VENDORS) - 1
+    assert wrong == []
