@@ -42,6 +42,7 @@ def port(upstream: Upstream, tmp_path: Path) -> Iterator[int]:
     upstream.script("a", answers("Hello"))
     upstream.script("b", [refuse(429, "slow down")])
     upstream.script("marker-of-a-client", answers("Hello"))
+    upstream.script("other", answers("Bye"))
     config = served(upstream, tmp_path, metrics=True)
     with spawned("serve", "--config", config, "--port", 0) as process:
         yield port_of(process)
@@ -96,12 +97,13 @@ def test_requests_calls_tokens_and_errors_are_counted(port: int) -> None:
 def test_votes_judges_and_what_they_save_are_counted(port: int) -> None:
     votes = {"mode": "agree", "models": ["a", "a", "b"]}
     best = {"mode": "best", "models": ["a", "a"], "judge": "b"}
-    for fanout in (votes, {**votes, "models": ["a", "b"]}, best, {**best, "mode": "merge"}):
+    split = {**votes, "models": ["a", "any/other"]}
+    for fanout in (votes, split, best, {**best, "mode": "merge"}):
         body = {"messages": HI, "fanout": fanout}
         assert ask(port, "POST", "/v1/chat/completions", KEY, body)[0] == 200
     found = samples(ask(port, "GET", "/metrics", KEY)[2])
     counts = {
-        "fanout_votes_total": {(): 3},
+        "fanout_votes_total": {(): 4},
         "fanout_calls_saved_total": {(): 1},
         "fanout_decisions_total": {
             ("agree", "agreed"): 1,
