@@ -262,6 +262,12 @@ def test_a_job_with_an_unknown_or_forbidden_model_in_escalate_is_rejected(tmp_pa
             assert [(e.code, e.param) for e in job.errors] == [
                 ("model_not_allowed", "body.fanout.escalate")
             ]
+        async with open_jobs(tmp_path) as jobs:
+            best = {"mode": "best", "models": ["a", "b"], "judge": "c"}
+            job = await jobs.wait(await jobs.create(jsonl([line("n", fanout=best)])))
+            assert [(e.code, e.param) for e in job.errors] == [
+                ("model_not_found", "body.fanout.judge")
+            ]
 
     run(main())
 

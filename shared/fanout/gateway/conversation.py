@@ -37,7 +37,7 @@ class GridCell(Struct, frozen=True, gc=False):
     A conversation, and the model or the competing models that it is sent to.
 
     If the response must fit a schema, it has a `checked` (a `CheckedCell`). `extra` has
-    the costs of calls to a judge, in nanodollars.
+    the costs of calls to a judge, in nanodollars, which a `judge_pace` makes if there is one.
     """
 
     request: ChatRequest
@@ -45,6 +45,7 @@ class GridCell(Struct, frozen=True, gc=False):
     legs: list[Leg]
     checked: Any = None
     extra: list[int] = field(default_factory=list)
+    judge_pace: Any = None
 
     @property
     def cost(self) -> float | None:
@@ -66,6 +67,7 @@ def make_grid(
     request: FanOutRequest,
     make_leg: Callable[[str], Leg],
     make_checked: Callable[[ChatRequest], CheckedCell] | None = None,
+    judge_pace: Any = None,
 ) -> list[GridCell]:
     """The request's cells, conversation by conversation, with a leg for each model of a cell."""
     sets = [(m,) for m in request.models] if request.mode == "all" else [request.models]
@@ -75,6 +77,7 @@ def make_grid(
             models,
             [make_leg(name) for name in models],
             make_checked and make_checked(chat),
+            judge_pace=judge_pace,
         )
         for chat in request.conversations
         for models in sets

@@ -101,7 +101,15 @@ class Decisions:
     def _judge_cell(self, request: FanOutRequest, judging: Judging, cell: GridCell) -> JudgeCell:
         name = judging.judge
         judge = replace(cell.legs[0], model=name, responding_model=name, alias=None, held=None)
-        return JudgeCell(judging, request.mode, cell.request, cell.legs, judge, self._router)
+        return JudgeCell(
+            judging,
+            request.mode,
+            cell.request,
+            cell.legs,
+            judge,
+            self._router,
+            pace=cell.judge_pace,
+        )
 
 
 def with_decision(calls: Report, decided: Report, models: int) -> Report:

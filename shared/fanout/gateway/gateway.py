@@ -64,7 +64,8 @@ class Context(Struct, frozen=True, gc=False):
     start within `patience` seconds, the request fails with `Busy`; without it, it waits.
     `deadline_hint` is what to do if `deadline` was too short. If there is a `held`, it holds the
     slots of the call whose response is used, unless the request has several responses. A `pace` (a
-    `checked_cell.Pace`) makes the calls of a checked request; then each has the request's time.
+    `checked_cell.Pace`) makes the calls of a checked request; then each has the request's time. A
+    `judge_pace` makes those of a judge.
     With `flex`, calls for whole responses are on the flex tier of the deployments that have one.
     """
 
@@ -76,6 +77,7 @@ class Context(Struct, frozen=True, gc=False):
     deadline_hint: str = ""
     held: HeldSlots | None = None
     pace: Any = None
+    judge_pace: Any = None
     flex: bool = False
 
     @property
@@ -434,7 +436,8 @@ class Gateway:
                 times=self._runner.times,
             )
 
-        return make_grid(request, make_leg, self._checked_cells(request, context))
+        checked = self._checked_cells(request, context)
+        return make_grid(request, make_leg, checked, context.judge_pace)
 
     def _checked_cells(
         self, request: FanOutRequest, context: Context

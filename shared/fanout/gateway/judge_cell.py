@@ -32,6 +32,7 @@ from ..schema.judging import (
 )
 from ..schema.request import ChatRequest
 from ..telemetry.prices import nanodollars_of_usage, to_dollars
+from .checked_cell import Pace
 from .client_chunks import chunks_of
 from .report import call_attempt, make_report
 
@@ -55,9 +56,13 @@ EMPTY = "the merged response is empty, or a refusal"
 
 
 class JudgeCell:
-    """The calls of one cell: those of its models, then the judge's with `judge`."""
+    """
+    The calls of one cell: those of its models, then the judge's with `judge`.
 
-    def __init__(
+    A `pace` makes the judge's calls when they may be made, and again after a rate limit.
+    """
+
+    def __init__(  # noqa: PLR0913 -- its parts, each once
         self,
         judging: Judging,
         mode: Any,
@@ -65,11 +70,13 @@ class JudgeCell:
         legs: Sequence[Leg],
         judge: Leg,
         router: Router,
+        *,
         shuffle: Callable[[list[int]], None] = random.shuffle,
+        pace: Pace | None = None,
     ) -> None:
         self._judging, self._mode, self._chat = judging, mode, chat
         self._legs, self._judge, self._router = legs, judge, router
-        self._shuffle = shuffle
+        self._shuffle, self._pace = shuffle, pace
         self._outcomes: Sequence[Outcome[ChatCompletion]] = ()
         self._started = perf_counter()
         self.nanodollars: int | None = None
@@ -202,7 +209,11 @@ class JudgeCell:
         self._judge.usage = self._judge.first_token = None
         try:
             with Deadline(_limit(self._judge.deadline, JUDGE_SHARE)):
-                completion = await self._router.chat_by_stream(self._judge, request)
+                call = partial(self._router.chat_by_stream, self._judge, request)
+                if self._pace is None:
+                    completion = await call()
+                else:
+                    completion = await self._pace(call, self._judge, request, is_extra=True)
         except FanoutError as error:
             self._note(started, "failed", error)
             raise

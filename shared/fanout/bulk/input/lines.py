@@ -49,7 +49,8 @@ class LineHead(Struct, frozen=True, gc=False):
     """
     What the planner needs of a line, without parsing all of it.
 
-    `escalate` are the models that are asked if no response of `models` fits the line's schema.
+    `escalate` are the models that are asked if no response of `models` fits the line's schema,
+    `judge` is the one that chooses or merges their responses.
     `check` is JSON of the fields that say how the response is checked, empty without any.
     `messages` are its messages, not parsed, and `context` what a model reads before them.
     """
@@ -57,6 +58,7 @@ class LineHead(Struct, frozen=True, gc=False):
     custom_id: str
     models: tuple[str, ...]
     escalate: tuple[str, ...] = ()
+    judge: str | None = None
     check: bytes = b""
     messages: list[Raw] | None = None
     context: tuple[Raw, ...] = ()
@@ -188,15 +190,12 @@ def _read_short(data: bytes, number: int, default_model: str | None) -> LineHead
 
 
 def _head(body: _BodyHead, custom_id: str, models: tuple[str, ...]) -> LineHead:
-    return LineHead(custom_id, models, _escalate(body), _check(body), body.messages, body.context)
-
-
-def _escalate(body: _BodyHead) -> tuple[str, ...]:
-    """The models that may be called besides the line's own: those of `escalate`, and a judge."""
-    if body.fanout is None:
-        return ()
-    judge = [] if body.fanout.judge is None else [body.fanout.judge]
-    return tuple(name.strip() for name in [*(body.fanout.escalate or ()), *judge])
+    escalate: tuple[str, ...] = ()
+    judge = None
+    if body.fanout is not None:
+        escalate = tuple(name.strip() for name in body.fanout.escalate or ())
+        judge = body.fanout.judge and body.fanout.judge.strip()
+    return LineHead(custom_id, models, escalate, judge, _check(body), body.messages, body.context)
 
 
 def _check(body: _BodyHead) -> bytes:

@@ -171,8 +171,9 @@ class _Validator:
                 if use.error is not None:
                     result.add_error(use.error.code, use.error.message, use.error.param, number)
                     continue
-                if head.escalate and (wrong := self._check_escalate(head.escalate)):
-                    result.add_error(wrong.code, wrong.message, "body.fanout.escalate", number)
+                if (head.escalate or head.judge) and (found := self._check_others(head)):
+                    wrong, param = found
+                    result.add_error(wrong.code, wrong.message, param, number)
                     continue
                 if head.check and (bad := self._checks.problem(head.check)):
                     result.add_error(bad.code, str(bad), bad.param, number)
@@ -195,9 +196,14 @@ class _Validator:
             use.error = use.error or error
         return use
 
-    def _check_escalate(self, models: tuple[str, ...]) -> ModelError | None:
-        found = (self._check_once(model) for model in models)
-        return next((error for error in found if error is not None), None)
+    def _check_others(self, head: LineHead) -> tuple[ModelError, str] | None:
+        """What is wrong with the models that may be called besides the line's own, and its field"""
+        judge = () if head.judge is None else (head.judge,)
+        for param, models in (("escalate", head.escalate), ("judge", judge)):
+            for model in models:
+                if (error := self._check_once(model)) is not None:
+                    return error, f"body.fanout.{param}"
+        return None
 
     @property
     def has_too_many_models(self) -> bool:

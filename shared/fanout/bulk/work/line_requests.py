@@ -37,6 +37,7 @@ from ..pacing.prefix_groups import PrefixCall
 from ..pacing.prompt_caches import with_cache
 from ..pacing.rate_limiter import MemoryRateLimitStore, Permit, RateLimiter
 from .checked_lines import PacedCalls
+from .judge_calls import JudgeCalls
 
 SMOOTHING = 0.1
 """The weight of the latest response in the moving average of output tokens."""
@@ -131,6 +132,7 @@ class _LineSender(Struct, eq=False):
                 sent.deadline,
                 watcher,
                 held=sent.held,
+                judge_pace=self._judge_calls(sent, request),
                 flex=sent.tier == FLEX,
             )
             body = (await self.gateway.chat(_streamed(sent, request), context)).body
@@ -151,6 +153,17 @@ class _LineSender(Struct, eq=False):
                 if (permit := permits.get(name)) is not None:
                     permit.tokens_used = used
                     self._used_tokens(name, used, sent.size, calls)
+
+    def _judge_calls(self, sent: LineRequest, request: FanOutRequest) -> JudgeCalls | None:
+        """What makes the judge's calls, if there is a judge."""
+        if request.judging is None:
+            return None
+        return JudgeCalls(
+            self.limiter,
+            lambda name, size: self._permit(name, sent.line, size, 1),
+            self._until_ready,
+            self._used_tokens,
+        )
 
     async def _until_ready(self) -> None:
         """Wait while no call may start, as on a full disk."""
@@ -184,7 +197,13 @@ class _LineSender(Struct, eq=False):
         sent.paid.begin()
         self.activity.slot_waits[watcher] = request.models[0]
         context = Context(
-            sent.request_id, self.client, sent.deadline, watcher, held=sent.held, pace=pace
+            sent.request_id,
+            self.client,
+            sent.deadline,
+            watcher,
+            held=sent.held,
+            pace=pace,
+            judge_pace=self._judge_calls(sent, request),
         )
         try:
             body = (await self.gateway.chat(request, context)).body

@@ -1,0 +1,69 @@
+"""
+Makes the calls of a line's judge, each with a permit, and again after a rate limit.
+
+The line's own models have their permits when it is sent, and a 429 of theirs fails the line, which
+is sent again. The judge comes after their responses, which are paid for: only its call is repeated.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Awaitable, Callable
+
+from msgspec import Struct
+
+from ...errors import QuotaExceeded, RateLimited
+from ...routing.leg import Leg
+from ...schema.chat import ChatCompletion
+from ...schema.request import ChatRequest
+from ...wire import json
+from ..pacing.rate_limiter import RateLimiter
+from .checked_lines import MakePermit
+
+
+class JudgeCalls(Struct, eq=False):
+    """
+    The judge's calls of one line: a `gateway.checked_cell.Pace`.
+
+    `ready` waits until calls may start, `used_tokens` gets the tokens of each call. A call is
+    repeated until the judge's share of the line's time is over: the gateway cancels it then.
+    """
+
+    limiter: RateLimiter
+    permit: MakePermit
+    ready: Callable[[], Awaitable[None]]
+    used_tokens: Callable[[str, int, int], None]
+
+    async def __call__(
+        self,
+        call: Callable[[], Awaitable[ChatCompletion]],
+        leg: Leg,
+        chat: ChatRequest,
+        *,
+        is_extra: bool,  # noqa: ARG002 -- the interface
+    ) -> ChatCompletion:
+        """The judge's response."""
+        size = len(json.encode(chat.body["messages"]))
+        while True:
+            try:
+                return await self._once(call, leg, size)
+            except RateLimited as error:
+                if isinstance(error, QuotaExceeded):
+                    raise
+
+    async def _once(
+        self, call: Callable[[], Awaitable[ChatCompletion]], leg: Leg, size: int
+    ) -> ChatCompletion:
+        async with self.permit(leg.model, size) as permit:
+            await self.ready()
+            started = self.limiter.clock()
+            try:
+                completion = await call()
+            except RateLimited as error:
+                if not isinstance(error, QuotaExceeded):
+                    await self.limiter.rejected(leg.model, started, error.retry_after, permit.size)
+                raise
+            usage = completion.get("usage")
+            if usage and isinstance(tokens := usage.get("total_tokens"), int):
+                permit.tokens_used = tokens
+                self.used_tokens(leg.model, tokens, size)
+            return completion
