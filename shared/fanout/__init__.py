@@ -48,7 +48,7 @@ if TYPE_CHECKING:
         Unsupported,
         UnsupportedCountry,
     )
-    from .library.agreement import Agreement
+    from .library.agreement import Agreement, Judge
     from .library.all_responses import (
         abatch_completion_models_all_responses,
         batch_completion_models_all_responses,
@@ -148,6 +148,7 @@ __all__ = [
     "GatewayRequest",
     "HTTPClient",
     "Internal",
+    "Judge",
     "JudgeReport",
     "Logprobs",
     "Malformed",
@@ -219,6 +220,7 @@ _MODULES = {
     "abatch_completion_models_all_responses": "library.all_responses",
     "batch_completion_models_all_responses": "library.all_responses",
     "Agreement": "library.agreement",
+    "Judge": "library.agreement",
     "ChatOptions": "library.options",
     "Deployments": "library.arguments",
     "HTTPClient": "library.options",

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from typing import Any
 
 import pytest
@@ -195,6 +196,53 @@ def test_with_agree_the_response_is_what_two_models_agree_on(upstream: Upstream,
     assert found.fanout.agree.decided
     assert found.fanout.agree.votes[0].models == ["openai/a", "openai/c"]
     assert found.fanout.agree.calls_saved == 1
+
+
+def test_a_judge_chooses_or_merges_the_responses(upstream: Upstream, call: Way) -> None:
+    upstream.script("a", answers("one"))
+    upstream.script("b", answers("two"))
+    verdict = {"scores": [7, 7], "best": 1, "reason": "equal"}
+    upstream.script("c", answers(json.dumps(verdict)), answers("one and two"))
+    best = {"judge": "openai/c", "criteria": "Short."}
+    found = call(NAME, models("a", "b"), HI, best=best, **at(upstream))
+    assert found.model in {"openai/a", "openai/b"}
+    assert found.fanout.judge.tie == ["openai/a", "openai/b"]
+    assert "Short." in json.dumps(upstream.calls_to("c")[0].body)
+    merged = call(NAME, models("a", "b"), HI, merge="openai/c", **at(upstream))
+    assert (content(merged), merged.model) == ("one and two", "openai/c")
+    assert merged.fanout.judge.outcome == "merged"
+
+
+def test_deployments_of_one_model_have_a_judge_of_their_own(upstream: Upstream, call: Way) -> None:
+    upstream.script("a", answers("one"), answers("two"))
+    verdict = {"scores": [3, 9], "best": 2, "reason": "better"}
+    upstream.script("c", answers(json.dumps(verdict)))
+    own = {"model": "openai/a"}
+    found = call(NAME, None, HI, deployments=[own, own], best="openai/c", **at(upstream))
+    assert found.fanout.judge.outcome == "judged"
+    assert found.model == "openai/a"
+    assert [one.model for one in found.fanout.judge.scores] == ["openai/a", "openai/a"]
+
+
+@pytest.mark.parametrize(
+    "given",
+    [
+        {"best": 5},
+        {"best": ""},
+        {"best": {"criteria": "x"}},
+        {"best": {"judge": "openai/c", "votes": 2}},
+        {"best": {"judge": "openai/c", "criteria": 5}},
+        {"best": "openai/c", "agree": 2},
+        {"best": "openai/c", "merge": "openai/c"},
+        {"merge": "openai/c", "stagger": 1.0},
+    ],
+)
+def test_a_judge_that_cannot_be_meant_is_an_error(
+    upstream: Upstream, call: Way, given: dict[str, Any]
+) -> None:
+    with pytest.raises(RequestError, match=r"best|merge|agree|stagger"):
+        call(NAME, models("a", "b"), HI, **given, **at(upstream))
+    assert upstream.calls == []
 
 
 def test_an_agreement_has_rules_and_may_fail(upstream: Upstream, call: Way) -> None:

@@ -1,4 +1,4 @@
-"""The `agree` argument of `batch_completion_models`: when the responses decide."""
+"""The `agree`, `best` and `merge` arguments of `batch_completion_models`: what decides."""
 
 from __future__ import annotations
 
@@ -25,6 +25,48 @@ class Agreement(TypedDict, total=False):
     lead: int
     confidence: float
     weights: Mapping[str, float] | Sequence[float]
+
+
+class Judge(TypedDict, total=False):
+    """The model that reads the responses, and the criteria by which it judges or merges them."""
+
+    judge: str
+    criteria: str
+
+
+def decision_rules(
+    models: Sequence[str],
+    *,
+    agree: int | Agreement | None,
+    best: str | Judge | None,
+    merge: str | Judge | None,
+) -> dict[str, Any]:
+    """The fields of `fanout` for the one that is given, empty for none; raises `RequestError`."""
+    given = {"agree": agree, "best": best, "merge": merge}
+    names = [name for name, value in given.items() if value is not None]
+    if len(names) > 1:
+        raise RequestError(f"`{names[0]}` and `{names[1]}` exclude each other", names[1])
+    if agree is not None:
+        return agree_rules(agree, models)
+    if best is not None:
+        return _judge_rules("best", best)
+    return {} if merge is None else _judge_rules("merge", merge)
+
+
+def _judge_rules(mode: str, given: str | Judge) -> dict[str, Any]:
+    """The fields of `fanout` for a judge."""
+    if not isinstance(given, str | Mapping):
+        raise RequestError(f"`{mode}` must be the judge's model name, or a dict", mode)
+    rules: dict[str, Any] = {"judge": given} if isinstance(given, str) else {**given}
+    if unknown := sorted(rules.keys() - Judge.__annotations__.keys()):
+        raise RequestError(f"`{mode}` has no field `{unknown[0]}`", mode)
+    judge = rules.get("judge")
+    if not isinstance(judge, str) or not judge.strip():
+        raise RequestError(f"`{mode}` needs a `judge`: the name of a model", mode)
+    if not isinstance(rules.get("criteria") or "", str):
+        raise RequestError(f"`{mode}.criteria` must be text", mode)
+    found = {**rules, "judge": judge.strip(), "mode": mode}
+    return {name: value for name, value in found.items() if value is not None}
 
 
 def agree_rules(given: int | Agreement, models: Sequence[str]) -> dict[str, Any]:

@@ -36,7 +36,7 @@ from ..settings import Settings
 from ..telemetry.observers import NullObserver
 from ..transport.client_engine import ClientEngine, is_client
 from ..transport.engine import Engine
-from .deployments import of_deployments, of_models
+from .deployments import of_deployments, of_judge, of_models
 from .errors import ForkedProcess
 from .inputs import plain, plain_options
 from .options import check_names
@@ -98,7 +98,7 @@ class Call:
         *,
         mode: str = "one",
         stagger: float | None = None,
-        agree: Mapping[str, Any] | None = None,
+        decision: Mapping[str, Any] | None = None,
     ) -> None:
         check_names(options)
         given = dict(options)
@@ -113,8 +113,7 @@ class Call:
         address = {name: given.pop(name) for name in ADDRESS if name in given}
         longer = _longer_models(given)
         checked = {name: given.pop(name) for name in CHECK if name in given}
-        self._is_checked = bool(checked)
-        self._api_base = address.get("api_base")
+        self._is_checked, self._api_base = bool(checked), address.get("api_base")
         self.stream = bool(given.pop("stream", False))
         self._models, self._mode = models, mode
         self._checked: FanOutRequest | None = None  # only messages differ in further requests
@@ -131,10 +130,11 @@ class Call:
                 raise RequestError(f"`{name}` cannot be used with `deployments`", name)
             given.pop("model_list", None)  # LiteLLM requires it here and does not read it
             groups = of_deployments(self._labels, deployments, given, address, env)
+        groups = of_judge(decision or {}, models, address, env) | groups
         pace = {"mode": mode} if stagger is None else {"stagger": stagger}
         self._body = {
             **given,
-            "fanout": {"models": names, **pace, **(agree or {}), **checked},
+            "fanout": {"models": names, **pace, **(decision or {}), **checked},
             "stream": self.stream,
         }
         if not self.stream:
@@ -227,6 +227,13 @@ class Call:
             named["fanout"] = {**named["fanout"], "attempts": models}
             if (agree := named["fanout"].get("agree")) is not None:
                 named["fanout"]["agree"] = {**agree, "votes": self._labeled_votes(agree["votes"])}
+            if (judge := named["fanout"].get("judge")) is not None:
+                scores = [
+                    {**one, "model": self._labels.get(one["model"], one["model"])}
+                    for one in judge["scores"]
+                ]
+                tie = [self._labels.get(name, name) for name in judge["tie"]]
+                named["fanout"]["judge"] = {**judge, "scores": scores, "tie": tie}
         return named
 
     def _labeled_votes(self, votes: Sequence[Mapping[str, Any]]) -> list[dict[str, Any]]:

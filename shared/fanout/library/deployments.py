@@ -35,6 +35,24 @@ def of_models(
     return {name: (_deployment(name, params, env),) for name, params in wanted.items()}
 
 
+def of_judge(
+    decision: Mapping[str, Any],
+    models: Sequence[str],
+    address: Mapping[str, Any],
+    env: Mapping[str, str],
+) -> Groups:
+    """
+    The deployment of a decision's judge, if it has one.
+
+    It has the models' address if it is of one of their vendors.
+    """
+    name = decision.get("judge")
+    if name is None:
+        return {}
+    params = {**_fallback_address(name, models, address), "model": name}
+    return {name: (_deployment(name, params, env),)}
+
+
 def of_deployments(
     names: Mapping[str, str],
     deployments: Sequence[Mapping[str, Any]],

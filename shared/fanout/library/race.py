@@ -1,4 +1,4 @@
-"""`batch_completion_models` and `abatch_completion_models`: the fastest of many models."""
+"""`batch_completion_models` and `abatch_completion_models`: one response of many models."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ from typing import Any, Literal, Unpack, overload
 from pydantic import BaseModel
 
 from ..errors import RequestError
-from .agreement import Agreement, agree_rules
+from .agreement import Agreement, Judge, decision_rules
 from .arguments import Deployments, model_names
 from .background_loop import background_loop
 from .call import Call
@@ -27,6 +27,8 @@ async def abatch_completion_models(
     deployments: Deployments | None = None,
     stagger: float | None = None,
     agree: int | Agreement | None = None,
+    best: str | Judge | None = None,
+    merge: str | Judge | None = None,
     stream: Literal[True],
     response_format: type[BaseModel] | ResponseFormat | None = None,
     **options: Unpack[ChatOptions],
@@ -41,6 +43,8 @@ async def abatch_completion_models(
     deployments: Deployments | None = None,
     stagger: float | None = None,
     agree: int | Agreement | None = None,
+    best: str | Judge | None = None,
+    merge: str | Judge | None = None,
     stream: Literal[False] | None = None,
     response_format: type[ParsedT],
     **options: Unpack[ChatOptions],
@@ -55,6 +59,8 @@ async def abatch_completion_models(
     deployments: Deployments | None = None,
     stagger: float | None = None,
     agree: int | Agreement | None = None,
+    best: str | Judge | None = None,
+    merge: str | Judge | None = None,
     stream: Literal[False] | None = None,
     response_format: ResponseFormat | None = None,
     **options: Unpack[ChatOptions],
@@ -69,6 +75,8 @@ async def abatch_completion_models(
     deployments: Deployments | None = None,
     stagger: float | None = None,
     agree: int | Agreement | None = None,
+    best: str | Judge | None = None,
+    merge: str | Judge | None = None,
     stream: bool | None,
     response_format: type[BaseModel] | ResponseFormat | None = None,
     **options: Unpack[ChatOptions],
@@ -83,6 +91,8 @@ async def abatch_completion_models(
     deployments: Deployments | None = None,
     stagger: float | None = None,
     agree: int | Agreement | None = None,
+    best: str | Judge | None = None,
+    merge: str | Judge | None = None,
     **options: Any,
 ) -> ChatCompletion | ChunkStream:
     """
@@ -98,14 +108,20 @@ async def abatch_completion_models(
     others are cancelled or not called; a dict (`Agreement`) has more rules. If they do not agree,
     the message has no content, its `refusal` says so, and `fanout.agree.decided` is false.
 
+    With `best="gpt-4o"`, that model reads all responses, and the one that it prefers is returned;
+    with `merge`, it writes one response from all. A dict (`Judge`) has your criteria, too. If the
+    judge fails, the first response is returned, and `fanout.judge` says so.
+
     Raises `AllFailed`, with every cause in order, if every model fails.
     """
     with openai_errors():
         names = model_names(models, deployments)
         if not names:
             raise RequestError("a race needs at least one model", "models")
-        rules = None if agree is None else agree_rules(agree, names)
-        call = Call(names, options, deployments, mode="race", stagger=stagger, agree=rules)
+        rules = decision_rules(names, agree=agree, best=best, merge=merge)
+        if rules and stagger is not None:
+            raise RequestError(f"`stagger` cannot be used with `{rules['mode']}`", "stagger")
+        call = Call(names, options, deployments, mode="race", stagger=stagger, decision=rules)
         return await (call.open_stream(messages) if call.stream else call.response(messages))
 
 
@@ -117,6 +133,8 @@ def batch_completion_models(
     deployments: Deployments | None = None,
     stagger: float | None = None,
     agree: int | Agreement | None = None,
+    best: str | Judge | None = None,
+    merge: str | Judge | None = None,
     stream: Literal[True],
     response_format: type[BaseModel] | ResponseFormat | None = None,
     **options: Unpack[ChatOptions],
@@ -131,6 +149,8 @@ def batch_completion_models(
     deployments: Deployments | None = None,
     stagger: float | None = None,
     agree: int | Agreement | None = None,
+    best: str | Judge | None = None,
+    merge: str | Judge | None = None,
     stream: Literal[False] | None = None,
     response_format: type[ParsedT],
     **options: Unpack[ChatOptions],
@@ -145,6 +165,8 @@ def batch_completion_models(
     deployments: Deployments | None = None,
     stagger: float | None = None,
     agree: int | Agreement | None = None,
+    best: str | Judge | None = None,
+    merge: str | Judge | None = None,
     stream: Literal[False] | None = None,
     response_format: ResponseFormat | None = None,
     **options: Unpack[ChatOptions],
@@ -159,6 +181,8 @@ def batch_completion_models(
     deployments: Deployments | None = None,
     stagger: float | None = None,
     agree: int | Agreement | None = None,
+    best: str | Judge | None = None,
+    merge: str | Judge | None = None,
     stream: bool | None,
     response_format: type[BaseModel] | ResponseFormat | None = None,
     **options: Unpack[ChatOptions],
@@ -173,6 +197,8 @@ def batch_completion_models(
     deployments: Deployments | None = None,
     stagger: float | None = None,
     agree: int | Agreement | None = None,
+    best: str | Judge | None = None,
+    merge: str | Judge | None = None,
     **options: Any,
 ) -> ChatCompletion | ChunkIterator:
     """
@@ -188,9 +214,20 @@ def batch_completion_models(
     others are cancelled or not called; a dict (`Agreement`) has more rules. If they do not agree,
     the message has no content, its `refusal` says so, and `fanout.agree.decided` is false.
 
+    With `best="gpt-4o"`, that model reads all responses, and the one that it prefers is returned;
+    with `merge`, it writes one response from all. A dict (`Judge`) has your criteria, too. If the
+    judge fails, the first response is returned, and `fanout.judge` says so.
+
     Raises `AllFailed`, with every cause in order, if every model fails.
     """
     call = abatch_completion_models(
-        models, messages, deployments=deployments, stagger=stagger, agree=agree, **options
+        models,
+        messages,
+        deployments=deployments,
+        stagger=stagger,
+        agree=agree,
+        best=best,
+        merge=merge,
+        **options,
     )
     return background_loop().run(iterable(call))
