@@ -105,10 +105,10 @@ TOP_LEVEL = {
         __init__ deployment general groups keys reasons router service top
     """,
     "shared/fanout/disk/*.py": "__init__ file_lock files threads",
-    "shared/fanout/endpoints/*.py": "__init__ base",
+    "shared/fanout/endpoints/*.py": "__init__ base original_bytes",
     "shared/fanout/endpoints/responses/*.py": """
-        __init__ content errors events items open_items output reasoning request response surface
-        tools
+        __init__ content errors events items open_items original output reasoning relay request
+        response surface tools
     """,
     "shared/fanout/endpoints/embeddings/*.py": "__init__ division request response",
     "shared/fanout/errors/*.py": "__init__ base config gateway provider",

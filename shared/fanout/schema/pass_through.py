@@ -19,7 +19,8 @@ class OriginalRequest(HiddenRepr, frozen=True):
 
     `api` is the name of the API, `headers` are those that its vendor reads. `gateway_fields` are
     members of the body that are only for the gateway. `own_fields` are the paths of those that only
-    the vendor knows, so that they may choose another model.
+    the vendor knows, so that they may choose another model. `untranslatable` is the error for a
+    model of another API, if the request has what no chat request has a place for.
     """
 
     api: str
@@ -27,6 +28,7 @@ class OriginalRequest(HiddenRepr, frozen=True):
     headers: Mapping[str, str]
     gateway_fields: tuple[str, ...] = ()
     own_fields: tuple[str, ...] = ()
+    untranslatable: Exception | None = None
 
     def body(self, changes: Mapping[str, bytes | None]) -> bytes:
         """The body without the gateway's fields and with these changes (JSON; `None` removes)."""

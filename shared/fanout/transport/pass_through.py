@@ -21,10 +21,16 @@ BETAS = "anthropic-beta"
 
 
 def for_original(deployment: Deployment, request: ChatRequest) -> Deployment:
-    """The deployment, with the codec that passes the request through if its vendor has the API."""
+    """
+    The deployment, with the codec that passes the request through if its vendor has the API.
+
+    Raises the `RequestError` of a request that cannot be translated either.
+    """
     original = request.original
     codec = deployment.provider.pass_through(original.api, deployment.target)
     if codec is None:
+        if original.untranslatable is not None:
+            raise original.untranslatable
         return deployment
     provider = replace(deployment.provider, chat=codec)
     headers = _joined(deployment.additions.headers, original.headers)

@@ -10,41 +10,14 @@ from __future__ import annotations
 from collections.abc import Iterable, Mapping
 from typing import Any
 
-from msgspec import MsgspecError, Raw
+from msgspec import Raw
 
 from ...schema.chat import ORIGINAL_BODY, ORIGINAL_EVENT, ORIGINAL_EVENTS, ChatChunk
 from ...wire import json
 from ...wire.http import WireEvent
-from ...wire.json_members import find_members
+from ..original_bytes import encode_event, with_inner_members, with_members
 
-_ODD = (MsgspecError, json.BadJSON, UnicodeDecodeError, RecursionError)
 STOP = WireEvent(b'{"type":"message_stop"}', "message_stop")
-
-
-def encode_event(event: WireEvent) -> bytes:
-    """An event as it was sent, with its name."""
-    lines = b"".join(b"data: %b\n" % line for line in event.data.split(b"\n"))
-    return b"event: %b\n%b\n" % (event.type.encode(), lines)
-
-
-def with_members(data: bytes, values: Mapping[str, Any]) -> bytes:
-    """The JSON object with other values of these members; unchanged if it cannot be read."""
-    try:
-        return find_members(data).changed({k: json.encode(v) for k, v in values.items()})
-    except _ODD:
-        return data
-
-
-def with_model(data: bytes, model: str) -> bytes:
-    """The `message_start` with the client's name of the model."""
-    try:
-        members = find_members(data)
-    except _ODD:
-        return data
-    message = members.value("message")
-    if message is None or not message.startswith(b"{"):
-        return data
-    return members.changed({"message": with_members(message, {"model": model})})
 
 
 class Relay:
@@ -74,7 +47,8 @@ class Relay:
             self._held.append(event)
             return b""
         if kind == "message_start" and (model := whole.get("model")):
-            event = WireEvent(with_model(event.data, model), kind)
+            data = with_inner_members(event.data, "message", {"model": model})
+            event = WireEvent(data, kind)
         return encode_event(event)
 
     def end(self) -> bytes:

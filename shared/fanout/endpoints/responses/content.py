@@ -12,6 +12,7 @@ from typing import Any, TypeAlias
 
 from ...errors import RequestError
 from ...wire import json
+from .errors import NoCounterpart
 
 Part: TypeAlias = dict[str, Any]
 
@@ -81,9 +82,11 @@ def _part(part: object, path: str) -> Part:
 
 def _image(part: Part, path: str) -> Part:
     if not isinstance(url := part.get("image_url"), str):
-        raise RequestError(
-            f"`{path}.image_url` must be a URL or a data URL; files of images are not stored here",
+        raise NoCounterpart(
+            f"`{path}.image_url` must be a URL or a data URL: a chat completion, to which Fanout"
+            " translates, has no other",
             f"{path}.image_url",
+            "unsupported_parameter",
         )
     image: Part = {"url": url}
     if (detail := part.get("detail")) is not None:
@@ -95,7 +98,7 @@ def _file(part: Part, path: str) -> Part:
     names = ("file_data", "file_id", "filename")
     found = {name: part[name] for name in names if part.get(name) is not None}
     if not {"file_data", "file_id"} & found.keys():
-        raise RequestError(
+        raise NoCounterpart(
             f"`{path}` needs `file_data` (a data URL) or `file_id`; chat completions, to which"
             " Fanout translates, have no `file_url`",
             f"{path}.file_url" if part.get("file_url") else path,

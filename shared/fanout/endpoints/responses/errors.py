@@ -70,6 +70,10 @@ def client_error_body(error: Exception) -> dict[str, Any]:
     return body
 
 
+class NoCounterpart(RequestError):
+    """The request has what only a vendor with this API can do, such as a hosted tool."""
+
+
 def response_error(error: Exception) -> dict[str, str]:
     """`{"code", "message"}` of a failed response."""
     message = detail_of(error).message

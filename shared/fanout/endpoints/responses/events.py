@@ -9,15 +9,20 @@ event has the whole response. Source: openai-python 3.54.0, `ResponseStreamEvent
 from __future__ import annotations
 
 from collections.abc import Callable
-from typing import Any
+from typing import TYPE_CHECKING, Any
+
+from msgspec.structs import replace
 
 from ...schema.accumulator import ChunkAccumulator
-from ...schema.chat import ChatChunk, is_empty
+from ...schema.chat import ORIGINAL_EVENT, ChatChunk, is_empty
 from ...wire import json
 from ...wire.sse import DONE, KEEP_ALIVE
 from .errors import error_event, response_error
 from .open_items import OpenItems
 from .response import Head, ending, id_suffix, other_responses, usage_object
+
+if TYPE_CHECKING:
+    from .relay import Relay
 
 _KEPT = ("fanout", "service_tier", "system_fingerprint")
 """Fields of a chunk that belong to the response."""
@@ -49,11 +54,14 @@ class ResponseEncoder:
         self._usage: Any = None
         self._more: dict[str, Any] = {}
         self._choices = _Choices() if is_combined else None
+        self._relay: Relay | None = None
 
     # ---- what is called ----
 
     def feed(self, chunk: ChatChunk) -> bytes:
-        """The events of one chunk."""
+        """The events of one chunk; a vendor's own events are passed on."""
+        if self._relay is not None or (ORIGINAL_EVENT in chunk and self._choices is None):
+            return self._relayed(chunk)
         self._usage = chunk.get("usage") or self._usage
         self._more |= {name: chunk[name] for name in _KEPT if chunk.get(name)}  # type: ignore[literal-required]
         found: list[bytes] = []
@@ -67,6 +75,8 @@ class ResponseEncoder:
 
     def end(self) -> bytes:
         """The ends of the open items, the whole response, and `[DONE]`."""
+        if self._relay is not None:
+            return self._relay.end()
         failed = self._choices and self._choices.failure
         if failed:
             return self._fail(failed["code"] or "server_error", failed["message"], failed["param"])
@@ -79,6 +89,9 @@ class ResponseEncoder:
 
     def fail(self, error: Exception) -> bytes:
         """`error`, which SDKs raise, and `response.failed`, which Codex reads."""
+        if self._relay is not None:
+            self._number = self._relay.number
+            self._head = replace(self._head, id=self._relay.response_id or self._head.id)
         shown, event = response_error(error), error_event(error)
         return self._fail(shown["code"], shown["message"], event["param"])
 
@@ -93,6 +106,15 @@ class ResponseEncoder:
             return KEEP_ALIVE
         found = [] if self._begun else self._begin()
         return b"".join([*found, b'data: {"type":"keepalive"}\n\n'])
+
+    def _relayed(self, chunk: ChatChunk) -> bytes:
+        if self._relay is None:
+            from .relay import Relay  # only models with this API need it
+
+            self._relay = Relay(self._head.id if self._begun else None)
+            self._begun = True
+        self._model = chunk.get("model") or self._model
+        return self._relay.feed(chunk)
 
     # ---- events ----
 

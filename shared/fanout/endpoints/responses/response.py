@@ -12,6 +12,7 @@ from typing import Any, TypeAlias
 
 from msgspec.structs import replace
 
+from ...schema.chat import ORIGINAL_BODY, ORIGINAL_EVENTS, ORIGINAL_FIELDS
 from ...secret import HiddenRepr
 from .output import Names, output_items
 
@@ -21,7 +22,9 @@ INCOMPLETE = {"length": "max_output_tokens", "content_filter": "content_filter"}
 """Finish reasons that leave a response incomplete, and OpenAI's names of the causes."""
 
 _OWN = frozenset({"id", "object", "created", "model", "choices", "usage", "service_tier"})
-_CHOICE = frozenset({"delta", "finish_reason", "index", "logprobs", "message", "model", "usage"})
+_CHOICE = ORIGINAL_FIELDS | frozenset(
+    {"delta", "finish_reason", "index", "logprobs", "message", "model", "usage"}
+)
 
 
 def id_suffix(response_id: str) -> str:
@@ -103,6 +106,10 @@ def _of_choice(choice: Mapping[str, Any], head: Head, now: int) -> Object:
         code, message = error.get("code") or "server_error", error.get("message") or ""
         failed = {"code": code, "message": message}
         return head.response(model, "failed", **{**top, "error": failed})
+    if ORIGINAL_BODY in choice or ORIGINAL_EVENTS in choice:
+        from .relay import relayed_response  # only models with this API need it
+
+        return {**relayed_response(choice), **top, "model": model}
     made = head.ended(choice, model, now)
     return {**made, **_tier(choice), "usage": usage_object(choice.get("usage")), **top}
 

@@ -8,32 +8,51 @@ from typing import Any
 from msgspec.structs import replace
 
 from ...errors import RequestError
-from ...schema.fanout import parse_request
+from ...schema.chat import ORIGINAL_BODY, ORIGINAL_EVENTS
+from ...schema.fanout import GATEWAY_FIELDS, parse_request
 from ...schema.request import Place
 from ..base import RequestBody, StreamEncoder, Surface, TranslatedRequest
-from .errors import client_error_body
+from .errors import NoCounterpart, client_error_body
 from .events import ResponseEncoder
+from .original import original_of
 from .request import Translated, translate
 from .response import Head, from_completion
 
 
 def read(body: RequestBody) -> TranslatedRequest:
-    """The request as a chat request; an error names the client's field."""
+    """
+    The request as a chat request; an error names the client's field.
+
+    It carries the client's own request for vendors with this API, which can do more.
+    """
     if not isinstance(body.value, dict):
         raise RequestError("the body must be a JSON object", None, "invalid_type")
-    found = translate(body.value)
+    untranslatable: NoCounterpart | None = None
+    try:
+        found = translate(body.value)
+    except NoCounterpart as error:
+        untranslatable, found = error, _stand_in(body.value)
     try:
         request = parse_request(found.body, len(body.data))
     except RequestError as error:
         raise found.client_error(error) from None
     if request.shape == "list":
         raise RequestError("`fanout.shape` cannot be `list` here: leave it out", "fanout.shape")
+    original = original_of(body, request, untranslatable)
+    if original is None and untranslatable is not None:
+        raise untranslatable
     conversations = tuple(
-        replace(one, places=_places(found)) if not one.places else one
+        replace(one, places=one.places or _places(found), original=original)
         for one in request.conversations
     )
     request = replace(request, conversations=conversations, in_pieces=True)
     return TranslatedRequest(request, found.dropped, found)
+
+
+def _stand_in(value: dict[str, Any]) -> Translated:
+    """What takes the place of a translation where there is none: only the gateway reads it."""
+    own = {name: item for name, item in value.items() if name in GATEWAY_FIELDS}
+    return translate({**own, "input": "The request is passed through."})
 
 
 def _places(found: Translated) -> tuple[Place, ...]:
@@ -41,7 +60,12 @@ def _places(found: Translated) -> tuple[Place, ...]:
 
 
 def respond(request: TranslatedRequest, body: Any) -> object:
-    """The whole response."""
+    """The whole response; a vendor's own is passed on."""
+    if ORIGINAL_BODY in body or ORIGINAL_EVENTS in body:
+        from .relay import relayed  # only models with this API need it
+
+        report = {"fanout": body["fanout"]} if "fanout" in body else {}
+        return relayed(body, {"model": body["model"], **report})
     return from_completion(body, _head(request), int(time.time()))
 
 

@@ -16,6 +16,7 @@ from typing import Any
 from msgspec import Struct
 
 from ...errors import RequestError
+from .errors import NoCounterpart
 
 OPTIONAL_TOOLS = frozenset(
     {
@@ -117,10 +118,10 @@ class _Reader:
             self.found.append((made, place))
 
 
-def _unsupported(kind: str, path: str) -> RequestError:
-    return RequestError(
-        f"`{path}` is a `{kind[:64]}`, which only OpenAI runs: leave it out, or set `drop_params:"
-        " true` in the request",
+def _unsupported(kind: str, path: str) -> NoCounterpart:
+    return NoCounterpart(
+        f"`{path}` is a `{kind[:64]}`, which only OpenAI runs: leave it out, set `drop_params:"
+        " true` in the request, or call a model of OpenAI",
         f"{path}.type",
         "unsupported_parameter",
     )
@@ -170,7 +171,7 @@ def _choice(given: object) -> Any:
         }
     if kind in {"function", "custom"}:
         return _named(given, "tool_choice")
-    raise RequestError(
+    raise NoCounterpart(
         f"`tool_choice` is a `{kind[:64]}`, a tool that only OpenAI runs: choose one of `tools`",
         "tool_choice",
         "unsupported_parameter",

@@ -114,6 +114,22 @@ def v1_path(path: str, target: Target) -> str:
     return path if has_path else f"{V1_PATH}{path}"
 
 
+def pass_through(api: str, target: Target) -> Codec | None:
+    """
+    The codec of requests of the Responses API.
+
+    A deployment whose `api_version` is a date may be where there is none, so it needs the mark.
+    """
+    if api != "responses":
+        return None
+    from ..openai.responses.pass_through import has_responses, responses_codec
+
+    has_date = _is_dated(target.options.get("api_version", ""))
+    if _calls_responses(target) or (not has_date and has_responses(kind_of(target))):
+        return responses_codec(lambda at: v1_path("/responses", at))
+    return None
+
+
 def _calls_responses(target: Target) -> bool:
     """Whether the model is called with the Responses API, which has no dates in its path."""
     return target.model.startswith(PREFIX) or has_only_responses(kind_of(target))

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from ..base import TEMPLATE_SETTINGS, Header, PromptCache, Provider
-from .chat import CODEC
+from .chat import CODEC, pass_through
 from .errors import explain
 
 # learn.microsoft.com/azure/ai-foundry/openai/how-to/prompt-caching, 2026-11
@@ -24,4 +24,5 @@ PROVIDER = Provider(
     billing="stops",
     prompt_cache=lambda _: CACHE,
     has_responses=True,
+    pass_through=pass_through,
 )

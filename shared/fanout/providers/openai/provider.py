@@ -110,6 +110,19 @@ def prompt_cache(target: Target) -> PromptCache | None:
     return CACHE if not base or _HOST.match(base) else None
 
 
+def pass_through(api: str, target: Target) -> Codec | None:
+    """The codec of requests of the Responses API, for OpenAI's models and marked ones."""
+    if api != "responses":
+        return None
+    from .responses.pass_through import CODEC, has_responses  # imported with the first request
+
+    base = target.options.get("api_base", "")
+    is_own = not base or _HOST.match(base) is not None
+    if has_only_responses(target.model) or (is_own and has_responses(kind_of(target))):
+        return CODEC
+    return None
+
+
 def kind_of(target: Target) -> str:
     """The model, by the deployment's `base_model` if it has one, without a provider's prefix."""
     return target.options.get("base_model", target.model).rpartition("/")[2]
@@ -128,4 +141,5 @@ PROVIDER = Provider(
     path="/v1",
     prompt_cache=prompt_cache,
     has_responses=True,
+    pass_through=pass_through,
 )

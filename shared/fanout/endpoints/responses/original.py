@@ -1,0 +1,118 @@
+"""
+Whether a request can be passed through to a vendor with this API, and what it is then.
+
+What only the maker of an earlier response can read is not sent to another: a request with Fanout's
+own reasoning is translated, and so is one with encrypted reasoning for several models.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Any
+
+from msgspec import MsgspecError
+
+from ...errors import RequestError
+from ...schema.fanout import GATEWAY_FIELDS, FanOutRequest
+from ...schema.pass_through import OriginalRequest
+from ...wire.json import BadJSON
+from ...wire.json_members import find_members
+from ..base import RequestBody
+from .reasoning import PREFIX
+
+API = "responses"
+HEADERS = ("openai-beta",)
+
+OWN = GATEWAY_FIELDS - {"model", "stream", "stream_options"}
+"""The gateway's own fields."""
+
+SAFE = frozenset(
+    {
+        "client_metadata",
+        "include",
+        "input",
+        "instructions",
+        "max_output_tokens",
+        "max_tool_calls",
+        "metadata",
+        "model",
+        "parallel_tool_calls",
+        "prompt_cache_key",
+        "prompt_cache_retention",
+        "reasoning",
+        "safety_identifier",
+        "service_tier",
+        "store",
+        "stream",
+        "stream_options",
+        "temperature",
+        "text",
+        "tool_choice",
+        "tools",
+        "top_logprobs",
+        "top_p",
+        "truncation",
+        "user",
+    }
+)
+"""Fields that choose no other model: openai-python 3.54.0, 2026-11."""
+
+SAFE_TOOLS = frozenset(
+    {
+        "apply_patch",
+        "custom",
+        "function",
+        "local_shell",
+        "namespace",
+        "shell",
+        "tool_search",
+        "web_search",
+        "web_search_preview",
+    }
+)
+"""The same of tools: `image_generation` names a model, and `mcp` a server."""
+
+
+def original_of(
+    body: RequestBody, request: FanOutRequest, error: RequestError | None
+) -> OriginalRequest | None:
+    """The client's request as it is; `None` if no vendor with this API should get it."""
+    value = body.value
+    several = len(request.names) > 1
+    if not all(_is_portable(item, several=several) for item in _items(value)):
+        return None
+    try:
+        members = find_members(body.data)
+    except (MsgspecError, BadJSON, UnicodeDecodeError, RecursionError):
+        return None
+    return OriginalRequest(
+        API,
+        members,
+        {name: body.headers[name] for name in HEADERS if name in body.headers},
+        tuple(sorted(OWN & value.keys())),
+        (*sorted(value.keys() - SAFE - OWN), *_vendors_tools(value)),
+        error,
+    )
+
+
+def _items(value: Mapping[str, Any]) -> list[Any]:
+    given = value.get("input")
+    return given if isinstance(given, list) else []
+
+
+def _is_portable(item: Any, *, several: bool) -> bool:
+    if not isinstance(item, dict):
+        return False
+    sealed = item.get("encrypted_content")
+    if sealed and (several or str(sealed).startswith(PREFIX)):
+        return False
+    return "extra_content" not in item
+
+
+def _vendors_tools(value: Mapping[str, Any]) -> list[str]:
+    tools = value.get("tools")
+    return [
+        f"tools[{index}].type"
+        for index, tool in enumerate(tools if isinstance(tools, list) else ())
+        if isinstance(tool, dict) and tool.get("type") not in SAFE_TOOLS
+    ]

@@ -1,0 +1,46 @@
+"""
+Requests of the Responses API, which reach a vendor that has it as they are, but for the model.
+
+OpenAI has it for each model that writes text, except these with chat completions alone: platform.
+openai.com/docs/models, 2026-11. Another server has it if the config says so, with LiteLLM's mark.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Callable
+
+from ....schema.pass_through import OriginalRequest
+from ....wire import json
+from ....wire.http import WireRequest
+from ....wire.sse import SSEFramer
+from ...base import Codec, Target
+from ...pass_through import pass_through_codec
+from .models import without_mark
+from .response import decode_response
+from .stream import ResponsesDecoder
+
+API = "responses"
+
+_ONLY_CHAT = re.compile(r"gpt-(?:audio|4o(?:-mini)?-(?:audio|search))")
+
+
+def has_responses(model: str) -> bool:
+    """Whether this model of OpenAI's has the Responses API."""
+    return _ONLY_CHAT.match(model) is None
+
+
+def responses_codec(path: Callable[[Target], str]) -> Codec:
+    """The codec of a vendor with the API at this path."""
+
+    def encode(original: OriginalRequest, target: Target, stream: bool) -> WireRequest:  # noqa: FBT001
+        changes = {"model": json.encode(without_mark(target.model))}
+        if original.asks("stream") != stream:
+            changes["stream"] = b"true" if stream else b"false"
+        return WireRequest(path(target), original.body(changes), headers=original.headers)
+
+    return pass_through_codec(encode, decode_response, SSEFramer, ResponsesDecoder)
+
+
+CODEC = responses_codec(lambda _: "/responses")
+"""That of OpenAI, and of servers that the config marks."""

@@ -1,0 +1,216 @@
+"""`POST /v1/responses` for a model whose vendor has this API: the bytes are the client's."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterator
+from typing import Any
+
+import openai
+import pytest
+
+from fanout.endpoints.responses.reasoning import sealed
+from fanout.providers import registry
+from fanout.providers.base import Target
+from tests.support.gateway_server import RunningGateway, entry, serve
+from tests.support.provider_steps import answers, end, hang, piece, reply, wait
+from tests.support.scripted_provider import Upstream
+
+# Odd spaces, escapes, an unknown field, a hosted tool: nothing that JSON needs to keep.
+SENT = (
+    b' {"input": "\\u0048i \\/", "new_field": [1.50, {"\\u00e4":null}], "model":"native" ,'
+    b'"tools":[{"type":"file_search","vector_store_ids":["vs_1"]}], "store": true,'
+    b'"fanout": {"mode":"one"}, "timeout":30,"stream": %b }'
+)
+GOT = SENT.replace(b'"model":"native"', b'"model":"a"').replace(
+    b'"fanout": {"mode":"one"}, "timeout":30,', b""
+)
+RESPONSE: dict[str, Any] = {
+    "id": "resp_vendor",
+    "object": "response",
+    "created_at": 1,
+    "status": "completed",
+    "model": "a-2026",
+    "output": [
+        {
+            "id": "msg_1",
+            "type": "message",
+            "role": "assistant",
+            "status": "completed",
+            "content": [{"type": "output_text", "text": "Hello", "annotations": []}],
+        }
+    ],
+    "usage": {"input_tokens": 5, "output_tokens": 7, "total_tokens": 12, "new": [1.5]},
+    "new": None,
+}
+WHOLE = json.dumps(RESPONSE).encode().replace(b'"Hello"', b'"\\u0048ello"')
+
+
+def event(number: int, kind: str, **fields: Any) -> bytes:
+    data = json.dumps({"type": f"response.{kind}", "sequence_number": number, **fields}).encode()
+    return b"event: response.%b\ndata: %b\n\n" % (kind.encode(), data)
+
+
+BEGUN = {**RESPONSE, "status": "in_progress", "output": []}
+FIRST = [
+    event(0, "created", response=BEGUN),
+    event(1, "in_progress", response=BEGUN),
+    event(2, "web_search_call.searching", item_id="ws_1", output_index=0),
+    event(3, "output_text.delta", item_id="msg_1", output_index=1, content_index=0, delta="Hello"),
+]
+EVENTS = [*FIRST, event(4, "completed", response=RESPONSE)]
+RENAMED = b"".join(EVENTS).replace(b'"a-2026"', b'"native"')
+
+
+@pytest.fixture
+def native(upstream: Upstream) -> Iterator[RunningGateway]:
+    """A gateway with a model that is marked, one of OpenAI's names, and one with chat alone."""
+    upstream.reset()
+    listed = [
+        entry(upstream, "native", "openai/responses/a"),
+        entry(upstream, "other", "openai/responses/c"),
+        entry(upstream, "chat", "openai/b"),
+    ]
+    with serve({"model_list": listed, "router_settings": {"num_retries": 0}}) as served:
+        yield served
+
+
+def ask(gateway: RunningGateway, body: bytes) -> tuple[int, dict[str, str], bytes]:
+    with gateway.ask(body, "/v1/responses") as response:
+        headers = {name.lower(): value for name, value in response.getheaders()}
+        return response.status, headers, response.read()
+
+
+def test_the_bytes_pass_both_ways(native: RunningGateway, upstream: Upstream) -> None:
+    upstream.script("a", [reply(200, WHOLE)], [piece(b"".join(EVENTS)), end])
+    status, headers, body = ask(native, SENT % b"false")
+    assert (status, body) == (200, WHOLE.replace(b'"a-2026"', b'"native"'))
+    assert "x-fanout-dropped" not in headers
+    status, headers, body = ask(native, SENT % b"true")
+    assert (status, body) == (200, RENAMED + b"data: [DONE]\n\n")
+    calls = upstream.calls_to("a")
+    assert [call.path for call in calls] == ["/v1/responses"] * 2
+    assert [call.raw for call in calls] == [GOT % b"false", GOT % b"true"]
+
+
+def test_a_model_with_chat_alone_rejects_what_only_the_api_has(
+    native: RunningGateway, upstream: Upstream
+) -> None:
+    body = SENT.replace(b'"native"', b'"chat"') % b"false"
+    status, _, found = ask(native, body)
+    error = json.loads(found)["error"]
+    assert (status, error["param"], error["code"]) == (
+        400,
+        "tools[0].type",
+        "unsupported_parameter",
+    )
+    assert upstream.calls_to("b") == []
+
+
+def test_a_race_with_a_report(native: RunningGateway, upstream: Upstream) -> None:
+    for stream in (False, True):
+        upstream.script("a", [piece(b"".join(EVENTS)), end])
+        upstream.script("b", [hang])
+        request = {"model": "native, chat", "fastest_response": True, "input": "Hi"}
+        _, headers, body = ask(native, json.dumps({**request, "stream": stream}).encode())
+        assert headers["x-fanout-winner"] == "native"
+        if stream:
+            assert body.startswith(RENAMED[: RENAMED.index(b"event: response.completed")])
+            last = body.removesuffix(b"\n\ndata: [DONE]\n\n").split(b"data: ")[-1]
+            body = json.dumps(json.loads(last)["response"]).encode()
+        response = json.loads(body)
+        assert response["fanout"]["attempts"][0]["outcome"] == "won"
+        assert response["fanout"]["attempts"][0]["usage"]["total_tokens"] == 12
+        del response["fanout"]
+        assert response == {**RESPONSE, "model": "native"}
+
+
+def test_all_with_a_model_of_each_kind(native: RunningGateway, upstream: Upstream) -> None:
+    for stream in (False, True):
+        upstream.script("a", [piece(b"".join(EVENTS)), end] if stream else [reply(200, WHOLE)])
+        upstream.script("b", answers("Bonjour"))
+        body = json.dumps({"model": "native, chat", "input": "Hi", "stream": stream}).encode()
+        found = ask(native, body)[2]
+        if stream:
+            last = found.removesuffix(b"\n\ndata: [DONE]\n\n").split(b"data: ")[-1]
+            response = json.loads(last)["response"]
+        else:
+            response = json.loads(found)
+            assert response["new"] is None
+        both = [response, *response["fanout"]["responses"]]
+        texts = {one["model"]: one["output"][0]["content"][0]["text"] for one in both}
+        assert texts == {"native": "Hello", "chat": "Bonjour"}
+
+
+def test_what_only_its_maker_can_read_is_not_passed(
+    native: RunningGateway, upstream: Upstream
+) -> None:
+    user = {"role": "user", "content": "Hi"}
+    ours = {"type": "reasoning", "id": "rs_1", "summary": [], "encrypted_content": sealed([{}])}
+    theirs = {**ours, "encrypted_content": "gAAA"}
+    for item, model, passes in (
+        (ours, "native", False),
+        (theirs, "native", True),
+        (theirs, "native, other", False),
+    ):
+        upstream.reset()
+        upstream.script("a", [reply(200, WHOLE)])
+        upstream.script("c", [reply(200, WHOLE)])
+        body = {"model": model, "input": [user, item]}
+        assert ask(native, json.dumps(body).encode())[0] == 200
+        sent = json.dumps(upstream.calls_to("a")[0].body["input"])
+        assert ("encrypted_content" in sent) is passes
+
+
+def test_a_failure_amid_a_stream_keeps_the_id(native: RunningGateway, upstream: Upstream) -> None:
+    upstream.script("a", [piece(b"".join(FIRST)), end])
+    body = ask(native, b'{"model":"native","input":"Hi","stream":true}')[2]
+    error, failed = (json.loads(part.split(b"\n")[0]) for part in body.split(b"data: ")[-2:])
+    assert (error["type"], error["sequence_number"]) == ("error", 4)
+    assert failed["response"]["id"] == "resp_vendor"
+
+
+def test_a_silence_begins_the_response_once(upstream: Upstream) -> None:
+    upstream.reset()
+    gate = upstream.gate()
+    upstream.script("a", [piece(b"".join(FIRST[:2])), wait(gate), piece(b"".join(EVENTS[2:])), end])
+    config = {"model_list": [entry(upstream, "native", "openai/responses/a")]}
+    with (
+        serve(config, keep_alive=0.02) as served,
+        openai.OpenAI(api_key="k", base_url=f"{served.url}/v1", max_retries=0) as client,
+        client.responses.create(model="native", input="Hi", stream=True) as events,
+    ):
+        seen = []
+        for one in events:
+            seen.append(one)
+            gate.open()
+    kinds = [one.type for one in seen]
+    assert kinds.count("response.created") == 1
+    assert kinds[0] == "response.created"
+    first, last = seen[0], seen[-1]
+    assert first.type == "response.created"
+    assert last.type == "response.completed"
+    assert first.response.id == last.response.id
+    assert last.response.output_text == "Hello"
+
+
+def test_which_models_have_the_api() -> None:
+    own: dict[str, str] = {}
+    other = {"api_base": "http://127.0.0.1:1/v1"}
+    dated = {"api_base": "https://x.openai.azure.com", "api_version": "2024-10-21"}
+    rows: list[tuple[str, str, dict[str, str], bool]] = [
+        ("openai", "gpt-5", own, True),
+        ("openai", "gpt-4o-search-preview", own, False),
+        ("openai", "gpt-5", other, False),
+        ("openai", "responses/gpt-oss", other, True),
+        ("openai", "o3-pro", other, True),
+        ("azure", "gpt-5", {"api_base": "https://x.openai.azure.com"}, True),
+        ("azure", "gpt-5", dated, False),
+        ("azure", "responses/gpt-5", dated, True),
+        ("groq", "llama", own, False),
+    ]
+    found = [
+        registry.find(provider).pass_through("responses", Target("n", model, options=options))
+        for provider, model, options, _ in rows
+    ]
+    assert [codec is not None for codec in found] == [has for *_, has in rows]
