@@ -86,6 +86,18 @@ def test_missing_folders_are_created_and_a_link_is_followed(fanout: Command, fol
     assert b"Hello" in (folder / "new/late.jsonl").read_bytes()
 
 
+def test_a_folder_at_the_top_of_the_file_system_is_not_created(
+    fanout: Command, upstream: Upstream, folder: Path
+) -> None:
+    """Its name is mistyped, and root could create it."""
+    for output in ("/no-such-folder-here/out.jsonl", "/no-such-folder-here/a/b/out.jsonl"):
+        ran = fanout("batch", "run", "in.jsonl", "-o", output)
+        assert ran.code == 2
+        assert "there is no folder `/no-such-folder-here`; create it first" in ran.err
+    assert not Path("/no-such-folder-here").exists()
+    assert not upstream.calls
+
+
 @pytest.mark.parametrize("output", ["/dev/stdout", "/dev/null"])
 def test_a_device_is_written_into(folder: Path, output: str) -> None:
     command = [sys.executable, "-m", "fanout", "batch", "run", "in.jsonl", "-o", output]

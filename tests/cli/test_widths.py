@@ -4,11 +4,13 @@ from __future__ import annotations
 
 import io
 import re
+import time
 from typing import Any
 
 import pytest
 from msgspec import json
 
+from fanout.bulk.activity import Activity, Wait
 from fanout.bulk.service.records import Job
 from fanout.bulk.totals import Totals
 from fanout.cli.batch_progress import Progress, packed
@@ -76,6 +78,19 @@ def test_a_jobs_progress_breaks_into_lines(width: int) -> None:
     lines = progress.lines(width)
     assert max(map(len, lines)) <= width
     assert " | ".join(lines) == progress.line
+
+
+def test_while_all_lines_wait_for_batches_no_speed_is_shown() -> None:
+    """It would be that of the lines that were sent in real time before."""
+
+    def shown(lines: int) -> str:
+        wait = Wait("native_batch", "their batch has not ended", "m", lines=lines)
+        activity = Activity(time.time(), rate=0.2, waits=[wait])
+        return Progress(JOB, Totals(done=1_500, activity=activity), 0.2, 25.0).line
+
+    assert "| waiting |" in shown(500)
+    assert "/s" not in shown(500)
+    assert "0.2/s" in shown(499)
 
 
 def test_a_part_that_is_longer_than_a_line_breaks_at_words() -> None:

@@ -6,7 +6,6 @@ import argparse
 import asyncio
 from collections.abc import AsyncIterator, Callable, Coroutine
 from contextlib import AbstractAsyncContextManager, asynccontextmanager
-from functools import partial
 from pathlib import Path
 from typing import Any, TypeAlias
 
@@ -15,7 +14,7 @@ from msgspec.structs import replace
 from ..bulk.input.lines import ENDPOINT
 from ..bulk.lanes import LaneChoice, choose_native
 from ..bulk.local.batch_service import data_home
-from ..bulk.local.prompt_jobs import find_or_create_job
+from ..bulk.local.prompt_jobs import find_or_create_job, finished_job
 from ..bulk.local.response_index import INDEX
 from ..bulk.service.batches import BatchOptions, NewJob, cost_cap
 from ..bulk.service.records import Job
@@ -133,7 +132,8 @@ async def _run(arguments: argparse.Namespace, open_stack: OpenStack, given: Batc
     async with _open(arguments, open_stack, needs_config=True) as backend:
         webhook = await _checked_webhook(backend, given.webhook)
         job = await find_or_create_job(backend, given.prompts, new_job, fresh=arguments.fresh)
-        job = await _with_options(backend, job, given.cap, given.lane, webhook)
+        job, cap = await _with_higher_cap(backend, job, given.cap)
+        job = await _with_options(backend, job, cap, given.lane, webhook)
         if not job.is_over:
             await backend.jobs.run(job)
         return await run_to_end(backend, job, arguments, output, given)
@@ -173,6 +173,26 @@ async def _checked_webhook(backend: BatchBackend, given: NewWebhook | None) -> W
     return webhook
 
 
+async def _with_higher_cap(
+    backend: BatchBackend, job: Job, cap: int | None
+) -> tuple[Job, int | None]:
+    """
+    The job, and its cap; of a job that ended at a lower cap, the retry with what is left of this.
+
+    Both are in nanodollars; a retry's cap does not include what was spent before.
+    """
+    spent = 0
+    while (
+        cap is not None
+        and job.reason == "capped"
+        and job.error_file_id is not None
+        and cap > spent + (job.max_cost or 0)
+    ):
+        spent += (await backend.jobs.totals(job)).cost
+        job = await backend.jobs.retry(job.id, backend.owner, max_cost=cap - spent)
+    return job, None if cap is None else cap - spent
+
+
 async def _with_options(
     backend: BatchBackend,
     job: Job,
@@ -194,17 +214,27 @@ async def _with_options(
 
 async def _quote(arguments: argparse.Namespace, open_stack: OpenStack, given: BatchInput) -> int:
     """Print a quote of what would be sent, with the stack's own config unless --config is given."""
-    from .batch_quote import check_sample, print_quote
+    from .batch_quote import check_sample, print_finished, print_quote
 
-    quote = partial(
-        print_quote,
-        prompts=given.prompts,
-        model=given.model,
-        lane=given.lane or "auto",  # as for a job with the default window
-        as_json=arguments.json,
-        has_batches=not arguments.stack,
-        cache=given.cache,
-    )
+    async def quote(
+        catalog: Catalog, store: BatchBackend | None = None, sample: int | None = None
+    ) -> int:
+        prompts, as_json = given.prompts, arguments.json
+        if store is not None and (job := await finished_job(store, prompts, given.model)):
+            retry = batch_command(arguments, "retry", job.id)
+            return await print_finished(store, job, prompts, retry, as_json=as_json)
+        return await print_quote(
+            catalog,
+            prompts,
+            given.model,
+            given.lane or "auto",  # as for a job with the default window
+            as_json=as_json,
+            store=store,
+            has_batches=not arguments.stack,
+            cache=given.cache,
+            sample=sample,
+        )
+
     _check_region(arguments)
     if arguments.sample is not None:
         check_sample(arguments.sample)

@@ -74,7 +74,8 @@ async def run_to_end(
         to = str(output.path) if has_rows and not output.is_stdout else None
         retry = batch_command(arguments, "retry", job.id, output=to)
         if job.reason == "capped":
-            show("fanout: the cost cap stays, unless you add a higher --max-cost:", file=sys.stderr)
+            higher = "the same command with a higher --max-cost goes on"
+            show(f"fanout: {higher}; a retry has the old cap unless you add one", file=sys.stderr)
         show(f"fanout: to retry them: {retry}", file=sys.stderr)
     clean = job.status == "completed" and job.error_file_id is None
     return DONE if clean else FAILED

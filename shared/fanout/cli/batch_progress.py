@@ -102,12 +102,16 @@ class Progress(Struct, frozen=True):
         """What there is to say, the most important first."""
         totals = self.totals
         total = self.job.total if self.job.total or self.job.is_over else "?"
+        speed = ["?/s" if self.rate is None else f"{self.rate:.1f}/s"]
+        if self.job.status != "in_progress":
+            speed.append(self.job.status)
+        elif waits_for_batches(self.job, totals):
+            speed = ["waiting"]  # the speed of the other lines says nothing about the batches
+        else:
+            speed.append(f"{format_duration(self.eta)} to go")
         parts = [
             f"{totals.lines}/{total} lines",
-            "?/s" if self.rate is None else f"{self.rate:.1f}/s",
-            f"{format_duration(self.eta)} to go"
-            if self.job.status == "in_progress"
-            else self.job.status,
+            *speed,
             f"{totals.tokens_in:,} tokens in, {totals.tokens_out:,} out",
             format_cost(totals),
         ]
@@ -117,6 +121,12 @@ class Progress(Struct, frozen=True):
             causes = sorted(totals.causes.items(), key=lambda pair: -pair[1])
             parts.append("failed: " + ", ".join(f"{count} {name}" for name, count in causes))
         return parts
+
+
+def waits_for_batches(job: Job, totals: Totals) -> bool:
+    """Whether all lines of a running job that are left wait for native batches."""
+    waiting = [wait.lines or 0 for wait in job.waits(totals) if wait.reason == "native_batch"]
+    return bool(waiting) and sum(waiting) >= job.total - totals.lines
 
 
 def format_cost(totals: Totals) -> str:
@@ -164,7 +174,8 @@ def format_duration(seconds: float | None) -> str:
 def show_activity(job: Job, totals: Totals, resume: str) -> None:
     """Print a running job's speed, its time left, and what its lines wait for."""
     seconds, activity = job.seconds_left(totals), totals.activity
-    if seconds is not None and activity and activity.rate:
+    is_sending = not waits_for_batches(job, totals)
+    if seconds is not None and activity and activity.rate and is_sending:
         show(f"{job.id}: {activity.rate:.1f} lines/s, {format_duration(seconds)} to go")
     for wait in job.waits(totals):
         stopped = f"no process runs this job; to resume: {resume}"

@@ -14,10 +14,12 @@ from ..bulk.local.prompt_files import PromptFile
 from ..bulk.local.response_reuse import unpaid_lines
 from ..bulk.native.eligibility import may_go_native
 from ..bulk.pacing.prompt_caches import expects_cache
+from ..bulk.service.records import Job
 from ..bulk.work.line_requests import check_model
 from ..config.catalog import Catalog, ClientKey
 from ..config.model import ANONYMOUS
 from ..errors import RequestError
+from ..telemetry.prices import FLEX
 from .batch_progress import dollars, error_lines
 from .printing import show, show_json
 from .table import columns
@@ -153,6 +155,26 @@ def _counted(number: int, prompts: PromptFile, more: str = "") -> str:
     return f"{number:,}{more} {unit}{'' if number == 1 else 's'}"
 
 
+async def print_finished(
+    store: JobStore, job: Job, prompts: PromptFile, retry: str, *, as_json: bool
+) -> int:
+    """
+    Print the quote of a file whose job is over: its failed lines are not sent again.
+
+    `retry` is the command that sends them.
+    """
+    totals = await store.jobs.totals(job)
+    if as_json:
+        nothing = Quote(cost_low=0.0, cost_high=0.0, minutes=0.0)
+        show_json(nothing.to_dict() | {"reused_lines": totals.done + job.reused})
+        return 0
+    show(f"the job {job.id} of this file is {job.status} already; nothing would be sent")
+    if totals.failed:
+        failed = _counted(totals.failed, prompts)
+        show(f"{failed} failed; to send them again: {retry}")
+    return 0
+
+
 def _print_none(counted: str, reused: int, *, as_json: bool) -> int:
     """Print the quote of a file whose lines all have responses."""
     if as_json:
@@ -198,7 +220,8 @@ def _print_lanes(found: Quote) -> None:
         rows.append((name, f"{lane.lines:,}", cost, lane.latency))
     show(f"\n--lane {found.lane}; the costs of the whole file by lane:\n")
     show(columns(rows))
-    show("\nA line for which the flex tier has no room costs the price in real time.")
+    if FLEX in found.lanes:
+        show("\nA line for which the flex tier has no room costs the price in real time.")
 
 
 def _range(low: int, high: int) -> str:

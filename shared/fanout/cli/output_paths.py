@@ -46,8 +46,8 @@ def check_output(output: str | Path, inputs: Iterable[str | Path] = ()) -> Outpu
     """
     Raise `RequestError` unless the file can be written and is none of the `inputs`.
 
-    Links are followed, so two names of one file are the same. Missing folders are no problem: they
-    are created.
+    Links are followed, so two names of one file are the same. Missing folders are created, but none
+    at the top of the file system: its name is mistyped.
     """
     path = Path(output)
     try:
@@ -120,6 +120,8 @@ def _check_folder(folder: Path, path: Path) -> None:
     """A file can be created in the folder, or in one below the first folder that exists."""
     is_missing = False
     while (found := _status(folder)) is None:
+        if folder.parent == Path(folder.anchor):
+            raise _rejected(path, f"there is no folder `{folder}`; create it first")
         folder, is_missing = folder.parent, True
     if not stat.S_ISDIR(found.st_mode):
         raise _rejected(path, f"`{folder}` is not a folder")

@@ -12,6 +12,7 @@ from msgspec import Meta, Struct
 
 from ..bulk.input.lines import Line
 from ..bulk.input.quote import quote
+from ..bulk.lanes import NATIVE
 from ..bulk.pacing.prompt_caches import expects_cache
 from ..bulk.service.batches import BatchOptions, NewJob, check_endpoint, parse_lifetime
 from ..bulk.service.files import MAX_PART, MAX_UPLOAD
@@ -267,8 +268,8 @@ async def create_batch(exchange: Exchange) -> None:
 async def _quote(exchange: Exchange, new_job: NewJob) -> None:
     """Respond with what the job would cost; creates nothing and calls no provider."""
     check_endpoint(new_job)
-    lane = new_job.lane
-    _batch_service(exchange).jobs.native(new_job)  # checks it
+    native = _batch_service(exchange).jobs.native(new_job)
+    lane = NATIVE if native == "require" else new_job.lane
     files, client, catalog = (
         _batch_service(exchange).files,
         exchange.client,
@@ -283,6 +284,7 @@ async def _quote(exchange: Exchange, new_job: NewJob) -> None:
         lane=lane,
         goes_native=_goes_native(exchange, catalog),
         has_cache=partial(expects_cache, catalog, new_job.cache),
+        must_go_native=native == "require",
     )
     await exchange.json(result.to_dict())
 

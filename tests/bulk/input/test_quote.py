@@ -57,6 +57,18 @@ def test_the_duration_uses_the_jobs_share_of_the_limits(
     assert result.minutes == pytest.approx(minutes / share)
 
 
+def test_models_that_are_to_agree_cost_from_the_fewest_that_can_to_all() -> None:
+    def agree(**more: Any) -> Quote:
+        fanout = {"mode": "agree", "models": ["a", "b", "a"], **more}
+        return quoted(jsonl([line("n", "a", text="t" * 400, max_tokens=100, fanout=fanout)]))
+
+    for more, calls in (({}, (1, 1)), ({"k": 3}, (2, 1)), ({"start": "all"}, (2, 1))):
+        found = agree(**more).models
+        assert (found["a"].calls, found["b"].calls) == calls, more
+        assert (found["a"].calls_high, found["b"].calls_high) == (2, 1)
+        assert found["a"].tokens_in * 2 == found["a"].tokens_in_high * calls[0]
+
+
 def test_a_checked_line_costs_from_one_call_to_every_attempt_of_every_model() -> None:
     schema = {"type": "object"}
     ladders: list[dict[str, Any]] = [

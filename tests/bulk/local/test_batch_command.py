@@ -327,9 +327,29 @@ def test_a_cost_cap_ends_the_job_with_the_finished_lines_and_a_retry_sends_the_r
     assert done == len(upstream.calls)
     assert 5 <= done <= 6
     job = ran.err.split("fanout batch retry ")[1].split()[0]
-    assert "add a higher --max-cost:" in ran.err
+    assert "the same command with a higher --max-cost goes on" in ran.err
+    quoted = batch.run("quote", path)
+    assert quoted.out.startswith(f"the job {job} of this file is cancelled already")
+    assert f"{20 - done} lines failed; to send them again: " in quoted.out
+    assert batch.run("quote", path, "--json").json["lines"] == 0
     assert batch.run("retry", job, "--max-cost", 1, "-o", batch.folder / "all.jsonl").code == 0
     assert len(batch.responses("all.jsonl")) == 20
+    assert max(Counter(prompts_sent(upstream)).values()) == 1
+
+
+def test_the_same_command_with_a_higher_cap_goes_on_and_counts_what_was_spent(
+    batch: BatchCommand, upstream: Upstream
+) -> None:
+    path = batch.write(jsonl(line(f"n{i}", max_tokens=50) for i in range(20)))
+    assert batch.run("run", path, "--max-cost", 5 * COST).code == 1
+    done = len(upstream.calls)
+    assert batch.run("run", path, "--max-cost", 5 * COST).code == 1
+    assert batch.run("run", path).code == 1  # the cap stays
+    assert len(upstream.calls) == done
+    assert batch.run("run", path, "--max-cost", 12 * COST).code == 1
+    assert 11 <= len(upstream.calls) <= 13
+    assert batch.run("run", path, "--max-cost", 30 * COST).code == 0
+    assert len(batch.responses()) == 20
     assert max(Counter(prompts_sent(upstream)).values()) == 1
 
 

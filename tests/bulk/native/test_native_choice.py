@@ -4,10 +4,13 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import AsyncIterator
+from pathlib import Path
+from typing import Any
 
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
+from openai import OpenAI
 
 from fanout.bulk.input.quote import quote
 from fanout.bulk.lanes import choose_native
@@ -16,6 +19,7 @@ from fanout.bulk.native.numbers import pack, unpack
 from fanout.config.load import check
 from fanout.config.resolve import resolve
 from fanout.errors import RequestError
+from tests.bulk.conftest import serve_jobs
 from tests.bulk.local_jobs import line
 from tests.bulk.native.native_jobs import config
 
@@ -56,6 +60,29 @@ def test_the_quote_has_the_price_of_batches() -> None:
     assert realtime.cost_high is not None
     assert native.cost_high < realtime.cost_high
     assert found.cost_high == native.cost_high
+
+
+def test_the_quote_of_a_job_that_requires_batches_names_how_many_lines_cannot_go_by_them(
+    tmp_path: Path,
+) -> None:
+    """Over HTTP, where only `fanout.native` says so."""
+    with serve_jobs(config(), tmp_path / "home") as server:
+        client = OpenAI(base_url=f"{server.url}/v1", api_key="none", max_retries=0)
+        data = line("a", "openai", max_tokens=100) + b"\n" + line("b", "openai", store=False)
+        file = client.files.create(file=("x.jsonl", data), purpose="batch")
+
+        def quoted(**fanout: str) -> Any:
+            body: Any = {"input_file_id": file.id, "endpoint": "/v1/chat/completions"}
+            body |= {"completion_window": "24h", "dry_run": True, "fanout": fanout}
+            return client.post("/batches", body=body, cast_to=object)
+
+        found = quoted(native="require")
+        (error,) = found["errors"]
+        assert (error["code"], error["param"]) == ("native_not_possible", "fanout.native")
+        assert error["message"].startswith("1 line cannot go by")
+        assert found["lane"] == "native"
+        assert found["cost_high"] == found["lanes"]["native"]["cost_high"]
+        assert quoted(native="auto", lane="native")["errors"] == []
 
 
 @given(st.sets(st.integers(1, 60)))

@@ -232,6 +232,18 @@ def test_lines_that_must_go_by_batches_and_cannot_are_an_error_before_anything_i
     assert "1 lines" in error.message
 
 
+def test_batches_that_must_be_and_do_not_fit_under_the_cap_are_an_error_before_anything_is_sent(
+    tmp_path: Path,
+) -> None:
+    providers = Providers()
+    data = lines_of(["openai"], COUNT)
+    found = run_job(tmp_path, providers, data, native="require", max_cost_usd=5.0)
+    assert (found.job.status, providers.batches, providers.bill.entries) == ("failed", 0, [])
+    (error,) = found.job.errors
+    assert (error.code, error.param) == ("native_not_possible", "max_cost_usd")
+    assert "Raise the cap" in error.message
+
+
 def test_what_no_batch_takes_is_sent_in_real_time_at_once(tmp_path: Path) -> None:
     own = config(api_base="http://provider.test/v1")["model_list"][0]
     own = {**own, "model_name": "elsewhere"}

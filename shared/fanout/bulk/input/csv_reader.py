@@ -102,7 +102,8 @@ class CsvReader:
         for column, name in enumerate(self.header, 1):
             if name and name in first:
                 both = f"columns {first[name]} and {column}"
-                message = f"the header has {short(name)} twice: {both} (line {self._line})"
+                message = f"the header has {short(name)} twice: {both}; rename one of them"
+                message += f" (line {self._line})"
                 raise RequestError(message, "file")
             first[name] = column
 

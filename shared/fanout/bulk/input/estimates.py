@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from typing import Any
 
+from ...schema.agreement import DEFAULT_K
 from ...schema.request import Check
 from ...schema.tokens import BYTES_PER_TOKEN
 from ...telemetry.prices import FLEX, nanodollars_of
@@ -20,6 +21,19 @@ def models_of(line: Line) -> list[str]:
     given = fanout.get("models") or line.body.get("model") or []
     names = given.split(",") if isinstance(given, str) else given
     return [name.strip() for name in names]
+
+
+def certain_calls(line: Line) -> int | None:
+    """
+    How many of a line's models are called in any case; `None` for all.
+
+    Models that are to agree are called until they do.
+    """
+    fanout = line.body.get("fanout")
+    if not isinstance(fanout, dict) or fanout.get("mode") != "agree":
+        return None
+    needed, start = fanout.get("k") or DEFAULT_K, fanout.get("start") or 0
+    return max(needed, start) if isinstance(needed, int) and isinstance(start, int) else None
 
 
 def max_tokens(line: Line) -> int | None:

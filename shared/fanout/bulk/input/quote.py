@@ -4,8 +4,8 @@ A quote: what a file would take, before anything is sent. Lines, tokens, dollars
 Input tokens are estimated from the characters (`schema/token_estimate.py`). Output tokens are not
 known beforehand, so the quote gives a range: a tenth of a line's own limit to all of it, or 50 to
 1,000 if it has none. If responses are checked, the range goes from one call of each line to every
-attempt of every model. If lines share their beginnings and their model has a cache, the least cost
-is that with every hit that there may be.
+attempt of every model; if models are to agree, from those that must to all. If lines share their
+beginnings and their model has a cache, the least cost is that with every hit that there may be.
 """
 
 from __future__ import annotations
@@ -25,7 +25,7 @@ from ...telemetry.prices import FLEX
 from ..costs import Costs
 from ..lanes import NATIVE, REALTIME, LaneChoice
 from . import lines
-from .estimates import check_of, models_of, tier_of
+from .estimates import certain_calls, check_of, models_of, tier_of
 from .flex_lines import flex_model, offers_flex
 from .lines import BadLine, Line
 from .order_writer import OrderWriter, Shared
@@ -37,7 +37,7 @@ METHOD = (
     f"tokens in: estimated from the text, within {TOLERANCE} % for GPT-4o and later models; other "
     "models may count up to three times as many in other scripts than Latin; tokens out: a tenth "
     "of a line's limit to all of it, without a limit 50 to 1,000; checked responses: from one call "
-    "to every attempt of every model"
+    "to every attempt of every model; models that are to agree: from the fewest that can to all"
 )
 
 
@@ -120,13 +120,14 @@ async def quote(  # noqa: PLR0913 -- what is known of the job, each once
     goes_native: Callable[[Line], bool] = lambda _: False,
     has_cache: Callable[[str], bool] = lambda _: False,
     on_line: Callable[[Line, int, int], None] = lambda _line, _number, _tokens: None,
+    must_go_native: bool = False,
 ) -> Quote:
     """
     Read the file twice: to check it, and to count its tokens. Invalid lines do not count.
 
     `goes_native` says whether a line may go by its provider's own batches, `has_cache` whether a
     model's provider reads what lines share from its cache. `on_line` gets each line, its number and
-    its estimated tokens.
+    its estimated tokens. With `must_go_native` it is an error if a line may not go by batches.
     """
     with OrderWriter() as order:
         found = await plan(
@@ -158,7 +159,18 @@ async def quote(  # noqa: PLR0913 -- what is known of the job, each once
     result.minutes = max(minutes, default=None)
     result.cost_low, result.cost_high = cost_of(groups, costs, cached, lane)
     result.lanes = _lanes(result, groups, lambda lane: cost_of(groups, costs, cached, lane))
+    by_batch = result.lanes[NATIVE].lines if NATIVE in result.lanes else 0
+    if must_go_native and by_batch < result.lines:
+        result.errors.append(not_native(result.lines - by_batch))
     return result
+
+
+def not_native(count: int, why: str = "", then: str = "") -> LineError:
+    """The error of a job whose lines must all go by their provider's own batches, and do not."""
+    lines = "1 line" if count == 1 else f"{count} lines"
+    message = f"{lines} cannot go by their provider's own batches{why}.{then}"
+    message += " Use `auto` to send them in real time."
+    return LineError("native_not_possible", message, "fanout.native", None)
 
 
 def _lanes(
@@ -207,7 +219,8 @@ def _add_line(
     flex = flex_model(line, "flex")
     may_be_on_flex = flex is not None and offers(flex)
     may_be_native = goes_native(line)
-    check, names = check_of(line), [(name, True) for name in models_of(line)]
+    check, models, certain = check_of(line), models_of(line), certain_calls(line)
+    names = [(name, certain is None or at < certain) for at, name in enumerate(models)]
     names += [(name, False) for name in (check.escalate if check else ())]
     for name, is_first in names:
         part = result.models.setdefault(name, ModelQuote())

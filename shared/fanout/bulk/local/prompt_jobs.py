@@ -67,6 +67,20 @@ async def add_job_of_lines(store: JobStore, data: bytes, name: str, options: New
     return job
 
 
+async def finished_job(store: JobStore, prompts: PromptFile, model: str | None) -> Job | None:
+    """The job of these prompts that is over with failed lines, which are not sent again by it."""
+    key = await asyncio.to_thread(prompts.fingerprint, model or "")
+    known = await store.table.get("run", key)
+    if known is None:
+        return None
+    try:
+        job = await store.jobs.find(known.decode(), None)
+    except NotFound:
+        return None
+    has_failed = job.is_over and job.status != "failed" and job.error_file_id is not None
+    return job if has_failed else None
+
+
 async def _find(store: JobStore, job_id: str) -> Job | None:
     """
     The job, or the retry of its failed lines if it ended because every call was rejected.

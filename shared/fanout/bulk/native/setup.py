@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 from collections import Counter
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from functools import partial
 
 from msgspec import Struct
@@ -13,11 +13,13 @@ from ...config.catalog import Catalog
 from ...config.deployment import Deployment
 from ...errors import ErrorDetail, FanoutError, TimedOut
 from ...gateway.gateway import Gateway
+from ...telemetry.prices import to_dollars
 from ...wire.http import WireRequest, WireResponse
 from ..activity import ActivityTracker
 from ..costs import Costs
 from ..input.estimates import estimate_cost
 from ..input.planner import LineError, Shard
+from ..input.quote import not_native
 from ..service.records import Job
 from ..store import BlobStore, JobProgress, RecordStore, ResultStore
 from ..totals import Totals
@@ -25,7 +27,7 @@ from ..work.manifest import read_manifest
 from .eligibility import Eligibility, Routes
 from .input_lines import InputLines
 from .job import NativeJob
-from .ledger import Ledger
+from .ledger import Ledger, NativeRow
 from .merge import ResultMerger
 from .merger import Merger
 from .phase import NativePhase, PhaseParts, Work, hedged_totals
@@ -92,6 +94,8 @@ class Preparation:
             )
             if reasons and job.native == "require":
                 return _required(reasons)
+            if job.native == "require" and (error := _over_cap(job, rows)) is not None:
+                return error
             await native.ledger.plan(rows)
         for row in await native.ledger.rows():
             if row.may_run or row.state == "ended":
@@ -156,11 +160,20 @@ class Preparation:
 def _required(reasons: Counter[str]) -> LineError:
     """The error of a job whose lines must all go by batches, and do not."""
     shown = "; ".join(f"{count} lines: {why}" for why, count in reasons.most_common(MAX_REASONS))
+    return not_native(reasons.total(), f" ({shown})", " Nothing was sent.")
+
+
+def _over_cap(job: Job, rows: Sequence[NativeRow]) -> LineError | None:
+    """The error of a job whose batches may cost more than its cap: some would go in real time."""
+    most = sum(row.estimate for row in rows)
+    if job.max_cost is None or most <= job.max_cost:
+        return None
     message = (
-        f"{reasons.total()} lines cannot go by their provider's own batches ({shown}). "
-        "Nothing was sent. Use `auto` to send them in real time."
+        f"The lines may cost {to_dollars(most):g} US dollars, more than `max_cost_usd` "
+        f"({job.max_cost_usd:g}), so not all of them can go by their provider's own batches. "
+        "Nothing was sent. Raise the cap, or use `auto` to send what fits."
     )
-    return LineError("native_not_possible", message, "fanout.native", None)
+    return LineError("native_not_possible", message, "max_cost_usd", None)
 
 
 def realtime_rate(catalog: Catalog, job: Job) -> float:

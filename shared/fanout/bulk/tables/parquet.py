@@ -49,7 +49,8 @@ class ParquetTable:
         self.header: list[str] = list(self.schema.names)
         for name in self.header:
             if self.header.count(name) > 1:
-                raise RequestError(f"{shown} has the column `{name[:MAX_NAME]}` twice", "file")
+                twice = f"{shown} has the column `{name[:MAX_NAME]}` twice; rename one of them"
+                raise RequestError(twice, "file")
 
     def rows(self) -> Iterator[TableRow]:
         """The rows, in order."""

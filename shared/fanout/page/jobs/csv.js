@@ -89,7 +89,7 @@ function header({ line, cells }) {
     const first = names.indexOf(name);
     if (name && first < at)
       throw new Error(
-        `the header has ${short(name)} twice: columns ${first + 1} and ${at + 1} (line ${line})`,
+        `the header has ${short(name)} twice: columns ${first + 1} and ${at + 1}; rename one of them (line ${line})`,
       );
   }
   return names;
