@@ -42,6 +42,9 @@ NOT_JSON = (msgspec.MsgspecError, UnicodeDecodeError)
 _STRING = re.compile(rb'"[^"\\]*+(?:\\.[^"\\]*+)*+"\s*+(:)?', re.DOTALL)
 
 
+# The end of a key, or a part of a text that looks like one. So there are at least as many as keys.
+_KEY_END = re.compile(rb'"[ \t\r\n]*+:')
+
 _FIRST_HALF_ALONE = re.compile(rb"\\u[dD][89abAB][0-9a-fA-F]{2}(?!\\u[dD][c-fC-F]|$)")
 
 HALF_PAIR = "it has half of a surrogate pair"
@@ -139,7 +142,8 @@ def decode_strict(data: bytes) -> Any:
         raise BadJSON(f"it is not valid UTF-8 ({error.reason})") from None
     except msgspec.MsgspecError as error:
         raise BadJSON(_reason(str(error), data)) from None
-    if _STRING.findall(data).count(b":") != _count_keys(value):
+    keys = _count_keys(value)
+    if len(_KEY_END.findall(data)) != keys and _STRING.findall(data).count(b":") != keys:
         raise DuplicateKey(_first_duplicate(data))
     return value
 
@@ -270,6 +274,8 @@ class Weight:
         self._limit = limit
         self._uncounted: list[bytes] | None = []
         self._counter = _ValueCounter()
+        self._separators = 0  # of the first `_looked_at` parts, also those inside strings
+        self._looked_at = 0
         self.bytes = 0
 
     def add(self, part: bytes) -> bool:
@@ -281,10 +287,21 @@ class Weight:
             self._uncounted.append(part)
             if self.bytes * VALUE_MEMORY <= self._limit * MEMORY_PER_BYTE:
                 return False
+            if self._is_light(self._uncounted):
+                return self.bytes > self._limit
             parts, self._uncounted = self._uncounted, None
             for one in parts:
                 self._counter.add(one)
         return max(self.bytes, self._counter.memory // MEMORY_PER_BYTE) > self._limit
+
+    def _is_light(self, parts: list[bytes]) -> bool:
+        """Whether the values are few even if no separator is inside a string, as in base64."""
+        for part in parts[
+            self._looked_at :
+        ]:  # counted one by one: where there are few, it is faster
+            self._separators += sum(part.count(one) for one in (b",", b":", b"{", b"["))
+        self._looked_at = len(parts)
+        return self._separators * VALUE_MEMORY <= self._limit * MEMORY_PER_BYTE
 
 
 def _reason(message: str, data: bytes) -> str:
