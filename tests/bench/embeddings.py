@@ -133,8 +133,16 @@ def measure(repeats: int = 3) -> Section:
             for model in MODELS
         ]
         config.write_text(json.dumps({"model_list": entries}))
-        stub = [sys.executable, "-m", "tests.bench.embeddings", str(stub_port)]
-        own = [OURS / "python", "-m", "fanout", "serve", "--quiet", "--port", str(port)]
+        stub: list[str | Path] = [sys.executable, "-m", "tests.bench.embeddings", str(stub_port)]
+        own: list[str | Path] = [
+            OURS / "python",
+            "-m",
+            "fanout",
+            "serve",
+            "--quiet",
+            "--port",
+            str(port),
+        ]
         with (
             run_server("stub", stub, stub_port, _HEALTH),
             run_server(
