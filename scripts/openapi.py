@@ -21,7 +21,7 @@ import openapi_messages
 
 from fanout.bulk.service.batches import NewJob
 from fanout.http import batch_endpoints as bulk_endpoints
-from fanout.http import key_endpoints
+from fanout.http import key_endpoints, spend_endpoints
 from fanout.http.auth import KEY_HEADERS
 from fanout.http.batch_endpoints import Completion, NewUpload
 from fanout.http.key_routes import KEY_ROUTES
@@ -78,6 +78,12 @@ QUERIES: Mapping[str, tuple[str, ...]] = {
     "GET /files": ("after", "limit", "order", "purpose"),
     "GET /batches": ("after", "limit"),
     "GET /key/info": ("key",),
+    "GET /spend/logs": ("api_key", "user_id", "request_id", "start_date", "end_date", "summarize"),
+    "GET /spend/logs/v2": ("api_key", "start_date", "end_date", "page", "page_size"),
+    "GET /spend/keys": ("limit",),
+    "GET /spend/tags": ("start_date", "end_date"),
+    "GET /global/spend/report": ("group_by", "api_key", "start_date", "end_date"),
+    "GET /user/daily/activity": ("api_key", "start_date", "end_date"),
     "GET /key/list": ("page", "size", "team_id", "user_id", "key_alias", "return_full_object"),
     "POST /openai/deployments/{id}/chat/completions": ("api-version",),
     "POST /openai/deployments/{id}/embeddings": ("api-version",),
@@ -276,7 +282,9 @@ def _summary(route: Route) -> str:
         return " ".join(text.split("\n\n")[0].split())
     name = getattr(route.endpoint, "__name__", "")
     # The table has a lazy placeholder, of the same name, for each endpoint of files and batches.
-    endpoint = getattr(bulk_endpoints, name, getattr(key_endpoints, name, route.endpoint))
+    modules = (bulk_endpoints, key_endpoints, spend_endpoints)
+    found = (getattr(module, name, None) for module in modules)
+    endpoint = next((one for one in found if one is not None), route.endpoint)
     text = inspect.getdoc(endpoint) or ""
     return " ".join(text.split("\n\n")[0].split())
 

@@ -118,8 +118,8 @@ TOP_LEVEL = {
         ladder report vote_count
     """,
     "shared/fanout/keys/*.py": """
-        __init__ account clients dynamodb_store items ledger litellm local management metering
-        secrets sqlite_store windows
+        __init__ account clients dynamodb_store imports items ledger litellm local management
+        metering secrets spend sqlite_store windows
     """,
     "shared/fanout/google/*.py": "__init__ credentials http",
     "shared/fanout/local/*.py": """

@@ -238,17 +238,17 @@ def test_a_stream_that_its_client_leaves_is_charged_for_what_was_sent(
     gateway: RunningGateway, upstream: Upstream
 ) -> None:
     key = manage(gateway, "/key/generate", {"max_budget": 1})["key"]
-    upstream.script("a", stalls(role, say("x" * 40)))
+    upstream.script("a", stalls(role, say("one two three four five six seven eight nine ten")))
     body = {"model": "a", "messages": HI, "max_tokens": 100, "stream": True}
     gateway.observer.clear()
     with gateway.ask(body, headers=bearer(key)) as response:
-        while b"xxx" not in response.readline():
+        while b"three" not in response.readline():
             pass
         assert spent(gateway, key)[1] > 0.1
     gateway.observer.wait_for_status(499)
     cost, reserved = spent(gateway, key)
     assert reserved == 0
-    assert 10 * PRICE <= cost <= 30 * PRICE
+    assert 10 * PRICE <= cost <= 30 * PRICE  # the prompt, and ten words
 
 
 def test_keys_are_managed_with_litellms_calls(gateway: RunningGateway) -> None:
@@ -314,3 +314,51 @@ def test_without_the_store_clients_get_503(provider: Upstream, tmp_path: Path) -
         body = {"model": "a", "messages": HI}
         assert served.json(body, headers=ADMIN)[0] == 200  # the config's keys need no store
     assert len(served.observer.bugs) == 1
+
+
+def test_spend_is_added_up_by_key_team_tag_model_and_day(
+    gateway: RunningGateway, upstream: Upstream
+) -> None:
+    fields = {"key_alias": "spender", "team_id": "blue", "tags": ["nightly"], "user_id": "u"}
+    made = manage(gateway, "/key/generate", fields)
+    key, token = made["key"], made["token"]
+    chat: dict[str, Any] = {"model": ["a", "b"], "messages": HI, "fanout": {"mode": "all"}}
+    chat["metadata"] = {"tags": ["extra"]}
+    for _ in range(2):
+        assert gateway.json(chat, headers=bearer(key))[0] == 200
+    other = manage(gateway, "/key/generate", {})["key"]
+    assert gateway.json({"model": "a", "messages": HI}, headers=bearer(other))[0] == 200
+    today = "?start_date=2026-01-01&end_date=2100-01-01"
+    for path in ("/spend/logs", "/global/spend/report", "/user/daily/activity", "/spend/tags"):
+        assert manage(gateway, f"{path}?api_key={token}", **bearer(other)) == (
+            403,
+            "key_not_allowed",
+        )
+    logs = manage(gateway, "/spend/logs", **bearer(key))
+    assert [(row["spend"], row["request_tags"], row["team_id"]) for row in logs] == [
+        (0.024, ["nightly", "extra"], "blue")
+    ] * 2
+    assert logs[0]["metadata"]["spend_by_model"] == {"a": 0.012, "b": 0.012}
+    assert len(manage(gateway, "/spend/logs", **bearer(other))) == 1
+    one = manage(gateway, f"/spend/logs?request_id={logs[0]['request_id']}")
+    assert one == logs[:1]
+    paged = manage(gateway, f"/spend/logs/v2?api_key={token}&page_size=1")
+    assert (paged["total"], paged["total_pages"], len(paged["data"])) == (2, 2, 1)
+    days = manage(gateway, f"/spend/logs{today}&api_key={token}")
+    assert [(day["spend"], day["models"]) for day in days] == [(0.048, {"a": 0.024, "b": 0.024})]
+    tags = {
+        row["individual_request_tag"]: (row["log_count"], row["total_spend"])
+        for row in manage(gateway, "/spend/tags")
+    }
+    assert (tags["nightly"], tags["extra"]) == ((2, 0.048), (2, 0.048))
+    report = manage(gateway, f"/global/spend/report{today}")
+    blue = [team for day in report for team in day["teams"] if team["team_name"] == "blue"]
+    assert [(team["total_spend"], len(team["metadata"])) for team in blue] == [(0.048, 2)]
+    by_key = manage(gateway, f"/global/spend/report{today}&group_by=api_key")
+    assert [row["total_cost"] for row in by_key if row["api_key"] == token] == [0.048]
+    activity = manage(gateway, f"/user/daily/activity{today}&api_key={token}")
+    assert activity["results"][0]["metrics"]["total_tokens"] == 48
+    assert activity["results"][0]["breakdown"]["models"]["b"]["metrics"]["spend"] == 0.024
+    assert activity["metadata"]["total_spend"] == 0.048
+    assert token in [row["token"] for row in manage(gateway, "/spend/keys")]
+    assert manage(gateway, "/spend/logs?start_date=x") == (400, "invalid_value")

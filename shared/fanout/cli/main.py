@@ -22,7 +22,8 @@ from ..errors import ConfigError, ConfigProblems, FanoutError, RequestError
 from .shared_arguments import Help
 
 COMMANDS = (
-    "init", "serve", "ask", "batch", "check", "models", "local", "keys", "doctor", "completion",
+    "init", "serve", "ask", "batch", "check", "models", "local", "key", "keys", "doctor",
+    "completion",
 )  # fmt: skip
 """Modules of this folder, each with `add(commands)`; `ask` also adds `race`, `all` and `agree`."""
 

@@ -37,9 +37,9 @@ async def generate_key(exchange: Exchange) -> None:
     manager = _manager(exchange)
     fields = read_fields(await exchange.parsed(parse_body))
     key = None if fields.key in (None, UNSET) else _own_key(str(fields.key), "key")
-    ledger = _ledger(exchange)
+    ledger = ledger_of(exchange)
     key, item = await manager.create(changes_of(fields, ledger.now()), key)
-    await exchange.json(created_body(key, _shown(ledger, item)))
+    await exchange.json(created_body(key, current(ledger, item)))
 
 
 async def update_key(exchange: Exchange) -> None:
@@ -48,12 +48,12 @@ async def update_key(exchange: Exchange) -> None:
     fields = read_fields(await exchange.parsed(parse_body))
     if not isinstance(fields.key, str):
         raise RequestError("`key` is missing: the key or its hash", "key")
-    item, ledger = await manager.find(fields.key), _ledger(exchange)
+    item, ledger = await manager.find(fields.key), ledger_of(exchange)
     if changes := changes_of(fields, ledger.now()):
         item = await manager.update(item, changes)
     if isinstance(fields.spend, int | float):
         item = await manager.reset_spend(item, to_nanodollars(fields.spend))
-    await exchange.json({"key": item["token"], **info_of(_shown(ledger, item))})
+    await exchange.json({"key": item["token"], **info_of(current(ledger, item))})
 
 
 async def delete_keys(exchange: Exchange) -> None:
@@ -83,7 +83,7 @@ async def _set_blocked(exchange: Exchange, blocked: int, action: str) -> None:
     manager = _manager(exchange)
     item = await manager.find(_required(await _object(exchange), "key"))
     item = await manager.update(item, {"blocked": blocked}, action)
-    await exchange.json(info_of(_shown(_ledger(exchange), item)))
+    await exchange.json(info_of(current(ledger_of(exchange), item)))
 
 
 async def regenerate_key(exchange: Exchange) -> None:
@@ -104,13 +104,13 @@ async def change_key(exchange: Exchange) -> None:
             raise RequestError("`reset_to` must be an amount in US dollars", "reset_to")
         item = await manager.find(unquote(key))
         item = await manager.reset_spend(item, to_nanodollars(given))
-        await exchange.json(info_of(_shown(_ledger(exchange), item)))
+        await exchange.json(info_of(current(ledger_of(exchange), item)))
     else:
         raise NotFound("no such path: `/key/{key}/` has `regenerate` and `reset_spend`")
 
 
 async def _regenerate(exchange: Exchange, key: str, body: Mapping[str, Any]) -> None:
-    manager, ledger = _manager(exchange), _ledger(exchange)
+    manager, ledger = _manager(exchange), ledger_of(exchange)
     fields = read_fields(body, NEW_KEY)
     own, grace = body.get("new_key"), body.get("grace_period")
     new = None if own in (None, "") else _own_key(str(own), "new_key")
@@ -119,31 +119,31 @@ async def _regenerate(exchange: Exchange, key: str, body: Mapping[str, Any]) -> 
     if changes := changes_of(fields, ledger.now()):
         item = await manager.update(item, changes)
     made, item = await manager.regenerate(item, new, overlap)
-    await exchange.json(created_body(made, _shown(ledger, item)))
+    await exchange.json(created_body(made, current(ledger, item)))
 
 
 async def read_key(exchange: Exchange) -> None:
     """`GET /key/info`: the account of `key` (a key or its hash); without one, the caller's own."""
-    key = _query(exchange).get("key", "")
+    key = query_of(exchange).get("key", "")
     own: Item | None = exchange.client.account and exchange.client.account.item
-    ledger = _ledger(exchange)
+    ledger = ledger_of(exchange)
     if not key and own is not None:
         item = own
-    elif _may_read(exchange):
+    elif may_read(exchange):
         item = await KeyManager(ledger, "").find(key)
     else:
-        found = await _find(ledger, key)
+        found = await ledger.find_key(key)
         if own is None or found is None or found["id"] != own["id"]:
             raise Forbidden("this key may only read about itself", "key", "key_not_allowed")
         item = found
-    await exchange.json({"key": item["token"], "info": info_of(_shown(ledger, item))})
+    await exchange.json({"key": item["token"], "info": info_of(current(ledger, item))})
 
 
 async def list_keys(exchange: Exchange) -> None:
     """`GET /key/list`: the hashes of keys, or all of them with `return_full_object=true`."""
-    manager, ledger = _manager(exchange, READ_ONLY), _ledger(exchange)
-    query = _query(exchange)
-    page, size = _number(query, "page", 1, 10**6), _number(query, "size", 10, MAX_PAGE)
+    manager, ledger = _manager(exchange, READ_ONLY), ledger_of(exchange)
+    query = query_of(exchange)
+    page, size = number(query, "page", 1, 10**6), number(query, "size", 10, MAX_PAGE)
     wanted = {
         name: query[given]
         for given, name in (("team_id", "team_id"), ("user_id", "user_id"), ("key_alias", "alias"))
@@ -158,7 +158,7 @@ async def list_keys(exchange: Exchange) -> None:
     is_full = query.get("return_full_object", "").lower() == "true"
     await exchange.json(
         {
-            "keys": [info_of(_shown(ledger, one)) if is_full else one["token"] for one in chosen],
+            "keys": [info_of(current(ledger, one)) if is_full else one["token"] for one in chosen],
             "total_count": len(found),
             "current_page": page,
             "total_pages": -(-len(found) // size),
@@ -169,7 +169,7 @@ async def list_keys(exchange: Exchange) -> None:
 # ---- rights and values ----
 
 
-def _ledger(exchange: Exchange) -> Ledger:
+def ledger_of(exchange: Exchange) -> Ledger:
     if exchange.keys is None:
         raise NotFound("there are no virtual keys: set `general_settings.master_key`")
     return exchange.keys()
@@ -177,7 +177,7 @@ def _ledger(exchange: Exchange) -> Ledger:
 
 def _manager(exchange: Exchange, *types: str) -> KeyManager:
     """The manager in the client's name; raises `Forbidden` if the client may not manage keys."""
-    ledger, account = _ledger(exchange), exchange.client.account
+    ledger, account = ledger_of(exchange), exchange.client.account
     is_allowed = exchange.client.name == MASTER or (
         account is not None and account.item["key_type"] in {MANAGEMENT, *types}
     )
@@ -190,7 +190,7 @@ def _manager(exchange: Exchange, *types: str) -> KeyManager:
     return KeyManager(ledger, exchange.client.name)
 
 
-def _may_read(exchange: Exchange) -> bool:
+def may_read(exchange: Exchange) -> bool:
     """Whether the client may read about every key."""
     account = exchange.client.account
     types = {MANAGEMENT, READ_ONLY}
@@ -199,14 +199,7 @@ def _may_read(exchange: Exchange) -> bool:
     )
 
 
-async def _find(ledger: Ledger, key: str) -> Item | None:
-    try:
-        return await KeyManager(ledger, "").find(key)
-    except NotFound:
-        return None
-
-
-def _shown(ledger: Ledger, item: Item) -> Item:
+def current(ledger: Ledger, item: Item) -> Item:
     """The account at this moment: its window may be over."""
     return {**item, **refreshed(item, ledger.now(), ledger.zone)}
 
@@ -239,11 +232,11 @@ def _own_key(key: str, param: str) -> str:
     return key
 
 
-def _query(exchange: Exchange) -> dict[str, str]:
+def query_of(exchange: Exchange) -> dict[str, str]:
     return {name: values[-1] for name, values in parse_qs(exchange.query).items()}
 
 
-def _number(query: Mapping[str, str], name: str, default: int, most: int) -> int:
+def number(query: Mapping[str, str], name: str, default: int, most: int) -> int:
     text = query.get(name, str(default))
     if not text.isdecimal() or not 1 <= int(text) <= most:
         raise RequestError(f"`{name}` must be a number from 1 to {most}", name)

@@ -1,4 +1,4 @@
-"""The routes of LiteLLM's API for virtual keys; their endpoints are imported when one is called."""
+"""The routes of LiteLLM's API for virtual keys and spend; what they call is imported lazily."""
 
 from __future__ import annotations
 
@@ -16,6 +16,16 @@ def _lazy(name: str) -> Endpoint:
     return endpoint
 
 
+def _spend(name: str) -> Endpoint:
+    async def endpoint(exchange: Exchange) -> None:
+        from . import spend_endpoints
+
+        await getattr(spend_endpoints, name)(exchange)
+
+    endpoint.__name__ = name
+    return endpoint
+
+
 KEY_ROUTES = (
     Route("POST", "/key/generate", _lazy("generate_key")),
     Route("POST", "/key/update", _lazy("update_key")),
@@ -26,5 +36,11 @@ KEY_ROUTES = (
     Route("GET", "/key/info", _lazy("read_key")),
     Route("GET", "/key/list", _lazy("list_keys")),
     Route("POST", "/key/", _lazy("change_key"), has_tail=True),
+    Route("GET", "/spend/logs", _spend("spend_logs")),
+    Route("GET", "/spend/logs/v2", _spend("spend_logs_page")),
+    Route("GET", "/spend/keys", _spend("spend_keys")),
+    Route("GET", "/spend/tags", _spend("spend_tags")),
+    Route("GET", "/global/spend/report", _spend("spend_report")),
+    Route("GET", "/user/daily/activity", _spend("daily_activity")),
 )
 """What a gateway serves besides, if clients may have virtual keys."""

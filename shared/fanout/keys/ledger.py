@@ -8,6 +8,7 @@ an account with too little available, never with too much, and `sweep` corrects 
 
 from __future__ import annotations
 
+import re
 import time
 from collections.abc import Callable, Mapping
 from contextlib import suppress
@@ -39,6 +40,8 @@ have changed since it was read, each of which happens once.
 
 SWEEP_INTERVAL = 5.0
 """Seconds between two sweeps of an account by one process, for refused requests."""
+
+HASH = re.compile("[0-9a-f]{64}")
 
 PAGE = 1_000
 """Spend rows that a sweep reads at once."""
@@ -90,6 +93,10 @@ class Ledger:
         else:
             until = item["until"]
         return None if item is None or until <= self.now() else item
+
+    async def find_key(self, key: str) -> Item | None:
+        """The account of a key, or of its hash."""
+        return await self.find(key if HASH.fullmatch(key) else digest_of(key))
 
     async def authenticate(self, key: str) -> Item:
         """The account of a key; raises `Unauthorized`. The work is the same for unknown keys."""
@@ -192,7 +199,7 @@ class Ledger:
         """
         is_changed = False
         spent, since, now = 0, item["window_start"], self.now()
-        for partition in _months(item["id"], since, now):
+        for partition in months(item["id"], since, now):
             after = ""
             while rows := await self.store.items(partition, after=after, limit=PAGE):
                 for name, row in rows:
@@ -222,7 +229,7 @@ def _reservation(account: str, where: ItemKey, row: Item) -> Reservation:
     return Reservation(account_key(account), where, need, row["window"], 0, until, row["at"])
 
 
-def _months(account: str, since: float, until: float) -> list[str]:
+def months(account: str, since: float, until: float) -> list[str]:
     """The partitions of spend rows from one time to another."""
     day = 86_400
     days = range(int(since) // day, int(until) // day + 1)

@@ -6,7 +6,6 @@ A change of a limit moves what is left of it by the difference, so it is exact w
 
 from __future__ import annotations
 
-import re
 from collections.abc import Mapping, Sequence
 from datetime import UTC, datetime
 from typing import Any, TypeAlias
@@ -42,11 +41,9 @@ DEFAULTS: Changes = {
 }
 
 INDEX = "keys"
-"""The partition with the name of every account."""
+"""The partition with the name of every account, also of deleted ones, whose spend rows stay."""
 
 PAGE = 1_000
-
-HASH = re.compile("[0-9a-f]{64}")
 
 
 class KeyManager:
@@ -60,30 +57,53 @@ class KeyManager:
     async def create(self, fields: Changes, key: str | None = None) -> tuple[str, Item]:
         """A new key and its account. Raises `RequestError` if the key or its alias is in use."""
         key = key or new_key()
-        digest, now = digest_of(key), self._ledger.now()
+        account = self._account(digest_of(key), shown(key), fields)
+        if not await self._add(account, fields, "create"):
+            raise RequestError("this key exists already", "key", "key_exists")
+        return key, account
+
+    async def adopt(self, digest: str, name: str, fields: Changes, spent: int) -> bool:
+        """
+        An account for a key of which only the hash is known; whether there was none.
+
+        `name` is what lists show of it, and `spent` what it has spent in this window.
+        """
+        if await self._store.get(account_key(digest)) is not None:
+            return False
+        account = dict(self._account(digest, name, fields))
+        account |= {"spent": spent, "total_spent": spent}
+        account["available"] -= spent
+        return await self._add(account, fields, "import")
+
+    def _account(self, digest: str, name: str, fields: Changes) -> Item:
+        """A new account, which is not stored."""
+        now = self._ledger.now()
         given = {**DEFAULTS, **fields}
-        account: dict[str, Any] = {
+        return {
             **new_account(digest, now, self._ledger.zone, given),
             **given,
             "token": digest,
             "until": NEVER,
-            "key_name": shown(key),
+            "key_name": name,
             "created_at": int(now),
             "created_by": self._actor,
             "updated_at": int(now),
         }
-        await self._take_alias(given["alias"], digest)
+
+    async def _add(self, account: Item, fields: Changes, action: str) -> bool:
+        """Store a new account; whether there was none."""
+        digest = account["id"]
+        await self._take_alias(account["alias"], digest)
         if not await self._store.create(account_key(digest), account):
-            await self._free_alias(given["alias"], digest)
-            raise RequestError("this key exists already", "key", "key_exists")
-        await self._store.create(ItemKey(INDEX, digest), {"at": int(now)})
-        await self._audit("create", digest, fields)
-        return key, account
+            await self._free_alias(account["alias"], digest)
+            return False
+        await self._store.create(ItemKey(INDEX, digest), {"at": account["created_at"]})
+        await self._audit(action, digest, fields)
+        return True
 
     async def find(self, key: str) -> Item:
         """The account of a key or of its hash; raises `NotFound`."""
-        digest = key if _is_digest(key) else digest_of(key)
-        if (item := await self._ledger.find(digest)) is None:
+        if (item := await self._ledger.find_key(key)) is None:
             raise NotFound("there is no such key")
         return item
 
@@ -125,9 +145,8 @@ class KeyManager:
         raise StorageBusy(ACCOUNT, "the account changes too often")
 
     async def delete(self, item: Item) -> None:
-        """Delete an account with all its keys; its spend rows stay."""
+        """Delete an account with all its keys; its spend rows and its name in the index stay."""
         account = item["id"]
-        await self._store.delete(ItemKey(INDEX, account))
         await self._store.delete(account_key(account))
         if item["token"] != account:
             await self._store.delete(account_key(item["token"]))
@@ -212,10 +231,6 @@ class KeyManager:
             "changes": changes,
         }
         await self._store.create(where, row)
-
-
-def _is_digest(text: str) -> bool:
-    return HASH.fullmatch(text) is not None
 
 
 def _alias_key(alias: str) -> ItemKey:

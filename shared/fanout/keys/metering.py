@@ -13,10 +13,10 @@ from ..routing.leg import Leg, Outcome
 from ..schema.chat import ChatChunk
 from ..schema.fanout import FanOutRequest
 from ..schema.request import ChatRequest
+from ..schema.token_estimate import estimate_tokens
+from ..schema.tokens import BYTES_PER_TOKEN
 from ..telemetry.prices import TokenPrices, count_of, nanodollars_of, prices_of
 from .account import Need
-
-BYTES_PER_TOKEN = 4
 
 DEFAULT_OUTPUT_TOKENS = 4_096
 """Reserved for a response whose request does not limit its tokens."""
@@ -31,6 +31,8 @@ ONE_RESPONSE = frozenset({"one", "fallback"})
 """The modes in which one model after the other is called, until one responds."""
 
 FREE = TokenPrices(0, 0)
+
+KINDS = ("prompt", "completion")
 
 
 class Estimate(Struct, frozen=True):
@@ -106,7 +108,7 @@ def output_tokens(chat: ChatRequest) -> int:
 
 def _tokens_in(value: Any) -> int:
     if isinstance(value, str):
-        return -(-len(value.encode(errors="replace")) // BYTES_PER_TOKEN)
+        return estimate_tokens(value)
     if isinstance(value, list):
         return sum(map(_tokens_in, value))
     if isinstance(value, dict):
@@ -120,6 +122,8 @@ class Meter:
     """
     A `Watcher` that adds up what the calls of one request cost.
 
+    `by_model` has each model's cost, prompt tokens and completion tokens.
+
     `sent` and `received` are the tokens of a call whose provider sends no usage. If the request
     `is_divided`, they are those of all its calls together.
     """
@@ -132,7 +136,7 @@ class Meter:
         self.cost = 0
         self.prompt_tokens = 0
         self.completion_tokens = 0
-        self.by_model: dict[str, int] = {}
+        self.by_model: dict[str, list[int]] = {}
 
     @property
     def tokens(self) -> int:
@@ -162,10 +166,12 @@ class Meter:
             return
         prices = prices_of(deployment) or FREE
         cost = prices.cost(usage, leg.tier)
+        sent, received = (count_of(usage.get(f"{name}_tokens")) for name in KINDS)
         self.cost += cost
-        self.prompt_tokens += count_of(usage.get("prompt_tokens"))
-        self.completion_tokens += count_of(usage.get("completion_tokens"))
-        self.by_model[leg.model] = self.by_model.get(leg.model, 0) + cost
+        self.prompt_tokens += sent
+        self.completion_tokens += received
+        known = self.by_model.get(leg.model, (0, 0, 0))
+        self.by_model[leg.model] = [known[0] + cost, known[1] + sent, known[2] + received]
 
     def _assumed(self, leg: Leg, outcome: Outcome) -> dict[str, int] | None:
         """

@@ -1,0 +1,202 @@
+"""What the actions of `fanout key` do."""
+
+from __future__ import annotations
+
+import argparse
+import asyncio
+import getpass
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+from ..disk.threads import in_thread
+from ..errors import ConfigError, NotFound
+from ..gateway.factory import load_catalog
+from ..keys.account import refreshed
+from ..keys.items import Item
+from ..keys.ledger import Ledger
+from ..keys.litellm import changes_of, created_body, info_of, read_fields
+from ..keys.local import open_local
+from ..keys.management import KeyManager
+from ..keys.spend import add_up, collect, period_of
+from ..keys.windows import seconds_of
+from ..settings import Settings
+from ..telemetry.prices import to_dollars, to_nanodollars
+from .printing import show, show_json
+from .table import columns
+
+FIELDS = {
+    "alias": "key_alias",
+    "budget": "max_budget",
+    "window": "budget_duration",
+    "rpm": "rpm_limit",
+    "tpm": "tpm_limit",
+    "parallel": "max_parallel_requests",
+    "expires": "duration",
+    "tag": "tags",
+    "team": "team_id",
+    "user": "user_id",
+    "type": "key_type",
+}
+"""The options of a key, and LiteLLM's fields."""
+
+
+def run_action(arguments: argparse.Namespace) -> int:
+    """Run the action on the keys of this machine."""
+    settings = Settings.read(arguments.config)
+    ledger = open_local(settings.env, load_catalog(settings))
+    try:
+        return asyncio.run(_run(arguments, ledger))
+    finally:
+        ledger.store.close()
+
+
+async def _run(arguments: argparse.Namespace, ledger: Ledger) -> int:
+    manager = KeyManager(ledger, f"cli:{getpass.getuser()}")
+    action = arguments.action
+    if action == "create":
+        key, item = await manager.create(_fields(arguments, ledger))
+        _show_new(arguments, key, _now(ledger, item))
+    elif action == "list":
+        await _list(arguments, manager, ledger)
+    elif action == "spend":
+        await _spend(arguments, ledger)
+    elif action == "import":
+        return await _import(arguments, manager, ledger)
+    else:
+        item = await _find(manager, arguments.key)
+        if action == "regenerate":
+            overlap = seconds_of(arguments.overlap, "--overlap") if arguments.overlap else 0
+            key, item = await manager.regenerate(item, overlap=overlap)
+            _show_new(arguments, key, _now(ledger, item))
+        elif action == "delete":
+            await manager.delete(item)
+            _show(arguments, {"deleted": item["token"]}, f"deleted {_name(item)}")
+        else:
+            item = await _changed(arguments, manager, ledger, item)
+            info = info_of(_now(ledger, item))
+            _show(arguments, info, "\n".join(f"{name}: {value}" for name, value in info.items()))
+    return 0
+
+
+async def _changed(
+    arguments: argparse.Namespace, manager: KeyManager, ledger: Ledger, item: Item
+) -> Item:
+    """The account after the action."""
+    match arguments.action:
+        case "update":
+            return await manager.update(item, _fields(arguments, ledger))
+        case "block" | "unblock":
+            blocked = int(arguments.action == "block")
+            return await manager.update(item, {"blocked": blocked}, arguments.action)
+        case "reset-spend":
+            if arguments.to < 0:
+                raise ConfigError("--to must be an amount in US dollars")
+            return await manager.reset_spend(item, to_nanodollars(arguments.to))
+        case _:  # info
+            return item
+
+
+def _fields(arguments: argparse.Namespace, ledger: Ledger) -> Mapping[str, Any]:
+    """The fields of an account that the options set."""
+    given = {FIELDS[name]: value for name, value in vars(arguments).items() if name in FIELDS}
+    given = {name: value for name, value in given.items() if value is not None}
+    if arguments.models is not None:
+        given["models"] = [name.strip() for name in arguments.models.split(",") if name.strip()]
+    return changes_of(read_fields(given), ledger.now())
+
+
+async def _find(manager: KeyManager, text: str) -> Item:
+    try:
+        return await manager.find_alias(text)
+    except NotFound:
+        return await manager.find(text)
+
+
+def _now(ledger: Ledger, item: Item) -> Item:
+    return {**item, **refreshed(item, ledger.now(), ledger.zone)}
+
+
+def _name(item: Item) -> str:
+    return str(item["alias"] or item["key_name"])
+
+
+def _show(arguments: argparse.Namespace, value: object, text: str) -> None:
+    if arguments.json:
+        show_json(value)
+    else:
+        show(text)
+
+
+def _show_new(arguments: argparse.Namespace, key: str, item: Item) -> None:
+    _show(arguments, created_body(key, item), f"{key}\n(shown once; Fanout stores its hash only)")
+
+
+async def _list(arguments: argparse.Namespace, manager: KeyManager, ledger: Ledger) -> None:
+    shown = [info_of(_now(ledger, item)) for item in await manager.accounts()]
+    if arguments.json:
+        show_json({"keys": shown})
+        return
+    heads = ("key", "alias", "spend", "budget", "window", "models", "state")
+    rows = [
+        (
+            one["key_name"],
+            one["key_alias"] or "",
+            f"${one['spend']:.4f}",
+            "" if one["max_budget"] is None else f"${one['max_budget']:.2f}",
+            one["budget_duration"] or "",
+            ", ".join(one["models"]) or "all",
+            "blocked" if one["blocked"] else "",
+        )
+        for one in shown
+    ]
+    show(columns([heads, *rows]))
+
+
+async def _spend(arguments: argparse.Namespace, ledger: Ledger) -> None:
+    period = period_of(arguments.start, arguments.end, ledger.now())
+    found = add_up(await collect(ledger, period), arguments.by)
+    rows = [
+        {
+            arguments.by: name,
+            "spend": to_dollars(sums.cost),
+            "requests": sums.requests,
+            "prompt_tokens": sums.prompt_tokens,
+            "completion_tokens": sums.completion_tokens,
+        }
+        for name, sums in found.items()
+    ]
+    if arguments.json:
+        show_json({"spend": rows})
+        return
+    heads = (arguments.by, "spend", "requests", "prompt_tokens", "completion_tokens")
+    if arguments.csv:
+        _print_csv([heads, *(tuple(row.values()) for row in rows)])
+        return
+    show(columns([heads, *(tuple(map(str, row.values())) for row in rows)]))
+
+
+def _print_csv(rows: list[tuple[Any, ...]]) -> None:
+    import csv
+    import io
+
+    text = io.StringIO()
+    csv.writer(text, lineterminator="\n").writerows(rows)
+    show(text.getvalue(), end="")
+
+
+async def _import(arguments: argparse.Namespace, manager: KeyManager, ledger: Ledger) -> int:
+    from ..keys.imports import import_rows
+
+    try:
+        text = await in_thread(Path(arguments.file).read_text, encoding="utf-8-sig")
+    except OSError as error:
+        raise ConfigError(f"cannot read `{arguments.file}`: {error.strerror}") from None
+    done = await import_rows(manager, ledger, text)
+    lines = [f"{done.created} imported, {done.present} were there already", *done.notes]
+    _show(
+        arguments,
+        {"imported": done.created, "present": done.present, "notes": done.notes},
+        "\n".join(lines),
+    )
+    return 0

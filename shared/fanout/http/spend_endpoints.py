@@ -1,0 +1,258 @@
+"""
+LiteLLM's endpoints for spend (`/spend/…`, `/global/spend/report`, `/user/daily/activity`).
+
+The master key, and keys of type `management` or `read_only`, read about all keys; another key about
+itself only. Shapes: litellm 1.110.2, `proxy/spend_tracking`, 2026-11.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping
+from typing import Any
+
+from ..errors import Forbidden, RequestError
+from ..keys.items import Item
+from ..keys.ledger import Ledger
+from ..keys.litellm import info_of, time_text
+from ..keys.management import KeyManager
+from ..keys.spend import GROUPS, Sums, add_up, collect, day_of, period_of
+from ..telemetry.prices import to_dollars
+from .exchange import Exchange
+from .key_endpoints import current, ledger_of, may_read, number, query_of
+
+MAX_ROWS = 10_000
+"""Rows of one response."""
+
+REPORTS = {"team": "team", "customer": "customer", "api_key": "token"}
+
+
+async def spend_logs(exchange: Exchange) -> None:
+    """`GET /spend/logs`: one row a request, or sums a day with `start_date` and `summarize`."""
+    query = query_of(exchange)
+    rows = await _rows(exchange)
+    is_summary = "start_date" in query and query.get("summarize", "true").lower() == "true"
+    if not is_summary:
+        await exchange.json([_log(row) for row in rows[-MAX_ROWS:]])
+        return
+    await exchange.json(
+        [
+            {
+                "startTime": day,
+                "spend": to_dollars(sums.cost),
+                "models": _dollars(add_up(of_day, "model")),
+                "users": _dollars(add_up(of_day, "user")),
+                "api_keys": _dollars(add_up(of_day, "token")),
+            }
+            for day, sums, of_day in _days(rows)
+        ]
+    )
+
+
+async def spend_logs_page(exchange: Exchange) -> None:
+    """`GET /spend/logs/v2`: the rows in pages, the newest first."""
+    query = query_of(exchange)
+    page, size = number(query, "page", 1, 10**6), number(query, "page_size", 50, 1_000)
+    rows = [_log(row) for row in reversed(await _rows(exchange))]
+    await exchange.json(
+        {
+            "data": rows[(page - 1) * size : page * size],
+            "total": len(rows),
+            "page": page,
+            "page_size": size,
+            "total_pages": -(-len(rows) // size),
+        }
+    )
+
+
+async def spend_keys(exchange: Exchange) -> None:
+    """`GET /spend/keys`: the keys that have spent the most in their windows."""
+    ledger, query = ledger_of(exchange), query_of(exchange)
+    account = exchange.client.account
+    items = await KeyManager(ledger, "").accounts() if may_read(exchange) else [account.item]
+    most = number(query, "limit", 100, 1_000)
+    shown = [info_of(current(ledger, item)) for item in items]
+    await exchange.json(sorted(shown, key=lambda one: -one["spend"])[:most])
+
+
+async def spend_tags(exchange: Exchange) -> None:
+    """`GET /spend/tags`: the spend of each tag of keys and requests."""
+    found = add_up(await _rows(exchange), "tag")
+    await exchange.json(
+        [
+            {
+                "individual_request_tag": tag,
+                "log_count": sums.requests,
+                "total_spend": to_dollars(sums.cost),
+            }
+            for tag, sums in sorted(found.items(), key=lambda one: -one[1].cost)
+        ]
+    )
+
+
+async def spend_report(exchange: Exchange) -> None:
+    """`GET /global/spend/report`: spend by day and team, or by `customer` or `api_key`."""
+    group = query_of(exchange).get("group_by", "team")
+    if group not in REPORTS:
+        raise RequestError(f"`group_by` must be one of {', '.join(REPORTS)}", "group_by")
+    rows = await _rows(exchange)
+    if group == "api_key":
+        await exchange.json([_key_report(*one) for one in _grouped(rows, "token")])
+        return
+    await exchange.json(
+        [
+            {
+                "group_by_day": day,
+                f"{group}s": [_part(group, *one) for one in _grouped(of_day, group)],
+            }
+            for day, _, of_day in _days(rows)
+        ]
+    )
+
+
+async def daily_activity(exchange: Exchange) -> None:
+    """`GET /user/daily/activity`: each day's metrics, by model, key and team too."""
+    rows = await _rows(exchange)
+    names = {"models": "model", "api_keys": "token", "teams": "team", "tags": "tag"}
+    results = [
+        {
+            "date": day,
+            "metrics": _metrics(sums),
+            "breakdown": {
+                name: {
+                    one: {"metrics": _metrics(found)}
+                    for one, found in add_up(of_day, group).items()
+                }
+                for name, group in names.items()
+            },
+        }
+        for day, sums, of_day in _days(rows)
+    ]
+    total = add_up(rows, "day").values()
+    cost, requests = sum(one.cost for one in total), sum(one.requests for one in total)
+    await exchange.json(
+        {
+            "results": results[::-1],
+            "metadata": {
+                "total_spend": to_dollars(cost),
+                "total_api_requests": requests,
+                "page": 1,
+                "total_pages": 1,
+                "has_more": False,
+            },
+        }
+    )
+
+
+# ---- rows ----
+
+
+async def _rows(exchange: Exchange) -> list[Item]:
+    """The rows that the query asks for and the client may read."""
+    ledger, query = ledger_of(exchange), query_of(exchange)
+    period = period_of(query.get("start_date"), query.get("end_date"), ledger.now())
+    rows = await collect(ledger, period, await _account(exchange, ledger, query))
+    wanted = {"user_id": "user_id", "request_id": "request_id", "team_id": "team_id"}
+    return [
+        row
+        for row in rows
+        if all(row[name] == query[given] for given, name in wanted.items() if given in query)
+    ]
+
+
+async def _account(exchange: Exchange, ledger: Ledger, query: Mapping[str, str]) -> str | None:
+    """The account whose rows are read; `None` for all."""
+    asked, account = query.get("api_key", ""), exchange.client.account
+    if may_read(exchange):
+        return str((await KeyManager(ledger, "").find(asked))["id"]) if asked else None
+    own = account.item if account is not None else None
+    found = await ledger.find_key(asked) if asked else own
+    if own is None or found is None or found["id"] != own["id"]:
+        raise Forbidden("this key may only read its own spend", "api_key", "key_not_allowed")
+    return str(own["id"])
+
+
+def _log(row: Item) -> dict[str, Any]:
+    return {
+        "request_id": row["request_id"],
+        "api_key": row["token"],
+        "model": row["model"],
+        "spend": to_dollars(row["cost"]),
+        "total_tokens": row["tokens"],
+        "prompt_tokens": row["prompt_tokens"],
+        "completion_tokens": row["completion_tokens"],
+        "startTime": time_text(row["at"]),
+        "endTime": time_text(row.get("ended", row["at"])),
+        "request_tags": row["tags"],
+        "team_id": row["team_id"],
+        "user": row["user_id"],
+        "end_user": row["end_user"],
+        "metadata": {"mode": row["mode"], "spend_by_model": _by_model(row)},
+    }
+
+
+def _by_model(row: Item) -> dict[str, float]:
+    return {name: to_dollars(part[0]) for name, part in row["by_model"].items()}
+
+
+def _dollars(found: Mapping[str, Sums]) -> dict[str, float]:
+    return {name: to_dollars(sums.cost) for name, sums in found.items()}
+
+
+def _days(rows: Iterable[Item]) -> list[tuple[str, Sums, list[Item]]]:
+    return [(day, add_up(of_day, "day")[day], of_day) for day, of_day in _split(rows, day_of)]
+
+
+def _split(rows: Iterable[Item], group: Any) -> list[tuple[str, list[Item]]]:
+    found: dict[str, list[Item]] = {}
+    for row in rows:
+        found.setdefault(group(row), []).append(row)
+    return sorted(found.items())
+
+
+def _grouped(rows: Iterable[Item], group: str) -> list[tuple[str, list[Item]]]:
+    return _split(rows, lambda row: next(iter(GROUPS[group](row)))[0])
+
+
+def _part(group: str, name: str, rows: list[Item]) -> dict[str, Any]:
+    """A team's or customer's part of a day, by model."""
+    sums = add_up(rows, "model")
+    return {
+        f"{group}_name": name,
+        "total_spend": to_dollars(sum(row["cost"] for row in rows)),
+        "metadata": [
+            {
+                "model": model,
+                "spend": to_dollars(one.cost),
+                "total_tokens": one.prompt_tokens + one.completion_tokens,
+            }
+            for model, one in sums.items()
+        ],
+    }
+
+
+def _key_report(token: str, rows: list[Item]) -> dict[str, Any]:
+    return {
+        "api_key": token,
+        "total_cost": to_dollars(sum(row["cost"] for row in rows)),
+        "total_input_tokens": sum(row["prompt_tokens"] for row in rows),
+        "total_output_tokens": sum(row["completion_tokens"] for row in rows),
+        "model_details": [
+            {
+                "model": model,
+                "total_cost": to_dollars(one.cost),
+                "total_input_tokens": one.prompt_tokens,
+                "total_output_tokens": one.completion_tokens,
+            }
+            for model, one in add_up(rows, "model").items()
+        ],
+    }
+
+
+def _metrics(sums: Sums) -> dict[str, Any]:
+    return {
+        "spend": to_dollars(sums.cost),
+        "prompt_tokens": sums.prompt_tokens,
+        "completion_tokens": sums.completion_tokens,
+        "total_tokens": sums.prompt_tokens + sums.completion_tokens,
+        "api_requests": sums.requests,
+    }

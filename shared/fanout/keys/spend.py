@@ -1,0 +1,147 @@
+"""
+What keys have spent: their spend rows, added up by key, team, user, tag, model or day.
+
+A row is written for each request, without its prompt, so every sum can be traced to requests.
+"""
+
+from __future__ import annotations
+
+from collections.abc import AsyncIterator, Callable, Iterable, Mapping, Sequence
+from datetime import UTC, date, datetime, timedelta
+from typing import TypeAlias
+
+from msgspec import Struct
+
+from ..errors import RequestError
+from .items import Item, ItemKey
+from .ledger import Ledger, months, row_name
+from .management import INDEX
+
+PAGE = 1_000
+DAYS = 30
+"""Days of a report without a start."""
+
+Groups: TypeAlias = Callable[[Item], Iterable[tuple[str, Sequence[int]]]]
+"""The groups of a row, with the cost, prompt tokens and completion tokens that count for each."""
+
+
+class Sums(Struct):
+    """The sums of some requests; `cost` is in nanodollars."""
+
+    cost: int = 0
+    requests: int = 0
+    prompt_tokens: int = 0
+    completion_tokens: int = 0
+
+    def add(self, part: Sequence[int]) -> None:
+        """Count a request's cost, prompt tokens and completion tokens."""
+        cost, sent, received = part
+        self.cost += cost
+        self.requests += 1
+        self.prompt_tokens += sent
+        self.completion_tokens += received
+
+
+class Period(Struct, frozen=True):
+    """From the beginning of a day to the end of another one, UTC, in seconds since 1970."""
+
+    start: float
+    end: float
+
+
+def period_of(start: str | None, end: str | None, now: float) -> Period:
+    """The days from `start` to `end` (`2026-11-30`), the last 30 without them."""
+    today = datetime.fromtimestamp(now, UTC).date()
+    last = _day(end, "end_date") if end else today
+    first = _day(start, "start_date") if start else last - timedelta(days=DAYS)
+    if first > last:
+        raise RequestError("`start_date` is after `end_date`", "start_date")
+    return Period(_seconds(first), _seconds(last + timedelta(days=1)))
+
+
+def _day(text: str, param: str) -> date:
+    try:
+        return date.fromisoformat(text[:10])
+    except ValueError:
+        raise RequestError(f"`{param}` must be a day such as `2026-11-30`", param) from None
+
+
+def _seconds(day: date) -> float:
+    return datetime(day.year, day.month, day.day, tzinfo=UTC).timestamp()
+
+
+async def rows_in(
+    ledger: Ledger, period: Period, account: str | None = None
+) -> AsyncIterator[tuple[str, Item]]:
+    """The settled rows of a period, each with its account: of one, or of all."""
+    last = min(period.end, ledger.now() + 1)
+    for one, created in await _accounts(ledger, account):
+        start = max(period.start, created)
+        after, before = _prefix(start), _prefix(last)
+        for partition in months(one, start, last):
+            while found := await ledger.store.items(
+                partition, after=after, before=before, limit=PAGE
+            ):
+                for _, row in found:
+                    if row["status"] == "settled":
+                        yield one, row
+                after = found[-1][0]
+
+
+async def _accounts(ledger: Ledger, account: str | None) -> Sequence[tuple[str, float]]:
+    """The accounts, also deleted ones, and when each was created; only `account` if it is given."""
+    if account is not None:
+        item = await ledger.store.get(ItemKey(INDEX, account))
+        return [(account, item["at"] if item else 0.0)]
+    found: list[tuple[str, float]] = []
+    after = ""
+    while page := await ledger.store.items(INDEX, after=after, limit=PAGE):
+        found += [(name, item["at"]) for name, item in page]
+        after = page[-1][0]
+    return found
+
+
+def _prefix(at: float) -> str:
+    """What the names of rows of this moment begin with."""
+    return row_name(at).partition("-")[0]
+
+
+def day_of(row: Item) -> str:
+    """The day of a row, UTC."""
+    return f"{datetime.fromtimestamp(row['at'], UTC):%Y-%m-%d}"
+
+
+def _whole(read: Callable[[Item], str]) -> Groups:
+    return lambda row: [(read(row), _part(row))]
+
+
+def _part(row: Item) -> tuple[int, int, int]:
+    return row["cost"], row["prompt_tokens"], row["completion_tokens"]
+
+
+GROUPS: Mapping[str, Groups] = {
+    "key": _whole(lambda row: row["alias"] or row["token"]),
+    "token": _whole(lambda row: str(row["token"])),
+    "team": _whole(lambda row: row["team_id"] or "-"),
+    "user": _whole(lambda row: row["user_id"] or "-"),
+    "customer": _whole(lambda row: row["end_user"] or "-"),
+    "day": _whole(day_of),
+    "tag": lambda row: [(tag, _part(row)) for tag in row["tags"]],
+    "model": lambda row: row["by_model"].items(),
+}
+"""What spend is added up by. A row counts for each of its tags, and for each model its part."""
+
+
+def add_up(rows: Iterable[Item], group: str) -> dict[str, Sums]:
+    """The sums of each group, by its name."""
+    found: dict[str, Sums] = {}
+    for row in rows:
+        for name, part in GROUPS[group](row):
+            found.setdefault(name, Sums()).add(part)
+    return dict(sorted(found.items()))
+
+
+async def collect(ledger: Ledger, period: Period, account: str | None = None) -> list[Item]:
+    """The rows of a period in a list, the oldest first."""
+    found: list[Item] = [row async for _, row in rows_in(ledger, period, account)]
+    return sorted(found, key=lambda row: (row["at"], row["request_id"]))

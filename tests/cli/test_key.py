@@ -1,0 +1,84 @@
+"""`fanout key` makes keys for the gateway of this machine, and imports LiteLLM's."""
+
+from __future__ import annotations
+
+from hashlib import sha256
+from pathlib import Path
+
+from tests.cli.commands import Command
+
+OLD = "sk-of-litellm-1234"
+TOKEN = sha256(OLD.encode()).hexdigest()
+METADATA = '"{""tags"": [""t""]}"'
+HEADS = (
+    "token,key_name,key_alias,spend,expires,models,user_id,team_id,max_parallel_requests,metadata,"
+    "blocked,tpm_limit,rpm_limit,max_budget,budget_duration,budget_id,created_at"
+)
+WRONG_WINDOW = "`budget_duration` must be a number with s, m, h, d, w or mo, such as `30d`"
+TABLE = f"""{HEADS}
+{TOKEN},sk-...1234,search,1.25,,"{{gpt-4o,""x y""}}",u1,red,3,{METADATA},f,100,10,5,30d,b-1,
+not-a-hash,sk-...,bad,0,,{{}},,,,,f,,,,,,
+{sha256(b"2").hexdigest()},sk-...0002,yearly,0,,{{}},,,,,f,,,1,1y,,
+"""
+
+
+def test_a_key_is_made_changed_listed_and_deleted(fanout: Command) -> None:
+    made = fanout("key", "create", "--alias", "ci", "--models", "a, b", "--budget", "5", "--json")
+    assert made.code == 0
+    assert made.json["key"].startswith("sk-fo_")
+    assert (made.json["models"], made.json["max_budget"]) == (["a", "b"], 5.0)
+    changed = fanout("key", "update", "ci", "--window", "1mo", "--rpm", "60", "--json").json
+    assert (changed["budget_duration"], changed["rpm_limit"], changed["max_budget"]) == (
+        "1mo",
+        60,
+        5,
+    )
+    assert fanout("key", "block", made.json["token"], "--json").json["blocked"] is True
+    listed = fanout("key", "list")
+    assert "ci" in listed.out
+    assert "blocked" in listed.out
+    assert made.json["key"] not in listed.out
+    again = fanout("key", "regenerate", "ci", "--overlap", "1h")
+    assert again.out.startswith("sk-fo_")
+    assert fanout("key", "reset-spend", "ci", "--json").json["spend"] == 0
+    assert fanout("key", "delete", "ci").code == 0
+    assert fanout("key", "list", "--json").json == {"keys": []}
+    missing = fanout("key", "info", "ci")
+    assert (missing.code, missing.err) == (2, "fanout: there is no such key\n")
+    assert fanout("key", "create", "--window", "1y").code == 2
+    assert fanout("key", "spend", "--csv").out == (
+        "key,spend,requests,prompt_tokens,completion_tokens\n"
+    )
+
+
+def test_litellms_keys_are_imported_once_and_what_is_left_out_is_named(
+    fanout: Command, tmp_path: Path
+) -> None:
+    table = tmp_path / "keys.csv"
+    table.write_text(TABLE)
+    done = fanout("key", "import", table, "--json").json
+    assert (done["imported"], done["present"]) == (1, 0)
+    assert done["notes"] == [
+        "`search`: imported without budget_id",
+        "line 3: `token` is no SHA-256 hash: left out",
+        f"line 4 (`yearly`): {WRONG_WINDOW}: left out",
+    ]
+    info = fanout("key", "info", OLD, "--json").json
+    expected = {
+        "token": TOKEN,
+        "key_alias": "search",
+        "spend": 1.25,
+        "models": ["gpt-4o", "x y"],
+        "team_id": "red",
+        "max_parallel_requests": 3,
+        "tags": ["t"],
+        "rpm_limit": 10,
+        "max_budget": 5.0,
+        "budget_duration": "30d",
+        "blocked": False,
+    }
+    assert {name: info[name] for name in expected} == expected
+    again = fanout("key", "import", table, "--json").json
+    assert (again["imported"], again["present"]) == (0, 1)
+    table.write_text("a,b\n1,2\n")
+    assert "has no column `token`" in fanout("key", "import", table).err
