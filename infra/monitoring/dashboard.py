@@ -46,6 +46,17 @@ def make_dashboard(
         graph("Tokens out by model", metrics.by("model", "CompletionTokens", "Sum")),
         graph("Cancelled by mode", metrics.by("mode", "Cancelled", "Sum")),
     )
+    dashboard.add_widgets(
+        graph(
+            "Votes and judges",
+            *[metrics.metric(name, "Sum") for name in ("Decisions", "Undecided", "JudgeFailures")],
+        ),
+        graph("Calls not made, as the models agreed", metrics.metric("CallsSaved", "Sum")),
+        graph(
+            "Hedges by recent times",
+            *[metrics.metric(name, "Sum") for name in ("Hedges", "HedgesWithheld")],
+        ),
+    )
     dashboard.add_widgets(*_aws_graphs(function, api))
     return dashboard
 

@@ -5,6 +5,8 @@ from __future__ import annotations
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field
 
+FIGURES = ("figure", "measured", "target", "reached")
+
 
 @dataclass(frozen=True)
 class Figure:
@@ -58,11 +60,32 @@ def number(value: float, unit: str = "") -> str:
 def page(head: Sequence[str], sections: Sequence[Section]) -> str:
     """The whole report as Markdown."""
     rows = [figure.row() for section in sections for figure in section.figures]
-    lines = [*head, "", *_table(["figure", "measured", "target", "reached"], rows)]
+    lines = [*head, "", *_table(FIGURES, rows)]
     for section in sections:
-        lines += ["", f"## {section.title}", "", section.note, ""]
-        lines += _table(section.header, section.rows) if section.header else []
+        lines += ["", *_section(section)]
     return "\n".join(lines) + "\n"
+
+
+def with_section(report: str, section: Section, after: str) -> str:
+    """The report with this section, in place of an older one or after the section `after`."""
+    head, *parts = report.rstrip("\n").split("\n\n## ")
+    before, _, table = head.rpartition("\n\n")
+    own = [figure.row() for figure in section.figures]
+    known = [[cell.strip() for cell in line.split("|")[1:-1]] for line in table.splitlines()[2:]]
+    rows = [row for row in known if row[0] not in {one[0] for one in own}]
+    titles = [part.partition("\n")[0] for part in parts]
+    if section.title in titles:
+        parts[titles.index(section.title)] = ""
+    made = "\n".join(_section(section)).removeprefix("## ")
+    parts.insert(titles.index(after) + 1, made)
+    new_head = "\n".join([before, "", *_table(FIGURES, [*rows, *own])])
+    return "\n\n## ".join([new_head, *filter(None, parts)]) + "\n"
+
+
+def _section(section: Section) -> Iterator[str]:
+    yield from (f"## {section.title}", "", section.note, "")
+    if section.header:
+        yield from _table(section.header, section.rows)
 
 
 def _table(header: Sequence[str], rows: Sequence[Sequence[str]]) -> Iterator[str]:

@@ -98,6 +98,14 @@ def test_the_processes_of_a_machine_count_together(tmp_path: Path) -> None:
             wait(tmp_path, calls=number + 1)
 
 
+def test_without_a_folder_a_process_counts_alone(tmp_path: Path) -> None:
+    (tmp_path / "home").write_text("no folder")
+    with open_upstream() as upstream:
+        upstream.script("m", answers("Hello"))
+        with server({"model_list": [entry(upstream, "m")]}, tmp_path / "home") as served:
+            assert [served.chat(HEDGED).status for _ in range(3)] == [200] * 3
+
+
 def counted(home: Path) -> Mapping[str, int]:
     async def read() -> Mapping[str, int]:
         store = SQLiteHedgeCounts(home)

@@ -101,7 +101,10 @@ def test_the_dashboard_has_a_line_for_each_model_also_for_later_ones(everything:
     ):
         where = f"""{{Fanout,model,service}} MetricName="{name}" service="Everything\""""
         assert f"SEARCH('{where}', '{statistic}', 300)" in searches
-    assert len(body["widgets"]) == 15
+    assert len(body["widgets"]) == 18
+    decided = {"Decisions", "Undecided", "JudgeFailures", "CallsSaved", "Hedges", "HedgesWithheld"}
+    shown = [metric for widget in body["widgets"] for metric in widget["properties"]["metrics"]]
+    assert decided <= {metric[1] for metric in shown if len(metric) > 1}
 
 
 def test_the_dashboard_has_the_jobs_rate_spend_and_workers(everything: Template) -> None:

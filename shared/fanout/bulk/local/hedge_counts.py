@@ -17,6 +17,7 @@ from typing import Any
 
 from msgspec import MsgspecError, Struct
 
+from ...errors import StorageError
 from ...routing.first_token_times import FirstTokenTimes
 from ...routing.shared_times import SharedTimes, Stored
 from ...wire import json
@@ -85,9 +86,18 @@ class SQLiteHedgeCounts:
 def shared_in(
     home: Path, times: FirstTokenTimes, report: Callable[[str, BaseException], None]
 ) -> Coroutine[Any, Any, None]:
-    """Share the times with the other processes over this folder, until cancelled."""
+    """
+    Share the times with the other processes over this folder, until cancelled.
+
+    A folder that cannot be written is no error: a gateway without jobs needs none.
+    """
+
+    def report_bug(request_id: str, error: BaseException) -> None:
+        if not isinstance(error, StorageError):
+            report(request_id, error)
+
     store = SQLiteHedgeCounts(home)
-    return _keep(SharedTimes(times, store, time, report), store)
+    return _keep(SharedTimes(times, store, time, report_bug), store)
 
 
 async def _keep(sharing: SharedTimes, store: SQLiteHedgeCounts) -> None:
