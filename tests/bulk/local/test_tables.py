@@ -435,6 +435,32 @@ def test_with_another_ladder_only_rows_without_a_valid_response_are_sent(
     assert [row["label"] for row in rows(Path("out.csv").read_bytes())] == ["ok"] * 3
 
 
+def test_a_check_that_is_added_sends_only_rows_whose_responses_do_not_fit(
+    folder: BatchCommand, upstream: Upstream
+) -> None:
+    good = '{"label": "ok", "score": 0.5, "tags": []}'
+
+    async def reply(call: Call) -> None:
+        text = call.body["messages"][0]["content"]
+        call.words.append("no" if "bad" in text else f"```json\n{good}\n```")
+
+    upstream.script("a", [reply, stop])
+    folder.write(json.dumps(SCHEMA).encode(), "labels.json")
+    folder.write(b"review\ngood\nbad\nfine\n", "r.csv")
+    words = ("--response-format", "labels.json")
+    assert folder.run("run", "r.csv", *PROMPT, *words, "-o", "out.csv").code == 0
+    assert len(upstream.calls) == 3
+    upstream.calls.clear()
+    upstream.script("a", answers(good))
+    checked = (*words, "--check")
+    quote = folder.run("quote", "r.csv", *PROMPT, *checked, "--json").json
+    assert (quote["lines"], quote["reused_lines"]) == (1, 2)
+    ran = folder.run("run", "r.csv", *PROMPT, *checked, "-o", "out.csv")
+    assert ran.code == 0, ran.err
+    assert [call.body["messages"][0]["content"] for call in upstream.calls] == ["Classify: bad"]
+    assert [row["label"] for row in rows(Path("out.csv").read_bytes())] == ["ok"] * 3
+
+
 def test_a_request_keeps_its_own_format(folder: BatchCommand, upstream: Upstream) -> None:
     upstream.script("a", answers('{"label": "ok", "score": 1, "tags": []}'))
     folder.write(json.dumps(SCHEMA).encode(), "labels.json")

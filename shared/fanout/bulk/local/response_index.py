@@ -11,13 +11,13 @@ from __future__ import annotations
 import hashlib
 from collections.abc import AsyncIterator, Callable, Iterator, Sequence
 from pathlib import Path
-from typing import Any, TypeVar
+from typing import Any, NamedTuple, TypeVar
 
 from ...disk.threads import in_thread
 from ...errors import StorageBusy
 from ...wire import json
-from ..input.lines import Line
 from ..work.result_lines import read_result, renamed_line
+from .checked_reuse import ReuseChecks
 from .sqlite import Connection, Database
 
 INDEX = "responses.sqlite"
@@ -31,7 +31,7 @@ CREATE TABLE IF NOT EXISTS requests (
 """
 TEMPORARY = """
 CREATE TEMP TABLE IF NOT EXISTS wanted (
-    job INTEGER, old TEXT, line INTEGER, new TEXT, PRIMARY KEY (job, old, line)
+    job INTEGER, old TEXT, line INTEGER, new TEXT, schema INTEGER, PRIMARY KEY (job, old, line)
 ) WITHOUT ROWID;
 CREATE TEMP TABLE IF NOT EXISTS found (line INTEGER PRIMARY KEY);
 CREATE TEMP TABLE IF NOT EXISTS names (custom_id TEXT PRIMARY KEY) WITHOUT ROWID;
@@ -53,10 +53,25 @@ MAX_TRIES = 30
 T = TypeVar("T")
 
 
-def request_hash(line: Line) -> bytes:
+def request_hash(body: dict[str, Any]) -> bytes:
     """A hash of the request: its model, its messages, and the parameters of a valid response."""
-    body = json.encode(_without_ladder(line.body), order="sorted")
-    return hashlib.blake2b(body, digest_size=16).digest()
+    data = json.encode(_without_ladder(body), order="sorted")
+    return hashlib.blake2b(data, digest_size=16).digest()
+
+
+class Lookup(NamedTuple):
+    """
+    A line that may have a response: its number, the hash of its request, and its `custom_id`.
+
+    If it is checked, `unchecked` is the hash of its request without that, to which a response must
+    fit the schema of this number.
+    """
+
+    line: int
+    hash: bytes
+    custom_id: str
+    unchecked: bytes | None = None
+    schema: int | None = None
 
 
 LADDER = frozenset({"attempts", "escalate"})
@@ -80,6 +95,7 @@ class ResponseIndex:
     def __init__(self, path: Path) -> None:
         self._database = Database(path, SCHEMA)
         self.path = path
+        self.checks = ReuseChecks()
 
     def close(self) -> None:
         """Close the file."""
@@ -128,11 +144,12 @@ class ResponseIndex:
 
     async def begin(self) -> None:
         """Forget what was looked up before."""
+        self.checks = ReuseChecks()
         await self._submit(lambda db: db.executescript(TEMPORARY))
 
-    async def look_up(self, requests: Sequence[tuple[int, bytes, str]]) -> bool:
+    async def look_up(self, requests: Sequence[Lookup]) -> bool:
         """
-        Look up requests: the line, the hash and the `custom_id` of each.
+        Look up requests.
 
         Returns `False` if a `custom_id` was there before: responses are found by it.
         """
@@ -153,9 +170,9 @@ class ResponseIndex:
             if not failed:
                 step.append(line)
             if len(step) >= STEP:
-                yield await self._submit(_taking(job_id, step))
+                yield await self._submit(_taking(job_id, step, self.checks))
                 step = []
-        yield await self._submit(_taking(job_id, step))
+        yield await self._submit(_taking(job_id, step, self.checks))
 
     async def found(self, numbers: Sequence[int]) -> set[int]:
         """Which of these lines have a response."""
@@ -169,17 +186,19 @@ class ResponseIndex:
         return int((await self._submit(lambda db: db.execute(query).fetchone()))[0])
 
 
-def _looking_up(step: Sequence[tuple[int, bytes, str]]) -> Callable[[Connection], bool]:
+def _looking_up(step: Sequence[Lookup]) -> Callable[[Connection], bool]:
     def write(db: Connection) -> bool:
         wanted = [
-            (job, old, number, custom_id)
-            for number, hashed, custom_id in step
+            (job, old, one.line, one.custom_id, schema)
+            for one in step
+            for hashed, schema in ((one.hash, None), (one.unchecked, one.schema))
+            if hashed is not None
             for job in _newest_jobs(db, hashed)
-            for old in _same_requests(db, hashed, job, custom_id)
+            for old in _same_requests(db, hashed, job, one.custom_id)
         ]
         db.execute("BEGIN")
-        db.executemany("INSERT OR IGNORE INTO wanted VALUES (?, ?, ?, ?)", wanted)
-        names = [(custom_id,) for _, _, custom_id in step]
+        db.executemany("INSERT OR IGNORE INTO wanted VALUES (?, ?, ?, ?, ?)", wanted)
+        names = [(one.custom_id,) for one in step]
         new = db.executemany("INSERT OR IGNORE INTO names VALUES (?)", names).rowcount
         db.execute("COMMIT")
         return new == len(names)
@@ -207,24 +226,29 @@ def _same_requests(db: Connection, hashed: bytes, job: int, custom_id: str) -> l
     return [row[0] for row in db.execute(f"{same} LIMIT ?", (hashed, job, NEWEST))]
 
 
-def _taking(job_id: str, step: Sequence[bytes]) -> Callable[[Connection], bytes]:
+def _taking(
+    job_id: str, step: Sequence[bytes], checks: ReuseChecks
+) -> Callable[[Connection], bytes]:
     def take(db: Connection) -> bytes:
         job = db.execute("SELECT number FROM jobs WHERE id = ?", (job_id,)).fetchone()
         if job is None:
             return b""
         db.execute("BEGIN")
-        taken = [line for one in step for line in _taken(db, job[0], one)]
+        taken = [line for one in step for line in _taken(db, job[0], one, checks)]
         db.execute("COMMIT")
         return b"".join(taken)
 
     return take
 
 
-def _taken(db: Connection, job: int, line: bytes) -> Iterator[bytes]:
+def _taken(db: Connection, job: int, line: bytes, checks: ReuseChecks) -> Iterator[bytes]:
     result = read_result(line, failed=False)
     if result is None:
         return
-    query = "SELECT line, new FROM wanted WHERE job = ? AND old = ?"
-    for number, new in db.execute(query, (job, result.custom_id)).fetchall():
+    query = "SELECT line, new, schema FROM wanted WHERE job = ? AND old = ?"
+    for number, new, schema in db.execute(query, (job, result.custom_id)).fetchall():
+        fitting = line if schema is None else checks.fitting(schema, line)
+        if fitting is None:
+            continue
         if db.execute("INSERT OR IGNORE INTO found VALUES (?)", (number,)).rowcount:
-            yield renamed_line(line, new)
+            yield renamed_line(fitting, new)

@@ -9,7 +9,7 @@ from __future__ import annotations
 
 from collections.abc import AsyncIterator, Callable, Sequence
 from contextlib import suppress
-from typing import NamedTuple, TypeAlias
+from typing import Any, NamedTuple, TypeAlias
 
 from msgspec.structs import replace
 
@@ -19,8 +19,9 @@ from ..input.splitter import iter_lines
 from ..service.records import Job
 from ..totals import Totals
 from ..work.partial_results import result_lines
+from .checked_reuse import ReuseChecks
 from .job_store import JobStore
-from .response_index import ResponseIndex, request_hash
+from .response_index import Lookup, ResponseIndex, request_hash
 
 Read: TypeAlias = Callable[[], AsyncIterator[bytes]]
 """Reads a job's input from its beginning."""
@@ -85,7 +86,7 @@ async def _look_up(index: ResponseIndex, read: Read, model: str | None) -> int:
     total = 0
     async for step in _requests(read(), model):
         total += len(step)
-        if not await index.look_up([(one.number, one.hash, one.custom_id) for one in step]):
+        if not await index.look_up([_lookup(one, index.checks) for one in step]):
             raise BadLine("duplicate_custom_id", "two lines have the same name")
     return total
 
@@ -159,12 +160,21 @@ async def _stored_responses(
 
 
 class _Request(NamedTuple):
-    """A line of a job's input: its number, its bytes, its name and the hash of its request."""
+    """A line of a job's input: its number, its bytes, its name, its request and the hash of it."""
 
     number: int
     data: bytes
     custom_id: str
+    body: dict[str, Any]
     hash: bytes
+
+
+def _lookup(one: _Request, checks: ReuseChecks) -> Lookup:
+    unchecked = checks.unchecked(one.body)
+    if unchecked is None:
+        return Lookup(one.number, one.hash, one.custom_id)
+    hashed = request_hash(unchecked.body)
+    return Lookup(one.number, one.hash, one.custom_id, hashed, unchecked.schema)
 
 
 async def _requests(
@@ -179,7 +189,8 @@ async def _requests(
         line = parse_line(data, number, model)
         if line.parse_error is not None:
             raise BadLine("invalid_json_line", line.parse_error)
-        step.append(_Request(number, data, line.custom_id, request_hash(line)))
+        hashed = request_hash(line.body)
+        step.append(_Request(number, data, line.custom_id, line.body, hashed))
         if len(step) >= STEP:
             yield step
             step = []
