@@ -10,8 +10,8 @@ from typing import Any
 import anthropic
 import pytest
 
-from tests.support.gateway_server import RunningGateway
-from tests.support.provider_steps import answers, delta, piece, refuse, reply, stop
+from tests.support.gateway_server import RunningGateway, entry, serve
+from tests.support.provider_steps import answers, delta, piece, refuse, reply, stop, wait
 from tests.support.scripted_provider import Upstream
 
 HI: Any = [{"role": "user", "content": "Hi"}]
@@ -272,3 +272,42 @@ def test_several_models_race_or_all_respond(
     assert (message.model, message.content[0].text) == ("b", "from b")
     fanout: Any = last.model_extra["fanout"]
     assert [one["model"] for one in fanout["responses"]] == ["a"]
+
+
+def test_a_silence_has_pings(provider: Upstream, upstream: Upstream) -> None:
+    gate = upstream.gate()
+    upstream.script("a", [wait(gate), *answers("at last")])
+    with serve({"model_list": [entry(provider, "a")]}, keep_alive=0.01) as server:
+        body = {"model": "a", "max_tokens": 9, "messages": HI, "stream": True}
+        with server.ask(body, "/v1/messages") as response:
+            ping = b'event: ping\ndata: {"type": "ping"}\n\n'
+            assert response.read(3 * len(ping)) == 3 * ping
+            gate.open()
+            rest = response.read()
+    assert b"at last" in rest
+    assert rest.endswith(b'event: message_stop\ndata: {"type":"message_stop"}\n\n')
+
+
+def test_models_vote_and_responses_are_checked(
+    client: anthropic.Anthropic, upstream: Upstream
+) -> None:
+    for name in ("a", "b", "c"):
+        upstream.script(name, answers("no" if name == "b" else "yes"))
+    vote = {"fanout": {"mode": "agree", "k": 2}}
+    ask: Any = {"model": "a, b, c", "max_tokens": 9, "messages": HI, "extra_body": vote}
+    voted: Any = client.messages.create(**ask)
+    assert (voted.content[0].text, voted.model_extra["fanout"]["mode"]) == ("yes", "agree")
+    with client.messages.stream(**ask) as stream:
+        assert stream.get_final_text() == "yes"
+    upstream.script("a", answers("prose"), answers('{"n": 1}'))
+    schema = {"type": "object", "properties": {"n": {"type": "integer"}}, "required": ["n"]}
+    form: Any = {"format": {"type": "json_schema", "schema": schema}}
+    checked: Any = client.messages.create(
+        model="a",
+        max_tokens=9,
+        messages=HI,
+        output_config=form,
+        extra_body={"fanout": {"check": True}},
+    )
+    assert checked.content[0].text == '{"n": 1}'
+    assert len(checked.model_extra["fanout"]["attempts"]) == 2

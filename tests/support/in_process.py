@@ -34,10 +34,14 @@ class AppResponse(Struct, frozen=True):
 
     @property
     def error(self) -> dict[str, Any]:
-        """The OpenAI error object; the body has nothing else."""
+        """The OpenAI error object; the body has nothing else. Or Anthropic's, in its form."""
         value = json.loads(self.body)
-        assert list(value) == ["error"], value
         error: dict[str, Any] = value["error"]
+        if value.get("type") == "error":
+            assert list(value) == ["type", "error", "request_id"], value
+            assert list(error) == ["type", "message"], error
+            return error
+        assert list(value) == ["error"], value
         assert {"message", "type", "param", "code"} <= set(error), error
         assert isinstance(error["message"], str), error
         assert isinstance(error["type"], str), error

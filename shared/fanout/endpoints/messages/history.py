@@ -141,7 +141,8 @@ def _text(block: Block, path: str, losses: Losses) -> Block:
 def _search_result(block: Block, losses: Losses) -> Block:
     """A result of the client's own search, as a text with its title and its source."""
     parts = block.get("content")
-    texts = [one.get("text") for one in parts or () if isinstance(one, dict)]
+    blocks = parts if isinstance(parts, list) else []
+    texts = [one.get("text") for one in blocks if isinstance(one, dict)]
     head = [block.get("title"), block.get("source")]
     if block.get("citations"):
         losses.add("messages[].content[].citations")

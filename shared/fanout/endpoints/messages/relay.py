@@ -86,46 +86,61 @@ def relayed_message(response: Mapping[str, Any]) -> dict[str, Any]:
 
 def joined_events(events: Iterable[WireEvent]) -> dict[str, Any]:
     """The message that a vendor's events make, as the vendor would have sent it whole."""
-    message: dict[str, Any] = {}
-    blocks: dict[int, dict[str, Any]] = {}
-    inputs: dict[int, list[str]] = {}
+    joined = _JoinedMessage()
     for one in events:
         event = json.decode_or_none(one.data)
-        if not isinstance(event, dict):
-            continue
-        match event.get("type"):
-            case "message_start":
-                message = {**event["message"]}
-            case "content_block_start":
-                blocks[event["index"]] = {**event["content_block"]}
-            case "content_block_delta":
-                _add_delta(blocks.setdefault(event["index"], {}), event, inputs)
-            case "message_delta":
-                usage = {**message.get("usage", {}), **(event.get("usage") or {})}
-                more = {k: v for k, v in event.items() if k not in {"delta", "type", "usage"}}
-                message |= {**event.get("delta", {}), **more, "usage": usage}
+        if isinstance(event, dict):
+            joined.add(event)
+    return joined.whole()
+
+
+class _JoinedMessage:
+    """Collects a message's events; an index that is not there is the last block's."""
+
+    def __init__(self) -> None:
+        self._message: dict[str, Any] = {}
+        self._blocks: dict[int, dict[str, Any]] = {}
+        self._inputs: dict[int, list[str]] = {}
+        self._last = -1
+
+    def add(self, event: Mapping[str, Any]) -> None:
+        match event:
+            case {"type": "message_start", "message": dict(message)}:
+                self._message = {**message}
+            case {"type": "content_block_start", "content_block": dict(block)}:
+                self._last = self._index(event, self._last + 1)
+                self._blocks[self._last] = {**block}
+            case {"type": "content_block_delta", "delta": dict(delta)}:
+                index = self._index(event, self._last)
+                self._add_delta(index, self._blocks.setdefault(index, {}), delta)
+            case {"type": "message_delta"}:
+                self._end(event)
             case _:
                 pass
-    for index, parts in inputs.items():
-        blocks[index]["input"] = json.decode_or_none("".join(parts).encode() or b"{}")
-    message["content"] = [blocks[index] for index in sorted(blocks)]
-    return message
 
+    def _index(self, event: Mapping[str, Any], default: int) -> int:
+        index = event.get("index")
+        return index if isinstance(index, int) else default
 
-def _add_delta(
-    block: dict[str, Any], event: Mapping[str, Any], inputs: dict[int, list[str]]
-) -> None:
-    delta = event["delta"]
-    match delta.get("type"):
-        case "text_delta":
-            block["text"] = block.get("text", "") + delta["text"]
-        case "thinking_delta":
-            block["thinking"] = block.get("thinking", "") + delta["thinking"]
-        case "signature_delta":
-            block["signature"] = block.get("signature", "") + delta["signature"]
-        case "input_json_delta":
-            inputs.setdefault(event["index"], []).append(delta["partial_json"])
-        case "citations_delta":
-            block["citations"] = [*(block.get("citations") or ()), delta["citation"]]
-        case _:
-            pass
+    def _end(self, event: Mapping[str, Any]) -> None:
+        usage = {**(self._message.get("usage") or {}), **(event.get("usage") or {})}
+        more = {k: v for k, v in event.items() if k not in {"delta", "type", "usage"}}
+        self._message |= {**(event.get("delta") or {}), **more, "usage": usage}
+
+    def _add_delta(self, index: int, block: dict[str, Any], delta: Mapping[str, Any]) -> None:
+        match delta:
+            case {"type": "input_json_delta", "partial_json": str(text)}:
+                self._inputs.setdefault(index, []).append(text)
+            case {"type": "citations_delta", "citation": citation}:
+                block["citations"] = [*(block.get("citations") or ()), citation]
+            case _:
+                for name in ("signature", "text", "thinking"):
+                    if isinstance(piece := delta.get(name), str):
+                        block[name] = (block.get(name) or "") + piece
+
+    def whole(self) -> dict[str, Any]:
+        """The message so far."""
+        for index, parts in self._inputs.items():
+            found = json.decode_or_none("".join(parts).encode() or b"{}")
+            self._blocks[index]["input"] = found if isinstance(found, dict) else {}
+        return {**self._message, "content": [self._blocks[i] for i in sorted(self._blocks)]}

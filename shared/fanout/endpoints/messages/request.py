@@ -53,7 +53,7 @@ def chat_body(body: Mapping[str, Any], losses: Losses) -> dict[str, Any]:
     chat |= {"messages": chat_messages(body, losses), **chat_tools(body, losses)}
     chat |= {name: body[name] for name in _SAME if body.get(name) is not None}
     if (stops := body.get("stop_sequences")) is not None:
-        if not isinstance(stops, list):
+        if not isinstance(stops, list) or not all(isinstance(stop, str) for stop in stops):
             raise RequestError("`stop_sequences` must be a list of strings", "stop_sequences")
         chat |= {"stop": stops} if stops else {}
     chat |= _thinking(body, losses)

@@ -45,7 +45,7 @@ def _given(value: dict[str, Any]) -> Given:
     thinking = value.get("thinking")
     kind = thinking.get("type") if isinstance(thinking, dict) else None
     return Given(
-        thinks=kind in {"adaptive", "enabled"},
+        thinks=kind in ("adaptive", "enabled"),
         stops=frozenset(value.get("stop_sequences") or ()),
         tokens=estimate_tokens(value) if value.get("stream") else 0,
     )

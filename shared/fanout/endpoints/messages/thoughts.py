@@ -16,7 +16,7 @@ SIGNATURE = "fanout-unsigned"
 
 def is_ours(block: Mapping[str, Any]) -> bool:
     """Whether no vendor has signed this block of thinking."""
-    return block.get("signature") in {None, "", SIGNATURE}
+    return block.get("signature") in (None, "", SIGNATURE)
 
 
 def thinking_block(text: str, signature: str = SIGNATURE) -> dict[str, Any]:
