@@ -178,13 +178,26 @@ class RuntimeLoop:
                 await self._app(scope, response.receive, response.send)
         except NotHTTP as error:
             return FunctionError("Function.NotAnHTTPRequest", str(error))
+        except asyncio.CancelledError as error:
+            if _is_cancelled():
+                raise
+            return self._failed(invocation, error)
         except Exception as error:  # noqa: BLE001 -- a bug of one request must not end the others
             if not limit.expired():
-                self._report_bug(invocation.id, error)
-                kind = type(error).__name__
-                message = f"the app raised {kind}; see its log"
-                return FunctionError("Function.UnhandledError", message)
+                return self._failed(invocation, error)
         if limit.expired():
             self._warn(LATE.message, invocation.id)
             return LATE
         return None
+
+    def _failed(self, invocation: Invocation, error: BaseException) -> FunctionError:
+        """Report what the app has raised; return the invocation's error."""
+        self._report_bug(invocation.id, error)
+        kind = type(error).__name__
+        return FunctionError("Function.UnhandledError", f"the app raised {kind}; see its log")
+
+
+def _is_cancelled() -> bool:
+    """Whether the task itself is cancelled; an app may raise `CancelledError` without that."""
+    task = asyncio.current_task()
+    return task is not None and task.cancelling() > 0

@@ -128,8 +128,9 @@ def test_misuse_is_a_clear_error(fanout: Command) -> None:
     assert ran.err == "fanout: --config and --gateway exclude each other\n"
 
 
-def test_ctrl_c_cancels_the_request_at_the_gateway(
-    gateway: RunningGateway, upstream: Upstream, monkeypatch: pytest.MonkeyPatch
+@pytest.mark.parametrize("stop", ["SIGINT", "SIGTERM", "SIGHUP"])
+def test_a_signal_cancels_the_request_at_the_gateway(
+    gateway: RunningGateway, upstream: Upstream, monkeypatch: pytest.MonkeyPatch, stop: str
 ) -> None:
     upstream.script("a", stalls(role))
     gateway.observer.clear()
@@ -137,7 +138,7 @@ def test_ctrl_c_cancels_the_request_at_the_gateway(
     words = ("ask", "Hi", "-m", "a", "--gateway", f"{gateway.url}/v1")
     with spawned(*words) as process:
         upstream.wait_called("a")
-        process.send_signal(signal.SIGINT)
+        process.send_signal(getattr(signal, stop))
         assert process.wait(timeout=20) == 130
     upstream.wait_disconnected("a")
     # The client cancels and disconnects: the request may have ended when its cancel arrives.

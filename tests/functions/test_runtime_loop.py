@@ -205,6 +205,27 @@ def test_a_failure_before_the_first_byte_is_the_invocations_error(starts: bool) 
     run(test())
 
 
+@pytest.mark.parametrize("concurrency", [1, 2])
+def test_an_app_that_raises_a_cancelled_error_fails_its_own_invocation_only(
+    concurrency: int,
+) -> None:
+    async def app(scope: Scope, receive: Receive, send: Send) -> None:
+        if scope["path"].endswith("/fails"):
+            raise asyncio.CancelledError
+        await hello(scope, receive, send)
+
+    async def test() -> None:
+        async with serving(app, concurrency=concurrency) as served:
+            for _ in range(2 * concurrency + 1):  # as often as there are tasks, and once more
+                delivered = await served.api.ask(proxy_event(path="/fails"))
+                assert delivered.error["errorType"] == "Function.UnhandledError"
+                assert "CancelledError" in delivered.error["errorMessage"]
+            assert (await served.api.ask(proxy_event())).prelude["statusCode"] == 201
+        assert {name for _, name in served.bugs} == {"CancelledError"}
+
+    run(test())
+
+
 def test_a_failure_after_the_first_byte_is_an_error_event_and_the_trailers() -> None:
     async def app(_scope: Scope, _receive: Receive, send: Send) -> None:
         await send(start(EVENTS))

@@ -128,6 +128,24 @@ def test_a_lease_outside_its_limits_is_an_error_before_anything_is_sent(lease: f
         open_request("http://127.0.0.1:1/v1", lease=lease).__enter__()
 
 
+def test_an_id_that_the_gateway_would_replace_is_an_error_before_anything_is_sent() -> None:
+    for name in ("job 1", "a/b", ".", "..", "", "é", "a\n", "x" * 129):
+        with pytest.raises(RequestError, match=r"`request_id` .* letters .* digits and `_\.:-`"):
+            open_request("http://127.0.0.1:1/v1", request_id=name).__enter__()
+        with pytest.raises(RequestError, match="`request_id`"):
+            aopen_request("http://127.0.0.1:1/v1", request_id=name)
+
+
+def test_an_id_that_is_not_replaced_can_be_cancelled(url: str, upstream: Upstream) -> None:
+    upstream.script("a", stalls(role, say("Once")))
+    with openai.OpenAI(api_key=KEY, base_url=url) as client:
+        for name in ("...", "a.b_c:d-9", "x" * 128):
+            with open_request(url, KEY, request_id=name) as one:
+                stream = client.chat.completions.create(**BODY, extra_headers=one.headers)
+                assert one.cancel()
+            stream.close()
+
+
 def test_the_repr_has_no_key(url: str) -> None:
     request = GatewayRequest(url, KEY, request_id="r-1")
     assert repr(request) == "GatewayRequest('r-1')"

@@ -72,7 +72,8 @@ class _Watch:
         self.id = item_id(request.key)
         # A client may use an id again, so marks that are older than the request are not its own.
         self.received = _microseconds(min(request.received or now, now))
-        self.opened_at: int | None = None  # if it is registered
+        self.opened_at: int | None = None  # once a registration has been sent
+        self.is_registered = False
         self.renewals = 0
         self.mark: int | None = None
 
@@ -158,14 +159,18 @@ class OpenRequestsTable:
         """Cancel and renew the request as others ask, until this is cancelled."""
         watch = _Watch(request, self._now())
         self._watches.append(watch)
+        registration: asyncio.Future[None] | None = None
         try:
             if request.lease is not None:
-                await self._try(self._register(watch))
+                registration = asyncio.ensure_future(self._try(self._register(watch)))
+                await asyncio.shield(registration)
             await asyncio.sleep(INTERVAL)
             while True:
                 await self._read_for_all()
         finally:
             self._watches.remove(watch)
+            if registration is not None:  # a write on its way could arrive after its deletion
+                await registration
             await self._try(self._close(watch))
 
     async def _read_for_all(self) -> None:
@@ -185,7 +190,7 @@ class OpenRequestsTable:
 
     async def _apply_items(self) -> None:
         for watch in self._watches:
-            if watch.request.lease is not None and watch.opened_at is None:
+            if watch.request.lease is not None and not watch.is_registered:
                 await self._register(watch)
         watches: dict[str, list[_Watch]] = {}
         for watch in self._watches:
@@ -197,12 +202,13 @@ class OpenRequestsTable:
 
     async def _register(self, watch: _Watch) -> None:
         """Write that the request is open, and apply what others have written before."""
-        opened_at = _microseconds(self._now())
+        watch.opened_at = watch.opened_at or _microseconds(self._now())
         item = await self._update(
-            watch.id, "SET opened_at = :opened, #ttl = :ttl", {":opened": opened_at}
+            watch.id, "SET opened_at = :opened, #ttl = :ttl", {":opened": watch.opened_at}
         )
-        watch.opened_at, watch.renewals = opened_at, _number(item, "renewals")
-        watch.apply(item)
+        watch.is_registered, watch.renewals = True, _number(item, "renewals")
+        if watch in self._watches:  # else the request has ended
+            watch.apply(item)
 
     async def _close(self, watch: _Watch) -> None:
         """Acknowledge that the request was cancelled, or delete its registration."""

@@ -25,8 +25,8 @@ as many are called as can decide; a disagreement or a failure calls the next one
 voted goes to standard error. The exit code is 1 if they do not agree."""
 
 MODELS = """Without -m, the command uses the config's only model, or the running local model
-(`fanout local serve`). With --gateway, the gateway's config counts. Ctrl-C cancels the request
-there, and the gateway also ends it 10 s after this command has gone."""
+(`fanout local serve`). With --gateway, the gateway's config counts. Ctrl-C or
+SIGTERM cancels the request there, and the gateway also ends it 10 s after this command has gone."""
 
 
 def add(commands: _SubParsersAction[argparse.ArgumentParser]) -> None:

@@ -45,6 +45,7 @@ def run_prompt(arguments: argparse.Namespace) -> int:
 def _run_remotely(arguments: argparse.Namespace) -> int:
     """Send the prompt to the gateway at `--gateway`."""
     from .remote_gateway import remote_gateway
+    from .stop_signals import stop_signals
 
     if arguments.config is not None:
         raise RequestError("--config and --gateway exclude each other", "gateway")
@@ -59,7 +60,8 @@ def _run_remotely(arguments: argparse.Namespace) -> int:
             async with remote_gateway(arguments.gateway, Settings.read().env, body) as gateway:
                 return await _send(gateway, request, arguments, is_remote=True)
 
-        return asyncio.run(send())
+        with stop_signals():  # so that the gateway gets the cancel
+            return asyncio.run(send())
 
 
 STDIN = "-"

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import asyncio
 import random
-import re
 from collections.abc import Callable, Mapping
 from typing import TYPE_CHECKING, Protocol, TypeVar
 
@@ -14,6 +13,7 @@ from ..config.catalog import ClientKey
 from ..errors import TooLarge
 from ..gateway.gateway import Context, Gateway
 from ..schema.fanout import FanOutRequest
+from ..wire.http import REQUEST_ID
 from ..wire.json import count_values, decoded_size
 from .admission import AdmittedRequest
 from .asgi import Headers, Receive, Send, raw_headers, read_body, send_json
@@ -48,9 +48,6 @@ MANY_VALUES = 20_000
 
 STREAM_HINT = "use `stream: true`, which may take longer"
 """What to do if a plain response takes longer than the host may be silent."""
-
-REQUEST_ID = re.compile(r"[A-Za-z0-9_.:\-]{1,128}")
-"""What a client's request id may have: it is logged, and sent in a header."""
 
 KEEP_ALIVE_INTERVAL = 15.0
 """Seconds of silence before a comment is sent; API Gateway ends a silent stream after 5 minutes."""

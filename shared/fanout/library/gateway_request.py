@@ -15,7 +15,7 @@ from types import TracebackType
 from ..errors import FanoutError, RequestError
 from ..schema.fanout import MAX_LEASE, MIN_LEASE
 from ..transport.engine import EngineError, Outgoing
-from ..wire.http import WireResponse
+from ..wire.http import REQUEST_ID, WireResponse
 from .background_loop import background_loop
 from .call import loop_engine
 
@@ -51,7 +51,15 @@ class GatewayRequest:
     ) -> None:
         if lease is not None and not MIN_LEASE <= lease <= MAX_LEASE:
             raise RequestError(f"`lease` must be {MIN_LEASE} to {MAX_LEASE} seconds", "lease")
-        self.id = request_id or f"req_{random.getrandbits(96):024x}"
+        if request_id is None:
+            request_id = f"req_{random.getrandbits(96):024x}"
+        elif not REQUEST_ID.fullmatch(request_id):
+            raise RequestError(
+                "`request_id` must have 1 to 128 letters (A to Z), digits and `_.:-`, and must not "
+                "be `.` or `..`",
+                "request_id",
+            )
+        self.id = request_id
         self.headers = {"x-request-id": self.id}
         self.body = {} if lease is None else {"fanout": {"lease": lease}}
         self._lease = lease
@@ -113,7 +121,8 @@ def open_request(
 
     With a `lease` (2 to 3,600 s), the gateway ends the request if it is not renewed in that time;
     it is renewed while the block runs. If the block raises, Ctrl-C included, the request is
-    cancelled.
+    cancelled. A `request_id` has 1 to 128 letters (A to Z), digits and `_.:-`, and is not `.` or
+    `..`.
     """
     request = GatewayRequest(base_url, api_key, lease=lease, request_id=request_id)
     background = background_loop()

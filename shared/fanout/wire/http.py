@@ -6,12 +6,20 @@ Knows nothing of HTTP clients, secrets or time.
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterable, Mapping
 from typing import Protocol
 
 from msgspec import field
 
 from ..secret import HiddenRepr
+
+REQUEST_ID = re.compile(r"(?!\.\.?$)[A-Za-z0-9_.:\-]{1,128}")
+"""
+What a client's request id may be: it is logged, sent in a header, and a segment of a path.
+
+HTTP clients remove the segments `.` and `..` (RFC 3986, 5.2.4).
+"""
 
 
 class WireRequest(HiddenRepr, frozen=True, gc=False):

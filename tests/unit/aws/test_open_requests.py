@@ -276,6 +276,33 @@ async def test_a_lease_is_kept_by_renewals_and_ends_without_them(client: Any) ->
 
 
 @virtual
+async def test_a_request_that_ends_while_its_lease_is_registered_leaves_nothing(
+    client: Any,
+) -> None:
+    holder, other = Environment(client, lambda: 0.1), Environment(client)
+    for seconds in (0.0, 0.04, 0.06):  # before and after DynamoDB has written it
+        async with holder.request(lease=5):
+            await asyncio.sleep(seconds)
+        assert client.scan(TableName="requests")["Items"] == []
+        assert not await other.requests.renew(KEY)
+    durations = iter([1.9])  # written before the call is given up
+    holder = Environment(client, lambda: next(durations, 0.01))
+    async with holder.request(lease=5):
+        await asyncio.sleep(0.5)
+    assert client.scan(TableName="requests")["Items"] == []
+
+
+@virtual
+async def test_a_request_that_has_ended_is_not_cancelled_by_an_older_mark(client: Any) -> None:
+    holder, other = Environment(client, lambda: 0.1), Environment(client)
+    cancelling = asyncio.ensure_future(other.requests.cancel(KEY))
+    await asyncio.sleep(0.01)
+    async with holder.request(lease=5, received=EPOCH):
+        await asyncio.sleep(0.04)
+    assert not await cancelling
+
+
+@virtual
 async def test_a_request_with_a_lease_is_cancelled_too(client: Any) -> None:
     holder, other = Environment(client), Environment(client)
     async with open_(holder.request(lease=5)) as ended:
