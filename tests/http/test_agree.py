@@ -257,6 +257,24 @@ def test_one_call_at_a_time_is_enough_for_all(
     assert [call.model for call in upstream.calls] == ["a", "b", "c"]
 
 
+def test_a_stream_is_kept_alive_until_the_decision_and_names_its_mode(
+    provider: Upstream, upstream: Upstream
+) -> None:
+    waited = upstream.gate()
+    upstream.script("a", answers("4"))
+    upstream.script("b", [wait(waited), *answers("4")])
+    config = {"model_list": [entry(provider, name) for name in ("a", "b")]}
+    body = {"model": "a, b", "messages": HI, "stream": True, "fanout": {"mode": "agree"}}
+    with serve(config, keep_alive=0.05) as server, server.ask(body) as response:
+        assert response.readline() == b": keep-alive\n"
+        waited.open()
+        rest = response.read()
+    assert response.headers["x-fanout-mode"] == "agree"
+    assert "x-fanout-winner" not in response.headers
+    assert b'"content":"4"' in rest
+    assert rest.endswith(b"data: [DONE]\n\n")
+
+
 def test_decisions_are_recorded(server: RunningGateway, upstream: Upstream) -> None:
     for name in ("a", "b"):
         upstream.script(name, answers("4"), answers("4"), [refuse(500)])

@@ -27,6 +27,9 @@ Keys that one addition writes beside the budget: models and sizes of requests.
 The others wait for the next addition.
 """
 
+PATIENCE = 1.0
+"""Seconds that an addition may take; what is left then is added by the next one."""
+
 Stored: TypeAlias = tuple[float, Mapping[str, int], Mapping[str, int]]
 """When a slot began, in seconds since 1970, its counts, and those of the slot before."""
 
@@ -68,11 +71,18 @@ class SharedTimes:
 
     async def before_first_hedge(self) -> None:
         """Read what others have used of the budget, if this process has not read it yet."""
-        if self._last is None:
-            await self.share()
+        async with self._turn:
+            if self._last is None:
+                await self._share()
 
     async def share_if_due(self) -> None:
-        """Share what is new, if `INTERVAL` is over or others must know it at once."""
+        """
+        Share what is new, if `INTERVAL` is over or others must know it at once.
+
+        Of several requests that end meanwhile, none waits for the one that shares.
+        """
+        if self._turn.locked():
+            return
         is_over = self._last is None or not 0 <= self._now() - self._last < INTERVAL
         if is_over or self._times.is_urgent:
             await self.share()
@@ -86,21 +96,25 @@ class SharedTimes:
     async def share(self) -> None:
         """Add what this process has counted, and use the sum."""
         async with self._turn:
-            changes = self._times.take_changes(MOST_KEYS)
-            try:
+            await self._share()
+
+    async def _share(self) -> None:
+        changes = self._times.take_changes(MOST_KEYS)
+        try:
+            async with asyncio.timeout(PATIENCE):
                 while changes:
                     key, counts = next(iter(changes.items()))
                     await self._add(key, counts)
                     del changes[key]
-                self._last = self._now()
-            except Exception as error:  # noqa: BLE001 -- requests do not depend on it
-                self._last = self._now()
-                if not self._is_reported:
-                    self._is_reported = True
-                    self._report("", error)
-            finally:
-                for key, counts in changes.items():
-                    self._times.put_back(key, counts)
+            self._last = self._now()
+        except Exception as error:  # noqa: BLE001 -- requests do not depend on it
+            self._last = self._now()
+            if not self._is_reported:
+                self._is_reported = True
+                self._report("", error)
+        finally:
+            for key, counts in changes.items():
+                self._times.put_back(key, counts)
 
     async def _add(self, key: str, counts: Counter[str]) -> None:
         now = self._now()

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import math
 import random
 import statistics
@@ -112,7 +113,6 @@ def test_all_processes_together_keep_the_budget(stores: dict[str, Make]) -> None
 
 
 def test_times_leave_after_two_slots_and_the_budget_begins_again(stores: dict[str, Make]) -> None:
-    import asyncio
 
     async def test(make: Make) -> None:
         one, two = Shared(make(), 0.0), Shared(make(), 0.0)
@@ -138,7 +138,6 @@ def test_times_leave_after_two_slots_and_the_budget_begins_again(stores: dict[st
 
 
 def test_writes_are_few(stores: dict[str, Make]) -> None:
-    import asyncio
 
     async def test() -> None:
         store = stores["dynamodb"]()
@@ -148,6 +147,13 @@ def test_writes_are_few(stores: dict[str, Make]) -> None:
             await worker.request(0.2)
             await asyncio.sleep(0.1)
         engine: Any = store._database._engine
+        before = len(engine.operations)
+        engine.seconds = lambda: 0.2
+        await asyncio.sleep(INTERVAL)
+        async with asyncio.TaskGroup() as group:
+            for _ in range(64):  # they end at once
+                group.create_task(worker.request(0.2))
+        assert len(engine.operations) - before == 3
         # The budget, the model, and the model at this size; all are read and written at once.
         assert len(engine.operations) <= 3 * (100 / INTERVAL + 2)
         assert {name for _, name in engine.operations} == {"UpdateItem"}
@@ -158,7 +164,6 @@ def test_writes_are_few(stores: dict[str, Make]) -> None:
 def test_without_the_table_a_process_goes_by_its_own_counts_and_adds_them_later(
     stores: dict[str, Make],
 ) -> None:
-    import asyncio
 
     async def test() -> None:
         store = stores["dynamodb"]()
@@ -172,7 +177,11 @@ def test_without_the_table_a_process_goes_by_its_own_counts_and_adds_them_later(
         assert len(worker.reported) == 1
         own = worker.times.delay("m", 0)
         assert own == pytest.approx(0.6, rel=0.15)
-        engine.fault = None
+        engine.fault, engine.seconds = None, lambda: 60.0
+        started = now()
+        await worker.sharing.share()
+        assert now() - started <= 1.0
+        engine.seconds = lambda: 0.0
         await worker.sharing.share()
         new = Shared(store)
         assert new.times.delay("m", 0) == COLD
