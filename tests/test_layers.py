@@ -112,9 +112,9 @@ TOP_LEVEL = {
     "shared/fanout/endpoints/embeddings/*.py": "__init__ division request response",
     "shared/fanout/errors/*.py": "__init__ base config gateway provider",
     "shared/fanout/gateway/*.py": """
-        __init__ agree_cell aliases authorization checked_cell client_chunks combine conversation
-        decisions embeddings factory gateway hedge_delays interleave judge_cell
-        ladder report vote_count
+        __init__ agree_cell aliases authorization checked_cell client_chunks combine
+        conversation decisions embeddings factory gateway hedge_delays interleave judge_cell
+        ladder report run streams vote_count
     """,
     "shared/fanout/keys/*.py": """
         __init__ account clients dynamodb_store imports items ledger litellm local management

@@ -171,14 +171,18 @@ except fanout.FanoutError as error:
 
 def test_every_exception_can_be_imported_from_fanout() -> None:
     of_the_server = {
+        "BudgetExceeded",
+        "BudgetHeld",
         "Busy",
         "CrossSite",
         "DamagedRecord",
         "HeadersTooLarge",
         "KeyInUse",
+        "KeyRateLimited",
         "KeyReused",
         "LeaseExpired",
         "MalformedRequest",
+        "NoWebSocket",
         "RequestCancelled",
         "RequestTimeout",
         "ShuttingDown",

@@ -19,7 +19,8 @@ from msgspec import json
 from fanout.cli.config_choice import LOCAL_CONFIG
 from fanout.errors import Refused, Rejected
 from fanout.gateway.factory import load_catalog, open_gateway
-from fanout.gateway.gateway import Context, Gateway
+from fanout.gateway.gateway import Gateway
+from fanout.gateway.run import Context
 from fanout.local.running_engine import KEY, RunningEngine
 from fanout.schema.accumulator import ChunkAccumulator
 from fanout.schema.fanout import FanOutRequest, parse_request

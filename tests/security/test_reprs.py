@@ -10,7 +10,7 @@ from rich.pretty import pretty_repr
 
 from fanout.config.load import check
 from fanout.config.resolve import resolve
-from fanout.gateway.gateway import GatewayResponse
+from fanout.gateway.run import GatewayResponse
 from fanout.routing.leg import Leg
 from fanout.schema.fanout import parse_request
 from fanout.transport.client import ChatResponse

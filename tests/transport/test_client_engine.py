@@ -14,7 +14,7 @@ import pytest
 from fanout.config.load import check
 from fanout.config.resolve import resolve
 from fanout.gateway.factory import open_gateway
-from fanout.gateway.gateway import Context, GatewayResponse
+from fanout.gateway.run import Context, GatewayResponse
 from fanout.schema.fanout import parse_request
 from fanout.settings import Settings
 from fanout.transport.client_engine import ClientEngine

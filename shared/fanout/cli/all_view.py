@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any
 
 from msgspec import Struct
 
-from ..gateway.gateway import Context
+from ..gateway.run import Context
 from ..schema.chat import ChatChunk
 from ..schema.fanout import FanOutRequest
 from ..wire.terminal_text import one_line, without_controls

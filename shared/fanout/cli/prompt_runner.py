@@ -13,7 +13,7 @@ from typing import Any
 
 from ..errors import RequestError
 from ..gateway.factory import open_gateway
-from ..gateway.gateway import Context
+from ..gateway.run import Context
 from ..schema.fanout import FanOutRequest, parse_request
 from ..settings import Settings
 from ..wire.terminal_text import one_line

@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING
 
 import msgspec
 
-from ..gateway.gateway import Context
+from ..gateway.run import Context
 from ..schema.fanout import FanOutRequest
 from ..wire.terminal_text import one_line
 from .printing import CTRL_C, show, show_response

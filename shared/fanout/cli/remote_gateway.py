@@ -10,7 +10,7 @@ from urllib.parse import urlsplit
 from msgspec import MsgspecError
 
 from ..errors import ErrorDetail, FanoutError, RequestError
-from ..gateway.gateway import Context, GatewayResponse, ResponseStream
+from ..gateway.run import Context, GatewayResponse, ResponseStream
 from ..library.gateway_request import GatewayRequest, aopen_request
 from ..schema.chat import ChatChunk
 from ..schema.fanout import FanOutRequest

@@ -6,7 +6,7 @@ from collections.abc import AsyncIterator, Mapping
 from contextlib import AbstractAsyncContextManager
 from typing import Any, Protocol
 
-from ..gateway.gateway import Context, GatewayResponse, ResponseStream
+from ..gateway.run import Context, GatewayResponse, ResponseStream
 from ..schema.chat import ChatChunk
 from ..schema.fanout import FanOutRequest
 from ..wire import json

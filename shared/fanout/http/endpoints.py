@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING
 from msgspec import Raw
 
 from ..errors import Forbidden, NotFound, RequestError
-from ..gateway.gateway import GatewayResponse, ResponseStream
+from ..gateway.run import GatewayResponse, ResponseStream
 from ..schema.fanout import FanOutRequest, parse_request
 from ..wire.json import BadJSON, DuplicateKey, decode_strict
 from .exchange import Exchange

@@ -11,7 +11,8 @@ from msgspec import Struct, field
 
 from ..config.catalog import ClientKey
 from ..errors import TooLarge
-from ..gateway.gateway import Context, Gateway
+from ..gateway.gateway import Gateway
+from ..gateway.run import Context
 from ..schema.fanout import FanOutRequest
 from ..wire.http import REQUEST_ID
 from ..wire.json import count_values, decoded_size

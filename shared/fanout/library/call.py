@@ -29,7 +29,8 @@ from ..errors import (
     SchemaMismatch,
 )
 from ..gateway.factory import make_transport
-from ..gateway.gateway import Context, Gateway
+from ..gateway.gateway import Gateway
+from ..gateway.run import Context
 from ..routing.router import Router
 from ..schema.fanout import FanOutRequest, parse_request, with_messages
 from ..settings import Settings

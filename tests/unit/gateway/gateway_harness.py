@@ -8,7 +8,8 @@ from typing import Any
 from fanout.config.load import check
 from fanout.config.resolve import resolve
 from fanout.gateway.factory import make_transport
-from fanout.gateway.gateway import Context, Gateway
+from fanout.gateway.gateway import Gateway
+from fanout.gateway.run import Context
 from fanout.routing.router import Router
 from fanout.schema.fanout import parse_request
 from fanout.settings import Settings

@@ -15,7 +15,8 @@ from fanout.config.load import check
 from fanout.config.resolve import resolve
 from fanout.errors import FanoutError
 from fanout.gateway.factory import open_gateway
-from fanout.gateway.gateway import Context, Gateway
+from fanout.gateway.gateway import Gateway
+from fanout.gateway.run import Context
 from fanout.schema.fanout import parse_request
 from fanout.settings import Settings
 from fanout.transport.engine import ConnectionLost, Incoming, Outgoing, StreamedResponse

@@ -19,7 +19,8 @@ from ...errors import (
     RateLimited,
     RequestError,
 )
-from ...gateway.gateway import Context, Gateway
+from ...gateway.gateway import Gateway
+from ...gateway.run import Context
 from ...providers.registry import rate_limits_of
 from ...routing.flex import is_rejection
 from ...routing.leg import Leg, Outcome

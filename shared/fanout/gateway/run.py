@@ -1,0 +1,212 @@
+"""
+One request while it is served: its models' calls, its limits and its deadline.
+
+Only here are missing ids and times added to responses.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import random
+from collections.abc import AsyncIterator, Callable
+from contextlib import AbstractAsyncContextManager
+from typing import TYPE_CHECKING, Any
+
+from msgspec import Struct
+
+from ..concurrency import Deadline, FairLimiter
+from ..config.catalog import Catalog, ClientKey
+from ..errors import DeadlineExceeded
+from ..routing.leg import HeldSlots, Leg, Watcher
+from ..schema.chat import ChatChunk, ChatCompletion
+from ..schema.fanout import FanOutRequest, Mode
+from ..schema.request import ChatRequest
+from ..secret import HiddenRepr
+from .conversation import ConversationRunner, GridCell, make_grid
+
+if TYPE_CHECKING:
+    from .checked_cell import CheckedCell
+
+
+class Context(Struct, frozen=True, gc=False):
+    """
+    A request's id, its client, its `deadline` (s from now) and its watcher.
+
+    Without a client, the user of this process has called; nothing is forbidden. If no call can
+    start within `patience` seconds, the request fails with `Busy`; without it, it waits.
+    `deadline_hint` is what to do if `deadline` was too short. If there is a `held`, it holds the
+    slots of the call whose response is used, unless the request has several responses. A `pace` (a
+    `checked_cell.Pace`) makes the calls of a checked request; then each has the request's time. A
+    `judge_pace` makes those of a judge.
+    With `flex`, calls for whole responses are on the flex tier of the deployments that have one.
+    """
+
+    request_id: str
+    client: ClientKey | None = None
+    deadline: float | None = None
+    watcher: Watcher | None = None
+    patience: float | None = None
+    deadline_hint: str = ""
+    held: HeldSlots | None = None
+    pace: Any = None
+    judge_pace: Any = None
+    flex: bool = False
+
+    @property
+    def share_key(self) -> str:
+        """Whose share of the slots counts: a client's requests and its jobs have one each."""
+        if self.client is None:
+            return ""
+        return self.client.name if self.patience is not None else f"{self.client.name}\njobs"
+
+
+class GatewayResponse(HiddenRepr, frozen=True):
+    """
+    A whole response: its JSON body (an object, or LiteLLM's list), its mode and its winner.
+
+    `dropped` names what was not sent of the winner's request, or was adapted. `passed_through`:
+    the winner got the client's original request, of another API.
+    """
+
+    body: dict[str, Any] | list[Any]
+    mode: Mode
+    winner: str | None = None
+    dropped: tuple[str, ...] = ()
+    passed_through: bool = False
+
+
+class ResponseStream(Struct, frozen=True):
+    """A streamed response whose first content is there; `dropped` is as for a whole one."""
+
+    chunks: AsyncIterator[ChatChunk]
+    mode: Mode
+    winner: str | None = None
+    dropped: tuple[str, ...] = ()
+    passed_through: bool = False
+
+
+class Host(Struct, frozen=True):
+    """What all requests share; `now` is the time in seconds since 1970."""
+
+    catalog: Catalog
+    runner: ConversationRunner
+    limiter: FairLimiter | None
+    now: Callable[[], float]
+
+
+class Run:
+    """One request: the calls of its models have these limits and this deadline."""
+
+    __slots__ = ("context", "deadline", "host", "request")
+
+    def __init__(self, host: Host, request: FanOutRequest, context: Context) -> None:
+        self.host = host
+        self.request = request
+        self.context = context
+        self.deadline = asyncio.get_running_loop().time() + self.time_limit
+
+    def grid(self) -> list[GridCell]:
+        """The request's cells: a conversation and the models that compete for it."""
+        request, context, slots = self.request, self.context, self._slots()
+
+        def make_leg(name: str) -> Leg:
+            return Leg(
+                name,
+                context.request_id,
+                request.mode,
+                request.num_retries,
+                self.deadline,
+                slots,
+                size=request.size,
+                drop_params=request.drop_params,
+                client=context.client,
+                alias=request.alias,
+                watcher=context.watcher,
+                held=None if request.combined else context.held,
+                flex=context.flex,
+                times=self.host.runner.times,
+            )
+
+        return make_grid(request, make_leg, self._checked_cells(), context.judge_pace)
+
+    def _checked_cells(self) -> Callable[[ChatRequest], CheckedCell] | None:
+        """What makes the `CheckedCell` of a conversation, if responses are checked."""
+        if self.request.check is None:
+            return None
+        from .checked_cell import CheckedCell  # only checked requests need it
+
+        check, seconds = self.request.check, self.time_limit
+        return lambda chat: CheckedCell(check, chat, self.context.pace, seconds)
+
+    async def chat(self, cell: GridCell) -> ChatCompletion:
+        """One cell's response; each cell has the deadline of its own, so the others are kept."""
+        runner = self.host.runner
+        if self.context.pace is not None and self.request.check is not None:
+            return await runner.chat(self.request, cell)
+        try:
+            with Deadline(self.deadline):
+                return await runner.chat(self.request, cell)
+        except TimeoutError:
+            late = self.late()
+            raise late if cell.checked is None else cell.checked.late(late) from None
+
+    def complete(self, completion: ChatCompletion) -> dict[str, Any]:
+        """The response with an id and a time, if its provider sent none."""
+        body: dict[str, Any] = {**completion}
+        if not body.get("id"):
+            body["id"] = random_id()
+        if not body.get("created"):
+            body["created"] = self.created
+        body["object"] = "chat.completion"  # the provider may call it otherwise
+        return body
+
+    @property
+    def created(self) -> int:
+        """The time for a response without its own."""
+        return int(self.host.now())
+
+    # ---- limits ----
+
+    def _slots(self) -> AbstractAsyncContextManager[object] | None:
+        """The limit on the request's calls in flight; `None` if it needs none."""
+        calls = len(self.request.conversations) * len(self.request.models)
+        limit = self.limit
+        if self.host.limiter is not None:
+            context = self.context
+            return self.host.limiter.share(limit, context.share_key, context.patience)
+        return asyncio.Semaphore(limit) if calls > limit else None
+
+    def slots(self) -> AbstractAsyncContextManager[object]:
+        """The limit on calls in flight, of a request with an unknown number of calls."""
+        return self._slots() or asyncio.Semaphore(self.limit)
+
+    @property
+    def limit(self) -> int:
+        """The most calls in flight."""
+        configured = self.host.catalog.general.max_parallel_requests
+        return min(self.request.max_parallel or configured, configured)
+
+    @property
+    def time_limit(self) -> float:
+        """Seconds: the smallest limit of the request, the config and the host."""
+        limit, context = self.host.catalog.timeout, self.context
+        if context.flex:
+            from ..routing.flex import FLEX_TIMEOUT
+
+            limit = max(limit, FLEX_TIMEOUT)
+        if self.request.timeout is not None:
+            limit = min(limit, self.request.timeout)
+        return limit if context.deadline is None else min(limit, context.deadline)
+
+    def late(self) -> DeadlineExceeded:
+        """The error after the deadline."""
+        seconds, context = self.time_limit, self.context
+        message = f"no response within the request's {seconds:g} s"
+        if context.deadline_hint and seconds == context.deadline:
+            message += f"; {context.deadline_hint}"
+        return DeadlineExceeded(message)
+
+
+def random_id() -> str:
+    """The id of a response whose provider sent none."""
+    return f"chatcmpl-{random.getrandbits(96):024x}"

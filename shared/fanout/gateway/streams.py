@@ -1,0 +1,135 @@
+"""
+Streamed responses, in any mode.
+
+Imported with the first stream.
+"""
+
+from __future__ import annotations
+
+from collections.abc import AsyncIterator
+from contextlib import AbstractAsyncContextManager, AsyncExitStack, asynccontextmanager
+from functools import partial
+from time import perf_counter
+from typing import TypeVar
+
+from ..concurrency import Deadline, merge_streams, prepend, with_deadline
+from ..errors import AllFailed
+from ..schema.chat import ChatChunk, has_content
+from ..schema.fanout import Report
+from .client_chunks import chunks_of, winner_chunks, with_model_name
+from .conversation import CellRace, GridCell
+from .interleave import Interleave
+from .report import is_undecided, make_report
+from .run import ResponseStream, Run, random_id
+
+T = TypeVar("T")
+
+
+def stream(run: Run) -> AbstractAsyncContextManager[ResponseStream]:
+    """The response as a stream; the block starts when its first content is there."""
+    return _stream_all(run) if run.request.combined else _stream_one(run)
+
+
+@asynccontextmanager
+async def _stream_one(run: Run) -> AsyncIterator[ResponseStream]:
+    request, cell = run.request, run.grid()[0]
+    if request.mode == "merge" and request.check is None:
+        async with _merged_stream(run, cell) as merged:
+            yield merged
+        return
+    if request.is_whole:
+        yield await _whole_stream(run, cell)
+        return
+    started = perf_counter()
+    async with _race_cell(run, cell) as (result, leg, chunks):
+
+        def report() -> Report:
+            return make_report(request.mode, cell.legs, result.outcomes, started, perf_counter())
+
+        model = leg.responding_model
+        own = {"id": random_id(), "created": run.created, "model": model}
+        client_chunks = winner_chunks(chunks, own, request, report)
+        last = leg.latest
+        yield ResponseStream(client_chunks, request.mode, model, last.dropped, last.passed_through)
+
+
+async def _whole_stream(run: Run, cell: GridCell) -> ResponseStream:
+    """The stream of a response that is checked or decided on: it begins when that is done."""
+    completion = await run.chat(cell)
+    model, mode = completion["model"], run.request.mode
+    own = {"id": random_id(), "created": run.created, "model": model}
+    chunks = winner_chunks(chunks_of(completion), own, run.request, lambda: completion["fanout"])
+    return ResponseStream(chunks, mode, None if is_undecided(completion) else model)
+
+
+@asynccontextmanager
+async def _merged_stream(run: Run, cell: GridCell) -> AsyncIterator[ResponseStream]:
+    """The stream of a response that a judge makes of several."""
+    late, request = run.late(), run.request
+    opening = run.host.runner.merged_stream(request, cell)
+    async with _opened_in_time(opening, run.deadline, late) as (model, chunks, report):
+        own = {"id": random_id(), "created": run.created, "model": model}
+        timed = with_deadline(chunks, run.deadline, late)
+        yield ResponseStream(winner_chunks(timed, own, request, report), request.mode, model)
+
+
+@asynccontextmanager
+async def _stream_all(run: Run) -> AsyncIterator[ResponseStream]:
+    grid = run.grid()
+    reports: dict[int, Report] = {}
+    openers = [partial(_stream_cell, run, reports, cell, i) for i, cell in enumerate(grid)]
+    models = [cell.models for cell in grid]
+
+    def cost(index: int) -> float | None:
+        return grid[index].cost
+
+    interleave = Interleave(
+        models, run.request, random_id(), run.created, perf_counter, cost, reports.get
+    )
+    async with merge_streams(openers, limit=run.limit) as items:
+        chunks = interleave.chunks(items)
+        head: list[ChatChunk] = []
+        async for chunk in chunks:
+            head.append(chunk)
+            if has_content(chunk) and "error" not in chunk["choices"][0]:
+                break
+        if len(interleave.causes) == len(grid):
+            raise AllFailed(interleave.causes)
+        yield ResponseStream(prepend(head, chunks), run.request.mode)
+
+
+@asynccontextmanager
+async def _stream_cell(
+    run: Run, reports: dict[int, Report], cell: GridCell, index: int
+) -> AsyncIterator[AsyncIterator[tuple[str, ChatChunk]]]:
+    """One cell's chunks, each with its model's name; a whole response's report is kept."""
+    if run.request.is_whole:
+        completion = await run.chat(cell)
+        reports[index] = completion["fanout"]
+        yield with_model_name(completion["model"], chunks_of(completion))
+        return
+    async with _race_cell(run, cell) as (_, leg, chunks):
+        yield with_model_name(leg.responding_model, chunks)
+
+
+@asynccontextmanager
+async def _race_cell(run: Run, cell: GridCell) -> AsyncIterator[CellRace]:
+    """One cell's race and chunks; raises `DeadlineExceeded` after the deadline."""
+    late = run.late()
+    opening = run.host.runner.stream(run.request, cell)
+    async with _opened_in_time(opening, run.deadline, late) as (result, leg, chunks):
+        yield result, leg, with_deadline(chunks, run.deadline, late)
+
+
+@asynccontextmanager
+async def _opened_in_time(
+    opening: AbstractAsyncContextManager[T], deadline: float, late: Exception
+) -> AsyncIterator[T]:
+    """What `opening` opens; raises `late` if that takes until the deadline."""
+    async with AsyncExitStack() as stack:
+        try:
+            with Deadline(deadline):
+                opened = await stack.enter_async_context(opening)
+        except TimeoutError:
+            raise late from None
+        yield opened
