@@ -91,9 +91,9 @@ TOP_LEVEL = {
     """,
     "shared/fanout/bulk/steps/*.py": "__init__ finishing host planning transitions working",
     "shared/fanout/bulk/work/*.py": """
-        __init__ checked_lines finisher full_disk judge_calls line_requests line_runner manifest
-        open_shards ordered_lines partial_results rejections result_lines spec stopping
-        stored_results worker
+        __init__ checked_lines embedding_groups finisher full_disk judge_calls line_requests
+        line_runner manifest open_shards ordered_lines partial_results rejections result_lines
+        spec stopping stored_results worker
     """,
     "shared/fanout/bulk/tables/*.py": "__init__ formats parquet responses template writers",
     "shared/fanout/concurrency/*.py": """

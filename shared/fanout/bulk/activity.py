@@ -215,7 +215,8 @@ class ActivityTracker:
     call is sent. `is_stopping` says whether the worker is to end: then no call is sent, either.
     `slot_waits` has the model of each line whose call waits for a slot. `is_rejected` says that the
     last calls were all rejected (`work/rejections.py`), and `succeeded` is the number of calls with
-    a response.
+    a response. `grouped` lines for embeddings share a call with another line, or wait for that;
+    `open_groups` take further ones.
     """
 
     def __init__(self, now: Callable[[], float], in_flight: int = 0, rate_limited: int = 0) -> None:
@@ -229,6 +230,8 @@ class ActivityTracker:
         self.is_rejected = False
         self.succeeded = 0
         self.is_capped = False
+        self.grouped = 0
+        self.open_groups = 0
         self.left: Activity | None = None
         self.left_lines = 0
         self.slot_waits: dict[object, str] = {}

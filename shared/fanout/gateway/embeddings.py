@@ -49,15 +49,9 @@ class EmbeddingRun:
         if request.model in catalog.routes.sets:
             raise RequestError(f"`{request.model}` stands for several models: {ONE_MODEL}", "model")
         self._request = request
-        deployments = catalog.find(request.model)
-        _check_same_model(deployments)
-        apis = _apis(deployments)
         self._distinct = distinct(request.inputs)
-        most_bytes = int(catalog.general.max_response_size_mb * MEGABYTE * ROOM)
-        self._encoding = _encoding(request, apis, most_bytes)
-        vector = _vector_bytes(request, apis, self._encoding)
-        self._most = _most(apis, max(1, most_bytes // vector))
-        self._parts = list(divide(self._distinct.inputs, self._most))
+        self._encoding, most, vector = _calls(catalog, request, len(request.inputs))
+        self._parts = list(divide(self._distinct.inputs, most))
         if len(self._parts) > MAX_CALLS:
             raise RequestError(
                 f"the request needs {len(self._parts)} calls; at most {MAX_CALLS} are accepted",
@@ -165,6 +159,22 @@ class EmbeddingRun:
         return f"input[{first}]" if first == last else f"input[{first}..{last}]"
 
 
+def most_of_calls(catalog: Catalog, request: EmbeddingRequest) -> Most:
+    """The most of one call for requests with these fields, if there are many inputs."""
+    return _calls(catalog, request, MAX_CALLS)[1]
+
+
+def _calls(catalog: Catalog, request: EmbeddingRequest, count: int) -> tuple[Encoding, Most, int]:
+    """The form in which vectors are requested, the most of one call, the bytes of a vector."""
+    deployments = catalog.find(request.model)
+    _check_same_model(deployments)
+    apis = _apis(deployments)
+    most_bytes = int(catalog.general.max_response_size_mb * MEGABYTE * ROOM)
+    encoding = _encoding(request, apis, most_bytes, count)
+    vector = _vector_bytes(request, apis, encoding)
+    return encoding, _most(apis, max(1, most_bytes // vector)), vector
+
+
 def _check_same_model(deployments: Sequence[Deployment]) -> None:
     """Raise `RequestError` if two deployments are certain to be different models."""
     models: dict[str, str] = {}
@@ -197,7 +207,9 @@ def _apis(deployments: Sequence[Deployment]) -> list[EmbeddingAPI]:
     return found
 
 
-def _encoding(request: EmbeddingRequest, apis: Sequence[EmbeddingAPI], most_bytes: int) -> Encoding:
+def _encoding(
+    request: EmbeddingRequest, apis: Sequence[EmbeddingAPI], most_bytes: int, count: int
+) -> Encoding:
     """
     The form in which providers are asked for the vectors: the client's, if that fits.
 
@@ -205,7 +217,7 @@ def _encoding(request: EmbeddingRequest, apis: Sequence[EmbeddingAPI], most_byte
     """
     if request.encoding == "base64" or not all(api.has_base64 for api in apis):
         return request.encoding
-    count = min(len(request.inputs), *(api.limits.inputs for api in apis))
+    count = min(count, *(api.limits.inputs for api in apis))
     is_large = count * _vector_bytes(request, apis, "float") > most_bytes
     return "base64" if is_large else "float"
 

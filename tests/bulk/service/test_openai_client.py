@@ -243,7 +243,7 @@ def test_an_upload_is_rejected_if_its_parts_do_not_match_the_announced_size(
         (lambda c: c.files.create(file=("in.jsonl", b"{}"), purpose="assistants"), "purpose"),
         (lambda c: create(c, b"{}", extra_body={"input_file_id": "x"}), "no file"),
         (lambda c: create(c, b"{}", extra_body={"completion_window": "1y"}), "completion_window"),
-        (lambda c: create(c, b"{}", extra_body={"endpoint": "/v1/embeddings"}), "endpoint"),
+        (lambda c: create(c, b"{}", extra_body={"endpoint": "/v1/responses"}), "endpoint"),
         (lambda c: c.batches.list(limit=101), "limit"),
         (lambda c: c.post("/files", body={}, cast_to=object), "multipart/form-data"),
     ],
@@ -326,7 +326,7 @@ def test_a_dry_run_returns_a_quote_and_sends_nothing(
     file_id = upload(client, jsonl([line("x", max_tokens=100), line("y", "a,b")]))
     body = {"input_file_id": file_id, "endpoint": CHAT, "dry_run": True}
     with pytest.raises(openai.BadRequestError, match="endpoint"):
-        client.post("/batches", body={**body, "endpoint": "/v1/embeddings"}, cast_to=object)
+        client.post("/batches", body={**body, "endpoint": "/v1/responses"}, cast_to=object)
     quote: Any = client.post("/batches", body=body, cast_to=object)
     assert (quote["object"], quote["lines"]) == ("batch.quote", 2)
     assert {name: part["lines"] for name, part in quote["models"].items()} == {"a": 2, "b": 1}

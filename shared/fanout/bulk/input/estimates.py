@@ -76,6 +76,11 @@ def conversations_of(line: Line) -> list[list[Any]]:
     return [one for one in messages if isinstance(one, list)] or [messages]
 
 
+def output_tokens(line: Line) -> int:
+    """The tokens that a line's response is expected to have, for one conversation."""
+    return 0 if line.is_embedding else max_tokens(line) or DEFAULT_OUTPUT_TOKENS
+
+
 def estimate_cost(costs: Costs, line: Line, size: int) -> int:
     """
     The nanodollars that a line of `size` bytes may cost.
@@ -88,7 +93,7 @@ def estimate_cost(costs: Costs, line: Line, size: int) -> int:
         if prices := costs.prices(name):
             if tier != FLEX:
                 prices = prices.of(tier)
-            output = (max_tokens(line) or DEFAULT_OUTPUT_TOKENS) * len(conversations_of(line))
+            output = output_tokens(line) * len(conversations_of(line))
             total += prices.per_request + prices.input * -(-size // BYTES_PER_TOKEN)
             total += prices.output * output
     return nanodollars_of(total)

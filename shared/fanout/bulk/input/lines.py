@@ -24,7 +24,12 @@ from ...wire import json
 ENDPOINT = "/v1/chat/completions"
 URLS = frozenset({ENDPOINT, "/chat/completions"})
 """A line's `url`; Azure's is the one without `/v1`, or `DEPLOYMENT_URL`."""
-DEPLOYMENT_URL = re.compile(r"/openai/deployments/([^/?#]+)/chat/completions(?:\?[^#]*)?")
+EMBEDDINGS = "/v1/embeddings"
+EMBEDDING_URLS = frozenset({EMBEDDINGS, "/embeddings"})
+"""The `url` of a line for embeddings."""
+DEPLOYMENT_URL = re.compile(
+    r"/openai/deployments/([^/?#]+)/(chat/completions|embeddings)(?:\?[^#]*)?"
+)
 """Azure's `url` that names the model, which it takes instead of the body's."""
 MAX_LINE = 8 * 1024 * 1024
 """Bytes of one line; an item of a Step Functions Distributed Map has the same limit."""
@@ -65,11 +70,16 @@ class LineHead(Struct, frozen=True, gc=False):
 
 
 class Line(Struct, frozen=True):
-    """A line as a request body; if it cannot be parsed, the body is empty and `parse_error` set."""
+    """
+    A line as a request body, of a chat or for embeddings.
+
+    If it cannot be parsed, the body is empty and `parse_error` set.
+    """
 
     custom_id: str
     body: dict[str, Any]
     parse_error: str | None = None
+    is_embedding: bool = False
 
 
 # These are decoded for every line of a job. `Raw` is checked to be JSON, but not parsed further;
@@ -93,6 +103,7 @@ class _BodyHead(Struct, frozen=True, gc=False):
     fanout: _FanoutHead | None = None
     tools: Raw = Raw()
     response_format: Raw = Raw()
+    input: Raw = Raw()
 
     @property
     def context(self) -> tuple[Raw, ...]:
@@ -147,12 +158,33 @@ def _read_head(data: bytes, number: int, default_model: str | None) -> LineHead:
         batch = _BATCH_LINE.decode(data)
     except (msgspec.MsgspecError, UnicodeDecodeError, RecursionError):
         return _read_short(data, number, default_model)
+    if _is_for_embeddings(batch.url) and batch.method == "POST":
+        return _embedding_head(batch, default_model)
     named = None if batch.url in URLS else _model_in_url(batch.url)
     if batch.method != "POST" or not (named or batch.url in URLS):
         raise _wrong_endpoint(batch)
     _check_body(batch.body, "body.")
     models = _models(batch.body, default_model, "body.", named)
     return _head(batch.body, _checked_id(batch.custom_id), models)
+
+
+def _is_for_embeddings(url: str) -> bool:
+    found = None if url in URLS else DEPLOYMENT_URL.fullmatch(url)
+    return url in EMBEDDING_URLS or (found is not None and found[2] == "embeddings")
+
+
+def _embedding_head(batch: _BatchLine, default_model: str | None) -> LineHead:
+    """The head of a line for embeddings, which has an `input` and one model."""
+    body = batch.body
+    if bytes(body.input) in {b"", b"null", b'""', b"[]"}:
+        message = "`body.input` is missing or empty."
+        raise BadLine("missing_required_parameter", message, "body.input")
+    named = None if batch.url in EMBEDDING_URLS else _model_in_url(batch.url)
+    models = _models(body, default_model, "body.", named)
+    if len(models) > 1 or body.fanout is not None:
+        message = "Embeddings have one model: vectors of different models cannot be compared."
+        raise BadLine("invalid_value", message, "body.model")
+    return LineHead(_checked_id(batch.custom_id), models)
 
 
 def _model_in_url(url: str) -> str | None:
@@ -173,7 +205,7 @@ def _check_text(data: bytes) -> None:
 def _wrong_endpoint(batch: _BatchLine) -> BadLine:
     if batch.method != "POST":
         return BadLine("invalid_method", f"`method` must be POST, not {batch.method}.", "method")
-    message = f"`url` must be the batch's endpoint, {ENDPOINT}, not {batch.url[:100]}."
+    message = f"`url` must be {ENDPOINT} or {EMBEDDINGS}, not {batch.url[:100]}."
     return BadLine("url_mismatch", message, "url")
 
 
@@ -265,6 +297,7 @@ def _models(
 
 def parse_line(data: bytes, number: int, default_model: str | None) -> Line:
     """Parse a line that the planner has accepted."""
+    is_embedding = False
     try:
         value = _parsed(data)
     except (msgspec.MsgspecError, RecursionError):
@@ -274,13 +307,15 @@ def parse_line(data: bytes, number: int, default_model: str | None) -> Line:
         body: dict[str, Any] = {"messages": value}
     elif "body" in value:
         custom_id, body = value["custom_id"], value["body"]
-        if named := _model_in_url(value.get("url") or ""):
+        url = value.get("url") or ENDPOINT
+        is_embedding = _is_for_embeddings(url)
+        if named := _model_in_url(url):
             body = {**body, "model": named}
     else:
         custom_id, body = _short_request(value, number)
     if body.get("model") is None and "models" not in (body.get("fanout") or {}):
         body = {**body, "model": default_model}
-    return Line(custom_id, body)
+    return Line(custom_id, body, is_embedding=is_embedding)
 
 
 def _parsed(data: bytes) -> Any:
@@ -318,5 +353,6 @@ def _custom_id_of(data: bytes, number: int) -> str:
 
 def batch_line(line: Line) -> bytes:
     """The batch line of a request, with its line break; the reverse of `parse_line`."""
-    value = {"custom_id": line.custom_id, "method": "POST", "url": ENDPOINT, "body": line.body}
+    url = EMBEDDINGS if line.is_embedding else ENDPOINT
+    value = {"custom_id": line.custom_id, "method": "POST", "url": url, "body": line.body}
     return json.encode(value) + b"\n"

@@ -75,6 +75,8 @@ class Calls(NamedTuple):
     @classmethod
     def of(cls, line: Line) -> Calls:
         """Those of a line, with estimated tokens."""
+        if line.is_embedding:
+            return cls(1, _input_tokens(line), 0, 0)
         chats = conversations_of(line)
         context = sum(
             estimate_tokens(json.encode(given).decode())
@@ -90,6 +92,19 @@ class Calls(NamedTuple):
         """The tokens of so many attempts; each but the first has a response and a correction."""
         further = self.sent + self.high + self.chats * CORRECTION_TOKENS
         return self.sent + (attempts - 1) * further
+
+
+def _input_tokens(line: Line) -> int:
+    """The estimated tokens of a line for embeddings; lists of them are counted."""
+    given = line.body.get("input")
+    inputs = given if isinstance(given, list) else [given]
+    if inputs and isinstance(inputs[0], int):
+        return len(inputs)
+    return sum(
+        estimate_tokens(one) if isinstance(one, str) else len(one)
+        for one in inputs
+        if isinstance(one, str | list)
+    )
 
 
 def cost_of(

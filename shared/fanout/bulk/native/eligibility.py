@@ -120,8 +120,8 @@ def _form(line: Line) -> str | None:
     """Why a line of this form is sent in real time."""
     if line.parse_error is not None:
         return line.parse_error
-    if tier_of(line) is not None or flex_model(line, "auto") is None:
-        return "the line has a service tier, several calls or checks"
+    if line.is_embedding or tier_of(line) is not None or flex_model(line, "auto") is None:
+        return "the line has a service tier, several calls or checks, or is for embeddings"
     if line.body.get("store") is False:
         return "the line forbids the provider to store it"
     if found := REALTIME_ONLY & line.body.keys():

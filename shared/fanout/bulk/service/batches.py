@@ -165,6 +165,7 @@ class JobService:
             keep_input=new.fanout is None or new.fanout.keep_input,
             native=self.native(new),
             cache=new.cache,
+            endpoint=lines.EMBEDDINGS if new.endpoint in lines.EMBEDDING_URLS else lines.ENDPOINT,
         )
 
     @property
@@ -329,6 +330,7 @@ class JobService:
             keep_input=old.keep_input,
             native=old.native,
             cache=old.cache,
+            endpoint=old.endpoint,
             retry_of=old.id,
             earlier_outputs=earlier,
             source=_with_rows(old),
@@ -343,8 +345,9 @@ def _with_rows(job: Job) -> JobSource | None:
 
 def check_endpoint(new: NewJob) -> None:
     """Raise `RequestError` unless a batch may have this endpoint."""
-    if new.endpoint not in lines.URLS:
-        raise RequestError(f"`endpoint` must be {lines.ENDPOINT}", "endpoint")
+    if new.endpoint not in lines.URLS | lines.EMBEDDING_URLS:
+        wanted = f"{lines.ENDPOINT} or {lines.EMBEDDINGS}"
+        raise RequestError(f"`endpoint` must be {wanted}", "endpoint")
 
 
 def cost_cap(dollars: float | None, name: str = "max_cost_usd") -> int | None:

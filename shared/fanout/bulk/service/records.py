@@ -143,6 +143,7 @@ class Job(Struct, frozen=True, kw_only=True):
     keep_input: bool = True
     native: NativeChoice = "never"
     cache: CacheChoice = "order"
+    endpoint: str = "/v1/chat/completions"
     totals: Totals | None = field(default=None, name="tally")
     output_file_id: str | None = None
     error_file_id: str | None = None
@@ -245,7 +246,7 @@ class Job(Struct, frozen=True, kw_only=True):
         return {
             "id": self.id,
             "object": "batch",
-            "endpoint": "/v1/chat/completions",
+            "endpoint": self.endpoint,
             "model": next(iter(self.models)) if len(self.models) == 1 else None,
             "errors": {"object": "list", "data": errors} if errors else None,
             "input_file_id": self.input_file_id,

@@ -4,8 +4,10 @@ from __future__ import annotations
 
 import asyncio
 import time
+from collections.abc import Sequence
 from contextlib import AsyncExitStack
 from types import TracebackType
+from typing import TYPE_CHECKING, Any
 
 from msgspec import Struct, field
 from msgspec.structs import replace
@@ -39,6 +41,10 @@ from ..pacing.prompt_caches import with_cache
 from ..pacing.rate_limiter import MemoryRateLimitStore, Permit, RateLimiter
 from .checked_lines import PacedCalls
 from .judge_calls import JudgeCalls
+
+if TYPE_CHECKING:
+    from ...endpoints.embeddings.request import EmbeddingRequest
+    from .embedding_groups import EmbeddingGroups
 
 SMOOTHING = 0.1
 """The weight of the latest response in the moving average of output tokens."""
@@ -85,9 +91,12 @@ class _LineSender(Struct, eq=False):
     job: str
     latest: float | None
     output_tokens: dict[str, float] = field(default_factory=dict)
+    groups: EmbeddingGroups | None = None
 
     async def send(self, sent: LineRequest, concurrency: AdaptiveConcurrency) -> object:
         """The body of the line's response, which is sent when each of its models permits it."""
+        if sent.line.is_embedding:
+            return await self._send_embedding(sent, concurrency)
         request = self.gateway.prepare(_parse(sent), self.client)
         watcher = _CallWatcher(concurrency, self.limiter, self.activity, sent.prefix)
         if request.check is not None:
@@ -104,6 +113,54 @@ class _LineSender(Struct, eq=False):
                 permit = await stack.enter_async_context(opening)
                 permits[name] = permit
             return await self._call(sent, request, watcher, permits, calls)
+
+    async def _send_embedding(
+        self, sent: LineRequest, concurrency: AdaptiveConcurrency
+    ) -> dict[str, Any]:
+        """The body of the response to a line for embeddings, which shares a call with others."""
+        if self.groups is None:
+            from .embedding_groups import EmbeddingGroups  # few jobs have such lines
+
+            self.groups = EmbeddingGroups(self.gateway.catalog, self.activity)
+
+        async def send(request: EmbeddingRequest, tokens: int) -> tuple[list[bytes], int]:
+            watcher = _CallWatcher(concurrency, self.limiter, self.activity, None)
+            return await self._call_embedding(sent, request, watcher, tokens)
+
+        if sent.line.parse_error is not None:
+            raise RequestError(sent.line.parse_error)
+        try:
+            body: dict[str, Any] = await self.groups.response(sent.line.body, send)
+        except Exception as error:
+            if not isinstance(error, FanoutError):
+                self.observer.bug(sent.request_id, error)
+            raise
+        sent.received(body)
+        return body
+
+    async def _call_embedding(
+        self, sent: LineRequest, request: EmbeddingRequest, watcher: _CallWatcher, tokens: int
+    ) -> tuple[list[bytes], int]:
+        """The vectors of a request, and its tokens; it is sent when its model permits it."""
+        found: list[bytes] = []
+
+        async def add(_: int, vectors: Sequence[bytes]) -> None:
+            found.extend(vectors)
+
+        model = request.model
+        permit = self.limiter.permit(model, tokens, 1, tokens, self.job, self.latest)
+        async with _ShownPermit(permit, self.activity):
+            await self._until_ready()
+            context = Context(sent.request_id, self.client, sent.deadline, watcher)
+            try:
+                used = await self.gateway.embed(request, context, add)
+            except FanoutError as error:
+                for name, seconds in _rate_limited_models(error):
+                    started = watcher.starts.get(name, 0.0)
+                    await self.limiter.rejected(name, started, seconds, permit.size)
+                raise
+            permit.tokens_used = used
+        return found, used
 
     def _permit(self, name: str, line: Line, size: int, calls: int) -> _ShownPermit:
         """The permit for so many calls to a model, by its usual number of output tokens."""

@@ -293,8 +293,10 @@ class _Worker:
             return False
         if not self._in_flight:
             return True
+        activity = self._resources.activity
+        calls = self._in_flight - activity.grouped
         fits = self._bytes_in_flight + size <= self._spec.max_bytes_in_flight
-        return fits and self._in_flight < int(self._concurrency.limit)
+        return fits and (calls < int(self._concurrency.limit) or activity.open_groups > 0)
 
     # ---- the end of the worker ----
 

@@ -79,24 +79,31 @@ def divide(inputs: Sequence[Input], most: Most) -> Iterator[range]:
     """
     start = tokens = size = 0
     for number, one in enumerate(inputs):
-        text_size = _text_size(one)
-        tokens_of = text_size // BYTES_PER_TOKEN + 1 if isinstance(one, str) else len(one)
-        bytes_of = text_size + BYTES_PER_INPUT
+        own_tokens, own_size = tokens_of(one), size_of(one)
         is_over = (
             number - start >= most.inputs
-            or (most.tokens is not None and tokens + tokens_of > most.tokens)
-            or (most.bytes is not None and size + bytes_of > most.bytes)
+            or (most.tokens is not None and tokens + own_tokens > most.tokens)
+            or (most.bytes is not None and size + own_size > most.bytes)
         )
         if is_over and number > start:
             yield range(start, number)
             start, tokens, size = number, 0, 0
-        tokens += tokens_of
-        size += bytes_of
+        tokens += own_tokens
+        size += own_size
     yield range(start, len(inputs))
 
 
+def tokens_of(one: Input) -> int:
+    """The tokens of an input, by estimate if it is a text."""
+    return _text_size(one) // BYTES_PER_TOKEN + 1 if isinstance(one, str) else len(one)
+
+
+def size_of(one: Input) -> int:
+    """The bytes of an input in a request's body, and of what is around it."""
+    return _text_size(one) + BYTES_PER_INPUT
+
+
 def _text_size(one: Input) -> int:
-    """The bytes of an input in a request's body."""
     if not isinstance(one, str):
         return 12 * len(one)
     return len(one) if one.isascii() else len(one.encode())
