@@ -285,3 +285,19 @@ def test_the_list_of_models_serves_both_vendors_sdks(
         assert [one.id for one in other.models.list()] == names
     with server.ask(None, "/api/hello", "HEAD") as response:
         assert response.status == 200
+
+
+def test_fields_that_the_gateway_adds_and_the_vendors_own_fallbacks(
+    server: RunningGateway, upstream: Upstream
+) -> None:
+    upstream.script("claude-x", [reply(200, WHOLE)])
+    ask: Any = {"model": "claude", "max_tokens": 2000, "messages": HI}
+    schema = {"type": "object", "properties": {}}
+    post(server, {**ask, "fanout": {"schema": schema, "check": False}})
+    sent = upstream.calls_to("claude-x")[-1].body
+    assert "fanout" not in sent
+    assert "schema" in json.dumps(sent).lower()
+    fallbacks = [{"model": "claude-other"}]
+    betas = {"anthropic-beta": "server-side-fallback-2026-06-01"}
+    assert post(server, {**ask, "fallbacks": fallbacks}, betas)[0] == 200
+    assert upstream.calls_to("claude-x")[-1].body["fallbacks"] == fallbacks

@@ -20,8 +20,8 @@ LOOPBACK = re.compile(
 """Hosts that no name server can make another machine's. The port is free: tunnels change it."""
 
 EXPOSED = (
-    "idempotent-replayed, retry-after, retry-after-ms, x-fanout-mode, x-fanout-winner, "
-    "x-request-id, x-should-retry"
+    "idempotent-replayed, request-id, retry-after, retry-after-ms, x-fanout-dropped, "
+    "x-fanout-mode, x-fanout-tokens, x-fanout-winner, x-request-id, x-should-retry"
 )
 METHODS = "GET, HEAD, POST, DELETE"
 PREFLIGHT_AGE = "7200"

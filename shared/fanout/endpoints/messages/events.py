@@ -100,9 +100,13 @@ class MessageEncoder:
 
     def _start(self, chunk: Mapping[str, Any]) -> dict[str, Any]:
         self._has_begun = True
-        usage = {**usage_of(None), "input_tokens": self._given.tokens}
+        usage = self._estimated()
         message = make_message(chunk.get("id") or self._id, chunk.get("model"), [], NO_STOP, usage)
         return {"type": "message_start", "message": message}
+
+    def _estimated(self) -> dict[str, int]:
+        """The usage before, or without, the vendor's."""
+        return {**usage_of(None), "input_tokens": self._given.tokens}
 
     def end(self) -> bytes:
         """The end of the blocks and of the message."""
@@ -114,7 +118,8 @@ class MessageEncoder:
         stop = stop_of(self._choice, self._given.stops)
         if self._blocks.has_calls and stop["stop_reason"] == "end_turn":
             stop["stop_reason"] = "tool_use"
-        used = usage_of(self._choice.get("usage") if self._is_combined else self._usage)
+        found = self._choice.get("usage") if self._is_combined else self._usage
+        used = usage_of(found) if found else self._estimated()
         events.append({"type": "message_delta", "delta": stop, "usage": used, **self._fanout()})
         events.append({"type": "message_stop"})
         return b"".join(map(encode, events))

@@ -18,7 +18,6 @@ from ...schema.pass_through import OriginalRequest
 from ...wire.json import BadJSON
 from ...wire.json_members import find_members
 from ..base import RequestBody
-from .request import OWN
 from .thoughts import is_ours
 from .tools import is_vendors
 
@@ -52,8 +51,12 @@ SAFE = frozenset(
 """Fields that choose no other model: Anthropic's SDK for Python 2.14, 2026-11."""
 
 
-def original_of(body: RequestBody, own: frozenset[str] = OWN) -> OriginalRequest | None:
-    """The client's request as it is; `None` if no vendor with this API would accept it."""
+def original_of(body: RequestBody, own: frozenset[str]) -> OriginalRequest | None:
+    """
+    The client's request as it is; `None` if no vendor with this API would accept it.
+
+    `own` are the gateway's own fields.
+    """
     value = body.value
     if not all(map(_is_portable, _blocks(value))) or _lacks_thinking(value):
         return None

@@ -45,11 +45,27 @@ DEFAULT_EFFORT = "medium"
 """The effort of adaptive thinking without one: that of OpenAI's models."""
 
 
-def chat_body(body: Mapping[str, Any], losses: Losses) -> dict[str, Any]:
-    """The body of the chat request; raises `RequestError` with the path of a wrong field."""
+VENDORS_FALLBACKS = "server-side-fallback"
+"""
+The beta with which `fallbacks` is a field of Anthropic's: `BetaFallbackParam` in its SDK, 2026-11.
+"""
+
+
+def own_fields(headers: Mapping[str, str]) -> frozenset[str]:
+    """The gateway's fields in a request with these headers."""
+    is_vendors = VENDORS_FALLBACKS in headers.get("anthropic-beta", "")
+    return OWN - {"fallbacks"} if is_vendors else OWN
+
+
+def chat_body(body: Mapping[str, Any], losses: Losses, own: frozenset[str] = OWN) -> dict[str, Any]:
+    """
+    The body of the chat request; raises `RequestError` with the path of a wrong field.
+
+    `own` are the gateway's own fields, which are those of a chat request.
+    """
     if body.get("max_tokens") is None:
         raise RequestError("`max_tokens` is missing", "max_tokens", "missing_required_parameter")
-    chat = {name: body[name] for name in OWN if name in body}
+    chat = {name: body[name] for name in own if name in body}
     chat |= {"messages": chat_messages(body, losses), **chat_tools(body, losses)}
     chat |= {name: body[name] for name in _SAME if body.get(name) is not None}
     if (stops := body.get("stop_sequences")) is not None:
@@ -62,7 +78,7 @@ def chat_body(body: Mapping[str, Any], losses: Losses) -> dict[str, Any]:
         chat["user"] = user
     if body.get("service_tier") == "standard_only":
         chat["service_tier"] = "default"
-    for name in body.keys() - _READ - OWN:
+    for name in body.keys() - _READ - own:
         if body[name] is not None:
             losses.add(name)
     if chat.get("stream"):

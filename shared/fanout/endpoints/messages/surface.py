@@ -17,7 +17,7 @@ from .events import MessageEncoder
 from .given import Given
 from .losses import Losses
 from .original import original_of
-from .request import chat_body
+from .request import chat_body, own_fields
 from .response import message_of_choice
 from .token_estimate import estimate_tokens
 
@@ -28,17 +28,24 @@ def read(body: RequestBody) -> TranslatedRequest:
     if not isinstance(value, dict):
         raise RequestError("the body must be a JSON object", None, "invalid_type")
     losses = Losses()
-    chat = chat_body(value, losses)
+    own = own_fields(body.headers)
+    chat = chat_body(value, losses, own)
     has_system = bool(value.get("system"))
     try:
         request = parse_request(chat, len(body.data))
     except RequestError as error:
         raise _renamed(error, shifted=has_system) from None
     conversations = tuple(_placed(one, shifted=has_system) for one in request.conversations)
-    if (original := original_of(body)) is not None:
+    if not _adds_schema(value) and (original := original_of(body, own)) is not None:
         conversations = tuple(replace(one, original=original) for one in conversations)
     request = replace(request, conversations=conversations, in_pieces=True)
     return TranslatedRequest(request, losses.names, _given(value))
+
+
+def _adds_schema(value: dict[str, Any]) -> bool:
+    """Whether the gateway adds a schema to the request, which then is no longer the client's."""
+    fanout = value.get("fanout")
+    return isinstance(fanout, dict) and fanout.get("schema") is not None
 
 
 def _given(value: dict[str, Any]) -> Given:
