@@ -60,7 +60,7 @@ call a model that takes it.
 
 """
 
-MEANING = """* parts of messages (attachments, images in the results of tools) and earlier calls
+MEANING = """* parts of messages (attachments) and earlier calls
 * more stop sequences than the provider takes: the response would go on where it should stop
 """
 
@@ -86,6 +86,8 @@ So Fanout makes earlier messages fit the provider that gets them, without `drop_
 * Each call has one result, right after it. A late result moves there, and a call without one gets
   `No result.` A result without a call, as in a history that was cut, is sent as the user's text; so
   is a second result of one call.
+* Images and files in a tool's result are in a message of the user's after the results, where a
+  vendor's results have none: an agent that has read a picture goes on with any model.
 * A call of a vendor's own type (Moonshot's `builtin_function`) reaches that vendor as it was, and
   any other if the request's `tools` have this type. Without that, it is sent as a function's if it
   has one; if not, the call and its result are left out.

@@ -10,6 +10,7 @@ import pytest
 from fanout.errors import Unsupported
 from fanout.providers import registry
 from fanout.providers.base import Target
+from fanout.providers.result_media import IN_NEXT
 from fanout.schema.validation import parse_chat
 from fanout.wire.http import WireRequest
 
@@ -298,27 +299,36 @@ IMAGE = {"type": "image_url", "image_url": {"url": "data:image/png;base64,AAAA"}
 CALL = {"id": "call_1", "type": "function", "function": {"name": "f", "arguments": "{}"}}
 
 
-@pytest.mark.parametrize("drop_params", [False, True])
-@pytest.mark.parametrize(
-    ("provider", "model"),
-    [("openai", "gpt-5.2"), ("azure", "gpt-4o"), ("bedrock", "openai.gpt-oss-20b-1:0")],
-)
-def test_an_image_in_a_result_is_a_400_by_name_where_results_are_texts(
-    provider: str, model: str, *, drop_params: bool
-) -> None:
-    content = [{"type": "text", "text": "A map."}, IMAGE]
+def test_an_image_in_a_result_is_in_the_users_next_message_where_results_are_texts() -> None:
+    """After the last result, so that each call has its results right after it."""
+    texts = [{"type": "text", "text": "A map."}]
+    other = {**CALL, "id": "call_2", "function": {"name": "g", "arguments": "{}"}}
     messages: list[dict[str, Any]] = [
         U,
-        {"role": "assistant", "content": None, "tool_calls": [CALL]},
-        {"role": "tool", "tool_call_id": "call_1", "content": content},
+        {"role": "assistant", "content": None, "tool_calls": [CALL, other]},
+        {"role": "tool", "tool_call_id": "call_1", "content": [*texts, IMAGE]},
+        {"role": "tool", "tool_call_id": "call_2", "content": [IMAGE]},
+        U,
     ]
-    with pytest.raises(Unsupported, match="result of a tool is text") as rejected:
-        encode(provider, model, *messages, drop_params=drop_params)
+    label = {"type": "text", "text": "From the result of the tool `f`:"}
+    expected = [
+        *messages[:2],
+        {**messages[2], "content": texts},
+        {**messages[3], "content": IN_NEXT},
+        {"role": "user", "content": [label, IMAGE]},
+        {"role": "user", "content": [{**label, "text": label["text"].replace("f`", "g`")}, IMAGE]},
+        U,
+    ]
+    for provider, model in (("openai", "gpt-5.2"), ("bedrock", "openai.gpt-oss-20b-1:0")):
+        wire = encode(provider, model, *messages)
+        assert (json.loads(wire.body)["messages"], wire.dropped) == (expected, ("messages[].role",))
+    assert body_of("openai_like", "gpt-5.2", *messages)["messages"] == messages
+    assert body_of("openai", "gpt-5.2", *messages[:2], expected[2], expected[2])
+    unknown = {"type": "file", "file": {"file_id": "https://a.test/a.pdf"}}
+    messages[2] = {**messages[2], "content": [*texts, unknown]}
+    with pytest.raises(Unsupported) as rejected:
+        encode("openai", "gpt-5.2", *messages)
     assert rejected.value.param == "messages[2].content[1]"
-    messages[2] = {**messages[2], "content": content[:1]}
-    assert body_of(provider, model, *messages)["messages"][2]["content"] == content[:1]
-    messages[2] = {**messages[2], "content": content}
-    assert body_of("openai_like", model, *messages)["messages"][2]["content"] == content
 
 
 @pytest.mark.parametrize(

@@ -2,14 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 
 from ..schema.chat import Object
 from ..schema.messages import ROLES
 from ..schema.request import ChatRequest
 from ..schema.validation import reject_extensions, replace_messages
 from .base import NameRule
-from .fields import DEFAULTS, MADE_FIELDS, UnsupportedFields, fit_calls
+from .fields import DEFAULTS, MADE_FIELDS, UnsupportedFields, fit_calls, fit_results
 
 SHARED_FIELDS = frozenset(
     {
@@ -68,6 +68,7 @@ def check_fields(
     *,
     names: NameRule,
     defaults: Mapping[str, tuple[object, ...]] = DEFAULTS,
+    in_results: Callable[[Object], bool] | None = None,
 ) -> ChatRequest:
     """
     Account for every field of the request: those that are not listed are unsupported.
@@ -77,7 +78,8 @@ def check_fields(
 
     A field that has one of its `defaults` asks for nothing. Messages have no names in the other
     APIs, so `name` is left out. So is any unknown field of an assistant's message, because another
-    vendor's response had it.
+    vendor's response had it. `in_results` says which parts the results of tools may have; by
+    default, any.
     """
     for name, value in request.body.items():
         if value is not None and name not in fields and value not in defaults.get(name, ()):
@@ -89,6 +91,7 @@ def check_fields(
     request = _without_legacy(request, unsupported, message_fields)
     messages = request.body["messages"]
     complete = fit_calls(messages, names, request.body.get("tools"), unsupported)
+    complete = fit_results(complete, in_results, unsupported)
     if complete is not messages:
         request = replace_messages(request, {**request.body, "messages": complete})
     for index, message in enumerate(request.body["messages"]):

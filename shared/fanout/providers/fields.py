@@ -7,7 +7,7 @@ Knows no provider. Each codec lists the fields that it reads.
 from __future__ import annotations
 
 import re
-from collections.abc import Collection, Mapping, Sequence
+from collections.abc import Callable, Collection, Mapping, Sequence
 from typing import Any, Literal, TypeAlias
 
 from ..errors import Unsupported
@@ -136,6 +136,13 @@ class UnsupportedFields:
             for index, (message, ours) in enumerate(zip(old, new, strict=True)):
                 self._places[id(ours)] = self._places.get(id(message)) or _place(index)
 
+    def keep_parts(self, old: Object, new: Object, numbers: Sequence[int]) -> None:
+        """Note that a `new` message has parts of an `old` one, each by its number among those."""
+        if place := self._places.get(id(old)):
+            known = place.parts
+            theirs = tuple(known[n] if n < len(known) else n for n in numbers)
+            self._places[id(new)] = Place(place.path, theirs)
+
     def path(self, message: Object, index: int) -> str:
         """The path of a message in the client's request; `index` is its place among ours."""
         place = self._places.get(id(message)) or _place(index)
@@ -237,3 +244,24 @@ def fit_calls(
     from .call_names import complete_calls  # only requests with calls need it
 
     return complete_calls(messages, names, tools, unsupported, own_calls)
+
+
+def is_text(part: Object) -> bool:
+    """Whether a content part is a text."""
+    return bool(part.get("type", "text") == "text")
+
+
+def fit_results(
+    messages: list[dict[str, Any]],
+    takes: Callable[[Object], bool] | None,
+    unsupported: UnsupportedFields,
+) -> list[dict[str, Any]]:
+    """The same messages; parts of tools' results that the vendor does not take are the user's."""
+    if takes is None or not any(
+        message["role"] == "tool" and isinstance(message.get("content"), list)
+        for message in messages
+    ):
+        return messages
+    from .result_media import move_parts  # only requests with such results need it
+
+    return move_parts(messages, takes, unsupported)

@@ -23,6 +23,9 @@ Message: TypeAlias = dict[str, Any]
 _KEPT = ("cache_control",)
 """What a part may have beside its own fields, in any of the APIs."""
 
+_KEPT_OF_CALLS = (*_KEPT, "extra_content")
+"""The same of a call: its vendor may need the latter back."""
+
 
 def convert_messages(messages: list[Any]) -> tuple[list[Any], tuple[Place, ...]]:
     """
@@ -91,13 +94,22 @@ def _without_parts(
     message: Message, path: str, parts: list[Any], calls: list[Part], thoughts: list[Part]
 ) -> Message:
     """The message with these parts alone; calls and thoughts are in their own fields."""
-    rest = {**message, "content": parts or None}
+    rest = {**message, "content": _joined(parts) or None}
     if thoughts:
         known = message.get("thinking_blocks")
         rest["thinking_blocks"] = [*(known if isinstance(known, list) else ()), *thoughts]
     if calls:
         rest["tool_calls"] = _with_calls(message.get("tool_calls") or [], calls, path)
     return rest
+
+
+def _joined(parts: list[Any]) -> str | list[Any]:
+    """One text as a string: every vendor takes one."""
+    match parts:
+        case [{"type": "text", "text": str(text), **rest}] if not rest:
+            return text
+        case _:
+            return parts
 
 
 def _with_calls(known: Any, calls: Sequence[Part], path: str) -> list[Any]:
@@ -124,7 +136,7 @@ def _call(part: Part, path: str) -> Part:
         "id": _text(part, "id", path),
         "type": "function",
         "function": function,
-        **_kept(part),
+        **_kept(part, _KEPT_OF_CALLS),
     }
 
 
@@ -260,5 +272,5 @@ def _text(part: Mapping[str, Any], name: str, path: str) -> str:
     return value
 
 
-def _kept(part: Mapping[str, Any]) -> Part:
-    return {name: part[name] for name in _KEPT if name in part}
+def _kept(part: Mapping[str, Any], names: Sequence[str] = _KEPT) -> Part:
+    return {name: part[name] for name in names if name in part}

@@ -11,8 +11,9 @@ from __future__ import annotations
 from collections.abc import Iterator, Mapping
 from typing import Any
 
+from ...schema.accumulator import join_values, whole_value
 from .response import tool_use
-from .thoughts import SIGNATURE, thinking_block
+from .thoughts import SIGNATURE, signature_of, thinking_block
 
 
 class BlockWriter:
@@ -23,25 +24,30 @@ class BlockWriter:
         self.has_calls = False
         self._thinks = thinks
         self._open = ""  # the type of the block that has not ended
+        self._field = ""  # the field of the delta whose text is in the last block of text
         self._first_call: int | None = None
         self._calls: dict[int, dict[str, Any]] = {}  # all calls but the first
         self._late_text: list[str] = []
         self._has_input = False
         self._thought = False
+        self._details: Any = None  # of the open block of thinking, for its signature
 
     def feed(self, delta: Mapping[str, Any]) -> Iterator[dict[str, Any]]:
         """Yield the events of a choice's delta."""
         if self._thinks:
             text = delta.get("reasoning_content") or delta.get("reasoning")
-            if isinstance(text, str) and text:
-                yield from self._thinking(text)
+            details = delta.get("reasoning_details")
+            if (isinstance(text, str) and text) or details:
+                yield from self._thinking(text if isinstance(text, str) else "")
+            if details and not self.has_calls:
+                self._details = join_values("", self._details, details)
             for block in delta.get("thinking_blocks") or ():
                 if isinstance(block, dict):
                     yield from self._signed(block)
         for name in ("content", "refusal"):
             text = delta.get(name)
             if isinstance(text, str) and text:
-                yield from self._text(text)
+                yield from self._text(text, name)
         for call in delta.get("tool_calls") or ():
             yield from self._call(call)
 
@@ -66,7 +72,8 @@ class BlockWriter:
             yield from self._close()
             self._thought = True
             yield self._start(thinking_block("", ""))
-        yield self._delta({"type": "thinking_delta", "thinking": text})
+        if text:
+            yield self._delta({"type": "thinking_delta", "thinking": text})
 
     def _signed(self, block: Mapping[str, Any]) -> Iterator[dict[str, Any]]:
         """A whole block of signed thinking, whose text may have been streamed before."""
@@ -80,11 +87,12 @@ class BlockWriter:
             yield from self._thinking(block.get("thinking") or "")
             yield from self._close(block.get("signature") or SIGNATURE)
 
-    def _text(self, text: str) -> Iterator[dict[str, Any]]:
+    def _text(self, text: str, field: str) -> Iterator[dict[str, Any]]:
         if self.has_calls:
             self._late_text.append(text)
             return
-        if self._open != "text":
+        if self._open != "text" or self._field != field:
+            self._field = field
             yield from self._close()
             yield self._start({"type": "text", "text": ""})
         yield self._delta({"type": "text_delta", "text": text})
@@ -104,6 +112,7 @@ class BlockWriter:
             return
         known = self._calls.setdefault(index, {"function": {"name": None, "arguments": ""}})
         known["id"] = piece.get("id") or known.get("id")
+        known["extra_content"] = piece.get("extra_content") or known.get("extra_content")
         known["function"]["name"] = function.get("name") or known["function"]["name"]
         known["function"]["arguments"] += arguments
 
@@ -119,10 +128,12 @@ class BlockWriter:
     def _delta(self, delta: dict[str, Any]) -> dict[str, Any]:
         return {"type": "content_block_delta", "index": self.count - 1, "delta": delta}
 
-    def _close(self, signature: str = SIGNATURE) -> Iterator[dict[str, Any]]:
+    def _close(self, signature: str = "") -> Iterator[dict[str, Any]]:
         if not self._open:
             return
         if self._open == "thinking":
+            signature = signature or signature_of(whole_value(self._details))
+            self._details = None
             yield self._delta({"type": "signature_delta", "signature": signature})
         self._open = ""
         yield {"type": "content_block_stop", "index": self.count - 1}

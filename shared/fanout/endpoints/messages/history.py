@@ -13,7 +13,7 @@ from typing import Any, TypeAlias
 
 from ...errors import RequestError
 from .losses import Losses
-from .thoughts import is_ours
+from .thoughts import details_of, is_ours
 
 Block: TypeAlias = dict[str, Any]
 
@@ -79,27 +79,43 @@ def _user(content: list[Any], path: str, losses: Losses) -> Block:
             blocks.append(_result(block, place, losses))
         elif (found := _part(block, place, losses)) is not None:
             blocks.append(found)
-    return {"role": "user", "content": blocks or ""}
+    return {"role": "user", "content": _joined(blocks)}
 
 
 def _assistant(content: list[Any], path: str, losses: Losses) -> Block:
     """
     The message of an earlier response.
 
-    Thinking that a model without signatures wrote is `reasoning_content`, as vendors have it.
+    The text of all thinking is `reasoning_content`: vendors that do not know another's signatures
+    may read it. Signed thinking is also there as it is.
     """
-    blocks, thoughts = [], []
+    blocks, thoughts, details = [], [], []
     for index, block in enumerate(content):
         place = f"{path}[{index}]"
         kind = _kind(block, place)
+        if kind == "thinking":
+            thoughts.append(str(block.get("thinking") or ""))
+            details += details_of(block)
         if kind == "thinking" and is_ours(block):
-            thoughts.append(str(block.get("thinking", "")))
-        elif kind in _SIGNED or kind == "tool_use":
+            continue
+        if kind in _SIGNED or kind == "tool_use":
             blocks.append(block)
         elif (found := _part(block, place, losses)) is not None:
             blocks.append(found)
-    more = {"reasoning_content": "\n\n".join(thoughts)} if any(thoughts) else {}
-    return {"role": "assistant", "content": blocks or "", **more}
+    more: Block = (
+        {"reasoning_content": "\n\n".join(filter(None, thoughts))} if any(thoughts) else {}
+    )
+    more |= {"reasoning_details": details} if details else {}
+    return {"role": "assistant", "content": _joined(blocks), **more}
+
+
+def _joined(blocks: list[Block]) -> str | list[Block]:
+    """One text as a string: every vendor takes one."""
+    match blocks:
+        case [{"type": "text", "text": str(text), **rest}] if not rest:
+            return text
+        case _:
+            return blocks or ""
 
 
 def _kind(block: Any, path: str) -> str:

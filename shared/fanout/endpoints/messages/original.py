@@ -1,9 +1,10 @@
 """
 Whether a request can be passed through to a vendor with this API, and what it is then.
 
-A conversation with thinking of another vendor, or with its ids of calls, cannot: Anthropic's API
-rejects both. It is translated, which leaves the thinking out and replaces the ids. So is a request
-for thinking with a budget in a turn that another vendor's model has begun.
+A conversation with what only another vendor accepts cannot: its thinking, its ids and names of
+calls, the same id twice, an empty response. Anthropic's API rejects all of that. It is translated,
+which leaves out or replaces it. So is a request for thinking with a budget in a turn that another
+vendor's model has begun.
 """
 
 from __future__ import annotations
@@ -25,6 +26,8 @@ API = "messages"
 HEADERS = ("anthropic-beta", "anthropic-version")
 
 _ID = re.compile(r"[a-zA-Z0-9_-]+")
+MOST_LETTERS = 128
+"""Of a tool's name: https://platform.claude.com/docs/en/api/messages/create, 2026-11."""
 
 SAFE = frozenset(
     {
@@ -58,7 +61,9 @@ def original_of(body: RequestBody, own: frozenset[str]) -> OriginalRequest | Non
     `own` are the gateway's own fields.
     """
     value = body.value
-    if not all(map(_is_portable, _blocks(value))) or _lacks_thinking(value):
+    if not all(map(_is_portable, _blocks(value))):
+        return None
+    if not _has_turns(value) or _lacks_thinking(value):
         return None
     try:
         members = find_members(body.data)
@@ -80,12 +85,21 @@ def _blocks(value: Mapping[str, Any]) -> Iterator[Mapping[str, Any]]:
         yield from content if isinstance(content, list) else ()
 
 
+def _has_turns(value: Mapping[str, Any]) -> bool:
+    """Whether each turn of the model has content, and no two of its calls have one id."""
+    turns = [one["content"] for one in value["messages"] if one.get("role") == "assistant"]
+    ids = [block.get("id") for block in _blocks(value) if block.get("type") == "tool_use"]
+    return all(turns) and len(set(ids)) == len(ids)
+
+
 def _is_portable(block: Mapping[str, Any]) -> bool:
     match block:
         case {"type": "thinking"}:
             return not is_ours(block)
-        case {"type": "tool_use", "id": str(call_id)}:
-            return _ID.fullmatch(call_id) is not None
+        case {"type": "tool_use", "extra_content": _}:
+            return False
+        case {"type": "tool_use", "id": str(call_id), "name": str(name)}:
+            return all(_ID.fullmatch(one) for one in (call_id, name)) and len(name) <= MOST_LETTERS
         case {"type": "tool_result", "tool_use_id": str(call_id)}:
             return _ID.fullmatch(call_id) is not None
         case _:

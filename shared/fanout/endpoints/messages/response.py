@@ -13,7 +13,7 @@ from typing import Any
 from msgspec import MsgspecError
 
 from ...wire import json
-from .thoughts import thinking_block
+from .thoughts import signature_of, thinking_block
 
 STOP_REASONS = {
     "stop": "end_turn",
@@ -67,12 +67,12 @@ def message_of_choice(
 
 
 def content_of(message: Mapping[str, Any], *, thinks: bool) -> list[dict[str, Any]]:
-    """The blocks: thinking first, then text, then the calls of tools."""
+    """The blocks: thinking first, then text and a refusal, then the calls of tools."""
     blocks: list[dict[str, Any]] = []
     if thinks:
         blocks += thoughts_of(message)
-    if text := message.get("content") or message.get("refusal"):
-        blocks.append({"type": "text", "text": text})
+    texts = (message.get("content"), message.get("refusal"))
+    blocks += [{"type": "text", "text": text} for text in texts if text]
     calls = message.get("tool_calls") or ()
     return [*blocks, *(tool_use(call) for call in calls)]
 
@@ -88,18 +88,25 @@ def thoughts_of(message: Mapping[str, Any]) -> list[dict[str, Any]]:
             if isinstance(block, dict)
         ]
     text = message.get("reasoning_content") or message.get("reasoning")
-    return [thinking_block(text)] if isinstance(text, str) and text else []
+    details = message.get("reasoning_details")
+    shown = text if isinstance(text, str) else ""
+    return [thinking_block(shown, signature_of(details))] if shown or details else []
 
 
 def tool_use(call: Mapping[str, Any]) -> dict[str, Any]:
-    """A call of a tool; arguments that are no JSON object are in `arguments`."""
+    """
+    A call of a tool; arguments that are no JSON object are in `arguments`.
+
+    `extra_content` is what the vendor needs back with the call: Google's signature of a thought.
+    """
     function = call.get("function") or call.get("custom") or {}
     given = function.get("arguments") if "function" in call else function.get("input")
     return {
         "type": "tool_use",
         "id": call.get("id"),
-        "name": function.get("name"),
+        "name": function.get("name") or "",
         "input": read_input(given or ""),
+        **({"extra_content": call["extra_content"]} if call.get("extra_content") else {}),
     }
 
 

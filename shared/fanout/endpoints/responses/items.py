@@ -16,7 +16,7 @@ from msgspec import Struct, field
 from ...errors import RequestError
 from ...wire import json
 from .content import message_content, result_content
-from .reasoning import kept_reasoning
+from .reasoning import join_reasoning, kept_reasoning
 from .tools import flat_name
 
 Item: TypeAlias = Mapping[str, Any]
@@ -93,7 +93,7 @@ class _Reader:
         if kind == "message":
             self._message(item, path)
         elif kind == "reasoning":
-            self._thoughts |= kept_reasoning(item)
+            self._thoughts = join_reasoning(self._thoughts, kept_reasoning(item))
         elif kind == "function_call":
             self._call(_function_call(item, path), path)
         elif kind == "custom_tool_call":
@@ -142,7 +142,7 @@ class _Reader:
         if last is None or not last.is_open or last.results or (is_text and _has_text(last)):
             last = _Turn({"role": "assistant", "content": None}, path, is_open=True)
             self.turns.append(last)
-        last.message |= self._thoughts
+        last.message |= join_reasoning(last.message, self._thoughts)
         self._thoughts = {}
         return last
 
@@ -155,7 +155,7 @@ class _Reader:
         """Give reasoning that came after its message to it."""
         last = self.turns[-1] if self.turns else None
         if last is not None and last.is_open and not last.results:
-            last.message |= self._thoughts | last.message
+            last.message |= join_reasoning(last.message, self._thoughts)
         self._thoughts = {}
 
     def _result(self, item: Item, path: str) -> None:
@@ -174,7 +174,9 @@ def _has_text(turn: _Turn) -> bool:
 
 
 def _function_call(item: Item, path: str) -> Message:
-    name = flat_name(_text(item, "name", path), item.get("namespace"))
+    name = item.get("name")
+    if name != "":  # what a model has called without a name is sent back so
+        name = flat_name(_text(item, "name", path), item.get("namespace"))
     arguments = item.get("arguments")
     if isinstance(arguments, dict):
         arguments = json.encode(arguments).decode()

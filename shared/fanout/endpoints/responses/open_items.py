@@ -7,6 +7,7 @@ from typing import Any, Protocol
 
 from ...schema.accumulator import join_values, whole_value
 from ...wire import json
+from ..sealed import sealed_fields
 from .output import (
     Item,
     Names,
@@ -18,8 +19,8 @@ from .output import (
     text_part,
 )
 
-_SEALED = ("thinking_blocks", "extra_content")
-"""Fields of a delta that the vendor needs back."""
+_OPENS_REASONING = ("reasoning_content", "reasoning_details", "thinking_blocks")
+"""Fields of a delta that are reasoning, and not of a text or a call."""
 
 
 class MakeEvent(Protocol):
@@ -49,7 +50,7 @@ class OpenItems:
         """The events of one piece of the response."""
         delta = choice["delta"]
         found: list[bytes] = []
-        if delta.get("reasoning_content") or delta.get("thinking_blocks"):
+        if any(delta.get(name) for name in _OPENS_REASONING):
             found += self._feed_reasoning(delta)
         elif extra := delta.get("extra_content"):
             if isinstance(self._open, _Reasoning) or not self.items:
@@ -155,8 +156,7 @@ class _Reasoning:
         return {"id": self._id, "type": "reasoning", "summary": [], "encrypted_content": None}
 
     def feed(self, delta: Mapping[str, Any], event: MakeEvent) -> list[bytes]:
-        given = {name: delta[name] for name in _SEALED if delta.get(name)}
-        if given:
+        if given := sealed_fields(delta):
             self._sealed = join_values("", self._sealed, given)
         if not (text := delta.get("reasoning_content")):
             return []
@@ -170,9 +170,7 @@ class _Reasoning:
 
     def end(self, event: MakeEvent, _: str) -> tuple[list[bytes], Item]:
         text = "".join(self._text)
-        sealed = whole_value(self._sealed or {})
-        thoughts, extra = (sealed.get(name) for name in _SEALED)
-        whole = reasoning_item(self._id, text, thoughts or [], extra)
+        whole = reasoning_item(self._id, text, whole_value(self._sealed or {}))
         if not text:
             return [], whole
         part = whole["summary"][0]

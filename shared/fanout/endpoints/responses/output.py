@@ -10,7 +10,7 @@ from __future__ import annotations
 from collections.abc import Iterable, Mapping
 from typing import Any, TypeAlias
 
-from .reasoning import sealed
+from ..sealed import seal, sealed_fields
 
 Item: TypeAlias = dict[str, Any]
 Names: TypeAlias = Mapping[str, tuple[str, str]]
@@ -26,10 +26,10 @@ def output_items(choice: Mapping[str, Any], suffix: str, names: Names) -> list[I
     message = choice["message"]
     status = item_status(choice.get("finish_reason"))
     items: list[Item] = []
-    thoughts, extra = message.get("thinking_blocks") or [], message.get("extra_content")
-    if thoughts or extra or message.get("reasoning_content"):
+    sealed = sealed_fields(message)
+    if sealed or message.get("reasoning_content"):
         text = message.get("reasoning_content") or ""
-        items.append(reasoning_item(f"rs_{suffix}_0", text, thoughts, extra))
+        items.append(reasoning_item(f"rs_{suffix}_0", text, sealed))
     calls = message.get("tool_calls") or []
     if message.get("content") or message.get("refusal") or not (calls or items):
         logprobs = (choice.get("logprobs") or {}).get("content") or []
@@ -90,16 +90,14 @@ def flat_annotation(annotation: Any) -> Any:
     return {"type": kind, **inner} if isinstance(inner, dict) else annotation
 
 
-def reasoning_item(
-    item_id: str, text: str, thoughts: Iterable[Any], extra: Mapping[str, Any] | None = None
-) -> Item:
+def reasoning_item(item_id: str, text: str, sealed: Mapping[str, Any]) -> Item:
     """Reasoning: its text is the summary, which clients show; see `reasoning.py`."""
     summary = [{"type": "summary_text", "text": text}] if text else []
     return {
         "id": item_id,
         "type": "reasoning",
         "summary": summary,
-        "encrypted_content": sealed([*thoughts], extra),
+        "encrypted_content": seal(sealed),
     }
 
 

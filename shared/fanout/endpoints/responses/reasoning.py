@@ -8,41 +8,35 @@ here, and bound to its account: such items are left out.
 
 from __future__ import annotations
 
-from base64 import b64decode, b64encode
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 from typing import Any
 
-from ...wire import json
-
-PREFIX = "fanout1."
-"""What Fanout's `encrypted_content` begins with, so that no other maker's is read as its own."""
-
-
-def sealed(thoughts: Sequence[Any], extra: Mapping[str, Any] | None = None) -> str:
-    """The `encrypted_content` of a reasoning item with what the vendor needs back."""
-    given = {"thinking_blocks": [*thoughts], "extra_content": extra}
-    kept = {name: value for name, value in given.items() if value}
-    return PREFIX + b64encode(json.encode(kept)).decode()
+from ..sealed import is_sealed, unseal
 
 
 def kept_reasoning(item: Mapping[str, Any]) -> dict[str, Any]:
     """The fields of an assistant's message that an item of Fanout stands for; else none."""
     given = item.get("encrypted_content")
-    if not isinstance(given, str) or not given.startswith(PREFIX):
+    if not is_sealed(given):
         return {}
-    try:
-        value = json.decode(b64decode(given.removeprefix(PREFIX), validate=True))
-    except (ValueError, *json.NOT_JSON):
-        return {}
-    found: dict[str, Any] = {}
-    if text := _texts(item.get("summary")):
-        found["reasoning_content"] = text
-    known = value if isinstance(value, dict) else {}
-    if isinstance(thoughts := known.get("thinking_blocks"), list) and thoughts:
-        found["thinking_blocks"] = thoughts
-    if isinstance(extra := known.get("extra_content"), dict) and extra:
-        found["extra_content"] = extra
-    return found
+    text = _texts(item.get("summary"))
+    return {**({"reasoning_content": text} if text else {}), **unseal(str(given))}
+
+
+def join_reasoning(fields: Mapping[str, Any], more: Mapping[str, Any]) -> dict[str, Any]:
+    """The fields of a message with those of one more item of reasoning."""
+    joined = dict(fields)
+    for name, value in more.items():
+        known = joined.get(name)
+        if not known:
+            joined[name] = value
+        elif isinstance(value, list):
+            joined[name] = [*known, *value]
+        elif isinstance(value, dict):
+            joined[name] = {**known, **value}
+        else:
+            joined[name] = f"{known}\n\n{value}"
+    return joined
 
 
 def _texts(parts: object) -> str:

@@ -128,6 +128,16 @@ _NO_SCHEMAS = re.compile(
 )
 
 
+def has_media_results(kind: str) -> bool:
+    """
+    Whether the results of tools may have more than texts.
+
+    Bedrock's API reference, `ToolResultContentBlock`: images and documents are "only supported by
+    Amazon Nova and Anthropic Claude 3 and 4 models". 2026-11
+    """
+    return is_claude(kind) or "nova" in kind or is_unknown(kind)
+
+
 def has_schemas(kind: str) -> bool:
     """Whether the model has formats with a schema, and strict tools."""
     return find_traits(kind).structured and _NO_SCHEMAS.search(kind) is None

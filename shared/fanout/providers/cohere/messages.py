@@ -46,8 +46,7 @@ def encode_messages(request: ChatRequest, unsupported: UnsupportedFields) -> lis
 def _encode_message(
     message: ChatMessage, raw: Object, path: str, unsupported: UnsupportedFields, ids: CallIds
 ) -> Block | None:
-    parts = _TOOL_PARTS if isinstance(message, ToolMessage) else _PARTS
-    blocks = [block for block, _ in encode_content(message, raw, path, unsupported, parts)]
+    blocks = [block for block, _ in encode_content(message, raw, path, unsupported, _PARTS)]
     if isinstance(message, AssistantMessage):
         return _encode_assistant(message, blocks, raw, path, unsupported, ids)
     if not isinstance(message, ToolMessage) and is_empty(message.content):
@@ -118,9 +117,9 @@ def _citations(raw: Object, unsupported: UnsupportedFields) -> list[Object]:
     return known
 
 
-def _reject_image(_image: ImageURL, path: str, unsupported: UnsupportedFields) -> None:
+def is_no_image(part: Object) -> bool:
     """A result has text and documents: Cohere's SDK for Python, `ToolContent`, 2026-11."""
-    unsupported.add(path, "the result of a tool cannot have images")
+    return bool(part.get("type") != "image_url")
 
 
 def _encode_text(text: str) -> Block:
@@ -136,4 +135,3 @@ def _encode_image(image: ImageURL, _path: str, _unsupported: UnsupportedFields) 
 
 
 _PARTS = PartEncoders(_encode_text, _encode_image)
-_TOOL_PARTS = PartEncoders(_encode_text, _reject_image)

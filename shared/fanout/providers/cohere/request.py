@@ -36,7 +36,7 @@ from ..fields import (
 from ..format_instruction import add_instruction, format_in_words
 from ..request_reader import without_none
 from ..schemas import describe_schema, limit_schema
-from .messages import encode_messages
+from .messages import encode_messages, is_no_image
 from .rules import FUNCTIONS, MOST_STOPS, SCHEMAS, thinks
 from .tools import encode_tools
 
@@ -76,7 +76,13 @@ def encode(request: ChatRequest, target: Target, stream: bool) -> WireRequest:  
     """The request for `target`'s model. What the API cannot express is rejected, or noted."""
     unsupported = UnsupportedFields(target, "cohere")
     request = check_fields(
-        request, unsupported, _FIELDS, _MESSAGE_FIELDS, names=FUNCTIONS, defaults=_DEFAULTS
+        request,
+        unsupported,
+        _FIELDS,
+        _MESSAGE_FIELDS,
+        names=FUNCTIONS,
+        defaults=_DEFAULTS,
+        in_results=is_no_image,
     )
     messages = encode_messages(request, unsupported)
     # "response_format … not supported when used in combination with the `documents` or `tools`":

@@ -24,7 +24,7 @@ from ...schema.messages import (
 from ...schema.request import ChatRequest
 from ...wire import json
 from ..calls import ANY_ID, CallIds
-from ..fields import UnsupportedFields
+from ..fields import UnsupportedFields, is_text
 from ..request_reader import (
     Block,
     ChatMessage,
@@ -165,25 +165,27 @@ def _encode_result(message: ToolMessage, raw: Object, path: str, context: _Conte
 def _encode_result_media(
     message: ToolMessage, raw: Object, path: str, context: _Context
 ) -> list[Block]:
+    """The images and files of a result, as their bytes: see `is_in_results`."""
+    if isinstance(message.content, str):
+        return []
+    blocks = encode_content(message, raw, path, context.unsupported, context.encoders)
+    return [{"inlineData": block["inlineData"]} for block, _ in blocks if "inlineData" in block]
+
+
+def is_in_results(part: Object, model: str) -> bool:
     """
-    The images and files of a result, which models since Gemini 3 read, as their bytes.
+    Whether a result may have this part; only models since Gemini 3 read more than text, as bytes.
 
     https://ai.google.dev/gemini-api/docs/function-calling#multimodal, 2026-11
     """
-    if isinstance(message.content, str):
-        return []
-    media: list[Block] = []
-    for block, part in encode_content(message, raw, path, context.unsupported, context.encoders):
-        if "text" in block:
-            continue
-        if context.has_levels and "inlineData" in block:
-            media.append({"inlineData": block["inlineData"]})
-        else:
-            number = raw["content"].index(part)
-            place = context.unsupported.part_path(raw, path, number)
-            why = "give its data" if context.has_levels else "only models since Gemini 3 do"
-            context.unsupported.add(place, f"in the result of a tool: {why}")
-    return media
+    if is_text(part):
+        return True
+    image = part.get("image_url")
+    url = image.get("url") if isinstance(image, dict) else image
+    file = part.get("file")
+    data = file.get("file_data") if isinstance(file, dict) else url
+    is_data = "input_audio" in part or (isinstance(data, str) and data.startswith("data:"))
+    return is_data and has_levels(model)
 
 
 def _encode_response(content: str | list[ToolPart]) -> dict[str, Any]:

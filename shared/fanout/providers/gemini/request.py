@@ -27,7 +27,7 @@ from ..fields import (
 )
 from ..format_instruction import format_in_words
 from ..request_reader import system_as_user, without_none
-from .messages import encode_conversation, encode_turns
+from .messages import encode_conversation, encode_turns, is_in_results
 from .rules import FUNCTIONS, has_levels, has_system, is_old_gemma
 from .settings import encode_config, encode_tier, fit_studio
 from .tools import encode_tools
@@ -83,7 +83,13 @@ def encode_body(
 ) -> dict[str, Any]:
     """The body that all of Google's services with this API read; `model` is a Gemini's name."""
     request = check_fields(
-        request, unsupported, fields, _MESSAGE_FIELDS, names=FUNCTIONS, defaults=_DEFAULTS
+        request,
+        unsupported,
+        fields,
+        _MESSAGE_FIELDS,
+        names=FUNCTIONS,
+        defaults=_DEFAULTS,
+        in_results=lambda part: is_in_results(part, model),
     )
     system, turns = encode_conversation(request, unsupported, model)
     # "Function calling with a response mime type: 'application/json' is unsupported":

@@ -12,7 +12,7 @@ from typing import Any, TypeAlias
 
 from ...errors import RequestError
 from ..calls import CallIds
-from ..fields import UnsupportedFields, fit_calls
+from ..fields import UnsupportedFields, fit_calls, fit_results, is_text
 from .message_rules import MessageRules
 
 Message: TypeAlias = dict[str, Any]
@@ -79,6 +79,7 @@ def fit_messages(
     messages = messages if rules.legacy or functions else _without_legacy(messages, unsupported)
     own = rules.own_calls.union(tool["type"] for tool in tools or () if "type" in tool)
     messages = fit_calls(messages, rules.functions, tools, unsupported, own)
+    messages = fit_results(messages, None if rules.media_results else is_text, unsupported)
     ids = CallIds(rules.ids)
     turns = _turns() if rules.has_order else None
     if turns:

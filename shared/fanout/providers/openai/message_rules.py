@@ -53,7 +53,7 @@ class MessageRules(Struct, frozen=True, cache_hash=True):
     not_in_names: str = NOT_IN_NAMES
     # So may the results of tools.
     named_results: bool = True
-    # The results of tools may have images, files and audio beside texts.
+    # The results of tools may have images, files and audio; otherwise, a user's message has them.
     media_results: bool = True
     # A message of the assistant may have no content and no calls.
     empty: bool = True

@@ -48,8 +48,6 @@ def fit_message(
     fitted = _fit_fields(message, rules, unsupported)
     if isinstance(parts := fitted.get("content"), list):
         path = unsupported.path(message, index)
-        if message["role"] == "tool" and not rules.media_results:
-            _check_texts(parts, message, path, unsupported)
         if not rules.empty_texts:
             parts = _without_empty(parts, unsupported)
         parts = _fit_parts(parts, message, path, rules, unsupported)
@@ -61,15 +59,6 @@ def fit_message(
     if message["role"] == "assistant":
         return _fit_response(message, fitted, rules, ids, unsupported)
     return fitted
-
-
-def _check_texts(
-    parts: list[Any], message: Message, path: str, unsupported: UnsupportedFields
-) -> None:
-    for number, part in enumerate(parts):
-        if part.get("type", "text") != "text":
-            place = unsupported.part_path(message, path, number)
-            unsupported.add(place, "the result of a tool is text", kept=True)
 
 
 def _without_empty(parts: list[Any], unsupported: UnsupportedFields) -> list[Any]:

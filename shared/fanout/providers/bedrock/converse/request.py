@@ -20,10 +20,8 @@ from ...field_checks import (
     SHARED_MESSAGE_FIELDS,
     check_fields,
 )
-from ...fields import (
-    UnsupportedFields,
-)
-from ..models import find_model, is_claude, streams_tools
+from ...fields import UnsupportedFields, is_text
+from ..models import find_model, has_media_results, is_claude, streams_tools
 from ..rules import FUNCTIONS
 from .cache_points import limit_points
 from .messages import called_names, encode_conversation
@@ -47,7 +45,14 @@ def encode(request: ChatRequest, target: Target, stream: bool) -> WireRequest:  
     """The request for `target`'s model. What the API cannot express is rejected, or noted."""
     unsupported = UnsupportedFields(target, "Bedrock")
     model = find_model(target)
-    request = check_fields(request, unsupported, _FIELDS, _MESSAGE_FIELDS, names=FUNCTIONS)
+    request = check_fields(
+        request,
+        unsupported,
+        _FIELDS,
+        _MESSAGE_FIELDS,
+        names=FUNCTIONS,
+        in_results=None if has_media_results(model.kind) else is_text,
+    )
     body = encode_conversation(request, model.kind, unsupported) | encode_settings(
         request, model.kind, unsupported
     )
