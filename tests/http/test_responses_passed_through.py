@@ -9,7 +9,7 @@ from typing import Any
 import openai
 import pytest
 
-from fanout.endpoints.responses.reasoning import sealed
+from fanout.endpoints.sealed import seal
 from fanout.providers import registry
 from fanout.providers.base import Target
 from tests.support.gateway_server import RunningGateway, entry, serve
@@ -146,7 +146,12 @@ def test_what_only_its_maker_can_read_is_not_passed(
     native: RunningGateway, upstream: Upstream
 ) -> None:
     user = {"role": "user", "content": "Hi"}
-    ours = {"type": "reasoning", "id": "rs_1", "summary": [], "encrypted_content": sealed([{}])}
+    ours = {
+        "type": "reasoning",
+        "id": "rs_1",
+        "summary": [],
+        "encrypted_content": seal({"thinking_blocks": [{}]}),
+    }
     theirs = {**ours, "encrypted_content": "gAAA"}
     for item, model, passes in (
         (ours, "native", False),

@@ -7,6 +7,7 @@ own reasoning is translated, and so is one with encrypted reasoning for several 
 
 from __future__ import annotations
 
+import re
 from collections.abc import Mapping
 from typing import Any
 
@@ -18,7 +19,11 @@ from ...schema.pass_through import OriginalRequest
 from ...wire.json import BadJSON
 from ...wire.json_members import find_members
 from ..base import RequestBody
-from .reasoning import PREFIX
+from ..sealed import is_sealed
+
+_NAME = re.compile(r"[a-zA-Z0-9_-]+")
+_CALL_ID = re.compile(r"(?s).{1,64}")
+"""OpenAI's own errors: "string does not match pattern", "expected a maximum length 64", 2026-11."""
 
 API = "responses"
 HEADERS = ("openai-beta",)
@@ -104,8 +109,11 @@ def _is_portable(item: Any, *, several: bool) -> bool:
     if not isinstance(item, dict):
         return False
     sealed = item.get("encrypted_content")
-    if sealed and (several or str(sealed).startswith(PREFIX)):
+    if sealed and (several or is_sealed(sealed)):
         return False
+    if item.get("type") == "function_call":
+        given = (str(item.get("name")), _NAME), (str(item.get("call_id")), _CALL_ID)
+        return "extra_content" not in item and all(rule.fullmatch(one) for one, rule in given)
     return "extra_content" not in item
 
 
