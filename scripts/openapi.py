@@ -18,6 +18,7 @@ from typing import Any
 import embedding_schemas as embeddings
 import msgspec
 import openapi_messages
+import openapi_responses
 
 from fanout.bulk.service.batches import NewJob
 from fanout.http import batch_endpoints as bulk_endpoints
@@ -55,6 +56,7 @@ BODIES: Mapping[str, str] = {
     "POST /chat/completions": "ChatCompletionRequest",
     "POST /openai/deployments/{id}/chat/completions": "ChatCompletionRequest",
     "POST /messages": "MessagesRequest",
+    "POST /responses": "ResponsesRequest",
     "POST /messages/count_tokens": "CountRequest",
     **dict.fromkeys(embeddings.PATHS, "EmbeddingRequest"),
     "POST /uploads": "NewUpload",
@@ -131,12 +133,8 @@ ERROR: Schema = {
 }
 ANYTHING: Schema = {"type": "object"}
 
-# The body of another API than chat completions, which its vendor documents.
-OTHER_API: Schema = {"application/json": {"schema": ANYTHING}}
-OTHER_RESPONSE: Schema = {
-    "description": "The same as the API's own, or its stream of events.",
-    "content": OTHER_API | {"text/event-stream": {"schema": ANYTHING}},
-}
+# The responses of other APIs than chat completions.
+OTHER_APIS: Mapping[str, str] = {"MessagesRequest": "Message", "ResponsesRequest": "Response"}
 
 
 def description() -> str:
@@ -193,7 +191,7 @@ def _components() -> dict[str, Schema]:
     checked, addressed = found.pop("ChatRequest"), found.pop("GatewayFields")
     found["ChatCompletionRequest"] = _request(checked, addressed)
     found["Error"] = ERROR
-    found |= openapi_messages.SCHEMAS
+    found |= openapi_messages.SCHEMAS | openapi_responses.SCHEMAS
     found["EmbeddingRequest"] = embeddings.REQUEST
     found["EmbeddingResponse"] = embeddings.RESPONSE
     del found["Place"]  # only the codecs know it
@@ -263,13 +261,10 @@ def _operation(route: Route, path: str) -> Schema:
     operation: Schema = {"summary": _summary(route), "operationId": _identifier(route, path)}
     if parameters := [*_parameters(path, name), *([ONCE] if route.is_idempotent else [])]:
         operation["parameters"] = parameters
-    if route.surface and not getattr(route.endpoint, "__name__", "").startswith("_count"):
-        operation["requestBody"] = {"required": True, "content": OTHER_API}
     if body := _body(name):
         operation["requestBody"] = {"required": True, "content": body}
     failure = _failure(ERRORS.get(route.surface, "Error"))
-    success = _response(name) if name in BODIES or not route.surface else OTHER_RESPONSE
-    operation["responses"] = {"200": success, "4XX": failure, "5XX": failure}
+    operation["responses"] = {"200": _response(name), "4XX": failure, "5XX": failure}
     if route.is_public:
         operation["security"] = [{}]
     return operation
@@ -322,12 +317,12 @@ def _response(name: str) -> Schema:
             "text/event-stream": {"schema": {"$ref": REF + "ChatChunk"}},
         }
         return {"description": "The response, or its stream of chunks.", "content": content}
-    if BODIES.get(name) == "MessagesRequest":
+    if (other := OTHER_APIS.get(BODIES.get(name, ""))) is not None:
         content = {
-            "application/json": {"schema": {"$ref": REF + "Message"}},
+            "application/json": {"schema": {"$ref": REF + other}},
             "text/event-stream": {"schema": ANYTHING},
         }
-        return {"description": "The message, or its stream of events.", "content": content}
+        return {"description": f"The {other.lower()}, or its stream of events.", "content": content}
     if name in embeddings.PATHS:
         content = {"application/json": {"schema": {"$ref": REF + "EmbeddingResponse"}}}
         return {"description": "A vector for each input, in order.", "content": content}

@@ -50,6 +50,25 @@ class AppResponse(Struct, frozen=True):
         return error
 
 
+RESPONSE = {
+    "id": "resp_1",
+    "object": "response",
+    "created_at": 1,
+    "status": "completed",
+    "model": "m",
+    "output": [
+        {
+            "id": "msg_1",
+            "type": "message",
+            "role": "assistant",
+            "content": [{"type": "output_text", "text": "Hello", "annotations": []}],
+        }
+    ],
+    "usage": {"input_tokens": 5, "output_tokens": 7, "total_tokens": 12},
+}
+"""The response of OpenAI's Responses API."""
+
+
 class HelloEngine:
     """An engine whose providers respond `Hello` to every request; `sent` keeps the requests."""
 
@@ -58,15 +77,25 @@ class HelloEngine:
 
     async def send(self, request: Outgoing) -> WireResponse:
         self.sent.append(request)
+        if request.url.endswith("/responses"):
+            return WireResponse(200, {}, json.dumps(RESPONSE).encode())
         return WireResponse(200, {}, WIRE_FORMATS["openai"].whole("m", "Hello"))
 
     @asynccontextmanager
     async def stream(self, request: Outgoing) -> AsyncIterator[Incoming]:
         self.sent.append(request)
-        yield StreamedResponse(200, {}, _pieces())
+        events = _events() if request.url.endswith("/responses") else _pieces()
+        yield StreamedResponse(200, {}, events)
 
     async def aclose(self) -> None:
         """Nothing is open."""
+
+
+async def _events() -> AsyncIterator[bytes]:
+    """The stream of the Responses API."""
+    delta = {"type": "response.output_text.delta", "output_index": 0, "delta": "Hello"}
+    for event in (delta, {"type": "response.completed", "response": RESPONSE}):
+        yield b"data: %b\n\n" % json.dumps(event).encode()
 
 
 async def _pieces() -> AsyncIterator[bytes]:

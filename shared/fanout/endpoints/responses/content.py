@@ -63,7 +63,7 @@ def _joined(parts: list[Part]) -> str | list[Part]:
 def _part(part: object, path: str) -> Part:
     if not isinstance(part, dict):
         raise RequestError(f"`{path}` must be an object", path)
-    kind = part.get("type")
+    kind = str(part.get("type"))
     kept = {"cache_control": part["cache_control"]} if part.get("cache_control") else {}
     if kind in _TEXTS:
         return {"type": "text", "text": _text(part, "text", path), **kept}
@@ -75,9 +75,7 @@ def _part(part: object, path: str) -> Part:
         return {**_file(part, path), **kept}
     if kind == "input_audio":
         return {"type": "input_audio", "input_audio": part.get("input_audio")}
-    raise RequestError(
-        f"`{path}.type` cannot be `{str(kind)[:64]}`", f"{path}.type", "invalid_value"
-    )
+    raise RequestError(f"`{path}.type` cannot be `{kind[:64]}`", f"{path}.type", "invalid_value")
 
 
 def _image(part: Part, path: str) -> Part:
@@ -90,7 +88,7 @@ def _image(part: Part, path: str) -> Part:
         )
     image: Part = {"url": url}
     if (detail := part.get("detail")) is not None:
-        image["detail"] = detail if detail in _DETAILS else "high"
+        image["detail"] = detail if str(detail) in _DETAILS else "high"
     return {"type": "image_url", "image_url": image}
 
 

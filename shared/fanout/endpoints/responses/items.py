@@ -89,7 +89,7 @@ class _Reader:
         """Add the next item."""
         if not isinstance(item, dict):
             raise RequestError(f"`{path}` must be an object", path)
-        kind = item.get("type") or "message"
+        kind = str(item.get("type") or "message")
         if kind == "message":
             self._message(item, path)
         elif kind == "reasoning":
@@ -111,11 +111,11 @@ class _Reader:
                 f"{path}.type",
                 "unsupported_parameter",
             )
-        elif isinstance(kind, str) and (kind.endswith(_ENDS) or kind in _OTHERS):
+        elif kind.endswith(_ENDS) or kind in _OTHERS:
             self._dropped[kind] = None
         else:
             raise RequestError(
-                f"`{path}.type` cannot be `{str(kind)[:64]}`", f"{path}.type", "invalid_value"
+                f"`{path}.type` cannot be `{kind[:64]}`", f"{path}.type", "invalid_value"
             )
 
     def messages(self) -> Messages:

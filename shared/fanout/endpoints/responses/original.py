@@ -122,5 +122,5 @@ def _vendors_tools(value: Mapping[str, Any]) -> list[str]:
     return [
         f"tools[{index}].type"
         for index, tool in enumerate(tools if isinstance(tools, list) else ())
-        if isinstance(tool, dict) and tool.get("type") not in SAFE_TOOLS
+        if isinstance(tool, dict) and str(tool.get("type")) not in SAFE_TOOLS
     ]

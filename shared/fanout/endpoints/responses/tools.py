@@ -164,7 +164,9 @@ def _choice(given: object) -> Any:
         raise RequestError("`tool_choice` must be a string or an object", "tool_choice")
     if kind == "allowed_tools":
         listed = given.get("tools")
-        tools = [_named(tool, "tool_choice.tools") for tool in listed or () if _is_own(tool)]
+        if not isinstance(listed, list):
+            raise RequestError("`tool_choice.tools` must be a list", "tool_choice.tools")
+        tools = [_named(tool, "tool_choice.tools") for tool in listed if _is_own(tool)]
         return {
             "type": "allowed_tools",
             "allowed_tools": {"mode": given.get("mode", "auto"), "tools": tools},
@@ -180,7 +182,7 @@ def _choice(given: object) -> Any:
 
 def _is_own(tool: object) -> bool:
     """Whether a tool is one that the client runs."""
-    return isinstance(tool, dict) and tool.get("type") in {"function", "custom"}
+    return isinstance(tool, dict) and tool.get("type") in ("function", "custom")
 
 
 def _named(choice: Mapping[str, Any], path: str) -> dict[str, Any]:

@@ -13,6 +13,7 @@ from typing import Any
 
 from ....schema.chat import ChatCompletion, FinishReason
 from ....wire.http import WireResponse
+from ....wire.json import MAX_INTEGER
 from ...base import BadWire, Target, WireError
 from ..errors import explain_value, status_of
 from ..response import check_whole, read
@@ -23,6 +24,12 @@ _REASONS: Mapping[str, FinishReason] = {
 }
 
 
+_DETAILS = {
+    "input_tokens_details": "prompt_tokens_details",
+    "output_tokens_details": "completion_tokens_details",
+}
+
+
 def decode_response(response: WireResponse, _target: Target) -> ChatCompletion:
     """The chat completion; raises `WireError` for a response that failed."""
     value = object_of(read_object(response.body))
@@ -30,7 +37,7 @@ def decode_response(response: WireResponse, _target: Target) -> ChatCompletion:
     output = value.get("output")
     if not isinstance(output, list):
         raise BadWire("the response has no `output`")
-    message, logprobs = _message([item for item in output if isinstance(item, dict)])
+    message, logprobs = _message(objects_of(output))
     choice: dict[str, Any] = {
         "index": 0,
         "message": message,
@@ -60,9 +67,24 @@ def object_of(value: Any) -> dict[str, Any]:
     return value if isinstance(value, dict) else {}
 
 
+def objects_of(value: Any) -> list[dict[str, Any]]:
+    """The objects of a list; none of any other value."""
+    return [one for one in value if isinstance(one, dict)] if isinstance(value, list) else []
+
+
+def text_of(value: Any) -> str:
+    """`value` if it is a text, else an empty one."""
+    return value if isinstance(value, str) else ""
+
+
+def count_of(value: Any) -> int:
+    """`value` if it is a number of tokens, else 0."""
+    return value if isinstance(value, int) and 0 <= value <= MAX_INTEGER else 0
+
+
 def check_failure(response: Mapping[str, Any]) -> None:
     """Raise `WireError` if the response failed."""
-    if response.get("status") in {"failed", "cancelled"} or response.get("error"):
+    if response.get("status") in ("failed", "cancelled") or response.get("error"):
         fault = response.get("error") or {"message": "the response failed"}
         raise WireError(status_of(fault), explain_value(fault, "no reason given"))
 
@@ -84,11 +106,11 @@ def _message(output: list[dict[str, Any]]) -> tuple[dict[str, Any], list[Any]]:
     for item in output:
         kind = item.get("type")
         if kind == "message":
-            for part in item.get("content") or ():
-                texts["refusal"].append(part.get("refusal") or "")
-                texts["content"].append(part.get("text") or "")
-                annotations += [nested_annotation(one) for one in part.get("annotations") or ()]
-                logprobs += part.get("logprobs") or ()
+            for part in objects_of(item.get("content")):
+                texts["refusal"].append(text_of(part.get("refusal")))
+                texts["content"].append(text_of(part.get("text")))
+                annotations += map(nested_annotation, objects_of(part.get("annotations")))
+                logprobs += objects_of(part.get("logprobs"))
         elif kind == "reasoning":
             texts["reasoning_content"] += [reasoning_text(item)]
             items += sealed_item(item)
@@ -106,8 +128,8 @@ def _message(output: list[dict[str, Any]]) -> tuple[dict[str, Any], list[Any]]:
 
 def reasoning_text(item: Mapping[str, Any]) -> str:
     """The text of a reasoning item: its summary, or the reasoning itself where that is open."""
-    parts = item.get("summary") or item.get("content") or ()
-    return "\n\n".join(part.get("text") or "" for part in parts if isinstance(part, dict))
+    parts = objects_of(item.get("summary")) or objects_of(item.get("content"))
+    return "\n\n".join(text_of(part.get("text")) for part in parts)
 
 
 def sealed_item(item: Mapping[str, Any]) -> list[dict[str, Any]]:
@@ -132,12 +154,12 @@ def nested_annotation(annotation: Any) -> Any:
 
 def chat_call(item: Mapping[str, Any]) -> dict[str, Any] | None:
     """The call that an item is; `None` if it is none of the client's tools."""
-    call_id, name = item.get("call_id"), item.get("name")
+    call_id, name = text_of(item.get("call_id")), text_of(item.get("name"))
     if item.get("type") == "function_call":
-        function = {"name": name or "", "arguments": item.get("arguments") or ""}
+        function = {"name": name, "arguments": text_of(item.get("arguments"))}
         return {"id": call_id, "type": "function", "function": function}
     if item.get("type") == "custom_tool_call":
-        custom = {"name": name or "", "input": item.get("input") or ""}
+        custom = {"name": name, "input": text_of(item.get("input"))}
         return {"id": call_id, "type": "custom", "custom": custom}
     return None
 
@@ -146,14 +168,13 @@ def chat_usage(usage: Any) -> dict[str, Any] | None:
     """The usage with the names of chat completions."""
     if not isinstance(usage, dict):
         return None
-    sent, got = usage.get("input_tokens") or 0, usage.get("output_tokens") or 0
-    found = {
+    sent, got = count_of(usage.get("input_tokens")), count_of(usage.get("output_tokens"))
+    found: dict[str, Any] = {
         "prompt_tokens": sent,
         "completion_tokens": got,
-        "total_tokens": usage.get("total_tokens") or sent + got,
+        "total_tokens": count_of(usage.get("total_tokens")) or sent + got,
     }
-    if details := object_of(usage.get("input_tokens_details")):
-        found["prompt_tokens_details"] = details
-    if details := object_of(usage.get("output_tokens_details")):
-        found["completion_tokens_details"] = details
+    for theirs, ours in _DETAILS.items():
+        if details := object_of(usage.get(theirs)):
+            found[ours] = {name: count_of(number) for name, number in details.items()}
     return found

@@ -14,12 +14,15 @@ from .response import (
     chat_call,
     chat_usage,
     check_failure,
+    count_of,
     extra_content,
     finish_reason,
     nested_annotation,
     object_of,
+    objects_of,
     reasoning_text,
     sealed_item,
+    text_of,
 )
 
 _TEXTS = {
@@ -43,8 +46,8 @@ class ResponsesDecoder:
         self._model = target.model
         self._head: dict[str, Any] = {}
         self._ended = False
-        self._calls: dict[Any, int] = {}
-        self._seen: set[Any] = set()
+        self._calls: dict[int, int] = {}
+        self._seen: set[int] = set()
         """The places of the items whose text has come in deltas."""
 
     @property
@@ -59,17 +62,19 @@ class ResponsesDecoder:
         value = json.decode_any(event.data)
         if not isinstance(value, dict):
             raise BadWire("an event is not a JSON object")
-        kind = str(value.get("type") or event.type)
+        kind = text_of(value.get("type")) or event.type
         if kind == "error" or (value.get("error") and "response" not in value):
             fault = value.get("error") or value
             raise WireError(status_of(fault), explain_value(fault, "no reason given"))
-        place = value.get("output_index")
+        place = count_of(value.get("output_index"))
         if name := _TEXTS.get(kind):
             self._seen.add(place)
-            yield self._chunk({name: value.get("delta") or ""}, value.get("logprobs"))
+            yield self._chunk(
+                {name: text_of(value.get("delta"))}, objects_of(value.get("logprobs"))
+            )
         elif kind in _ARGUMENTS:
             self._seen.add(place)
-            yield self._arguments(kind, place, value.get("delta") or "")
+            yield self._arguments(kind, place, text_of(value.get("delta")))
         elif kind == "response.output_item.added":
             yield from self._added(place, object_of(value.get("item")))
         elif kind == "response.output_item.done":
@@ -82,9 +87,12 @@ class ResponsesDecoder:
     def _response(self, kind: str, response: dict[str, Any]) -> Iterator[ChatChunk]:
         """What an event with the whole response says: its id, or its end."""
         check_failure(response)
-        given = {"id": response.get("id"), "created": response.get("created_at")}
+        given = {
+            "id": text_of(response.get("id")),
+            "created": count_of(response.get("created_at")),
+        }
         self._head = {name: item for name, item in given.items() if item}
-        self._model = response.get("model") or self._model
+        self._model = text_of(response.get("model")) or self._model
         if kind not in _ENDS:
             return
         self._ended = True
@@ -95,7 +103,7 @@ class ResponsesDecoder:
             more["service_tier"] = tier
         yield self._made([end], **more)
 
-    def _added(self, place: Any, item: dict[str, Any]) -> Iterator[ChatChunk]:
+    def _added(self, place: int, item: dict[str, Any]) -> Iterator[ChatChunk]:
         call = chat_call(item)
         if call is None:
             return
@@ -104,7 +112,7 @@ class ResponsesDecoder:
         field[_KINDS[call["type"]]] = ""
         yield self._chunk({"tool_calls": [{"index": index, **call}]})
 
-    def _done(self, place: Any, item: dict[str, Any]) -> Iterator[ChatChunk]:
+    def _done(self, place: int, item: dict[str, Any]) -> Iterator[ChatChunk]:
         """What the deltas did not have: encrypted reasoning, and the text of an item without."""
         if item.get("type") == "reasoning":
             if place not in self._seen and (text := reasoning_text(item)):
@@ -120,11 +128,14 @@ class ResponsesDecoder:
                 text = object_of(chat_call(item)).get(kind, {}).get(field)
                 part = {"index": self._calls[place], kind: {field: text}}
                 yield self._chunk({"tool_calls": [part]})
-            for part in item.get("content") or () if item.get("type") == "message" else ():
+            if item.get("type") != "message":
+                return
+            for part in objects_of(item.get("content")):
                 name = "refusal" if part.get("type") == "refusal" else "content"
-                yield self._chunk({name: part.get("refusal") or part.get("text") or ""})
+                text = text_of(part.get("refusal")) or text_of(part.get("text"))
+                yield self._chunk({name: text})
 
-    def _arguments(self, kind: str, place: Any, delta: str) -> ChatChunk:
+    def _arguments(self, kind: str, place: int, delta: str) -> ChatChunk:
         outer, inner = _ARGUMENTS[kind]
         index = self._calls.setdefault(place, len(self._calls))
         return self._chunk({"tool_calls": [{"index": index, outer: {inner: delta}}]})
