@@ -113,9 +113,17 @@ def config_of(provider: BreakingProvider) -> dict[str, Any]:
     return {"model_list": listed, **RETRIES}
 
 
+VECTORS = {
+    "vectors-openai": Recorded(
+        b'{"object": "list", "data": [{"object": "embedding", "index": 0, "embedding": [0.5, 1]}],'
+        b' "model": "m", "usage": {"prompt_tokens": 1, "total_tokens": 1}}'
+    )
+}
+
+
 @pytest.fixture(scope="module")
 def provider() -> Iterator[BreakingProvider]:
-    with open_breaking({**RESPONSES, **HALVES, **ERRORS}) as provider:
+    with open_breaking({**RESPONSES, **HALVES, **ERRORS, **VECTORS}) as provider:
         yield provider
 
 
@@ -258,6 +266,24 @@ def test_an_error_whose_body_is_damaged_keeps_its_status(client: Client) -> None
             if found.partition(" ")[0] not in {"400", "503"} or name[-3:] not in found:
                 wrong.append((name, way, found, calls))
     assert wrong == []
+
+
+def test_vectors_that_have_arrived_whole_are_delivered_and_paid_once(
+    provider: BreakingProvider, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(quiet_end, "QUIET", 0.02)
+    hows = ("good", *HOWS, *OPEN)
+    models = [entry(provider, "vectors-openai", how) for how in hows]
+    config = {"model_list": models, **RETRIES}
+    with run_in_process(config, PyqwestEngine()) as app:
+        for how in hows:
+            provider.calls.clear()
+            body = {"model": f"vectors-openai {how}", "input": "Hi", "encoding_format": "float"}
+            got = app.ask("POST", "/v1/embeddings", [json.dumps(body).encode()])
+            found = json.loads(got.body)
+            assert got.status == 200, (how, found)
+            assert found["data"][0]["embedding"] == [0.5, 1], how
+            assert provider.calls["vectors-openai", how] == 1
 
 
 class OverSockets(EchoProvider):

@@ -22,6 +22,7 @@ from fanout.gateway.factory import make_transport
 from fanout.schema.accumulator import ChunkAccumulator
 from fanout.schema.validation import parse_chat
 from fanout.settings import Settings
+from fanout.transport import quiet_end
 from fanout.transport.engine import (
     ConnectionLost,
     Engine,
@@ -163,6 +164,59 @@ def test_a_body_that_is_damaged_is_not_delivered(
 
     with pytest.raises(ProviderError, match="connection to the provider broke"):
         asyncio.run(run())
+
+
+class Slow(Engine):
+    """An engine whose stream pauses, longer than a complete response is waited for."""
+
+    def __init__(self, pieces: list[bytes]) -> None:
+        self._pieces = pieces
+
+    async def send(self, request: Outgoing) -> WireResponse:
+        raise NotImplementedError
+
+    @asynccontextmanager
+    async def stream(self, request: Outgoing) -> AsyncIterator[Incoming]:
+        yield StreamedResponse(200, {}, self._body())
+
+    async def _body(self) -> AsyncIterator[bytes]:
+        for piece in self._pieces:
+            yield piece
+            await asyncio.sleep(0.05)
+        await asyncio.Event().wait()
+
+    async def aclose(self) -> None:
+        """Nothing is open."""
+
+
+def test_a_stream_on_an_open_connection_ends_but_not_between_choices(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    """A vendor may generate the choices one after the other."""
+    monkeypatch.setattr(quiet_end, "QUIET", 0.01)
+
+    def piece(index: int) -> bytes:
+        choice = {"index": index, "delta": {"content": f"c{index}"}, "finish_reason": "stop"}
+        return b"data: " + json.dumps({"choices": [choice]}).encode() + b"\n\n"
+
+    async def texts(n: int, count: int) -> list[str]:
+        request = parse_chat({"messages": [{"role": "user", "content": "Hi"}], "n": n})
+        transport = make_transport(Settings(), Slow([piece(index) for index in range(n)]))
+        params = ModelParams(model="openai/a", api_key="k", api_base="http://provider.test/v1")
+        deployment = make_deployment("m", params, {}, {})
+        found: list[str] = []
+        async with transport.stream(deployment, request) as opened:
+            async for chunk in opened.chunks:
+                found += [one["delta"].get("content") or "" for one in chunk["choices"]]
+                if len("".join(found)) >= 2 * count and n > 1:
+                    break
+        return [one for one in found if one]
+
+    async def run() -> list[list[str]]:
+        async with asyncio.timeout(10):
+            return [await texts(1, 1), await texts(2, 2)]
+
+    assert asyncio.run(run()) == [["c0"], ["c0", "c1"]]
 
 
 # ---- any body, cut at any byte ----

@@ -3,12 +3,16 @@
 from __future__ import annotations
 
 import asyncio
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
 
 import httpx2
 import openai
 import pytest
 
+from fanout.transport.engine import Engine, EngineError, Incoming, Outgoing, StreamReset
 from fanout.transport.httpx_transport import FanoutTransport
+from fanout.wire.http import WireResponse
 from tests.http.openai_clients import HI, joined
 from tests.support.provider_steps import answers, cut, hang, refuse, role, say, stalls
 from tests.support.scripted_provider import Upstream
@@ -51,6 +55,39 @@ def test_errors_are_raised_as_the_clients_own(plain: Upstream) -> None:
     error = asyncio.run(run())
     assert error.response.headers["retry-after"] == "7"
     assert "slower" in error.message
+
+
+class Failing(Engine):
+    """An engine whose calls fail with this error."""
+
+    def __init__(self, error: EngineError) -> None:
+        self._error = error
+
+    async def send(self, request: Outgoing) -> WireResponse:
+        raise self._error
+
+    @asynccontextmanager
+    async def stream(self, request: Outgoing) -> AsyncIterator[Incoming]:
+        raise self._error
+        yield
+
+    async def aclose(self) -> None:
+        """Nothing is open."""
+
+
+def test_every_error_of_the_engine_is_one_of_the_clients() -> None:
+    def kinds(kind: type[EngineError]) -> list[type[EngineError]]:
+        return [one for below in kind.__subclasses__() for one in (below, *kinds(below))]
+
+    async def run(kind: type[EngineError]) -> None:
+        transport = FanoutTransport(Failing(kind("m")))
+        async with httpx2.AsyncClient(transport=transport) as made:
+            with pytest.raises(httpx2.TransportError):
+                await made.get("http://provider.test/")
+
+    assert StreamReset in kinds(EngineError)
+    for kind in kinds(EngineError):
+        asyncio.run(run(kind))
 
 
 def test_closing_the_clients_stream_closes_the_providers(plain: Upstream) -> None:

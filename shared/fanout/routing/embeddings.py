@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 from collections.abc import Mapping
 from typing import Any
 
@@ -53,8 +54,9 @@ async def attempt_embedding(transport: Transport, part: EmbeddingPart, attempt: 
             raise BadWire(f"{len(vectors.items)} vectors for {len(part.inputs)} inputs")
         return vectors
 
-    call = transport.call(deployment, wire, decode)
     limit = deployment.timeout
+    until = attempt.leg.call_end(limit, asyncio.get_running_loop().time())
+    call = transport.call(deployment, wire, decode, until)
     vectors = await (call if limit is None else within(limit, call))
     attempt.dropped = dropped
     if vectors.tokens is not None:

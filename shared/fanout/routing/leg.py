@@ -125,6 +125,12 @@ class Leg(Struct):
     def __post_init__(self) -> None:
         self.responding_model = self.responding_model or self.model
 
+    def call_end(self, limit: float | None, now: float) -> float | None:
+        """When a call that starts now is cancelled: after `limit` seconds, or at the deadline."""
+        if limit is None:
+            return self.deadline
+        return now + limit if self.deadline is None else min(now + limit, self.deadline)
+
     @property
     def billing(self) -> Billing | None:
         """What cancelling its last call does to the bill, as far as it is known: of a stream."""

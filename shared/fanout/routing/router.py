@@ -68,14 +68,6 @@ def _clock() -> float:
     return asyncio.get_running_loop().time()
 
 
-def _call_end(leg: Leg, limit: float | None) -> float | None:
-    """When a call that starts now is cancelled: after `limit` seconds, or at the deadline."""
-    if limit is None:
-        return leg.deadline
-    end = _clock() + limit
-    return end if leg.deadline is None else min(end, leg.deadline)
-
-
 R = TypeVar("R", ChatRequest, "EmbeddingPart")
 """What a model is asked."""
 
@@ -128,7 +120,7 @@ class Router:
             leg.is_on_flex = cheaper is not None
             if cheaper is not None:
                 request, limit = cheaper, limit and max(limit, FLEX_TIMEOUT)
-        until = _call_end(leg, limit)
+        until = leg.call_end(limit, _clock())
         call = self._transport.chat(deployment, request, leg.size, until)
         response = await (call if limit is None else within(limit, call))
         attempt.dropped, leg.headers = response.dropped, response.headers
@@ -157,7 +149,7 @@ class Router:
     async def _collect_stream(self, request: ChatRequest, attempt: Attempt) -> ChatCompletion:
         deployment, attempt.leg.is_stream = attempt.deployment, True
         request = with_defaults(request, deployment.defaults)
-        accumulator, until = ChunkAccumulator(), _call_end(attempt.leg, deployment.timeout)
+        accumulator, until = ChunkAccumulator(), attempt.leg.call_end(deployment.timeout, _clock())
         async with (
             optional_timeout(deployment.timeout),
             self._transport.stream(deployment, request, attempt.leg.size, until) as stream,
@@ -203,7 +195,7 @@ class Router:
         """
         deployment, attempt.leg.is_stream = attempt.deployment, True
         request = with_defaults(request, deployment.defaults)
-        until = _call_end(attempt.leg, deployment.timeout)
+        until = attempt.leg.call_end(deployment.timeout, _clock())
         async with optional_timeout(deployment.timeout):
             opened = await stack.enter_async_context(
                 self._transport.stream(deployment, request, attempt.leg.size, until)

@@ -9,6 +9,9 @@ that breaks within a response.
 
 from __future__ import annotations
 
+from collections.abc import Callable
+from typing import TypeAlias
+
 from msgspec.structs import replace
 
 from ..config.deployment import Deployment
@@ -20,8 +23,13 @@ from .engine import SUCCESS, EngineError
 from .error_bodies import DECODE_ERRORS
 from .odd_bodies import joined_stream
 
+Decode: TypeAlias = Callable[[WireResponse], object]
+"""Reads a response of another API than chat; raises one of `DECODE_ERRORS`."""
 
-def whole_response(deployment: Deployment, error: EngineError) -> WireResponse | None:
+
+def whole_response(
+    deployment: Deployment, decode: Decode | None, error: EngineError
+) -> WireResponse | None:
     """
     The response that has arrived whole before its connection broke with `error`.
 
@@ -31,21 +39,26 @@ def whole_response(deployment: Deployment, error: EngineError) -> WireResponse |
     received, error.received = error.received, None
     if received is None:
         return None
-    if is_whole(deployment, received):
+    if is_whole(deployment, received, decode=decode):
         return replace(received, broken_end=True)
     return replace(received, body=b"", broken_end=True) if error.is_damaged else None
 
 
-def is_whole(deployment: Deployment, response: WireResponse) -> bool:
+def is_whole(
+    deployment: Deployment, response: WireResponse, *, decode: Decode | None = None
+) -> bool:
     """
     Whether a response is complete by its body alone.
 
     An error response must be a JSON object or list. A success must be a response in the provider's
-    format, an error in it, or a stream up to its own end.
+    format, an error in it, or a stream up to its own end; of another API than chat, what `decode`
+    reads.
     """
     is_document = json.is_document(response.body)
     if response.status not in SUCCESS:
         return is_document
+    if decode is not None:
+        return is_document and _is_read(decode, response)
     try:
         deployment.provider.chat.decode(response, deployment.target)
     except WireError:
@@ -53,6 +66,16 @@ def is_whole(deployment: Deployment, response: WireResponse) -> bool:
     except DECODE_ERRORS as error:
         return _is_whole_stream(deployment, error, response)
     return is_document and not _is_piece(deployment, response.body)
+
+
+def _is_read(decode: Decode, response: WireResponse) -> bool:
+    try:
+        decode(response)
+    except WireError:
+        return True
+    except DECODE_ERRORS:
+        return False
+    return True
 
 
 def _is_whole_stream(deployment: Deployment, error: Exception, response: WireResponse) -> bool:

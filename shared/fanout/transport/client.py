@@ -135,16 +135,21 @@ class Transport:
         )
 
     async def call(
-        self, deployment: Deployment, wire: WireRequest, decode: Callable[[WireResponse], T]
+        self,
+        deployment: Deployment,
+        wire: WireRequest,
+        decode: Callable[[WireResponse], T],
+        until: float | None = None,
     ) -> T:
         """
         Send a request of another API than chat, and return what `decode` makes of its response.
 
-        A large response is decoded in a thread. Raises a `ProviderError` or `MissingKey`.
+        At `until`, a time of the loop's clock, the caller cancels the call. A large response is
+        decoded in a thread. Raises a `ProviderError` or `MissingKey`.
         """
         async with self._copies.reserve(len(wire.body)):
             try:
-                signed, response = await self._send(deployment, wire, None)
+                signed, response = await self._send(deployment, wire, until, decode)
             except EngineError as error:
                 raise _bodies().from_engine_error(deployment, error) from None
         try:
@@ -168,11 +173,19 @@ class Transport:
             raise _bodies().from_engine_error(deployment, error) from None
 
     async def _send(
-        self, deployment: Deployment, wire: WireRequest, until: float | None
+        self,
+        deployment: Deployment,
+        wire: WireRequest,
+        until: float | None,
+        decode: Callable[[WireResponse], object] | None = None,
     ) -> tuple[Signed, WireResponse]:
-        """Send the request; again with each other key while it fails because of its key."""
+        """
+        Send the request; again with each other key while it fails because of its key.
+
+        `decode` reads a response of another API than chat.
+        """
         tried: list[Signed] = []
-        watch = partial(_watch_end, deployment, until)
+        watch = partial(_watch_end, deployment, decode, until)
         while True:
             tried.append(signed := await self._signer.sign(deployment, wire, tried))
             try:
@@ -182,7 +195,7 @@ class Transport:
                     raise
                 from .broken_ends import whole_response  # few connections break
 
-                found = whole_response(deployment, lost)
+                found = whole_response(deployment, decode, lost)
                 if found is None:
                     raise
                 response = found
@@ -228,7 +241,9 @@ class Transport:
                     rejected = error
                 else:
                     unstreamed = partial(self._unstreamed_call, deployment, request, size, until)
-                    yield self._opened(deployment, wire, signed, incoming, until, unstreamed)
+                    opened = self._opened(deployment, wire, signed, incoming, until, unstreamed)
+                    opened.skipped.has_several = (request.n or 1) > 1
+                    yield opened
                     return
         except EngineError as error:
             raise _bodies().from_engine_error(deployment, error) from None
@@ -310,6 +325,7 @@ class Transport:
 
 def _watch_end(
     deployment: Deployment,
+    decode: Callable[[WireResponse], object] | None,
     until: float | None,
     early: EarlyEnd,
     status: int,
@@ -319,7 +335,7 @@ def _watch_end(
     from .broken_ends import is_whole  # most responses are there at once
     from .quiet_end import watch_end
 
-    check = partial(is_whole, deployment)
+    check = partial(is_whole, deployment, decode=decode)
     watch_end(early, status, headers, body, is_whole=check, until=until)
 
 

@@ -37,6 +37,11 @@ _TO_HTTPX: Mapping[type[EngineError], type[httpx.TransportError]] = {
 }
 
 
+def _as_httpx(error: EngineError) -> type[httpx.TransportError]:
+    """Httpx's class of an error, or of the error that it is a kind of."""
+    return next(_TO_HTTPX[kind] for kind in type(error).__mro__ if kind in _TO_HTTPX)
+
+
 class _Body(httpx.AsyncByteStream):
     """The body of a response; closing it closes the engine's stream."""
 
@@ -96,7 +101,7 @@ class FanoutTransport(httpx.AsyncBaseTransport):
             except TimeoutError:
                 raise httpx.ReadTimeout("no response in time", request=request) from None
             except EngineError as error:
-                raise _TO_HTTPX[type(error)](str(error), request=request) from None
+                raise _as_httpx(error)(str(error), request=request) from None
             kept = {name: v for name, v in incoming.headers.items() if name not in _HOP_HEADERS}
             stream = _Body(incoming, stack.pop_all(), read_timeout)
             return httpx.Response(incoming.status, headers=kept, stream=stream)

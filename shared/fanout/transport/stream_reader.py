@@ -60,12 +60,14 @@ class Skipped(Struct):
     How many events of a stream could not be read so far, and were skipped.
 
     `bytes` is what the stream has sent so far, unpacked. `broken_end`: its connection broke after
-    the response, which was whole.
+    the response, which was whole. `has_several`: the request asked for several choices, of which
+    one may begin long after another has ended.
     """
 
     events: int = 0
     bytes: int = 0
     broken_end: bool = False
+    has_several: bool = False
 
 
 async def read_chunks(
@@ -102,7 +104,7 @@ async def read_chunks(
                 if turn >= MAX_TURN:
                     await asyncio.sleep(0)
                     turn = 0
-            if not is_last and events.is_complete:
+            if not is_last and events.is_complete and not events.skipped.has_several:
                 limit, is_last = _last_limit(limit, until, deployment.stream_timeout), True
     except (ProviderError, *READ_ERRORS) as error:
         drop_tracebacks(error)  # they hold this function, and it holds the error
