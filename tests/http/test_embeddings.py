@@ -182,6 +182,17 @@ def test_a_part_is_divided_by_tokens_and_identical_texts_are_sent_once(
     assert vectors[499] == pytest.approx(vector_of(texts[499]))
 
 
+def test_a_part_with_more_tokens_than_estimated_is_sent_in_halves(
+    client: openai.OpenAI, upstream: Upstream
+) -> None:
+    upstream.script("text-embedding-3-small", [embeds("openai", tokens=60_000)])
+    texts = [f"{number} " + "word " * 200 for number in range(800)]
+    found = client.embeddings.create(model="openai", input=texts, encoding_format="float")
+    assert [one.embedding for one in found.data] == [vector_of(text) for text in texts]
+    sizes = [len(call.body["input"]) for call in upstream.calls]
+    assert sorted(sizes) == [200, 200, 200, 200, 400, 400, 800]
+
+
 def test_a_failed_part_is_tried_again_alone_and_at_the_other_deployment(
     client: openai.OpenAI, upstream: Upstream, gateway: RunningGateway
 ) -> None:

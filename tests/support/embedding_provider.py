@@ -52,7 +52,8 @@ def embeds(vendor: str, *, tokens: int | None = None, reverses: bool = False) ->
         inputs, numbers = _read(vendor, call)
         size = sum(len(one) // 4 if isinstance(one, str) else len(one) for one in inputs)
         if len(inputs) > MOST[vendor] or (tokens is not None and size > tokens):
-            fault = {"message": f"too many: {len(inputs)} inputs, {size} tokens"}
+            text = f"{len(inputs)} inputs, {size} tokens: more than {tokens} tokens per request"
+            fault = {"message": text}
             _send(call, {**fault, "error": fault}, 400)
             return
         vectors = [vector_of(one, numbers or WIDTH) for one in inputs]

@@ -7,6 +7,7 @@ Imported with the first one.
 from __future__ import annotations
 
 import asyncio
+import re
 from collections.abc import Awaitable, Callable, Sequence
 from typing import TypeAlias
 
@@ -16,7 +17,7 @@ from ..config.deployment import Deployment
 from ..endpoints.embeddings.division import Most, distinct, divide
 from ..endpoints.embeddings.request import ONE_MODEL, EmbeddingRequest
 from ..endpoints.embeddings.response import convert, is_converted
-from ..errors import ErrorDetail, Malformed, ProviderError, RequestError, Unsupported
+from ..errors import ErrorDetail, Malformed, ProviderError, Rejected, RequestError, Unsupported
 from ..errors.base import DeploymentName
 from ..providers.embeddings import EmbeddingAPI
 from ..routing.embeddings import api_of
@@ -33,6 +34,18 @@ MAX_AHEAD = 128_000_000
 
 MAX_CALLS = 100_000
 """The most calls that one request may need."""
+
+MAX_HALVINGS = 3
+"""How often a part is halved that its provider rejects as too large."""
+
+TOO_LARGE = 413
+"""The HTTP status of a request whose body is too large."""
+
+# "max 300000 tokens per request", "max allowed tokens per submitted batch", "Too many tokens
+# overall", "Too many inputs in request": errors of several vendors. 2026-11
+_OF_ALL_INPUTS = re.compile(
+    r"per request|per submitted batch|overall|too many (?:inputs|texts)|too large", re.IGNORECASE
+)
 
 ROOM = 0.85
 """The share of the size limit of a response that its vectors may take."""
@@ -72,14 +85,10 @@ class EmbeddingRun:
 
         async def send_part(numbers: range) -> tuple[range, Vectors]:
             try:
-                return numbers, await self._converted(await call(self._part(numbers)))
+                return numbers, await self._converted(await self._vectors(call, numbers))
             except NotAVector as error:
                 name = DeploymentName(self._request.model)
                 raise Malformed(name, ErrorDetail(str(error))) from None
-            except ProviderError as error:
-                if len(self._parts) > 1:
-                    error.name_param(self._path(numbers))
-                raise
 
         async def use_part(found: tuple[range, Vectors]) -> None:
             numbers, vectors = found
@@ -90,6 +99,26 @@ class EmbeddingRun:
 
         await map_in_order(send_part, self._parts, use_part, ahead=self._ahead)
         return self._tokens
+
+    async def _vectors(
+        self, call: Callable[[EmbeddingPart], Awaitable[Vectors]], numbers: range, halvings: int = 0
+    ) -> Vectors:
+        """
+        The vectors of a part. If the provider rejects it as too large, its halves are sent.
+
+        The tokens of a text are estimated, and some texts have more than usual.
+        """
+        try:
+            return await call(self._part(numbers))
+        except ProviderError as error:
+            if halvings >= MAX_HALVINGS or len(numbers) == 1 or not _is_too_large(error):
+                if len(self._parts) > 1 or halvings:
+                    error.name_param(self._path(numbers))
+                raise
+        middle = (numbers.start + numbers.stop) // 2
+        first = await self._vectors(call, range(numbers.start, middle), halvings + 1)
+        second = await self._vectors(call, range(middle, numbers.stop), halvings + 1)
+        return Vectors([*first.items, *second.items], (first.tokens or 0) + (second.tokens or 0))
 
     def _part(self, numbers: range) -> EmbeddingPart:
         request = self._request
@@ -157,6 +186,13 @@ class EmbeddingRun:
         if places is not None:
             first, last = places.index(first), places.index(last)
         return f"input[{first}]" if first == last else f"input[{first}..{last}]"
+
+
+def _is_too_large(error: ProviderError) -> bool:
+    """Whether a provider has rejected a call for the size of all its inputs together."""
+    if not isinstance(error, Rejected):
+        return False
+    return error.upstream == TOO_LARGE or _OF_ALL_INPUTS.search(error.detail.message) is not None
 
 
 def most_of_calls(catalog: Catalog, request: EmbeddingRequest) -> Most:

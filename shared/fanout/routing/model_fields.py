@@ -41,7 +41,9 @@ _NAMES = (
     "spaces_between_special_tokens stop_regex stop_token_ids stream_options strict_tools "
     "structured_outputs t_max_predict_ms tfs_z think thinking thinking_budget thinking_config "
     "tool_stream top_a top_n_sigma truncate_prompt_tokens typical_p use_beam_search "
-    "vl_high_resolution_images web_search xtc_probability xtc_threshold"
+    "vl_high_resolution_images web_search xtc_probability xtc_threshold "
+    # of embeddings
+    "auto_truncate normalize output_dtype taskType task_type title truncate truncation"
 )
 OWN_FIELDS = frozenset(_NAMES.split())
 
