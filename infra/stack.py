@@ -16,6 +16,7 @@ from constructs import Construct
 from .api.function import ApiFunction
 from .api.open_requests import OpenRequests
 from .api.rest_api import GatewayApi
+from .api.virtual_keys import VirtualKeys
 from .bulk.jobs import BulkJobs
 from .bulk.monitoring import JobMonitoring
 from .bundling.bundle import make_code
@@ -47,6 +48,7 @@ class GatewayStack(cdk.Stack):
         )
         secrets.grant_read(api_function.role)
         requests = OpenRequests(self, "Requests", props=props, api=api_function)
+        VirtualKeys(self, "VirtualKeys", props=props, api=api_function, removal=removal)
         rest_api = GatewayApi(self, "Door", props=props, handler=api_function.alias)
         monitoring = Monitoring(
             self, "Watch", props=props, function=api_function.alias, api=rest_api.api

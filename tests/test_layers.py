@@ -117,8 +117,8 @@ TOP_LEVEL = {
         ladder report run streams vote_count
     """,
     "shared/fanout/keys/*.py": """
-        __init__ account clients dynamodb_store imports items ledger litellm local management
-        metering secrets spend sqlite_store windows
+        __init__ account clients dynamodb_store imports items ledger litellm management
+        metering opening secrets spend sqlite_store windows
     """,
     "shared/fanout/google/*.py": "__init__ credentials http",
     "shared/fanout/local/*.py": """
@@ -157,7 +157,8 @@ TOP_LEVEL = {
     "functions/api/web_adapter/*.py": "__init__ __main__ app served",
     "functions/bulk/*.py": "__init__ events finish plan runtime start_events webhook work",
     "infra/api/*.py": """
-        __init__ function gateway_responses managed_instances open_requests rest_api web_adapter
+        __init__ function gateway_responses managed_instances open_requests rest_api virtual_keys
+        web_adapter
     """,
     "infra/bulk/*.py": """
         __init__ config_asset functions inbox jobs monitoring state_machine

@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 import random
+from typing import TYPE_CHECKING
 
 from fanout.aws.credentials import AWSSigner
 from fanout.aws.open_requests import open_requests_table
 from fanout.aws.secrets_manager import SecretsLocation, SecretsManager
 from fanout.bulk.aws.lazy_service import open_stack
+from fanout.config.catalog import Catalog
 from fanout.gateway.factory import load_catalog, open_gateway
 from fanout.http.app import App
 from fanout.http.lambda_lifecycle import LambdaLifecycle, lambda_deadline, received_at
@@ -15,6 +17,9 @@ from fanout.settings import Settings
 from functions.engine import make_lambda_engine
 from functions.hedges import LambdaHedges
 from functions.powertools import PowertoolsObserver
+
+if TYPE_CHECKING:
+    from fanout.keys.ledger import Ledger
 
 MARGIN = 2.0
 """Seconds before the invocation's end at which the gateway responds with a 504."""
@@ -39,6 +44,14 @@ secrets = SecretsManager(engine, signer, location, catalog.secret_names, rng=ran
 observer = PowertoolsObserver(settings.env["FANOUT_SERVICE"])
 hedges = LambdaHedges(settings.env, engine, signer, observer.bug)
 
+
+def open_keys(catalog: Catalog) -> Ledger:
+    """The virtual keys of the stack; imported when a client sends a key that is none of ours."""
+    from fanout.keys.opening import open_table
+
+    return open_table(settings.env, engine, signer, catalog)
+
+
 app = LambdaLifecycle(
     App(
         lambda: open_gateway(
@@ -57,6 +70,7 @@ app = LambdaLifecycle(
         others=open_requests_table(settings.env, engine, signer, observer.bug),
         received=received_at,
         jobs=(lambda _: open_stack(settings.env)) if "FANOUT_MACHINE" in settings.env else None,
+        virtual_keys=open_keys if "FANOUT_KEYS_TABLE" in settings.env else None,
     ),
     secrets.renewing,
     settings.env.get("FANOUT_CORS"),

@@ -28,13 +28,20 @@ def minimum(stack: Template, *keys: str) -> set[tuple[str, str, str]]:
     log = own_log(stack)
     logs = {("logs:CreateLogStream", log, '""'), ("logs:PutLogEvents", log, '""')}
     read = {("secretsmanager:GetSecretValue", secret(stack, name), '""') for name in keys}
-    return TRACING | logs | read | open_requests(stack)
+    return TRACING | logs | read | open_requests(stack) | virtual_keys(stack)
 
 
 def open_requests(stack: Template) -> set[tuple[str, str, str]]:
     """The permissions on the table through which requests are cancelled."""
     ((table, _),) = stack.resources("DynamoDB::Table", "Requests").items()
     actions = ("BatchGetItem", "DeleteItem", "UpdateItem")
+    return {(f"dynamodb:{action}", f"<{table}.Arn>", '""') for action in actions}
+
+
+def virtual_keys(stack: Template) -> set[tuple[str, str, str]]:
+    """The permissions on the table of virtual keys: no scan, and nothing of the table itself."""
+    ((table, _),) = stack.resources("DynamoDB::Table", "VirtualKeys").items()
+    actions = ("DeleteItem", "GetItem", "PutItem", "Query", "UpdateItem")
     return {(f"dynamodb:{action}", f"<{table}.Arn>", '""') for action in actions}
 
 

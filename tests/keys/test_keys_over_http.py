@@ -11,8 +11,10 @@ from typing import Any
 import openai
 import pytest
 
-from fanout.keys.local import open_local
+from fanout.aws.credentials import AWSSigner
+from fanout.keys.opening import TABLE_VARIABLE, open_local, open_table
 from fanout.keys.secrets import RANDOM, check_characters
+from tests.support.dynamodb_engine import ENV, DynamoDBEngine, keys_table
 from tests.support.embedding_provider import embeds
 from tests.support.gateway_server import RunningGateway, entry, serve
 from tests.support.provider_steps import answers, refuse, role, say, stalls
@@ -362,3 +364,35 @@ def test_spend_is_added_up_by_key_team_tag_model_and_day(
     assert activity["metadata"]["total_spend"] == 0.048
     assert token in [row["token"] for row in manage(gateway, "/spend/keys")]
     assert manage(gateway, "/spend/logs?start_date=x") == (400, "invalid_value")
+
+
+def test_on_dynamodb_a_request_is_one_read_and_four_writes(provider: Upstream) -> None:
+    prices: dict[str, Any] = {"input_cost_per_token": PRICE, "output_cost_per_token": PRICE}
+    config = {
+        "model_list": [entry(provider, "a", **prices)],
+        "general_settings": {"master_key": MASTER},
+    }
+    with keys_table() as client:
+        engine = DynamoDBEngine(client, lambda: 0.0)
+        env = {**ENV, TABLE_VARIABLE: "keys"}
+        opened = partial(open_table, env, engine, AWSSigner(env))
+        with serve(config, virtual_keys=opened) as served:
+            fields = {"max_budget": 1, "models": ["a"], "metadata": {"x": [1.5]}, "tags": ["t"]}
+            key = manage(served, "/key/generate", fields)["key"]
+            engine.operations.clear()
+            body = {"model": "a", "messages": HI, "max_tokens": 9}
+            assert served.json(body, headers=bearer(key))[1]["x-fanout-cost"] == "0.012000000"
+            assert [name for _, name in engine.operations] == [
+                *("GetItem", "UpdateItem", "PutItem"),
+                *("UpdateItem", "UpdateItem"),
+            ]
+            assert spent(served, key) == (0.012, 0.0)
+            made = manage(served, "/key/regenerate", {"key": key})
+            assert served.json(body, headers=bearer(key))[0] == 401
+            assert served.json(body, headers=bearer(made["key"]))[0] == 200
+            assert manage(served, "/spend/tags")[0]["total_spend"] == 0.024
+            engine.rejection = "InternalServerError"
+            status, headers, answer = served.json(body, headers=bearer(made["key"]))
+            assert (status, answer["error"]["code"]) == (503, "keys_unavailable")
+            assert headers["retry-after"] == "1"
+            assert served.json(body, headers=ADMIN)[0] == 200

@@ -147,7 +147,7 @@ def _make_app(settings: Settings, catalog: Catalog, observer: Observer) -> tuple
 
 def _open_keys(env: Mapping[str, str], catalog: Catalog) -> Ledger:
     """The virtual keys of this machine; imported when a client sends a key that is none of ours."""
-    from ..keys.local import open_local
+    from ..keys.opening import open_local
 
     return open_local(env, catalog)
 

@@ -16,8 +16,8 @@ from ..keys.account import refreshed
 from ..keys.items import Item
 from ..keys.ledger import Ledger
 from ..keys.litellm import changes_of, created_body, info_of, read_fields
-from ..keys.local import open_local
 from ..keys.management import KeyManager
+from ..keys.opening import open_local
 from ..keys.spend import add_up, collect, period_of
 from ..keys.windows import seconds_of
 from ..settings import Settings

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 
 from ..config import model
 from ..config.catalog import ClientKey
-from ..errors import FanoutError, StorageError, Unauthorized
+from ..errors import FanoutError, Unauthorized
 from ..transport.credentials import SecretSource
 from .asgi import Headers
 
@@ -121,7 +121,7 @@ class Authenticator:
             return await authenticate(self._opened(), key)
         except Unauthorized:
             return None
-        except StorageError as error:
+        except FanoutError as error:  # of the store
             raise KeysUnavailable from error
 
 

@@ -11,7 +11,7 @@ from collections.abc import Mapping
 from typing import TYPE_CHECKING, Any
 
 from ..bulk.costs import Costs
-from ..errors import BudgetExceeded, FanoutError, StorageError
+from ..errors import BudgetExceeded, FanoutError
 from ..keys.account import Reservation, rate_headers
 from ..keys.clients import KeyAccount, client_of
 from ..keys.items import Item
@@ -36,6 +36,9 @@ if TYPE_CHECKING:
 
 MAX_TAGS, MAX_TAG = 20, 100
 """Tags of a request, and characters of one, that its spend row keeps."""
+
+
+SERVER_ERROR = 500
 
 
 class Charge:
@@ -115,8 +118,10 @@ async def _reserve(
         )
     except BudgetExceeded as error:
         raise BudgetExceeded(str(error), general.budget_exceeded_status_code) from None
-    except StorageError as error:
-        raise KeysUnavailable from error
+    except FanoutError as error:
+        if error.status < SERVER_ERROR:
+            raise
+        raise KeysUnavailable from error  # of the store
     exchange.response_headers |= rate_headers(state, ledger.now())
     return Charge(ledger, held, meter)
 

@@ -18,8 +18,6 @@ from typing import Any
 from ..aws.dynamodb import ConditionFailed, DynamoDB, TableUnavailable
 from .items import Item, ItemKey, Rejected, Update
 
-TABLE_VARIABLE = "FANOUT_KEYS_TABLE"
-
 THROTTLED = frozenset(
     {"ProvisionedThroughputExceededException", "RequestLimitExceeded", "ThrottlingException"}
 )
