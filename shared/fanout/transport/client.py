@@ -182,14 +182,16 @@ class Transport:
         """
         Send the request; again with each other key while it fails because of its key.
 
-        `decode` reads a response of another API than chat.
+        `decode` reads a response of another API than chat, of which few values are decoded.
         """
         tried: list[Signed] = []
         watch = partial(_watch_end, deployment, decode, until)
         while True:
             tried.append(signed := await self._signer.sign(deployment, wire, tried))
             try:
-                response = await self._engine.send(replace(signed.outgoing, watch=watch))
+                by_bytes = decode is not None
+                outgoing = replace(signed.outgoing, watch=watch, by_bytes=by_bytes)
+                response = await self._engine.send(outgoing)
             except EngineError as lost:
                 if lost.received is None:
                     raise

@@ -98,7 +98,7 @@ class ClientEngine:
     async def send(self, request: Outgoing) -> WireResponse:
         """The whole response."""
         async with self.stream(request) as incoming:
-            body = Bounded(self._max_response_bytes)
+            body = Bounded(self._max_response_bytes, by_bytes=request.by_bytes)
             try:
                 with EarlyEnd() as early:
                     async for part in incoming.body:

@@ -24,7 +24,8 @@ class Outgoing(HiddenRepr, frozen=True):
     A request to send, with its key: never logged, never printed.
 
     `watch` is called after each part of a plain response, with its status, headers and body so far:
-    it may end the block in which the response is read, because nothing of it is missing.
+    it may end the block in which the response is read, because nothing of it is missing. With
+    `by_bytes`, the size limit of the response is of its bytes alone: its values are not decoded.
     """
 
     method: str
@@ -32,6 +33,7 @@ class Outgoing(HiddenRepr, frozen=True):
     headers: Mapping[str, str]
     body: bytes
     watch: WatchEnd | None = None
+    by_bytes: bool = False
 
     def __repr__(self) -> str:
         return f"Outgoing({self.method!r}, …)"
@@ -192,11 +194,15 @@ IDLE_TIMEOUT = 90.0
 
 
 class Bounded:
-    """Collects the parts of a body; raises `TooLong` above `limit` bytes, by its weight as JSON."""
+    """
+    Collects the parts of a body; raises `TooLong` above `limit` bytes, by its weight as JSON.
 
-    def __init__(self, limit: int) -> None:
+    With `by_bytes`, only the bytes count.
+    """
+
+    def __init__(self, limit: int, *, by_bytes: bool = False) -> None:
         self._limit = limit
-        self._weight = Weight(limit)
+        self._weight = Weight(limit, by_bytes=by_bytes)
         self._parts: list[bytes] = []
 
     def add(self, part: bytes) -> None:

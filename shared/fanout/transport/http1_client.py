@@ -135,7 +135,7 @@ class HTTP1Client:
 
     async def send(self, request: Outgoing, address: Address, limit: int) -> WireResponse:
         """The whole response; raises `TooLong` as soon as it is over `limit` bytes."""
-        body = Bounded(limit)
+        body = Bounded(limit, by_bytes=request.by_bytes)
         connection = await self._send(request, address, body)
         try:
             with EarlyEnd() as early:

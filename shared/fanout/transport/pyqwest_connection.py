@@ -164,7 +164,7 @@ async def read_whole(
     except RAISED as error:
         raise to_engine_error(error) from None
     headers = _header_dict(response.headers)
-    body = Bounded(limit)
+    body = Bounded(limit, by_bytes=request.by_bytes)
     length = int(headers.get("content-length", -1))
     is_http1 = response.http_version == pyqwest.HTTPVersion.HTTP1
     is_json = not is_http1 and length < 0 and "json" in headers.get("content-type", "")

@@ -268,10 +268,15 @@ def weight(data: bytes) -> int:
 
 
 class Weight:
-    """The `weight` of JSON that comes in parts; below an eighth of `limit` nothing is counted."""
+    """
+    The `weight` of JSON that comes in parts; below an eighth of `limit` nothing is counted.
 
-    def __init__(self, limit: int) -> None:
+    With `by_bytes`, values are never counted.
+    """
+
+    def __init__(self, limit: int, *, by_bytes: bool = False) -> None:
         self._limit = limit
+        self._by_bytes = by_bytes
         self._uncounted: list[bytes] | None = []
         self._counter = _ValueCounter()
         self._separators = 0  # of the first `_looked_at` parts, also those inside strings
@@ -281,6 +286,8 @@ class Weight:
     def add(self, part: bytes) -> bool:
         """Add the next part; returns whether all of them are over the limit."""
         self.bytes += len(part)
+        if self._by_bytes:
+            return self.bytes > self._limit
         if self._uncounted is None:
             self._counter.add(part)
         else:
