@@ -58,6 +58,7 @@ BODIES: Mapping[str, str] = {
     "POST /messages": "MessagesRequest",
     "POST /responses": "ResponsesRequest",
     "POST /messages/count_tokens": "CountRequest",
+    "POST /responses/input_tokens": "InputTokensRequest",
     **dict.fromkeys(embeddings.PATHS, "EmbeddingRequest"),
     "POST /uploads": "NewUpload",
     "POST /uploads/{id}/complete": "Completion",

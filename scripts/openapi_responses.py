@@ -52,6 +52,17 @@ REQUEST: Schema = {
     "anyOf": [{"required": ["model"]}, {"required": ["fanout"]}],
 }
 
+COUNT: Schema = {
+    "title": "InputTokensRequest",
+    "type": "object",
+    "description": "A `ResponsesRequest` whose response is the number of its tokens.",
+    "properties": {
+        name: REQUEST["properties"][name]
+        for name in ("input", "instructions", "model", "text", "tools", "tool_choice")
+    },
+    "required": ["input", "model"],
+}
+
 RESPONSE: Schema = {
     "type": "object",
     "description": "OpenAI's response. With several models, `output` is one model's, and `fanout` "
@@ -70,4 +81,8 @@ RESPONSE: Schema = {
     "required": ["id", "object", "created_at", "status", "model", "output"],
 }
 
-SCHEMAS = {"ResponsesRequest": REQUEST, "Response": RESPONSE}
+SCHEMAS = {
+    "ResponsesRequest": REQUEST,
+    "InputTokensRequest": COUNT,
+    "Response": RESPONSE,
+}

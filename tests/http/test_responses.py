@@ -341,3 +341,10 @@ def test_tools_of_namespaces_and_hosted_tools(server: RunningGateway, upstream: 
     first, second = (one.body for one in upstream.calls_to("a"))
     assert [tool["function"]["name"] for tool in first["tools"]] == ["agents__close"]
     assert second["messages"][0]["tool_calls"][0]["function"] == called
+
+
+def test_tokens_are_counted_or_estimated(sdk: openai.OpenAI, upstream: Upstream) -> None:
+    found = sdk.responses.input_tokens.with_raw_response.count(model="a", input="Hello " * 100)
+    assert found.headers["x-fanout-tokens"] == "estimated"
+    assert 75 <= found.parse().input_tokens <= 150
+    assert upstream.calls_to("a") == []

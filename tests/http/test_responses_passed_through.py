@@ -219,3 +219,16 @@ def test_which_models_have_the_api() -> None:
         for provider, model, options, _ in rows
     ]
     assert [codec is not None for codec in found] == [has for *_, has in rows]
+
+
+def test_the_vendor_counts_tokens(native: RunningGateway, upstream: Upstream) -> None:
+    counted = b'{"object":"response.input_tokens","input_tokens":77}'
+    upstream.script("a", [reply(200, counted)])
+    body = {"model": "native", "input": "Hi", "store": False}
+    status, headers, found = native.json(body, "/v1/responses/input_tokens")
+    assert (status, found, headers["x-fanout-tokens"]) == (200, json.loads(counted), "counted")
+    [call] = upstream.calls_to("a")
+    assert (call.path, call.body) == (
+        "/v1/responses/input_tokens",
+        {"model": "a", "input": "Hi"},
+    )

@@ -1,23 +1,37 @@
 """
 Counts the tokens of a prompt, without a response to it.
 
-Anthropic counts for its own models; for others, and if it cannot, the number is an estimate.
+Anthropic and OpenAI count for their own models; for others, and if they cannot, the number is an
+estimate.
 Imported with the first such request.
 """
 
 from __future__ import annotations
 
 import asyncio
+from collections.abc import Callable, Mapping
+from typing import Any, Protocol
 
 from ..endpoints.base import RequestBody
-from ..endpoints.messages.count import API, CountRequest, read_count
 from ..errors import MissingKey, ProviderError
+from ..schema.fanout import FanOutRequest
 from ..transport.client import encode_request
 from ..transport.pass_through import for_original
 from ..wire import json
 from ..wire.http import WireResponse
 from .endpoints import parse_body
 from .exchange import Exchange
+
+
+class CountRequest(Protocol):
+    """A prompt as a chat request, and an estimate of its tokens."""
+
+    @property
+    def request(self) -> FanOutRequest: ...
+
+    @property
+    def tokens(self) -> int: ...
+
 
 SECONDS = 10.0
 """How long the vendor may take; then the number is an estimate."""
@@ -31,27 +45,44 @@ SOURCE = "x-fanout-tokens"
 
 async def count_tokens(exchange: Exchange) -> None:
     """`POST /v1/messages/count_tokens`: the tokens of a prompt, counted or estimated."""
+    from ..endpoints.messages import count
 
-    def read(body: bytes) -> CountRequest:
-        return read_count(RequestBody(parse_body(body), body, exchange.headers))
+    await _count(exchange, count.read_count, count.API, {})
 
-    found = await exchange.parsed(read)
-    counted = await _counted(exchange, found)
+
+async def count_input_tokens(exchange: Exchange) -> None:
+    """`POST /v1/responses/input_tokens`: the same for OpenAI's Responses API."""
+    from ..endpoints.responses import count
+
+    await _count(exchange, count.read_count, count.API, {"object": "response.input_tokens"})
+
+
+async def _count(
+    exchange: Exchange,
+    read: Callable[[RequestBody], CountRequest],
+    api: str,
+    shape: Mapping[str, Any],
+) -> None:
+    def parse(body: bytes) -> CountRequest:
+        return read(RequestBody(parse_body(body), body, exchange.headers))
+
+    found = await exchange.parsed(parse)
+    counted = await _counted(exchange, found, api)
     exchange.response_headers[SOURCE] = "estimated" if counted is None else "counted"
     if counted is None:
-        await exchange.json({"input_tokens": found.tokens})
+        await exchange.json({**shape, "input_tokens": found.tokens})
     else:
         await exchange.json(json.decode(counted.body), status=counted.status)
 
 
-async def _counted(exchange: Exchange, found: CountRequest) -> WireResponse | None:
+async def _counted(exchange: Exchange, found: CountRequest, api: str) -> WireResponse | None:
     """The response of a vendor that counts; `None` if there is none."""
     request = exchange.gateway.prepare(found.request, exchange.client)
     deployments = exchange.gateway.catalog.find(request.models[0])
     chat = request.conversations[0]
     if chat.original is None:
         return None
-    able = (one for one in deployments if one.provider.pass_through(API, one.target) is not None)
+    able = (one for one in deployments if one.provider.pass_through(api, one.target) is not None)
     deployment = next(able, None)
     if deployment is None:
         return None

@@ -88,6 +88,17 @@ async def _count_tokens(exchange: Exchange) -> None:
     await count_tokens(exchange)
 
 
+async def _count_input_tokens(exchange: Exchange) -> None:
+    """
+    The tokens of a prompt for OpenAI's Responses API: counted by the vendor, or an estimate.
+
+    `count_tokens.py` is imported at the first such request.
+    """
+    from .count_tokens import count_input_tokens
+
+    await count_input_tokens(exchange)
+
+
 async def _embeddings(exchange: Exchange) -> None:
     """
     The vectors of texts; `embeddings.py` is imported at the first such request.
@@ -132,6 +143,7 @@ ROUTES = (
         for name in SURFACES
     ),
     Route("POST", "/messages/count_tokens", _count_tokens, surface="messages"),
+    Route("POST", "/responses/input_tokens", _count_input_tokens, surface="responses"),
     Route("GET", "/api/hello", endpoints.health, is_public=True),
     Route("POST", AZURE, _deployment, has_tail=True, is_idempotent=True),
     Route("POST", "/files", _lazy_batch_endpoint("create_file"), is_idempotent=True),

@@ -112,14 +112,14 @@ def prompt_cache(target: Target) -> PromptCache | None:
 
 def pass_through(api: str, target: Target) -> Codec | None:
     """The codec of requests of the Responses API, for OpenAI's models and marked ones."""
-    if api != "responses":
+    if not api.startswith("responses"):
         return None
-    from .responses.pass_through import CODEC, has_responses  # imported with the first request
+    from .responses.pass_through import CODECS, has_responses  # imported with the first request
 
     base = target.options.get("api_base", "")
     is_own = not base or _HOST.match(base) is not None
     if has_only_responses(target.model) or (is_own and has_responses(kind_of(target))):
-        return CODEC
+        return CODECS.get(api)
     return None
 
 

@@ -20,8 +20,6 @@ from .models import without_mark
 from .response import decode_response
 from .stream import ResponsesDecoder
 
-API = "responses"
-
 _ONLY_CHAT = re.compile(r"gpt-(?:audio|4o(?:-mini)?-(?:audio|search))")
 
 
@@ -30,17 +28,22 @@ def has_responses(model: str) -> bool:
     return _ONLY_CHAT.match(model) is None
 
 
-def responses_codec(path: Callable[[Target], str]) -> Codec:
-    """The codec of a vendor with the API at this path."""
+def responses_codec(path: Callable[[Target], str], *, counts: bool = False) -> Codec:
+    """The codec of a vendor with the API at this path; one that `counts` gets no `stream`."""
 
     def encode(original: OriginalRequest, target: Target, stream: bool) -> WireRequest:  # noqa: FBT001
-        changes = {"model": json.encode(without_mark(target.model))}
-        if original.asks("stream") != stream:
+        changes: dict[str, bytes | None] = {"model": json.encode(without_mark(target.model))}
+        if counts:
+            changes |= dict.fromkeys(("store", "stream", "stream_options"))
+        elif original.asks("stream") != stream:
             changes["stream"] = b"true" if stream else b"false"
         return WireRequest(path(target), original.body(changes), headers=original.headers)
 
     return pass_through_codec(encode, decode_response, SSEFramer, ResponsesDecoder)
 
 
-CODEC = responses_codec(lambda _: "/responses")
-"""That of OpenAI, and of servers that the config marks."""
+CODECS = {
+    "responses": responses_codec(lambda _: "/responses"),
+    "responses/input_tokens": responses_codec(lambda _: "/responses/input_tokens", counts=True),
+}
+"""Those of OpenAI, and of servers that the config marks, by the API's name."""
