@@ -117,8 +117,8 @@ cdk: install-infra  ## run CDK's own command line (ARGS=bootstrap, ARGS=destroy)
 rehearse: install-infra  ## deploy the stack to the AWS at AWS_ENDPOINT_URL, and run tests/deployed against it
 	$(INFRA)/python -m pytest -q $(or $(TESTS),tests/deployed)
 
-bench: install .venv-bench/.installed  ## measure Fanout next to LiteLLM; writes docs/benchmarks.md
-	@.venv-bench/bin/python -m tests.bench
+bench: install .venv-bench/.installed  ## measure Fanout next to LiteLLM; cargo builds the Web Adapter once, or WEB_ADAPTER=FILE; writes docs/benchmarks.md
+	@.venv-bench/bin/python -m tests.bench $(if $(ONLY),--$(ONLY))
 
 first-hour: install .venv-bench/.installed  ## time a newcomer's tasks, with LiteLLM, llm and batchllm beside; writes docs/first-hour.md
 	@.venv-bench/bin/python -m tests.bench.first_hour

@@ -2,14 +2,16 @@
 `make bench`: measures Fanout next to LiteLLM and other clients, and compares it with its targets.
 
 Prints docs/benchmarks.md and writes it. `--quick` takes fewer measurements, leaves LiteLLM out, and
-writes nothing. `--votes` measures the section on agreement alone, in virtual time, and puts it into
-the page with its date. All load stays on this machine; every process is stopped, even after an
-error.
+writes nothing. `--votes` measures the section on agreement alone, in virtual time, and `--lambda`
+that under AWS's runtime code; they put it into the page with its date. If the machine has other
+work, `chrt -r 5 make bench ONLY=lambda` gets the CPU first. All load stays on this machine; every
+process is stopped, even after an error.
 """
 
 from __future__ import annotations
 
 import json
+import os
 import platform
 import resource
 import signal
@@ -48,33 +50,50 @@ P = ParamSpec("P")
 PAGE = ROOT / "docs" / "benchmarks.md"
 PEERS = ("litellm", "granian", "httpx", "aiohttp")
 OWN = ("fanout-gateway", "pyqwest", "uvicorn", "uvloop", "httptools", "msgspec")
+ADAPTER_HEAD = (
+    "The row of the Lambda Web Adapter needs its binary. If cargo (Rust) is installed, the first",
+    "run builds it into `.build/web-adapter`, in about four minutes: the version of the stack's",
+    "layer, or the newest crate. `make bench WEB_ADAPTER=FILE` takes another binary.",
+    "`make bench ONLY=lambda` measures that section alone.",
+)
 
 
 def main(arguments: Sequence[str]) -> int:
     """Measure, print, write."""
-    if "--votes" in arguments:
-        return _measure_votes()
-    plan = QUICK if "--quick" in arguments else Plan()
     signal.signal(signal.SIGTERM, lambda *_: sys.exit(143))  # so that every `with` block ends
-    began, busy, own = time.perf_counter(), _busy(), _own()
+    if "--votes" in arguments:
+        return _measure_alone(lambda: [votes.measure()], "A race")
+    if "--lambda" in arguments:
+        return _measure_alone(_measure_lambda, "What a cold start imports")
+    plan = QUICK if "--quick" in arguments else Plan()
+    used = _Usage()
     _, files = resource.getrlimit(resource.RLIMIT_NOFILE)
     resource.setrlimit(resource.RLIMIT_NOFILE, (files, files))  # the stub has thousands of clients
     sections = measure(plan)
-    seconds = time.perf_counter() - began
-    others = max(0.0, _busy() - busy - (_own() - own)) / (seconds * (psutil.cpu_count() or 1))
-    report = page(_head(seconds, others), sections)
+    report = page(_head(used.seconds(), used.by_others()), sections)
     print(report)
     if plan.peers:
         PAGE.write_text(report)
     return 0
 
 
-def _measure_votes() -> int:
-    """Measure the section on agreement, and put it into the page."""
-    section = votes.measure()
-    note = f"{section.note} Measured on {datetime.now(UTC):%Y-%m-%d}, without the other sections."
-    PAGE.write_text(with_section(PAGE.read_text(), replace(section, note=note), "A race"))
-    return 0
+def _measure_alone(measurement: Callable[[], Sequence[Section]], after: str) -> int:
+    """Measure some sections, and put them into the page after the section `after`."""
+    used = _Usage()
+    sections = measurement()
+    told = (
+        f"Measured on {datetime.now(UTC):%Y-%m-%d}, without the other sections{_priority()}; "
+        f"other processes used {used.by_others() * 100:.0f} % of the CPU."
+    )
+    for section in sections:
+        dated = replace(section, note=f"{section.note} {told}")
+        PAGE.write_text(with_section(PAGE.read_text(), dated, after))
+    return 0 if sections else 1
+
+
+def _measure_lambda() -> Sequence[Section]:
+    with tempfile.TemporaryDirectory() as name, open_testbed(Path(name)) as bed:
+        return lambda_runtime.measure(bed, Plan())
 
 
 def measure(plan: Plan) -> list[Section]:
@@ -96,7 +115,7 @@ def measure(plan: Plan) -> list[Section]:
         seconds = servers["litellm"].seconds if plan.peers else None
         start = _sections("Start", startup.measure, bed, plan, litellm, seconds)
         limited = _sections("As a Lambda", lambda_limits.measure, bed, plan)
-        emulated = _sections("Under AWS's runtime code", lambda_runtime.measure, bed)
+        emulated = _sections("Under AWS's runtime code", lambda_runtime.measure, bed, plan)
         together = _sections("Many requests in one environment", many_invocations.measure, bed)
     first, costs = load[:1], load[1:]
     parts = (many, more, first, raced, voted, batch, start, limited, emulated, together, costs)
@@ -114,6 +133,29 @@ def _sections(
         traceback.print_exc()
         return [Section(title, "Not measured: the run of this section failed.", [], [])]
     return [measured] if isinstance(measured, Section) else list(measured)
+
+
+def _priority() -> str:
+    """That this run gets the CPU before other processes, if it does."""
+    scheduler = getattr(os, "sched_getscheduler", None)  # Linux has it
+    is_first = scheduler is not None and scheduler(0) in {os.SCHED_FIFO, os.SCHED_RR}
+    return ", at real-time priority" if is_first else ""
+
+
+class _Usage:
+    """The time and the CPU that have been used since this was made."""
+
+    def __init__(self) -> None:
+        self._began, self._busy, self._own = time.perf_counter(), _busy(), _own()
+
+    def seconds(self) -> float:
+        """Seconds so far."""
+        return time.perf_counter() - self._began
+
+    def by_others(self) -> float:
+        """The share of the machine's CPU that other processes have used."""
+        others = _busy() - self._busy - (_own() - self._own)
+        return max(0.0, others) / (self.seconds() * (psutil.cpu_count() or 1))
 
 
 def _busy() -> float:
@@ -144,6 +186,8 @@ def _head(seconds: float, others: float) -> list[str]:
         "",
         "Each server is one process. All run on one machine, with the load generator and the stub",
         "provider: the ratios are meaningful, the absolute times are not.",
+        "",
+        *ADAPTER_HEAD,
         "",
         f"* {datetime.now(UTC):%Y-%m-%d}, {machine}, Python {python}; {seconds / 60:.1f} minutes.",
         f"* Other processes used {others * 100:.0f} % of the CPU.",

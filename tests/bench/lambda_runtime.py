@@ -4,16 +4,15 @@ from __future__ import annotations
 
 import http.client
 import json
-import os
 import shlex
-from collections.abc import Callable, Mapping, Sequence
-from contextlib import closing
-from pathlib import Path
+import sys
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from contextlib import ExitStack, closing, contextmanager
 from statistics import median
 from time import perf_counter
-from typing import NamedTuple
+from typing import NamedTuple, TypeAlias
 
-from tests.rie.emulator import Result, emulating, is_available
+from tests.rie.emulator import Emulator, Result, emulating, is_available
 from tests.support.runtime_api import proxy_event
 
 from .load import KEY
@@ -22,17 +21,20 @@ from .servers import OURS, ROOT
 from .startup import lambda_env
 from .testbed import (
     HELLO,
+    Plan,
     Testbed,
     instant_command,
     lambda_command,
     median_ratio,
     start_server,
 )
+from .web_adapter import LAYER, NoWebAdapter, WebAdapter, find_adapter
 
 RUNS = 190
 """Sequential requests, of which the median counts; ten more come first."""
 
 WARM_UP = 10
+LOOP = "**the function's loop**"
 FIRST = 11
 """Starts, of which the median counts."""
 
@@ -42,8 +44,10 @@ MOST = 5.0
 MOST_START = 1.4
 
 HEADERS = {"authorization": f"Bearer {KEY}", "content-type": "application/json"}
-ADAPTER = os.environ.get("WEB_ADAPTER")
-"""The Web Adapter's binary: `cargo install lambda_web_adapter --locked`."""
+
+
+Ask: TypeAlias = Callable[[bool], Result]
+"""Sends a request, plain or streamed."""
 
 
 class Times(NamedTuple):
@@ -53,44 +57,48 @@ class Times(NamedTuple):
     streamed: float
     first: Sequence[float]
 
-    def row(self, name: str) -> list[str]:
-        """The row of the table."""
-        first = number(median(self.first) * 1000, "ms") if self.first else ""
-        return [name, *(number(one * 1000, "ms") for one in (self.plain, self.streamed)), first]
+    def row(self, name: str, app: Times | None = None) -> list[str]:
+        """The row of the table, with what is added to the times of the app."""
+        cells = [name]
+        for one, alone in zip(self[:2], app[:2] if app else (None, None), strict=True):
+            cells += [_ms(one), "" if alone is None else _added(one - alone)]
+        return [*cells, _ms(median(self.first)) if self.first else ""]
 
 
-def measure(bed: Testbed) -> list[Section]:
+class Started(NamedTuple):
+    """A shell command that serves invocations, and its variables."""
+
+    command: str
+    env: Mapping[str, str]
+
+
+def measure(bed: Testbed, plan: Plan) -> list[Section]:
     """Measure both, if the emulator of AWS's runtime is available."""
     if not is_available():
         return []
     env = {**lambda_env(bed), "PYTHONPATH": str(ROOT / "shared"), "LAMBDA_TASK_ROOT": str(ROOT)}
-    loop_command = f"exec {ROOT}/functions/api/runtime.sh {OURS}/python"
-    bare: list[float] = []
-    app = _over_http(bed)
-    loop = _emulated(loop_command, env, lambda: bare.append(_bare_start(bed)))
+    commands = {LOOP: Started(f"exec {ROOT}/functions/api/runtime.sh {OURS}/python", env)}
+    try:
+        adapter = find_adapter(may_build=plan.peers)
+        commands[adapter.name] = _behind(adapter, env)
+        told = f"The stack's layer of the Web Adapter has version {LAYER}."
+    except NoWebAdapter as error:
+        told = f"The Web Adapter is not measured: {error}."
+        print(f"bench: {told}", file=sys.stderr)
+    bare, firsts = _starts(bed, commands)
+    app, times = _requests(bed, commands, firsts)
     rows = [
-        ["bare ASGI function over HTTP", "", "", number(median(bare) * 1000, "ms")],
+        ["bare ASGI function over HTTP", "", "", "", "", _ms(median(bare))],
         app.row("the app over HTTP, without Lambda"),
-        loop.row("**the function's loop**"),
+        *(measured.row(name, app) for name, measured in times.items()),
     ]
-    if ADAPTER:
-        adapter = _emulated(
-            f"export AWS_LWA_PORT=$PORT\n{ROOT}/functions/api/run.sh &\n"
-            f"exec {shlex.quote(str(Path(ADAPTER).absolute()))}",
-            {
-                **env,
-                "AWS_LWA_INVOKE_MODE": "response_stream",
-                "AWS_LWA_READINESS_CHECK_PATH": "/health",
-                "PATH": f"{OURS}:/usr/bin:/bin",
-            },
-        )
-        rows.append(adapter.row("the Web Adapter's binary"))
     note = (
         "The API function under AWS's Runtime Interface Emulator, calling the stub. One request at "
-        f"a time; medians of {RUNS} requests. The first response includes the start of the "
-        f"process; its figures are medians of {FIRST} starts. The emulator returns a streamed "
-        "response when it is complete."
+        f"a time, to each in turn; medians of {RUNS} requests. The first response includes the "
+        f"start of the process; its figures are medians of {FIRST} starts. The emulator returns a "
+        f"streamed response when it is complete. {told}"
     )
+    loop = times[LOOP]
     figures = [
         Figure(f"the Lambda under AWS's runtime code: added to {kind}", added * 1000, MOST, "ms")
         for kind, added in (
@@ -101,36 +109,68 @@ def measure(bed: Testbed) -> list[Section]:
     what = "the Lambda under AWS's runtime code: start to first response, relative to a bare"
     ratio = median_ratio(loop.first, bare)
     figures.append(Figure(f"{what} ASGI function over HTTP", ratio, MOST_START, "x"))
-    header = ["", "plain", "streamed", "first response"]
+    header = ["", "plain", "added", "streamed", "added", "first response"]
     return [Section("Under AWS's runtime code", note, header, rows, figures)]
 
 
-def _emulated(
-    command: str, env: Mapping[str, str], between: Callable[[], None] = lambda: None
-) -> Times:
-    """Measure a command; `between` is called before each start."""
-    first = []
+def _behind(adapter: WebAdapter, env: Mapping[str, str]) -> Started:
+    """The app behind the Web Adapter, as `fanout:runtime` = `web-adapter` runs it."""
+    command = (
+        f"export AWS_LWA_PORT=$PORT\n{ROOT}/functions/api/run.sh &\n"
+        f"exec {shlex.quote(str(adapter.path))}"
+    )
+    own = {
+        "AWS_LWA_INVOKE_MODE": "response_stream",
+        "AWS_LWA_READINESS_CHECK_PATH": "/health",
+        "PATH": f"{OURS}:/usr/bin:/bin",
+    }
+    return Started(command, {**env, **own})
+
+
+def _starts(
+    bed: Testbed, commands: Mapping[str, Started]
+) -> tuple[list[float], dict[str, list[float]]]:
+    """The times to the first response: of a bare function, and of each command, in turn."""
+    bare: list[float] = []
+    firsts: dict[str, list[float]] = {name: [] for name in commands}
     for _ in range(FIRST):
-        between()
-        with emulating(command, env) as emulator:
-            first.append(_timed(emulator.invoke, _event(stream=False)))
-    with emulating(command, env) as emulator:
-        plain, streamed = (_median(emulator.invoke, _event(stream=kind)) for kind in (False, True))
-    return Times(plain, streamed, first)
+        bare.append(_bare_start(bed))
+        for name, started in commands.items():
+            with emulating(started.command, started.env) as emulator:
+                firsts[name].append(_timed(_invoking(emulator), stream=False))
+    return bare, firsts
 
 
-def _over_http(bed: Testbed) -> Times:
+def _requests(
+    bed: Testbed, commands: Mapping[str, Started], firsts: Mapping[str, Sequence[float]]
+) -> tuple[Times, dict[str, Times]]:
+    """The times of the app over HTTP and of each command, which get the requests in turn."""
+    with ExitStack() as stack:
+        asks = [stack.enter_context(_over_http(bed))]
+        for started in commands.values():
+            emulator = stack.enter_context(emulating(started.command, started.env))
+            asks.append(_invoking(emulator))
+        plain, streamed = (_medians(asks, stream=kind) for kind in (False, True))
+    app, *others = zip(plain, streamed, strict=True)
+    times = zip(commands, others, strict=True)
+    return Times(*app, []), {name: Times(*both, firsts[name]) for name, both in times}
+
+
+@contextmanager
+def _over_http(bed: Testbed) -> Iterator[Ask]:
     with start_server("lambda", lambda_command, bed, lambda_env(bed)) as server:
 
-        def ask(body: bytes) -> Result:
+        def ask(stream: bool) -> Result:  # noqa: FBT001 -- as `Ask` says
             with closing(http.client.HTTPConnection("127.0.0.1", server.port)) as client:
-                client.request("POST", "/v1/chat/completions", body, HEADERS)
+                client.request("POST", "/v1/chat/completions", _body(stream=stream), HEADERS)
                 response = client.getresponse()
                 return Result(response.status, response.read())
 
-        bodies = (_body(stream=kind).encode() for kind in (False, True))
-        plain, streamed = (_median(ask, body) for body in bodies)
-    return Times(plain, streamed, [])
+        yield ask
+
+
+def _invoking(emulator: Emulator) -> Ask:
+    return lambda stream: emulator.invoke(_event(stream=stream))
 
 
 def _bare_start(bed: Testbed) -> float:
@@ -138,17 +178,26 @@ def _bare_start(bed: Testbed) -> float:
         return server.seconds
 
 
-def _median(ask: Callable[[bytes], Result], data: bytes) -> float:
-    return median([_timed(ask, data) for _ in range(WARM_UP + RUNS)][WARM_UP:])
+def _medians(asks: Sequence[Ask], *, stream: bool) -> list[float]:
+    rounds = [[_timed(ask, stream=stream) for ask in asks] for _ in range(WARM_UP + RUNS)]
+    return [median(times) for times in zip(*rounds[WARM_UP:], strict=True)]
 
 
-def _timed(ask: Callable[[bytes], Result], data: bytes) -> float:
+def _timed(ask: Ask, *, stream: bool) -> float:
     began = perf_counter()
-    result = ask(data)
+    result = ask(stream)
     seconds = perf_counter() - began
     if b"word0" not in result.raw:
         raise RuntimeError(result.raw[:500].decode())
     return seconds
+
+
+def _ms(seconds: float) -> str:
+    return number(seconds * 1000, "ms")
+
+
+def _added(seconds: float) -> str:
+    return f"{'-' if seconds < 0 else '+'}{_ms(abs(seconds))}"
 
 
 def _body(*, stream: bool) -> str:
