@@ -6,6 +6,7 @@ from collections.abc import Mapping
 from time import perf_counter
 from typing import Any
 
+from httpx import Response
 from msgspec import Struct, field
 from openai import APIError, OpenAI
 
@@ -25,6 +26,8 @@ class Case(Struct, frozen=True, kw_only=True):
     """
     One strategy: the request's `model`, `messages` (a conversation, or several) and `extra` body.
 
+    `endpoint` is the path that it is sent to.
+
     The response must have as many `responses`. In a race, hedge or fallback one of `winners` must
     win, and the outcome of every other model must be one of `others`.
     """
@@ -33,6 +36,7 @@ class Case(Struct, frozen=True, kw_only=True):
     model: str = "smol"
     messages: list[Any] = field(default_factory=lambda: talk("bakery"))
     extra: Mapping[str, Any] = field(default_factory=dict)
+    endpoint: str = "chat/completions"
     stream: bool = False
     responses: int = 1
     winners: frozenset[str] = frozenset()
@@ -102,6 +106,8 @@ CASES = (
     Case(title="fallback, streamed", extra=FALLBACK, stream=True, **FELL_BACK),
     Case(title="agree, 2 of 3", messages=REVIEW, extra=AGREE, **ELECTED),
     Case(title="agree, streamed", messages=REVIEW, extra=AGREE, stream=True, **ELECTED),
+    Case(title="/v1/messages, race", endpoint="messages", model=COMMAS, extra=RACE, **CONTEST),
+    Case(title="/v1/responses, race", endpoint="responses", model=COMMAS, extra=RACE, **CONTEST),
 )
 
 
@@ -111,7 +117,11 @@ def run(case: Case, client: OpenAI) -> Result:
     started = perf_counter()
     body = {"model": case.model, "messages": case.messages, "max_tokens": LIMIT}
     try:
-        if case.stream:
+        if case.endpoint == "messages":
+            _message(result, client)
+        elif case.endpoint == "responses":
+            _response(result, client)
+        elif case.stream:
             _streamed(result, client, body, started)
         else:
             _plain(result, client, body)
@@ -131,10 +141,36 @@ def _plain(result: Result, client: OpenAI, body: Mapping[str, Any]) -> None:
     for place, choice in enumerate(choices):
         result.texts[place] = choice["message"]["content"] or ""
     result.report = {} if isinstance(parsed, list) else parsed.get("fanout", {})
-    firsts = [
-        a["first_token_ms"] for a in result.report.get("attempts", ()) if a["outcome"] == "won"
-    ]
-    result.first_ms = firsts[0] if firsts else None
+    result.first_ms = _first_ms(result.report)
+
+
+def _first_ms(report: Mapping[str, Any]) -> float | None:
+    """Return the time to the winner's first token."""
+    attempts = report.get("attempts", ())
+    return next((a["first_token_ms"] for a in attempts if a["outcome"] == "won"), None)
+
+
+def _message(result: Result, client: OpenAI) -> None:
+    """Send a request of Anthropic's API, as its SDKs do."""
+    case = result.case
+    system, *messages = case.messages
+    body = {"model": case.model, "system": system["content"], "messages": messages}
+    body |= {"max_tokens": LIMIT, **case.extra}
+    message = client.post("/messages", cast_to=Response, body=body).json()
+    result.texts[0] = "".join(block.get("text", "") for block in message["content"])
+    result.report = message["fanout"]
+    result.first_ms = _first_ms(result.report)
+
+
+def _response(result: Result, client: OpenAI) -> None:
+    """Send a request of the Responses API."""
+    case = result.case
+    response = client.responses.create(
+        model=case.model, input=case.messages, max_output_tokens=LIMIT, extra_body=case.extra
+    )
+    result.texts[0] = response.output_text
+    result.report = (response.model_extra or {})["fanout"]
+    result.first_ms = _first_ms(result.report)
 
 
 def _streamed(result: Result, client: OpenAI, body: Mapping[str, Any], started: float) -> None:
