@@ -319,10 +319,11 @@ def test_a_key_in_a_trailer_is_none(keyed: RunningGateway) -> None:
 @pytest.mark.parametrize(
     ("path", "way_out"),
     [
-        ("/v1/responses/resp_1", "responses are not stored"),
+        ("/v1/responses/resp_1", "nothing is stored"),
+        ("/v1/messages/batches", "count_tokens"),
         ("/v1/completions", "`user` message"),
-        ("/v1/images/generations", "chat models only"),
-        ("/v1/audio/transcriptions", "chat models only"),
+        ("/v1/images/generations", "for chat and for embeddings only"),
+        ("/v1/audio/transcriptions", "for chat and for embeddings only"),
         ("/api/chat", "not Ollama's"),
         ("/v1/v1/chat/completions", "base URL"),
         ("/nope", "POST /v1/chat/completions"),

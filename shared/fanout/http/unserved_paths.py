@@ -1,22 +1,29 @@
-"""What to use instead of the endpoints of OpenAI's API that Fanout does not have."""
+"""What to use instead of the endpoints of OpenAI's and Anthropic's APIs that are not here."""
 
 from __future__ import annotations
 
 CHAT = "chat completions are at `POST /v1/chat/completions`"
 
+NO_MODELS = "Fanout has models for chat and for embeddings only"
+
+STATELESS = "nothing is stored: send all items in the `input` of each `POST /v1/responses`"
+
 INSTEAD = {
-    "/responses": "responses are not stored: send all items in the `input` of each "
-    "`POST /v1/responses`",
+    "/responses": STATELESS,
+    "/conversations": STATELESS,
+    "/messages": "use `POST /v1/messages`, `POST /v1/messages/count_tokens`, or files and batches",
+    "/embeddings": "the path is `POST /v1/embeddings`",
+    "/complete": "use `POST /v1/messages`",
     "/completions": "use chat completions, with the prompt as a `user` message",
-    "/images": "Fanout has chat models only",
-    "/audio": "Fanout has chat models only",
-    "/moderations": "Fanout has chat models only",
-    "/rerank": "Fanout has chat models only",
+    "/images": NO_MODELS,
+    "/audio": NO_MODELS,
+    "/moderations": NO_MODELS,
+    "/rerank": NO_MODELS,
     "/realtime": "use chat completions, with `stream: true`",
     "/assistants": "use chat completions",
     "/threads": "use chat completions",
-    "/vector_stores": "Fanout has chat models only",
-    "/fine_tuning": "Fanout has chat models only",
+    "/vector_stores": NO_MODELS,
+    "/fine_tuning": NO_MODELS,
     "/engines": "the model is a field of the body: use chat completions",
     "/deployments": "Azure's path is `/openai/deployments/NAME/chat/completions`",
     "/api": "use OpenAI's API, at `/v1`, not Ollama's",
@@ -33,5 +40,6 @@ def hint(path: str) -> str:
     if short.startswith("/v1/") or path.lower() != path:
         return f"no such path; {CHAT} (base URL: `…/v1`)"
     if first in INSTEAD:
-        return f"`{first}` is not served; {INSTEAD[first]}; {CHAT}"
+        shown = first if short == first else f"{first}/…"
+        return f"`{shown}` is not served; {INSTEAD[first]}; {CHAT}"
     return f"no such path; {CHAT}"

@@ -133,7 +133,7 @@ REJECTED: Mapping[str, str] = _each(
     ("the cost is that of input and output tokens", PRICES),
     ("there are no routers that read the prompt", ROUTERS),
     (
-        "there are chat completions, files and batches only",
+        "Fanout has no such endpoint",
         (
             "gcs_bucket_name s3_bucket_name s3_endpoint_url s3_region_name s3_access_key_id "
             "s3_secret_access_key s3_encryption_key_id s3_bucket_owner s3_output_bucket_name "

@@ -138,7 +138,7 @@ SHARED: tuple[tuple[str, str], ...] = (
         "timeout_by_service_tier stream_timeout_by_service_tier",
     ),
     (
-        "there are chat completions, files and batches only",
+        "Fanout has no such endpoint",
         (
             "vector_store_ids knowledge_bases search_tool_name aimg_generation "
             "model_file_id_mapping aembedding allm_passthrough_route responses_api_version "

@@ -68,7 +68,7 @@ PARAMS = (
     rejected("write `router_settings.allowed_fails`", "allowed_fails"),
     rejected("the log never has prompts", "no-log turn_off_message_logging verbose logger_fn"),
     rejected(
-        "there are chat completions, files and batches only",
+        "Fanout has no such endpoint",
         "vector_store_id "
         "use_in_pass_through use_chat_completions_api s3_bucket_name s3_region_name "
         "s3_access_key_id s3_secret_access_key s3_output_bucket_name aws_batch_role_arn "
