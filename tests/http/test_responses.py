@@ -283,9 +283,9 @@ def test_errors_are_openais_and_name_the_clients_field(
     assert faults == []
     with pytest.raises(openai.BadRequestError, match="Previous response with id 'resp_1'"):
         sdk.responses.create(model="a", input="Hi", previous_response_id="resp_1")
-    with pytest.raises(openai.NotFoundError, match="not stored"):
+    with pytest.raises(openai.NotFoundError, match="nothing is stored"):
         sdk.responses.retrieve("resp_1")
-    with pytest.raises(openai.NotFoundError, match="not stored"):
+    with pytest.raises(openai.NotFoundError, match="nothing is stored"):
         sdk.responses.input_items.list("resp_1")
 
 
