@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import base64
+import http.client
 import json
 import struct
 from collections.abc import Iterator
@@ -289,6 +290,29 @@ def test_calls_are_cancelled_when_the_client_disconnects(
     upstream.wait(lambda: all(call.disconnected_at for call in upstream.calls))
 
 
+def test_a_large_response_that_fails_half_way_is_no_whole_one(
+    gateway: RunningGateway, upstream: Upstream
+) -> None:
+    gate = upstream.gate()
+
+    async def step(call: Any) -> None:
+        if "text 2050" in call.body["input"]:
+            await gate.passed()
+            await refuse(400)(call)
+        else:
+            await embeds("openai")(call)
+
+    upstream.script("text-embedding-3-small", [step])
+    body = {"model": "openai", "input": TEXTS, "dimensions": 400, "encoding_format": "base64"}
+    headers = {"authorization": f"Bearer {KEY}"}
+    with gateway.ask(body, "/v1/embeddings", headers=headers) as response:
+        assert response.status == 200
+        response.read(1_000_000)
+        gate.open()
+        with pytest.raises(http.client.IncompleteRead):
+            response.read()
+
+
 def test_a_large_response_begins_before_the_last_part_is_there(
     gateway: RunningGateway, upstream: Upstream
 ) -> None:
@@ -300,7 +324,7 @@ def test_a_large_response_begins_before_the_last_part_is_there(
         await embeds("openai")(call)
 
     upstream.script("text-embedding-3-small", [step])
-    body = {"model": "openai", "input": TEXTS, "dimensions": 1_000, "encoding_format": "base64"}
+    body = {"model": "openai", "input": TEXTS, "dimensions": 400, "encoding_format": "base64"}
     headers = {"authorization": f"Bearer {KEY}"}
     with gateway.ask(body, "/v1/embeddings", headers=headers) as response:
         begun = response.read(1_000_000)
@@ -309,5 +333,5 @@ def test_a_large_response_begins_before_the_last_part_is_there(
     data = json.loads(whole)["data"]
     assert [one["index"] for one in data] == list(range(2_100))
     assert base64.b64decode(data[2_099]["embedding"]) == base64.b64decode(
-        base64_of(vector_of("text 2099", 1_000))
+        base64_of(vector_of("text 2099", 400))
     )

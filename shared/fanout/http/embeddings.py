@@ -11,6 +11,8 @@ from __future__ import annotations
 from collections.abc import Sequence
 from functools import partial
 
+from msgspec.structs import replace
+
 from ..endpoints.embeddings.request import EmbeddingRequest, parse_request
 from ..endpoints.embeddings.response import HEAD, entries, tail
 from ..errors import NotFound
@@ -43,9 +45,11 @@ async def embeddings(exchange: Exchange) -> None:
 
 
 async def _respond(exchange: Exchange, request: EmbeddingRequest) -> None:
-    response = _Response(exchange)
+    response, context = _Response(exchange), exchange.context
+    if context.deadline_hint:
+        context = replace(context, deadline_hint="send fewer inputs in a request")
     async with exchange.opened():
-        tokens = await exchange.gateway.embed(request, exchange.context, response.add)
+        tokens = await exchange.gateway.embed(request, context, response.add)
         if exchange.charge is not None:
             exchange.response_headers |= await exchange.charge.settle()
         await response.end(tail(request.model, tokens))
