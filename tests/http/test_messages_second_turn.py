@@ -8,6 +8,7 @@ from typing import Any
 
 import pytest
 
+from tests.http.test_messages import CLAUDE_CODE
 from tests.http.test_second_turn import VENDORS, StrictVendors
 from tests.support.in_process import InProcess, run_in_process
 
@@ -97,4 +98,17 @@ def test_every_model_responds_to_a_turn_that_another_has_begun(app: InProcess) -
             others = found["fanout"]["responses"]
             wrong += [(name, one) for one in others if one["type"] == "error"]
             assert len(others) == len(VENDORS) - 1
+    assert wrong == []
+
+
+def test_every_vendor_accepts_claude_codes_requests(app: InProcess) -> None:
+    """Anthropic's double has no betas, so its own fields are not sent to it here."""
+    wrong = []
+    for sent in (CLAUDE_CODE["first"], CLAUDE_CODE["after_tool"]):
+        headers = [(name.encode(), value.encode()) for name, value in sent["headers"].items()]
+        for name in VENDORS.keys() - {"anthropic"}:
+            body = json.dumps({**sent["body"], "model": name}).encode()
+            response = app.ask("POST", "/v1/messages", [body], headers, b"beta=true")
+            if response.status != 200 or b"event: message_stop" not in response.body:
+                wrong.append((name, response.body[:300]))
     assert wrong == []
