@@ -259,7 +259,9 @@ def test_several_models_race_or_all_respond(
     raced: Any = client.messages.create(model="a, b", extra_body={"fastest_response": True}, **ask)
     assert (raced.model, raced.content[0].text) == ("b", "from b")
     report = raced.model_extra["fanout"]
-    assert [one["outcome"] for one in report["attempts"]] == ["failed", "won"]
+    loser, winner = report["attempts"]
+    assert loser["outcome"] in {"cancelled", "failed"}  # whichever is first
+    assert winner["outcome"] == "won"
     every: Any = client.messages.create(model="a, b, c", **ask)
     assert every.content[0].text == "from b"
     others = every.model_extra["fanout"]["responses"]

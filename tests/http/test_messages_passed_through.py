@@ -170,7 +170,9 @@ def test_both_lanes_compete_in_a_race(client: anthropic.Anthropic, upstream: Ups
         assert (call.id, call.input) == ("toolu_1", {"city": "Ulm"})
         assert (message.usage.input_tokens, message.usage.output_tokens) == (5, 7)
     for report in (whole.model_extra["fanout"], deltas[-1].model_extra["fanout"]):
-        assert [one["outcome"] for one in report["attempts"]] == ["failed", "won"]
+        loser, winner = report["attempts"]
+        assert loser["outcome"] in {"cancelled", "failed"}  # whichever is first
+        assert winner["outcome"] == "won"
     upstream.script("claude-x", [reply(200, WHOLE)])
     every: Any = client.messages.create(model="a, claude", max_tokens=9, messages=HI)
     assert [block.type for block in every.content] == ["thinking", "text"]
