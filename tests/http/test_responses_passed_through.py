@@ -232,3 +232,14 @@ def test_the_vendor_counts_tokens(native: RunningGateway, upstream: Upstream) ->
         "/v1/responses/input_tokens",
         {"model": "a", "input": "Hi"},
     )
+
+
+def test_a_checked_request_is_translated(native: RunningGateway, upstream: Upstream) -> None:
+    schema = {"type": "object", "required": ["city"]}
+    fenced = WHOLE.replace(b'"\\u0048ello"', b'"```json\\n{\\"city\\": \\"Ulm\\"}\\n```"')
+    upstream.script("a", [reply(200, fenced)])
+    body = {"model": "native", "input": "Hi", "fanout": {"schema": schema, "check": True}}
+    _, _, found = native.json(body, "/v1/responses")
+    [call] = upstream.calls_to("a")
+    assert call.body["text"]["format"]["schema"]["required"] == ["city"]
+    assert json.loads(found["output"][0]["content"][0]["text"]) == {"city": "Ulm"}

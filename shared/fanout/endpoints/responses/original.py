@@ -83,6 +83,8 @@ def original_of(
 ) -> OriginalRequest | None:
     """The client's request as it is; `None` if no vendor with this API should get it."""
     value = body.value
+    if request.check is not None or _is_changed(value):
+        return None
     several = len(request.names) > 1
     if not all(_is_portable(item, several=several) for item in _items(value)):
         return None
@@ -98,6 +100,13 @@ def original_of(
         (*sorted(value.keys() - SAFE - OWN), *_vendors_tools(value)),
         error,
     )
+
+
+def _is_changed(value: Mapping[str, Any]) -> bool:
+    """Whether the gateway adds a schema to the request, or fields of an SDK's `extra_body`."""
+    fanout = value.get("fanout")
+    adds_schema = isinstance(fanout, dict) and fanout.get("schema") is not None
+    return adds_schema or "extra_body" in value
 
 
 def _items(value: Mapping[str, Any]) -> list[Any]:
