@@ -105,6 +105,30 @@ def test_an_event_that_is_written_as_a_string_of_json_is_read(case: Path) -> Non
     assert without_time(found) == without_time(read(case, data)[0])
 
 
+SPLIT: list[tuple[list[str], str]] = [
+    (["A\\ud83d", "\\ude00B"], "A😀B"),
+    (["\\uD83D", "\\uDE00"], "😀"),
+    (["a\\ud83d", "\\ude00\\ud83d", "\\ude00"], "a😀😀"),
+    (["a\\ud83d", "b"], "a\ufffdb"),
+    (["a\\ud83d"], "a\ufffd"),
+    (["a", "\\ude00b"], "a\ufffdb"),
+    (["a\\\\ud83d", "\\\\ude00b"], "a\\ud83d\\ude00b"),  # these are letters
+]
+
+
+@pytest.mark.parametrize("done", ["data: [DONE]\n\n", ""])
+def test_a_character_that_is_divided_between_two_events_is_whole(done: str) -> None:
+    for pieces, text in SPLIT:
+        last = [""] * (len(pieces) - 1) + [', "finish_reason": "stop"']
+        data = "".join(
+            f'data: {{"choices": [{{"index": 0, "delta": {{"content": "{piece}"}}{end}}}]}}\n\n'
+            for piece, end in zip(pieces, last, strict=True)
+        )
+        chunks, stream = read(PLAIN, (data + done).encode(), 9)
+        assert stream.ended, pieces
+        assert collected(chunks)["choices"][0]["message"]["content"] == text
+
+
 @pytest.mark.parametrize("silent", SILENT)
 def test_a_response_of_usage_alone_is_delivered_beside_keep_alives(silent: str) -> None:
     """It was paid, so it is a response without a text."""

@@ -7,6 +7,7 @@ Imported with the first stream.
 from __future__ import annotations
 
 import asyncio
+import re
 from collections.abc import AsyncIterator, Awaitable, Callable, Iterator
 from contextlib import suppress
 from functools import partial
@@ -27,6 +28,7 @@ from .quiet_end import pause_before, watch_end
 
 if TYPE_CHECKING:
     from .client import OpenStream
+    from .split_pairs import PairJoiner
 
 UNREADABLE = (BadWire, MsgspecError, UnicodeDecodeError, RecursionError)
 READ_ERRORS = (EngineError, TimeoutError, WireError, *UNREADABLE)
@@ -37,6 +39,9 @@ Unstreamed: TypeAlias = "Callable[[ProviderError], Awaitable[OpenStream]]"
 
 JSON_STARTS = (b"{", b"[")
 """How a JSON body begins, and no event of a stream of any framing."""
+
+HIGH_HALF = re.compile(rb'\\u[dD][89abAB].."')
+"""What an event has whose text ends amid a character: see `split_pairs.py`."""
 
 AGAIN = b"data:"
 """The name of an event's field."""
@@ -217,6 +222,7 @@ class StreamEvents:
         self._pending = 0  # bytes of the event that is not complete
         self._unweighed = limit * json.MEMORY_PER_BYTE // json.VALUE_MEMORY
         self._has_begun = False
+        self._pairs: PairJoiner | None = None
         self._has_choices = False
         self._usage: Usage | None = None  # of the chunks before the first choice
 
@@ -262,7 +268,25 @@ class StreamEvents:
         for event in self._framer.feed(data):
             self._pending, self.latest = 0, event
             self.check_weight(event.data)
-            yield from self._decode(event)
+            if self._pairs is not None or HIGH_HALF.search(event.data):
+                yield from self._decode_pairs(event)
+            else:
+                yield from self._decode(event)
+
+    def _decode_pairs(self, event: WireEvent) -> Iterator[ChatChunk]:
+        """The chunks of an event that may have half a character at its end or its beginning."""
+        if self._pairs is None:
+            from .split_pairs import PairJoiner  # few providers divide characters
+
+            self._pairs = PairJoiner()
+        for joined in self._pairs.feed(event):
+            yield from self._decode(joined)
+
+    def _decode_held(self) -> Iterator[ChatChunk]:
+        """The chunks of an event that is held back for the next one."""
+        if self._pairs is not None:
+            for event in self._pairs.end():
+                yield from self._decode(event)
 
     def _decode(self, event: WireEvent) -> Iterator[ChatChunk]:
         try:
@@ -300,6 +324,8 @@ class StreamEvents:
         if not self._decoder.ended:
             with suppress(*UNREADABLE):
                 yield from self.feed(b"\n\n")
+        with suppress(*UNREADABLE):
+            yield from self._decode_held()
         if not self._decoder.ended and isinstance(self._decoder, ImpliedEnd):
             yield from self._decoder.complete()
 
@@ -313,6 +339,8 @@ class StreamEvents:
         if not self._decoder.ended:
             with suppress(TooLong, ProviderError, *UNREADABLE):  # the event may be cut, too
                 last = list(self.feed(b"\n\n"))
+        with suppress(TooLong, ProviderError, *UNREADABLE):
+            last += self._decode_held()
         if not self._decoder.ended or not (self._has_choices or is_paid(self._usage)):
             return None
         self.skipped.broken_end = True
