@@ -8,6 +8,7 @@ From LiteLLM's price map 1.110.2 (`supported_endpoints`), which follows OpenAI's
 from __future__ import annotations
 
 import re
+from functools import lru_cache
 
 PREFIX = "responses/"
 """LiteLLM's mark of a model that is called with the Responses API: `openai/responses/gpt-4o`."""
@@ -37,6 +38,7 @@ _NAMES = (
 _MODEL = re.compile(rf"(?:{'|'.join(map(re.escape, _NAMES))})(?:-\d{{4}}-\d\d-\d\d)?")
 
 
+@lru_cache(maxsize=1024)
 def has_only_responses(model: str) -> bool:
     """Whether this is the name of a model without chat completions, or is marked as one."""
     return model.startswith(PREFIX) or _MODEL.fullmatch(model.rpartition("/")[2]) is not None
