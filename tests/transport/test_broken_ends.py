@@ -30,7 +30,7 @@ from fanout.transport.engine import (
     Outgoing,
     StreamedResponse,
 )
-from fanout.wire.http import WireResponse
+from fanout.wire.http import WireRequest, WireResponse
 from tests.providers.test_contract import cases, stream_of
 from tests.providers.test_tolerant_reading import deployment_of as of_case
 from tests.support.http2_server import StreamCall, frame
@@ -164,6 +164,21 @@ def test_a_body_that_is_damaged_is_not_delivered(
 
     with pytest.raises(ProviderError, match="connection to the provider broke"):
         asyncio.run(run())
+
+
+def test_the_response_to_a_creation_is_used_and_a_file_of_lines_is_not() -> None:
+    """A batch whose creation is known is not looked for; of a file, lines may be missing."""
+    deployment = of_case(cases("response.json")[0].values[0])
+
+    def exchanged(method: str, body: bytes) -> bytes:
+        transport = make_transport(Settings(), Cut(body))
+        wire = WireRequest("/batches", b"{}", method)
+        return asyncio.run(transport.exchange(deployment, wire)).body
+
+    assert exchanged("POST", b'{"id": "batch_1"}') == b'{"id": "batch_1"}'
+    for method, body in (("POST", b'{"id": "ba'), ("GET", b'{"custom_id": "1"}')):
+        with pytest.raises(ProviderError, match="connection"):
+            exchanged(method, body)
 
 
 class Slow(Engine):

@@ -164,12 +164,16 @@ class Transport:
         Send a request of another API than chat once, and return its response of any status.
 
         It is signed with the deployment's first key, because what the API creates belongs to one
-        account. Raises a `ProviderError` if there is no response.
+        account. Raises a `ProviderError` if there is no response. If its connection breaks, a JSON
+        object that has arrived whole is the response to a POST; a file of lines may have more.
         """
         signed = await self._signer.sign(deployment, wire, first_key=True)
         try:
             return await self._engine.send(signed.outgoing)
         except EngineError as error:
+            found, error.received = error.received, None
+            if found is not None and wire.method == "POST" and json.is_document(found.body):
+                return replace(found, broken_end=True)
             raise _bodies().from_engine_error(deployment, error) from None
 
     async def _send(
