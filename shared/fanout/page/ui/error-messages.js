@@ -22,6 +22,26 @@ const BY_CODE = {
     "The gateway may not let a provider read that stored file.",
     "Send the file itself, or add its bucket to the gateway's config.",
   ],
+  budget_exceeded: ["This key's budget is used up.", "Raise its budget, or use another key."],
+  in_flight_budget_exhausted: [
+    "Running requests hold the rest of this key's budget.",
+    "Try again when they have ended.",
+  ],
+  parallel_limit_exceeded: [
+    "This key's parallel requests are all in flight.",
+    "Try again when one has ended.",
+  ],
+  model_without_price: [
+    "This key has a budget, and the model's price is unknown.",
+    "Add its price to the gateway's config, or pick another model.",
+  ],
+  batches_not_allowed: [
+    "This key may not run jobs: they do not count against its budget.",
+    "Use a key of the gateway's config.",
+  ],
+  key_not_allowed: ["This key may not read that key's spend.", "Use the master key."],
+  key_exists: ["There is such a key already.", "Choose another one."],
+  alias_exists: ["Another key has this alias.", "Choose another alias."],
   unknown_host: [
     "The gateway does not serve this host name.",
     "Open the page at 127.0.0.1, or add the host to `allowed_hosts` in the gateway's config.",
@@ -56,6 +76,11 @@ const BY_CODE = {
     "The gateway cannot unpack the request.",
     "Send it without compression, or with gzip.",
   ],
+  previous_response_not_found: [
+    "The gateway does not store responses.",
+    "Send the earlier messages with the request.",
+  ],
+  websocket_not_supported: ["The gateway has no WebSockets.", "Send an HTTP request."],
   not_found: ["It was not found.", "Go back and pick another."],
   method_not_allowed: ["The gateway does not do that here.", "See the details."],
   idempotency_key_in_use: [
