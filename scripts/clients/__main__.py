@@ -78,10 +78,11 @@ def run(command: list[str]) -> list[Result]:
 
 def checked(results: list[Result], calls: Calls) -> Iterator[Result]:
     """Yield the results, with the faults that only the upstream can see."""
+    wanted = sum(one.case == "error" for one in results)
     for one in results:
         fault = one.fault
-        if one.case == "error" and not fault and (count := len(calls.of("failing"))) != 1:
-            fault = f"{count} upstream calls instead of 1"
+        if one.case == "error" and not fault and (count := len(calls.of("failing"))) != wanted:
+            fault = f"{count} upstream calls instead of {wanted}"
         if one.case == "cancelled" and not fault and not is_disconnected(calls):
             fault = "the gateway did not disconnect from the upstream"
         yield Result(one.client, one.case, one.result, fault)
