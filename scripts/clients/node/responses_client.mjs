@@ -51,7 +51,7 @@ async function failure(model, kind) {
   return `${error.constructor.name}: ${error.status}`;
 }
 
-await runCases(`openai ${version("openai")}, \`/v1/responses\``, {
+await runCases(`openai ${version("openai")}, responses`, {
   async cancelled() {
     let words = 0;
     for await (const event of await ask({ model: "endless", input: prompt, stream: true })) {

@@ -142,7 +142,7 @@ def cancelled() -> str:
 
 
 run_cases(
-    f"openai {openai.__version__}, `/v1/responses` (Python)",
+    f"openai {openai.__version__}, responses (Python)",
     {
         "cancelled": cancelled,
         "plain": plain,
