@@ -121,7 +121,7 @@ class _Handler(BaseHTTPRequestHandler):
         body = json.loads(self.rfile.read(int(self.headers["content-length"])))
         key = (self.headers["authorization"] or "").removeprefix("Bearer ")
         model = body["model"]
-        text = str(body["messages"][-1]["content"])
+        text = str(body["messages"][-1]["content"]) if "messages" in body else ""
         self.server.note_call(model, key, text)
         try:
             if key not in self.server.keys:
@@ -130,6 +130,8 @@ class _Handler(BaseHTTPRequestHandler):
                 self._json(400, {"error": {"message": "not so", "type": "invalid_request_error"}})
             elif model == "broken":
                 self._json(500, {"error": {"message": "out of order", "type": "server_error"}})
+            elif "input" in body:
+                self._json(200, _vectors(model, body["input"]))
             elif body.get("stream"):
                 self._stream(model)
             elif self._wait(model):
@@ -195,6 +197,15 @@ def _whole(model: str) -> dict[str, Any]:
     }
     head = {"id": "chatcmpl-1", "object": "chat.completion", "created": 1, "model": model}
     return {**head, "choices": [choice], "usage": USAGE}
+
+
+def _vectors(model: str, inputs: list[str]) -> dict[str, Any]:
+    data = [
+        {"object": "embedding", "index": index, "embedding": [float(index), 1.0]}
+        for index, _ in enumerate(inputs)
+    ]
+    usage = {"prompt_tokens": len(data), "total_tokens": len(data)}
+    return {"object": "list", "model": model, "data": data, "usage": usage}
 
 
 def _chunk_of(model: str, delta: dict[str, str], finish: str | None = None) -> dict[str, Any]:
