@@ -18,7 +18,7 @@ from tests.support.dynamodb_engine import ENV, DynamoDBEngine, keys_table
 from tests.support.embedding_provider import embeds
 from tests.support.gateway_server import RunningGateway, entry, serve
 from tests.support.provider_steps import answers, refuse, role, say, stalls
-from tests.support.scripted_provider import Upstream
+from tests.support.scripted_provider import Call, Step, Upstream
 
 MASTER = "sk-master-marker"
 PRICE = 0.001  # dollars for a token
@@ -366,7 +366,18 @@ def test_spend_is_added_up_by_key_team_tag_model_and_day(
     assert manage(gateway, "/spend/logs?start_date=x") == (400, "invalid_value")
 
 
-def test_on_dynamodb_a_request_is_one_read_and_four_writes(provider: Upstream) -> None:
+def broken_by(engine: DynamoDBEngine) -> Step:
+    """DynamoDB fails from this call on."""
+
+    async def step(_: Call) -> None:
+        engine.rejection = "InternalServerError"
+
+    return step
+
+
+def test_on_dynamodb_a_request_is_one_read_and_four_writes(
+    provider: Upstream, upstream: Upstream
+) -> None:
     prices: dict[str, Any] = {"input_cost_per_token": PRICE, "output_cost_per_token": PRICE}
     config = {
         "model_list": [entry(provider, "a", **prices)],
@@ -391,6 +402,12 @@ def test_on_dynamodb_a_request_is_one_read_and_four_writes(provider: Upstream) -
             assert served.json(body, headers=bearer(key))[0] == 401
             assert served.json(body, headers=bearer(made["key"]))[0] == 200
             assert manage(served, "/spend/tags")[0]["total_spend"] == 0.024
+            upstream.script("a", [broken_by(engine), *answers("paid")])
+            status, _, answer = served.json(body, headers=bearer(made["key"]))
+            assert (status, answer["choices"][0]["message"]["content"]) == (200, "paid")
+            assert len(served.observer.bugs) == 1  # the client has paid for the response
+            engine.rejection = None
+            assert spent(served, made["key"])[1] > 0  # until a sweep
             engine.rejection = "InternalServerError"
             status, headers, answer = served.json(body, headers=bearer(made["key"]))
             assert (status, answer["error"]["code"]) == (503, "keys_unavailable")

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import time
 from collections.abc import Mapping
+from contextlib import suppress
 from typing import TYPE_CHECKING, Any
 
 from ..bulk.costs import Costs
@@ -44,12 +45,25 @@ SERVER_ERROR = 500
 class Charge:
     """What a request has reserved; `fault` is why it could not be settled."""
 
-    def __init__(self, ledger: Ledger, held: Reservation, meter: Meter) -> None:
+    def __init__(
+        self, ledger: Ledger, held: Reservation, meter: Meter, row: Mapping[str, Any]
+    ) -> None:
         self.meter = meter
         self.fault: Exception | None = None
         self._ledger = ledger
         self._held = held
-        self._is_settled = False
+        self._row = row
+        self._is_open = self._is_settled = False
+
+    async def open(self) -> None:
+        """
+        Write the spend row, while the calls start.
+
+        If the store does not respond, or the request ends first, `settle` writes it.
+        """
+        with suppress(FanoutError):
+            await self._ledger.open(self._held, self._row)
+            self._is_open = True
 
     def chunk(self, chunk: ChatChunk) -> None:
         """Count a chunk that is sent to the client."""
@@ -72,6 +86,8 @@ class Charge:
                 "ended": int(time.time()),
             }
             try:
+                if not self._is_open:
+                    await self._ledger.open(self._held, self._row)
                 await self._ledger.settle(self._held, meter.cost, meter.tokens, row, "settled")
             except FanoutError as error:
                 self.fault = error
@@ -113,9 +129,7 @@ async def _reserve(
             gateway.prepare(request, exchange.client)
 
     try:
-        held, state = await ledger.reserve(
-            account.item, found.need, _row(exchange, request, account.item), check
-        )
+        held, state = await ledger.claim(account.item, found.need, check)
     except BudgetExceeded as error:
         raise BudgetExceeded(str(error), general.budget_exceeded_status_code) from None
     except FanoutError as error:
@@ -123,7 +137,7 @@ async def _reserve(
             raise
         raise KeysUnavailable from error  # of the store
     exchange.response_headers |= rate_headers(state, ledger.now())
-    return Charge(ledger, held, meter)
+    return Charge(ledger, held, meter, _row(exchange, request, account.item))
 
 
 def _row(exchange: Exchange, request: FanOutRequest, item: Item) -> dict[str, Any]:

@@ -48,7 +48,9 @@ async def _respond(exchange: Exchange, request: EmbeddingRequest) -> None:
     response, context = _Response(exchange), exchange.context
     if context.deadline_hint:
         context = replace(context, deadline_hint="send fewer inputs in a request")
-    async with exchange.opened():
+    async with exchange.opened() as group:
+        if exchange.charge is not None:
+            group.create_task(exchange.charge.open())
         tokens = await exchange.gateway.embed(request, context, response.add)
         if exchange.charge is not None:
             exchange.response_headers |= await exchange.charge.settle()

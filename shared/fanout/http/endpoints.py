@@ -75,7 +75,9 @@ async def _respond(
     if request.stream:
         await _streamed(exchange, request, translation)
         return
-    async with exchange.opened():
+    async with exchange.opened() as group:
+        if exchange.charge is not None:
+            group.create_task(exchange.charge.open())
         response = await exchange.gateway.chat(request, exchange.context)
     exchange.winner = response.winner
     exchange.response_headers |= _response_headers(response, translation)
@@ -95,6 +97,8 @@ async def _streamed(
         exchange.send, exchange.response_headers, exchange.keep_alive, encoder or ChatEncoder()
     )
     async with exchange.opened() as group:
+        if exchange.charge is not None:
+            group.create_task(exchange.charge.open())
         keep_alive_task = group.create_task(events.keep_alive())
         try:
             async with exchange.gateway.stream(request, exchange.context) as response:

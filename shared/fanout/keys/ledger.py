@@ -110,12 +110,20 @@ class Ledger:
     async def reserve(
         self, item: Item, need: Need, row: Mapping[str, Any], check: Callable[[Item], object]
     ) -> tuple[Reservation, Item]:
+        """`claim`, and `open` the spend row with the fields of `row`."""
+        held, state = await self.claim(item, need, check)
+        await self.open(held, row)
+        return held, state
+
+    async def claim(
+        self, item: Item, need: Need, check: Callable[[Item], object]
+    ) -> tuple[Reservation, Item]:
         """
         Authorize and count a request, and reserve its cost; returns the account after that, too.
 
         `item` is the account as it was read. If its rights have changed since, `check` decides on
-        the new ones. `row` has the fields of the spend row. Raises `Unauthorized`,
-        `BudgetExceeded`, `BudgetHeld` or `KeyRateLimited`, and what `check` raises.
+        the new ones. Raises `Unauthorized`, `BudgetExceeded`, `BudgetHeld` or `KeyRateLimited`, and
+        what `check` raises.
         """
         is_new, key = False, account_key(item["id"])
         for _ in range(TRIES):
@@ -134,28 +142,21 @@ class Ledger:
                     raise Unauthorized(UNKNOWN_KEY) from None
                 item, is_new = rejected.item, True
                 continue
-            return await self._opened(state, need, row, at), state
+            where = ItemKey(row_partition(state["id"], at), self._name(at))
+            until, counted = int(at + self._lease) + 1, (state["window"], state["minute"])
+            return Reservation(key, where, need, *counted, until, at), state
         raise StorageBusy(ACCOUNT, "the account changes too often")
 
-    async def _opened(
-        self, state: Item, need: Need, row: Mapping[str, Any], at: float
-    ) -> Reservation:
-        """The reservation, with an open spend row."""
-        where = ItemKey(row_partition(state["id"], at), self._name(at))
-        until = int(at + self._lease) + 1
-        await self.store.create(
-            where,
-            {
-                **row,
-                "status": "open",
-                "at": int(at),
-                "window": state["window"],
-                "estimate": need.cost,
-                "lease_until": until,
-            },
-        )
-        key = account_key(state["id"])
-        return Reservation(key, where, need, state["window"], state["minute"], until, at)
+    async def open(self, held: Reservation, row: Mapping[str, Any]) -> None:
+        """Write the open spend row of a reservation, once; it may be tried again."""
+        opened = {
+            "status": "open",
+            "at": int(held.at),
+            "window": held.window,
+            "estimate": held.need.cost,
+            "lease_until": held.lease_until,
+        }
+        await self.store.create(held.row, {**row, **opened})
 
     async def settle(
         self, held: Reservation, cost: int, tokens: int, row: Mapping[str, Any], status: str

@@ -45,6 +45,9 @@ INDEX = "keys"
 
 PAGE = 1_000
 
+ALIAS_GRACE = 60
+"""Seconds after which an alias is free whose key was not made, because the process crashed."""
+
 
 class KeyManager:
     """Manages the keys of a ledger in the name of `actor`, whom the audit rows name."""
@@ -209,8 +212,19 @@ class KeyManager:
     # ---- aliases and audit rows ----
 
     async def _take_alias(self, alias: str, account: str) -> None:
-        if alias and not await self._store.create(_alias_key(alias), {"account": account}):
-            raise RequestError(f"another key has the alias `{alias}`", "key_alias", "alias_exists")
+        """Take an alias; one whose key was never made, or has another alias now, is free."""
+        now, where = int(self._ledger.now()), _alias_key(alias)
+        for _ in range(2):
+            if not alias or await self._store.create(where, {"account": account, "at": now}):
+                return
+            found = await self._store.get(where)
+            if found is not None:
+                owner = await self._store.get(account_key(found["account"]))
+                is_used = owner is not None and owner["alias"] == alias
+                if is_used or found["at"] > now - ALIAS_GRACE:
+                    break
+                await self._store.delete(where)
+        raise RequestError(f"another key has the alias `{alias}`", "key_alias", "alias_exists")
 
     async def _free_alias(self, alias: str, account: str) -> None:
         if alias:
