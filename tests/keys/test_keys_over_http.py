@@ -303,13 +303,16 @@ def test_keys_are_managed_with_litellms_calls(gateway: RunningGateway) -> None:
 
 
 def test_without_the_store_clients_get_503(provider: Upstream, tmp_path: Path) -> None:
-    (tmp_path / "keys.sqlite").mkdir()
+    file = tmp_path / "keys.sqlite"
     config = {
         "model_list": [entry(provider, "a")],
         "general_settings": {"master_key": MASTER},
     }
     opened = partial(open_local, {"FANOUT_HOME": str(tmp_path)})
     with serve(config, virtual_keys=opened) as served:
+        assert served.json({}, headers=bearer("sk-unknown-key-marker"))[0] == 401
+        assert not file.exists()  # there are no virtual keys, and no file for them
+        file.mkdir()
         status, headers, answer = served.json({}, headers=bearer("sk-unknown-key-marker"))
         assert (status, answer["error"]["code"]) == (503, "keys_unavailable")
         assert headers["retry-after"] == "1"

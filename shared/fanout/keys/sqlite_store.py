@@ -7,6 +7,7 @@ from pathlib import Path
 from typing import TypeVar
 
 from ..bulk.local.sqlite import Connection, Database
+from ..disk.threads import in_thread
 from ..wire import json
 from .items import Item, ItemKey, Update, applied
 
@@ -23,17 +24,23 @@ LAST = "\U0010ffff"
 
 
 class SQLiteStore:
-    """A `Store`; each update is one transaction."""
+    """A `Store`; each update is one transaction. The file is made with the first item."""
 
     def __init__(self, path: Path) -> None:
         self._database = Database(path, SCHEMA)
+        self._path = path
+        self._exists = False
 
     def close(self) -> None:
         """Close the file."""
         self._database.close()
 
     async def get(self, key: ItemKey) -> Item | None:
-        """The item, or `None`."""
+        """The item, or `None`. Without a file there is none: a wrong key makes no file."""
+        if not self._exists:
+            self._exists = await in_thread(self._path.exists)
+            if not self._exists:
+                return None
         return await self._database.submit(lambda db: _read(db, key))
 
     async def create(self, key: ItemKey, item: Item) -> bool:
