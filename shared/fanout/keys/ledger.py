@@ -38,7 +38,7 @@ Times that an update is computed. It is rejected only if the account's rights, w
 have changed since it was read, each of which happens once.
 """
 
-SWEEP_INTERVAL = 5.0
+SWEEP_INTERVAL = 60.0
 """Seconds between two sweeps of an account by one process, for refused requests."""
 
 HASH = re.compile("[0-9a-f]{64}")
@@ -199,9 +199,13 @@ class Ledger:
         request can be in flight, the account's numbers are those of its rows.
         """
         is_changed = False
-        spent, since, now = 0, item["window_start"], self.now()
+        spent, since, now = 0, float(item["window_start"]), self.now()
+        is_idle = needs_repair(item, now)
+        if not is_idle:  # only what has crashed of late; its sum is not needed
+            since = max(since, now - 2 * self._lease)
+        start = row_name(since).partition("-")[0]
         for partition in months(item["id"], since, now):
-            after = ""
+            after = start
             while rows := await self.store.items(partition, after=after, limit=PAGE):
                 for name, row in rows:
                     if row["status"] == "open" and row["lease_until"] <= now:
@@ -211,7 +215,7 @@ class Ledger:
                         spent += row["cost"]
                 after = rows[-1][0]
         current = await self._read(account_key(item["id"]))
-        if current["window"] == item["window"] and needs_repair(current, now):
+        if is_idle and current["window"] == item["window"] and needs_repair(current, now):
             with suppress(Rejected):
                 await self.store.update(repaired(current, spent))
                 is_changed = True
