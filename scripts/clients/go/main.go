@@ -54,9 +54,15 @@ func main() {
 		testCase{"lists, all", func() (string, error) { return lists("slow, lists") }},
 		testCase{"unknown model", func() (string, error) { return failure("no-such-model", 404) }},
 		testCase{"error", func() (string, error) { return failure("failing", 502) }})
+	run("", cases)
+	run(", responses", responseCases())
+}
+
+// run runs each case and prints its result; api is what the client's name has of the API.
+func run(api string, cases []testCase) {
 	for _, one := range cases {
 		result, err := one.run()
-		line := map[string]string{"client": name(), "case": one.name, "result": result, "fault": ""}
+		line := map[string]string{"client": name(api), "case": one.name, "result": result, "fault": ""}
 		if err != nil {
 			line["fault"] = err.Error()
 		}
@@ -65,14 +71,14 @@ func main() {
 	}
 }
 
-func name() string {
+func name(api string) string {
 	info, _ := debug.ReadBuildInfo()
 	for _, dependency := range info.Deps {
 		if dependency.Path == module {
-			return "openai-go " + strings.TrimPrefix(dependency.Version, "v") + " (Go)"
+			return "openai-go " + strings.TrimPrefix(dependency.Version, "v") + api + " (Go)"
 		}
 	}
-	return "openai-go (Go)"
+	return "openai-go" + api + " (Go)"
 }
 
 func ask(model, prompt string) openai.ChatCompletionNewParams {
