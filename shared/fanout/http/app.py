@@ -289,7 +289,7 @@ class App:
                 return PREFLIGHT, ""
         if "content-encoding" in headers:
             exchange.unpack()
-        if "sec-websocket-version" in headers:
+        if method == "GET" and "sec-websocket-version" in headers:  # RFC 6455, section 4.1
             raise NoWebSocket
         route, tail = find_route(method, path, self._routes)
         if route.surface:
