@@ -74,6 +74,7 @@ class _Watch:
         self.received = _microseconds(min(request.received or now, now))
         self.opened_at: int | None = None  # once a registration has been sent
         self.is_registered = False
+        self.registration: asyncio.Future[None] | None = None
         self.renewals = 0
         self.mark: int | None = None
 
@@ -159,18 +160,16 @@ class OpenRequestsTable:
         """Cancel and renew the request as others ask, until this is cancelled."""
         watch = _Watch(request, self._now())
         self._watches.append(watch)
-        registration: asyncio.Future[None] | None = None
         try:
             if request.lease is not None:
-                registration = asyncio.ensure_future(self._try(self._register(watch)))
-                await asyncio.shield(registration)
+                await self._begin_registration(watch)
             await asyncio.sleep(INTERVAL)
             while True:
                 await self._read_for_all()
         finally:
             self._watches.remove(watch)
-            if registration is not None:  # a write on its way could arrive after its deletion
-                await registration
+            if watch.registration is not None:  # its write could arrive after its deletion
+                await watch.registration
             await self._try(self._close(watch))
 
     async def _read_for_all(self) -> None:
@@ -189,9 +188,10 @@ class OpenRequestsTable:
             self._due = started + INTERVAL
 
     async def _apply_items(self) -> None:
-        for watch in self._watches:
-            if watch.request.lease is not None and not watch.is_registered:
-                await self._register(watch)
+        for watch in [*self._watches]:
+            is_open = watch in self._watches  # its request may have ended meanwhile
+            if is_open and watch.request.lease is not None and not watch.is_registered:
+                await self._begin_registration(watch)
         watches: dict[str, list[_Watch]] = {}
         for watch in self._watches:
             watches.setdefault(watch.id, []).append(watch)
@@ -199,6 +199,11 @@ class OpenRequestsTable:
             for item in await self._read(batch):
                 for watch in watches[item["id"]["S"]]:
                     watch.apply(item)
+
+    def _begin_registration(self, watch: _Watch) -> asyncio.Future[None]:
+        """Register the request; the write goes on if the task that waits for it is cancelled."""
+        watch.registration = asyncio.ensure_future(self._try(self._register(watch)))
+        return asyncio.shield(watch.registration)
 
     async def _register(self, watch: _Watch) -> None:
         """Write that the request is open, and apply what others have written before."""

@@ -293,6 +293,23 @@ async def test_a_request_that_ends_while_its_lease_is_registered_leaves_nothing(
 
 
 @virtual
+async def test_a_registration_that_another_requests_task_repeats_ends_with_its_own_request(
+    client: Any,
+) -> None:
+    for tenths in range(2, 22):  # before, amid and after the second write
+        holder = Environment(client, lambda: 0.4)
+        async with holder.request(("mine", "r-2")):  # its task reads for both
+            await asyncio.sleep(0.9)
+            holder.engine.fault = EngineError("down")
+            async with holder.request(lease=5):
+                await asyncio.sleep(0.3)
+                holder.engine.fault = None
+                await asyncio.sleep(tenths / 10)
+            await asyncio.sleep(2)
+            assert client.scan(TableName="requests")["Items"] == [], tenths
+
+
+@virtual
 async def test_a_request_that_has_ended_is_not_cancelled_by_an_older_mark(client: Any) -> None:
     holder, other = Environment(client, lambda: 0.1), Environment(client)
     cancelling = asyncio.ensure_future(other.requests.cancel(KEY))
