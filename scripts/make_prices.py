@@ -4,7 +4,8 @@
 https://github.com/pydantic/genai-prices (MIT) collects the prices that vendors publish. Each list
 has one provider's prices for a million tokens on the given day, by default today. The prices of the
 tiers `flex` and `priority`, and of the vendors' own batches (`batch`), are LiteLLM's
-(`make_tier_prices.py`), for each model whose standard prices are the same in both sources.
+(`make_tier_prices.py`), for each model whose standard prices are the same in both sources. So are
+those of models for embeddings that genai-prices does not have.
 """
 
 from __future__ import annotations
@@ -32,7 +33,8 @@ https://github.com/pydantic/genai-prices, which has this license:
 """
 
 TIERS_HEAD = """
-The prices of `flex`, `priority` and `batch` in them are of LiteLLM's price map,
+The prices of `flex`, `priority` and `batch` in them, and of some models for embeddings, are of
+LiteLLM's price map,
 https://github.com/BerriAI/litellm, which has this license:
 
 """
@@ -71,6 +73,9 @@ docs.aws.amazon.com/bedrock/latest/userguide/inference-profiles-support.html, 20
 ELSEWHERE = {"gemini": "claude", "vertex_ai": "gemma"}
 """What names contain of models that the vendor has, but not in the API that Fanout calls."""
 
+ONLY_EMBEDDINGS = ("voyage",)
+"""Vendors with a list that have models for embeddings only."""
+
 OWN_NAMES = frozenset({"azure"})
 """Providers where users name their deployments."""
 
@@ -95,7 +100,7 @@ def lists(day: str) -> dict[str, str]:
     """Return the text of each provider's list for that day."""
     known = get_snapshot().providers
     found: dict[str, types.Provider] = {}
-    for alias in registry.names():
+    for alias in (*registry.names(), *ONLY_EMBEDDINGS):
         provider, theirs = registry.find(alias), find_provider_by_id(known, alias)
         is_self_hosted = "{api_base}" in provider.base_url and theirs and theirs.id != alias
         if theirs and not is_self_hosted:
@@ -110,10 +115,11 @@ def _text(name: str, provider: types.Provider, known: list[types.Provider], day:
     patterns: dict[str, list[Any]] = {}
     tiers = json.loads(TIER_PRICES.read_text(encoding="utf-8"))
     of_tiers = tiers.get(name, {})
+    added = {one: [sent, 0.0, None, 0.0] for one, sent in tiers["embeddings"].get(name, {}).items()}
     others = [find_provider_by_id(known, name) for name in provider.fallback_model_providers or ()]
     for vendor in [provider, *(other for other in others if other)]:
         for model in vendor.models:
-            price = _price(model.get_prices(when))
+            price = _price(model, when)
             if price is None or _is_elsewhere(name, model):
                 continue
             if of_model := _tiers(model, price, of_tiers):
@@ -123,14 +129,12 @@ def _text(name: str, provider: types.Provider, known: list[types.Provider], day:
                     exact.setdefault(clause.equals.lower(), price)
                 else:
                     patterns.setdefault(_pattern(clause), price)
-    names = [
-        model.id
-        for model in provider.models
-        if _is_name(name, model) and _price(model.get_prices(when))
-    ]
+    exact = {**added, **exact}
+    names = [model.id for model in provider.models if _is_name(name, model) and _price(model, when)]
     source = f"genai-prices {version('genai-prices')}"
     if any(len(price) > PARTS for price in [*exact.values(), *patterns.values()]):
         source += f"; tiers: {tiers['source']}"
+    source += f"; embeddings: {tiers['source']}" if added else ""
     head = {"source": source, "as_of": day}
     body = {
         "exact": [f"{json.dumps(name)}: {json.dumps(exact[name])}" for name in sorted(exact)],
@@ -184,9 +188,16 @@ def _cached(tier: str, row: list[Any], standard: float | None) -> float | None:
     return None if row[2] is None else float(row[2])
 
 
-def _price(price: types.ModelPrice) -> list[Any] | None:
-    """Return input, output, cached input and request prices; `None` if not priced by tokens."""
+def _price(model: types.ModelInfo, when: datetime) -> list[Any] | None:
+    """
+    Return input, output, cached input and request prices; `None` if not priced by tokens.
+
+    A model for embeddings has no output, whatever its list says.
+    """
+    price = model.get_prices(when)
     sent, got = _base(price, "input_mtok"), _base(price, "output_mtok")
+    if registry.is_for_embeddings(model.id):
+        got = 0.0
     if sent is None or got is None:
         return None
     per_request = (_base(price, "requests_kcount") or 0) / 1000

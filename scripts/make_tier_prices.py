@@ -3,8 +3,8 @@
 
 genai-prices has the price of a vendor's standard tier only. LiteLLM's map (MIT,
 https://github.com/BerriAI/litellm, `model_prices_and_context_window.json`) also has those of the
-tiers `flex` and `priority`, and of the vendors' own batches. Only `.venv-bench` has LiteLLM, so
-what the price lists need of its map is kept in a file of this folder.
+tiers `flex` and `priority`, of the vendors' own batches, and of more models for embeddings. Only
+`.venv-bench` has LiteLLM, so what the price lists need of its map is kept in a file of this folder.
 """
 
 from __future__ import annotations
@@ -43,6 +43,19 @@ PROVIDERS: Mapping[str, str] = {
 
 MILLION = 1_000_000
 
+WITH_EMBEDDINGS: Mapping[str, str] = {
+    "bedrock": "bedrock",
+    "cohere": "cohere",
+    "fireworks_ai-embedding-models": "fireworks_ai",
+    "together_ai": "together_ai",
+    "vertex_ai-embedding-models": "vertex_ai",
+    "voyage": "voyage",
+}
+"""The same for models for embeddings of which genai-prices lacks some."""
+
+MOST = 1.0
+"""Dollars for a million tokens: a higher price of embeddings is a mistake of the map."""
+
 
 def main(arguments: Sequence[str]) -> int:
     """Write the file from the map in this virtual environment."""
@@ -50,13 +63,16 @@ def main(arguments: Sequence[str]) -> int:
     (version,) = package.glob("litellm-*.dist-info")
     prices = package / "litellm" / "model_prices_and_context_window_backup.json"
     head = {"source": version.name.removesuffix(".dist-info").replace("-", " ")}
-    found = select(json.loads(prices.read_text(encoding="utf-8")))
+    known = json.loads(prices.read_text(encoding="utf-8"))
+    found = select(known)
     rows = [
         f'"{provider}": {{\n'
         + ",\n".join(f"  {json.dumps(name)}: {json.dumps(row)}" for name, row in models.items())
         + "\n}"
         for provider, models in found.items()
     ]
+    inputs = [f"  {json.dumps(k)}: {json.dumps(v)}" for k, v in select_embeddings(known).items()]
+    rows.append('"embeddings": {\n' + ",\n".join(inputs) + "\n}")
     head_text = f'"source": {json.dumps(head["source"])}'
     license_text = (version / "licenses" / "LICENSE").read_text(encoding="utf-8")
     LICENSE.write_text(license_text.partition("---\n")[2].strip() + "\n", encoding="utf-8")
@@ -85,6 +101,20 @@ def select(prices: Mapping[str, Mapping[str, Any]]) -> dict[str, dict[str, dict[
         standard = _row(model, "")
         if tiers and standard:
             found.setdefault(provider, {})[name] = {"standard": standard, **tiers}
+    return dict(sorted(found.items()))
+
+
+def select_embeddings(prices: Mapping[str, Mapping[str, Any]]) -> dict[str, dict[str, float]]:
+    """By provider and model for embeddings, the input price for a million tokens, if it has one."""
+    found: dict[str, dict[str, float]] = {}
+    for full_name, model in sorted(prices.items()):
+        provider = WITH_EMBEDDINGS.get(str(model.get("litellm_provider")))
+        price = _per_million(model.get("input_cost_per_token"))
+        if provider is None or model.get("mode") != "embedding" or not price or price > MOST:
+            continue
+        name = full_name.removeprefix(f"{provider}/").lower()
+        if not registry.is_for_chat(name) and not name.startswith("together-ai-"):  # a class
+            found.setdefault(provider, {})[name] = price
     return dict(sorted(found.items()))
 
 

@@ -9,7 +9,7 @@ from msgspec.structs import replace
 
 from ..config.catalog import Catalog
 from ..errors import FanoutError
-from ..telemetry.prices import BATCH, FLEX, TokenPrices, prices_of, to_nanodollars
+from ..telemetry.prices import BATCH, FLEX, TokenPrices, count_of, prices_of, to_nanodollars
 from .lanes import NATIVE, REALTIME
 from .totals import LineCost, failed_calls, objects_in, reports_in, responses_in
 
@@ -22,14 +22,19 @@ class Costs:
 
     def __init__(self, catalog: Catalog) -> None:
         self.catalog = catalog
-        self._prices: dict[str, TokenPrices | None] = {}
+        self._prices: dict[tuple[str, bool], TokenPrices | None] = {}
         self._batch_prices: dict[str, TokenPrices] = {}
 
-    def prices(self, model: str) -> TokenPrices | None:
-        """The prices of a model; `None` if a deployment's price is unknown, or the model."""
-        if model not in self._prices:
-            self._prices[model] = self._find(model)
-        return self._prices[model]
+    def prices(self, model: str, *, has_output: bool = True) -> TokenPrices | None:
+        """
+        The prices of a model; `None` if a deployment's price is unknown, or the model.
+
+        Without output, as for embeddings, no price of it is needed.
+        """
+        key = model, has_output
+        if key not in self._prices:
+            self._prices[key] = self._find(model, has_output=has_output)
+        return self._prices[key]
 
     def unpriced(self, model: str) -> str | None:
         """The model without a price that a response may have: this one or a fallback of it."""
@@ -39,14 +44,14 @@ class Costs:
             names += routes.special_fallbacks(model, code)
         return next((name for name in names if self.prices(name) is None), None)
 
-    def _find(self, model: str) -> TokenPrices | None:
+    def _find(self, model: str, *, has_output: bool) -> TokenPrices | None:
         if several := self.catalog.routes.sets.get(model):
-            return self._sum([self.prices(one) for one in several.models])
+            return self._sum([self.prices(one, has_output=has_output) for one in several.models])
         try:
             deployments = self.catalog.find(model)
         except FanoutError:
             return None
-        all_prices = [prices_of(deployment) for deployment in deployments]
+        all_prices = [prices_of(one, has_output=has_output) for one in deployments]
         known = [one for one in all_prices if one is not None]
         if len(known) < len(all_prices):
             return None
@@ -92,7 +97,8 @@ class Costs:
         if not isinstance(usage, dict) or not isinstance(model, str):
             cost = part.get("cost_usd") if part.get("error") else None
             return LineCost(to_nanodollars(cost)) if isinstance(cost, int | float) else NOTHING
-        prices, tier = self.prices(model), _tier(part)
+        has_output = count_of(usage.get("completion_tokens")) > 0
+        prices, tier = self.prices(model, has_output=has_output), _tier(part)
         lane = FLEX if tier == FLEX else REALTIME
         if prices is None:
             return LineCost(0, False, lane)

@@ -15,7 +15,7 @@ from ..schema.fanout import FanOutRequest
 from ..schema.request import ChatRequest
 from ..schema.token_estimate import estimate_tokens
 from ..schema.tokens import BYTES_PER_TOKEN
-from ..telemetry.prices import TokenPrices, count_of, nanodollars_of, prices_of
+from ..telemetry.prices import TokenPrices, count_of, nanodollars_of, prices_of_usage
 from .account import Need
 
 DEFAULT_OUTPUT_TOKENS = 4_096
@@ -74,8 +74,10 @@ def estimate(request: FanOutRequest, costs: Costs) -> Estimate:
 def estimate_embeddings(model: str, size: int, costs: Costs) -> Estimate:
     """What the vectors of a request of `size` bytes may cost."""
     tokens = -(-size // BYTES_PER_TOKEN)
-    unpriced = () if costs.prices(model) else (model,)
-    return Estimate(Need(nanodollars_of(_dearest(costs, (model,), tokens, 0)), tokens), unpriced)
+    prices = costs.prices(model, has_output=False)
+    one = prices or FREE
+    cost = nanodollars_of(one.per_request + tokens * one.input)
+    return Estimate(Need(cost, tokens), () if prices else (model,))
 
 
 def check_prices(found: Estimate) -> None:
@@ -164,7 +166,7 @@ class Meter:
         usage: Mapping[str, Any] | None = leg.usage or self._assumed(leg, outcome)
         if usage is None:
             return
-        prices = prices_of(deployment) or FREE
+        prices = prices_of_usage(deployment, usage) or FREE
         cost = prices.cost(usage, leg.tier)
         sent, received = (count_of(usage.get(f"{name}_tokens")) for name in KINDS)
         self.cost += cost

@@ -19,6 +19,7 @@ import msgspec
 from msgspec import Struct, field
 
 from ..config.deployment import Deployment
+from ..providers.registry import is_for_embeddings
 
 LISTS = Path(__file__).parent / "price_lists"
 MILLION = 1_000_000
@@ -37,6 +38,9 @@ BATCH = "batch"
 
 TIER_NAMES: Mapping[str, str] = {"fast": PRIORITY}
 """Other names of tiers: github.com/openai/openai-python, `chat_completion.py`, 2026-11."""
+
+RESPONSES_MARK = "responses/"
+"""What a config writes before a model that is called with the Responses API; its price is equal."""
 
 DEARER = frozenset({PRIORITY, "ultrafast"})
 """Tiers that cost more than the standard one; any other costs at most as much."""
@@ -180,22 +184,36 @@ def nanodollars_of_usage(
 
     `tier` is the service tier that the response names, if it does.
     """
-    prices = prices_of(deployment) if usage is not None else None
-    if prices is None or usage is None or not prices.knows(tier):
+    if usage is None:
         return None
-    return prices.cost(usage, tier)
+    prices = prices_of_usage(deployment, usage)
+    return prices.cost(usage, tier) if prices is not None and prices.knows(tier) else None
 
 
-def prices_of(deployment: Deployment) -> TokenPrices | None:
-    """The config's prices if both are set, else those of the price list, if it has the model."""
+def prices_of_usage(deployment: Deployment, usage: Mapping[str, Any]) -> TokenPrices | None:
+    """The prices of a call with this `usage`: one without output needs no price of it."""
+    return prices_of(deployment, has_output=count_of(usage.get("completion_tokens")) > 0)
+
+
+def prices_of(deployment: Deployment, *, has_output: bool = True) -> TokenPrices | None:
+    """
+    The config's prices if both are set, else those of the price list, if it has the model.
+
+    Embeddings have no output, so their input price is enough: for a model that is named as one for
+    embeddings, and for any call that is known to have no output (`has_output`).
+    """
     input_price, output_price = deployment.input_price, deployment.output_price
+    target, provider = deployment.target, deployment.provider
+    model = target.options.get("base_model") or target.model
+    if output_price is None and (not has_output or is_for_embeddings(model)):
+        output_price = 0.0
     if input_price is not None and output_price is not None:
         return _own(input_price, output_price, deployment.tier_prices)
-    target, provider = deployment.target, deployment.provider.name
-    model = target.options.get("base_model") or target.model
-    prices = _listed(provider, model)
+    if provider.has_responses:
+        model = model.removeprefix(RESPONSES_MARK)
+    prices = _listed(provider.name, model)
     if prices is None and "/" in model and "api_base" not in target.options:
-        return _listed(provider, model.rpartition("/")[2])  # after a region, or in an ARN
+        return _listed(provider.name, model.rpartition("/")[2])  # after a region, or in an ARN
     return prices
 
 

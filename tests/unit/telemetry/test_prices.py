@@ -214,6 +214,43 @@ def test_a_model_without_a_price_has_no_cost(model: str) -> None:
     assert cost_of(deployment(model), USAGE) is None
 
 
+def test_a_model_that_is_marked_for_the_responses_api_has_its_own_price() -> None:
+    plain = prices_of(priced_deployment("openai/gpt-5"))
+    assert plain is not None
+    assert prices_of(priced_deployment("openai/responses/gpt-5")) == plain
+    assert prices_of(priced_deployment("azure/responses/gpt-4o")) is not None
+
+
+VECTORS = {"prompt_tokens": 1000, "completion_tokens": 0, "total_tokens": 1000}
+
+
+def test_models_for_embeddings_have_listed_prices_and_none_for_output() -> None:
+    expected = {
+        "openai/text-embedding-3-small": 0.00002,
+        "azure/text-embedding-3-large": 0.00013,
+        "cohere/embed-v4.0": 0.00012,
+        "cohere/embed-english-v3.0": 0.0001,
+        "gemini/gemini-embedding-001": 0.00015,
+        "mistral/mistral-embed": 0.0001,
+        "bedrock/amazon.titan-embed-text-v2:0": 0.00002,
+        "bedrock/cohere.embed-multilingual-v3": 0.0001,
+        "vertex_ai/text-embedding-005": 0.0001,
+        "voyage/voyage-3.5": 0.00006,
+    }
+    found = {model: cost_of(priced_deployment(model), VECTORS) for model in expected}
+    assert found == pytest.approx(expected)
+    assert {cost_of(priced_deployment(model), USAGE) for model in expected} == {*expected.values()}
+
+
+def test_embeddings_need_no_price_of_output() -> None:
+    own = {"input_cost_per_token": 0.001}
+    assert cost_of(deployment("openai/anything", {}, **own), VECTORS) == pytest.approx(1.0)
+    assert cost_of(deployment("openai/anything", {}, **own), USAGE) is None
+    prices = prices_of(deployment("hosted_vllm/BAAI/bge-m3", {}, api_base="http://h/v1", **own))
+    assert prices is not None
+    assert prices.output == 0
+
+
 def test_a_response_without_usage_has_no_cost() -> None:
     assert cost_of(deployment("openai/gpt-4o"), None) is None
 

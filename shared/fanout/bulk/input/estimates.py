@@ -90,7 +90,7 @@ def estimate_cost(costs: Costs, line: Line, size: int) -> int:
     """
     total, tier = 0, tier_of(line)
     for name in models_of(line):
-        if prices := costs.prices(name):
+        if prices := costs.prices(name, has_output=not line.is_embedding):
             if tier != FLEX:
                 prices = prices.of(tier)
             output = output_tokens(line) * len(conversations_of(line))

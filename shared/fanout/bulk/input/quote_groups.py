@@ -117,7 +117,8 @@ def cost_of(
     """
     low = high = 0
     for group, sent in groups.items():
-        prices, tier = costs.prices(group.model), group.tier_on(lane)
+        has_output = sent.tokens_out_high > 0
+        prices, tier = costs.prices(group.model, has_output=has_output), group.tier_on(lane)
         if prices is None or not prices.knows(tier):
             return None, None
         if tier == BATCH:
