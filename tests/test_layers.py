@@ -89,7 +89,9 @@ TOP_LEVEL = {
         __init__ batches failed_lines files idempotency own_inputs records registry webhook_sender
         webhooks
     """,
-    "shared/fanout/bulk/steps/*.py": "__init__ finishing host planning transitions working",
+    "shared/fanout/bulk/steps/*.py": """
+        __init__ accounts finishing host planning transitions working
+    """,
     "shared/fanout/bulk/work/*.py": """
         __init__ checked_lines embedding_groups finisher full_disk judge_calls line_requests
         line_runner manifest open_shards ordered_lines partial_results rejections result_lines
@@ -117,7 +119,7 @@ TOP_LEVEL = {
         ladder report run streams vote_count
     """,
     "shared/fanout/keys/*.py": """
-        __init__ account clients dynamodb_store imports items ledger litellm management
+        __init__ account clients dynamodb_store imports items jobs ledger litellm management
         metering opening secrets spend sqlite_store windows
     """,
     "shared/fanout/google/*.py": "__init__ credentials http",

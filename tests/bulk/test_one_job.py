@@ -43,6 +43,7 @@ class Process:
         self.started: list[str] = []
         self.index = None
         self.has_batches = True
+        self.has_accounts = False
         self.before_write: Callable[[], Awaitable[object]] | None = None
 
     def __getattr__(self, name: str) -> Any:

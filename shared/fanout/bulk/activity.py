@@ -87,7 +87,7 @@ class Wait(Struct, frozen=True, omit_defaults=True):
 
 
 STORAGE_FULL = Wait("storage_full", "no space is left on the disk")
-COST_CAP = Wait("cost_cap", "the calls in flight may use what is left of the cost cap")
+COST_CAP = Wait("cost_cap", "the calls in flight may use what is left of the cost cap or budget")
 SLOTS = "as many calls as `max_parallel_requests` allows are in flight"
 OTHER_JOBS = Wait("other_jobs", "other jobs are running; this one sends lines after them")
 NOT_RUNNING = Wait(

@@ -27,6 +27,7 @@ from .pacing.rate_limiter import MemoryRateLimitStore, RateLimiter, RateLimitSto
 from .service.files import FileService
 from .service.records import Job, as_if_created_now
 from .service.registry import Registry
+from .steps.accounts import JobAccounts
 from .steps.finishing import finish
 from .steps.host import JobHost, RunnerOptions
 from .steps.planning import plan, repair
@@ -42,7 +43,7 @@ class Runner:
     left there. `is_own` says whether a job was created with this config; if another one lacks
     models here, that is no failure but raises `ModelsMissing`. A job holds its `slot` while it
     sends lines. `activities` are those of the jobs that run here, by job id. `ledger` has the
-    native batches of jobs; without it there are none.
+    native batches of jobs; without it there are none. `accounts` are those of virtual keys.
     """
 
     def __init__(  # noqa: PLR0913 -- its parts, each once
@@ -61,6 +62,7 @@ class Runner:
         is_own: Callable[[Job], bool] = lambda _: True,
         slot: Callable[[Job], AbstractAsyncContextManager[object]] = lambda _: nullcontext(),
         ledger: RecordStore | None = None,
+        accounts: JobAccounts | None = None,
     ) -> None:
         self._slot = slot
         self._jobs = jobs
@@ -87,6 +89,7 @@ class Runner:
             limiter,
             is_own,
             ledger,
+            accounts,
         )
 
     async def run(self, job_id: str) -> Job:

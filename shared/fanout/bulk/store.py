@@ -14,12 +14,15 @@ from msgspec import Struct
 
 from .totals import Totals
 
-Stop: TypeAlias = Literal["cancelled", "expired", "capped", "refused", "time", "paused"]
+Stop: TypeAlias = Literal[
+    "cancelled", "expired", "capped", "refused", "time", "paused", "unfunded", "forbidden"
+]
 """
 Why no further line may start.
 
 `refused`, the name that jobs have stored: every call is rejected for the same reason
-(`work/rejections.py`). `time` and `paused` (all lines wait for long) stop one worker only, and a
+(`work/rejections.py`). `unfunded`: the budget of the job's key is spent. `forbidden`: the key is
+not valid any more. `time` and `paused` (all lines wait for long) stop one worker only, and a
 later one continues.
 """
 

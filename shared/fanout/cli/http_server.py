@@ -33,6 +33,7 @@ from ..telemetry.observers import (
 from ..wire import json
 
 if TYPE_CHECKING:
+    from ..bulk.steps.accounts import JobAccounts
     from ..keys.ledger import Ledger
     from ..telemetry.prometheus import PrometheusObserver
     from ..telemetry.traces import TraceObserver
@@ -134,7 +135,12 @@ def _make_app(settings: Settings, catalog: Catalog, observer: Observer) -> tuple
         lambda: open_gateway(settings, catalog=catalog, engine=engine, observer=observed),
         observer=observed,
         jobs=lambda gateway: open_local_batches(
-            gateway, data_home(settings.env), observer=observed
+            gateway,
+            data_home(settings.env),
+            observer=observed,
+            accounts=partial(_open_accounts, settings.env, catalog)
+            if catalog.has_virtual_keys
+            else None,
         ),
         page=True,
         metrics=metrics.rendered if metrics else None,
@@ -150,6 +156,15 @@ def _open_keys(env: Mapping[str, str], catalog: Catalog) -> Ledger:
     from ..keys.opening import open_local
 
     return open_local(env, catalog)
+
+
+def _open_accounts(
+    env: Mapping[str, str], catalog: Catalog, group: asyncio.TaskGroup
+) -> JobAccounts:
+    """The accounts of this machine's virtual keys, which pay for their jobs."""
+    from ..keys.opening import open_local_accounts
+
+    return open_local_accounts(env, catalog, group)
 
 
 def _metrics(catalog: Catalog) -> PrometheusObserver | None:

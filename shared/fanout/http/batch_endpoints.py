@@ -261,7 +261,9 @@ async def create_batch(exchange: Exchange) -> None:
     if new_job.dry_run:
         await _quote(exchange, new_job)
         return
-    job = await _batch_service(exchange).jobs.create(new_job, exchange.client.name, webhook)
+    jobs, client = _batch_service(exchange).jobs, exchange.client
+    payer = None if client.account is None else client.account.item["id"]
+    job = await jobs.create(new_job, client.name, webhook, payer)
     await exchange.json(await _job_body(exchange, job))
 
 
@@ -291,7 +293,8 @@ async def _quote(exchange: Exchange, new_job: NewJob) -> None:
 
 def _goes_native(exchange: Exchange, catalog: Catalog) -> Callable[[Line], bool]:
     """Whether a line may go by its provider's own batches, on a host that uses them."""
-    if not _batch_service(exchange).jobs.has_batches:
+    is_virtual = exchange.client.account is not None
+    if is_virtual or not _batch_service(exchange).jobs.has_batches:
         return lambda _: False
     from ..bulk.native.eligibility import may_go_native  # only quotes of such a host need it
 
@@ -316,13 +319,13 @@ async def read_batch(exchange: Exchange) -> None:
 
 async def continue_batch(exchange: Exchange) -> None:
     """`POST /v1/batches/{id}/cancel`: cancel a job; `…/retry`: run its failed lines again."""
-    _check_account(exchange)
     jobs, owner = _batch_service(exchange).jobs, exchange.client.name
     job_id, _, what = exchange.tail.partition("/")
     await _body(exchange)
     if what == "cancel":
         job = await jobs.cancel(job_id, owner)
     elif what == "retry":
+        _check_account(exchange)
         job = await jobs.retry(job_id, owner)
     else:
         raise NotFound("no such path")
@@ -330,11 +333,13 @@ async def continue_batch(exchange: Exchange) -> None:
 
 
 def _check_account(exchange: Exchange) -> None:
-    """Raise `Forbidden` for a virtual key: jobs do not count against its budget."""
-    if exchange.client.account is not None:
+    """Raise `Forbidden` for a virtual key, unless jobs here count against its budget."""
+    if exchange.client.account is None:
+        return
+    if exchange.batch_service is None or not exchange.batch_service.service.jobs.has_accounts:
         raise Forbidden(
-            "a virtual key cannot run jobs, which do not count against its budget: use a key of"
-            " `general_settings`",
+            "a virtual key cannot run jobs here, where they do not count against its budget: use a"
+            " key of `general_settings`",
             None,
             "batches_not_allowed",
         )

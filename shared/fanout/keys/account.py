@@ -33,10 +33,16 @@ HELD_SECONDS = 2.0
 
 
 class Need(Struct, frozen=True):
-    """What a request may cost at most, in nanodollars and tokens."""
+    """
+    What a request may cost at most, in nanodollars and tokens.
+
+    `requests` is 0 for lines of a job, which do not count against the limits of a minute and of
+    parallel requests.
+    """
 
     cost: int
     tokens: int = 0
+    requests: int = 1
 
 
 class Reservation(Struct, frozen=True):
@@ -94,6 +100,8 @@ def refusal(item: Item, need: Need, now: float) -> FanoutError | None:
         return BudgetExceeded(
             "Budget has been exceeded: the key's budget does not cover this request"
         )
+    if not need.requests:
+        return None
     if item["parallel_left"] < 1:
         return BudgetHeld(
             f"the key's {item['parallel_limit']} parallel requests are in flight; try again",
@@ -127,7 +135,9 @@ def reserve(item: Item, need: Need, now: float, lease: float, zone: tzinfo) -> U
     if (error := refusal(state, need, now)) is not None:
         return error
     same = [Condition(name, "=", item[name]) for name in ("version", "window", "minute")]
-    taken = {"available": need.cost, "rpm_left": 1, "tpm_left": need.tokens, "parallel_left": 1}
+    taken = {"available": need.cost}
+    if need.requests:
+        taken |= {"rpm_left": 1, "tpm_left": need.tokens, "parallel_left": 1}
     enough = [Condition(name, ">=", least) for name, least in taken.items() if name not in fresh]
     change = {name: -least for name, least in taken.items()} | {"reserved": need.cost}
     return Update(
@@ -149,7 +159,7 @@ def settlements(held: Reservation, cost: int, tokens: int, now: float) -> list[U
     It puts the real cost in the place of the reserved one. If the minute is over, its tokens no
     longer count; if the window is, only the totals do.
     """
-    total = {"total_spent": cost, "parallel_left": 1}
+    total = {"total_spent": cost, "parallel_left": held.need.requests}
     spent = {"available": held.need.cost - cost, "reserved": -held.need.cost, "spent": cost}
     window = Condition("window", "=", held.window)
     exists = Condition("total_spent", ">=", 0)
@@ -157,7 +167,7 @@ def settlements(held: Reservation, cost: int, tokens: int, now: float) -> list[U
         Update(held.account, (window,), add=spent | total),
         Update(held.account, (exists,), add=total),
     ]
-    if held.minute == int(now) // MINUTE:
+    if held.need.requests and held.minute == int(now) // MINUTE:
         same = (window, Condition("minute", "=", held.minute))
         left = {"tpm_left": held.need.tokens - tokens}
         updates.insert(0, Update(held.account, same, add=spent | total | left))

@@ -17,6 +17,8 @@ from hashlib import sha256
 from secrets import token_hex
 from typing import Any
 
+from msgspec.structs import replace
+
 from ..errors import BudgetHeld, FanoutError, StorageBusy, Unauthorized
 from .account import (
     ACCOUNT,
@@ -154,6 +156,7 @@ class Ledger:
             "at": int(held.at),
             "window": held.window,
             "estimate": held.need.cost,
+            "requests": held.need.requests,
             "lease_until": held.lease_until,
         }
         await self.store.create(held.row, {**row, **opened})
@@ -177,6 +180,49 @@ class Ledger:
                 await self.store.update(update)
                 break
         return True
+
+    # ---- a job's lines ----
+
+    async def renew(self, held: Reservation) -> Reservation:
+        """Hold a reservation for longer, if it is still open; returns what it is now."""
+        until = int(self.now() + self._lease) + 1
+        is_open = Condition("status", "=", "open")
+        exists = Condition("busy_until", ">=", 0)
+        with suppress(Rejected):
+            await self.store.update(Update(held.row, (is_open,), set={"lease_until": until}))
+            await self.store.update(Update(held.account, (exists,), set={"busy_until": until}))
+        return replace(held, lease_until=until)
+
+    def is_old(self, held: Reservation) -> bool:
+        """Whether half of the reservation's time is over."""
+        return held.lease_until - self.now() < self._lease / 2
+
+    async def charge(self, item: Item, cost: int, tokens: int, row: Mapping[str, Any]) -> None:
+        """Charge what was spent without a reservation, or after it was lost; it is not refused."""
+        at = self.now()
+        where = ItemKey(row_partition(item["id"], at), self._name(at))
+        counted, until = (item["window"], item["minute"]), int(at + self._lease) + 1
+        need = Need(0, requests=0)
+        held = Reservation(account_key(item["id"]), where, need, *counted, until, at)
+        await self.open(held, row)
+        await self.settle(held, cost, tokens, row, "settled")
+
+    async def rows_of_job(self, item: Item, job: str, since: float) -> list[tuple[ItemKey, Item]]:
+        """The spend rows of a job, which was created at `since`."""
+        found: list[tuple[ItemKey, Item]] = []
+        start = row_name(since).partition("-")[0]
+        for partition in months(item["id"], since, self.now()):
+            after = start
+            while rows := await self.store.items(partition, after=after, limit=PAGE):
+                for name, row in rows:
+                    if row.get("request_id") == job:
+                        found.append((ItemKey(partition, name), row))
+                after = rows[-1][0]
+        return found
+
+    def reservation(self, item: Item, where: ItemKey, row: Item) -> Reservation:
+        """The reservation of a spend row that is open."""
+        return _reservation(item["id"], where, row)
 
     # ---- after a crash ----
 
@@ -229,7 +275,7 @@ class Ledger:
 
 def _reservation(account: str, where: ItemKey, row: Item) -> Reservation:
     """The reservation of an open row; its minute is over."""
-    need = Need(row["estimate"])
+    need = Need(row["estimate"], requests=row.get("requests", 1))
     until = row["lease_until"]
     return Reservation(account_key(account), where, need, row["window"], 0, until, row["at"])
 

@@ -8,6 +8,7 @@ from typing import Any
 from msgspec import Struct
 
 from ..bulk.costs import Costs
+from ..bulk.input.estimates import KEY_OUTPUT_TOKENS
 from ..errors import FanoutError, Forbidden
 from ..routing.leg import Leg, Outcome
 from ..schema.chat import ChatChunk
@@ -17,9 +18,6 @@ from ..schema.token_estimate import estimate_tokens
 from ..schema.tokens import BYTES_PER_TOKEN
 from ..telemetry.prices import TokenPrices, count_of, nanodollars_of, prices_of_usage
 from .account import Need
-
-DEFAULT_OUTPUT_TOKENS = 4_096
-"""Reserved for a response whose request does not limit its tokens."""
 
 ASSUMED_OUTPUT_TOKENS = 500
 """Charged at most for a response whose provider sends no usage and goes on after a disconnect."""
@@ -105,7 +103,7 @@ def prompt_tokens(chat: ChatRequest) -> int:
 
 def output_tokens(chat: ChatRequest) -> int:
     """The most tokens of the responses to a conversation."""
-    return (chat.limit or DEFAULT_OUTPUT_TOKENS) * (chat.n or 1)
+    return (chat.limit or KEY_OUTPUT_TOKENS) * (chat.n or 1)
 
 
 def _tokens_in(value: Any) -> int:

@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+from asyncio import TaskGroup
 from collections.abc import Mapping
 from datetime import UTC, tzinfo
+from typing import TYPE_CHECKING
 
 from ..config.catalog import Catalog
 from ..errors import ConfigError
@@ -11,6 +13,9 @@ from ..transport.credentials import Signer
 from ..transport.engine import Engine
 from .items import Store
 from .ledger import Ledger
+
+if TYPE_CHECKING:
+    from .jobs import KeyAccounts
 
 FILE = "keys.sqlite"
 
@@ -26,6 +31,13 @@ def open_local(env: Mapping[str, str], catalog: Catalog) -> Ledger:
     from .sqlite_store import SQLiteStore
 
     return _ledger(catalog, SQLiteStore(data_home(env) / FILE))
+
+
+def open_local_accounts(env: Mapping[str, str], catalog: Catalog, group: TaskGroup) -> KeyAccounts:
+    """The accounts of this machine's virtual keys, for their jobs."""
+    from .jobs import KeyAccounts
+
+    return KeyAccounts(open_local(env, catalog), catalog, group)
 
 
 def open_table(env: Mapping[str, str], engine: Engine, signer: Signer, catalog: Catalog) -> Ledger:

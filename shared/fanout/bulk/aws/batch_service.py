@@ -107,6 +107,10 @@ class AWSBatchService:
         return False
 
     @property
+    def has_accounts(self) -> bool:
+        return False
+
+    @property
     def name(self) -> str:
         return NAME
 

@@ -14,6 +14,9 @@ from .lines import Line
 DEFAULT_OUTPUT_TOKENS = 500
 """Assumed of a response whose request does not limit them."""
 
+KEY_OUTPUT_TOKENS = 4_096
+"""Reserved of a virtual key's budget for such a response."""
+
 
 def models_of(line: Line) -> list[str]:
     """The model names that a line is sent to."""
@@ -76,24 +79,25 @@ def conversations_of(line: Line) -> list[list[Any]]:
     return [one for one in messages if isinstance(one, list)] or [messages]
 
 
-def output_tokens(line: Line) -> int:
+def output_tokens(line: Line, assumed: int = DEFAULT_OUTPUT_TOKENS) -> int:
     """The tokens that a line's response is expected to have, for one conversation."""
-    return 0 if line.is_embedding else max_tokens(line) or DEFAULT_OUTPUT_TOKENS
+    return 0 if line.is_embedding else max_tokens(line) or assumed
 
 
-def estimate_cost(costs: Costs, line: Line, size: int) -> int:
+def estimate_cost(costs: Costs, line: Line, size: int, assumed: int = DEFAULT_OUTPUT_TOKENS) -> int:
     """
     The nanodollars that a line of `size` bytes may cost.
 
     Each response is expected to use all of its max tokens. A line on the flex tier counts with the
-    standard price, because it is sent in real time if the tier has no room.
+    standard price, because it is sent in real time if the tier has no room. `assumed` are the
+    output tokens of a response whose request does not limit them.
     """
     total, tier = 0, tier_of(line)
     for name in models_of(line):
         if prices := costs.prices(name, has_output=not line.is_embedding):
             if tier != FLEX:
                 prices = prices.of(tier)
-            output = output_tokens(line) * len(conversations_of(line))
+            output = output_tokens(line, assumed) * len(conversations_of(line))
             total += prices.per_request + prices.input * -(-size // BYTES_PER_TOKEN)
             total += prices.output * output
     return nanodollars_of(total)

@@ -11,7 +11,7 @@ from collections.abc import AsyncIterator, Callable, Mapping
 from contextlib import ExitStack, asynccontextmanager
 from functools import cached_property
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, TypeAlias
 
 from ...concurrency import first_error
 from ...errors import StorageBusy
@@ -26,12 +26,16 @@ if TYPE_CHECKING:
     from ..service.files import FileService
     from ..service.idempotency import IdempotencyStore
     from ..service.records import Job
+    from ..steps.accounts import JobAccounts
     from ..steps.host import RunnerOptions
     from ..store import ResultStore
     from ..totals import Totals
     from .hosts import Hosts
     from .sqlite import Database
     from .webhook_tasks import WebhookTasks
+
+OpenAccounts: TypeAlias = "Callable[[asyncio.TaskGroup], JobAccounts]"
+"""Opens the accounts of virtual keys, whose tasks belong to this group."""
 
 SERVER = "serve"
 """The host of jobs that a server runs; it also resumes those of an earlier server."""
@@ -58,7 +62,7 @@ def data_home(env: Mapping[str, str]) -> Path:
 class LocalBatchService:
     """The files and jobs of this machine; the `Host` that runs its jobs."""
 
-    def __init__(
+    def __init__(  # noqa: PLR0913 -- its parts, each once
         self,
         gateway: Gateway,
         home: Path,
@@ -68,6 +72,7 @@ class LocalBatchService:
         observer: Observer,
         now: Callable[[], float] | None,
         options: RunnerOptions | None,
+        accounts: OpenAccounts | None = None,
     ) -> None:
         from ..service.batches import JobService
         from ..service.files import FileService
@@ -84,6 +89,7 @@ class LocalBatchService:
         now = now or SteadyClock()
         self.home = home
         self._name = name
+        self._accounts: JobAccounts | None = accounts and accounts(group)
         options = options or RunnerOptions()
         self._grace = options.grace + STOP_LATENCY
         self._stopping = asyncio.Event()
@@ -167,6 +173,7 @@ class LocalBatchService:
             is_own=lambda job: self._tasks.is_own(job),  # noqa: PLW0108 -- set later
             slot=make_slots(),
             ledger=self.database,
+            accounts=self._accounts,
         )
 
     def results(self, job: Job) -> ResultStore:
@@ -187,6 +194,10 @@ class LocalBatchService:
         return True
 
     @property
+    def has_accounts(self) -> bool:
+        return self._accounts is not None
+
+    @property
     def name(self) -> str:
         return self._name
 
@@ -197,6 +208,8 @@ class LocalBatchService:
     def close(self) -> None:
         """Close the database, and be no host any more."""
         self.database.close()
+        if self._accounts is not None:
+            self._accounts.close()
         self._open.close()
 
     async def start(self, job_id: str) -> None:
@@ -286,7 +299,7 @@ class LazyLocalBatchService:
 
 
 @asynccontextmanager
-async def open_local_batches(
+async def open_local_batches(  # noqa: PLR0913 -- its parts, each once
     gateway: Gateway,
     home: Path,
     *,
@@ -295,18 +308,26 @@ async def open_local_batches(
     observer: Observer | None = None,
     now: Callable[[], float] | None = None,
     options: RunnerOptions | None = None,
+    accounts: OpenAccounts | None = None,
 ) -> AsyncIterator[LazyLocalBatchService]:
     """
     The jobs of this machine, for the block; when it ends, they stop and can be resumed.
 
     With `resume`, the unfinished jobs of the host `name` are started at once. The clock `now` is a
-    `SteadyClock` by default.
+    `SteadyClock` by default. `accounts` opens those of virtual keys, with the first file or job.
     """
     observer = observer or NullObserver()
     async with _group() as group:
         lazy = LazyLocalBatchService(
             lambda: LocalBatchService(
-                gateway, home, group, name=name, observer=observer, now=now, options=options
+                gateway,
+                home,
+                group,
+                name=name,
+                observer=observer,
+                now=now,
+                options=options,
+                accounts=accounts,
             )
         )
         tasks: list[asyncio.Task[None]] = []

@@ -41,6 +41,11 @@ MIN_WINDOW, MAX_WINDOW = HOUR, 14 * 24 * HOUR
 MAX_PAIRS, MAX_NAME, MAX_VALUE = 16, 64, 512
 """Of a batch's `metadata`; OpenAI has the same limits."""
 
+NO_NATIVE = (
+    "a virtual key's lines are sent in real time or on the flex tier, where each counts against its"
+    " budget: leave `native` out, or use a key of `general_settings`"
+)
+
 
 class BatchOptions(Struct, frozen=True, kw_only=True):
     """The `fanout` object of a batch: how its lines are sent, and whether its input file stays."""
@@ -90,6 +95,11 @@ class Host(Protocol):
         ...
 
     @property
+    def has_accounts(self) -> bool:
+        """Whether it charges jobs to virtual keys."""
+        ...
+
+    @property
     def name(self) -> str:
         """The value of `host` in its jobs' records."""
         ...
@@ -133,16 +143,27 @@ class JobService:
         self._host = host
         self._now = now
 
-    async def create(self, new: NewJob, owner: str, webhook: Webhook | None = None) -> Job:
+    async def create(
+        self,
+        new: NewJob,
+        owner: str,
+        webhook: Webhook | None = None,
+        account: str | None = None,
+    ) -> Job:
         """
         Create and start a job; errors inside its file are found later, when it is validated.
 
-        `webhook` is the checked one of `new`.
+        `webhook` is the checked one of `new`, `account` that of a virtual key.
         """
         check_endpoint(new)
         _ = self.native(new), new.cache  # checks them, the lane and the window
         file = await self._input(new.input_file_id, owner)
-        return await self.add(self.draft(new, file, owner, webhook))
+        job = self.draft(new, file, owner, webhook)
+        if account is not None:
+            if job.native == "require":
+                raise RequestError(NO_NATIVE, "fanout.native")
+            job = replace(job, account=account, native="never")
+        return await self.add(job)
 
     def draft(
         self, new: NewJob, file: FileRecord, owner: str, webhook: Webhook | None = None
@@ -172,6 +193,11 @@ class JobService:
     def has_batches(self) -> bool:
         """Whether the host sends lines by the providers' own batches."""
         return self._host.has_batches
+
+    @property
+    def has_accounts(self) -> bool:
+        """Whether virtual keys may have jobs."""
+        return self._host.has_accounts
 
     def native(self, new: NewJob) -> NativeChoice:
         """Whether the job's lines go by batches; raises `RequestError` if they cannot here."""
@@ -279,7 +305,7 @@ class JobService:
                 if known is None
                 else await self._retry_of(known.decode(errors="replace"), max_cost)
             )
-            if found is not None and found.is_over and found.reason == "refused":
+            if found is not None and found.is_over and found.reason in {"refused", "unfunded"}:
                 return await self.retry(found.id, client, max_cost=max_cost)
             if found is None:
                 job = job or await self._new_retry(old, max_cost)
@@ -334,6 +360,7 @@ class JobService:
             retry_of=old.id,
             earlier_outputs=earlier,
             source=_with_rows(old),
+            account=old.account,
         )
 
 

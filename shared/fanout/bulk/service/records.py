@@ -111,7 +111,7 @@ class Job(Struct, frozen=True, kw_only=True):
     responses of earlier jobs, and are neither in the job's input nor in its counts. `lane` is how
     its lines are sent, `native` whether they go by their providers' batches, `cache` what is done
     about providers' caches. Without `keep_input`, the input file is deleted with the job, and if
-    the job fails before its first call.
+    the job fails before its first call. `account` is that of the virtual key that pays for it.
     """
 
     id: str
@@ -132,12 +132,16 @@ class Job(Struct, frozen=True, kw_only=True):
     total: int = 0
     models: dict[str, int] = {}
     errors: list[LineError] = []
-    reason: Literal["cancelled", "expired", "capped", "failed", "refused"] | None = None
+    reason: (
+        Literal["cancelled", "expired", "capped", "failed", "refused", "unfunded", "forbidden"]
+        | None
+    ) = None
     deliver_to: str | None = None
     config: str | None = None
     waits_for: str | None = None
     source: JobSource | None = None
     reused: int = 0
+    account: str | None = None
     lane: LaneChoice = REALTIME
     webhook: Webhook | None = None
     keep_input: bool = True

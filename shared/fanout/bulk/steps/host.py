@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING
 
 from msgspec import Struct
 
+from ...errors import StorageError
 from ...gateway.gateway import Gateway
 from ...telemetry.observers import Observer
 from ..costs import Costs
@@ -20,6 +21,7 @@ from ..store import BlobStore, JobProgress, RecordStore, ResultStore
 from ..work.manifest import read_manifest
 from ..work.spec import GIVE_UP_AFTER, GRACE, SYNC_INTERVAL, WorkSpec
 from . import transitions
+from .accounts import JobAccounts
 
 if TYPE_CHECKING:
     from ..native.setup import NativeHost
@@ -63,7 +65,7 @@ class JobHost(Struct, frozen=True):
 
     `results` and `progress` open the stores of one job, `clear` deletes what an earlier plan of it
     left there. `is_own` says whether a job was created with this config. `now` is the time in
-    seconds since 1970.
+    seconds since 1970. `accounts` are those of virtual keys, which pay for their jobs.
     """
 
     gateway: Gateway
@@ -79,6 +81,14 @@ class JobHost(Struct, frozen=True):
     limiter: RateLimiter
     is_own: Callable[[Job], bool]
     ledger: RecordStore | None = None
+    accounts: JobAccounts | None = None
+
+    @property
+    def account(self) -> JobAccounts:
+        """The accounts of virtual keys; raises `StorageError` if this process has none."""
+        if self.accounts is None:
+            raise StorageError("virtual keys", "this process cannot charge the job's key")
+        return self.accounts
 
     @property
     def blobs(self) -> BlobStore:
@@ -87,7 +97,7 @@ class JobHost(Struct, frozen=True):
 
     def uses_batches(self, job: Job) -> bool:
         """Whether lines of the job may go by their providers' batches."""
-        return job.native != "never" and self.ledger is not None
+        return job.native != "never" and job.account is None and self.ledger is not None
 
     def native_host(self) -> NativeHost:
         """What native batches use of this host."""

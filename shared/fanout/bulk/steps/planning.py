@@ -30,14 +30,21 @@ async def plan(host: JobHost, job: Job) -> Job:
     """
     await host.clear(job)
     catalog = host.gateway.catalog
-    check = partial(check_model, catalog, catalog.client(job.owner))
+    needs_prices = job.max_cost is not None
+    if job.account is None:
+        client = catalog.client(job.owner)
+    else:
+        client = await host.account.client(job)
+        needs_prices |= await host.account.has_budget(job)
+    check = partial(check_model, catalog, client)
 
     def checked(name: str) -> None:
         check(name)
-        unpriced = None if job.max_cost is None else host.costs.unpriced(name)
+        unpriced = host.costs.unpriced(name) if needs_prices else None
         if unpriced is not None:
+            what = "`max_cost_usd`" if job.max_cost is not None else "the key's budget"
             message = (
-                f"`max_cost_usd` needs prices, and the price of `{unpriced}` is unknown: set "
+                f"{what} needs prices, and the price of `{unpriced}` is unknown: set "
                 "its `input_cost_per_token` and `output_cost_per_token` in the config."
             )
             raise BadLine("price_not_found", message, "max_cost_usd")

@@ -20,11 +20,35 @@ SKIP_REASONS = {
     "capped": SkipReason(
         "batch_cancelled", "The job's `max_cost_usd` was reached before this request was made."
     ),
+    "unfunded": SkipReason(
+        "batch_cancelled", "The budget of the job's key was spent before this request was made."
+    ),
+    "forbidden": SkipReason(
+        "batch_cancelled", "The job's key was not valid any more before this request was made."
+    ),
     "failed": SkipReason("batch_failed", "The batch failed before this request was completed."),
     "refused": SkipReason(
         "batch_failed", "The batch ended before this request was made: earlier ones were rejected."
     ),
 }
+
+KEY_ERRORS = {
+    "unfunded": LineError(
+        "budget_exceeded",
+        "Budget has been exceeded: the budget of the job's key does not cover its next line. "
+        "Finished lines are kept; retry the job when the budget is raised or its next window has "
+        "begun.",
+        None,
+        None,
+    ),
+    "forbidden": LineError(
+        "invalid_api_key",
+        "The job's key is blocked or deleted, or has expired; finished lines are kept.",
+        None,
+        None,
+    ),
+}
+"""Why a job of a virtual key ends before its last line."""
 
 
 def planned(job: Job, result: Plan, now: int) -> Job:
@@ -48,7 +72,7 @@ def failed(job: Job, error: LineError, now: int) -> Job | None:
     return replace(job, status="finalizing", finalizing_at=now, reason="failed", errors=[error])
 
 
-def worked(job: Job, result: WorkResult, now: int) -> Job | None:
+def worked(job: Job, result: WorkResult, now: int) -> Job | None:  # noqa: PLR0911 -- one for each stop
     """The job after its lines are sent, or why no more are; `None` if nothing changes."""
     if job.status != "in_progress":
         return None
@@ -62,6 +86,11 @@ def worked(job: Job, result: WorkResult, now: int) -> Job | None:
         message = f"`max_cost_usd` ({job.max_cost_usd:g}) was reached; finished lines are kept."
         errors = [LineError("max_cost_reached", message, "max_cost_usd", None)]
         return replace(job, status="cancelling", cancelling_at=now, reason="capped", errors=errors)
+    if result.stop == "unfunded" or result.stop == "forbidden":  # noqa: PLR1714 -- for the type
+        errors = [KEY_ERRORS[result.stop]]
+        return replace(
+            job, status="cancelling", cancelling_at=now, reason=result.stop, errors=errors
+        )
     return None
 
 

@@ -8,9 +8,11 @@ from functools import partial
 
 from msgspec.structs import replace
 
+from ...config.catalog import ClientKey
 from ..activity import ActivityTracker
-from ..input.estimates import estimate_cost
+from ..input.estimates import KEY_OUTPUT_TOKENS, estimate_cost
 from ..input.line_order import open_order
+from ..input.lines import Line
 from ..input.planner import LineError, Shard
 from ..pacing.prompt_caches import cache_rules
 from ..service.records import Job
@@ -26,7 +28,11 @@ async def work(host: JobHost, job: Job, activity: ActivityTracker) -> Job:
     """Send every line that has no stored result."""
     try:
         shards, progress = host.shards(job), host.progress(job)
-        result = await _pass(host, job, activity, progress, shards, is_whole=True)
+        client: Callable[[], ClientKey] | None = None
+        if job.account is not None:
+            progress = charged = await host.account.charged(job, progress)
+            client = charged.current_client
+        result = await _pass(host, job, activity, progress, shards, client=client, is_whole=True)
     except FileNotFoundError:
         return await host.fail_unreadable(job)
     return await _after_work(host, job, result)
@@ -70,7 +76,7 @@ async def _after_work(host: JobHost, job: Job, result: WorkResult) -> Job:
     )
 
 
-async def _pass(
+async def _pass(  # noqa: PLR0913 -- its parts, each once
     host: JobHost,
     job: Job,
     activity: ActivityTracker,
@@ -78,12 +84,14 @@ async def _pass(
     shards: AsyncIterator[Shard],
     is_held: Callable[[int], bool] = lambda _: False,
     *,
+    client: Callable[[], ClientKey] | None = None,
     is_whole: bool,
 ) -> WorkResult:
     """
     Send the lines of these shards that have no result and are not held.
 
-    If they are the whole job, all its lines are ordered, else those of each shard.
+    Those of a virtual key have the rights that its `client` has. If they are the whole job, all its
+    lines are ordered, else those of each shard.
     """
     spec, order = host.options.work_spec(job), None
     if host.options.orders_all and job.cache != "off":
@@ -92,7 +100,14 @@ async def _pass(
             spec = replace(spec, cache="off")
     catalog = host.gateway.catalog
     send = make_line_sender(
-        host.gateway, job.owner, host.observer, host.limiter, activity, job.id, job.expires_at
+        host.gateway,
+        job.owner,
+        host.observer,
+        host.limiter,
+        activity,
+        job.id,
+        job.expires_at,
+        client=client,
     )
     return await work_shards(
         spec,
@@ -103,9 +118,7 @@ async def _pass(
             host.results(job),
             progress,
             host.costs.cost_of,
-            partial(estimate_cost, host.costs)
-            if job.max_cost is not None
-            else lambda _line, _size: 0,
+            _estimate(host, job),
             activity,
             flex=flex_lane(job, catalog, host.now),
             is_held=is_held,
@@ -113,6 +126,15 @@ async def _pass(
             order=order if is_whole else None,
         ),
     )
+
+
+def _estimate(host: JobHost, job: Job) -> Callable[[Line, int], int]:
+    """What a line may cost: a virtual key reserves as much as for a request."""
+    if job.account is not None:
+        return partial(estimate_cost, host.costs, assumed=KEY_OUTPUT_TOKENS)
+    if job.max_cost is not None:
+        return partial(estimate_cost, host.costs)
+    return lambda _line, _size: 0
 
 
 async def _each(shards: Sequence[Shard]) -> AsyncIterator[Shard]:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import time
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from contextlib import AsyncExitStack
 from types import TracebackType
 from typing import TYPE_CHECKING, Any
@@ -53,7 +53,7 @@ HOLD_POLL = 0.1
 """Seconds between two looks at whether a call may start again."""
 
 
-def make_line_sender(
+def make_line_sender(  # noqa: PLR0913 -- its parts, each once
     gateway: Gateway,
     owner: str,
     observer: Observer,
@@ -61,17 +61,21 @@ def make_line_sender(
     activity: ActivityTracker | None = None,
     job: str = "",
     latest: float | None = None,
+    *,
+    client: Callable[[], ClientKey] | None = None,
 ) -> SendLine:
     """
     Returns the function that sends one line.
 
-    `owner` is the name of the job's key; the lines have the rights that this key has now. A line
-    that may not be sent before `latest`, the end of the job's window, fails at once. Without a
-    limiter, only the providers' 429s slow the job down.
+    `owner` is the name of the job's key; the lines have the rights that this key has now, or
+    those that `client` has when they are sent. A line that may not be sent before `latest`, the end
+    of the job's window, fails at once. Without a limiter, only the providers' 429s slow the job
+    down.
     """
+    known = gateway.catalog.client(owner)
     return _LineSender(
         gateway,
-        gateway.catalog.client(owner),
+        client or (lambda: known),
         observer,
         limiter or RateLimiter(MemoryRateLimitStore(), lambda _: Limits(), time.time),
         activity or ActivityTracker(time.time),
@@ -84,7 +88,7 @@ class _LineSender(Struct, eq=False):
     """Sends the lines of a job; `output_tokens` has each model's moving average."""
 
     gateway: Gateway
-    client: ClientKey
+    find_client: Callable[[], ClientKey]
     observer: Observer
     limiter: RateLimiter
     activity: ActivityTracker
@@ -92,6 +96,11 @@ class _LineSender(Struct, eq=False):
     latest: float | None
     output_tokens: dict[str, float] = field(default_factory=dict)
     groups: EmbeddingGroups | None = None
+
+    @property
+    def client(self) -> ClientKey:
+        """The client whose rights the lines have."""
+        return self.find_client()
 
     async def send(self, sent: LineRequest, concurrency: AdaptiveConcurrency) -> object:
         """The body of the line's response, which is sent when each of its models permits it."""

@@ -36,7 +36,7 @@ const BY_CODE = {
     "Add its price to the gateway's config, or pick another model.",
   ],
   batches_not_allowed: [
-    "This key may not run jobs: they do not count against its budget.",
+    "This key may not run jobs here: they do not count against its budget.",
     "Use a key of the gateway's config.",
   ],
   key_not_allowed: ["This key may not read that key's spend.", "Use the master key."],

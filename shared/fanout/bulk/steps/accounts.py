@@ -1,0 +1,45 @@
+"""
+Who pays for the jobs of virtual keys. Protocols; `keys/jobs.py` has what charges the keys.
+
+A job of a key of the config has no account, and the rights of its key.
+"""
+
+from __future__ import annotations
+
+from typing import Protocol
+
+from ...config.catalog import ClientKey
+from ..service.records import Job
+from ..store import JobProgress
+
+
+class ChargedProgress(JobProgress, Protocol):
+    """
+    A job's progress that also reserves each line's cost of the key, and charges the key for it.
+
+    A line starts if both the job's cap and the key's budget permit it.
+    """
+
+    def current_client(self) -> ClientKey:
+        """The job's client, with the rights that its key has now."""
+        ...
+
+
+class JobAccounts(Protocol):
+    """The accounts of virtual keys, for their jobs."""
+
+    def close(self) -> None:
+        """Close their store; nothing is called after it."""
+        ...
+
+    async def client(self, job: Job) -> ClientKey:
+        """The job's client; one without any rights if the key is not valid any more."""
+        ...
+
+    async def has_budget(self, job: Job) -> bool:
+        """Whether the key has a budget, so that the price of each model must be known."""
+        ...
+
+    async def charged(self, job: Job, progress: JobProgress) -> ChargedProgress:
+        """The progress of a job that its key pays for."""
+        ...

@@ -1,0 +1,289 @@
+"""Jobs of virtual keys: charged exactly, ended when the budget is spent, and resumed after that."""
+
+from __future__ import annotations
+
+import asyncio
+import json
+import time
+from collections.abc import Callable, Iterator
+from functools import partial
+from pathlib import Path
+from typing import Any
+
+import openai
+import pytest
+import uvloop
+from msgspec.structs import replace
+
+from fanout.bulk.local.batch_service import open_local_batches
+from fanout.bulk.service.records import Job
+from fanout.bulk.steps.host import RunnerOptions
+from fanout.bulk.totals import Totals
+from fanout.config.load import check
+from fanout.config.resolve import resolve
+from fanout.gateway.factory import open_gateway
+from fanout.http.app import App
+from fanout.keys import jobs
+from fanout.keys.jobs import ChargedJob
+from fanout.keys.ledger import Ledger
+from fanout.keys.management import KeyManager
+from fanout.keys.opening import open_local, open_local_accounts
+from fanout.keys.sqlite_store import SQLiteStore
+from fanout.settings import Settings
+from tests.support.background_loop import background
+from tests.support.gateway_server import RecordingObserver, RunningGateway, _serving, entry
+from tests.support.patience import PATIENCE
+from tests.support.provider_steps import answers, stalls
+from tests.support.scripted_provider import Upstream
+
+MASTER = "sk-master-marker"
+PRICE = 0.001  # dollars for a token
+LINE = 12 * PRICE  # what a response of the scripted provider costs
+ENDED = {"completed", "failed", "expired", "cancelled"}
+ADMIN = {"authorization": f"Bearer {MASTER}"}
+
+
+@pytest.fixture(scope="module")
+def gateway(
+    provider: Upstream, tmp_path_factory: pytest.TempPathFactory
+) -> Iterator[RunningGateway]:
+    home: Path = tmp_path_factory.mktemp("home")
+    prices: dict[str, Any] = {"input_cost_per_token": PRICE, "output_cost_per_token": PRICE}
+    models = [entry(provider, name, **prices) for name in ("a", "b")]
+    config = {
+        "model_list": [*models, entry(provider, "unpriced")],
+        "router_settings": {"num_retries": 0},
+        "general_settings": {"master_key": MASTER},
+    }
+    env = {"FANOUT_HOME": str(home)}
+    observer, options = RecordingObserver(), RunnerOptions(grace=0.3, sync_interval=0.1)
+    catalog = resolve(check(config, {}), {})
+    app = App(
+        lambda: open_gateway(Settings(), catalog=catalog, observer=observer),
+        observer=observer,
+        jobs=lambda gateway: open_local_batches(
+            gateway,
+            home,
+            observer=observer,
+            options=options,
+            accounts=partial(open_local_accounts, env, catalog),
+        ),
+        virtual_keys=partial(open_local, env),
+    )
+    with background(lambda: _serving(app, observer), uvloop.new_event_loop) as served:
+        yield served
+    assert observer.bugs == []
+
+
+@pytest.fixture(autouse=True)
+def willing(upstream: Upstream) -> None:
+    for name in ("a", "b", "unpriced"):
+        upstream.script(name, answers("one two three"))
+
+
+def manage(gateway: RunningGateway, path: str, body: object = None) -> Any:
+    status, _, answer = gateway.json(body, path, "GET" if body is None else "POST", ADMIN)
+    assert status == 200, answer
+    return answer
+
+
+class Client:
+    """A new virtual key, and the SDK with it."""
+
+    def __init__(self, gateway: RunningGateway, **fields: object) -> None:
+        self._gateway = gateway
+        made = manage(gateway, "/key/generate", fields)
+        self.key, self.token = made["key"], made["token"]
+        self.sdk = openai.OpenAI(api_key=self.key, base_url=f"{gateway.url}/v1", max_retries=0)
+
+    def start(self, lines: int, *models: str) -> str:
+        rows = [
+            {
+                "custom_id": f"line-{number}",
+                "method": "POST",
+                "url": "/v1/chat/completions",
+                "body": {
+                    "model": models[number % len(models)],
+                    "messages": [{"role": "user", "content": f"prompt {number}"}],
+                    "max_tokens": 20,
+                },
+            }
+            for number in range(lines)
+        ]
+        data = "".join(json.dumps(row) + "\n" for row in rows).encode()
+        file = self.sdk.files.create(file=("in.jsonl", data), purpose="batch")
+        batch = self.sdk.batches.create(
+            input_file_id=file.id, endpoint="/v1/chat/completions", completion_window="24h"
+        )
+        return batch.id
+
+    def wait_for(self, job: str, fact: Callable[[Any], bool]) -> Any:
+        """The job when this is true of it."""
+        end = time.monotonic() + PATIENCE
+        while not fact(batch := self.sdk.batches.retrieve(job)):
+            assert time.monotonic() < end, batch
+            time.sleep(0.02)
+        return batch
+
+    def ended(self, job: str) -> Any:
+        """The job after its end."""
+        return self.wait_for(job, lambda batch: batch.status in ENDED)
+
+    @property
+    def spent(self) -> tuple[float, float]:
+        info = manage(self._gateway, f"/key/info?key={self.token}")["info"]
+        return round(info["spend"], 9), info["reserved"]
+
+    def rows(self) -> list[Any]:
+        found: list[Any] = manage(self._gateway, f"/spend/logs?api_key={self.token}")
+        return found
+
+
+def test_a_job_is_charged_exactly(gateway: RunningGateway, upstream: Upstream) -> None:
+    client = Client(gateway, max_budget=5, rpm_limit=20, max_parallel_requests=1, tags=["t"])
+    batch = client.ended(client.start(60, "a"))
+    assert (batch.status, batch.request_counts.completed) == ("completed", 60)
+    assert client.spent == (round(60 * LINE, 9), 0.0)
+    rows = client.rows()
+    assert len(rows) < 60
+    assert {row["request_id"] for row in rows} == {batch.id}
+    assert round(sum(row["spend"] for row in rows), 9) == round(60 * LINE, 9)
+    assert sum(row["total_tokens"] for row in rows) == 60 * 12
+    content = client.sdk.files.content(batch.output_file_id).content
+    assert len(content.splitlines()) == 60
+    other = Client(gateway)
+    for read in (other.sdk.batches.retrieve, other.sdk.batches.cancel):
+        with pytest.raises(openai.NotFoundError):
+            read(batch.id)
+    for name in (batch.input_file_id, batch.output_file_id):
+        with pytest.raises(openai.NotFoundError):
+            other.sdk.files.content(name)
+
+
+def test_a_spent_budget_ends_a_job_and_a_retry_goes_on(gateway: RunningGateway) -> None:
+    client = Client(gateway, max_budget=0.5)
+    batch = client.ended(client.start(60, "a"))
+    done = batch.request_counts.completed
+    assert batch.status == "cancelled"
+    assert [error.code for error in batch.errors.data] == ["budget_exceeded"]
+    assert 20 < done < 60
+    spent, reserved = client.spent
+    assert (spent, reserved) == (round(done * LINE, 9), 0.0)
+    assert spent <= 0.5
+    with pytest.raises(openai.APIStatusError) as refused:
+        client.sdk.chat.completions.create(
+            model="a", messages=[{"role": "user", "content": "Hi"}], max_tokens=500
+        )
+    assert refused.value.status_code == 402
+    retry = partial(client.sdk.post, f"/batches/{batch.id}/retry", cast_to=object)
+    again: Any = retry()
+    assert client.ended(again["id"]).errors.data[0].code == "budget_exceeded"
+    manage(gateway, "/key/update", {"key": client.token, "max_budget": 5})
+    again = retry()
+    last = client.ended(again["id"])
+    assert (last.status, last.request_counts.failed) == ("completed", 0)
+    assert client.spent == (round(60 * LINE, 9), 0.0)
+    assert len(client.sdk.files.content(last.output_file_id).content.splitlines()) == 60
+
+
+def test_the_rights_of_a_key_are_those_of_its_jobs(
+    gateway: RunningGateway, upstream: Upstream
+) -> None:
+    limited = Client(gateway, models=["a"])
+    batch = limited.ended(limited.start(2, "a", "b"))
+    assert (batch.status, batch.errors.data[0].code) == ("failed", "model_not_allowed")
+    budget = Client(gateway, max_budget=1)
+    batch = budget.ended(budget.start(1, "unpriced"))
+    assert (batch.status, batch.errors.data[0].code) == ("failed", "price_not_found")
+    free = Client(gateway)
+    assert free.ended(free.start(1, "unpriced")).status == "completed"
+
+
+def test_a_blocked_key_ends_its_job_and_keeps_what_is_done(
+    gateway: RunningGateway, upstream: Upstream, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(jobs, "CHECK_INTERVAL", 0.0)
+    upstream.script("b", answers("one two three"), stalls())
+    client = Client(gateway)
+    job = client.start(3, "b")
+    upstream.wait_called("b")
+    client.wait_for(job, lambda batch: batch.request_counts.completed == 1)
+    manage(gateway, "/key/block", {"key": client.token})
+    upstream.wait_disconnected("b")
+    manage(gateway, "/key/unblock", {"key": client.token})
+    batch = client.ended(job)
+    assert (batch.status, batch.errors.data[0].code) == ("cancelled", "invalid_api_key")
+    assert batch.request_counts.completed == 1
+    assert client.spent == (LINE, 0.0)
+
+
+class Counts:
+    """What a job's own progress has counted, which outlives a crash."""
+
+    def __init__(self) -> None:
+        self.totals = Totals()
+
+    def __getattr__(self, name: str) -> Any:
+        raise NotImplementedError(name)
+
+    def reserve(self, estimate: int, *, is_whole: bool = False) -> None:
+        """Permit each line."""
+
+    def settle(self, shard: int, estimate: int, totals: Totals) -> None:
+        self.totals.add(totals)
+
+    async def sync(self) -> None:
+        """There is nothing to write."""
+
+    async def close(self) -> None:
+        """There is nothing to write."""
+
+    async def total(self) -> Totals:
+        return self.totals
+
+
+JOB = Job(
+    id="batch_1",
+    host="serve",
+    owner="key-1",
+    input_file_id="file-1",
+    input_key="files/1",
+    completion_window="24h",
+    created_at=int(time.time()),
+    expires_at=int(time.time()) + 3_600,
+    models={"a": 1},
+)
+
+
+@pytest.mark.parametrize("is_settled", [False, True])
+def test_a_crash_is_charged_once_by_the_next_run(tmp_path: Path, *, is_settled: bool) -> None:
+    async def run() -> None:
+        store = SQLiteStore(tmp_path / "keys.sqlite")
+        ledger, inner = Ledger(store, lease=600.0), Counts()
+        key, item = await KeyManager(ledger, "master").create({"max_budget": 1_000})
+        job = replace(JOB, account=item["id"])
+        async with asyncio.TaskGroup() as group:
+            for _ in range(2):
+                first = ChargedJob(inner, ledger, job, item, group)
+                await first.open()
+                assert first.reserve(10) == "wait"
+                while first.reserve(10) == "wait":  # noqa: ASYNC110 -- as a worker does
+                    await asyncio.sleep(0)
+                first.settle(0, 10, Totals(done=1, cost=7, tokens_in=3, tokens_out=4))
+                for _ in range(3 if is_settled else 0):
+                    await first.sync()
+                now = await ledger.find(item["id"])
+                assert now is not None
+                assert now["available"] <= 1_000 - inner.totals.cost
+            last = ChargedJob(inner, ledger, job, now, group)
+            await last.open()
+            await last.close()
+        now = await ledger.find_key(key)
+        assert now is not None
+        assert (now["spent"], now["reserved"], now["available"]) == (14, 0, 986)
+        rows = await ledger.rows_of_job(now, job.id, job.created_at)
+        assert sum(row["cost"] for _, row in rows if row["status"] == "settled") == 14
+        assert not [row for _, row in rows if row["status"] == "open"]
+        store.close()
+
+    asyncio.run(run())
