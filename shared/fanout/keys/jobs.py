@@ -211,12 +211,12 @@ class ChargedJob:
         """Reserve for as many lines as the budget has money for, or stop the job if for none."""
         is_quick = time.monotonic() - self._claimed_at < QUICK
         lines = min(MAX_LINES, 2 * self._lines) if is_quick else self._lines
-        refused: FanoutError | None = None
+        rejection: FanoutError | None = None
         for count in sorted({lines, 1}, reverse=True):
             try:
                 await self._reserve(count * estimate)
             except (BudgetExceeded, BudgetHeld) as error:
-                refused = error
+                rejection = error
             except Unauthorized:
                 self._stop = "forbidden"
                 return
@@ -230,7 +230,7 @@ class ChargedJob:
         if self._held:  # settling them may leave enough
             self._is_short = True
             self._not_before = time.monotonic() + SHORT_PAUSE
-        elif isinstance(refused, BudgetExceeded):
+        elif isinstance(rejection, BudgetExceeded):
             self._stop = "unfunded"
         else:
             self._not_before = time.monotonic() + HELD_SECONDS

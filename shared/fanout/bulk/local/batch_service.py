@@ -30,6 +30,7 @@ if TYPE_CHECKING:
     from ..steps.host import RunnerOptions
     from ..store import ResultStore
     from ..totals import Totals
+    from .file_store import FolderBlobStore
     from .hosts import Hosts
     from .sqlite import Database
     from .webhook_tasks import WebhookTasks
@@ -78,13 +79,11 @@ class LocalBatchService:
         from ..service.files import FileService
         from ..steps.host import RunnerOptions
         from .activity_files import ActivityFiles
-        from .file_store import FolderBlobStore
         from .hosts import Hosts
         from .job_tasks import JobTasks
         from .job_totals import JobTotals
         from .sqlite import Database
         from .steady_clock import SteadyClock
-        from .storage_limit import MEGABYTE, StorageLimit
 
         now = now or SteadyClock()
         self.home = home
@@ -99,9 +98,7 @@ class LocalBatchService:
             self._open.enter_context(self._hosts.present())
         self.database: Database = Database(home / DATABASE)
         self._now = now
-        most = gateway.catalog.general.max_storage_mb if name == SERVER else None
-        limit = None if most is None else StorageLimit(home, most * MEGABYTE)
-        self.blobs = FolderBlobStore(home, limit)
+        self.blobs = self._make_blobs(gateway)
         self.files: FileService = FileService(self.blobs, self.database, now, report=observer.bug)
         self.jobs: JobService = JobService(self.files, self.database, self, now)
         activities = ActivityFiles(home / "locks", now)
@@ -121,6 +118,15 @@ class LocalBatchService:
             totals=self._totals,
             on_over=self.webhooks.start,
         )
+
+    def _make_blobs(self, gateway: Gateway) -> FolderBlobStore:
+        """The contents of files; a server's have a limit if the config has one."""
+        from .file_store import FolderBlobStore
+        from .storage_limit import MEGABYTE, StorageLimit
+
+        most = gateway.catalog.general.max_storage_mb if self._name == SERVER else None
+        limit = None if most is None else StorageLimit(self.home, most * MEGABYTE)
+        return FolderBlobStore(self.home, limit)
 
     def _make_webhooks(
         self, group: asyncio.TaskGroup, gateway: Gateway, observer: Observer
