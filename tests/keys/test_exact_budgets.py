@@ -166,14 +166,6 @@ def test_what_running_requests_hold_is_no_spent_budget() -> None:
     assert finish(bank.request(1, need=9)) is True
 
 
-def test_what_a_crashed_request_holds_is_free_after_its_lease() -> None:
-    bank = Bank(max_budget=NEED)
-    _reserved(bank)
-    bank.clock.now += LEASE + 2
-    assert finish(bank.request(1)) is True
-    assert [row["status"] for row in rows_of(bank.store, lambda _: True)] == ["lost", "settled"]
-
-
 def test_windows_end_with_the_calendar_in_the_configs_time_zone() -> None:
     berlin = ZoneInfo("Europe/Berlin")
     at = datetime(2026, 3, 28, 23, 30, tzinfo=UTC).timestamp()  # the 29th there: its clocks change

@@ -34,7 +34,8 @@ class MemoryStore:
     async def create(self, key: ItemKey, item: Item) -> bool:
         await Pause()
         self.writes += 1
-        is_new = self.stored.setdefault(key, dict(item)) is not None
+        is_new = key not in self.stored
+        self.stored.setdefault(key, dict(item))
         await Pause()
         return is_new
 

@@ -115,10 +115,8 @@ async def _regenerate(exchange: Exchange, key: str, body: Mapping[str, Any]) -> 
     own, grace = body.get("new_key"), body.get("grace_period")
     new = None if own in (None, "") else _own_key(str(own), "new_key")
     overlap = seconds_of(str(grace), "grace_period") if grace else 0
-    item = await manager.find(key)
-    if changes := changes_of(fields, ledger.now()):
-        item = await manager.update(item, changes)
-    made, item = await manager.regenerate(item, new, overlap)
+    changes = changes_of(fields, ledger.now())
+    made, item = await manager.regenerate(await manager.find(key), new, overlap, changes)
     await exchange.json(created_body(made, current(ledger, item)))
 
 

@@ -186,7 +186,11 @@ def _log(row: Item) -> dict[str, Any]:
         "team_id": row["team_id"],
         "user": row["user_id"],
         "end_user": row["end_user"],
-        "metadata": {"mode": row["mode"], "spend_by_model": _by_model(row)},
+        "metadata": {
+            "status": row["status"],
+            "mode": row["mode"],
+            "spend_by_model": _by_model(row),
+        },
     }
 
 

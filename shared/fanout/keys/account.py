@@ -2,7 +2,8 @@
 An account: what a key may use and spend, and each change of it as a conditional update. Pure.
 
 All amounts are nanodollars, all times seconds since 1970. At any moment `available` is the budget
-less what is `spent` and what is `reserved` by requests in flight. `version` changes with each
+less what is `spent` and what is `reserved` by requests in flight. What is `spent` is the sum of the
+rows of the window and the `base`, which a reset or an import sets. `version` changes with each
 change of the account's rights and limits, and `window` with each window of the budget, so an update
 that was computed from older values is rejected. Nothing resets an account when a window or a minute
 is over: the next reservation does it.
@@ -10,7 +11,10 @@ is over: the next reservation does it.
 
 from __future__ import annotations
 
+from collections.abc import Iterable, Mapping
 from datetime import tzinfo
+from types import MappingProxyType
+from typing import Any
 
 from msgspec import Struct
 
@@ -22,6 +26,7 @@ UNLIMITED = 10**18
 """A budget of a billion dollars; of requests and tokens, so many in a minute or at once."""
 
 MINUTE = 60
+NOTHING: Mapping[str, Any] = MappingProxyType({})
 ACCOUNT = "account"
 """The name of an account in its partition, which is the hash of its first key."""
 
@@ -84,10 +89,34 @@ def refreshed(item: Item, now: float, zone: tzinfo) -> dict[str, int]:
             "available": item["max_budget"],
             "reserved": 0,
             "spent": 0,
+            "base": 0,
         }
     if item["minute"] < (minute := int(now) // MINUTE):
         fresh |= {"minute": minute, "rpm_left": item["rpm_limit"], "tpm_left": item["tpm_limit"]}
     return fresh
+
+
+def changed(
+    item: Item,
+    fresh: Mapping[str, int],
+    *,
+    set: Mapping[str, Any] = NOTHING,  # noqa: A002 -- the name in `Update`
+    add: Mapping[str, int] = NOTHING,
+    conditions: Iterable[Condition] = (),
+) -> Update:
+    """
+    The update of an account, which sets the `fresh` fields of a new window or minute too.
+
+    It is rejected if the rights, the window or the minute are others than those of `item`.
+    """
+    same = [Condition(name, "=", item[name]) for name in ("version", "window", "minute")]
+    moved = {name: fresh[name] + number for name, number in add.items() if name in fresh}
+    return Update(
+        account_key(item["id"]),
+        (*same, *conditions),
+        set={**fresh, **moved, **set},
+        add={name: number for name, number in add.items() if name not in fresh},
+    )
 
 
 def refusal(item: Item, need: Need, now: float) -> FanoutError | None:
@@ -134,22 +163,13 @@ def reserve(item: Item, need: Need, now: float, lease: float, zone: tzinfo) -> U
     state = {**item, **fresh}
     if (error := refusal(state, need, now)) is not None:
         return error
-    same = [Condition(name, "=", item[name]) for name in ("version", "window", "minute")]
     taken = {"available": need.cost}
     if need.requests:
         taken |= {"rpm_left": 1, "tpm_left": need.tokens, "parallel_left": 1}
     enough = [Condition(name, ">=", least) for name, least in taken.items() if name not in fresh]
     change = {name: -least for name, least in taken.items()} | {"reserved": need.cost}
-    return Update(
-        account_key(item["id"]),
-        (*same, *enough),
-        set={
-            **fresh,
-            **{name: fresh[name] + number for name, number in change.items() if name in fresh},
-            "busy_until": int(now + lease) + 1,
-        },
-        add={name: number for name, number in change.items() if name not in fresh},
-    )
+    until = {"busy_until": int(now + lease) + 1}
+    return changed(item, fresh, set=until, add=change, conditions=enough)
 
 
 def settlements(held: Reservation, cost: int, tokens: int, now: float) -> list[Update]:
@@ -174,9 +194,14 @@ def settlements(held: Reservation, cost: int, tokens: int, now: float) -> list[U
     return updates
 
 
-def repaired(item: Item, spent: int) -> Update:
-    """The update of an account without requests in flight whose real spend is known."""
-    names = ("version", "window", "busy_until", "reserved", "parallel_left")
+def repaired(item: Item, charged: int) -> Update:
+    """
+    The update of an account without requests in flight; `charged` is the sum of its rows.
+
+    `base` is what it has spent besides: an import or a reset has set its spend.
+    """
+    names = ("version", "window", "busy_until", "reserved", "parallel_left", "spent")
+    spent = item["base"] + charged
     return Update(
         account_key(item["id"]),
         tuple(Condition(name, "=", item[name]) for name in names),
@@ -227,6 +252,7 @@ def new_account(digest: str, now: float, zone: tzinfo, limits: Item) -> dict[str
         "available": budget,
         "reserved": 0,
         "spent": 0,
+        "base": 0,
         "total_spent": 0,
         "minute": int(now) // MINUTE,
         **rates,

@@ -90,11 +90,13 @@ class Ledger:
         item = await self.store.get(account_key(digest))
         if item is None:
             return None
-        if "account" in item:  # a key that has replaced another one
-            until, item = item["until"], await self.store.get(account_key(item["account"]))
-        else:
-            until = item["until"]
-        return None if item is None or until <= self.now() else item
+        if "account" not in item:
+            return item if item["until"] > self.now() else None
+        link, item = item, await self.store.get(account_key(item["account"]))
+        if item is None or link["made"] != item["made"]:  # of an account that is deleted
+            return None
+        is_valid = item["token"] == digest or link["until"] > self.now()
+        return item if is_valid else None
 
     async def find_key(self, key: str) -> Item | None:
         """The account of a key, or of its hash."""
@@ -241,8 +243,9 @@ class Ledger:
         """
         Release what crashed requests hold of an account; whether there was anything.
 
-        The row of a request that was not settled in time becomes `lost`, and costs nothing. If no
-        request can be in flight, the account's numbers are those of its rows.
+        The row of a request that was not settled in time becomes `lost`, and costs what it had
+        reserved: its calls may have been made. If no request can be in flight, the account's
+        numbers are those of its rows.
         """
         is_changed = False
         spent, since, now = 0, float(item["window_start"]), self.now()
@@ -256,9 +259,13 @@ class Ledger:
                 for name, row in rows:
                     if row["status"] == "open" and row["lease_until"] <= now:
                         held = _reservation(item["id"], ItemKey(partition, name), row)
-                        is_changed |= await self.settle(held, 0, 0, {}, "lost")
-                    elif row["status"] == "settled" and row["window"] == item["window"]:
-                        spent += row["cost"]
+                        cost, used = row["estimate"], lost_fields(row)
+                        is_changed |= await self.settle(held, cost, 0, used, "lost")
+                    elif row["status"] == "open":
+                        continue
+                    else:
+                        cost = row["cost"]
+                    spent += cost if row["window"] == item["window"] else 0
                 after = rows[-1][0]
         current = await self._read(account_key(item["id"]))
         if is_idle and current["window"] == item["window"] and needs_repair(current, now):
@@ -278,6 +285,12 @@ def _reservation(account: str, where: ItemKey, row: Item) -> Reservation:
     need = Need(row["estimate"], requests=row.get("requests", 1))
     until = row["lease_until"]
     return Reservation(account_key(account), where, need, row["window"], 0, until, row["at"])
+
+
+def lost_fields(row: Item) -> dict[str, Any]:
+    """The fields of a row whose request has crashed, so that its tokens are not known."""
+    by_model = {row["model"]: [row["estimate"], 0, 0]} if "model" in row else {}
+    return {"prompt_tokens": 0, "completion_tokens": 0, "by_model": by_model}
 
 
 def months(account: str, since: float, until: float) -> list[str]:

@@ -10,9 +10,9 @@ from collections.abc import Mapping, Sequence
 from datetime import UTC, datetime
 from typing import Any, TypeAlias
 
-from ..errors import NotFound, RequestError, StorageBusy
+from ..errors import FanoutError, NotFound, RequestError, StorageBusy
 from ..wire import json
-from .account import ACCOUNT, UNLIMITED, account_key, new_account
+from .account import ACCOUNT, NOTHING, UNLIMITED, account_key, changed, new_account, refreshed
 from .items import Condition, Item, ItemKey, Rejected, Update
 from .ledger import TRIES, Ledger, digest_of, row_name
 from .secrets import new_key, shown
@@ -74,7 +74,7 @@ class KeyManager:
         if await self._store.get(account_key(digest)) is not None:
             return False
         account = dict(self._account(digest, name, fields))
-        account |= {"spent": spent, "total_spent": spent}
+        account |= {"spent": spent, "total_spent": spent, "base": spent}
         account["available"] -= spent
         return await self._add(account, fields, "import")
 
@@ -86,6 +86,7 @@ class KeyManager:
             **new_account(digest, now, self._ledger.zone, given),
             **given,
             "token": digest,
+            "made": row_name(now),
             "until": NEVER,
             "key_name": name,
             "created_at": int(now),
@@ -97,12 +98,26 @@ class KeyManager:
         """Store a new account; whether there was none."""
         digest = account["id"]
         await self._take_alias(account["alias"], digest)
-        if not await self._store.create(account_key(digest), account):
+        if not await self._create(digest, account):
             await self._free_alias(account["alias"], digest)
             return False
         await self._store.create(ItemKey(INDEX, digest), {"at": account["created_at"]})
         await self._audit(action, digest, fields)
         return True
+
+    async def _create(self, digest: str, item: Item) -> bool:
+        """Store an account or a link; whether there was none, or the link of a deleted account."""
+        where = account_key(digest)
+        if await self._store.create(where, item):
+            return True
+        found = await self._store.get(where)
+        if found is None or "account" not in found:
+            return False
+        account = await self._store.get(account_key(found["account"]))
+        if account is not None and account["made"] == found["made"]:
+            return False
+        await self._store.delete(where)
+        return await self._store.create(where, item)
 
     async def find(self, key: str) -> Item:
         """The account of a key or of its hash; raises `NotFound`."""
@@ -119,21 +134,22 @@ class KeyManager:
         return item
 
     async def update(self, item: Item, fields: Changes, action: str = "update") -> Item:
-        """Change an account; returns it."""
-        account = item["id"]
+        """Change an account; returns it. Raises `NotFound`, or `RequestError` for its alias."""
+        account, token = item["id"], item["token"]
         if "alias" in fields and fields["alias"] != item["alias"]:
             await self._take_alias(fields["alias"], account)
         for _ in range(TRIES):
+            if "token" in fields and item["token"] != token:
+                raise RequestError("the key has just been replaced by another one", "key")
             now = self._ledger.now()
-            changed = {**fields, "updated_at": int(now)}
+            given = {**fields, "updated_at": int(now)}
             if "budget_duration" in fields:
-                end = window_end(fields["budget_duration"], now, self._ledger.zone)
-                changed |= {"window_end": end, "window_start": int(now)}
+                given["window_end"] = window_end(fields["budget_duration"], now, self._ledger.zone)
             add = {
                 left: fields[limit] - item[limit] for limit, left in LEFT.items() if limit in fields
             }
-            same = (Condition("version", "=", item["version"]),)
-            update = Update(account_key(account), same, set=changed, add={**add, "version": 1})
+            fresh = refreshed(item, now, self._ledger.zone)
+            update = changed(item, fresh, set=given, add={**add, "version": 1})
             try:
                 new = await self._store.update(update)
             except Rejected as rejected:
@@ -157,38 +173,47 @@ class KeyManager:
         await self._audit("delete", account, {})
 
     async def regenerate(
-        self, item: Item, key: str | None = None, overlap: float = 0.0
+        self,
+        item: Item,
+        key: str | None = None,
+        overlap: float = 0.0,
+        fields: Changes = NOTHING,
     ) -> tuple[str, Item]:
         """
-        A new key for the same account, and the account.
+        A new key for the same account, whose `fields` change too; and the account.
 
-        The old key is valid for `overlap` more seconds, with the same budget.
+        The old key is valid for `overlap` more seconds, with the same budget. A link is valid as
+        long as the account names it, or until its time: so of several calls at once, one succeeds.
         """
         key = key or new_key()
         digest, old = digest_of(key), item["token"]
-        link = {"account": item["id"], "until": NEVER}
-        if not await self._store.create(account_key(digest), link):
+        link = {"account": item["id"], "made": item["made"], "until": 0}
+        if not await self._create(digest, link):
             raise RequestError("this key exists already", "new_key", "key_exists")
         until = int(self._ledger.now() + overlap)
-        changes: dict[str, Any] = {"token": digest, "key_name": shown(key)}
-        if old == item["id"]:
-            changes["until"] = until
-        else:
-            valid = (Condition("until", ">=", 0),)
-            await self._store.update(Update(account_key(old), valid, set={"until": until}))
-        return key, await self.update(item, changes, "regenerate")
+        changes: dict[str, Any] = {**fields, "token": digest, "key_name": shown(key)}
+        try:
+            if old == item["id"]:
+                changes["until"] = until
+            else:
+                exists = (Condition("until", ">=", 0),)
+                await self._store.update(Update(account_key(old), exists, set={"until": until}))
+            return key, await self.update(item, changes, "regenerate")
+        except (FanoutError, Rejected) as error:
+            await self._store.delete(account_key(digest))
+            if isinstance(error, Rejected):
+                raise NotFound("there is no such key") from None
+            raise
 
     async def reset_spend(self, item: Item, spent: int) -> Item:
         """Set what the account has spent in this window; requests in flight still count."""
         for _ in range(TRIES):
-            change = spent - item["spent"]
-            same = (
-                Condition("window", "=", item["window"]),
-                Condition("spent", "=", item["spent"]),
-            )
-            add = {"spent": change, "available": -change}
+            fresh = refreshed(item, self._ledger.now(), self._ledger.zone)
+            change = spent - fresh.get("spent", item["spent"])
+            add = {"spent": change, "base": change, "available": -change}
+            same = (Condition("spent", "=", item["spent"]),)
             try:
-                new = await self._store.update(Update(account_key(item["id"]), same, add=add))
+                new = await self._store.update(changed(item, fresh, add=add, conditions=same))
             except Rejected as rejected:
                 if rejected.item is None:
                     raise NotFound("there is no such key") from None

@@ -73,7 +73,7 @@ def _seconds(day: date) -> float:
 async def rows_in(
     ledger: Ledger, period: Period, account: str | None = None
 ) -> AsyncIterator[tuple[str, Item]]:
-    """The settled rows of a period, each with its account: of one, or of all."""
+    """The rows of a period that are not open, each with its account: of one, or of all."""
     last = min(period.end, ledger.now() + 1)
     for one, created in await _accounts(ledger, account):
         start = max(period.start, created)
@@ -83,7 +83,7 @@ async def rows_in(
                 partition, after=after, before=before, limit=PAGE
             ):
                 for _, row in found:
-                    if row["status"] == "settled":
+                    if row["status"] != "open" and "by_model" in row:
                         yield one, row
                 after = found[-1][0]
 
