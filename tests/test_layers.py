@@ -120,7 +120,7 @@ TOP_LEVEL = {
     """,
     "shared/fanout/keys/*.py": """
         __init__ account clients dynamodb_store imports items jobs ledger litellm management
-        metering opening secrets spend sqlite_store windows
+        metering opening prompt_tokens secrets spend sqlite_store windows
     """,
     "shared/fanout/google/*.py": "__init__ credentials http",
     "shared/fanout/local/*.py": """
@@ -215,7 +215,7 @@ PURE = """
     config/fields  config/google  config/litellm  config/model  config/resolve  config/routes
     config/unknown_keys  errors
     gateway/combine  gateway/interleave  gateway/ladder  gateway/report
-    keys/account  keys/items  keys/litellm  keys/metering  keys/windows
+    keys/account  keys/items  keys/litellm  keys/metering  keys/prompt_tokens  keys/windows
     library/chunk_builder  library/errors  library/inputs  library/options
     library/structured_output  library/types
     providers

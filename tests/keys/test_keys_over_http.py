@@ -14,10 +14,11 @@ import pytest
 from fanout.aws.credentials import AWSSigner
 from fanout.keys.opening import TABLE_VARIABLE, open_local, open_table
 from fanout.keys.secrets import RANDOM, check_characters
+from fanout.wire import json
 from tests.support.dynamodb_engine import ENV, DynamoDBEngine, keys_table
 from tests.support.embedding_provider import embeds
 from tests.support.gateway_server import RunningGateway, entry, serve
-from tests.support.provider_steps import answers, refuse, role, say, stalls
+from tests.support.provider_steps import answers, refuse, reply, role, say, stalls
 from tests.support.scripted_provider import Call, Step, Upstream
 
 MASTER = "sk-master-marker"
@@ -147,6 +148,7 @@ def test_every_refusal_has_its_status_and_what_to_do(gateway: RunningGateway) ->
         "tokens": (key(tpm_limit=5), cheap, 429, "rate_limit_exceeded"),
         "parallel": (key(max_parallel_requests=0), cheap, 429, "parallel_limit_exceeded"),
         "price": (key(max_budget=1), {**cheap, "model": "unpriced"}, 403, "model_without_price"),
+        "no model": (key(max_budget=1), {**cheap, "model": "x"}, 404, "model_not_found"),
         "job": (key(), None, 403, "batches_not_allowed"),
         "management": (key(key_type="management"), cheap, 403, "model_not_allowed"),
     }
@@ -234,6 +236,45 @@ def test_every_endpoint_and_mode_is_charged(gateway: RunningGateway, upstream: U
         {"model": "a", "input": ["x", "y"]}, "/v1/embeddings", headers=bearer(key)
     )
     assert headers["x-fanout-cost"] == "0.006000000"  # the usage of the response
+
+
+def test_calls_without_usage_cost_what_their_texts_have(
+    gateway: RunningGateway, upstream: Upstream
+) -> None:
+    """Each conversation of a list has its own size, and a long response is no short one."""
+    message = {"role": "assistant", "content": "word " * 4_000}
+    choice = {"index": 0, "finish_reason": "stop", "message": message}
+    whole = {
+        "id": "1",
+        "object": "chat.completion",
+        "created": 1,
+        "model": "a",
+        "choices": [choice],
+    }
+    upstream.script("a", [reply(200, json.encode(whole), {"content-type": "application/json"})])
+    key = manage(gateway, "/key/generate", {})["key"]
+    long: Any = [{"role": "user", "content": "word " * 3_000}]
+    body: dict[str, Any] = {"model": "a", "messages": [HI, long], "max_tokens": 5_000}
+    cost = float(gateway.json(body, headers=bearer(key))[1]["x-fanout-cost"]) / PRICE
+    assert 0.8 * 11_000 < cost < 1.3 * 11_000
+
+
+def test_files_obey_the_type_the_rate_and_the_budget_of_a_key(gateway: RunningGateway) -> None:
+    cases = {
+        "read_only": ({"key_type": "read_only"}, (403, "key_not_allowed")),
+        "management": ({"key_type": "management"}, (403, "key_not_allowed")),
+        "no budget": ({"max_budget": 0}, (402, "budget_exceeded")),
+        "one request": ({"rpm_limit": 1}, (429, "rate_limit_exceeded")),
+    }
+    found = {}
+    for name, (fields, _) in cases.items():
+        key = manage(gateway, "/key/generate", fields)["key"]
+        answers_of = [manage(gateway, "/v1/files", {}, **bearer(key)) for _ in range(2)]
+        found[name] = answers_of[-1]
+        assert spent(gateway, key) == (0, 0)
+        if name == "one request":
+            assert answers_of[0] == (404, "not_found")  # this gateway has no files
+    assert found == {name: expected for name, (_, expected) in cases.items()}
 
 
 def test_a_stream_that_its_client_leaves_is_charged_for_what_was_sent(

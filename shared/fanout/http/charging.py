@@ -7,14 +7,14 @@ Imported with the first request of such a key.
 from __future__ import annotations
 
 import time
-from collections.abc import Mapping
-from contextlib import suppress
+from collections.abc import AsyncIterator, Callable, Mapping
+from contextlib import asynccontextmanager, suppress
 from typing import TYPE_CHECKING, Any
 
 from ..bulk.costs import Costs
-from ..errors import BudgetExceeded, FanoutError
-from ..keys.account import Reservation, rate_headers
-from ..keys.clients import KeyAccount, client_of
+from ..errors import BudgetExceeded, FanoutError, Forbidden
+from ..keys.account import Need, Reservation, rate_headers, refreshed
+from ..keys.clients import LLM_API, KeyAccount, client_of
 from ..keys.items import Item
 from ..keys.ledger import Ledger, limit_of
 from ..keys.metering import (
@@ -24,7 +24,6 @@ from ..keys.metering import (
     estimate,
     estimate_embeddings,
     output_tokens,
-    prompt_tokens,
 )
 from ..schema.chat import ChatChunk
 from ..schema.fanout import FanOutRequest
@@ -97,16 +96,62 @@ class Charge:
 
 async def reserve(exchange: Exchange, request: FanOutRequest) -> Charge:
     """Reserve what a chat may cost; raises what the client gets if its key cannot pay."""
-    chat = request.conversations[0]
-    meter = Meter(prompt_tokens(chat), output_tokens(chat))
+    meter = Meter(0, max(map(output_tokens, request.conversations)))
     return await _reserve(exchange, request, estimate(request, _costs(exchange)), meter)
 
 
 async def reserve_embeddings(exchange: Exchange, request: EmbeddingRequest) -> Charge:
     """Reserve what the vectors of a request may cost."""
     found = estimate_embeddings(request.model, request.options.size, _costs(exchange))
-    meter = Meter(found.need.tokens, 0, is_divided=True)
+    meter = Meter(found.need.tokens, 0)
     return await _reserve(exchange, request.options, found, meter)
+
+
+@asynccontextmanager
+async def counted(exchange: Exchange, *, is_upload: bool) -> AsyncIterator[None]:
+    """
+    A request of a virtual key for files: it counts against the key's rate, and costs nothing.
+
+    An upload needs a budget that is not spent.
+    """
+    account: KeyAccount = exchange.client.account
+    ledger = account.ledger
+
+    def check(item: Item) -> None:
+        if item["key_type"] != LLM_API:
+            raise Forbidden(
+                f"a key of type `{item['key_type']}` has no files: use one of type `{LLM_API}`",
+                None,
+                "key_not_allowed",
+            )
+        if is_upload and {**item, **refreshed(item, ledger.now(), ledger.zone)}["available"] <= 0:
+            raise BudgetExceeded("Budget has been exceeded: the key may not upload files")
+
+    held, _ = await _claim(exchange, Need(0), check)
+    try:
+        yield
+    finally:
+        with suppress(FanoutError):  # a sweep does it
+            await ledger.count(held, 0, 0)
+
+
+async def _claim(
+    exchange: Exchange, need: Need, check: Callable[[Item], object]
+) -> tuple[Reservation, Item]:
+    """Reserve what a request needs; the response says what is left of the key's rates."""
+    account: KeyAccount = exchange.client.account
+    ledger = account.ledger
+    try:
+        held, state = await ledger.claim(account.item, need, check)
+    except BudgetExceeded as error:
+        status = exchange.gateway.catalog.general.budget_exceeded_status_code
+        raise BudgetExceeded(str(error), status) from None
+    except FanoutError as error:
+        if error.status < SERVER_ERROR:
+            raise
+        raise KeysUnavailable from error  # of the store
+    exchange.response_headers |= rate_headers(state, ledger.now())
+    return held, state
 
 
 def _costs(exchange: Exchange) -> Costs:
@@ -120,7 +165,7 @@ async def _reserve(
     ledger, gateway = account.ledger, exchange.gateway
     general = gateway.catalog.general
     if general.unpriced_models == "reject" and limit_of(account.item, "max_budget") is not None:
-        check_prices(found)
+        check_prices(found, gateway.catalog)
 
     def check(item: Item) -> None:
         """The rights may have changed since the key was read."""
@@ -128,15 +173,7 @@ async def _reserve(
             exchange.client = client_of(ledger, item)
             gateway.prepare(request, exchange.client)
 
-    try:
-        held, state = await ledger.claim(account.item, found.need, check)
-    except BudgetExceeded as error:
-        raise BudgetExceeded(str(error), general.budget_exceeded_status_code) from None
-    except FanoutError as error:
-        if error.status < SERVER_ERROR:
-            raise
-        raise KeysUnavailable from error  # of the store
-    exchange.response_headers |= rate_headers(state, ledger.now())
+    held, _ = await _claim(exchange, found.need, check)
     return Charge(ledger, held, meter, _row(exchange, request, account.item))
 
 

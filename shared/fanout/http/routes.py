@@ -42,7 +42,15 @@ def _lazy_batch_endpoint(name: str) -> Endpoint:
     async def endpoint(exchange: Exchange) -> None:
         from . import batch_endpoints as bulk
 
-        await getattr(bulk, name)(exchange)
+        serve = getattr(bulk, name)
+        if exchange.client.account is None or name.endswith(("batch", "batches")):
+            await serve(exchange)
+            return
+        from .charging import counted  # only virtual keys need it
+
+        is_upload = name in {"create_file", "create_upload", "continue_upload"}
+        async with counted(exchange, is_upload=is_upload):
+            await serve(exchange)
 
     endpoint.__name__ = name
     return endpoint

@@ -117,7 +117,7 @@ class ChargedJob:
             return
         rows = await self._ledger.rows_of_job(item, self._job.id, self._job.created_at)
         for where, row in rows:
-            if row["status"] == "settled":
+            if row["status"] != "open":  # what a sweep has found to be lost is paid, too
                 self._charged += row["cost"]
             elif row["status"] == "open":
                 held = self._ledger.reservation(item, where, row)

@@ -177,11 +177,15 @@ class Ledger:
             await self.store.update(Update(held.row, (is_open,), set=closed))
         except Rejected:
             return False
+        await self.count(held, cost, tokens)
+        return True
+
+    async def count(self, held: Reservation, cost: int, tokens: int) -> None:
+        """Put the real cost in the place of a reservation whose row is closed, or has none."""
         for update in settlements(held, cost, tokens, self.now()):
             with suppress(Rejected):
                 await self.store.update(update)
                 break
-        return True
 
     # ---- a job's lines ----
 

@@ -209,7 +209,7 @@ class KeyManager:
         """Set what the account has spent in this window; requests in flight still count."""
         for _ in range(TRIES):
             fresh = refreshed(item, self._ledger.now(), self._ledger.zone)
-            change = spent - fresh.get("spent", item["spent"])
+            change = spent - {**item, **fresh}["spent"]
             add = {"spent": change, "base": change, "available": -change}
             same = (Condition("spent", "=", item["spent"]),)
             try:

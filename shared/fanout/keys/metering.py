@@ -9,21 +9,19 @@ from msgspec import Struct
 
 from ..bulk.costs import Costs
 from ..bulk.input.estimates import KEY_OUTPUT_TOKENS
+from ..config.catalog import Catalog
 from ..errors import FanoutError, Forbidden
 from ..routing.leg import Leg, Outcome
 from ..schema.chat import ChatChunk
 from ..schema.fanout import FanOutRequest
 from ..schema.request import ChatRequest
-from ..schema.token_estimate import estimate_tokens
 from ..schema.tokens import BYTES_PER_TOKEN
 from ..telemetry.prices import TokenPrices, count_of, nanodollars_of, prices_of_usage
 from .account import Need
+from .prompt_tokens import prompt_tokens, tokens_in
 
 ASSUMED_OUTPUT_TOKENS = 500
-"""Charged at most for a response whose provider sends no usage and goes on after a disconnect."""
-
-FILE_TOKENS = 1_500
-"""Reserved for an image or another file in a message: its bytes are no text."""
+"""Charged at most for what a provider goes on to write after a disconnect, without a usage."""
 
 ONE_RESPONSE = frozenset({"one", "fallback"})
 """The modes in which one model after the other is called, until one responds."""
@@ -78,9 +76,14 @@ def estimate_embeddings(model: str, size: int, costs: Costs) -> Estimate:
     return Estimate(Need(cost, tokens), () if prices else (model,))
 
 
-def check_prices(found: Estimate) -> None:
-    """Raise `Forbidden` if a model has no price: a budget could not count it."""
+def check_prices(found: Estimate, catalog: Catalog) -> None:
+    """
+    Raise `Forbidden` if a model has no price: a budget could not count it.
+
+    Raises `UnknownModel` if it is none.
+    """
     if found.unpriced:
+        catalog.check_name(found.unpriced[0])
         raise Forbidden(
             f"the key has a budget, and the price of `{found.unpriced[0]}` is unknown: set "
             "`input_cost_per_token` and `output_cost_per_token` in its `litellm_params`, or "
@@ -96,26 +99,9 @@ def _dearest(costs: Costs, names: Iterable[str], sent: int, received: int) -> in
     return max(one.per_request + sent * one.input + received * one.output for one in prices)
 
 
-def prompt_tokens(chat: ChatRequest) -> int:
-    """The tokens of a conversation, about; its tools and schema count too."""
-    return _tokens_in(chat.body) + 1
-
-
 def output_tokens(chat: ChatRequest) -> int:
     """The most tokens of the responses to a conversation."""
     return (chat.limit or KEY_OUTPUT_TOKENS) * (chat.n or 1)
-
-
-def _tokens_in(value: Any) -> int:
-    if isinstance(value, str):
-        return estimate_tokens(value)
-    if isinstance(value, list):
-        return sum(map(_tokens_in, value))
-    if isinstance(value, dict):
-        if {"image_url", "file", "input_audio", "source"} & value.keys():
-            return FILE_TOKENS
-        return sum(map(_tokens_in, value.values()))
-    return 0
 
 
 class Meter:
@@ -124,13 +110,12 @@ class Meter:
 
     `by_model` has each model's cost, prompt tokens and completion tokens.
 
-    `sent` and `received` are the tokens of a call whose provider sends no usage. If the request
-    `is_divided`, they are those of all its calls together.
+    Of a call whose provider sends no usage, the texts that were sent and received count. The calls
+    of a request without conversations send `sent` tokens together.
     """
 
-    def __init__(self, sent: int, received: int, *, is_divided: bool = False) -> None:
+    def __init__(self, sent: int, received: int) -> None:
         self._sent = sent
-        self._is_divided = is_divided
         self._received = min(received, ASSUMED_OUTPUT_TOKENS)
         self._streamed = 0
         self.cost = 0
@@ -146,7 +131,7 @@ class Meter:
     def chunk(self, chunk: ChatChunk) -> None:
         """Count the text of a chunk that is sent to the client, in case there is no usage."""
         for choice in chunk.get("choices", ()):
-            self._streamed += _tokens_in(choice.get("delta"))
+            self._streamed += tokens_in(choice.get("delta"))
 
     def started(self, leg: Leg) -> None:
         """A call starts: it may cost nothing yet."""
@@ -180,10 +165,10 @@ class Meter:
         A provider charges the prompt of a call that was cancelled or broke off after its first
         token, and what it has sent; some go on to write what no one reads.
         """
-        if outcome == "ok":
-            received = self._streamed or self._received
-        elif leg.first_token is not None:
-            received = self._streamed
+        if leg.completion is not None:
+            received = sum(tokens_in(one.get("message")) for one in leg.completion["choices"])
+        elif outcome == "ok" or leg.first_token is not None:
+            received, self._streamed = self._streamed, 0  # each chunk is of one call
         elif outcome == "cancelled":
             received = 0
         else:
@@ -191,7 +176,8 @@ class Meter:
         goes_on = leg.deployment is not None and leg.deployment.provider.billing == "continues"
         if outcome == "cancelled" and goes_on:
             received = max(received, self._received)
-        sent = self._sent
-        if self._is_divided:
-            self._sent = 0
+        if isinstance(leg.sent, ChatRequest):
+            sent = prompt_tokens(leg.sent)
+        else:
+            sent, self._sent = self._sent, 0
         return {"prompt_tokens": sent, "completion_tokens": received}

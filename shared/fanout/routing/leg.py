@@ -17,7 +17,7 @@ from ..concurrency import drop_tracebacks
 from ..config.catalog import ClientKey
 from ..config.deployment import Deployment
 from ..errors import ErrorDetail, FanoutError, Internal, ProviderError, RequestError, TimedOut
-from ..schema.chat import Usage
+from ..schema.chat import ChatCompletion, Usage
 from ..schema.fanout import Mode
 from ..telemetry.observers import AttemptRecord, NullObserver, Observer
 from ..telemetry.prices import cost_of
@@ -90,6 +90,7 @@ class Leg(Struct):
     is on its deployment's flex tier if there is one; `is_on_flex` says whether the last call is,
     `is_stream` whether it is streamed.
     `passed_through`: the last call's request was the client's own, of another API.
+    `sent` is the last request, `completion` the last whole response if it has no usage.
     `times` (a `FirstTokenTimes`) gets the time to its first content, once a request has asked for
     hedges by these.
     """
@@ -121,6 +122,8 @@ class Leg(Struct):
     is_stream: bool = False
     fallbacks: tuple[Leg, ...] = ()
     times: Any = None
+    sent: Any = None
+    completion: ChatCompletion | None = None
 
     def __post_init__(self) -> None:
         self.responding_model = self.responding_model or self.model

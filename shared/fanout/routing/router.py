@@ -127,6 +127,7 @@ class Router:
         leg.passed_through = response.passed_through
         attempt.broken_end = response.broken_end
         attempt.usage = response.completion.get("usage")
+        leg.completion = None if attempt.usage else response.completion
         attempt.tier = response.completion.get("service_tier")
         attempt.record("ok")
         return response.completion
@@ -164,6 +165,7 @@ class Router:
                     raise Oversized(deployment, ErrorDetail(OVER_SIZE_LIMIT))
         completion = accumulator.completion()
         attempt.usage, attempt.tier = accumulator.usage, completion.get("service_tier")
+        attempt.leg.completion = None if attempt.usage else completion
         attempt.record("ok")
         return completion
 
@@ -229,7 +231,7 @@ class Router:
         failed: frozenset[str] = NONE  # in this round
         not_retryable: frozenset[str] = NONE
         attempts = round_number = 0
-        leg.started = perf_counter()
+        leg.started, leg.sent = perf_counter(), request
         while True:
             deployment = group.pick(failed | not_retryable)
             if deployment is None:
