@@ -2,12 +2,17 @@
 
 from __future__ import annotations
 
-from typing import Any
+import itertools
+from collections.abc import Coroutine
+from contextlib import suppress
+from typing import Any, cast
 
 import pytest
 
-from fanout.errors import BudgetExceeded, FanoutError, Unauthorized
+from fanout.errors import BudgetExceeded, FanoutError, StorageBusy, Unauthorized
 from fanout.keys.account import Need
+from fanout.keys.items import Item, ItemKey, Update
+from fanout.keys.late_settlements import Settlement
 from fanout.keys.ledger import Ledger
 from fanout.keys.management import KeyManager
 from tests.support.memory_store import MemoryStore, Steps, finish, rows_of
@@ -18,8 +23,8 @@ START, LEASE, BUDGET = 1_795_953_600.0, 60.0, 100
 class Office:
     """A manager of keys with a clock."""
 
-    def __init__(self) -> None:
-        self.now, self.store = START, MemoryStore()
+    def __init__(self, store: Any = None) -> None:
+        self.now, self.store = START, store or MemoryStore()
         self.ledger = Ledger(self.store, lease=LEASE, now=lambda: self.now)
         self.manager = KeyManager(self.ledger, "me")
 
@@ -100,6 +105,53 @@ def test_a_crashed_request_costs_what_it_had_reserved() -> None:
     assert (row["cost"], row["by_model"]) == (BUDGET, {"a": [BUDGET, 0, 0]})
     item = office.find(key)
     assert (item["spent"], item["reserved"], item["parallel_left"]) == (BUDGET, 0, 1)
+
+
+class Failing(MemoryStore):
+    """Fails at these calls: `busy` before the write, `lost` after it."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.plan: list[str] = []
+
+    async def create(self, key: ItemKey, item: Item) -> bool:
+        return bool(await self._failing(super().create(key, item)))
+
+    async def update(self, update: Update) -> Item:
+        return cast(Item, await self._failing(super().update(update)))
+
+    async def _failing(self, call: Coroutine[Any, Any, object]) -> object:
+        step = self.plan.pop(0) if self.plan else ""
+        if step == "busy":
+            call.close()
+            raise StorageBusy("keys", "another process is writing to it")
+        done = await call
+        if step == "lost":
+            raise FanoutError("no answer")
+        return done
+
+
+def test_a_settlement_is_tried_again_and_never_counts_twice() -> None:
+    wrong = []
+    for plan in itertools.product(["", "busy", "lost"], repeat=4):
+        office = Office(Failing())
+        key = office.key()
+        settlement = Settlement(office.ledger, office.claim(key, 50), {"model": "a"})
+        settlement.set(20, 0, {"by_model": {}})
+        office.store.plan = [*plan]
+        for _ in range(6):
+            with suppress(FanoutError):
+                finish(settlement.run())
+        item = office.find(key)
+        if "lost" not in plan and (item["spent"], item["reserved"]) != (20, 0):
+            wrong.append((plan, item))
+        assert item["available"] <= BUDGET - 20
+        office.now += LEASE + 2
+        finish(office.ledger.sweep(item))
+        item = office.find(key)
+        if (item["spent"], item["available"]) != (20, BUDGET - 20):
+            wrong.append((plan, item))
+    assert wrong == []
 
 
 def test_a_deleted_key_and_those_that_it_replaced_do_not_come_back() -> None:

@@ -187,7 +187,7 @@ class App:
                     self._others,
                     self._open_keys,
                 )
-                stack.callback(running.authenticator.close)
+                stack.push_async_callback(running.authenticator.close)
                 await send({"type": "lifespan.startup.complete"})
                 await receive()
                 self._running = None

@@ -77,9 +77,10 @@ class Authenticator:
             self._ledger = self._open_keys()
         return self._ledger
 
-    def close(self) -> None:
+    async def close(self) -> None:
         """Close the store of virtual keys, if it was opened."""
         if self._ledger is not None:
+            await self._ledger.late.close()
             self._ledger.store.close()
 
     async def authenticate(self, headers: Headers) -> ClientKey:

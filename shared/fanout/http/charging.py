@@ -16,6 +16,7 @@ from ..errors import BudgetExceeded, FanoutError, Forbidden
 from ..keys.account import Need, Reservation, rate_headers, refreshed
 from ..keys.clients import LLM_API, KeyAccount, client_of
 from ..keys.items import Item
+from ..keys.late_settlements import Settlement
 from ..keys.ledger import Ledger, limit_of
 from ..keys.metering import (
     Estimate,
@@ -50,9 +51,8 @@ class Charge:
         self.meter = meter
         self.fault: Exception | None = None
         self._ledger = ledger
-        self._held = held
-        self._row = row
-        self._is_open = self._is_settled = False
+        self._settlement = Settlement(ledger, held, row)
+        self._is_settled = False
 
     async def open(self) -> None:
         """
@@ -61,8 +61,7 @@ class Charge:
         If the store does not respond, or the request ends first, `settle` writes it.
         """
         with suppress(FanoutError):
-            await self._ledger.open(self._held, self._row)
-            self._is_open = True
+            await self._settlement.open()
 
     def chunk(self, chunk: ChatChunk) -> None:
         """Count a chunk that is sent to the client."""
@@ -72,8 +71,8 @@ class Charge:
         """
         Charge what the calls have cost, once; returns the headers that say it.
 
-        If the store does not respond, the client gets its response: it is paid for. The row stays
-        open, and a sweep closes it.
+        If the store does not respond, the client gets its response: it is paid for. The settlement
+        is tried again in the background.
         """
         meter = self.meter
         if not self._is_settled:
@@ -84,12 +83,12 @@ class Charge:
                 "by_model": meter.by_model,
                 "ended": int(time.time()),
             }
+            self._settlement.set(meter.cost, meter.tokens, row)
             try:
-                if not self._is_open:
-                    await self._ledger.open(self._held, self._row)
-                await self._ledger.settle(self._held, meter.cost, meter.tokens, row, "settled")
+                await self._settlement.run()
             except FanoutError as error:
                 self.fault = error
+                self._ledger.late.add(self._settlement)
         cost = f"{to_dollars(meter.cost):.9f}"
         return {"x-fanout-cost": cost, "x-litellm-response-cost": cost}
 

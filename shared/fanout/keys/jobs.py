@@ -119,7 +119,7 @@ class ChargedJob:
         for where, row in rows:
             if row["status"] != "open":  # what a sweep has found to be lost is paid, too
                 self._charged += row["cost"]
-            elif row["status"] == "open":
+            else:
                 held = self._ledger.reservation(item, where, row)
                 await self._ledger.settle(held, 0, 0, self._used(0, 0, 0), "lost")
         self._spent = self._stored = (await self._inner.total()).cost

@@ -33,6 +33,7 @@ from .account import (
     settlements,
 )
 from .items import Condition, Item, ItemKey, Rejected, Store, Update
+from .late_settlements import LateSettlements
 
 TRIES = 20
 """
@@ -81,6 +82,7 @@ class Ledger:
         self.now = now
         self._lease = lease
         self._name = name
+        self.late = LateSettlements(self)
         self._swept: dict[str, float] = {}
 
     # ---- accounts ----
@@ -171,13 +173,21 @@ class Ledger:
 
         `status` is the row's new one: `settled`, or `lost` for a request whose process crashed.
         """
+        is_ours = await self.close_row(held, cost, tokens, row, status)
+        if is_ours:
+            await self.count(held, cost, tokens)
+        return is_ours
+
+    async def close_row(
+        self, held: Reservation, cost: int, tokens: int, row: Mapping[str, Any], status: str
+    ) -> bool:
+        """The first write of `settle`: whether the row was open."""
         closed = {**row, "status": status, "cost": cost, "tokens": tokens}
         is_open = Condition("status", "=", "open")
         try:
             await self.store.update(Update(held.row, (is_open,), set=closed))
         except Rejected:
             return False
-        await self.count(held, cost, tokens)
         return True
 
     async def count(self, held: Reservation, cost: int, tokens: int) -> None:

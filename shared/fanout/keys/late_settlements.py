@@ -1,0 +1,115 @@
+"""
+Settlements that the store did not accept: they are made in the background, when it responds again.
+
+They end with the process, and when the request counts as crashed: then its row stays open, and a
+sweep charges what it had reserved.
+"""
+
+from __future__ import annotations
+
+import asyncio
+from collections import deque
+from collections.abc import Mapping
+from contextlib import suppress
+from typing import TYPE_CHECKING, Any
+
+from ..errors import FanoutError, StorageBusy
+from .account import Reservation
+
+if TYPE_CHECKING:
+    from .ledger import Ledger
+
+FIRST_PAUSE, MAX_PAUSE = 0.5, 15.0
+"""Seconds between two attempts; each pause is twice the one before."""
+
+MARGIN = 15.0
+"""Seconds before the request counts as crashed, in which its settlement is not tried any more."""
+
+LAST_ATTEMPT = 2.0
+"""Seconds that all settlements have at the process's end."""
+
+MAX_WAITING = 10_000
+
+
+class Settlement:
+    """
+    The three writes that settle a request, each of which is made once.
+
+    `run` may be called again after an error. If the account may have changed already, only a
+    sweep can tell, so it is not changed again.
+    """
+
+    def __init__(self, ledger: Ledger, held: Reservation, row: Mapping[str, Any]) -> None:
+        self.held = held
+        self.is_open = False
+        self._ledger = ledger
+        self._row = row
+        self._closed: Mapping[str, Any] = {}
+        self._cost = self._tokens = 0
+        self._is_closed = self._is_counted = False
+
+    async def open(self) -> None:
+        """Write the open row, before the call or after it."""
+        if not self.is_open:
+            await self._ledger.open(self.held, self._row)
+            self.is_open = True
+
+    def set(self, cost: int, tokens: int, closed: Mapping[str, Any]) -> None:
+        """What the request has cost, and the fields of its closed row."""
+        self._cost, self._tokens, self._closed = cost, tokens, closed
+
+    async def run(self) -> None:
+        """Make the writes that are left."""
+        await self.open()
+        if not self._is_closed:
+            self._is_closed = await self._ledger.close_row(
+                self.held, self._cost, self._tokens, self._closed, "settled"
+            )
+            self._is_counted |= not self._is_closed  # a sweep has closed it
+        if not self._is_counted:
+            self._is_counted = True
+            try:
+                await self._ledger.count(self.held, self._cost, self._tokens)
+            except StorageBusy:  # nothing was written
+                self._is_counted = False
+                raise
+
+
+class LateSettlements:
+    """The settlements of one ledger that wait for its store, and the task that makes them."""
+
+    def __init__(self, ledger: Ledger) -> None:
+        self._ledger = ledger
+        self._waiting: deque[Settlement] = deque()
+        self._task: asyncio.Task[None] | None = None
+
+    def add(self, settlement: Settlement) -> None:
+        """Make it when the store responds."""
+        if len(self._waiting) < MAX_WAITING:
+            self._waiting.append(settlement)
+            if self._task is None or self._task.done():
+                self._task = asyncio.get_running_loop().create_task(self._run())
+
+    async def close(self) -> None:
+        """Try each a last time."""
+        if self._task is not None:
+            self._task.cancel()
+            with suppress(TimeoutError, FanoutError):
+                async with asyncio.timeout(LAST_ATTEMPT):
+                    await self._settle_all()
+
+    async def _run(self) -> None:
+        pause = FIRST_PAUSE
+        while self._waiting:
+            await asyncio.sleep(pause)
+            try:
+                await self._settle_all()
+            except FanoutError:
+                pause = min(2 * pause, MAX_PAUSE)
+
+    async def _settle_all(self) -> None:
+        while self._waiting:
+            first = self._waiting[0]
+            if first.held.lease_until - self._ledger.now() > MARGIN:
+                await first.run()
+            self._waiting.popleft()
