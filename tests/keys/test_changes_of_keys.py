@@ -23,7 +23,7 @@ START, LEASE, BUDGET = 1_795_953_600.0, 60.0, 100
 class Office:
     """A manager of keys with a clock."""
 
-    def __init__(self, store: Any = None) -> None:
+    def __init__(self, store: MemoryStore | None = None) -> None:
         self.now, self.store = START, store or MemoryStore()
         self.ledger = Ledger(self.store, lease=LEASE, now=lambda: self.now)
         self.manager = KeyManager(self.ledger, "me")
@@ -134,11 +134,12 @@ class Failing(MemoryStore):
 def test_a_settlement_is_tried_again_and_never_counts_twice() -> None:
     wrong = []
     for plan in itertools.product(["", "busy", "lost"], repeat=4):
-        office = Office(Failing())
+        store = Failing()
+        office = Office(store)
         key = office.key()
         settlement = Settlement(office.ledger, office.claim(key, 50), {"model": "a"})
         settlement.set(20, 0, {"by_model": {}})
-        office.store.plan = [*plan]
+        store.plan = [*plan]
         for _ in range(6):
             with suppress(FanoutError):
                 finish(settlement.run())
