@@ -14,8 +14,19 @@ import pytest
 from tests.http.races import HI, both_ways, outcomes
 from tests.support.gateway_response import ParsedResponse
 from tests.support.gateway_server import RunningGateway
-from tests.support.provider_steps import answers, hang, pause, refuse, role, wait
-from tests.support.scripted_provider import Call, Upstream
+from tests.support.provider_steps import (
+    answers,
+    delta,
+    end,
+    hang,
+    pause,
+    piece,
+    refuse,
+    role,
+    stop,
+    wait,
+)
+from tests.support.scripted_provider import Call, Step, Upstream
 
 TEXTS = {"a": "text of a", "b": "text of b", "c": "text of c"}
 
@@ -52,6 +63,13 @@ def judge(upstream: Upstream, scores: dict[str, int], best: str, *, reason: str 
     upstream.script("d", [verdict])
 
 
+def ended(reason: str) -> Step:
+    """Send the end of a choice."""
+    choice = {"index": 0, "delta": {}, "finish_reason": reason}
+    chunk = {"object": "chat.completion.chunk", "model": "d", "choices": [choice]}
+    return piece(f"data: {json.dumps(chunk)}\n\ndata: [DONE]\n\n".encode())
+
+
 def report(response: ParsedResponse) -> dict[str, Any]:
     assert response.report is not None, response
     found: dict[str, Any] = response.report["judge"]
@@ -71,7 +89,7 @@ def test_the_best_response_by_the_judge_is_sent(
     found = report(response)
     assert (found["model"], found["outcome"], found["reason"]) == ("d", "judged", "why")
     assert {one["model"]: one["score"] for one in found["scores"]} == {"a": 4, "b": 9, "c": 2}
-    assert found["tie"] == []
+    assert (found["tie"], found["criteria"]) == ([], "Short is good.")
     sent = upstream.calls_to("d")[0].body
     material = json.loads(sent["messages"][-1]["content"])
     assert material["criteria"] == "Short is good."
@@ -88,6 +106,7 @@ def test_a_tie_is_reported_and_the_best_one_of_it_is_sent(
     response = ask(server, "best")
     assert response.model == "c"
     assert report(response)["tie"] == ["a", "c"]
+    assert "correct and helpful" in report(response)["criteria"]
 
 
 @pytest.mark.parametrize(
@@ -182,14 +201,41 @@ def test_a_judge_that_is_too_slow_costs_no_response(
     upstream.wait_disconnected("d")
 
 
-def test_an_empty_merged_response_costs_no_response(
+def test_a_merged_response_without_text_costs_no_response(
+    server: RunningGateway, upstream: Upstream
+) -> None:
+    """Not even in a stream: nothing is sent before the judge's first text."""
+    cases = {
+        "empty": answers(""),
+        "space": answers(" \n", "\t"),
+        "refusal": [role, delta(refusal="I would rather not."), stop],
+        "reasoning": [role, delta(reasoning_content="Hm."), stop],
+        "cut": [role, ended("length"), end],
+        "filtered": [role, ended("content_filter"), end],
+    }
+    wrong = []
+    for stream in (False, True):
+        for name, steps in cases.items():
+            respond(upstream)
+            upstream.script("d", steps)
+            response = ask(server, "merge", stream=stream)
+            found = report(response)
+            got = (response.status, response.model, response.text, found["outcome"])
+            if got != (200, "a", "text of a", "failed") or outcomes(response)["d"] != "judged":
+                wrong.append((name, stream, got, outcomes(response)))
+            assert found["reason"]
+    assert wrong == []
+
+
+def test_a_judge_that_reasons_first_is_streamed_whole(
     server: RunningGateway, upstream: Upstream
 ) -> None:
     respond(upstream)
-    upstream.script("d", answers(""))
-    response = ask(server, "merge")
-    assert (response.model, response.text) == ("a", "text of a")
-    assert report(response)["outcome"] == "failed"
+    upstream.script("d", [role, delta(reasoning_content="Hm."), *answers("all", " of it")[1:]])
+    response = ask(server, "merge", stream=True)
+    assert (response.model, response.text) == ("d", "all of it")
+    assert report(response)["outcome"] == "merged"
+    assert report(response)["criteria"] is None
 
 
 def test_if_no_model_responds_the_error_has_each_cause(

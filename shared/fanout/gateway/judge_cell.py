@@ -15,14 +15,15 @@ from math import inf
 from time import perf_counter
 from typing import Any, Literal
 
-from ..concurrency import Deadline, Outcome, RaceResult, Success, map_all
+from ..concurrency import Deadline, Outcome, RaceResult, Success, map_all, prepend
 from ..errors import DeadlineExceeded, FanoutError, detail_of
 from ..routing.leg import Leg
 from ..routing.router import Router
-from ..schema.chat import ChatChunk, ChatCompletion, is_empty
+from ..schema.chat import ChatChunk, ChatCompletion, has_answer, is_empty
 from ..schema.error import error_object
 from ..schema.fanout import Attempt, AttemptOutcome, Report
 from ..schema.judging import (
+    DEFAULT_CRITERIA,
     JudgeReport,
     Judging,
     Verdict,
@@ -53,6 +54,9 @@ JUDGE_SHARE = 0.9
 
 LATE = "the judge has not responded in its part of the request's time"
 EMPTY = "the merged response is empty, or a refusal"
+
+MOST_HELD = 10_000
+"""Chunks before a merged response's first text that are kept; the reasoning after them is not."""
 
 
 class JudgeCell:
@@ -94,7 +98,7 @@ class JudgeCell:
             merged = await self._ask(request, "won")
         except FanoutError as error:
             return self._chosen(found[0], self._report("failed", error=error))
-        if _is_empty(merged) or _is_refusal(merged):
+        if not any(has_answer(choice["message"]) for choice in merged["choices"]):
             self._calls[-1]["outcome"] = "judged"
             return self._chosen(found[0], self._report("failed", reason=EMPTY))
         return self._whole(merged, self._judge.model, None, self._report("merged"))
@@ -103,28 +107,32 @@ class JudgeCell:
     async def stream(self, call: Call, failed: Failed) -> AsyncIterator[MergedStream]:
         """The merged response as a stream: its model, its chunks and its report at the end."""
         found = await self._responses(call, failed)
-        async with AsyncExitStack() as stack:
-            if len(found) > 1:
-                request = self._merge_request(found)
-                started = perf_counter()
+        if len(found) == 1:
+            report = self._report("only_response")
+        else:
+            request = self._merge_request(found)
+            started = perf_counter()
+            async with AsyncExitStack() as stack:
                 try:
                     with Deadline(_limit(self._judge.deadline, JUDGE_SHARE)):
                         opening = self._router.stream(self._judge, request)
                         chunks = await stack.enter_async_context(opening)
+                        head = await _until_answer(chunks)
                 except FanoutError as error:
                     self._note(started, "failed", error)
                     report = self._report("failed", error=error)
                 except TimeoutError:
-                    late = DeadlineExceeded(LATE)
                     self._note(started, "cancelled")
-                    report = self._report("failed", error=late)
+                    report = self._report("failed", error=DeadlineExceeded(LATE))
                 else:
-                    yield self._judge.model, chunks, partial(self._stream_report, started)
-                    return
-            else:
-                report = self._report("only_response")
-            completion = self._chosen(found[0], report)
-            yield completion["model"], chunks_of(completion), lambda: completion["fanout"]
+                    if head:
+                        whole = prepend(head, chunks)
+                        yield self._judge.model, whole, partial(self._stream_report, started)
+                        return
+                    self._note(started, "judged")
+                    report = self._report("failed", reason=EMPTY)
+        completion = self._chosen(found[0], report)
+        yield completion["model"], chunks_of(completion), lambda: completion["fanout"]
 
     # ---- the responses ----
 
@@ -247,6 +255,7 @@ class JudgeCell:
         usage = self._judge.usage
         return JudgeReport(
             model=self._judge.model,
+            criteria=self._judging.criteria or (DEFAULT_CRITERIA if self._mode == "best" else None),
             outcome=outcome,
             scores=[],
             tie=[],
@@ -294,9 +303,16 @@ def _limit(deadline: float | None, share: float) -> float:
     return inf if deadline is None else now + share * max(deadline - now, 0.0)
 
 
-def _is_refusal(completion: ChatCompletion) -> bool:
-    messages = [choice["message"] for choice in completion["choices"]]
-    return any(one.get("refusal") and not one.get("content") for one in messages)
+async def _until_answer(chunks: AsyncIterator[ChatChunk]) -> list[ChatChunk]:
+    """The chunks up to the first one that belongs to an answer; none if the stream has none."""
+    head: list[ChatChunk] = []
+    async for chunk in chunks:
+        is_answer = any(has_answer(choice["delta"]) for choice in chunk["choices"])
+        if is_answer or len(head) < MOST_HELD:
+            head.append(chunk)
+        if is_answer:
+            return head
+    return []
 
 
 def _is_empty(completion: ChatCompletion) -> bool:

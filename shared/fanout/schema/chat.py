@@ -306,3 +306,11 @@ def is_empty(message: Mapping[str, Any]) -> bool:
         or message.get("tool_calls")
         or any(message.get(name) for name in _OTHER_CONTENT)
     )
+
+
+def has_answer(message: Mapping[str, Any]) -> bool:
+    """Whether a message, or a piece of one, has more than space, a refusal or reasoning."""
+    text = message.get("content")
+    if isinstance(text, str):
+        text = text.strip()
+    return bool(text) or any(message.get(name) for name in _OTHER_CONTENT)

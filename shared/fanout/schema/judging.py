@@ -26,6 +26,9 @@ MAX_CRITERIA = 8_000
 MAX_CANDIDATES = 20
 """The most responses that one judge compares; the order of more has too much influence."""
 
+MAX_REASON = 1_000
+"""Characters of a verdict's reason that are kept."""
+
 TOP_SCORE = 10
 
 JUDGE = """\
@@ -65,11 +68,13 @@ class JudgeReport(TypedDict):
 
     `only_response`: one model responded, so none was called to judge. `equal_responses`: all have
     responded the same, so none was called, either. `failed`: the judge failed,
-    so the first response is used; `error` says why. `tie` has the models with the highest score if
-    there are several.
+    so the first response is used; `error` or `reason` says why. `tie` has the models with the
+    highest score if there are several. `criteria` are the request's, or the usual ones of mode
+    `best`.
     """
 
     model: str
+    criteria: str | None
     outcome: Literal["judged", "merged", "only_response", "equal_responses", "failed"]
     scores: list[Score]
     tie: list[str]
@@ -230,7 +235,7 @@ def read_verdict(completion: ChatCompletion, count: int) -> Verdict | str:
     if not isinstance(best, int) or isinstance(best, bool) or not 1 <= best <= count:
         return f"the judge's `best` is no number from 1 to {count}"
     reason = found.get("reason")
-    return Verdict(tuple(scores), best - 1, reason if isinstance(reason, str) else "")
+    return Verdict(tuple(scores), best - 1, reason[:MAX_REASON] if isinstance(reason, str) else "")
 
 
 def _is_score(value: object) -> bool:
