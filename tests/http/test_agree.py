@@ -128,6 +128,69 @@ def test_the_end_comes_as_soon_as_no_answer_can_win(
     assert outcomes(response) == {"a": "dissented", "b": "dissented", "c": "cancelled"}
 
 
+def test_at_the_deadline_the_votes_so_far_are_the_response(
+    server: RunningGateway, upstream: Upstream
+) -> None:
+    """For plain and streamed requests, lists, all at once, and checked responses."""
+    one = '{"label": "good"}'
+    check = {"response_format": LABEL}
+    cases: list[tuple[bool, dict[str, Any], dict[str, Any]]] = [
+        *((stream, {}, {}) for stream in (False, True)),
+        (False, {"messages": [HI]}, {}),
+        (False, {}, {"start": "all", "k": 3}),
+        (True, check, {"check": True}),
+        (False, check, {"check": True}),
+    ]
+    wrong: list[Any] = []
+    for stream, more, fanout in cases:
+        upstream.script("a", answers(one))
+        for name in ("b", "c"):
+            upstream.script(name, [role, hang])
+        given = {"timeout": 0.3, **more}
+        response = agree(server, "a, b, c", stream=stream, more=given, **fanout)
+        found = response.choices[0].get("fanout") or response.report or {}
+        kinds = {attempt["model"]: attempt["outcome"] for attempt in found.get("attempts", ())}
+        third = "cancelled" if "start" in fanout else "not_started"
+        if (
+            response.status != 200
+            or kinds != {"a": "dissented", "b": "cancelled", "c": third}
+            or found["agree"]["decided"]
+            or [vote["votes"] for vote in found["agree"]["votes"]] != [1]
+        ):
+            wrong.append((stream, more, fanout, response.status, kinds, response.error))
+        upstream.wait_disconnected("b")
+    assert wrong == []
+
+
+def test_a_deadline_without_a_vote_is_an_error_with_the_attempts(
+    server: RunningGateway, upstream: Upstream
+) -> None:
+    found = []
+    for check in (False, True):
+        upstream.script("a", answers("a long text, and no JSON " * 10))
+        for name in ("b", "c"):
+            upstream.script(name, [role, hang])
+        more = {"timeout": 0.3, **({"response_format": LABEL} if check else {})}
+        fanout = {"attempts": 1} if check else {}
+        response = agree(server, "a, b, c", stream=False, more=more, **fanout)
+        assert response.error is not None
+        attempts = {one["model"]: one["outcome"] for one in response.error.get("attempts", ())}
+        found.append((response.status, attempts))
+    late = {"b": "cancelled", "c": "cancelled"}
+    assert found == [(504, {"a": "no_vote", **late}), (504, {"a": "invalid", **late})]
+
+
+def test_a_call_that_was_never_sent_is_not_counted(
+    server: RunningGateway, upstream: Upstream
+) -> None:
+    for name in ("a", "b", "c"):
+        upstream.script(name, answers("4"))
+    response = agree(server, "a, b, c", stream=False, start="all", max_parallel=1)
+    assert outcomes(response) == {"a": "won", "b": "agreed", "c": "not_started"}
+    assert (votes(response)["calls"], votes(response)["calls_saved"]) == (2, 1)
+    assert not upstream.calls_to("c")
+
+
 def test_json_is_compared_by_its_fields_without_the_free_text(
     server: RunningGateway, upstream: Upstream
 ) -> None:

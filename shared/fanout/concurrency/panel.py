@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Callable, Iterable, Sequence
+from math import inf
 from time import perf_counter
 from typing import Generic, TypeVar
 
@@ -41,9 +42,13 @@ class _Panel(Generic[T]):
         if following is not None:
             self.start(group, following)
             return
+        self.stop(index)
+
+    def stop(self, last: int | None = None) -> None:
+        """Cancel the calls that still run; `last` is the one that has just ended."""
         self.is_over = True
-        for other, task in self.tasks.items():
-            if other != index:
+        for index, task in self.tasks.items():
+            if index != last:
                 task.cancel()
 
 
@@ -51,14 +56,21 @@ async def run_panel(
     calls: Sequence[Call[T]],
     first: Iterable[int],
     after: Callable[[int, Outcome[T]], Iterable[int] | None],
+    deadline: float = inf,
 ) -> Sequence[RaceOutcome[T]]:
     """
     Run the calls whose indexes are in `first`, and those that `after` returns at each call's end.
 
-    When `after` returns `None`, the calls that still run are cancelled. All have ended before this
-    returns their outcomes, in call order; a call that was never started has `None`.
+    When `after` returns `None`, or at the `deadline` by the event loop's clock, the calls that
+    still run are cancelled. All have ended before this returns their outcomes, in call order; a
+    call that was never started has `None`.
     """
     panel = _Panel(calls, after)
-    async with asyncio.TaskGroup() as group:
-        panel.start(group, first)
+    timer = None if deadline == inf else asyncio.get_running_loop().call_at(deadline, panel.stop)
+    try:
+        async with asyncio.TaskGroup() as group:
+            panel.start(group, first)
+    finally:
+        if timer is not None:
+            timer.cancel()
     return panel.outcomes

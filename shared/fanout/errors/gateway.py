@@ -174,8 +174,9 @@ class DeadlineExceeded(FanoutError):
     """
     The request's time is over.
 
-    Of a checked request, `attempts` has each call as in a response's report; `text` is the last
-    response's that does not fit the schema, and `reason` what is wrong with it.
+    Of a checked request, or of models that are to agree, `attempts` has each call as in a
+    response's report; `text` is the last response's that does not fit the schema, and `reason` what
+    is wrong with it.
     """
 
     status = 504

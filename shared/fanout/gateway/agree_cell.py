@@ -6,12 +6,14 @@ Each response is one vote. The calls that cannot change the decision are cancell
 
 from __future__ import annotations
 
+import asyncio
 from collections.abc import Awaitable, Callable, Mapping, Sequence
 from functools import partial
+from math import inf
 from time import perf_counter
 from typing import Any
 
-from ..concurrency import Failure, Outcome, RaceOutcome, RaceResult, Success
+from ..concurrency import Cancelled, Failure, Outcome, RaceOutcome, RaceResult, Success
 from ..concurrency.panel import run_panel
 from ..config.catalog import Catalog
 from ..config.deployment import Deployment
@@ -22,6 +24,7 @@ from ..schema.chat import ChatCompletion
 from ..schema.checked import schema_of
 from ..schema.fanout import Report
 from ..schema.request import ChatRequest
+from ..schema.value_kinds import Kinds, values_of
 from ..telemetry.prices import nanodollars_of_usage, to_dollars
 from .combine import sum_usage
 from .report import make_report
@@ -31,6 +34,14 @@ MOST_OF_MESSAGE = 300
 """Characters of each failure's message in the response that says that the models disagree."""
 
 Call = Callable[[Leg, ChatRequest], Awaitable[ChatCompletion]]
+
+
+class NoVoteInTime(TimeoutError):
+    """The time is over before the first vote; `report` says what became of the calls."""
+
+    def __init__(self, report: Report) -> None:
+        super().__init__()
+        self.report = report
 
 
 class AgreeCell:
@@ -51,18 +62,29 @@ class AgreeCell:
             )
         self._votes: dict[int, Vote] = {}
         self._no_votes: dict[int, str] = {}
+        self._deadline, self._is_late = inf, False
 
     async def run(
-        self, call: Call, failed: Callable[[Sequence[Leg], RaceResult[Any]], Exception]
+        self,
+        call: Call,
+        failed: Callable[[Sequence[Leg], RaceResult[Any]], Exception],
+        deadline: float = inf,
     ) -> ChatCompletion:
         """
         The response of the agreeing model that is listed first, or one that says they disagree.
 
-        Raises `failed(…)` if no model responds.
+        At the deadline, by the event loop's clock, the votes so far are all. Raises `failed(…)` if
+        no model responds, and `NoVoteInTime` if none has voted in time.
         """
-        started = perf_counter()
+        started, self._deadline = perf_counter(), deadline
         calls = [partial(call, leg, self._chat) for leg in self._legs]
-        outcomes = await run_panel(calls, self._count.start(), self._after)
+        found = await run_panel(calls, self._count.start(), self._after, deadline)
+        outcomes = [_as_sent(one, leg) for one, leg in zip(found, self._legs, strict=True)]
+        self._is_late = not self._is_settled
+        if self._is_late and not self._votes:
+            report = make_report("agree", self._legs, outcomes, started, perf_counter())
+            self._name_outcomes(report, outcomes, None, None)
+            raise NoVoteInTime(report)
         if not any(isinstance(outcome, Success) for outcome in outcomes):
             raise self._too_few_left(outcomes) or failed(self._legs, RaceResult(None, outcomes))
         key = self._count.decided
@@ -73,8 +95,13 @@ class AgreeCell:
         report["agree"] = self._report(key, outcomes, completion)
         model = self._label if winner is None else self._legs[winner].responding_model
         whole: Any = {**completion, "model": model, "fanout": report}
-        found: ChatCompletion = whole
-        return found
+        response: ChatCompletion = whole
+        return response
+
+    @property
+    def _is_settled(self) -> bool:
+        """Whether there is a decision, or can be none any more."""
+        return self._count.decided is not None or not self._count.is_open
 
     @property
     def _label(self) -> str:
@@ -93,9 +120,8 @@ class AgreeCell:
         else:
             self._no_votes[index] = vote.reason
             self._count.end(index, None)
-        if self._count.decided is not None or not self._count.is_open:
-            return None
-        return self._count.next_starts()
+        is_over = self._is_settled or asyncio.get_running_loop().time() >= self._deadline
+        return None if is_over else self._count.next_starts()
 
     def _winner(self, key: str | None) -> int | None:
         return None if key is None else min(self._count.voters[key])
@@ -227,10 +253,17 @@ class AgreeCell:
         if causes:
             messages = "; ".join(public_message(cause)[:MOST_OF_MESSAGE] for cause in causes)
             more += f"; {len(causes)} failed ({messages})"
+        if self._is_late:
+            more += "; then the request's time was over"
         return (
             f"The models did not agree: {self._rules.k} equal responses were needed, and the "
             f"answers have {votes} {'vote' if counts == [1] else 'votes'}{more}."
         )
+
+
+def _as_sent(outcome: RaceOutcome[ChatCompletion], leg: Leg) -> RaceOutcome[ChatCompletion]:
+    """The outcome; a call that was cancelled before it was sent was not started."""
+    return None if isinstance(outcome, Cancelled) and leg.deployment is None else outcome
 
 
 def _value(outcome: RaceOutcome[ChatCompletion]) -> ChatCompletion:
@@ -242,10 +275,10 @@ def _value(outcome: RaceOutcome[ChatCompletion]) -> ChatCompletion:
 
 def _plausible(schema: Mapping[str, Any] | None, rules: Agree) -> int:
     """How many answers there are: the values of the enum, if one field with an enum is compared."""
-    properties = (schema or {}).get("properties")
-    if not isinstance(properties, dict):
-        return PLAUSIBLE
-    names = rules.on if isinstance(rules.on, tuple) else tuple(properties)
-    compared = [properties[name] for name in names if isinstance(properties.get(name), dict)]
-    enums = [found["enum"] for found in compared if isinstance(found.get("enum"), list)]
-    return len(enums[0]) if len(enums) == 1 and enums[0] else PLAUSIBLE
+    kinds = Kinds(schema)
+    schemas = kinds.of(kinds.root, {})
+    known = {name for one in schemas for name in one.get("properties", ())}
+    names = rules.on if isinstance(rules.on, tuple) else tuple(known)
+    own = [kinds.of(kinds.property_of(schemas, name), "") for name in names if name in known]
+    enums = [values for one in own if (values := values_of(one))]
+    return len(enums[0]) if len(enums) == 1 else PLAUSIBLE

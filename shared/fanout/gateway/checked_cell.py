@@ -202,14 +202,23 @@ class CheckedCell:
         """The error of the cell: the last text, why it does not fit, and all calls."""
         return self._mismatch([made.attempt for made in self._made])
 
-    def late(self, error: DeadlineExceeded) -> DeadlineExceeded:
-        """The error of a cell whose time is over, with all calls and the last text."""
+    @property
+    def is_paced(self) -> bool:
+        """Whether each call waits for its turn, and then has the request's time."""
+        return self._pace is not None
+
+    def late(self, error: DeadlineExceeded, attempts: Sequence[Attempt] = ()) -> DeadlineExceeded:
+        """
+        The error of a cell whose time is over, with all calls and the last text.
+
+        `attempts` are the calls if more is known of them: what became of votes.
+        """
         last = self.last
         return DeadlineExceeded(
             str(error),
             text=last.text if last else None,
             reason=last.reason if last else None,
-            attempts=[made.attempt for made in self._made],
+            attempts=attempts or [made.attempt for made in self._made],
         )
 
     def _mismatch(self, attempts: Sequence[Any] = ()) -> SchemaMismatch:

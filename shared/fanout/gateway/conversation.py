@@ -16,7 +16,7 @@ from msgspec import Struct, field
 
 from ..concurrency import Failure, RaceResult, Stagger, Success, race, race_streams
 from ..config.catalog import Catalog, ClientKey
-from ..errors import AllFailed, Broken, Busy, Cause, ErrorDetail, FanoutError
+from ..errors import AllFailed, Broken, Busy, Cause, DeadlineExceeded, ErrorDetail, FanoutError
 from ..routing.leg import Leg
 from ..routing.router import Router
 from ..schema.chat import ChatChunk, ChatCompletion, has_content, is_empty
@@ -38,6 +38,7 @@ class GridCell(Struct, frozen=True, gc=False):
 
     If the response must fit a schema, it has a `checked` (a `CheckedCell`). `extra` has
     the costs of calls to a judge, in nanodollars, which a `judge_pace` makes if there is one.
+    `late_attempts` are the calls of models that have not voted in time.
     """
 
     request: ChatRequest
@@ -46,6 +47,19 @@ class GridCell(Struct, frozen=True, gc=False):
     checked: Any = None
     extra: list[int] = field(default_factory=list)
     judge_pace: Any = None
+    late_attempts: list[Any] = field(default_factory=list)
+
+    @property
+    def has_times_of_calls(self) -> bool:
+        """Whether each call has the request's time, because it may have to wait for its turn."""
+        return self.checked is not None and self.checked.is_paced
+
+    def late(self, error: DeadlineExceeded) -> DeadlineExceeded:
+        """The error after the deadline, with the calls as far as they are known."""
+        if self.checked is not None:
+            found: DeadlineExceeded = self.checked.late(error, self.late_attempts)
+            return found
+        return DeadlineExceeded(str(error), attempts=self.late_attempts)
 
     @property
     def cost(self) -> float | None:

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
+from math import inf
 from typing import TYPE_CHECKING
 
 from msgspec.structs import replace
@@ -19,7 +20,7 @@ from ..schema.chat import ChatCompletion
 from ..schema.fanout import Attempt, FanOutRequest, Report
 from ..schema.judging import Judging
 from ..telemetry.observers import DecisionRecord
-from .agree_cell import AgreeCell
+from .agree_cell import AgreeCell, NoVoteInTime
 from .judge_cell import Call, Failed, JudgeCell, MergedStream
 
 if TYPE_CHECKING:
@@ -96,7 +97,16 @@ class Decisions:
         if cell.checked is not None:
             call = cell.checked.valid(call)
         agreeing = AgreeCell(rules, cell.request, cell.legs, self._catalog)
-        return await agreeing.run(call, self._failed)
+        deadline = None if cell.has_times_of_calls else cell.legs[0].deadline
+        try:
+            return await agreeing.run(call, self._failed, inf if deadline is None else deadline)
+        except NoVoteInTime as late:
+            report, models = late.report, len(cell.legs)
+            if cell.checked is not None:
+                calls = cell.checked.report("agree", cell.legs, None)
+                report = with_decision(calls, report, models)
+            cell.late_attempts.extend(report["attempts"])
+            raise
 
     def _judge_cell(self, request: FanOutRequest, judging: Judging, cell: GridCell) -> JudgeCell:
         name = judging.judge

@@ -10,6 +10,7 @@ import asyncio
 import random
 from collections.abc import AsyncIterator, Callable
 from contextlib import AbstractAsyncContextManager
+from math import inf
 from typing import TYPE_CHECKING, Any
 
 from msgspec import Struct
@@ -143,12 +144,12 @@ class Run:
         runner = self.host.runner
         if self.context.pace is not None and self.request.check is not None:
             return await runner.chat(self.request, cell)
+        is_voted = self.request.agree is not None  # then the votes in time are the response
         try:
-            with Deadline(self.deadline):
+            with Deadline(inf if is_voted else self.deadline):
                 return await runner.chat(self.request, cell)
         except TimeoutError:
-            late = self.late()
-            raise late if cell.checked is None else cell.checked.late(late) from None
+            raise cell.late(self.late()) from None
 
     def complete(self, completion: ChatCompletion) -> dict[str, Any]:
         """The response with an id and a time, if its provider sent none."""

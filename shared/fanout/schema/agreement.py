@@ -6,6 +6,7 @@ Loaded for the first request in this mode only. Pure.
 
 from __future__ import annotations
 
+import re
 from collections.abc import Mapping, Sequence
 from typing import Any, Literal, NotRequired, Protocol, TypedDict
 
@@ -25,6 +26,7 @@ from .canonical import (
 )
 from .chat import ChatCompletion
 from .request import ChatRequest, JSONFormat, SchemaFormat
+from .value_kinds import Kinds
 
 DEFAULT_K = 2
 """Models that must agree, if the request does not say how many."""
@@ -232,12 +234,18 @@ def vote_of(
             return NoVote(f"the text is too long to be compared: {ASK_FOR_JSON}")
         return Vote(key, key)
     try:
-        value = json.decode_strict(unfenced(text).encode())
+        data = unfenced(text).encode()
+        value = json.decode_strict(data)
     except (json.BadJSON, UnicodeEncodeError):
         return NoVote(f"the text is not JSON: {ASK_FOR_JSON}")
+    exact = json.decode_exact(data) if _LONG_NUMBER.search(data) else value
     if isinstance(agree.on, tuple):
-        return _vote_on(value, agree.on, schema)
-    return _vote_on_all(value, schema)
+        return _vote_on(value, exact, agree.on, schema)
+    return _vote_on_all(value, exact, schema)
+
+
+_LONG_NUMBER = re.compile(rb"\d[\d.]{15}")
+"""Digits of which a float does not keep all."""
 
 
 def _missing_vote(completion: ChatCompletion) -> str | None:
@@ -261,23 +269,30 @@ ENDED_EARLY: Mapping[str | None, str] = {
 """Finish reasons of responses that have no vote."""
 
 
-def _vote_on(value: Any, paths: tuple[str, ...], schema: Mapping[str, Any] | None) -> Vote | NoVote:
-    """The vote by named fields of the JSON."""
-    found = {path: field_of(value, path) for path in paths}
+def _vote_on(
+    value: Any, exact: Any, paths: tuple[str, ...], schema: Mapping[str, Any] | None
+) -> Vote | NoVote:
+    """The vote by named fields of the JSON; `exact` has the numbers without a loss."""
+    found, kinds = {path: field_of(value, path) for path in paths}, Kinds(schema)
     if all(one is MISSING for one in found.values()):
         return NoVote(f"the JSON has no `{paths[0]}`")
     keys = [
-        ["missing"] if one is MISSING else canonical(one, schema_at(schema, path))
+        ["missing"] if one is MISSING else _canonical_at(exact, kinds, path)
         for path, one in found.items()
     ]
     shown = {path: None if one is MISSING else one for path, one in found.items()}
     return Vote(json.encode(keys).decode(), shown, paths)
 
 
-def _vote_on_all(value: Any, schema: Mapping[str, Any] | None) -> Vote:
+def _canonical_at(exact: Any, kinds: Kinds, path: str) -> Any:
+    return canonical(field_of(exact, path), kinds, schema_at(kinds, exact, path))
+
+
+def _vote_on_all(value: Any, exact: Any, schema: Mapping[str, Any] | None) -> Vote:
     """The vote by the whole JSON, without free text."""
     if not isinstance(value, dict):
-        return Vote(json_key(value, schema), value)
+        return Vote(json_key(exact, schema), value)
     fields = compared_fields(value, schema)
     compared = {name: value[name] for name in fields}
-    return Vote(json_key(compared, schema), compared, tuple(fields))
+    key = json_key({name: exact[name] for name in fields}, schema)
+    return Vote(key, compared, tuple(fields))

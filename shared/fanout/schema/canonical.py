@@ -9,12 +9,13 @@ from __future__ import annotations
 
 import re
 import unicodedata
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from datetime import UTC, date, datetime
 from decimal import Context, Decimal, InvalidOperation
 from typing import Any, Final
 
 from ..wire import json
+from .value_kinds import Kinds, is_number, keyword_of, values_of
 
 PROSE = frozenset(
     {
@@ -104,43 +105,47 @@ def json_key(value: Any, schema: Mapping[str, Any] | None = None) -> str:
     it says: capital letters of an `enum` do not count, `format: date-time` is one moment, an array
     with `uniqueItems` is a set, a number may be a string, and null is the same as no property.
     """
-    return json.encode(canonical(value, schema or {})).decode()
+    kinds = Kinds(schema)
+    return json.encode(canonical(value, kinds, kinds.root)).decode()
 
 
-def canonical(value: Any, schema: Mapping[str, Any]) -> Any:
-    """The value with one form for all that are equal."""
+def canonical(value: Any, kinds: Kinds, schema: Mapping[str, Any]) -> Any:
+    """The value with one form for all that are equal; `schema` is one of the `kinds`."""
     if isinstance(value, dict):
-        return _object(value, schema)
+        return _object(value, kinds, schema)
     if isinstance(value, list):
-        items = [canonical(one, _schema_of(schema.get("items"))) for one in value]
-        if schema.get("uniqueItems") is True:
+        schemas = kinds.of(schema, value)
+        items = [
+            canonical(one, kinds, kinds.item_of(schemas, index)) for index, one in enumerate(value)
+        ]
+        if keyword_of(schemas, "uniqueItems") is True:
             items = sorted(items, key=json.encode)
         return ["array", *items]
     if isinstance(value, bool) or value is None:
         return value
-    if isinstance(value, int | float):
+    if isinstance(value, int | float | Decimal):
         return ["number", number_key(value)]
-    return _string(str(value), schema)
+    return _string(str(value), kinds, schema)
 
 
-def _object(value: Mapping[str, Any], schema: Mapping[str, Any]) -> list[Any]:
-    properties = _schema_of(schema.get("properties"))
-    pairs = []
+def _object(value: Mapping[str, Any], kinds: Kinds, schema: Mapping[str, Any]) -> list[Any]:
+    pairs, schemas = [], kinds.of_object(schema, value)
     for name in sorted(value):
-        own = _schema_of(properties.get(name))
-        if value[name] is None and _allows_null(own):
+        own = kinds.property_of(schemas, name)
+        if value[name] is None and kinds.allows_null(own):
             continue
-        pairs.append([name, canonical(value[name], own)])
+        pairs.append([name, canonical(value[name], kinds, own)])
     return ["object", *pairs]
 
 
-def _string(text: str, schema: Mapping[str, Any]) -> list[str]:
+def _string(text: str, kinds: Kinds, schema: Mapping[str, Any]) -> list[str]:
     found = clean(text)
-    if _is_of(schema, "integer", "number") and _as_number(found) is not None:
+    if is_number(kinds.alternatives(schema)) and _as_number(found) is not None:
         return ["number", number_key(Decimal(found))]
-    if _ignores_case(schema.get("enum")):
+    schemas = kinds.of(schema, text)
+    if _ignores_case(values_of(schemas)):
         return ["string", found.casefold()]
-    match schema.get("format"):
+    match keyword_of(schemas, "format"):
         case "date":
             return ["string", _date(found)]
         case "date-time":
@@ -154,7 +159,7 @@ def _ignores_case(enum: object) -> bool:
     if not isinstance(enum, list):
         return False
     texts = {one for one in enum if isinstance(one, str)}
-    return len({one.casefold() for one in texts}) == len(texts)
+    return bool(texts) and len({one.casefold() for one in texts}) == len(texts)
 
 
 def _as_number(text: str) -> Decimal | None:
@@ -185,26 +190,6 @@ def _moment(text: str) -> str:
 _FINE = re.compile(r"[.,]\d{7}")
 
 
-def _is_of(schema: Mapping[str, Any], *names: str) -> bool:
-    kind = schema.get("type")
-    kinds = kind if isinstance(kind, list) else [kind]
-    return any(name in kinds for name in names) and "string" not in kinds
-
-
-def _allows_null(schema: Mapping[str, Any]) -> bool:
-    kind = schema.get("type")
-    if kind == "null" or (isinstance(kind, list) and "null" in kind):
-        return True
-    alternatives = schema.get("anyOf")
-    return isinstance(alternatives, list) and any(
-        isinstance(one, dict) and _allows_null(one) for one in alternatives
-    )
-
-
-def _schema_of(value: object) -> Mapping[str, Any]:
-    return value if isinstance(value, dict) else {}
-
-
 def compared_fields(value: Mapping[str, Any], schema: Mapping[str, Any] | None) -> list[str]:
     """
     The top-level properties of an object that are compared: all but free text.
@@ -212,21 +197,24 @@ def compared_fields(value: Mapping[str, Any], schema: Mapping[str, Any] | None) 
     Free text is a string with one of the names in `PROSE`, or with a `maxLength` over 64 in the
     schema. If all are free text, all are compared.
     """
-    properties = _schema_of(_schema_of(schema).get("properties"))
-    found = [n for n in sorted(value) if not _is_prose(n, value[n], properties.get(n))]
+    kinds = Kinds(schema)
+    schemas = kinds.of_object(kinds.root, value)
+    found = [
+        name
+        for name in sorted(value)
+        if not _is_prose(name, value[name], kinds.of(kinds.property_of(schemas, name), ""))
+    ]
     return found or sorted(value)
 
 
-def _is_prose(name: str, value: object, schema: object) -> bool:
+def _is_prose(name: str, value: object, schemas: Sequence[Mapping[str, Any]]) -> bool:
     if value is not None and not isinstance(value, str):
         return False
-    own = _schema_of(schema)
-    if "enum" in own or "const" in own or "format" in own:
+    if any(one.keys() & {"enum", "const", "format"} for one in schemas):
         return False
-    longest = own.get("maxLength")
-    if isinstance(longest, int):
+    if isinstance(longest := keyword_of(schemas, "maxLength"), int):
         return longest > MAX_SHORT
-    return name.lower() in PROSE and own.get("type", "string") == "string"
+    return name.lower() in PROSE and bool(schemas)
 
 
 def field_of(value: Any, path: str) -> Any:
@@ -250,14 +238,18 @@ MAX_INDEX = 10
 """Digits of an index."""
 
 
-def schema_at(schema: Mapping[str, Any] | None, path: str) -> Mapping[str, Any]:
-    """The part of a schema that describes the value at a dotted path, as far as it is plain."""
-    found: Mapping[str, Any] = schema or {}
+def schema_at(kinds: Kinds, value: Any, path: str) -> Mapping[str, Any]:
+    """The part of the schema that describes what the value has at a dotted path."""
+    found, inner = kinds.root, value
     for step in path.split("."):
-        if _is_index(step) and "items" in found:
-            found = _schema_of(found.get("items"))
+        if isinstance(inner, dict):
+            found = kinds.property_of(kinds.of_object(found, inner), step)
+            inner = inner.get(step)
+        elif isinstance(inner, list) and _is_index(step) and int(step) < len(inner):
+            found = kinds.item_of(kinds.of(found, inner), int(step))
+            inner = inner[int(step)]
         else:
-            found = _schema_of(_schema_of(found.get("properties")).get(step))
+            return {}
     return found
 
 

@@ -11,6 +11,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterable
+from decimal import Decimal
 from typing import Annotated, Any, ClassVar, TypeAlias, TypeVar
 
 import msgspec
@@ -146,6 +147,14 @@ def decode_strict(data: bytes) -> Any:
     if len(_KEY_END.findall(data)) != keys and _STRING.findall(data).count(b":") != keys:
         raise DuplicateKey(_first_duplicate(data))
     return value
+
+
+_decode_exact = msgspec.json.Decoder(float_hook=Decimal).decode
+
+
+def decode_exact(data: bytes) -> Any:
+    """Decode JSON that `decode_strict` has accepted, with a `Decimal` for each float."""
+    return _decode_exact(data)
 
 
 VALUE_MEMORY = 64

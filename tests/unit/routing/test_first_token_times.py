@@ -77,6 +77,7 @@ def test_the_budget_allows_its_share_of_the_calls() -> None:
         times.count_call()
     taken = sum(times.take() for _ in range(500))
     assert taken == 100 + FREE_HEDGES
+    assert not FirstTokenTimes(0, lambda: 0.0).take()
 
 
 async def _traffic(

@@ -6,6 +6,7 @@ from typing import Any
 
 import pytest
 
+from fanout.schema.agreement import Agree, Vote, vote_of
 from fanout.schema.canonical import MISSING, compared_fields, field_of, json_key, text_key, unfenced
 
 SCHEMA = {
@@ -59,6 +60,101 @@ def test_values_are_equal_by_what_they_mean() -> None:
     assert not wrong
     wrong = [pair for pair in DIFFERENT if json_key(pair[0], SCHEMA) == json_key(pair[1], SCHEMA)]
     assert not wrong
+
+
+LABEL = {"enum": ["Good", "Bad"], "type": "string"}
+MOMENT = {"type": "string", "format": "date-time"}
+COMBINED: dict[str, Any] = {
+    "$defs": {
+        "Label": LABEL,
+        "Same": {"$ref": "#/$defs/Label"},
+        "Loop": {"$ref": "#/$defs/Loop"},
+        "Inner": {"type": "object", "properties": {"label": {"$ref": "#/$defs/Label"}}},
+        "Cat": {"properties": {"kind": {"const": "cat"}, "name": {"type": "string"}}},
+        "Dog": {"properties": {"kind": {"const": "dog"}, "name": {"$ref": "#/$defs/Label"}}},
+        "Review": {
+            "type": "object",
+            "properties": {
+                "label": {"$ref": "#/$defs/Same"},
+                "all": {"allOf": [{"$ref": "#/$defs/Label"}], "description": "how it is"},
+                "maybe": {"anyOf": [{"$ref": "#/$defs/Label"}, {"type": "null"}]},
+                "one": {"oneOf": [LABEL, {"type": "null"}]},
+                "many": {"type": "array", "items": {"$ref": "#/$defs/Label"}},
+                "inner": {"$ref": "#/$defs/Inner"},
+                "by_name": {"type": "object", "additionalProperties": {"$ref": "#/$defs/Label"}},
+                "at": {"anyOf": [MOMENT, {"type": "null"}]},
+                "count": {"anyOf": [{"type": "integer"}, {"type": "null"}]},
+                "set": {"anyOf": [{"type": "array", "uniqueItems": True}, {"type": "null"}]},
+                "pet": {"anyOf": [{"$ref": "#/$defs/Cat"}, {"$ref": "#/$defs/Dog"}]},
+                "open": {"anyOf": [{"$ref": "#/$defs/Label"}, {"type": "string"}]},
+                "loop": {"$ref": "#/$defs/Loop"},
+            },
+        },
+    },
+    "$ref": "#/$defs/Review",
+}
+COMBINED_EQUAL: list[tuple[Any, Any]] = [
+    ({"label": "Good"}, {"label": "good"}),
+    ({"all": "Good"}, {"all": "good"}),
+    ({"maybe": "Good"}, {"maybe": "good"}),
+    ({"maybe": None}, {}),
+    ({"one": "Good"}, {"one": "good"}),
+    ({"many": ["Good", "Bad"]}, {"many": ["good", "bad"]}),
+    ({"inner": {"label": "Good"}}, {"inner": {"label": "good"}}),
+    ({"by_name": {"x": "Good"}}, {"by_name": {"x": "good"}}),
+    ({"at": "2026-11-30T12:00:00Z"}, {"at": "2026-11-30T13:00:00+01:00"}),
+    ({"count": "3"}, {"count": 3}),
+    ({"set": ["a", "b"]}, {"set": ["b", "a"]}),
+    ({"pet": {"kind": "dog", "name": "Good"}}, {"pet": {"kind": "dog", "name": "good"}}),
+]
+COMBINED_DIFFERENT: list[tuple[Any, Any]] = [
+    ({"label": "Good"}, {"label": "Bad"}),
+    ({"many": ["Good", "Bad"]}, {"many": ["Bad", "Good"]}),
+    ({"pet": {"kind": "cat", "name": "Good"}}, {"pet": {"kind": "cat", "name": "good"}}),
+    ({"open": "Good"}, {"open": "good"}),
+    ({"label": None}, {}),
+    ({"loop": "A"}, {"loop": "a"}),
+]
+
+
+def test_references_and_combined_keywords_of_a_schema_count_as_if_written_out() -> None:
+    def keys(pair: tuple[Any, Any]) -> tuple[str, str]:
+        return json_key(pair[0], COMBINED), json_key(pair[1], COMBINED)
+
+    assert [pair for pair in COMBINED_EQUAL if len({*keys(pair)}) > 1] == []
+    assert [pair for pair in COMBINED_DIFFERENT if len({*keys(pair)}) == 1] == []
+    agree = Agree(2, ("inner.label", "many.0"), 2, (0, 1), (0.8, 0.8))
+    completions = [
+        _completion(f'{{"inner": {{"label": "{label}"}}, "many": ["{label}"]}}')
+        for label in ("Good", "good")
+    ]
+    found = [vote_of(one, agree, COMBINED) for one in completions]
+    assert all(isinstance(vote, Vote) for vote in found)
+    assert len({vote.key for vote in found if isinstance(vote, Vote)}) == 1
+
+
+def test_a_schema_that_grows_without_bound_is_not_followed() -> None:
+    """Each definition refers to the next one twice: 2^40 parts."""
+    parts = {
+        f"d{n}": {"allOf": [{"$ref": f"#/$defs/d{n + 1}"}, {"$ref": f"#/$defs/d{n + 1}"}]}
+        for n in range(40)
+    }
+    schema = {"$defs": {**parts, "d40": LABEL}, "properties": {"a": {"$ref": "#/$defs/d0"}}}
+    assert json_key({"a": "Good"}, schema) != json_key({"a": "Bad"}, schema)
+
+
+def test_numbers_of_many_digits_are_compared_without_a_loss() -> None:
+    for on in ("json", ("n",)):
+        agree = Agree(2, on, 2, (0, 1), (0.8, 0.8))
+        texts = ('{"n": 9007199254740992.0}', '{"n": 9007199254740993.0}', "[1.0, 1e0, 0.1]")
+        votes = [vote_of(_completion(text), agree, None) for text in texts]
+        keys = [vote.key for vote in votes if isinstance(vote, Vote)]
+        assert len({*keys}) == len(keys) >= 2
+
+
+def _completion(text: str) -> Any:
+    message = {"role": "assistant", "content": text}
+    return {"choices": [{"index": 0, "message": message, "finish_reason": "stop"}]}
 
 
 @pytest.mark.parametrize(
