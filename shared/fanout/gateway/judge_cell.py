@@ -19,7 +19,7 @@ from ..concurrency import Deadline, Outcome, RaceResult, Success, map_all, prepe
 from ..errors import DeadlineExceeded, FanoutError, detail_of
 from ..routing.leg import Leg
 from ..routing.router import Router
-from ..schema.chat import ChatChunk, ChatCompletion, has_answer, is_empty
+from ..schema.chat import ChatChunk, ChatCompletion, has_real_content, is_empty
 from ..schema.error import error_object
 from ..schema.fanout import Attempt, AttemptOutcome, Report
 from ..schema.judging import (
@@ -98,7 +98,7 @@ class JudgeCell:
             merged = await self._ask(request, "won")
         except FanoutError as error:
             return self._chosen(found[0], self._report("failed", error=error))
-        if not any(has_answer(choice["message"]) for choice in merged["choices"]):
+        if not any(has_real_content(choice["message"]) for choice in merged["choices"]):
             self._calls[-1]["outcome"] = "judged"
             return self._chosen(found[0], self._report("failed", reason=EMPTY))
         return self._whole(merged, self._judge.model, None, self._report("merged"))
@@ -117,7 +117,7 @@ class JudgeCell:
                     with Deadline(_limit(self._judge.deadline, JUDGE_SHARE)):
                         opening = self._router.stream(self._judge, request)
                         chunks = await stack.enter_async_context(opening)
-                        head = await _until_answer(chunks)
+                        head = await _until_text(chunks)
                 except FanoutError as error:
                     self._note(started, "failed", error)
                     report = self._report("failed", error=error)
@@ -303,14 +303,14 @@ def _limit(deadline: float | None, share: float) -> float:
     return inf if deadline is None else now + share * max(deadline - now, 0.0)
 
 
-async def _until_answer(chunks: AsyncIterator[ChatChunk]) -> list[ChatChunk]:
+async def _until_text(chunks: AsyncIterator[ChatChunk]) -> list[ChatChunk]:
     """The chunks up to the first one that belongs to an answer; none if the stream has none."""
     head: list[ChatChunk] = []
     async for chunk in chunks:
-        is_answer = any(has_answer(choice["delta"]) for choice in chunk["choices"])
-        if is_answer or len(head) < MOST_HELD:
+        is_enough = any(has_real_content(choice["delta"]) for choice in chunk["choices"])
+        if is_enough or len(head) < MOST_HELD:
             head.append(chunk)
-        if is_answer:
+        if is_enough:
             return head
     return []
 

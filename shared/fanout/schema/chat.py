@@ -308,7 +308,7 @@ def is_empty(message: Mapping[str, Any]) -> bool:
     )
 
 
-def has_answer(message: Mapping[str, Any]) -> bool:
+def has_real_content(message: Mapping[str, Any]) -> bool:
     """Whether a message, or a piece of one, has more than space, a refusal or reasoning."""
     text = message.get("content")
     if isinstance(text, str):

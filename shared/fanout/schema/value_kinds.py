@@ -14,7 +14,7 @@ from urllib.parse import unquote
 Schema = Mapping[str, Any]
 
 MOST_ALTERNATIVES = 64
-"""Alternatives of one value that are told apart; with more, the schema says nothing of it."""
+"""Alternatives of one value that are distinguished; with more, the schema says nothing of it."""
 
 MOST_STEPS = 500
 """Schemas that are read for one value; with more, the schema says nothing of it."""
