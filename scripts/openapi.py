@@ -22,7 +22,7 @@ import openapi_responses
 
 from fanout.bulk.service.batches import NewJob
 from fanout.http import batch_endpoints as bulk_endpoints
-from fanout.http import key_endpoints, spend_endpoints
+from fanout.http import key_endpoints, spend_endpoints, team_endpoints
 from fanout.http.auth import KEY_HEADERS
 from fanout.http.batch_endpoints import Completion, NewUpload
 from fanout.http.key_routes import KEY_ROUTES
@@ -81,6 +81,7 @@ QUERIES: Mapping[str, tuple[str, ...]] = {
     "GET /files": ("after", "limit", "order", "purpose"),
     "GET /batches": ("after", "limit"),
     "GET /key/info": ("key",),
+    "GET /team/info": ("team_id",),
     "GET /spend/logs": ("api_key", "user_id", "request_id", "start_date", "end_date", "summarize"),
     "GET /spend/logs/v2": ("api_key", "start_date", "end_date", "page", "page_size"),
     "GET /spend/keys": ("limit",),
@@ -278,7 +279,7 @@ def _summary(route: Route) -> str:
         return " ".join(text.split("\n\n")[0].split())
     name = getattr(route.endpoint, "__name__", "")
     # The table has a lazy placeholder, of the same name, for each endpoint of files and batches.
-    modules = (bulk_endpoints, key_endpoints, spend_endpoints)
+    modules = (bulk_endpoints, key_endpoints, spend_endpoints, team_endpoints)
     found = (getattr(module, name, None) for module in modules)
     endpoint = next((one for one in found if one is not None), route.endpoint)
     text = inspect.getdoc(endpoint) or ""

@@ -121,7 +121,7 @@ TOP_LEVEL = {
     "shared/fanout/keys/*.py": """
         __init__ account clients dynamodb_store imports items jobs
         late_settlements ledger litellm management metering opening prompt_tokens
-        secrets spend sqlite_store windows
+        secrets spend sqlite_store teams windows
     """,
     "shared/fanout/google/*.py": "__init__ credentials http",
     "shared/fanout/local/*.py": """

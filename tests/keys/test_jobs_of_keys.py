@@ -199,6 +199,22 @@ def test_the_rights_of_a_key_are_those_of_its_jobs(
     assert free.ended(free.start(1, "unpriced")).status == "completed"
 
 
+def test_the_keys_of_a_team_share_its_budget_with_their_jobs(gateway: RunningGateway) -> None:
+    team = manage(gateway, "/team/new", {"max_budget": 0.5, "models": ["a"]})["team_id"]
+    one, two = Client(gateway, team_id=team), Client(gateway, team_id=team, max_budget=1)
+    first, second = (client.start(30, "a") for client in (one, two))
+    done = [client.ended(job) for client, job in ((one, first), (two, second))]
+    counts = [batch.request_counts.completed for batch in done]
+    assert "budget_exceeded" in [
+        error.code for one in done if one.errors for error in one.errors.data
+    ]
+    assert 20 < sum(counts) < 60
+    assert [one.spent, two.spent] == [(round(count * LINE, 9), 0.0) for count in counts]
+    info = manage(gateway, f"/team/info?team_id={team}")["team_info"]
+    assert (round(info["spend"], 9), info["reserved"]) == (round(sum(counts) * LINE, 9), 0.0)
+    assert one.ended(one.start(1, "b")).errors.data[0].code == "model_not_allowed"
+
+
 def test_a_blocked_key_ends_its_job_and_keeps_what_is_done(
     gateway: RunningGateway, upstream: Upstream, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -264,7 +280,7 @@ def test_a_crash_is_charged_once_by_the_next_run(tmp_path: Path, *, is_settled: 
         job = replace(JOB, account=item["id"])
         async with asyncio.TaskGroup() as group:
             for _ in range(2):
-                first = ChargedJob(inner, ledger, job, item, group)
+                first = ChargedJob(inner, ledger, job, item["id"], item, group)
                 await first.open()
                 assert first.reserve(10) == "wait"
                 while first.reserve(10) == "wait":  # noqa: ASYNC110 -- as a worker does
@@ -275,7 +291,7 @@ def test_a_crash_is_charged_once_by_the_next_run(tmp_path: Path, *, is_settled: 
                 now = await ledger.find(item["id"])
                 assert now is not None
                 assert now["available"] <= 1_000 - inner.totals.cost
-            last = ChargedJob(inner, ledger, job, now, group)
+            last = ChargedJob(inner, ledger, job, item["id"], item, group)
             await last.open()
             await last.close()
         now = await ledger.find_key(key)

@@ -7,7 +7,7 @@ Imported with the first request of such a key.
 from __future__ import annotations
 
 import time
-from collections.abc import AsyncIterator, Callable, Mapping
+from collections.abc import AsyncIterator, Callable, Mapping, Sequence
 from contextlib import asynccontextmanager, suppress
 from typing import TYPE_CHECKING, Any
 
@@ -43,15 +43,15 @@ SERVER_ERROR = 500
 
 
 class Charge:
-    """What a request has reserved; `fault` is why it could not be settled."""
+    """What a request has reserved of its key and its team; `fault` is why that is not settled."""
 
     def __init__(
-        self, ledger: Ledger, held: Reservation, meter: Meter, row: Mapping[str, Any]
+        self, ledger: Ledger, held: Sequence[Reservation], meter: Meter, row: Mapping[str, Any]
     ) -> None:
         self.meter = meter
         self.fault: Exception | None = None
         self._ledger = ledger
-        self._settlement = Settlement(ledger, held, row)
+        self._settlements = [Settlement(ledger, one, row) for one in held]
         self._is_settled = False
 
     async def open(self) -> None:
@@ -60,8 +60,9 @@ class Charge:
 
         If the store does not respond, or the request ends first, `settle` writes it.
         """
-        with suppress(FanoutError):
-            await self._settlement.open()
+        for settlement in self._settlements:
+            with suppress(FanoutError):
+                await settlement.open()
 
     def chunk(self, chunk: ChatChunk) -> None:
         """Count a chunk that is sent to the client."""
@@ -83,12 +84,13 @@ class Charge:
                 "by_model": meter.by_model,
                 "ended": int(time.time()),
             }
-            self._settlement.set(meter.cost, meter.tokens, row)
-            try:
-                await self._settlement.run()
-            except FanoutError as error:
-                self.fault = error
-                self._ledger.late.add(self._settlement)
+            for settlement in self._settlements:
+                settlement.set(meter.cost, meter.tokens, row)
+                try:
+                    await settlement.run()
+                except FanoutError as error:
+                    self.fault = error
+                    self._ledger.late.add(settlement)
         cost = f"{to_dollars(meter.cost):.9f}"
         return {"x-fanout-cost": cost, "x-litellm-response-cost": cost}
 
@@ -126,7 +128,7 @@ async def counted(exchange: Exchange, *, is_upload: bool) -> AsyncIterator[None]
         if is_upload and {**item, **refreshed(item, ledger.now(), ledger.zone)}["available"] <= 0:
             raise BudgetExceeded("Budget has been exceeded: the key may not upload files")
 
-    held, _ = await _claim(exchange, Need(0), check)
+    held, _ = await _claim(exchange, account.item, Need(0), check)
     try:
         yield
     finally:
@@ -135,13 +137,12 @@ async def counted(exchange: Exchange, *, is_upload: bool) -> AsyncIterator[None]
 
 
 async def _claim(
-    exchange: Exchange, need: Need, check: Callable[[Item], object]
+    exchange: Exchange, item: Item, need: Need, check: Callable[[Item], object]
 ) -> tuple[Reservation, Item]:
-    """Reserve what a request needs; the response says what is left of the key's rates."""
-    account: KeyAccount = exchange.client.account
-    ledger = account.ledger
+    """Reserve what a request needs; the response says what is left of the account's rates."""
+    ledger: Ledger = exchange.client.account.ledger
     try:
-        held, state = await ledger.claim(account.item, need, check)
+        held, state = await ledger.claim(item, need, check)
     except BudgetExceeded as error:
         status = exchange.gateway.catalog.general.budget_exceeded_status_code
         raise BudgetExceeded(str(error), status) from None
@@ -161,19 +162,36 @@ async def _reserve(
     exchange: Exchange, request: FanOutRequest, found: Estimate, meter: Meter
 ) -> Charge:
     account: KeyAccount = exchange.client.account
+    team = account.team
     ledger, gateway = account.ledger, exchange.gateway
     general = gateway.catalog.general
-    if general.unpriced_models == "reject" and limit_of(account.item, "max_budget") is not None:
+    payers = [account.item] if team is None else [account.item, team]
+    has_budget = any(limit_of(one, "max_budget") is not None for one in payers)
+    if general.unpriced_models == "reject" and has_budget:
         check_prices(found, gateway.catalog)
 
     def check(item: Item) -> None:
         """The rights may have changed since the key was read."""
         if item["version"] != account.item["version"]:
-            exchange.client = client_of(ledger, item)
+            exchange.client = client_of(ledger, item, exchange.client.account.team)
             gateway.prepare(request, exchange.client)
 
-    held, _ = await _claim(exchange, found.need, check)
-    return Charge(ledger, held, meter, _row(exchange, request, account.item))
+    def check_team(item: Item) -> None:
+        """So may those of its team."""
+        if team is not None and item["version"] != team["version"]:
+            exchange.client = client_of(ledger, exchange.client.account.item, item)
+            gateway.prepare(request, exchange.client)
+
+    held, _ = await _claim(exchange, account.item, found.need, check)
+    holds = [held]
+    if team is not None:
+        try:
+            holds.append((await _claim(exchange, team, found.need, check_team))[0])
+        except FanoutError:
+            with suppress(FanoutError):  # a sweep does it
+                await ledger.count(held, 0, 0)
+            raise
+    return Charge(ledger, holds, meter, _row(exchange, request, account.item))
 
 
 def _row(exchange: Exchange, request: FanOutRequest, item: Item) -> dict[str, Any]:

@@ -34,7 +34,7 @@ NEW_KEY = frozenset({"new_key", "grace_period", "new_master_key"})
 
 async def generate_key(exchange: Exchange) -> None:
     """`POST /key/generate`: a new key, which only this response shows."""
-    manager = _manager(exchange)
+    manager = manager_of(exchange)
     fields = read_fields(await exchange.parsed(parse_body))
     key = None if fields.key in (None, UNSET) else _own_key(str(fields.key), "key")
     ledger = ledger_of(exchange)
@@ -44,7 +44,7 @@ async def generate_key(exchange: Exchange) -> None:
 
 async def update_key(exchange: Exchange) -> None:
     """`POST /key/update`: change an account; the fields that are not sent stay."""
-    manager = _manager(exchange)
+    manager = manager_of(exchange)
     fields = read_fields(await exchange.parsed(parse_body))
     if not isinstance(fields.key, str):
         raise RequestError("`key` is missing: the key or its hash", "key")
@@ -58,8 +58,8 @@ async def update_key(exchange: Exchange) -> None:
 
 async def delete_keys(exchange: Exchange) -> None:
     """`POST /key/delete`: delete the accounts in `keys` (keys or hashes) or `key_aliases`."""
-    manager, body = _manager(exchange), await _object(exchange)
-    keys, aliases = _strings(body, "keys"), _strings(body, "key_aliases")
+    manager, body = manager_of(exchange), await object_of(exchange)
+    keys, aliases = strings_of(body, "keys"), strings_of(body, "key_aliases")
     if not keys and not aliases:
         raise RequestError("`keys` is missing: a list of keys or hashes", "keys")
     items = [await manager.find(key) for key in keys]
@@ -80,26 +80,26 @@ async def unblock_key(exchange: Exchange) -> None:
 
 
 async def _set_blocked(exchange: Exchange, blocked: int, action: str) -> None:
-    manager = _manager(exchange)
-    item = await manager.find(_required(await _object(exchange), "key"))
+    manager = manager_of(exchange)
+    item = await manager.find(required(await object_of(exchange), "key"))
     item = await manager.update(item, {"blocked": blocked}, action)
     await exchange.json(info_of(current(ledger_of(exchange), item)))
 
 
 async def regenerate_key(exchange: Exchange) -> None:
     """`POST /key/regenerate`: a new key for an account, the old one valid for `grace_period`."""
-    body = await _object(exchange)
-    await _regenerate(exchange, _required(body, "key"), body)
+    body = await object_of(exchange)
+    await _regenerate(exchange, required(body, "key"), body)
 
 
 async def change_key(exchange: Exchange) -> None:
     """`POST /key/{key}/regenerate`, or `…/reset_spend` with `reset_to`; a hash is as good."""
     key, _, what = exchange.tail.partition("/")
-    body = await _object(exchange)
+    body = await object_of(exchange)
     if what == "regenerate":
         await _regenerate(exchange, unquote(key), body)
     elif what == "reset_spend":
-        manager, given = _manager(exchange), body.get("reset_to", 0)
+        manager, given = manager_of(exchange), body.get("reset_to", 0)
         if isinstance(given, bool) or not isinstance(given, int | float) or given < 0:
             raise RequestError("`reset_to` must be an amount in US dollars", "reset_to")
         item = await manager.find(unquote(key))
@@ -110,7 +110,7 @@ async def change_key(exchange: Exchange) -> None:
 
 
 async def _regenerate(exchange: Exchange, key: str, body: Mapping[str, Any]) -> None:
-    manager, ledger = _manager(exchange), ledger_of(exchange)
+    manager, ledger = manager_of(exchange), ledger_of(exchange)
     fields = read_fields(body, NEW_KEY)
     own, grace = body.get("new_key"), body.get("grace_period")
     new = None if own in (None, "") else _own_key(str(own), "new_key")
@@ -139,7 +139,7 @@ async def read_key(exchange: Exchange) -> None:
 
 async def list_keys(exchange: Exchange) -> None:
     """`GET /key/list`: the hashes of keys, or all of them with `return_full_object=true`."""
-    manager, ledger = _manager(exchange, READ_ONLY), ledger_of(exchange)
+    manager, ledger = manager_of(exchange, READ_ONLY), ledger_of(exchange)
     query = query_of(exchange)
     page, size = number(query, "page", 1, 10**6), number(query, "size", 10, MAX_PAGE)
     wanted = {
@@ -173,9 +173,16 @@ def ledger_of(exchange: Exchange) -> Ledger:
     return exchange.keys()
 
 
-def _manager(exchange: Exchange, *types: str) -> KeyManager:
+def manager_of(exchange: Exchange, *types: str) -> KeyManager:
     """The manager in the client's name; raises `Forbidden` if the client may not manage keys."""
-    ledger, account = ledger_of(exchange), exchange.client.account
+    ledger = ledger_of(exchange)
+    check_manager(exchange, *types)
+    return KeyManager(ledger, exchange.client.name)
+
+
+def check_manager(exchange: Exchange, *types: str) -> None:
+    """Raise `Forbidden` unless the client may manage keys, or has a key of one of these types."""
+    account = exchange.client.account
     is_allowed = exchange.client.name == MASTER or (
         account is not None and account.item["key_type"] in {MANAGEMENT, *types}
     )
@@ -185,7 +192,6 @@ def _manager(exchange: Exchange, *types: str) -> KeyManager:
             None,
             "key_not_allowed",
         )
-    return KeyManager(ledger, exchange.client.name)
 
 
 def may_read(exchange: Exchange) -> bool:
@@ -202,21 +208,21 @@ def current(ledger: Ledger, item: Item) -> Item:
     return {**item, **refreshed(item, ledger.now(), ledger.zone)}
 
 
-async def _object(exchange: Exchange) -> Mapping[str, Any]:
+async def object_of(exchange: Exchange) -> Mapping[str, Any]:
     body = await exchange.parsed(lambda data: parse_body(data) if data.strip() else {})
     if not isinstance(body, dict):
         raise RequestError("the body must be a JSON object", None, "invalid_type")
     return body
 
 
-def _strings(body: Mapping[str, Any], name: str) -> list[str]:
+def strings_of(body: Mapping[str, Any], name: str) -> list[str]:
     given = body.get(name) or []
     if not isinstance(given, list) or not all(isinstance(one, str) for one in given):
         raise RequestError(f"`{name}` must be a list of strings", name)
     return given
 
 
-def _required(body: Mapping[str, Any], name: str) -> str:
+def required(body: Mapping[str, Any], name: str) -> str:
     if not isinstance(given := body.get(name), str) or not given:
         raise RequestError(f"`{name}` is missing: the key or its hash", name)
     return given

@@ -16,6 +16,16 @@ def _lazy(name: str) -> Endpoint:
     return endpoint
 
 
+def _team(name: str) -> Endpoint:
+    async def endpoint(exchange: Exchange) -> None:
+        from . import team_endpoints
+
+        await getattr(team_endpoints, name)(exchange)
+
+    endpoint.__name__ = name
+    return endpoint
+
+
 def _spend(name: str) -> Endpoint:
     async def endpoint(exchange: Exchange) -> None:
         from . import spend_endpoints
@@ -36,6 +46,13 @@ KEY_ROUTES = (
     Route("GET", "/key/info", _lazy("read_key")),
     Route("GET", "/key/list", _lazy("list_keys")),
     Route("POST", "/key/", _lazy("change_key"), has_tail=True),
+    Route("POST", "/team/new", _team("create_team")),
+    Route("POST", "/team/update", _team("update_team")),
+    Route("POST", "/team/delete", _team("delete_teams")),
+    Route("POST", "/team/block", _team("block_team")),
+    Route("POST", "/team/unblock", _team("unblock_team")),
+    Route("GET", "/team/info", _team("read_team_info")),
+    Route("GET", "/team/list", _team("list_teams")),
     Route("GET", "/spend/logs", _spend("spend_logs")),
     Route("GET", "/spend/logs/v2", _spend("spend_logs_page")),
     Route("GET", "/spend/keys", _spend("spend_keys")),

@@ -27,6 +27,9 @@ UNLIMITED = 10**18
 
 MINUTE = 60
 NOTHING: Mapping[str, Any] = MappingProxyType({})
+TEAM = "team:"
+"""What the id of a team's account begins with; that of a key's is a hash."""
+
 ACCOUNT = "account"
 """The name of an account in its partition, which is the hash of its first key."""
 
@@ -121,19 +124,21 @@ def changed(
 
 def refusal(item: Item, need: Need, now: float) -> FanoutError | None:
     """Why the account, whose window and minute are those of now, cannot pay for the request."""
+    whose = "team" if item["id"].startswith(TEAM) else "key"
     if item["available"] < need.cost:
         if item["reserved"] > 0 and item["available"] + item["reserved"] >= need.cost:
             return BudgetHeld(
-                "running requests hold the rest of the key's budget; try again when they have ended"
+                f"running requests hold the rest of the {whose}'s budget; try again when they have"
+                " ended"
             )
         return BudgetExceeded(
-            "Budget has been exceeded: the key's budget does not cover this request"
+            f"Budget has been exceeded: the {whose}'s budget does not cover this request"
         )
     if not need.requests:
         return None
     if item["parallel_left"] < 1:
         return BudgetHeld(
-            f"the key's {item['parallel_limit']} parallel requests are in flight; try again",
+            f"the {whose}'s {item['parallel_limit']} parallel requests are in flight; try again",
             code="parallel_limit_exceeded",
         )
     if item["rpm_left"] < 1 or item["tpm_left"] < need.tokens:
@@ -141,11 +146,11 @@ def refusal(item: Item, need: Need, now: float) -> FanoutError | None:
         limit = item["rpm_limit"] if unit == "requests" else item["tpm_limit"]
         wait = max(1.0, (item["minute"] + 1) * MINUTE - now)
         message = (
-            f"the key's limit of {limit} {unit} a minute is reached; try again in {wait:.0f} s"
+            f"the {whose}'s limit of {limit} {unit} a minute is reached; try again in {wait:.0f} s"
         )
         if unit == "tokens" and need.tokens > limit:
             message = (
-                f"the request may take {need.tokens} tokens, and the key's limit is {limit} a "
+                f"the request may take {need.tokens} tokens, and the {whose}'s limit is {limit} a "
                 "minute: set a smaller `max_tokens`"
             )
         return KeyRateLimited(message, wait, rate_headers(item, now))

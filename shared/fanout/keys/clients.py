@@ -6,6 +6,7 @@ from ..config.catalog import ClientKey
 from ..secret import HiddenRepr
 from .items import Item
 from .ledger import Ledger
+from .teams import shared_models, team_of
 
 ALL_MODELS = frozenset({"all-proxy-models", "all-team-models", "*"})
 """LiteLLM's names for every model."""
@@ -18,16 +19,20 @@ LLM_API, MANAGEMENT, READ_ONLY = "llm_api", "management", "read_only"
 
 
 class KeyAccount(HiddenRepr, frozen=True):
-    """The account of a client with a virtual key, as it was last read."""
+    """The account of a client with a virtual key, and its team's, as they were last read."""
 
     ledger: Ledger
     item: Item
+    team: Item | None = None
 
 
-def client_of(ledger: Ledger, item: Item) -> ClientKey:
+def client_of(ledger: Ledger, item: Item, team: Item | None = None) -> ClientKey:
     """The client of an account; its name stays the same when the key is regenerated."""
     name = f"key-{item['id'][:32]}"
-    return ClientKey(name, None, models_of(item), account=KeyAccount(ledger, item))
+    models = models_of(item)
+    if team is not None:
+        models = shared_models(models, models_of(team))
+    return ClientKey(name, None, models, account=KeyAccount(ledger, item, team))
 
 
 def models_of(item: Item) -> frozenset[str] | None:
@@ -40,4 +45,5 @@ def models_of(item: Item) -> frozenset[str] | None:
 
 async def authenticate(ledger: Ledger, key: str) -> ClientKey:
     """The client of a virtual key; raises `Unauthorized`."""
-    return client_of(ledger, await ledger.authenticate(key))
+    item = await ledger.authenticate(key)
+    return client_of(ledger, item, await team_of(ledger, item))

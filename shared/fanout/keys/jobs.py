@@ -20,10 +20,11 @@ from ..bulk.store import JobProgress, Stop
 from ..bulk.totals import Totals
 from ..config.catalog import Catalog, ClientKey
 from ..errors import BudgetExceeded, BudgetHeld, FanoutError, Unauthorized
-from .account import HELD_SECONDS, Need, Reservation, account_key
+from .account import HELD_SECONDS, TEAM, Need, Reservation, account_key
 from .clients import models_of
 from .items import Item
 from .ledger import Ledger, limit_of
+from .teams import shared_models
 
 FIRST_LINES, MAX_LINES = 10, 1_000
 """Lines that a reservation is for: the first, and at most if lines are used up quickly."""
@@ -54,21 +55,34 @@ class KeyAccounts:
 
     async def client(self, job: Job) -> ClientKey:
         """The job's client, without any models if its key is not valid any more."""
-        item = await self._find(job)
-        return ClientKey(job.owner, None, models_of(item) if item else BLOCKED_MODELS)
+        models: frozenset[str] | None = BLOCKED_MODELS
+        if (item := await self._find(job)) is not None:
+            models = models_of(item)
+            if (team := await self._team(item)) is not None:
+                models = shared_models(models, models_of(team))
+        return ClientKey(job.owner, None, models)
 
     async def has_budget(self, job: Job) -> bool:
         """Whether the key has a budget, so that the price of each model must be known."""
-        item = await self._find(job)
-        is_priced = self._general.unpriced_models == "reject"
-        return is_priced and item is not None and limit_of(item, "max_budget") is not None
+        if self._general.unpriced_models != "reject" or (item := await self._find(job)) is None:
+            return False
+        team = await self._team(item)
+        payers = [item] if team is None else [item, team]
+        return any(limit_of(one, "max_budget") is not None for one in payers)
 
     async def charged(self, job: Job, progress: JobProgress) -> ChargedJob:
         """The progress of a job that its key pays for."""
         item = await self._find(job)
-        charged = ChargedJob(progress, self._ledger, job, item, self._group)
+        charged = ChargedJob(progress, self._ledger, job, str(job.account), item, self._group)
         await charged.open()
+        team = None if item is None else await self._team(item)
+        if team is not None:
+            charged = ChargedJob(charged, self._ledger, job, team["id"], team, self._group)
+            await charged.open()
         return charged
+
+    async def _team(self, item: Item) -> Item | None:
+        return await self._ledger.store.get(account_key(f"{TEAM}{item['team_id']}"))
 
     async def _find(self, job: Job) -> Item | None:
         return await self._ledger.store.get(account_key(str(job.account)))
@@ -88,6 +102,7 @@ class ChargedJob:
         inner: JobProgress,
         ledger: Ledger,
         job: Job,
+        account: str,
         item: Item | None,
         group: asyncio.TaskGroup,
     ) -> None:
@@ -95,8 +110,8 @@ class ChargedJob:
         self._group = group
         self._ledger = ledger
         self._job = job
+        self._account = account
         self._item = item
-        self._client = ClientKey(job.owner, None, models_of(item) if item else BLOCKED_MODELS)
         self._stop: Stop | None = None if item else "forbidden"
         self._held: deque[Reservation] = deque()
         self._covered = self._in_flight = 0
@@ -108,8 +123,11 @@ class ChargedJob:
         self._claimed_at = self._not_before = self._checked_at = 0.0
 
     def current_client(self) -> ClientKey:
-        """The job's client, with the rights that its key has now."""
-        return self._client
+        """The job's client, with the rights that its key and its team have now."""
+        models = BLOCKED_MODELS if self._item is None else models_of(self._item)
+        if isinstance(self._inner, ChargedJob):
+            models = shared_models(models, self._inner.current_client().models)
+        return ClientKey(self._job.owner, None, models)
 
     async def open(self) -> None:
         """Read what earlier runs have charged, and close the rows that a crash has left open."""
@@ -248,12 +266,11 @@ class ChargedJob:
     def _know(self, item: Item) -> None:
         """The rights of the key may have changed."""
         self._item = item
-        self._client = ClientKey(self._job.owner, None, models_of(item))
 
     async def _check_rights(self) -> None:
         """Stop the job if its key is blocked or deleted, or has expired."""
         self._checked_at = time.monotonic()
-        item = await self._ledger.store.get(account_key(str(self._job.account)))
+        item = await self._ledger.store.get(account_key(self._account))
         if item is None or item["blocked"] or item["expires_at"] <= self._ledger.now():
             self._stop = "forbidden"
         else:

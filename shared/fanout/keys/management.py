@@ -60,7 +60,7 @@ class KeyManager:
     async def create(self, fields: Changes, key: str | None = None) -> tuple[str, Item]:
         """A new key and its account. Raises `RequestError` if the key or its alias is in use."""
         key = key or new_key()
-        account = self._account(digest_of(key), shown(key), fields)
+        account = self.account(digest_of(key), shown(key), fields)
         if not await self._add(account, fields, "create"):
             raise RequestError("this key exists already", "key", "key_exists")
         return key, account
@@ -73,12 +73,12 @@ class KeyManager:
         """
         if await self._store.get(account_key(digest)) is not None:
             return False
-        account = dict(self._account(digest, name, fields))
+        account = dict(self.account(digest, name, fields))
         account |= {"spent": spent, "total_spent": spent, "base": spent}
         account["available"] -= spent
         return await self._add(account, fields, "import")
 
-    def _account(self, digest: str, name: str, fields: Changes) -> Item:
+    def account(self, digest: str, name: str, fields: Changes) -> Item:
         """A new account, which is not stored."""
         now = self._ledger.now()
         given = {**DEFAULTS, **fields}
@@ -102,7 +102,7 @@ class KeyManager:
             await self._free_alias(account["alias"], digest)
             return False
         await self._store.create(ItemKey(INDEX, digest), {"at": account["created_at"]})
-        await self._audit(action, digest, fields)
+        await self.audit(action, digest, fields)
         return True
 
     async def _create(self, digest: str, item: Item) -> bool:
@@ -159,7 +159,7 @@ class KeyManager:
                 continue
             if new["alias"] != item["alias"]:
                 await self._free_alias(item["alias"], account)
-            await self._audit(action, account, fields)
+            await self.audit(action, account, fields)
             return new
         raise StorageBusy(ACCOUNT, "the account changes too often")
 
@@ -170,7 +170,7 @@ class KeyManager:
         if item["token"] != account:
             await self._store.delete(account_key(item["token"]))
         await self._free_alias(item["alias"], account)
-        await self._audit("delete", account, {})
+        await self.audit("delete", account, {})
 
     async def regenerate(
         self,
@@ -219,7 +219,7 @@ class KeyManager:
                     raise NotFound("there is no such key") from None
                 item = rejected.item
                 continue
-            await self._audit("reset_spend", item["id"], {"spent": spent})
+            await self.audit("reset_spend", item["id"], {"spent": spent})
             return new
         raise StorageBusy(ACCOUNT, "the account changes too often")
 
@@ -257,7 +257,7 @@ class KeyManager:
             if found is not None and found["account"] == account:
                 await self._store.delete(_alias_key(alias))
 
-    async def _audit(self, action: str, account: str, fields: Changes) -> None:
+    async def audit(self, action: str, account: str, fields: Changes) -> None:
         """Who has changed what; the fields hold no key."""
         now = self._ledger.now()
         where = ItemKey(f"audit#{datetime.fromtimestamp(now, UTC):%Y%m}", row_name(now))

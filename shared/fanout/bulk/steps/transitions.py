@@ -21,7 +21,8 @@ SKIP_REASONS = {
         "batch_cancelled", "The job's `max_cost_usd` was reached before this request was made."
     ),
     "unfunded": SkipReason(
-        "batch_cancelled", "The budget of the job's key was spent before this request was made."
+        "batch_cancelled",
+        "The budget of the job's key or team was spent before this request was made.",
     ),
     "forbidden": SkipReason(
         "batch_cancelled", "The job's key was not valid any more before this request was made."
@@ -35,7 +36,8 @@ SKIP_REASONS = {
 KEY_ERRORS = {
     "unfunded": LineError(
         "budget_exceeded",
-        "Budget has been exceeded: the budget of the job's key does not cover its next line. "
+        "Budget has been exceeded: that of the job's key, or of its team, does not cover its next "
+        "line. "
         "Finished lines are kept; retry the job when the budget is raised or its next window has "
         "begun.",
         None,
@@ -43,7 +45,8 @@ KEY_ERRORS = {
     ),
     "forbidden": LineError(
         "invalid_api_key",
-        "The job's key is blocked or deleted, or has expired; finished lines are kept.",
+        "The job's key or its team is blocked or deleted, or the key has expired; finished lines "
+        "are kept.",
         None,
         None,
     ),

@@ -40,6 +40,7 @@ const BY_CODE = {
     "Use a key of the gateway's config.",
   ],
   key_not_allowed: ["This key may not read that key's spend.", "Use the master key."],
+  team_exists: ["There is such a team already.", "Choose another id."],
   key_exists: ["There is such a key already.", "Choose another one."],
   alias_exists: ["Another key has this alias.", "Choose another alias."],
   unknown_host: [
