@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 
 from .synth import Template
-from .test_iam_permissions import open_requests
+from .test_iam_permissions import open_requests, virtual_keys
 
 TRACING = {
     "xray:PutTelemetryRecords",
@@ -170,8 +170,9 @@ def test_the_api_may_store_files_and_start_jobs_and_no_more(stack: Template) -> 
     start = {("states:StartExecution", f"<{machine_id(stack)}>")}
     written = "files/,idempotency/,uploads/"
     own = records(stack) | files(stack, f"{written},jobs/", written)
-    cancels = {(action, resource) for action, resource, _ in open_requests(stack)}
-    assert permissions(stack, "ApiRole") == own | start | keys(stack) | cancels
+    tables = open_requests(stack) | virtual_keys(stack)
+    items = {(action, resource) for action, resource, _ in tables}
+    assert permissions(stack, "ApiRole") == own | start | keys(stack) | items
 
 
 def test_the_state_machine_never_calls_the_api(stack: Template) -> None:

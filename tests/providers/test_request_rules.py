@@ -228,13 +228,17 @@ def test_the_result_of_a_tool_may_have_an_image_where_the_vendor_has_a_place_for
         assert body_of(provider, "m", *result(IMAGE))["messages"][2] == result(IMAGE)[2]
 
 
-@pytest.mark.parametrize(("provider", "model"), [("gemini", "gemini-2.5-flash"), ("cohere", "m")])
-def test_elsewhere_an_image_in_a_result_is_a_400_by_name(provider: str, model: str) -> None:
-    with pytest.raises(Unsupported) as rejected:
-        encode(provider, model, *result(IMAGE))
-    assert str(rejected.value.param).startswith("messages[2].content[1]")
-    with pytest.raises(Unsupported, match="does not drop it"):
-        encode(provider, model, *result(IMAGE), drop_params=True)
+def test_elsewhere_an_image_in_a_result_is_the_users_next_message() -> None:
+    body = body_of("gemini", "gemini-2.5-flash", *result(IMAGE))
+    gemini_api.check("gemini-2.5-flash", body)
+    output, image = body["contents"][2:]
+    assert output["parts"][0]["functionResponse"]["response"] == {"output": "A map."}
+    assert image["role"] == "user"
+    assert [list(part) for part in image["parts"]] == [["text"], ["inlineData"]]
+    body = body_of("cohere", "m", *result(IMAGE))
+    output, image = body["messages"][2:]
+    assert (output["role"], image["role"]) == ("tool", "user")
+    assert [part["type"] for part in image["content"]] == ["text", "image_url"]
 
 
 @pytest.mark.parametrize("provider", ["anthropic", "bedrock", "gemini"])

@@ -136,6 +136,7 @@ def test_files_expire_after_as_many_days_as_those_that_are_sent_to_the_api(
     asyncio.run(main())
 
 
+@pytest.mark.usefixtures("table")
 def test_a_quote_uses_the_config_at_the_address_in_the_outputs(
     s3: Any, tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
