@@ -2,7 +2,7 @@
 `make bench`: measures Fanout next to LiteLLM and other clients, and compares it with its targets.
 
 Prints docs/benchmarks.md and writes it. `--quick` takes fewer measurements, leaves LiteLLM out, and
-writes nothing. `--votes` measures the section on agreement alone, in virtual time, and `--lambda`
+writes nothing. `--votes` measures the sections on agreement and hedges alone, and `--lambda`
 that under AWS's runtime code; they put it into the page with its date. If the machine has other
 work, `chrt -r 5 make bench ONLY=lambda` gets the CPU first. All load stays on this machine; every
 process is stopped, even after an error.
@@ -31,6 +31,7 @@ import psutil
 
 from . import (
     gateway,
+    hedges,
     jobs,
     lambda_limits,
     lambda_runtime,
@@ -62,7 +63,7 @@ def main(arguments: Sequence[str]) -> int:
     """Measure, print, write."""
     signal.signal(signal.SIGTERM, lambda *_: sys.exit(143))  # so that every `with` block ends
     if "--votes" in arguments:
-        return _measure_alone(lambda: [votes.measure()], "A race")
+        return _measure_alone(_measure_votes, "A race")
     if "--lambda" in arguments:
         return _measure_alone(_measure_lambda, "What a cold start imports")
     plan = QUICK if "--quick" in arguments else Plan()
@@ -88,7 +89,21 @@ def _measure_alone(measurement: Callable[[], Sequence[Section]], after: str) -> 
     for section in sections:
         dated = replace(section, note=f"{section.note} {told}")
         PAGE.write_text(with_section(PAGE.read_text(), dated, after))
+        after = section.title
     return 0 if sections else 1
+
+
+def _measure_votes() -> Sequence[Section]:
+    """Votes and hedges in virtual time, and the time of a decision over HTTP."""
+    with (
+        tempfile.TemporaryDirectory() as name,
+        open_testbed(Path(name)) as bed,
+        start_servers(bed, peers=False) as servers,
+    ):
+        row, figure = race.vote(bed.stub, servers["fanout"], Plan())
+    voted = votes.measure()
+    note = f"{voted.note} Over HTTP, {row[0]}: {row[1]} for the second equal response, {row[2]}."
+    return [replace(voted, note=note, figures=[*voted.figures, figure]), hedges.measure()]
 
 
 def _measure_lambda() -> Sequence[Section]:
@@ -111,6 +126,7 @@ def measure(plan: Plan) -> list[Section]:
             load = _sections("The gateway", gateway.measure, bed.stub, servers, plan, litellm)
             raced = _sections("A race", race.measure, bed.stub, servers, plan, litellm)
         voted = _sections("Agreement", votes.measure)
+        voted += _sections("Adaptive hedges", hedges.measure)
         batch = _sections("Jobs", jobs.measure, bed, plan)
         seconds = servers["litellm"].seconds if plan.peers else None
         start = _sections("Start", startup.measure, bed, plan, litellm, seconds)

@@ -15,6 +15,7 @@ import math
 import random
 import statistics
 import sys
+from collections import Counter
 from collections.abc import Sequence
 from typing import Any
 
@@ -40,6 +41,10 @@ EQUAL = (0.2,) * 5
 MIXED = (0.05, 0.10, 0.15, 0.20, 0.30)
 
 
+FULL: dict[str, Any] = {"all": True}
+"""Rules of a panel that waits for all: the answer with most votes, none in a tie."""
+
+
 class Panel(Struct, frozen=True):
     """Models by their error rates, in their order, and the rules of their votes."""
 
@@ -50,6 +55,7 @@ class Panel(Struct, frozen=True):
 
 PANELS = (
     Panel("20 % wrong: one model", EQUAL[:1], {}),
+    Panel("the full panel: most votes of all 5", EQUAL, FULL),
     Panel("2 of 3, all at once", EQUAL[:3], {"k": 2, "start": "all"}),
     Panel("2 of 3", EQUAL[:3], {"k": 2}),
     Panel("2 of 4, all at once", EQUAL[:4], {"k": 2, "start": "all"}),
@@ -60,6 +66,7 @@ PANELS = (
     Panel("3 of 5, all at once", EQUAL, {"k": 3, "start": "all"}),
     Panel("3 of 5", EQUAL, {"k": 3}),
     Panel("5 to 30 % wrong: the best model", MIXED[:1], {}),
+    Panel("the full panel: most votes of all 5", MIXED, FULL),
     Panel("2 of 5, all at once", MIXED, {"k": 2, "start": "all"}),
     Panel("2 of 5, the best first", MIXED, {"k": 2}),
     Panel("2 of 5, the worst first", MIXED[::-1], {"k": 2}),
@@ -110,7 +117,20 @@ def measure_panel(panel: Panel, count: int) -> Result:
         right = statistics.mean(one.texts[0] == RIGHT for one in asked)
         times = [one.seconds[0] for one in asked]
         return Result(right, 1 - right, 0, 1, 1, *_quantiles(times))
-    return run(_run_panel(panel, asked))
+    return _full_panel(asked) if panel.rules == FULL else run(_run_panel(panel, asked))
+
+
+def _full_panel(asked: Sequence[Question]) -> Result:
+    right = wrong = 0
+    for question in asked:
+        (first, most), *others = Counter(question.texts).most_common()
+        if not others or others[0][1] < most:
+            right += first == RIGHT
+            wrong += first != RIGHT
+    total, models = len(asked), len(asked[0].texts)
+    times = [max(question.seconds) for question in asked]
+    undecided = 1 - (right + wrong) / total
+    return Result(right / total, wrong / total, undecided, models, models, *_quantiles(times))
 
 
 async def _run_panel(panel: Panel, asked: Sequence[Question]) -> Result:
@@ -188,7 +208,14 @@ def measured(count: int) -> dict[str, Any]:
     ]
     by_title = {(panel.title, panel.errors): one for panel, one in results}
     every, started = by_title["2 of 5, all at once", EQUAL], by_title["2 of 5", EQUAL]
-    return {"rows": rows, "saved": 100 * (1 - started.calls / every.calls)}
+    alone = by_title["20 % wrong: one model", EQUAL[:1]]
+    full = by_title["the full panel: most votes of all 5", EQUAL]
+    return {
+        "rows": rows,
+        "saved": 100 * (1 - started.calls / every.calls),
+        "above_one": 100 * (started.right - alone.right),
+        "below_full": 100 * (full.right - started.right),
+    }
 
 
 if __name__ == "__main__":

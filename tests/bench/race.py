@@ -46,15 +46,9 @@ def measure(stub: Server, servers: Mapping[str, Server], plan: Plan, litellm: st
                 figures.append(Figure(title, share, PERCENT, "%"))
                 figures.append(Figure(title, added, MILLISECONDS, "ms"))
         rows.append(row)
-    votes = in_turn(stub, {"fanout": servers["fanout"]}, plan.races, stream=False, body=VOTE)
-    times = {name: [load.response_time for load in runs] for name, runs in votes.items()}
-    alone = median(times["stub"]) * 1000
-    added = median(a - b for a, b in zip(times["fanout"], times["stub"], strict=True)) * 1000
-    share = added / alone * 100
-    row = ["agree, two fast of three", f"{alone:.1f} ms", f"{added:+.2f} ms, {share:+.2f} %"]
+    row, figure = vote(stub, servers["fanout"], plan)
     rows.append([*row, *[""] * (len(racers) - 1)])
-    allowed = MILLISECONDS + alone * PERCENT / 100
-    figures.append(Figure("agree: added to the second equal response", added, allowed, "ms"))
+    figures.append(figure)
     note = (
         "A race of two scripted models. The slow one, named first, starts after a second. The fast "
         "one sends its first word after 200 ms and its tenth and last 45 ms later. Each race "
@@ -65,6 +59,18 @@ def measure(stub: Server, servers: Mapping[str, Server], plan: Plan, litellm: st
     names = {"fanout": "**Fanout** adds", "litellm": f"LiteLLM's proxy {litellm} adds"}
     header = ["", "fast model alone", *(names[name] for name in racers)]
     return Section("A race", note, header, rows, figures)
+
+
+def vote(stub: Server, fanout: Server, plan: Plan) -> tuple[list[str], Figure]:
+    """The time of a decision next to that of the second equal response alone."""
+    votes = in_turn(stub, {"fanout": fanout}, plan.races, stream=False, body=VOTE)
+    times = {name: [load.response_time for load in runs] for name, runs in votes.items()}
+    alone = median(times["stub"]) * 1000
+    added = median(a - b for a, b in zip(times["fanout"], times["stub"], strict=True)) * 1000
+    share = added / alone * 100
+    row = ["agree, two fast of three", f"{alone:.1f} ms", f"{added:+.2f} ms, {share:+.2f} %"]
+    allowed = MILLISECONDS + alone * PERCENT / 100
+    return row, Figure("agree: added to the second equal response", added, allowed, "ms")
 
 
 def in_turn(

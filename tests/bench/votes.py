@@ -30,6 +30,17 @@ def measure() -> Section:
                 40,
                 "%",
                 at_least=True,
-            )
+            ),
+            Figure(
+                "agree, 2 of 5: right in more cases than one model, in points",
+                found["above_one"],
+                0,
+                at_least=True,
+            ),
+            Figure(
+                "agree, 2 of 5: right in fewer cases than the full panel, in points",
+                found["below_full"],
+                2,
+            ),
         ],
     )
