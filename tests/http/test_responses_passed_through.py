@@ -107,6 +107,42 @@ def test_a_model_with_chat_alone_rejects_what_only_the_api_has(
     assert upstream.calls_to("b") == []
 
 
+def test_what_is_unknown_here_passes_to_a_vendor_that_may_know_it(
+    native: RunningGateway, upstream: Upstream
+) -> None:
+    hello = {"role": "user", "content": "Hi"}
+    newkind = {"role": "user", "content": [{"type": "input_newkind", "x": 1}]}
+    rows: list[tuple[Any, str]] = [
+        ({"type": "compaction", "encrypted_content": "gAAAA"}, "input[1].type"),
+        ({"type": "agent_message", "content": "x"}, "input[1].type"),
+        (newkind, "input[1].content[0].type"),
+        ({"type": "function_call_output", "call_id": "c", "output": newkind["content"]}, "input["),
+        ({"role": "critic", "content": "Hi"}, "input[1].role"),
+    ]
+    faults = []
+    for item, param in rows:
+        request = {"model": "native", "input": [hello, item]}
+        upstream.script("a", [reply(200, WHOLE)])
+        status, _, body = ask(native, json.dumps(request).encode())
+        sent = upstream.calls_to("a")[-1].body["input"]
+        if (status, sent) != (200, request["input"]):
+            faults.append((item, status, body))
+        status, _, body = ask(native, json.dumps({**request, "model": "chat"}).encode())
+        if status != 400 or not json.loads(body)["error"]["param"].startswith(param):
+            faults.append((item, status, body))
+        upstream.script("a", [reply(200, WHOLE)])
+        both = {**request, "model": "native, chat"}
+        status, _, body = ask(native, json.dumps(both).encode())
+        found = json.loads(body)
+        if "encrypted_content" in item:  # only its maker can read it
+            is_right = status == 400
+        else:
+            is_right = status == 200 and found["fanout"]["responses"][0]["error"] is not None
+        if not is_right:
+            faults.append((item, status, body))
+    assert faults == []
+
+
 def test_a_race_with_a_report(native: RunningGateway, upstream: Upstream) -> None:
     for stream in (False, True):
         upstream.script("a", [piece(b"".join(EVENTS)), end])

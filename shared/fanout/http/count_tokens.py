@@ -68,7 +68,8 @@ async def _count(
 
     found = await exchange.parsed(parse)
     counted = await _counted(exchange, found, api)
-    exchange.response_headers[SOURCE] = "estimated" if counted is None else "counted"
+    if counted is None or counted.status not in REJECTED:
+        exchange.response_headers[SOURCE] = "estimated" if counted is None else "counted"
     if counted is None:
         await exchange.json({**shape, "input_tokens": found.tokens})
     else:

@@ -75,7 +75,11 @@ def _part(part: object, path: str) -> Part:
         return {**_file(part, path), **kept}
     if kind == "input_audio":
         return {"type": "input_audio", "input_audio": part.get("input_audio")}
-    raise RequestError(f"`{path}.type` cannot be `{kind[:64]}`", f"{path}.type", "invalid_value")
+    raise NoCounterpart(
+        f"`{path}.type` cannot be `{kind[:64]}` for a model without the Responses API",
+        f"{path}.type",
+        "invalid_value",
+    )
 
 
 def _image(part: Part, path: str) -> Part:

@@ -16,6 +16,7 @@ from msgspec import Struct, field
 from ...errors import RequestError
 from ...wire import json
 from .content import message_content, result_content
+from .errors import NoCounterpart
 from .reasoning import join_reasoning, kept_reasoning
 from .tools import flat_name
 
@@ -24,8 +25,8 @@ Message: TypeAlias = dict[str, Any]
 
 ROLES = ("assistant", "developer", "system", "user")
 
-_STATEFUL = frozenset({"item_reference", "compaction", "compaction_summary"})
-"""Items that stand for earlier ones, which only their maker has."""
+_COMPACTED = frozenset({"compaction", "compaction_summary"})
+"""Items that stand for earlier ones, which only their maker can read."""
 
 _ENDS = ("_call", "_call_output", "_output")
 _OTHERS = frozenset({"additional_tools", "mcp_approval_request", "mcp_approval_response"})
@@ -58,7 +59,7 @@ def read_input(given: object, instructions: str | None) -> Messages:
     The messages of `instructions` and `input`; a text is one message of the user.
 
     Raises `RequestError` with the path of an item that is not in the API's form, or that needs
-    stored responses.
+    stored responses, and `NoCounterpart` for one that only a vendor with this API may know.
     """
     reader = _Reader()
     if instructions:
@@ -104,7 +105,7 @@ class _Reader:
             self._dropped[kind] = (
                 None  # to reasoning: Vercel's AI SDK 6 sends it without `store: false`
             )
-        elif kind in _STATEFUL:
+        elif kind == "item_reference":
             raise RequestError(
                 f"`{path}` is a `{kind}`, and no responses are stored here: send the items"
                 " themselves. Clients do so with `store: false`",
@@ -113,9 +114,17 @@ class _Reader:
             )
         elif kind.endswith(_ENDS) or kind in _OTHERS:
             self._dropped[kind] = None
+        elif kind in _COMPACTED:
+            raise NoCounterpart(
+                f"`{path}` is a `{kind}`, which only its maker can read: send the items themselves",
+                f"{path}.type",
+                "unsupported_parameter",
+            )
         else:
-            raise RequestError(
-                f"`{path}.type` cannot be `{kind[:64]}`", f"{path}.type", "invalid_value"
+            raise NoCounterpart(
+                f"`{path}.type` cannot be `{kind[:64]}` for a model without the Responses API",
+                f"{path}.type",
+                "invalid_value",
             )
 
     def messages(self) -> Messages:
@@ -127,7 +136,8 @@ class _Reader:
         role = item.get("role")
         if role not in ROLES:
             allowed = ", ".join(f"`{one}`" for one in ROLES)
-            raise RequestError(f"`{path}.role` must be one of {allowed}", f"{path}.role")
+            kind = NoCounterpart if isinstance(role, str) and role else RequestError
+            raise kind(f"`{path}.role` must be one of {allowed}", f"{path}.role")
         fields = message_content(item, role, path)
         if role != "assistant":
             self._settle()
