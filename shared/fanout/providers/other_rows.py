@@ -24,7 +24,7 @@ from .openai.rules import (
     PlainFields,
     ThinkingTypes,
 )
-from .row import EFFORT, THINKING_OFF, Row
+from .row import EFFORT, NO_BUDGET, THINKING_OFF, Row
 from .rows import ROWS
 
 _VENDORS = """
@@ -222,7 +222,7 @@ OTHER_ROWS: Mapping[str, Row] = {
         messages=replace(OTHER_SERVERS, late_system=False, many_systems=False),
         # "invalid thinking.type: "enabled" (allowed: adaptive, disabled)": github.com/CherryHQ/
         # cherry-studio/issues/16431; older models have `enabled`: …/pull/15991. 2026-11
-        thinking=(ThinkingTypes(r"(?i)minimax-m[3-9]", {"enabled": "adaptive"}),),
+        thinking=(ThinkingTypes(r"(?i)minimax-m[3-9]", {"enabled": "adaptive"}), *NO_BUDGET),
     ),
     "moonshot": replace(
         _OTHERS["moonshot"],
@@ -260,6 +260,7 @@ OTHER_ROWS: Mapping[str, Row] = {
                 frozenset({None, "low", "high", "max"}),
             ),
         ),
+        thinking=(ThinkingTypes(r"kimi-k2", {"enabled": "enabled"}),),  # the same guide
         # "tool_choice 'required' is incompatible with thinking enabled", but for K3: github.com/
         # can1357/oh-my-pi/issues/1077, UKGovernmentBEIS/inspect_ai/pull/5152, 2026-11
         forced=(ForcedCalls(r"kimi-k2\.[5-9]", THINKING_OFF),),
@@ -277,10 +278,16 @@ OTHER_ROWS: Mapping[str, Row] = {
         # earendil-works/pi/pull/1574, 2026-11
         messages=replace(OTHER_SERVERS, one_text=True),
     ),
+    "litellm_proxy": replace(_OTHERS["litellm_proxy"], budgets=True),  # LiteLLM's own field
     # "missing `messages.content` parameter": github.com/AstrBotDevs/AstrBot/issues/6852, 2026-11
-    "volcengine": replace(_OTHERS["volcengine"], messages=replace(OTHER_SERVERS, empty=False)),
+    # `thinking` has a `type` only: docs.byteplus.com/docs/Byteplus_LAS/Chat_API, 2026-11
+    "volcengine": replace(
+        _OTHERS["volcengine"], messages=replace(OTHER_SERVERS, empty=False), thinking=NO_BUDGET
+    ),
     "xiaomi_mimo": replace(
         _OTHERS["xiaomi_mimo"],
+        # mimo.mi.com/docs/zh-CN/quick-start/usage-guide/other/deep-thinking, 2026-11
+        thinking=NO_BUDGET,
         # "`text` is not set", of null beside calls and of a result that is not one text:
         # github.com/XiaomiMiMo/MiMo-V2-Flash/issues/8, XiaomiMiMo/MiMo/issues/44, 2026-11
         messages=replace(
@@ -289,6 +296,7 @@ OTHER_ROWS: Mapping[str, Row] = {
     ),
     "zai": replace(
         _OTHERS["zai"],
+        thinking=NO_BUDGET,  # docs.z.ai/guides/capabilities/thinking-mode, 2026-11
         # "Tool choice must be auto": github.com/vectorize-io/hindsight/issues/4246, 2026-11
         drop=frozenset({"tool_choice"}),
         # "The temperature parameter is illegal", of one over 1, for each model: github.com/

@@ -26,6 +26,8 @@ SERVER_ROWS = (
         "hosted_vllm",
         "http://127.0.0.1:8000/v1",
         "HOSTED_VLLM_API_KEY",
+        # It has `reasoning_effort` only: github.com/BerriAI/litellm/pull/19787, 2026-11
+        drop=frozenset({"thinking"}),
         key_optional=True,
         billing="stops",
         # docs.vllm.ai/en/latest/features/reasoning_outputs: once `reasoning_content`. 2026-11

@@ -61,6 +61,9 @@ RARE = frozenset(
     }
 )
 EFFORT = frozenset({"reasoning_effort"})
+NO_BUDGET = (ThinkingTypes("", {"enabled": "enabled"}),)
+"""All models have `thinking` without a budget."""
+
 THINKING_OFF = {"thinking": {"type": "disabled"}}
 ENDPOINT = r"/(?:chat/completions|completions|responses|embeddings|models)"
 """Endpoints with which an address may end, as in examples for curl."""
@@ -112,6 +115,7 @@ class Row(Struct, frozen=True):
     schemas: SchemaForm = "any"
     trace_name: str = ""
     thinking: tuple[ThinkingTypes, ...] = ()
+    budgets: bool = False
     prompt_cache: PromptCache | None = None
 
 
@@ -135,6 +139,7 @@ def make_provider(row: Row) -> Provider:
         closed=row.closed,
         schemas=row.schemas,
         thinking=row.thinking,
+        budgets=row.budgets,
     )
     return Provider(
         name=row.name,

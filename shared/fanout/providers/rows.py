@@ -27,6 +27,7 @@ from .own_servers import SERVER_ROWS
 from .row import (
     EFFORT,
     LOGPROBS,
+    NO_BUDGET,
     NO_STREAM_OPTIONS,
     RARE,
     THINKING_OFF,
@@ -104,6 +105,7 @@ _ROWS = (
             ForcedCalls("deepseek-chat", THINKING_OFF, by_default=False),
             ForcedCalls("deepseek-reasoner"),
         ),
+        thinking=NO_BUDGET,  # the same guide has its `type` only
     ),
     # Fireworks's SDK for Python 1.2, types/chat/completion_create_params.py, 2026-11. "Extra inputs
     # are not permitted, field: …": github.com/web-infra-dev/midscene/issues/1322, 2025-10
@@ -234,6 +236,8 @@ _ROWS = (
         "openrouter",
         "https://openrouter.ai/api/v1",
         "OPENROUTER_API_KEY",
+        # openrouter.ai/docs/use-cases/reasoning-tokens has an effort, and `reasoning`, 2026-11
+        drop=frozenset({"thinking"}),
         developer=True,
         other_keys=("OR_API_KEY",),
         prompt_cache=PromptCache(marks=True),

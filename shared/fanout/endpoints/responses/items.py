@@ -101,31 +101,10 @@ class _Reader:
             self._call(_custom_call(item, path), path)
         elif kind in {"function_call_output", "custom_tool_call_output"}:
             self._result(item, path)
-        elif kind == "item_reference" and str(item.get("id")).startswith("rs_"):
-            self._dropped[kind] = (
-                None  # to reasoning: Vercel's AI SDK 6 sends it without `store: false`
-            )
-        elif kind == "item_reference":
-            raise RequestError(
-                f"`{path}` is a `{kind}`, and no responses are stored here: send the items"
-                " themselves. Clients do so with `store: false`",
-                f"{path}.type",
-                "unsupported_parameter",
-            )
-        elif kind.endswith(_ENDS) or kind in _OTHERS:
+        elif kind.endswith(_ENDS) or kind in _OTHERS or _is_of_reasoning(item):
             self._dropped[kind] = None
-        elif kind in _COMPACTED:
-            raise NoCounterpart(
-                f"`{path}` is a `{kind}`, which only its maker can read: send the items themselves",
-                f"{path}.type",
-                "unsupported_parameter",
-            )
         else:
-            raise NoCounterpart(
-                f"`{path}.type` cannot be `{kind[:64]}` for a model without the Responses API",
-                f"{path}.type",
-                "invalid_value",
-            )
+            raise _unknown(kind, path)
 
     def messages(self) -> Messages:
         """All messages so far."""
@@ -177,6 +156,34 @@ class _Reader:
             turn.results.append((message, path))
         else:
             self.turns.append(_Turn(message, path))
+
+
+def _is_of_reasoning(item: Item) -> bool:
+    """Whether this refers to reasoning: Vercel's AI SDK 6 sends it without `store: false`."""
+    return item.get("type") == "item_reference" and str(item.get("id")).startswith("rs_")
+
+
+def _unknown(kind: str, path: str) -> RequestError:
+    """The error of an item that cannot be translated."""
+    param = f"{path}.type"
+    if kind == "item_reference":
+        return RequestError(
+            f"`{path}` is a `{kind}`, and no responses are stored here: send the items"
+            " themselves. Clients do so with `store: false`",
+            param,
+            "unsupported_parameter",
+        )
+    if kind in _COMPACTED:
+        return NoCounterpart(
+            f"`{path}` is a `{kind}`, which only its maker can read: send the items themselves",
+            param,
+            "unsupported_parameter",
+        )
+    return NoCounterpart(
+        f"`{param}` cannot be `{kind[:64]}` for a model without the Responses API",
+        param,
+        "invalid_value",
+    )
 
 
 def _has_text(turn: _Turn) -> bool:

@@ -196,10 +196,11 @@ def _absent_fields(
     """The fields that the vendor or its model rejects; the effort in our own `body` is made fit."""
     effort: str | None = request.reasoning_effort
     absent = quirks.drop | fixed_fields(quirks.families, model, effort)
-    if "thinking" in body and "thinking" in absent:
-        from .efforts import fit_thinking  # few requests need it
+    if "thinking" in body:
+        from .efforts import fit_thinking, takes_thinking  # few requests need it
 
-        effort = fit_thinking(quirks, model, body, unsupported) or effort
+        if "thinking" in absent or not takes_thinking(quirks, model, body["thinking"]):
+            effort = fit_thinking(quirks, model, body, unsupported) or effort
     if quirks.extensible and isinstance(request.tool_choice, AllowedTools):
         from .tools import limit_tools  # few requests have it
 

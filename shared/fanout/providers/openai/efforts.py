@@ -11,7 +11,17 @@ from typing import Any
 from ..fields import UnsupportedFields
 from ..thinking import effort_of
 from .quirks import Quirks
-from .rules import fixed_fields, tool_effort
+from .rules import fixed_fields, of_model, tool_effort
+
+
+def takes_thinking(quirks: Quirks, model: str, given: Any) -> bool:
+    """
+    Whether the field `thinking` can be sent, maybe without its budget.
+
+    A budget is Anthropic's; other vendors that have the field have its `type` only.
+    """
+    has_budget = isinstance(given, dict) and "budget_tokens" in given
+    return quirks.budgets or not has_budget or any(of_model(quirks.thinking, model))
 
 
 def fit_thinking(
@@ -30,7 +40,8 @@ def fit_thinking(
     for effort in efforts:
         absent = quirks.drop | fixed_fields(quirks.families, model, effort)
         if "reasoning_effort" not in absent:
-            unsupported.note("thinking")
+            if effort != asked:
+                unsupported.note("thinking")
             body["reasoning_effort"] = effort
             return effort
     if asked == "none":

@@ -34,7 +34,8 @@ class Quirks(Struct, frozen=True):
     call a tool while they think, `plain` what calls without a stream must have. With
     `text_prediction`, the content of `prediction` is one text. Without `named_choice`, a call of
     any tool can be required, but not of a named one. A `closed` vendor also rejects fields that ask
-    for nothing. `thinking` are the models with other values of that field. With
+    for nothing. `thinking` are the models with other values of that field, or without a
+    budget in it; without `budgets`, none of the others takes one. With
     `stored_metadata`, `metadata` is only for a response that the vendor stores.
     """
 
@@ -57,6 +58,7 @@ class Quirks(Struct, frozen=True):
     named_choice: bool = True
     closed: bool = False
     thinking: tuple[ThinkingTypes, ...] = ()
+    budgets: bool = True
     stored_metadata: bool = False
 
 

@@ -86,13 +86,18 @@ def fit_thinking_type(
     body: dict[str, Any],
     unsupported: UnsupportedFields,
 ) -> None:
-    """Replace the type of our own `body`'s `thinking` by the model's name for it."""
+    """Replace the type of our own `body`'s `thinking` by the model's, and remove a budget."""
     given = body["thinking"]
     for rule in of_model(rules, model):
         theirs = rule.types.get(str(given.get("type"))) if isinstance(given, dict) else None
         if theirs is not None:
-            body["thinking"] = {"type": theirs}
-            unsupported.note("thinking")
+            rest = {name: value for name, value in given.items() if name != "budget_tokens"}
+            body["thinking"] = {**rest, "type": theirs}
+            if "budget_tokens" in given:
+                unsupported.note("thinking.budget_tokens")
+            elif given["type"] != theirs:
+                unsupported.note("thinking")
+            return
 
 
 def join_prediction(body: dict[str, Any]) -> None:
