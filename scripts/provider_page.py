@@ -341,11 +341,16 @@ def _quirks(row: Row) -> tuple[str, ...]:
     """A row's unsupported fields, with the rare ones as one entry, and its renamed fields."""
     lost, rare = row.drop - HINTS, RARE - HINTS
     words = _code(sorted(lost - rare))
+    if len(lost & rare) * 2 < len(rare):
+        return row.name, ", ".join(_code(sorted(lost))) or "-", _renamed(row)
     if lost & rare:
         kept = ", ".join(_code(sorted(rare - lost)))
         words.insert(0, f"*rare fields*{f' (except {kept})' if kept else ''}")
-    renamed = [f"`{ours}` as `{theirs}`" for ours, theirs in sorted(row.rename.items())]
-    return row.name, ", ".join(words) or "-", ", ".join(renamed) or "-"
+    return row.name, ", ".join(words) or "-", _renamed(row)
+
+
+def _renamed(row: Row) -> str:
+    return ", ".join(f"`{a}` as `{b}`" for a, b in sorted(row.rename.items())) or "-"
 
 
 def _code(names: Iterable[str]) -> list[str]:

@@ -237,6 +237,31 @@ def test_errors_have_anthropics_form_and_the_vendors_words(
     assert wrong == []
 
 
+def test_errors_before_an_endpoint_have_anthropics_form_too(
+    client: anthropic.Anthropic, server: RunningGateway
+) -> None:
+    version = {"anthropic-version": "2023-06-01"}
+    cases: list[tuple[str, str, dict[str, str], int]] = [
+        ("GET", "/v1/messages", {}, 405),
+        ("GET", "/v1/messages/count_tokens", {}, 405),
+        ("POST", "/v1/messages/batches", {}, 404),
+        ("GET", "/v1/models/none", version, 404),
+    ]
+    wrong = []
+    for method, path, headers, expected in cases:
+        status, _, body = server.json({} if method == "POST" else None, path, method, headers)
+        if (status, body.get("type")) != (expected, "error") or "request_id" not in body:
+            wrong.append((path, status, body))
+    assert wrong == []
+    assert "type" not in server.json(None, "/v1/models/none", "GET", {})[2]
+    given: Any = {"model": "a", "max_tokens": 9, "messages": HI, "tools": [WEATHER]}
+    image: Any = [{"role": "user", "content": [{"type": "image", "source": None}]}]
+    with pytest.raises(anthropic.BadRequestError, match=r"tool_choice\.name"):
+        client.messages.create(**given, tool_choice={"type": "tool"})
+    with pytest.raises(anthropic.BadRequestError, match=r"messages\[0\]\.content\[0\]\.source"):
+        client.messages.create(**{**given, "messages": image})
+
+
 def test_a_failure_amid_a_stream_is_an_error_event(
     client: anthropic.Anthropic, upstream: Upstream
 ) -> None:

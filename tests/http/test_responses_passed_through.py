@@ -118,10 +118,13 @@ def test_what_is_unknown_here_passes_to_a_vendor_that_may_know_it(
         (newkind, "input[1].content[0].type"),
         ({"type": "function_call_output", "call_id": "c", "output": newkind["content"]}, "input["),
         ({"role": "critic", "content": "Hi"}, "input[1].role"),
+        ({"role": "user", "content": "effort zork"}, "reasoning.effort"),
     ]
     faults = []
     for item, param in rows:
-        request = {"model": "native", "input": [hello, item]}
+        request: dict[str, Any] = {"model": "native", "input": [hello, item]}
+        if param == "reasoning.effort":
+            request["reasoning"] = {"effort": "zork"}
         upstream.script("a", [reply(200, WHOLE)])
         status, _, body = ask(native, json.dumps(request).encode())
         sent = upstream.calls_to("a")[-1].body["input"]

@@ -47,7 +47,7 @@ from .asgi import (
 from .auth import ANONYMOUS, KEY_HEADERS, Authenticator, KeysUnavailable
 from .exchange import KEEP_ALIVE_INTERVAL, MEGABYTE, Exchange, LazyBatchService, request_id_of
 from .open_requests import OpenRequests, OtherProcesses
-from .routes import PAGE, PREFLIGHT, ROUTES, Route, call_endpoint, find_route
+from .routes import PAGE, PREFLIGHT, ROUTES, Route, call_endpoint, find_route, surface_of
 
 if TYPE_CHECKING:
     from ..keys.ledger import Ledger
@@ -291,9 +291,14 @@ class App:
             exchange.unpack()
         if method == "GET" and "sec-websocket-version" in headers:  # RFC 6455, section 4.1
             raise NoWebSocket
-        route, tail = find_route(method, path, self._routes)
-        if route.surface:
-            _set_surface(exchange, route.surface)
+        try:
+            route, tail = find_route(method, path, self._routes)
+        except FanoutError:
+            if name := surface_of(path, headers):
+                _set_surface(exchange, name)
+            raise
+        if name := route.surface or surface_of(path, headers):
+            _set_surface(exchange, name)
         return route, tail
 
     async def _fail(self, exchange: Exchange, error: Exception) -> None:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Awaitable, Callable, Sequence
+from collections.abc import Awaitable, Callable, Mapping, Sequence
 from typing import TypeAlias
 
 from msgspec import Struct
@@ -134,10 +134,16 @@ async def _page(exchange: Exchange) -> None:
 SURFACES: tuple[str, ...] = ("messages", "responses")
 """The folders of `endpoints/` whose endpoint is `POST /v1/NAME`."""
 
+SHARED_PATHS = ("/models",)
+"""Paths that two APIs have."""
+
+BY_HEADER: Mapping[str, str] = {"anthropic-version": "messages"}
+"""Headers that clients of an API send, and its folder: how errors look at the paths of two APIs."""
+
 ROUTES = (
     Route("POST", "/chat/completions", endpoints.chat, is_idempotent=True),
     Route("POST", "/chat/completions/", _open_request, has_tail=True, is_limited=False),
-    Route("POST", "/embeddings", _embeddings),
+    Route("POST", "/embeddings", _embeddings, is_idempotent=True),
     Route("GET", "/models", endpoints.models),
     Route("GET", "/models/", endpoints.model, has_tail=True),
     Route("GET", "/health", endpoints.health, is_public=True),
@@ -199,6 +205,14 @@ def find_route(method: str, path: str, routes: Sequence[Route] = ROUTES) -> tupl
     from .unserved_paths import hint
 
     raise NotFound(hint(given))
+
+
+def surface_of(path: str, headers: Mapping[str, str]) -> str:
+    """The folder whose errors a client expects at a path that is no endpoint of it; or nothing."""
+    first = f"/{path.removeprefix('/v1').lstrip('/').partition('/')[0]}"
+    if first in SHARED_PATHS:
+        return next((name for header, name in BY_HEADER.items() if header in headers), "")
+    return first[1:] if first[1:] in SURFACES else ""
 
 
 async def call_endpoint(route: Route, exchange: Exchange) -> None:

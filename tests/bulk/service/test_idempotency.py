@@ -20,6 +20,7 @@ from fanout.errors import RequestError, SchemaMismatch
 from fanout.http.idempotency import SingleRequest
 from tests.bulk.conftest import KEYS, serve_jobs
 from tests.bulk.local_jobs import line, run
+from tests.support.embedding_provider import embeds
 from tests.support.gateway_server import RunningGateway, entry
 from tests.support.provider_steps import answers, cut, refuse, role, say, wait
 from tests.support.scripted_provider import Upstream
@@ -55,6 +56,14 @@ def test_the_same_chat_is_paid_once(client: openai.OpenAI, upstream: Upstream) -
     assert raw.headers["content-type"] == "application/json"
     assert raw.headers["x-fanout-mode"] == "one"
     assert len(upstream.calls_to("a")) == 2
+
+
+def test_the_same_embeddings_are_paid_once(client: openai.OpenAI, upstream: Upstream) -> None:
+    upstream.script("a", [embeds("openai")])
+    given: Any = {"model": "a", "input": ["x", "y"], "extra_headers": key("vectors")}
+    found = [client.embeddings.create(**given).data[1].embedding for _ in range(2)]
+    assert found[0] == found[1]
+    assert len(upstream.calls_to("a")) == 1
 
 
 def test_a_key_is_of_one_request_and_of_one_client(

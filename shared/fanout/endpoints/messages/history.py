@@ -132,6 +132,9 @@ def _part(block: Block, path: str, losses: Losses) -> Block | None:
         case "text":
             return _text(block, path, losses)
         case "image" | "document":
+            if not isinstance(block.get("source"), dict):
+                place = f"{path}.source"
+                raise RequestError(f"`{place}` must be an object with a `type`", place)
             for name in block.keys() & {"citations", "context"}:
                 if block[name]:
                     losses.add(f"messages[].content[].{name}")

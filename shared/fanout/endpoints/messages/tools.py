@@ -73,6 +73,8 @@ def _choice(given: Any, tools: list[dict[str, Any]], losses: Losses) -> dict[str
     kind, name = given.get("type"), given.get("name")
     parallel = {"parallel_tool_calls": False} if given.get("disable_parallel_tool_use") else {}
     if kind == "tool":
+        if not isinstance(name, str) or not name:
+            raise RequestError("`tool_choice.name` must be a string", "tool_choice.name")
         if all(tool["function"]["name"] != name for tool in tools):
             losses.add("tool_choice")
             return parallel

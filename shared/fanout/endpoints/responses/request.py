@@ -11,9 +11,10 @@ from collections.abc import Mapping
 from typing import Any
 
 from ...errors import RequestError
+from ...schema.extensions import EFFORTS
 from ...schema.fanout import GATEWAY_FIELDS
 from ...secret import HiddenRepr
-from .errors import client_field
+from .errors import NoCounterpart, client_field
 from .items import client_path, read_input
 from .tools import read_tools
 
@@ -167,6 +168,11 @@ def _own_fields(body: Mapping[str, Any]) -> dict[str, Any]:
     if body.get("max_output_tokens") is not None:
         found["max_completion_tokens"] = body["max_output_tokens"]
     if (effort := _object(body, "reasoning").get("effort")) is not None:
+        if effort not in EFFORTS:
+            names = ", ".join(f"`{one}`" for one in sorted(EFFORTS))
+            raise NoCounterpart(
+                f"`reasoning.effort` must be one of {names}", "reasoning.effort", "invalid_value"
+            )
         found["reasoning_effort"] = effort
     text = _object(body, "text")
     if text.get("verbosity") is not None:
