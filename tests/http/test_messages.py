@@ -257,7 +257,7 @@ def test_errors_before_an_endpoint_have_anthropics_form_too(
     given: Any = {"model": "a", "max_tokens": 9, "messages": HI, "tools": [WEATHER]}
     image: Any = [{"role": "user", "content": [{"type": "image", "source": None}]}]
     with pytest.raises(anthropic.BadRequestError, match=r"tool_choice\.name"):
-        client.messages.create(**given, tool_choice={"type": "tool"})
+        client.messages.create(**{**given, "tool_choice": {"type": "tool"}})
     with pytest.raises(anthropic.BadRequestError, match=r"messages\[0\]\.content\[0\]\.source"):
         client.messages.create(**{**given, "messages": image})
 
