@@ -12,7 +12,7 @@ import time
 import traceback
 from collections import defaultdict
 from collections.abc import Callable, Mapping
-from typing import TypeAlias
+from typing import Any, TypeAlias
 
 import msgspec
 from aws_lambda_powertools import Logger
@@ -82,6 +82,12 @@ class PowertoolsObserver:
         where = [f"{frame.filename}:{frame.lineno} {frame.name}" for frame in frames]
         fields = {"error": type(error).__name__, "where": where}
         self._logger.error("bug", correlation_id=request_id, **fields)  # type: ignore[arg-type]
+
+    def soft_budget(self, item: Mapping[str, Any]) -> None:
+        """Log a virtual key's or a team's account that has reached its soft budget."""
+        from fanout.keys.litellm import soft_budget_fields
+
+        self._logger.warning("soft_budget", **soft_budget_fields(item))
 
     def _line(
         self,

@@ -49,7 +49,9 @@ def open_keys(catalog: Catalog) -> Ledger:
     """The virtual keys of the stack; imported when a client sends a key that is none of ours."""
     from fanout.keys.opening import open_table
 
-    return open_table(settings.env, engine, signer, catalog)
+    ledger = open_table(settings.env, engine, signer, catalog)
+    ledger.on_soft_budget = observer.soft_budget
+    return ledger
 
 
 app = LambdaLifecycle(

@@ -131,6 +131,7 @@ def _make_app(settings: Settings, catalog: Catalog, observer: Observer) -> tuple
     more = [one for one in (metrics, traces) if one is not None]
     observed = ObserverGroup([observer, *more]) if more else observer
     engine = make_engine(catalog.general)
+    warn = partial(_warn_of_soft_budget, observer, metrics)
     app = App(
         lambda: open_gateway(settings, catalog=catalog, engine=engine, observer=observed),
         observer=observed,
@@ -138,33 +139,54 @@ def _make_app(settings: Settings, catalog: Catalog, observer: Observer) -> tuple
             gateway,
             data_home(settings.env),
             observer=observed,
-            accounts=partial(_open_accounts, settings.env, catalog)
+            accounts=partial(_open_accounts, settings.env, warn, catalog)
             if catalog.has_virtual_keys
             else None,
         ),
         page=True,
         metrics=metrics.rendered if metrics else None,
-        virtual_keys=partial(_open_keys, settings.env),
+        virtual_keys=partial(_open_keys, settings.env, warn),
     )
     if metrics:
         metrics.watch(lambda: app.in_flight)
     return app, observed
 
 
-def _open_keys(env: Mapping[str, str], catalog: Catalog) -> Ledger:
+def _warn_of_soft_budget(
+    observer: Observer, metrics: PrometheusObserver | None, item: Mapping[str, Any]
+) -> None:
+    """Log and count an account that has reached its soft budget."""
+    from ..keys.litellm import soft_budget_fields
+
+    if isinstance(observer, JSONLinesObserver):
+        observer.note("soft_budget", "warning", soft_budget_fields(item))
+    if metrics:
+        metrics.soft_budget()
+
+
+def _open_keys(
+    env: Mapping[str, str], warn: Callable[[Mapping[str, Any]], None], catalog: Catalog
+) -> Ledger:
     """The virtual keys of this machine; imported when a client sends a key that is none of ours."""
     from ..keys.opening import open_local
 
-    return open_local(env, catalog)
+    ledger = open_local(env, catalog)
+    ledger.on_soft_budget = warn
+    return ledger
 
 
 def _open_accounts(
-    env: Mapping[str, str], catalog: Catalog, group: asyncio.TaskGroup
+    env: Mapping[str, str],
+    warn: Callable[[Mapping[str, Any]], None],
+    catalog: Catalog,
+    group: asyncio.TaskGroup,
 ) -> JobAccounts:
     """The accounts of this machine's virtual keys, which pay for their jobs."""
     from ..keys.opening import open_local_accounts
 
-    return open_local_accounts(env, catalog, group)
+    accounts = open_local_accounts(env, catalog, group)
+    accounts.ledger.on_soft_budget = warn
+    return accounts
 
 
 def _metrics(catalog: Catalog) -> PrometheusObserver | None:

@@ -199,6 +199,12 @@ def settlements(held: Reservation, cost: int, tokens: int, now: float) -> list[U
     return updates
 
 
+def reaches_soft_budget(item: Item, cost: int) -> bool:
+    """Whether this cost, the last that was added, has brought the spend to the soft budget."""
+    soft = item.get("soft_budget", UNLIMITED)
+    return bool(item["spent"] - cost < soft <= item["spent"])
+
+
 def repaired(item: Item, charged: int) -> Update:
     """
     The update of an account without requests in flight; `charged` is the sum of its rows.

@@ -45,13 +45,13 @@ class KeyAccounts:
     """The accounts of a ledger, for the jobs of virtual keys; its tasks belong to `group`."""
 
     def __init__(self, ledger: Ledger, catalog: Catalog, group: asyncio.TaskGroup) -> None:
-        self._ledger = ledger
+        self.ledger = ledger
         self._group = group
         self._general = catalog.general
 
     def close(self) -> None:
         """Close the store."""
-        self._ledger.store.close()
+        self.ledger.store.close()
 
     async def client(self, job: Job) -> ClientKey:
         """The job's client, without any models if its key is not valid any more."""
@@ -73,19 +73,19 @@ class KeyAccounts:
     async def charged(self, job: Job, progress: JobProgress) -> ChargedJob:
         """The progress of a job that its key pays for."""
         item = await self._find(job)
-        charged = ChargedJob(progress, self._ledger, job, str(job.account), item, self._group)
+        charged = ChargedJob(progress, self.ledger, job, str(job.account), item, self._group)
         await charged.open()
         team = None if item is None else await self._team(item)
         if team is not None:
-            charged = ChargedJob(charged, self._ledger, job, team["id"], team, self._group)
+            charged = ChargedJob(charged, self.ledger, job, team["id"], team, self._group)
             await charged.open()
         return charged
 
     async def _team(self, item: Item) -> Item | None:
-        return await self._ledger.store.get(account_key(f"{TEAM}{item['team_id']}"))
+        return await self.ledger.store.get(account_key(f"{TEAM}{item['team_id']}"))
 
     async def _find(self, job: Job) -> Item | None:
-        return await self._ledger.store.get(account_key(str(job.account)))
+        return await self.ledger.store.get(account_key(str(job.account)))
 
 
 class ChargedJob:

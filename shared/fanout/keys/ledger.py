@@ -28,6 +28,7 @@ from .account import (
     Reservation,
     account_key,
     needs_repair,
+    reaches_soft_budget,
     repaired,
     reserve,
     settlements,
@@ -66,7 +67,11 @@ def row_name(at: float) -> str:
 
 
 class Ledger:
-    """Accounts and spend rows in a store; `lease` is the most seconds that a request may take."""
+    """
+    Accounts and spend rows in a store; `lease` is the most seconds that a request may take.
+
+    `on_soft_budget` is called with an account whose spend reaches its soft budget, once a window.
+    """
 
     def __init__(
         self,
@@ -80,6 +85,7 @@ class Ledger:
         self.store = store
         self.zone = zone
         self.now = now
+        self.on_soft_budget: Callable[[Item], object] = lambda _: None
         self._lease = lease
         self._name = name
         self.late = LateSettlements(self)
@@ -194,7 +200,9 @@ class Ledger:
         """Put the real cost in the place of a reservation whose row is closed, or has none."""
         for update in settlements(held, cost, tokens, self.now()):
             with suppress(Rejected):
-                await self.store.update(update)
+                state = await self.store.update(update)
+                if "spent" in update.add and reaches_soft_budget(state, cost):
+                    self.on_soft_budget(state)
                 break
 
     # ---- a job's lines ----

@@ -184,6 +184,13 @@ def info_of(item: Item) -> dict[str, Any]:
     }
 
 
+def soft_budget_fields(item: Item) -> dict[str, Any]:
+    """What a log says of an account that has reached its soft budget; it has no key."""
+    shown = info_of(item)
+    names = ("key_alias", "key_name", "team_id", "spend", "soft_budget", "max_budget")
+    return {"account": item["id"], **{name: shown[name] for name in names}}
+
+
 def created_body(key: str, item: Item) -> dict[str, Any]:
     """The response to a new key: the only one that has the key itself."""
     return {"key": key, "token_id": item["token"], **info_of(item)}

@@ -77,6 +77,11 @@ class PrometheusObserver:
             registry=registry,
         )
         self._decisions = _DecisionCounts(registry)
+        self._soft_budgets = Counter(
+            "fanout_soft_budgets_reached",
+            "Virtual keys and teams that have reached their soft budgets; the log has each.",
+            registry=registry,
+        )
         self._bugs = Counter("fanout_bugs", "Bugs; the log has each.", registry=registry)
         self._in_flight = Gauge(
             "fanout_requests_in_flight",
@@ -114,6 +119,10 @@ class PrometheusObserver:
     def bug(self, request_id: str, error: BaseException) -> None:  # noqa: ARG002 -- the log has them
         """Count a bug."""
         self._bugs.inc()
+
+    def soft_budget(self) -> None:
+        """Count a key or team that has reached its soft budget."""
+        self._soft_budgets.inc()
 
     def rendered(self, accept: str) -> tuple[bytes, str]:
         """The metrics, and their content type."""
