@@ -19,6 +19,8 @@ BUCKETS = (0.05, 0.1, 0.25, 0.5, 1.0, 2.5, 5.0, 10.0, 20.0, 40.0, 80.0, 160.0, 3
 
 CALL = ("model", "provider")
 
+SOFT_BUDGETS = "Virtual keys and teams that have reached their soft budgets; the log has each."
+
 
 class PrometheusObserver:
     """
@@ -77,11 +79,7 @@ class PrometheusObserver:
             registry=registry,
         )
         self._decisions = _DecisionCounts(registry)
-        self._soft_budgets = Counter(
-            "fanout_soft_budgets_reached",
-            "Virtual keys and teams that have reached their soft budgets; the log has each.",
-            registry=registry,
-        )
+        self._soft_budgets = Counter("fanout_soft_budgets_reached", SOFT_BUDGETS, registry=registry)
         self._bugs = Counter("fanout_bugs", "Bugs; the log has each.", registry=registry)
         self._in_flight = Gauge(
             "fanout_requests_in_flight",
