@@ -253,6 +253,14 @@ def test_wrong_requests_are_errors_that_say_why(gateway: RunningGateway) -> None
     assert problems == []
 
 
+def test_what_is_left_out_is_named(gateway: RunningGateway, upstream: Upstream) -> None:
+    body = {"model": "azure", "input": "a", "input_type": "query", "drop_params": True}
+    upstream.script("my-embeddings", [embeds("openai")])
+    allowed = {"authorization": f"Bearer {KEY}"}
+    status, headers, _ = gateway.json(body, "/v1/embeddings", headers=allowed)
+    assert (status, headers["x-fanout-dropped"]) == (200, "input_type")
+
+
 def test_a_key_may_use_only_its_models(gateway: RunningGateway, upstream: Upstream) -> None:
     upstream.script("embed-v4.0", [embeds("cohere")])
     headers = {"authorization": f"Bearer {LIMITED}"}

@@ -262,6 +262,31 @@ def test_errors_before_an_endpoint_have_anthropics_form_too(
         client.messages.create(**{**given, "messages": image})
 
 
+def test_what_is_lost_is_named_as_the_client_names_it(upstream: Upstream) -> None:
+    budget = {"type": "enabled", "budget_tokens": 1024}
+    low = {"output_config": {"effort": "low"}}
+    rows: list[tuple[str, dict[str, Any], str | None]] = [
+        ("openai/gpt-5", {"thinking": budget}, None),  # it becomes an effort
+        ("hosted_vllm/x", {"thinking": budget}, None),
+        ("deepseek/x", {"thinking": budget}, "thinking.budget_tokens"),
+        ("openai/gpt-4o", {"thinking": {"type": "adaptive"}}, "thinking"),
+        ("openai/gpt-4o", low, "output_config.effort"),
+        ("mistral/x", {"metadata": {"user_id": "u"}}, "metadata.user_id"),
+        ("deepseek/x", {"metadata": {"user_id": "u"}}, "metadata.user_id"),
+    ]
+    models = {model for model, _, _ in rows}
+    wrong = []
+    with serve({"model_list": [entry(upstream, model, model) for model in models]}) as served:
+        for model, fields, expected in rows:
+            upstream.script(model.partition("/")[2], [reply(200, whole({"content": "Hi"}))])
+            body = {"model": model, "max_tokens": 9, "messages": HI, **fields}
+            with served.ask(json.dumps(body).encode(), "/v1/messages") as response:
+                found = response.status, response.headers["x-fanout-dropped"]
+            if found != (200, expected):
+                wrong.append((model, fields, found))
+    assert wrong == []
+
+
 def test_a_failure_amid_a_stream_is_an_error_event(
     client: anthropic.Anthropic, upstream: Upstream
 ) -> None:

@@ -254,13 +254,13 @@ def test_tokens_are_counted_by_the_vendor_or_estimated(
     words = b'{"type":"error","error":{"type":"invalid_request_error","message":"no"}}'
     for script, wanted in (
         (reply(200, b'{"input_tokens": 77}'), (200, {"input_tokens": 77}, "counted")),
-        (reply(400, words), (400, json.loads(words), "counted")),
+        (reply(400, words), (400, json.loads(words), None)),
         (reply(404, b"{}"), (200, {"input_tokens": 18}, "estimated")),
         (reply(200, b"<html>"), (200, {"input_tokens": 18}, "estimated")),
     ):
         upstream.script("claude-x", [script])
         status, headers, found = server.json(body, sent["path"], headers=sent["headers"])
-        assert (status, found, headers["x-fanout-tokens"]) == wanted
+        assert (status, found, headers.get("x-fanout-tokens")) == wanted
         call = upstream.calls[-1]
         assert call.path == "/v1/messages/count_tokens"
         assert call.raw == body.replace(b'"model": "claude"', b'"model": "claude-x"')

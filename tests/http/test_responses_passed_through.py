@@ -146,6 +146,16 @@ def test_what_is_unknown_here_passes_to_a_vendor_that_may_know_it(
     assert faults == []
 
 
+def test_what_only_its_maker_can_read_is_named_when_it_is_left_out(
+    native: RunningGateway, upstream: Upstream
+) -> None:
+    upstream.script("b", answers("Hello"))
+    sealed = {"type": "reasoning", "summary": [], "encrypted_content": "gAAAA"}
+    items = [{"role": "user", "content": "Hi"}, sealed, {"role": "user", "content": "And?"}]
+    _, headers, _ = ask(native, json.dumps({"model": "chat", "input": items}).encode())
+    assert headers["x-fanout-dropped"] == "reasoning"
+
+
 def test_a_race_with_a_report(native: RunningGateway, upstream: Upstream) -> None:
     for stream in (False, True):
         upstream.script("a", [piece(b"".join(EVENTS)), end])

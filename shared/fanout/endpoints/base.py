@@ -7,7 +7,7 @@ any chat request, so races, fallbacks, limits, reports and cancelling work on ev
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from importlib import import_module
 from typing import Any, Protocol
 
@@ -75,7 +75,8 @@ class Surface(Struct, frozen=True):
     `read` raises `RequestError` with the name of the client's field. `respond` makes the whole
     response of the gateway's body: a chat completion, or one that combines several with a `fanout`
     field. `error_body` makes the JSON of an error, of the error and the request's id. `headers` are
-    those of every response, of the request's id. `status` is the HTTP status of an error.
+    those of every response, of the request's id. `status` is the HTTP status of an error. `field`
+    is the client's name of a field of the chat request that a vendor does not take.
     """
 
     read: Callable[[RequestBody], TranslatedRequest]
@@ -84,6 +85,7 @@ class Surface(Struct, frozen=True):
     error_body: Callable[[Exception, str], object]
     headers: Callable[[str], Mapping[str, str]] = lambda _: {}
     status: Callable[[Exception], int] = status_of
+    field: Callable[[TranslatedRequest, str], str] = lambda _, name: name
 
 
 class Translation(Struct, frozen=True):
@@ -95,6 +97,11 @@ class Translation(Struct, frozen=True):
     def respond(self, body: object) -> object:
         """The whole response."""
         return self.surface.respond(self.request, body)
+
+    def dropped(self, names: Iterable[str]) -> tuple[str, ...]:
+        """The client's fields that are left out; `names` are those of the chat request."""
+        theirs = (self.surface.field(self.request, name) for name in names)
+        return tuple(dict.fromkeys((*self.request.dropped, *theirs)))
 
     def encoder(self) -> StreamEncoder:
         """The encoder of a streamed response."""

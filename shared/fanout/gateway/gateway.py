@@ -28,6 +28,7 @@ from .run import Context, GatewayResponse, Host, ResponseStream, Run, random_id
 
 if TYPE_CHECKING:
     from ..endpoints.embeddings.request import EmbeddingRequest
+    from ..schema.embeddings import EmbeddingPart, Vectors
     from .embeddings import UseVectors
 
 
@@ -100,10 +101,17 @@ class Gateway:
         if self._limiter is not None:
             self._limiter.divided = True
 
-    async def embed(self, request: EmbeddingRequest, context: Context, use: UseVectors) -> int:
+    async def embed(
+        self,
+        request: EmbeddingRequest,
+        context: Context,
+        use: UseVectors,
+        note: Callable[[Iterable[str]], None] = lambda _: None,
+    ) -> int:
         """
         Get the vectors of all inputs; `use` gets them in order, some at a time.
 
+        `note` gets the fields that are left out of each call, before its vectors are used.
         Returns the number of tokens. Raises the error of the first call that failed for good.
         """
         from .embeddings import EmbeddingRun  # few processes serve them
@@ -122,9 +130,16 @@ class Gateway:
             client=context.client,
             watcher=context.watcher,
         )
+
+        async def call(part: EmbeddingPart) -> Vectors:
+            one = leg()
+            vectors = await self._router.embed(one, part)
+            note(one.dropped)
+            return vectors
+
         try:
             with Deadline(run.deadline):
-                return await parts.send(lambda part: self._router.embed(leg(), part), use)
+                return await parts.send(call, use)
         except TimeoutError:
             raise run.late() from None
 

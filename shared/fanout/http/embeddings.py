@@ -8,7 +8,7 @@ is closed.
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from functools import partial
 
 from msgspec.structs import replace
@@ -17,7 +17,7 @@ from ..endpoints.embeddings.request import EmbeddingRequest, parse_request
 from ..endpoints.embeddings.response import HEAD, entries, tail
 from ..errors import NotFound
 from .asgi import raw_headers
-from .endpoints import parse_body
+from .endpoints import DROPPED, parse_body
 from .exchange import Exchange
 
 TAIL = "/embeddings"
@@ -51,7 +51,7 @@ async def _respond(exchange: Exchange, request: EmbeddingRequest) -> None:
     async with exchange.opened() as group:
         if exchange.charge is not None:
             group.create_task(exchange.charge.open())
-        tokens = await exchange.gateway.embed(request, context, response.add)
+        tokens = await exchange.gateway.embed(request, context, response.add, response.note)
         if exchange.charge is not None:
             exchange.response_headers |= await exchange.charge.settle()
         await response.end(tail(request.model, tokens))
@@ -83,6 +83,11 @@ class _Response:
         self._pieces = [HEAD]
         self._size = len(HEAD)
         self._has_begun = False
+        self._dropped: dict[str, None] = {}
+
+    def note(self, dropped: Iterable[str]) -> None:
+        """Note the fields that are left out of a call, for the header."""
+        self._dropped |= dict.fromkeys(dropped)
 
     async def add(self, start: int, vectors: Sequence[bytes]) -> None:
         """Add the vectors of the inputs from this index on."""
@@ -108,6 +113,8 @@ class _Response:
         exchange = self._exchange
         exchange.status = 200
         headers = {"content-type": "application/json", **exchange.response_headers}
+        if self._dropped:
+            headers[DROPPED] = ", ".join(self._dropped)
         if length is not None:
             headers["content-length"] = str(length)
         raw = raw_headers(headers)

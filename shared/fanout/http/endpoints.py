@@ -150,7 +150,7 @@ def _response_headers(
     if response.winner is not None:
         headers["x-fanout-winner"] = response.winner
     if translation is not None and not response.passed_through:
-        dropped = dict.fromkeys((*translation.request.dropped, *response.dropped))
+        dropped = translation.dropped(response.dropped)
         headers |= {DROPPED: ", ".join(dropped)} if dropped else {}
     return headers
 

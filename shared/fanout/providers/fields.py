@@ -7,7 +7,7 @@ Knows no provider. Each codec lists the fields that it reads.
 from __future__ import annotations
 
 import re
-from collections.abc import Callable, Collection, Mapping, Sequence
+from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
 from typing import Any, Literal, TypeAlias
 
 from ..errors import Unsupported
@@ -105,6 +105,11 @@ class UnsupportedFields:
     def note(self, param: str) -> None:
         """Note what is left out or adapted although nothing that the client asked for is lost."""
         self._dropped.setdefault(param, 0)
+
+    def note_all(self, params: Iterable[str]) -> None:
+        """Note several fields, sorted."""
+        for param in sorted(params):
+            self.note(param)
 
     def count(self, param: str, number: int = 1) -> None:
         """Note as many things that are left out of earlier messages."""

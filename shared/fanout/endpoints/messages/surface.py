@@ -51,10 +51,13 @@ def _adds_schema(value: dict[str, Any]) -> bool:
 def _given(value: dict[str, Any]) -> Given:
     thinking = value.get("thinking")
     kind = thinking.get("type") if isinstance(thinking, dict) else None
+    config = value.get("output_config")
+    has_effort = isinstance(config, dict) and config.get("effort") is not None
     return Given(
         thinks=kind in ("adaptive", "enabled"),
         stops=frozenset(value.get("stop_sequences") or ()),
         tokens=estimate_tokens(value) if value.get("stream") else 0,
+        effort_field="output_config.effort" if has_effort else "thinking",
     )
 
 
@@ -80,8 +83,20 @@ def _client_path(path: str) -> str:
     return f"messages[{int(number) - 1}]{rest}" if number.isdecimal() else path
 
 
-NAMES = {"stop": "stop_sequences", "reasoning_effort": "output_config.effort", "user": "metadata"}
+NAMES = {
+    "parallel_tool_calls": "tool_choice.disable_parallel_tool_use",
+    "reasoning_effort": "output_config.effort",
+    "response_format": "output_config.format",
+    "stop": "stop_sequences",
+    "user": "metadata.user_id",
+}
 """The client's names of fields whose names in a chat request are others."""
+
+
+def _client_field(request: TranslatedRequest, name: str) -> str:
+    """The client's name of a field of the chat request that is left out."""
+    given: Given = request.given
+    return given.effort_field if name == "reasoning_effort" else NAMES.get(name, name)
 
 
 def _renamed(error: RequestError, *, shifted: bool) -> RequestError:
@@ -125,4 +140,5 @@ SURFACE = Surface(
     error_body=error_body,
     headers=lambda request_id: {"request-id": request_id},
     status=error_status,
+    field=_client_field,
 )

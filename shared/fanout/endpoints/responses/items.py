@@ -15,6 +15,7 @@ from msgspec import Struct, field
 
 from ...errors import RequestError
 from ...wire import json
+from ..sealed import is_sealed
 from .content import message_content, result_content
 from .errors import NoCounterpart
 from .reasoning import join_reasoning, kept_reasoning
@@ -94,7 +95,7 @@ class _Reader:
         if kind == "message":
             self._message(item, path)
         elif kind == "reasoning":
-            self._thoughts = join_reasoning(self._thoughts, kept_reasoning(item))
+            self._reasoning(item)
         elif kind == "function_call":
             self._call(_function_call(item, path), path)
         elif kind == "custom_tool_call":
@@ -105,6 +106,12 @@ class _Reader:
             self._dropped[kind] = None
         else:
             raise _unknown(kind, path)
+
+    def _reasoning(self, item: Item) -> None:
+        """Keep Fanout's own reasoning; another maker's is left out, and named."""
+        if item.get("encrypted_content") and not is_sealed(item["encrypted_content"]):
+            self._dropped["reasoning"] = None
+        self._thoughts = join_reasoning(self._thoughts, kept_reasoning(item))
 
     def messages(self) -> Messages:
         """All messages so far."""

@@ -12,7 +12,7 @@ from ...schema.chat import ORIGINAL_BODY, ORIGINAL_EVENTS
 from ...schema.fanout import GATEWAY_FIELDS, parse_request
 from ...schema.request import Place
 from ..base import RequestBody, StreamEncoder, Surface, TranslatedRequest
-from .errors import NoCounterpart, client_error_body
+from .errors import NoCounterpart, client_error_body, client_field
 from .events import ResponseEncoder
 from .original import original_of
 from .request import Translated, translate
@@ -92,4 +92,5 @@ SURFACE = Surface(
     respond=respond,
     encoder=encoder,
     error_body=lambda error, _: client_error_body(error),
+    field=lambda _, name: client_field(name),
 )

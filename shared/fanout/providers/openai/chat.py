@@ -81,9 +81,7 @@ def encode(
         tools=_offered_tools(body),
     )
     _fit_tools(quirks, kind, body, unsupported)
-    if "cache_control" in body and "cache_control" not in quirks.messages.fields:
-        del body["cache_control"]  # Anthropic's hint
-        unsupported.note("cache_control")
+    _note_hints(quirks, request, absent, body, unsupported)
     return WireRequest(
         quirks.path,
         json.encode(body),
@@ -277,6 +275,21 @@ def _drop(
             unsupported.add(name)
     for name in names & HINTS:
         body.pop(name, None)
+
+
+def _note_hints(
+    quirks: Quirks,
+    request: ChatRequest,
+    absent: frozenset[str],
+    body: dict[str, Any],
+    unsupported: UnsupportedFields,
+) -> None:
+    """Note the hints that are left out of a request of another API: a header names each field."""
+    if "cache_control" in body and "cache_control" not in quirks.messages.fields:
+        del body["cache_control"]  # Anthropic's hint
+        unsupported.note("cache_control")
+    if request.original is not None:
+        unsupported.note_all(absent & request.body.keys() & HINTS - {"stream_options"})
 
 
 def plain_codec(quirks: Quirks) -> Codec:
