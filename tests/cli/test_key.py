@@ -12,13 +12,14 @@ TOKEN = sha256(OLD.encode()).hexdigest()
 METADATA = '"{""tags"": [""t""]}"'
 HEADS = (
     "token,key_name,key_alias,spend,expires,models,user_id,team_id,max_parallel_requests,metadata,"
-    "blocked,tpm_limit,rpm_limit,max_budget,budget_duration,budget_id,created_at"
+    "blocked,tpm_limit,rpm_limit,max_budget,budget_duration,budget_id,created_at,tags"
 )
 WRONG_WINDOW = "`budget_duration` must be a number with s, m, h, d, w or mo, such as `30d`"
 TABLE = f"""{HEADS}
-{TOKEN},sk-...1234,search,1.25,,"{{gpt-4o,""x y""}}",u1,red,3,{METADATA},f,100,10,5,30d,b-1,
+{TOKEN},sk-...1234,search,1.25,,"{{gpt-4o,""x y""}}",u1,red,3,{METADATA},f,100,10,5,30d,b-1,,{{nightly}}
 not-a-hash,sk-...,bad,0,,{{}},,,,,f,,,,,,
 {sha256(b"2").hexdigest()},sk-...0002,yearly,0,,{{}},,,,,f,,,1,1y,,
+{sha256(b"3").hexdigest()},sk-...0003,rich,1e300,,{{}},,,,,f,,,1,1d,,
 """
 
 
@@ -40,12 +41,24 @@ def test_a_key_is_made_changed_listed_and_deleted(fanout: Command) -> None:
     assert made.json["key"] not in listed.out
     again = fanout("key", "regenerate", "ci", "--overlap", "1h")
     assert again.out.startswith("sk-fo_")
+    token = fanout("key", "info", "ci", "--json").json["token"]
     assert fanout("key", "reset-spend", "ci", "--json").json["spend"] == 0
     assert fanout("key", "delete", "ci").code == 0
     assert fanout("key", "list", "--json").json == {"keys": []}
+    other = fanout("key", "create", "--json")
+    assert "once the config has `general_settings.master_key`" in other.err
+    token = other.json["token"]
     missing = fanout("key", "info", "ci")
     assert (missing.code, missing.err) == (2, "fanout: there is no such key\n")
-    assert fanout("key", "create", "--window", "1y").code == 2
+    wrong = [
+        ("create", "--window", "1y"),
+        ("create", "--window", "999999mo"),
+        ("reset-spend", token, "--to", "inf"),
+        ("reset-spend", token, "--to", "-1"),
+        ("spend", "--to", "9999-12-31"),
+    ]
+    done = [fanout("key", *arguments) for arguments in wrong]
+    assert [(one.code, "Traceback" in one.err) for one in done] == [(2, False)] * len(wrong)
     assert fanout("key", "spend", "--csv").out == (
         "key,spend,requests,prompt_tokens,completion_tokens\n"
     )
@@ -62,6 +75,7 @@ def test_litellms_keys_are_imported_once_and_what_is_left_out_is_named(
         "`search`: imported without budget_id",
         "line 3: `token` is no SHA-256 hash: left out",
         f"line 4 (`yearly`): {WRONG_WINDOW}: left out",
+        "line 5 (`rich`): `spend` must be an amount from 0 to 100000000 US dollars: left out",
     ]
     info = fanout("key", "info", OLD, "--json").json
     expected = {
@@ -71,7 +85,7 @@ def test_litellms_keys_are_imported_once_and_what_is_left_out_is_named(
         "models": ["gpt-4o", "x y"],
         "team_id": "red",
         "max_parallel_requests": 3,
-        "tags": ["t"],
+        "tags": ["nightly", "t"],
         "rpm_limit": 10,
         "max_budget": 5.0,
         "budget_duration": "30d",

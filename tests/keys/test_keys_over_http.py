@@ -8,6 +8,7 @@ from functools import partial
 from pathlib import Path
 from time import sleep
 from typing import Any
+from urllib.parse import quote
 
 import openai
 import pytest
@@ -23,6 +24,7 @@ from tests.support.provider_steps import answers, refuse, reply, role, say, stal
 from tests.support.scripted_provider import Call, Step, Upstream
 
 MASTER = "sk-master-marker"
+APP = "sk-app-of-the-config"
 PRICE = 0.001  # dollars for a token
 HI: Any = [{"role": "user", "content": "Hi"}]
 ADMIN = {"authorization": f"Bearer {MASTER}"}
@@ -43,7 +45,7 @@ def gateway(provider: Upstream, home: Path) -> Iterator[RunningGateway]:
             entry(provider, "claude", "anthropic/claude-x", **prices),
         ],
         "router_settings": {"num_retries": 0},
-        "general_settings": {"master_key": MASTER},
+        "general_settings": {"master_key": MASTER, "keys": [{"name": "app", "key": APP}]},
     }
     opened = partial(open_local, {"FANOUT_HOME": str(home)})
     with serve(config, virtual_keys=opened) as served:
@@ -146,7 +148,7 @@ def test_every_refusal_has_its_status_and_what_to_do(gateway: RunningGateway) ->
         "model": (key(models=["b"]), cheap, 403, "model_not_allowed"),
         "budget": (key(max_budget=0.001), cheap, 402, "budget_exceeded"),
         "rate": (limited, cheap, 429, "rate_limit_exceeded"),
-        "tokens": (key(tpm_limit=5), cheap, 429, "rate_limit_exceeded"),
+        "tokens": (key(tpm_limit=5), cheap, 400, "tokens_exceed_limit"),
         "parallel": (key(max_parallel_requests=0), cheap, 429, "parallel_limit_exceeded"),
         "price": (key(max_budget=1), {**cheap, "model": "unpriced"}, 403, "model_without_price"),
         "no model": (key(max_budget=1), {**cheap, "model": "x"}, 404, "model_not_found"),
@@ -342,6 +344,39 @@ def test_keys_are_managed_with_litellms_calls(gateway: RunningGateway) -> None:
     for name, value in wrong.items():
         status, _, answer = gateway.json({name: value}, "/key/generate", "POST", ADMIN)
         assert (status, answer["error"]["param"]) == (400, name)
+
+
+def test_odd_values_are_errors_that_name_the_field_or_are_kept(
+    gateway: RunningGateway, upstream: Upstream
+) -> None:
+    own = "sk-100%-of/mine?and#more"
+    made = manage(gateway, "/key/generate", {"key": own, "spend": 2.5, "metadata": {"tags": ["x"]}})
+    assert (made["spend"], made["tags"], made["metadata"]) == (2.5, ["x"], {"tags": ["x"]})
+    reset = manage(gateway, f"/key/{quote(own, safe='')}/reset_spend", {"reset_to": 1})
+    assert reset["spend"] == 1
+    bad: list[tuple[str, Any]] = [
+        ("/key/generate", {"budget_duration": "999999mo"}),
+        ("/key/generate", {"duration": "999999mo"}),
+        (f"/key/{made['token']}/reset_spend", {"reset_to": 1e300}),
+        *(
+            ("/key/generate", {"key": key})
+            for key in (MASTER, APP, "sk-with a space-1", f"{APP}\n")
+        ),
+        ("/spend/logs?end_date=9999-12-31", None),
+        ("/spend/logs?end_date=0001-01-01", None),
+    ]
+    found = [gateway.json(body, path, "POST" if body else "GET", ADMIN) for path, body in bad]
+    assert [(status, answer["error"]["param"]) for status, _, answer in found] == [
+        (400, next(iter(body)) if body else "end_date") for _, body in bad
+    ]
+    assert manage(gateway, "/spend/keys", **bearer(APP)) == (403, "key_not_allowed")
+    upstream.script("a", [embeds("openai")])
+    body = {"model": "a", "input": "x", "user": "u-7"}
+    assert gateway.json(body, "/v1/embeddings", headers=bearer(own))[0] == 200
+    assert [row["end_user"] for row in manage(gateway, "/spend/logs", **bearer(own))] == ["u-7"]
+    manage(gateway, "/key/delete", {"keys": [own]})
+    manage(gateway, "/key/generate", {"key": own})
+    assert manage(gateway, "/spend/logs", **bearer(own)) == []  # it is another key
 
 
 def test_without_the_store_clients_get_503(provider: Upstream, tmp_path: Path) -> None:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import argparse
 import asyncio
 import getpass
+import sys
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
@@ -15,13 +16,13 @@ from ..gateway.factory import load_catalog
 from ..keys.account import refreshed
 from ..keys.items import Item
 from ..keys.ledger import Ledger
-from ..keys.litellm import changes_of, created_body, info_of, read_fields
+from ..keys.litellm import amount_of, changes_of, created_body, info_of, read_fields
 from ..keys.management import KeyManager
 from ..keys.opening import open_local
 from ..keys.spend import add_up, collect, period_of
 from ..keys.windows import seconds_of
 from ..settings import Settings
-from ..telemetry.prices import to_dollars, to_nanodollars
+from ..telemetry.prices import to_dollars
 from .printing import show, show_json
 from .table import columns
 
@@ -40,11 +41,18 @@ FIELDS = {
 }
 """The options of a key, and LiteLLM's fields."""
 
+NO_MASTER_KEY = (
+    "fanout: the gateway accepts virtual keys once the config has `general_settings.master_key`"
+)
+
 
 def run_action(arguments: argparse.Namespace) -> int:
     """Run the action on the keys of this machine."""
     settings = Settings.read(arguments.config)
-    ledger = open_local(settings.env, load_catalog(settings))
+    catalog = load_catalog(settings)
+    if arguments.action in {"create", "import"} and not catalog.has_virtual_keys:
+        show(NO_MASTER_KEY, file=sys.stderr)
+    ledger = open_local(settings.env, catalog)
     try:
         return asyncio.run(_run(arguments, ledger))
     finally:
@@ -90,9 +98,7 @@ async def _changed(
             blocked = int(arguments.action == "block")
             return await manager.update(item, {"blocked": blocked}, arguments.action)
         case "reset-spend":
-            if arguments.to < 0:
-                raise ConfigError("--to must be an amount in US dollars")
-            return await manager.reset_spend(item, to_nanodollars(arguments.to))
+            return await manager.reset_spend(item, amount_of(arguments.to, "--to"))
         case _:  # info
             return item
 

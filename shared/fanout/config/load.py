@@ -15,6 +15,7 @@ from ..wire import json
 from .document import Document, parse
 from .fields import Fields, convert_fields, dotted
 from .model import ConfigFile, GeneralSettings, ModelEntry, RouterSettings, ServiceSettings
+from .time_zones import find_zone
 from .unknown_keys import unknown_keys
 
 MASTER_KEY_VARIABLE = "FANOUT_MASTER_KEY"
@@ -165,6 +166,7 @@ def check_values(value: object, env: Mapping[str, str], name: str = "config") ->
         if section in given
     }
     problems += _certificate_problems(sections.get("general_settings", {}))
+    problems += _unknown_zone(sections.get("general_settings", {}))
     problems += _blank_key(sections.get("general_settings", {}))
     entries = dict(_entries(given.get("model_list"), fields))
     config = ConfigFile(
@@ -202,6 +204,17 @@ def _certificate_problems(general: Mapping[str, Any]) -> Iterator[Problem]:
         yield _needs_httpx("ssl_verify")
     if general.get("ssl_certificate") is not None:
         yield _needs_httpx("ssl_certificate")
+
+
+def _unknown_zone(general: Mapping[str, Any]) -> Iterator[Problem]:
+    """A time zone of budgets that there is not."""
+    name = general.get("budget_timezone", "UTC")
+    if find_zone(name) is None:
+        message = (
+            f"`general_settings.budget_timezone`: there is no time zone `{name}`; write a name such"
+            " as `Europe/Berlin`"
+        )
+        yield Problem(("general_settings", "budget_timezone"), message)
 
 
 def _blank_key(general: Mapping[str, Any]) -> Iterator[Problem]:

@@ -237,7 +237,7 @@ class App:
         exchange.max_silence = self._max_silence
         exchange.keep_alive = self._keep_alive
         exchange.batch_service = running.batch_service
-        exchange.keys = running.authenticator.keys
+        exchange.authenticator = running.authenticator
         exchange.query = scope.get("query_string", b"").decode("latin-1")
         error: Exception | None = None
         try:

@@ -98,12 +98,7 @@ class Authenticator:
                 "the API key is missing: send the gateway's key as `Authorization: Bearer KEY`",
                 None,
             )
-        given = key.encode("latin-1")  # the header's bytes: ASGI decodes them so
-        found: ClientKey | None = None
-        for client in self._client_keys:
-            for text in await self._secrets.values(client.secret) if client.secret else ():
-                if hmac.compare_digest(text.encode(), given):
-                    found = client
+        found = await self._in_config(key)
         if found is None and self._open_keys is not None:
             found = await self._virtual(key)
         if found is None and any(
@@ -112,6 +107,19 @@ class Authenticator:
             raise KeysUnavailable("the gateway cannot read its own keys right now; try again")
         if found is None:
             raise Unauthorized("the API key is not one of the gateway's keys", None)
+        return found
+
+    async def is_config_key(self, key: str) -> bool:
+        """Whether this is a key of the config, which cannot be a virtual key as well."""
+        return await self._in_config(key) is not None
+
+    async def _in_config(self, key: str) -> ClientKey | None:
+        given = key.encode("latin-1")  # the header's bytes: ASGI decodes them so
+        found: ClientKey | None = None
+        for client in self._client_keys:
+            for text in await self._secrets.values(client.secret) if client.secret else ():
+                if hmac.compare_digest(text.encode(), given):
+                    found = client
         return found
 
     async def _virtual(self, key: str) -> ClientKey | None:

@@ -105,7 +105,7 @@ async def reserve_embeddings(exchange: Exchange, request: EmbeddingRequest) -> C
     """Reserve what the vectors of a request may cost."""
     found = estimate_embeddings(request.model, request.options.size, _costs(exchange))
     meter = Meter(found.need.tokens, 0)
-    return await _reserve(exchange, request.options, found, meter)
+    return await _reserve(exchange, request.options, found, meter, request.user)
 
 
 @asynccontextmanager
@@ -159,7 +159,11 @@ def _costs(exchange: Exchange) -> Costs:
 
 
 async def _reserve(
-    exchange: Exchange, request: FanOutRequest, found: Estimate, meter: Meter
+    exchange: Exchange,
+    request: FanOutRequest,
+    found: Estimate,
+    meter: Meter,
+    user: str | None = None,
 ) -> Charge:
     account: KeyAccount = exchange.client.account
     team = account.team
@@ -191,10 +195,12 @@ async def _reserve(
             with suppress(FanoutError):  # a sweep does it
                 await ledger.count(held, 0, 0)
             raise
-    return Charge(ledger, holds, meter, _row(exchange, request, account.item))
+    return Charge(ledger, holds, meter, _row(exchange, request, account.item, user))
 
 
-def _row(exchange: Exchange, request: FanOutRequest, item: Item) -> dict[str, Any]:
+def _row(
+    exchange: Exchange, request: FanOutRequest, item: Item, user: str | None
+) -> dict[str, Any]:
     """The fields of the spend row that are known before the calls; none is of the prompt."""
     chat = request.conversations[0] if request.conversations else None
     given = ((chat and chat.metadata) or {}).get("tags")
@@ -209,5 +215,5 @@ def _row(exchange: Exchange, request: FanOutRequest, item: Item) -> dict[str, An
         "tags": list(dict.fromkeys([*item["tags"], *tags]))[:MAX_TAGS],
         "mode": request.mode,
         "model": ",".join(request.models)[:500],
-        "end_user": ((chat and chat.user) or "")[:MAX_TAG],
+        "end_user": ((chat and chat.user) or user or "")[:MAX_TAG],
     }

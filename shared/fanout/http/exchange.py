@@ -27,7 +27,7 @@ if TYPE_CHECKING:
     from ..bulk.service.records import Job
     from ..bulk.store import ResultStore
     from ..endpoints.base import Surface
-    from ..keys.ledger import Ledger
+    from .auth import Authenticator
     from .charging import Charge
     from .idempotency import SingleRequest
     from .sse_response import EventStream
@@ -90,8 +90,8 @@ class Exchange(Struct):
     has sent nothing, `admitted` its share of the limits on requests in flight. `received` is when
     it reached the host, in seconds since 1970, `single` what is known of its `Idempotency-Key`. The
     endpoint sets `request` and `winner`, which are logged. `surface` is the translation of an
-    endpoint beside chat completions. `keys` opens the ledger of virtual keys, and `charge` is what
-    a request of such a key has reserved.
+    endpoint beside chat completions. `authenticator` has the ledger of virtual keys, and `charge`
+    is what a request of such a key has reserved.
     """
 
     gateway: Gateway
@@ -115,7 +115,7 @@ class Exchange(Struct):
     events: EventStream | None = None
     single: SingleRequest | None = None
     surface: Surface | None = None
-    keys: Callable[[], Ledger] | None = None
+    authenticator: Authenticator | None = None
     charge: Charge | None = None
     response_headers: dict[str, str] = field(default_factory=dict)
 

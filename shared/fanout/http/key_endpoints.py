@@ -6,9 +6,10 @@ A key of another type may read its own account only. Shapes: `keys/litellm.py`.
 
 from __future__ import annotations
 
+import re
 from collections.abc import Mapping
 from typing import Any
-from urllib.parse import parse_qs, unquote
+from urllib.parse import parse_qs
 
 from msgspec import UNSET
 
@@ -18,7 +19,7 @@ from ..keys.account import refreshed
 from ..keys.clients import MANAGEMENT, READ_ONLY
 from ..keys.items import Item
 from ..keys.ledger import Ledger
-from ..keys.litellm import changes_of, created_body, info_of, read_fields
+from ..keys.litellm import amount_of, changes_of, created_body, info_of, read_fields
 from ..keys.management import KeyManager
 from ..keys.windows import seconds_of
 from ..telemetry.prices import to_nanodollars
@@ -28,6 +29,7 @@ from .exchange import Exchange
 MIN_KEY = 16
 """Characters of a key that the caller chooses, LiteLLM's minimum."""
 
+OWN_KEY = re.compile(f"(?=.{{{MIN_KEY}}})sk-[!-~]+")
 MAX_PAGE = 100
 NEW_KEY = frozenset({"new_key", "grace_period", "new_master_key"})
 
@@ -36,9 +38,12 @@ async def generate_key(exchange: Exchange) -> None:
     """`POST /key/generate`: a new key, which only this response shows."""
     manager = manager_of(exchange)
     fields = read_fields(await exchange.parsed(parse_body))
-    key = None if fields.key in (None, UNSET) else _own_key(str(fields.key), "key")
+    key = None
+    if isinstance(fields.key, str):
+        key = await _own_key(exchange, fields.key, "key")
     ledger = ledger_of(exchange)
-    key, item = await manager.create(changes_of(fields, ledger.now()), key)
+    spent = amount_of(fields.spend or 0, "spend") if fields.spend is not UNSET else 0
+    key, item = await manager.create(changes_of(fields, ledger.now()), key, spent)
     await exchange.json(created_body(key, current(ledger, item)))
 
 
@@ -94,16 +99,13 @@ async def regenerate_key(exchange: Exchange) -> None:
 
 async def change_key(exchange: Exchange) -> None:
     """`POST /key/{key}/regenerate`, or `…/reset_spend` with `reset_to`; a hash is as good."""
-    key, _, what = exchange.tail.partition("/")
+    key, _, what = exchange.tail.rpartition("/")
     body = await object_of(exchange)
     if what == "regenerate":
-        await _regenerate(exchange, unquote(key), body)
+        await _regenerate(exchange, key, body)
     elif what == "reset_spend":
-        manager, given = manager_of(exchange), body.get("reset_to", 0)
-        if isinstance(given, bool) or not isinstance(given, int | float) or given < 0:
-            raise RequestError("`reset_to` must be an amount in US dollars", "reset_to")
-        item = await manager.find(unquote(key))
-        item = await manager.reset_spend(item, to_nanodollars(given))
+        manager, spent = manager_of(exchange), amount_of(body.get("reset_to", 0), "reset_to")
+        item = await manager.reset_spend(await manager.find(key), spent)
         await exchange.json(info_of(current(ledger_of(exchange), item)))
     else:
         raise NotFound("no such path: `/key/{key}/` has `regenerate` and `reset_spend`")
@@ -113,7 +115,7 @@ async def _regenerate(exchange: Exchange, key: str, body: Mapping[str, Any]) -> 
     manager, ledger = manager_of(exchange), ledger_of(exchange)
     fields = read_fields(body, NEW_KEY)
     own, grace = body.get("new_key"), body.get("grace_period")
-    new = None if own in (None, "") else _own_key(str(own), "new_key")
+    new = None if own in (None, "") else await _own_key(exchange, str(own), "new_key")
     overlap = seconds_of(str(grace), "grace_period") if grace else 0
     changes = changes_of(fields, ledger.now())
     made, item = await manager.regenerate(await manager.find(key), new, overlap, changes)
@@ -168,9 +170,9 @@ async def list_keys(exchange: Exchange) -> None:
 
 
 def ledger_of(exchange: Exchange) -> Ledger:
-    if exchange.keys is None:
+    if exchange.authenticator is None or exchange.authenticator.keys is None:
         raise NotFound("there are no virtual keys: set `general_settings.master_key`")
-    return exchange.keys()
+    return exchange.authenticator.keys()
 
 
 def manager_of(exchange: Exchange, *types: str) -> KeyManager:
@@ -228,11 +230,15 @@ def required(body: Mapping[str, Any], name: str) -> str:
     return given
 
 
-def _own_key(key: str, param: str) -> str:
-    if not key.startswith("sk-") or len(key) < MIN_KEY or not key.isascii():
+async def _own_key(exchange: Exchange, key: str, param: str) -> str:
+    if not OWN_KEY.fullmatch(key):
         raise RequestError(
-            f"`{param}` must begin with `sk-` and have at least {MIN_KEY} characters", param
+            f"`{param}` must begin with `sk-` and have at least {MIN_KEY} characters, without "
+            "spaces and beyond ASCII",
+            param,
         )
+    if exchange.authenticator is not None and await exchange.authenticator.is_config_key(key):
+        raise RequestError(f"`{param}` is a key of the gateway's config", param, "key_exists")
     return key
 
 

@@ -10,11 +10,14 @@ from __future__ import annotations
 from collections.abc import Iterable, Mapping
 from typing import Any
 
+from msgspec.structs import replace
+
+from ..disk.threads import in_thread
 from ..errors import Forbidden, RequestError
 from ..keys.items import Item
 from ..keys.ledger import Ledger
 from ..keys.litellm import info_of, time_text
-from ..keys.management import KeyManager
+from ..keys.management import KeyManager, made_at
 from ..keys.spend import GROUPS, Sums, add_up, collect, day_of, period_of
 from ..telemetry.prices import to_dollars
 from .exchange import Exchange
@@ -31,31 +34,32 @@ async def spend_logs(exchange: Exchange) -> None:
     query = query_of(exchange)
     rows = await _rows(exchange)
     is_summary = "start_date" in query and query.get("summarize", "true").lower() == "true"
-    if not is_summary:
-        await exchange.json([_log(row) for row in rows[-MAX_ROWS:]])
-        return
-    await exchange.json(
-        [
-            {
-                "startTime": day,
-                "spend": to_dollars(sums.cost),
-                "models": _dollars(add_up(of_day, "model")),
-                "users": _dollars(add_up(of_day, "user")),
-                "api_keys": _dollars(add_up(of_day, "token")),
-            }
-            for day, sums, of_day in _days(rows)
-        ]
-    )
+    read = _summaries if is_summary else _logs
+    await exchange.json(await in_thread(read, rows if is_summary else rows[-MAX_ROWS:]))
+
+
+def _summaries(rows: list[Item]) -> list[dict[str, Any]]:
+    return [
+        {
+            "startTime": day,
+            "spend": to_dollars(sums.cost),
+            "models": _dollars(add_up(of_day, "model")),
+            "users": _dollars(add_up(of_day, "user")),
+            "api_keys": _dollars(add_up(of_day, "token")),
+        }
+        for day, sums, of_day in _days(rows)
+    ]
 
 
 async def spend_logs_page(exchange: Exchange) -> None:
     """`GET /spend/logs/v2`: the rows in pages, the newest first."""
     query = query_of(exchange)
     page, size = number(query, "page", 1, 10**6), number(query, "page_size", 50, 1_000)
-    rows = [_log(row) for row in reversed(await _rows(exchange))]
+    rows = await _rows(exchange)
+    end = max(0, len(rows) - (page - 1) * size)
     await exchange.json(
         {
-            "data": rows[(page - 1) * size : page * size],
+            "data": _logs(rows[max(0, end - size) : end])[::-1],
             "total": len(rows),
             "page": page,
             "page_size": size,
@@ -68,7 +72,12 @@ async def spend_keys(exchange: Exchange) -> None:
     """`GET /spend/keys`: the keys that have spent the most in their windows."""
     ledger, query = ledger_of(exchange), query_of(exchange)
     account = exchange.client.account
-    items = await KeyManager(ledger, "").accounts() if may_read(exchange) else [account.item]
+    if may_read(exchange):
+        items = await KeyManager(ledger, "").accounts()
+    elif account is not None:
+        items = [account.item]
+    else:
+        raise Forbidden("this key may not read about keys", None, "key_not_allowed")
     most = number(query, "limit", 100, 1_000)
     shown = [info_of(current(ledger, item)) for item in items]
     await exchange.json(sorted(shown, key=lambda one: -one["spend"])[:most])
@@ -76,7 +85,7 @@ async def spend_keys(exchange: Exchange) -> None:
 
 async def spend_tags(exchange: Exchange) -> None:
     """`GET /spend/tags`: the spend of each tag of keys and requests."""
-    found = add_up(await _rows(exchange), "tag")
+    found = await in_thread(add_up, await _rows(exchange), "tag")
     await exchange.json(
         [
             {
@@ -95,23 +104,27 @@ async def spend_report(exchange: Exchange) -> None:
     if group not in REPORTS:
         raise RequestError(f"`group_by` must be one of {', '.join(REPORTS)}", "group_by")
     rows = await _rows(exchange)
+    await exchange.json(await in_thread(_report, rows, group))
+
+
+def _report(rows: list[Item], group: str) -> list[dict[str, Any]]:
     if group == "api_key":
-        await exchange.json([_key_report(*one) for one in _grouped(rows, "token")])
-        return
-    await exchange.json(
-        [
-            {
-                "group_by_day": day,
-                f"{group}s": [_part(group, *one) for one in _grouped(of_day, group)],
-            }
-            for day, _, of_day in _days(rows)
-        ]
-    )
+        return [_key_report(*one) for one in _grouped(rows, "token")]
+    return [
+        {
+            "group_by_day": day,
+            f"{group}s": [_part(group, *one) for one in _grouped(of_day, group)],
+        }
+        for day, _, of_day in _days(rows)
+    ]
 
 
 async def daily_activity(exchange: Exchange) -> None:
     """`GET /user/daily/activity`: each day's metrics, by model, key and team too."""
-    rows = await _rows(exchange)
+    await exchange.json(await in_thread(_activity, await _rows(exchange)))
+
+
+def _activity(rows: list[Item]) -> dict[str, Any]:
     names = {"models": "model", "api_keys": "token", "teams": "team", "tags": "tag"}
     results = [
         {
@@ -129,18 +142,16 @@ async def daily_activity(exchange: Exchange) -> None:
     ]
     total = add_up(rows, "day").values()
     cost, requests = sum(one.cost for one in total), sum(one.requests for one in total)
-    await exchange.json(
-        {
-            "results": results[::-1],
-            "metadata": {
-                "total_spend": to_dollars(cost),
-                "total_api_requests": requests,
-                "page": 1,
-                "total_pages": 1,
-                "has_more": False,
-            },
-        }
-    )
+    return {
+        "results": results[::-1],
+        "metadata": {
+            "total_spend": to_dollars(cost),
+            "total_api_requests": requests,
+            "page": 1,
+            "total_pages": 1,
+            "has_more": False,
+        },
+    }
 
 
 # ---- rows ----
@@ -150,25 +161,37 @@ async def _rows(exchange: Exchange) -> list[Item]:
     """The rows that the query asks for and the client may read."""
     ledger, query = ledger_of(exchange), query_of(exchange)
     period = period_of(query.get("start_date"), query.get("end_date"), ledger.now())
-    rows = await collect(ledger, period, await _account(exchange, ledger, query))
-    wanted = {"user_id": "user_id", "request_id": "request_id", "team_id": "team_id"}
-    return [
-        row
-        for row in rows
-        if all(row[name] == query[given] for given, name in wanted.items() if given in query)
-    ]
+    account, since = await _account(exchange, ledger, query)
+    period = replace(period, start=max(period.start, since))
+    rows = await collect(ledger, period, account)
+    wanted = {name: query[name] for name in ("user_id", "request_id", "team_id") if name in query}
+    return await in_thread(_chosen, rows, wanted) if wanted else rows
 
 
-async def _account(exchange: Exchange, ledger: Ledger, query: Mapping[str, str]) -> str | None:
-    """The account whose rows are read; `None` for all."""
+def _chosen(rows: list[Item], wanted: Mapping[str, str]) -> list[Item]:
+    return [row for row in rows if all(row[name] == value for name, value in wanted.items())]
+
+
+async def _account(
+    exchange: Exchange, ledger: Ledger, query: Mapping[str, str]
+) -> tuple[str | None, float]:
+    """
+    The account whose rows are read, and since when; `None` for all.
+
+    An ordinary key does not read the rows of a deleted key whose value it has.
+    """
     asked, account = query.get("api_key", ""), exchange.client.account
     if may_read(exchange):
-        return str((await KeyManager(ledger, "").find(asked))["id"]) if asked else None
+        return (str((await KeyManager(ledger, "").find(asked))["id"]) if asked else None), 0.0
     own = account.item if account is not None else None
     found = await ledger.find_key(asked) if asked else own
     if own is None or found is None or found["id"] != own["id"]:
         raise Forbidden("this key may only read its own spend", "api_key", "key_not_allowed")
-    return str(own["id"])
+    return str(own["id"]), made_at(own)
+
+
+def _logs(rows: list[Item]) -> list[dict[str, Any]]:
+    return [_log(row) for row in rows]
 
 
 def _log(row: Item) -> dict[str, Any]:

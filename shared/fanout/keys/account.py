@@ -18,7 +18,14 @@ from typing import Any
 
 from msgspec import Struct
 
-from ..errors import BudgetExceeded, BudgetHeld, FanoutError, KeyRateLimited, Unauthorized
+from ..errors import (
+    BudgetExceeded,
+    BudgetHeld,
+    FanoutError,
+    KeyRateLimited,
+    RequestError,
+    Unauthorized,
+)
 from .items import Condition, Item, ItemKey, Update
 from .windows import NEVER, window_end
 
@@ -141,20 +148,27 @@ def refusal(item: Item, need: Need, now: float) -> FanoutError | None:
             f"the {whose}'s {item['parallel_limit']} parallel requests are in flight; try again",
             code="parallel_limit_exceeded",
         )
-    if item["rpm_left"] < 1 or item["tpm_left"] < need.tokens:
-        unit = "requests" if item["rpm_left"] < 1 else "tokens"
-        limit = item["rpm_limit"] if unit == "requests" else item["tpm_limit"]
-        wait = max(1.0, (item["minute"] + 1) * MINUTE - now)
-        message = (
-            f"the {whose}'s limit of {limit} {unit} a minute is reached; try again in {wait:.0f} s"
+    return _over_rate(item, need, now, whose)
+
+
+def _over_rate(item: Item, need: Need, now: float, whose: str) -> FanoutError | None:
+    """Why the request is over the limits of this minute."""
+    if need.tokens > item["tpm_limit"]:
+        return RequestError(
+            f"the request may take {need.tokens} tokens, and the {whose}'s limit is "
+            f"{item['tpm_limit']} a minute: set a smaller `max_tokens`",
+            "max_tokens",
+            "tokens_exceed_limit",
         )
-        if unit == "tokens" and need.tokens > limit:
-            message = (
-                f"the request may take {need.tokens} tokens, and the {whose}'s limit is {limit} a "
-                "minute: set a smaller `max_tokens`"
-            )
-        return KeyRateLimited(message, wait, rate_headers(item, now))
-    return None
+    if item["rpm_left"] >= 1 and item["tpm_left"] >= need.tokens:
+        return None
+    unit = "requests" if item["rpm_left"] < 1 else "tokens"
+    limit = item["rpm_limit"] if unit == "requests" else item["tpm_limit"]
+    wait = max(1.0, (item["minute"] + 1) * MINUTE - now)
+    message = (
+        f"the {whose}'s limit of {limit} {unit} a minute is reached; try again in {wait:.0f} s"
+    )
+    return KeyRateLimited(message, wait, rate_headers(item, now))
 
 
 def reserve(item: Item, need: Need, now: float, lease: float, zone: tzinfo) -> Update | FanoutError:

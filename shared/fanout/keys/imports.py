@@ -15,10 +15,9 @@ from typing import Any
 from msgspec import MsgspecError, Struct, field
 
 from ..errors import RequestError
-from ..telemetry.prices import to_nanodollars
 from ..wire import json
 from .ledger import HASH, Ledger
-from .litellm import changes_of, read_fields
+from .litellm import amount_of, changes_of, read_fields
 from .management import KeyManager
 
 LEFT_OUT = (
@@ -67,12 +66,11 @@ async def import_rows(manager: KeyManager, ledger: Ledger, text: str) -> Importe
             done.notes.append(f"line {number}: `token` is no SHA-256 hash: left out")
             continue
         try:
-            fields = _fields(row, ledger.now())
+            fields, spent = _fields(row, ledger.now()), _spent(row)
         except (RequestError, ValueError) as error:
             done.notes.append(f"line {number} (`{name}`): {error}: left out")
             continue
         unused = [one for one in LEFT_OUT if (row.get(one) or "") not in EMPTY]
-        spent = to_nanodollars(float(row["spend"])) if (row.get("spend") or "") not in EMPTY else 0
         shown = row.get("key_name") or "sk-..."
         try:
             is_new = await manager.adopt(token, shown, fields, spent)
@@ -97,13 +95,19 @@ def _fields(row: Mapping[str, str], now: float) -> dict[str, Any]:
     given["models"] = _array(row.get("models") or "")
     given["blocked"] = (row.get("blocked") or "").lower() in {"t", "true", "1"}
     metadata = _object(row.get("metadata") or "")
-    if isinstance(tags := metadata.pop("tags", None), list):
-        given["tags"] = [str(tag) for tag in tags]
+    tags = metadata.pop("tags", None)
+    tags = [str(tag) for tag in tags] if isinstance(tags, list) else []
+    given["tags"] = list(dict.fromkeys([*_array(row.get("tags") or ""), *tags]))
     given["metadata"] = metadata
     fields = changes_of(read_fields(given), now)
     if (expires := row.get("expires") or "") not in EMPTY:
         fields["expires_at"] = int(_time(expires).timestamp())
     return fields
+
+
+def _spent(row: Mapping[str, str]) -> int:
+    text = row.get("spend") or ""
+    return 0 if text in EMPTY else amount_of(float(text), "spend")
 
 
 def _time(text: str) -> datetime:

@@ -23,7 +23,8 @@ from .items import Item
 from .ledger import limit_of
 from .windows import NEVER, seconds_of, window_end
 
-Dollars = Annotated[float, Meta(ge=0, le=100_000_000)]
+MAX_DOLLARS = 100_000_000
+Dollars = Annotated[float, Meta(ge=0, le=MAX_DOLLARS)]
 Limit = Annotated[int, Meta(ge=0, le=10**12)]
 Name = Annotated[str, Meta(max_length=256)]
 Names = Annotated[list[Name], Meta(max_length=1_000)]
@@ -82,11 +83,30 @@ def read_fields(body: object, extra: frozenset[str] = frozenset()) -> KeyFields:
 def changes_of(fields: KeyFields, now: float) -> dict[str, Any]:
     """The fields of an account that a request sets."""
     given = {name: getattr(fields, name) for name in FIELDS}
+    metadata = given["metadata"]
+    if given["tags"] is UNSET and isinstance(metadata, dict):
+        given["tags"] = tags_of(metadata)
     return {
         RENAMED.get(name, name): read(value, now)
         for name, read in READERS.items()
         if (value := given[name]) is not UNSET
     }
+
+
+def tags_of(metadata: Mapping[str, Any]) -> list[str] | UnsetType:
+    """The tags in a key's metadata, where LiteLLM has them."""
+    tags = metadata.get("tags")
+    if not isinstance(tags, list) or not all(isinstance(tag, str) for tag in tags):
+        return UNSET
+    return tags
+
+
+def amount_of(value: object, param: str) -> int:
+    """An amount in US dollars, in nanodollars; raises `RequestError`, which names `param`."""
+    is_number = isinstance(value, int | float) and not isinstance(value, bool)
+    if not is_number or not 0 <= value <= MAX_DOLLARS:
+        raise RequestError(f"`{param}` must be an amount from 0 to {MAX_DOLLARS} US dollars", param)
+    return to_nanodollars(value)
 
 
 def _amount(value: Any, _: float) -> int:

@@ -57,10 +57,12 @@ class KeyManager:
         self._store = ledger.store
         self._actor = actor
 
-    async def create(self, fields: Changes, key: str | None = None) -> tuple[str, Item]:
+    async def create(
+        self, fields: Changes, key: str | None = None, spent: int = 0
+    ) -> tuple[str, Item]:
         """A new key and its account. Raises `RequestError` if the key or its alias is in use."""
         key = key or new_key()
-        account = self.account(digest_of(key), shown(key), fields)
+        account = self.account(digest_of(key), shown(key), fields, spent)
         if not await self._add(account, fields, "create"):
             raise RequestError("this key exists already", "key", "key_exists")
         return key, account
@@ -73,18 +75,21 @@ class KeyManager:
         """
         if await self._store.get(account_key(digest)) is not None:
             return False
-        account = dict(self.account(digest, name, fields))
-        account |= {"spent": spent, "total_spent": spent, "base": spent}
-        account["available"] -= spent
+        account = self.account(digest, name, fields, spent)
         return await self._add(account, fields, "import")
 
-    def account(self, digest: str, name: str, fields: Changes) -> Item:
+    def account(self, digest: str, name: str, fields: Changes, spent: int = 0) -> Item:
         """A new account, which is not stored."""
         now = self._ledger.now()
         given = {**DEFAULTS, **fields}
+        account = new_account(digest, now, self._ledger.zone, given)
         return {
-            **new_account(digest, now, self._ledger.zone, given),
+            **account,
             **given,
+            "spent": spent,
+            "total_spent": spent,
+            "base": spent,
+            "available": account["available"] - spent,
             "token": digest,
             "made": row_name(now),
             "until": NEVER,
@@ -270,6 +275,11 @@ class KeyManager:
             "changes": changes,
         }
         await self._store.create(where, row)
+
+
+def made_at(item: Item) -> float:
+    """When an account was made, in seconds since 1970, to the millisecond."""
+    return int(item["made"].partition("-")[0], 16) / 1_000
 
 
 def _alias_key(alias: str) -> ItemKey:

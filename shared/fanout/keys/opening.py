@@ -4,11 +4,11 @@ from __future__ import annotations
 
 from asyncio import TaskGroup
 from collections.abc import Mapping
-from datetime import UTC, tzinfo
+from datetime import UTC
 from typing import TYPE_CHECKING
 
 from ..config.catalog import Catalog
-from ..errors import ConfigError
+from ..config.time_zones import find_zone
 from ..transport.credentials import Signer
 from ..transport.engine import Engine
 from .items import Store
@@ -50,20 +50,5 @@ def open_table(env: Mapping[str, str], engine: Engine, signer: Signer, catalog: 
 
 
 def _ledger(catalog: Catalog, store: Store) -> Ledger:
-    zone = zone_of(catalog.general.budget_timezone)
+    zone = find_zone(catalog.general.budget_timezone) or UTC  # the config is checked
     return Ledger(store, lease=catalog.timeout + LEASE_MARGIN, zone=zone)
-
-
-def zone_of(name: str) -> tzinfo:
-    """The time zone of budgets; raises `ConfigError` if there is no such zone."""
-    if name == "UTC":
-        return UTC
-    from zoneinfo import ZoneInfo, ZoneInfoNotFoundError
-
-    try:
-        return ZoneInfo(name)
-    except (ZoneInfoNotFoundError, ValueError):
-        raise ConfigError(
-            f"`general_settings.budget_timezone`: there is no time zone `{name}`; write a name such"
-            " as `Europe/Berlin`"
-        ) from None

@@ -81,8 +81,12 @@ class SQLiteStore:
             "ORDER BY name LIMIT ?"
         )
         values = (partition, after, before or LAST, limit)
-        rows = await self._database.submit(lambda db: db.execute(query, values).fetchall())
-        return [(name, json.decode(value)) for name, value in rows]
+
+        def read(db: Connection) -> list[tuple[str, Item]]:
+            rows = db.execute(query, values).fetchall()
+            return [(name, json.decode(value)) for name, value in rows]
+
+        return await self._database.submit(read)
 
     async def _in_transaction(self, change: Callable[[Connection], T]) -> T:
         def run(db: Connection) -> T:

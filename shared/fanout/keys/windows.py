@@ -19,6 +19,7 @@ NEVER = 253_402_300_799
 DURATION = re.compile(r"([1-9]\d{0,5})(s|m|h|d|w|mo)")
 SECONDS = {"s": 1, "m": 60, "h": 3_600, "d": 86_400, "w": 604_800, "mo": 2_592_000}
 WEEK, MONTH = 7, 30
+LONGEST = 100 * 366 * 86_400
 
 
 def parts_of(duration: str, param: str) -> tuple[int, str]:
@@ -28,7 +29,10 @@ def parts_of(duration: str, param: str) -> tuple[int, str]:
         raise RequestError(
             f"`{param}` must be a number with s, m, h, d, w or mo, such as `30d`", param
         )
-    return int(found[1]), found[2]
+    number, unit = int(found[1]), found[2]
+    if number * SECONDS[unit] > LONGEST:
+        raise RequestError(f"`{param}` may be a hundred years at most", param)
+    return number, unit
 
 
 def seconds_of(duration: str, param: str) -> int:

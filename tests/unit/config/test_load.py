@@ -53,6 +53,14 @@ def test_the_top_level_must_be_a_mapping(text: str) -> None:
     assert refusal(text) == "`x.yaml`: the top level must be a mapping, such as `model_list:`"
 
 
+def test_a_time_zone_that_there_is_not_is_an_error_that_names_it() -> None:
+    for zone in ("Mars/Base", "../etc", "Europe"):
+        found = refusal(f"general_settings:\n  budget_timezone: {zone}\n")
+        assert f"`general_settings.budget_timezone`: there is no time zone `{zone}`" in found
+    known = load_text("general_settings: {budget_timezone: Europe/Berlin}", {})
+    assert known.general_settings.budget_timezone == "Europe/Berlin"
+
+
 @pytest.mark.parametrize("text", ["", "# nothing yet\n", "model_list:\nrouter_settings:\n"])
 def test_an_empty_config_or_an_empty_section_is_a_config(text: str) -> None:
     assert load_text(text, {}) == ConfigFile()
