@@ -16,7 +16,7 @@ HEADS = (
 )
 WRONG_WINDOW = "`budget_duration` must be a number with s, m, h, d, w or mo, such as `30d`"
 TABLE = f"""{HEADS}
-{TOKEN},sk-...1234,search,1.25,,"{{gpt-4o,""x y""}}",u1,red,3,{METADATA},f,100,10,5,30d,b-1,,{{nightly}}
+{TOKEN},sk-...1234,search,1.25,,"{{a,""x y""}}",u1,red,3,{METADATA},f,100,10,5,30d,b-1,,{{new}}
 not-a-hash,sk-...,bad,0,,{{}},,,,,f,,,,,,
 {sha256(b"2").hexdigest()},sk-...0002,yearly,0,,{{}},,,,,f,,,1,1y,,
 {sha256(b"3").hexdigest()},sk-...0003,rich,1e300,,{{}},,,,,f,,,1,1d,,
@@ -82,10 +82,10 @@ def test_litellms_keys_are_imported_once_and_what_is_left_out_is_named(
         "token": TOKEN,
         "key_alias": "search",
         "spend": 1.25,
-        "models": ["gpt-4o", "x y"],
+        "models": ["a", "x y"],
         "team_id": "red",
         "max_parallel_requests": 3,
-        "tags": ["nightly", "t"],
+        "tags": ["new", "t"],
         "rpm_limit": 10,
         "max_budget": 5.0,
         "budget_duration": "30d",
