@@ -164,7 +164,9 @@ async def _rows(exchange: Exchange) -> list[Item]:
     account, since = await _account(exchange, ledger, query)
     period = replace(period, start=max(period.start, since))
     rows = await collect(ledger, period, account)
-    wanted = {name: query[name] for name in ("user_id", "request_id", "team_id") if name in query}
+    wanted: dict[str, str] = {
+        name: query[name] for name in ("user_id", "request_id", "team_id") if name in query
+    }
     return await in_thread(_chosen, rows, wanted) if wanted else rows
 
 

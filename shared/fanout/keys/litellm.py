@@ -93,6 +93,10 @@ def changes_of(fields: KeyFields, now: float) -> dict[str, Any]:
     }
 
 
+def _is_amount(value: float) -> bool:
+    return 0 <= value <= MAX_DOLLARS
+
+
 def tags_of(metadata: Mapping[str, Any]) -> list[str] | UnsetType:
     """The tags in a key's metadata, where LiteLLM has them."""
     tags = metadata.get("tags")
@@ -103,8 +107,7 @@ def tags_of(metadata: Mapping[str, Any]) -> list[str] | UnsetType:
 
 def amount_of(value: object, param: str) -> int:
     """An amount in US dollars, in nanodollars; raises `RequestError`, which names `param`."""
-    is_number = isinstance(value, int | float) and not isinstance(value, bool)
-    if not is_number or not 0 <= value <= MAX_DOLLARS:
+    if isinstance(value, bool) or not isinstance(value, int | float) or not _is_amount(value):
         raise RequestError(f"`{param}` must be an amount from 0 to {MAX_DOLLARS} US dollars", param)
     return to_nanodollars(value)
 

@@ -82,7 +82,7 @@ class KeyManager:
         """A new account, which is not stored."""
         now = self._ledger.now()
         given = {**DEFAULTS, **fields}
-        account = new_account(digest, now, self._ledger.zone, given)
+        account: Item = new_account(digest, now, self._ledger.zone, given)
         return {
             **account,
             **given,
