@@ -36,6 +36,10 @@ class Route(Struct, frozen=True):
     surface: str = ""
 
 
+JOBS = frozenset({"list_batches", "read_batch", "continue_batch"})
+"""Endpoints of jobs that exist: requests for them do not count against a key's rate."""
+
+
 def _lazy_batch_endpoint(name: str) -> Endpoint:
     """An endpoint of `batch_endpoints.py`, which is imported at its first request."""
 
@@ -43,7 +47,7 @@ def _lazy_batch_endpoint(name: str) -> Endpoint:
         from . import batch_endpoints as bulk
 
         serve = getattr(bulk, name)
-        if exchange.client.account is None or name.endswith(("batch", "batches")):
+        if exchange.client.account is None or name in JOBS:
             await serve(exchange)
             return
         from .charging import counted  # only virtual keys need it
