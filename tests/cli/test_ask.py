@@ -205,6 +205,12 @@ def test_content_is_printed_before_the_response_is_complete(
         assert process.wait(PATIENCE) == 0
 
 
+UNREACHABLE = (
+    "--confidence of 0.999 cannot be reached, even if all models agree: name more models, or models "
+    "of other providers, or give their `weights`"
+)
+
+
 @pytest.mark.parametrize(
     ("words", "message"),
     [
@@ -212,6 +218,7 @@ def test_content_is_printed_before_the_response_is_complete(
         (("ask", "Hi", "--temperature", "2.5"), "--temperature must be at most 2"),
         (("ask", "Hi", "--timeout", "0"), "--timeout must be more than 0"),
         (("race", "Hi", "-m", "b", "--stagger", "9999"), "--stagger must be at most 3600"),
+        (("agree", "Hi", "-m", "b", "--confidence", "0.999"), UNREACHABLE),
     ],
 )
 def test_an_error_names_the_option_that_was_typed(

@@ -351,6 +351,12 @@ def test_models_vote_and_responses_are_checked(
     assert (voted.content[0].text, voted.model_extra["fanout"]["mode"]) == ("yes", "agree")
     with client.messages.stream(**ask) as stream:
         assert stream.get_final_text() == "yes"
+    for name in ("a", "b", "c"):
+        upstream.script(name, answers(name), answers(name))
+    reasons = [client.messages.create(**ask).stop_reason]
+    with client.messages.stream(**ask) as stream:
+        reasons.append(stream.get_final_message().stop_reason)
+    assert reasons == ["refusal", "refusal"]
     upstream.script("a", answers("prose"), answers('{"n": 1}'))
     schema = {"type": "object", "properties": {"n": {"type": "integer"}}, "required": ["n"]}
     form: Any = {"format": {"type": "json_schema", "schema": schema}}

@@ -133,6 +133,8 @@ def test_an_id_that_the_gateway_would_replace_is_an_error_before_anything_is_sen
         with pytest.raises(RequestError, match=r"`request_id` .* letters .* digits and `_\.:-`"):
             open_request("http://127.0.0.1:1/v1", request_id=name).__enter__()
         with pytest.raises(RequestError, match="`request_id`"):
+            open_request("http://127.0.0.1:1/v1", request_id=7).__enter__()  # type: ignore[arg-type]
+        with pytest.raises(RequestError, match="`request_id`"):
             aopen_request("http://127.0.0.1:1/v1", request_id=name)
 
 

@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 import json
+from time import perf_counter
 from typing import Any
 
 import pytest
 
 from fanout.errors import AllFailed, MissingKey, Overloaded, RateLimited, RequestError
+from fanout.routing.first_token_times import COLD
 from tests.library.ways import HI, Way, at, content, kind_of, spoken
 from tests.support.provider_steps import (
     answers,
@@ -196,6 +198,31 @@ def test_with_agree_the_response_is_what_two_models_agree_on(upstream: Upstream,
     assert found.fanout.agree.decided
     assert found.fanout.agree.votes[0].models == ["openai/a", "openai/c"]
     assert found.fanout.agree.calls_saved == 1
+
+
+def test_models_that_do_not_agree_are_named_as_they_were_given(
+    upstream: Upstream, call: Way
+) -> None:
+    upstream.script("a", answers("4"))
+    upstream.script("b", answers("5"))
+    deployments = [{"model": f"openai/{name}", **at(upstream)} for name in ("a", "b")]
+    found = call(NAME, None, HI, deployments=deployments, agree=2)
+    assert (found.model, found.fanout.agree.decided) == ("openai/a, openai/b", False)
+
+
+def test_p95_goes_by_the_times_of_this_process_and_once_is_rejected(
+    upstream: Upstream, call: Way
+) -> None:
+    upstream.script("h1", *[answers("fast")] * 50, [role, hang])
+    upstream.script("h2", answers("second"))
+    for _ in range(50):
+        call(NAME, models("h1", "h2"), HI, stagger="p95", **at(upstream))
+    began = perf_counter()
+    found = call(NAME, models("h1", "h2"), HI, stagger="p95", **at(upstream))
+    assert content(found) == "second"
+    assert perf_counter() - began < COLD
+    with pytest.raises(RequestError, match="`once` is a field of requests to a gateway"):
+        call(NAME, models("h1", "h2"), HI, once=True, **at(upstream))
 
 
 def test_a_judge_chooses_or_merges_the_responses(upstream: Upstream, call: Way) -> None:

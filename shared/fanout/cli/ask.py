@@ -44,15 +44,20 @@ def add(commands: _SubParsersAction[argparse.ArgumentParser]) -> None:
         if name == "race":
             parser.add_argument(
                 "--stagger",
-                type=float,
+                type=_stagger,
                 metavar="SECONDS",
-                help="wait this long before starting the next model, or until one fails (a hedge)",
+                help="wait this long before starting the next model, or until one fails (a hedge); "
+                "p95: as long as the model needs in 95 %% of its recent calls (of the gateway)",
             )
         if name == "agree":
             from .agree import add_rules
 
             add_rules(parser)
         parser.set_defaults(run=run)
+
+
+def _stagger(given: str) -> float | str:
+    return given if given == "p95" else float(given)
 
 
 def _add_arguments(parser: argparse.ArgumentParser) -> None:

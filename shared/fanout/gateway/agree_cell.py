@@ -52,14 +52,7 @@ class AgreeCell:
     ) -> None:
         self._rules, self._chat, self._legs, self._catalog = rules, chat, legs, catalog
         self._schema = schema_of(chat)
-        families = [self._family(leg.model) for leg in legs]
-        self._count = VoteCount(rules, families, _plausible(self._schema, rules))
-        if not self._count.is_open:
-            raise RequestError(
-                f"`fanout.confidence`: {rules.confidence:g} cannot be reached, even if all models "
-                "agree: name more models, or models of other providers, or give their `weights`",
-                "fanout.confidence",
-            )
+        self._count = vote_count(rules, chat, [leg.model for leg in legs], catalog)
         self._votes: dict[int, Vote] = {}
         self._no_votes: dict[int, str] = {}
         self._deadline, self._is_late = inf, False
@@ -189,7 +182,7 @@ class AgreeCell:
         """What the calls that were not started would have cost, with this response's tokens."""
         total = 0
         for index in not_started:
-            deployment = self._deployment(self._legs[index].model)
+            deployment = _deployment(self._catalog, self._legs[index].model)
             usage = self._usual_usage(completion)
             cost = nanodollars_of_usage(deployment, usage) if deployment and usage else None
             if cost is None:
@@ -202,16 +195,6 @@ class AgreeCell:
         found = [leg.usage for leg in self._legs if leg.usage]
         usage = completion.get("usage") if self._count.decided is not None else None
         return usage or (found[0] if found else None)
-
-    def _deployment(self, name: str) -> Deployment | None:
-        try:
-            return self._catalog.find(name)[0]
-        except FanoutError:
-            return None
-
-    def _family(self, name: str) -> str:
-        deployment = self._deployment(name)
-        return name if deployment is None else deployment.provider.name
 
     # ---- no decision ----
 
@@ -259,6 +242,29 @@ class AgreeCell:
             f"The models did not agree: {self._rules.k} equal responses were needed, and the "
             f"answers have {votes} {'vote' if counts == [1] else 'votes'}{more}."
         )
+
+
+def vote_count(
+    rules: Agree, chat: ChatRequest, models: Sequence[str], catalog: Catalog
+) -> VoteCount:
+    """The count of the models' votes; raises `RequestError` if they can never decide."""
+    found = [(name, _deployment(catalog, name)) for name in models]
+    families = [name if one is None else one.provider.name for name, one in found]
+    count = VoteCount(rules, families, _plausible(schema_of(chat), rules))
+    if not count.is_open:
+        raise RequestError(
+            f"`fanout.confidence` of {rules.confidence:g} cannot be reached, even if all models "
+            "agree: name more models, or models of other providers, or give their `weights`",
+            "fanout.confidence",
+        )
+    return count
+
+
+def _deployment(catalog: Catalog, name: str) -> Deployment | None:
+    try:
+        return catalog.find(name)[0]
+    except FanoutError:
+        return None
 
 
 def _as_sent(outcome: RaceOutcome[ChatCompletion], leg: Leg) -> RaceOutcome[ChatCompletion]:

@@ -28,6 +28,7 @@ from .run import Context, GatewayResponse, Host, ResponseStream, Run, random_id
 
 if TYPE_CHECKING:
     from ..endpoints.embeddings.request import EmbeddingRequest
+    from ..routing.first_token_times import FirstTokenTimes
     from ..schema.embeddings import EmbeddingPart, Vectors
     from .embeddings import UseVectors
 
@@ -74,6 +75,10 @@ class Gateway:
     def share_times(self, share: ShareTimes) -> None:
         """Have `share` share the times of adaptive hedges with other processes; it gets them."""
         self._host.runner.share_times = share
+
+    def use_times(self, times: FirstTokenTimes) -> None:
+        """Let adaptive hedges go by these times, which other gateways may use, too."""
+        self._host.runner.times = times
 
     def prepare(self, request: FanOutRequest, client: ClientKey) -> FanOutRequest:
         """
@@ -154,6 +159,10 @@ class Gateway:
             request.agree.check_models()
         for name in request.names:
             self.catalog.find(name)
+        if request.agree is not None and request.agree.confidence is not None:
+            from .agree_cell import vote_count  # few requests need it
+
+            vote_count(request.agree, request.conversations[0], request.models, self.catalog)
         if request.check is not None:
             self._check_names(request.check.escalate, "fanout.escalate")
         if request.is_adaptive:

@@ -12,7 +12,7 @@ import random
 from collections.abc import AsyncIterator, Callable, Mapping, Sequence
 from contextlib import AsyncExitStack, asynccontextmanager
 from types import GenericAlias
-from typing import Any
+from typing import Any, Literal
 from weakref import WeakKeyDictionary
 
 from pydantic import BaseModel
@@ -98,7 +98,7 @@ class Call:
         deployments: Sequence[Mapping[str, Any]] | None = None,
         *,
         mode: str = "one",
-        stagger: float | None = None,
+        stagger: float | Literal["p95"] | None = None,
         decision: Mapping[str, Any] | None = None,
     ) -> None:
         check_names(options)
@@ -144,7 +144,7 @@ class Call:
         catalog = Catalog(groups=groups, env=env, routes=routes)
         engine = loop_engine() if client is None else ClientEngine(client)
         router = Router(catalog, make_transport(settings, engine), observer=NullObserver())
-        self._gateway = Gateway(catalog, router)
+        self._gateway = _with_times(Gateway(catalog, router), stagger)
 
     async def response(
         self, messages: object, store: Callable[[dict[str, Any]], object] | None = None
@@ -220,7 +220,9 @@ class Call:
 
     def _labeled(self, body: Any) -> dict[str, Any]:
         """A response or chunk with the models' names as the caller wrote them."""
-        named = {**body, "model": self._labels.get(body["model"], body["model"])}
+        name = body["model"]  # several if the models do not agree
+        labels = [self._labels.get(one, one) for one in name.split(", ")]
+        named = {**body, "model": self._labels.get(name, ", ".join(labels))}
         if "fanout" in named and (attempts := named["fanout"].get("attempts")):
             models = [
                 {**one, "model": self._labels.get(one["model"], one["model"])} for one in attempts
@@ -259,6 +261,15 @@ class Call:
         if self._mode == "race" and isinstance(error, ProviderError | ConfigError):
             return AllFailed([Cause(self._models[0], error)])
         return error
+
+
+def _with_times(gateway: Gateway, stagger: object) -> Gateway:
+    """The gateway, with the times of this process if the request waits by them."""
+    if stagger == "p95":
+        from .hedge_times import times_of_process  # few calls need them
+
+        gateway.use_times(times_of_process())
+    return gateway
 
 
 def _names(given: object) -> list[str]:

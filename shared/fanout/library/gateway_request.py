@@ -53,7 +53,7 @@ class GatewayRequest:
             raise RequestError(f"`lease` must be {MIN_LEASE} to {MAX_LEASE} seconds", "lease")
         if request_id is None:
             request_id = f"req_{random.getrandbits(96):024x}"
-        elif not REQUEST_ID.fullmatch(request_id):
+        elif not isinstance(request_id, str) or not REQUEST_ID.fullmatch(request_id):
             raise RequestError(
                 "`request_id` must have 1 to 128 letters (A to Z), digits and `_.:-`, and must not "
                 "be `.` or `..`",

@@ -239,6 +239,10 @@ def check_names(options: Mapping[str, Any]) -> None:
     for name, value in options.items():
         if name in OF_FUNCTIONS:
             raise RequestError(f"`{name}` is not an option of this function", name)
+        if name == "once" and value:
+            raise RequestError(
+                "`once` is a field of requests to a gateway: call one model, with `fallbacks`", name
+            )
         if name == "headers" and value:
             raise RequestError("`headers` has no effect here (write `extra_headers`)", name)
         if name in REJECTED and name != "model_list" and asks_for_something(name, value):

@@ -25,7 +25,7 @@ async def abatch_completion_models(
     messages: Messages = (),
     *,
     deployments: Deployments | None = None,
-    stagger: float | None = None,
+    stagger: float | Literal["p95"] | None = None,
     agree: int | Agreement | None = None,
     best: str | Judge | None = None,
     merge: str | Judge | None = None,
@@ -41,7 +41,7 @@ async def abatch_completion_models(
     messages: Messages = (),
     *,
     deployments: Deployments | None = None,
-    stagger: float | None = None,
+    stagger: float | Literal["p95"] | None = None,
     agree: int | Agreement | None = None,
     best: str | Judge | None = None,
     merge: str | Judge | None = None,
@@ -57,7 +57,7 @@ async def abatch_completion_models(
     messages: Messages = (),
     *,
     deployments: Deployments | None = None,
-    stagger: float | None = None,
+    stagger: float | Literal["p95"] | None = None,
     agree: int | Agreement | None = None,
     best: str | Judge | None = None,
     merge: str | Judge | None = None,
@@ -73,7 +73,7 @@ async def abatch_completion_models(
     messages: Messages = (),
     *,
     deployments: Deployments | None = None,
-    stagger: float | None = None,
+    stagger: float | Literal["p95"] | None = None,
     agree: int | Agreement | None = None,
     best: str | Judge | None = None,
     merge: str | Judge | None = None,
@@ -89,7 +89,7 @@ async def abatch_completion_models(
     messages: Messages = (),
     *,
     deployments: Deployments | None = None,
-    stagger: float | None = None,
+    stagger: float | Literal["p95"] | None = None,
     agree: int | Agreement | None = None,
     best: str | Judge | None = None,
     merge: str | Judge | None = None,
@@ -100,7 +100,8 @@ async def abatch_completion_models(
 
     A model that fails is skipped while others are running. Without `stream`, the first complete
     response wins; with `stream=True`, the first content does. `stagger` starts each next model
-    after so many seconds, or at once when one fails. `deployments` are LiteLLM's `litellm_params`,
+    after so many seconds (`"p95"`: when the last one is slower than in 95 % of its recent calls in
+    this process), or at once when one fails. `deployments` are LiteLLM's `litellm_params`,
     each with a `model`, and replace `models`. The response's `fanout` field reports what each
     model did.
 
@@ -131,7 +132,7 @@ def batch_completion_models(
     messages: Messages = (),
     *,
     deployments: Deployments | None = None,
-    stagger: float | None = None,
+    stagger: float | Literal["p95"] | None = None,
     agree: int | Agreement | None = None,
     best: str | Judge | None = None,
     merge: str | Judge | None = None,
@@ -147,7 +148,7 @@ def batch_completion_models(
     messages: Messages = (),
     *,
     deployments: Deployments | None = None,
-    stagger: float | None = None,
+    stagger: float | Literal["p95"] | None = None,
     agree: int | Agreement | None = None,
     best: str | Judge | None = None,
     merge: str | Judge | None = None,
@@ -163,7 +164,7 @@ def batch_completion_models(
     messages: Messages = (),
     *,
     deployments: Deployments | None = None,
-    stagger: float | None = None,
+    stagger: float | Literal["p95"] | None = None,
     agree: int | Agreement | None = None,
     best: str | Judge | None = None,
     merge: str | Judge | None = None,
@@ -179,7 +180,7 @@ def batch_completion_models(
     messages: Messages = (),
     *,
     deployments: Deployments | None = None,
-    stagger: float | None = None,
+    stagger: float | Literal["p95"] | None = None,
     agree: int | Agreement | None = None,
     best: str | Judge | None = None,
     merge: str | Judge | None = None,
@@ -195,7 +196,7 @@ def batch_completion_models(
     messages: Messages = (),
     *,
     deployments: Deployments | None = None,
-    stagger: float | None = None,
+    stagger: float | Literal["p95"] | None = None,
     agree: int | Agreement | None = None,
     best: str | Judge | None = None,
     merge: str | Judge | None = None,
@@ -206,7 +207,8 @@ def batch_completion_models(
 
     A model that fails is skipped while others are running. Without `stream`, the first complete
     response wins; with `stream=True`, the first content does. `stagger` starts each next model
-    after so many seconds, or at once when one fails. `deployments` are LiteLLM's `litellm_params`,
+    after so many seconds (`"p95"`: when the last one is slower than in 95 % of its recent calls in
+    this process), or at once when one fails. `deployments` are LiteLLM's `litellm_params`,
     each with a `model`, and replace `models`. The response's `fanout` field reports what each
     model did.
 

@@ -29,6 +29,7 @@ from ...errors import (
 from ...routing.leg import HeldSlots
 from ...routing.retry_policy import RetryPolicy, is_retryable
 from ..activity import ActivityTracker, Reason, Wait
+from ..input.estimates import models_of
 from ..input.lines import Line
 from ..paid_calls import PaidCalls
 from .adaptive_concurrency import AdaptiveConcurrency
@@ -264,7 +265,7 @@ def may_be_billed(error: FanoutError) -> bool:
 
 
 def _model(line: Line) -> str:
-    return str(line.body.get("model"))
+    return ", ".join(models_of(line))
 
 
 def _may_succeed_later(error: FanoutError) -> bool:

@@ -101,7 +101,7 @@ complete -c fanout -n '_shtab_fanout_using race' -l check -d 'ask again for a re
 complete -c fanout -n '_shtab_fanout_using race' -l attempts -x -d 'with --check: the calls of one model for one response (default: 2)'
 complete -c fanout -n '_shtab_fanout_using race' -l escalate -x -d 'with --check: the model to ask when no response fits; repeat it for several'
 complete -c fanout -n '_shtab_fanout_using race' -l json -d 'print the response as one JSON object, or with --stream one chunk per line'
-complete -c fanout -n '_shtab_fanout_using race' -l stagger -x -d 'wait this long before starting the next model, or until one fails (a hedge)'
+complete -c fanout -n '_shtab_fanout_using race' -l stagger -x -d 'wait this long before starting the next model, or until one fails (a hedge); p95: as long as the model needs in 95 % of its recent calls (of the gateway)'
 complete -c fanout -n '_shtab_fanout_using; and test $_shtab_fanout_npos -eq 0' -a all -d 'Send a prompt to several models at once and print every response as it arrives. The exit code is 1 if a model fails.'
 complete -c fanout -n '_shtab_fanout_using all' -s h -l help -d 'show this help message and exit'
 complete -c fanout -n '_shtab_fanout_using all' -s m -l model -x -d 'a model name of the config, or `provider/model`; repeat it for several models'

@@ -77,6 +77,8 @@ class MessageEncoder:
             if not self._has_begun:
                 yield self._start(whole)
             yield from self._blocks.feed(choice["delta"])
+            if refusal := choice["delta"].get("refusal"):
+                self._choice["refusal"] = refusal
             rest: Mapping[str, Any] = choice
             self._choice |= {k: v for k, v in rest.items() if k != "delta" and v is not None}
 

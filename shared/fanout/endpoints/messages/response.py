@@ -123,12 +123,16 @@ def stop_of(choice: Mapping[str, Any], stops: Iterable[str] = ()) -> dict[str, A
     """
     `stop_reason`, and `stop_sequence` if the vendor tells which of the `stops` it was.
 
+    The choice's message has its `refusal`, or that of a stream is in the choice.
+
     vLLM has it in the choice's `stop_reason`: docs.vllm.ai, 2026-11.
     """
     found = choice.get("stop_reason")
     if isinstance(found, str) and found in stops:
         return {"stop_reason": "stop_sequence", "stop_sequence": found}
     reason = STOP_REASONS.get(choice.get("finish_reason") or "stop", "end_turn")
+    if reason == "end_turn" and choice.get("message", choice).get("refusal"):
+        reason = "refusal"
     return {"stop_reason": reason, "stop_sequence": None}
 
 
