@@ -206,8 +206,8 @@ def test_content_is_printed_before_the_response_is_complete(
 
 
 UNREACHABLE = (
-    "--confidence of 0.999 cannot be reached, even if all models agree: name more models, or models "
-    "of other providers, or give their `weights`"
+    "--confidence of 0.999 cannot be reached, even if all models agree: name more models, or "
+    "models of other providers, or give their `weights`"
 )
 
 

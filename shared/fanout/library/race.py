@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from typing import Any, Literal, Unpack, overload
+from typing import Any, Literal, TypeAlias, Unpack, overload
 
 from pydantic import BaseModel
 
@@ -18,6 +18,9 @@ from .signatures import shows_options
 from .streams import ChunkIterator, ChunkStream, iterable
 from .types import ChatCompletion, ParsedChatCompletion, ParsedT
 
+Stagger: TypeAlias = float | Literal["p95"]
+"""Seconds until the next model starts, or as long as a model usually needs."""
+
 
 @overload
 async def abatch_completion_models(
@@ -25,7 +28,7 @@ async def abatch_completion_models(
     messages: Messages = (),
     *,
     deployments: Deployments | None = None,
-    stagger: float | Literal["p95"] | None = None,
+    stagger: Stagger | None = None,
     agree: int | Agreement | None = None,
     best: str | Judge | None = None,
     merge: str | Judge | None = None,
@@ -41,7 +44,7 @@ async def abatch_completion_models(
     messages: Messages = (),
     *,
     deployments: Deployments | None = None,
-    stagger: float | Literal["p95"] | None = None,
+    stagger: Stagger | None = None,
     agree: int | Agreement | None = None,
     best: str | Judge | None = None,
     merge: str | Judge | None = None,
@@ -57,7 +60,7 @@ async def abatch_completion_models(
     messages: Messages = (),
     *,
     deployments: Deployments | None = None,
-    stagger: float | Literal["p95"] | None = None,
+    stagger: Stagger | None = None,
     agree: int | Agreement | None = None,
     best: str | Judge | None = None,
     merge: str | Judge | None = None,
@@ -73,7 +76,7 @@ async def abatch_completion_models(
     messages: Messages = (),
     *,
     deployments: Deployments | None = None,
-    stagger: float | Literal["p95"] | None = None,
+    stagger: Stagger | None = None,
     agree: int | Agreement | None = None,
     best: str | Judge | None = None,
     merge: str | Judge | None = None,
@@ -89,7 +92,7 @@ async def abatch_completion_models(
     messages: Messages = (),
     *,
     deployments: Deployments | None = None,
-    stagger: float | Literal["p95"] | None = None,
+    stagger: Stagger | None = None,
     agree: int | Agreement | None = None,
     best: str | Judge | None = None,
     merge: str | Judge | None = None,
@@ -132,7 +135,7 @@ def batch_completion_models(
     messages: Messages = (),
     *,
     deployments: Deployments | None = None,
-    stagger: float | Literal["p95"] | None = None,
+    stagger: Stagger | None = None,
     agree: int | Agreement | None = None,
     best: str | Judge | None = None,
     merge: str | Judge | None = None,
@@ -148,7 +151,7 @@ def batch_completion_models(
     messages: Messages = (),
     *,
     deployments: Deployments | None = None,
-    stagger: float | Literal["p95"] | None = None,
+    stagger: Stagger | None = None,
     agree: int | Agreement | None = None,
     best: str | Judge | None = None,
     merge: str | Judge | None = None,
@@ -164,7 +167,7 @@ def batch_completion_models(
     messages: Messages = (),
     *,
     deployments: Deployments | None = None,
-    stagger: float | Literal["p95"] | None = None,
+    stagger: Stagger | None = None,
     agree: int | Agreement | None = None,
     best: str | Judge | None = None,
     merge: str | Judge | None = None,
@@ -180,7 +183,7 @@ def batch_completion_models(
     messages: Messages = (),
     *,
     deployments: Deployments | None = None,
-    stagger: float | Literal["p95"] | None = None,
+    stagger: Stagger | None = None,
     agree: int | Agreement | None = None,
     best: str | Judge | None = None,
     merge: str | Judge | None = None,
@@ -196,7 +199,7 @@ def batch_completion_models(
     messages: Messages = (),
     *,
     deployments: Deployments | None = None,
-    stagger: float | Literal["p95"] | None = None,
+    stagger: Stagger | None = None,
     agree: int | Agreement | None = None,
     best: str | Judge | None = None,
     merge: str | Judge | None = None,
