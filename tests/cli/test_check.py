@@ -135,6 +135,19 @@ def test_with_json_it_is_one_object(fanout: Command, full: Path) -> None:
     }
 
 
+def test_a_model_for_embeddings_has_the_address_of_embeddings(
+    fanout: Command, tmp_path: Path
+) -> None:
+    names = ("openai/text-embedding-3-small", "cohere/embed-v4.0", "ollama/nomic-embed-text")
+    models = [{"model_name": name, "litellm_params": {"model": name}} for name in names]
+    result = fanout("check", write_config(tmp_path, {"model_list": models}), "--json").json
+    assert [one["url"] for one in result["models"]] == [
+        "https://api.openai.com/v1/embeddings",
+        "https://api.cohere.com/v2/embed",
+        "http://127.0.0.1:11434/v1/embeddings",
+    ]
+
+
 def test_a_provider_that_needs_no_key_misses_none(fanout: Command, tmp_path: Path) -> None:
     own = {"model_name": "own", "litellm_params": {"model": "ollama/llama3"}}
     named = {"model": "ollama/llama3", "api_key": "os.environ/SPARE_KEY"}

@@ -13,7 +13,7 @@ from fanout.endpoints.sealed import seal
 from fanout.providers import registry
 from fanout.providers.base import Target
 from tests.support.gateway_server import RunningGateway, entry, serve
-from tests.support.provider_steps import answers, end, hang, piece, reply, wait
+from tests.support.provider_steps import answers, end, hang, piece, refuse, reply, wait
 from tests.support.scripted_provider import Upstream
 
 # Odd spaces, escapes, an unknown field, a hosted tool: nothing that JSON needs to keep.
@@ -172,6 +172,17 @@ def test_a_race_with_a_report(native: RunningGateway, upstream: Upstream) -> Non
         assert response["fanout"]["attempts"][0]["usage"]["total_tokens"] == 12
         del response["fanout"]
         assert response == {**RESPONSE, "model": "native"}
+
+
+def test_a_rejection_is_no_error_of_the_server(native: RunningGateway, upstream: Upstream) -> None:
+    upstream.script("a", [reply(200, WHOLE)])
+    upstream.script("b", [refuse(400, "too odd", type="invalid_request_error")])
+    body = json.dumps({"model": "native, chat", "input": "Hi"}).encode()
+    (other,) = json.loads(ask(native, body)[2])["fanout"]["responses"]
+    assert (other["error"]["code"], "too odd" in other["error"]["message"]) == (
+        "invalid_prompt",
+        True,
+    )
 
 
 def test_all_with_a_model_of_each_kind(native: RunningGateway, upstream: Upstream) -> None:

@@ -13,6 +13,7 @@ from ..config.catalog import Catalog
 from ..config.deployment import Deployment
 from ..errors import FanoutError
 from ..providers.base import GoogleToken, SigV4
+from ..providers.registry import embeddings_of, is_for_chat
 from ..schema.validation import parse_chat
 from ..secret import Secret
 from ..settings import is_installed
@@ -94,8 +95,14 @@ def _summarize_deployment(deployment: Deployment, catalog: Catalog) -> Deploymen
 
 def _url(deployment: Deployment) -> str:
     """The address of a plain request."""
+    target, provider = deployment.target, deployment.provider
     try:
-        wire = deployment.provider.chat.encode(SAMPLE, deployment.target, False)
+        if not is_for_chat(target.model) and (api := embeddings_of(provider.name, target)):
+            from ..schema.embeddings import EmbeddingPart  # `serve` does not need it
+
+            wire = api.encode(EmbeddingPart(inputs=["Hi"]), target)
+        else:
+            wire = provider.chat.encode(SAMPLE, target, False)
     except FanoutError:
         return deployment.base_url
     return join(deployment.base_url, wire.path)

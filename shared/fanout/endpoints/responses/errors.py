@@ -8,6 +8,7 @@ any other code it sends the request again. Codex 0.171.0, recorded 2026-11.
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from math import ceil
 from typing import Any
 
@@ -82,6 +83,14 @@ def response_error(error: Exception) -> dict[str, str]:
     if code == "rate_limit_exceeded" and pause is not None:
         message = f"{message}. Please try again in {ceil(pause)}s."
     return {"code": code, "message": message}
+
+
+def code_of(error: Mapping[str, Any]) -> str:
+    """The code of an error object, of one of several models; a rejection may have none."""
+    if isinstance(code := error.get("code"), str) and code:
+        return code
+    is_rejected = error.get("type") == "invalid_request_error"
+    return "invalid_prompt" if is_rejected else "server_error"
 
 
 def _code(error: Exception) -> str:

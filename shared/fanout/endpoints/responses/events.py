@@ -17,7 +17,7 @@ from ...schema.accumulator import ChunkAccumulator
 from ...schema.chat import ORIGINAL_EVENT, ChatChunk, is_empty
 from ...wire import json
 from ...wire.sse import DONE, KEEP_ALIVE
-from .errors import error_event, response_error
+from .errors import code_of, error_event, response_error
 from .open_items import OpenItems
 from .response import Head, ending, id_suffix, other_responses, usage_object
 
@@ -79,7 +79,7 @@ class ResponseEncoder:
             return self._relay.end()
         failed = self._choices and self._choices.failure
         if failed:
-            return self._fail(failed["code"] or "server_error", failed["message"], failed["param"])
+            return self._fail(code_of(failed), failed["message"], failed["param"])
         found = [] if self._begun else self._begin()
         found += self._items.end(self._finish)
         fields = ending(self._finish, self._now())

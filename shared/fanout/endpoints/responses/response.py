@@ -14,6 +14,7 @@ from msgspec.structs import replace
 
 from ...schema.chat import ORIGINAL_BODY, ORIGINAL_EVENTS, ORIGINAL_FIELDS
 from ...secret import HiddenRepr
+from .errors import code_of
 from .output import Names, output_items
 
 Object: TypeAlias = dict[str, Any]
@@ -103,7 +104,7 @@ def _of_choice(choice: Mapping[str, Any], head: Head, now: int) -> Object:
     model = str(choice.get("model") or "")
     top = {k: v for k, v in choice.items() if k not in _CHOICE | _OWN and v is not None}
     if error := choice.get("error"):
-        code, message = error.get("code") or "server_error", error.get("message") or ""
+        code, message = code_of(error), error.get("message") or ""
         failed = {"code": code, "message": message}
         return head.response(model, "failed", **{**top, "error": failed})
     if ORIGINAL_BODY in choice or ORIGINAL_EVENTS in choice:
