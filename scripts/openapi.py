@@ -112,7 +112,8 @@ ERROR: Schema = {
     "type": "object",
     "description": "OpenAI's error object. If every model failed, `causes` has an error for each. "
     "If no response fits the schema (`schema_mismatch`), and if time runs out after one that does "
-    "not, it has the last `text`, the `reason`, and all `attempts`. If a success was cut, it has "
+    "not, it has the last `text`, the `reason`, and all `attempts`. If time runs out before models "
+    "that are to agree have voted, it has the `attempts`, too. If a success was cut, it has "
     "`may_be_billed`.",
     "required": ["error"],
     "properties": {

@@ -171,7 +171,11 @@ def test_a_pipe_says_what_waits(batch: BatchCommand, upstream: Upstream) -> None
 
 def test_openais_client_reads_what_waits(client: openai.OpenAI, upstream: Upstream) -> None:
     upstream.script("a", [refuse(500)])
-    file = client.files.create(file=("in.jsonl", line("x")), purpose="batch")
+    voted = json.loads(line("y"))
+    del voted["body"]["model"]
+    voted["body"]["fanout"] = {"mode": "agree", "models": ["a", "a"]}
+    rows = jsonl([line("x"), json.dumps(voted).encode()])
+    file = client.files.create(file=("in.jsonl", rows), purpose="batch")
     made = client.batches.create(
         input_file_id=file.id, endpoint="/v1/chat/completions", completion_window="24h"
     )
@@ -181,7 +185,9 @@ def test_openais_client_reads_what_waits(client: openai.OpenAI, upstream: Upstre
         return [wait for wait in found["waits"] if wait["reason"] == "provider_error"]
 
     until = time.monotonic() + PATIENCE
-    while not (found := waits()):
-        assert time.monotonic() < until
-    assert found[0]["message"] == "1 line waits: `a` responds with 500"
+    while len(found := waits()) < 2:
+        assert time.monotonic() < until, found
+    messages = sorted(one["message"] for one in found)
+    assert messages[0].startswith("1 line waits: `a, a` ")
+    assert messages[1] == "1 line waits: `a` responds with 500"
     client.batches.cancel(made.id)
