@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+import asyncio
 import itertools
-from collections.abc import Coroutine
+import threading
+from collections.abc import Coroutine, Sequence
 from contextlib import suppress
-from typing import Any, cast
+from typing import Any, ClassVar, cast
 
 import pytest
 
@@ -15,6 +17,7 @@ from fanout.keys.items import Item, ItemKey, Update
 from fanout.keys.late_settlements import Settlement
 from fanout.keys.ledger import Ledger
 from fanout.keys.management import KeyManager
+from fanout.keys.spend import Period, collect
 from tests.support.memory_store import MemoryStore, Steps, finish, rows_of
 
 START, LEASE, BUDGET = 1_795_953_600.0, 60.0, 100
@@ -198,3 +201,34 @@ async def _tried(office: Office, item: Any, key: str, fields: Any) -> bool:
     except FanoutError:
         return False
     return True
+
+
+class Row(dict[str, Any]):
+    """A spend row that notes which fields the main thread reads."""
+
+    read: ClassVar[set[str]] = set()
+
+    def __getitem__(self, name: str) -> Any:
+        if threading.current_thread() is threading.main_thread():
+            self.read.add(name)
+        return super().__getitem__(name)
+
+
+class RowStore(MemoryStore):
+    """Its rows are of one key, the newest first."""
+
+    async def get(self, key: ItemKey) -> Item | None:
+        return {"at": START}
+
+    async def items(
+        self, partition: str, *, after: str = "", before: str = "", limit: int = 1_000
+    ) -> Sequence[tuple[str, Item]]:
+        found = [Row(status="settled", by_model={}, at=START - age) for age in range(3)]
+        return [] if after >= "f" else [("f", row) for row in found]
+
+
+def test_spend_is_put_in_order_beside_the_event_loop() -> None:
+    ledger = Ledger(RowStore(), lease=LEASE, now=lambda: START + 1)
+    rows = asyncio.run(collect(ledger, Period(START - 5, START + 1), "a" * 64))
+    assert [row["at"] for row in [dict(row) for row in rows]] == [START - 2, START - 1, START]
+    assert "at" not in Row.read
