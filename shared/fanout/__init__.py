@@ -53,7 +53,7 @@ if TYPE_CHECKING:
         abatch_completion_models_all_responses,
         batch_completion_models_all_responses,
     )
-    from .library.arguments import Deployments
+    from .library.arguments import Deployments, Stagger
     from .library.batch import abatch_completion, batch_completion
     from .library.chunk_builder import stream_chunk_builder
     from .library.completion import acompletion, completion
@@ -175,6 +175,7 @@ __all__ = [
     "RequestError",
     "SchemaMismatch",
     "Score",
+    "Stagger",
     "StorageError",
     "StorageFull",
     "TimedOut",
@@ -223,6 +224,7 @@ _MODULES = {
     "Judge": "library.agreement",
     "ChatOptions": "library.options",
     "Deployments": "library.arguments",
+    "Stagger": "library.arguments",
     "HTTPClient": "library.options",
     "MessageParam": "library.options",
     "Messages": "library.options",

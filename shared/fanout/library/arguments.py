@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import AsyncIterable, AsyncIterator, Iterable, Mapping, Sequence
 from difflib import get_close_matches
-from typing import Any, TypeAlias, TypeVar
+from typing import Any, Literal, TypeAlias, TypeVar
 
 from ..concurrency import Failure, Outcome
 from ..errors import FanoutError, Internal, RequestError
@@ -14,6 +14,9 @@ T = TypeVar("T")
 
 Deployments: TypeAlias = Sequence[Mapping[str, Any]]
 """LiteLLM's `litellm_params`, each with a `model`."""
+
+Stagger: TypeAlias = float | Literal["p95"]
+"""Seconds until the next model starts, or as long as a model needs in 95 % of its calls."""
 
 MAX_PARALLEL = 400
 """Calls in flight by default; LiteLLM's 100 is a limit of its threads."""

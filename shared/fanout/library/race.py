@@ -3,13 +3,13 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from typing import Any, Literal, TypeAlias, Unpack, overload
+from typing import Any, Literal, Unpack, overload
 
 from pydantic import BaseModel
 
 from ..errors import RequestError
 from .agreement import Agreement, Judge, decision_rules
-from .arguments import Deployments, model_names
+from .arguments import Deployments, Stagger, model_names
 from .background_loop import background_loop
 from .call import Call
 from .openai_errors import openai_errors
@@ -17,9 +17,6 @@ from .options import ChatOptions, Messages, ResponseFormat
 from .signatures import shows_options
 from .streams import ChunkIterator, ChunkStream, iterable
 from .types import ChatCompletion, ParsedChatCompletion, ParsedT
-
-Stagger: TypeAlias = float | Literal["p95"]
-"""Seconds until the next model starts, or as long as a model usually needs."""
 
 
 @overload
