@@ -19,7 +19,7 @@ from ..bulk.service.records import Job
 from ..bulk.store import JobProgress, Stop
 from ..bulk.totals import Totals
 from ..config.catalog import Catalog, ClientKey
-from ..errors import BudgetExceeded, BudgetHeld, FanoutError, Unauthorized
+from ..errors import BudgetExceeded, BudgetHeld, FanoutError, StorageBusy, Unauthorized
 from .account import HELD_SECONDS, TEAM, Need, Reservation, account_key
 from .clients import models_of
 from .items import Item
@@ -34,6 +34,9 @@ QUICK = 1.0
 
 CHECK_INTERVAL = 5.0
 """Seconds between two looks at the rights of the key."""
+
+BUSY_PAUSES = (0.1, 0.5, 2.0)
+"""Seconds between attempts to settle what a job has spent, if the store is busy at its end."""
 
 SHORT_PAUSE = 0.2
 """Seconds until the next attempt to reserve more, while the job's own lines hold the budget."""
@@ -207,6 +210,11 @@ class ChargedJob:
         await self._inner.close()
         self._spent = self._stored = (await self._inner.total()).cost
         with suppress(FanoutError):  # the next run, or a sweep, does it
+            for pause in BUSY_PAUSES:
+                with suppress(StorageBusy):  # nothing was written
+                    await self._settle(is_last=True)
+                    return
+                await asyncio.sleep(pause)
             await self._settle(is_last=True)
 
     async def completed_totals(self, shard: int) -> Totals | None:
