@@ -9,7 +9,7 @@ import pytest
 
 from tests.http.races import HI, both_ways
 from tests.support.gateway_server import RunningGateway, entry, serve
-from tests.support.provider_steps import answers, refuse, stalls
+from tests.support.provider_steps import answers, pause, refuse, stalls
 from tests.support.scripted_provider import Step, Upstream
 
 AUTHORIZED = {"authorization": "Bearer sk-fast"}
@@ -53,6 +53,7 @@ def named(provider: Upstream) -> Iterator[RunningGateway]:
                 "other-a": "a",
                 "fast": {"models": ["b", "c"]},
                 "safe": {"models": ["b", "c"], "mode": "fallback"},
+                "late": {"models": ["b", "c"], "mode": "hedge", "stagger": 0.01},
                 "every": {"models": ["b", "c"], "mode": "all"},
                 "secret": {"model": "b", "hidden": True},
             },
@@ -183,7 +184,8 @@ def test_every_name_is_listed_and_those_of_wildcards_as_far_as_they_have_a_price
         path="/v1/models", method="GET", headers={"authorization": "Bearer sk-all"}
     )
     ids = [model["id"] for model in body["data"]]
-    assert ids[:10] == ["a", "b", "c", "d", "extra", "claude", "other-a", "fast", "safe", "every"]
+    named_ids = ["a", "b", "c", "d", "extra", "claude", "other-a", "fast", "safe", "late", "every"]
+    assert ids[:11] == named_ids
     assert {"any/gpt-4o", "openai/gpt-4o", "openai/gpt-4o-audio-preview"} <= set(ids)
     assert not [one for one in ids if "gpt-image" in one or "embed" in one or "realtime" in one]
     assert "secret" not in ids
@@ -241,3 +243,18 @@ def test_without_a_config_the_models_of_providers_with_a_key_are_listed() -> Non
     names = [model["id"] for model in body["data"]]
     assert "groq/llama-3.3-70b-versatile" in names
     assert {name.partition("/")[0] for name in names} == {"groq", "mistral"}
+
+
+@both_ways
+def test_once_holds_for_a_name_for_several_models(
+    named: RunningGateway, upstream: Upstream, *, stream: bool
+) -> None:
+    upstream.script("b", [pause(0.2), *answers("slow")])
+    upstream.script("c", answers("not asked"))
+    once: dict[str, Any] = {"fanout": {"once": True}}
+    response = ask(named, "late", stream=stream, **once)
+    assert (response.status, response.text) == (200, "slow")
+    assert [call.body["model"] for call in upstream.calls] == ["b"]
+    response = ask(named, "fast", stream=stream, **once)
+    assert (response.status, response.error["param"]) == (400, "fanout.once")
+    assert len(upstream.calls) == 1

@@ -34,6 +34,14 @@ def expanded(request: FanOutRequest, sets: Mapping[str, ModelSet]) -> FanOutRequ
         return replace(request, models=found.models, alias=request.models[0], agree=agree)
     stagger = None if found.mode == "fallback" else found.stagger or 0.0
     mode = "hedge" if found.mode == "race" and found.stagger else found.mode
+    if request.once and mode in {"race", "hedge"}:
+        if mode == "race":
+            raise RequestError(
+                f"`fanout.once` cannot be used with `{request.models[0]}`, which is a race of "
+                "several models: leave it out, or name one model",
+                "fanout.once",
+            )
+        mode, stagger = "fallback", None
     return replace(
         request, models=found.models, mode=mode, stagger=stagger, alias=request.models[0]
     )

@@ -118,7 +118,8 @@ class FanOutRequest(HiddenRepr, frozen=True, gc=False):
     `nested` says whether `messages` was a list of conversations. `size` is the number of bytes of
     the request's body, 0 if it had none. `field` is the field that named the models, `alias` the
     config's name for several models that it named. A request with a `lease` ends unless its client
-    renews it within so many seconds. If `is_adaptive`, the delays of a hedge are those of
+    renews it within so many seconds. With `once`, only a failure may start another call. If
+    `is_adaptive`, the delays of a hedge are those of
     `first_token_times.py`. With `in_pieces`, a stream has lists that are not OpenAI's as they
     arrive.
     """
@@ -141,6 +142,7 @@ class FanOutRequest(HiddenRepr, frozen=True, gc=False):
     field: str = "model"
     alias: str | None = None
     lease: float | None = None
+    once: bool = False
     check: Check | None = None
     agree: Agree | None = None
     judging: Judging | None = None
@@ -269,6 +271,7 @@ def parse_request(body: object, size: int = 0) -> FanOutRequest:
         size=size,
         field="model" if fanout.models is None else "fanout.models",
         lease=fanout.lease,
+        once=fanout.once,
         check=strategy.check,
         agree=strategy.agree,
         judging=strategy.judging,

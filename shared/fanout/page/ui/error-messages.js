@@ -23,6 +23,10 @@ const BY_CODE = {
     "Send the file itself, or add its bucket to the gateway's config.",
   ],
   budget_exceeded: ["This key's budget is used up.", "Raise its budget, or use another key."],
+  tokens_exceed_limit: [
+    "The request has more tokens than this key may use in a minute.",
+    "Send less, or raise the key's limit of tokens.",
+  ],
   in_flight_budget_exhausted: [
     "Running requests hold the rest of this key's budget.",
     "Try again when they have ended.",
