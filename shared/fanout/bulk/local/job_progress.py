@@ -137,7 +137,7 @@ class SQLiteJobProgress:
             self._changed = set()
             try:
                 await self._db.write_totals(self._job, rows)
-            except StorageError:
+            except BaseException:  # also if it is cancelled: it may not have been written
                 self._changed |= changed
                 raise
 
