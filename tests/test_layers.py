@@ -106,7 +106,7 @@ TOP_LEVEL = {
         __init__ deployment general groups keys reasons router service top
     """,
     "shared/fanout/disk/*.py": "__init__ file_lock files threads",
-    "shared/fanout/endpoints/*.py": "__init__ base original_bytes sealed",
+    "shared/fanout/endpoints/*.py": "__init__ base original_bytes sealed token_counts",
     "shared/fanout/endpoints/responses/*.py": """
         __init__ content count errors events items open_items original output reasoning relay
         request response surface tools

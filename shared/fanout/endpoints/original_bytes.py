@@ -2,16 +2,43 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
-from typing import Any
+from collections.abc import Callable, Iterable, Mapping
+from typing import Any, TypeAlias
 
-from msgspec import MsgspecError
+from msgspec import MsgspecError, Raw
 
+from ..schema.chat import ORIGINAL_BODY, ORIGINAL_EVENTS
 from ..wire import json
 from ..wire.http import WireEvent
-from ..wire.json_members import find_members
+from ..wire.json_members import Members, find_members
 
 _ODD = (MsgspecError, json.BadJSON, UnicodeDecodeError, RecursionError)
+
+Join: TypeAlias = Callable[[Iterable[WireEvent]], dict[str, Any]]
+"""The whole response of its events."""
+
+
+def members_or_none(data: bytes) -> Members | None:
+    """The members of a JSON object; `None` if it cannot be read."""
+    try:
+        return find_members(data)
+    except _ODD:
+        return None
+
+
+def relayed(response: Mapping[str, Any], changes: Mapping[str, Any], join: Join) -> object:
+    """The vendor's response, whole or in events, with these members."""
+    if ORIGINAL_BODY in response:
+        return Raw(with_members(response[ORIGINAL_BODY], changes))
+    return {**join(response[ORIGINAL_EVENTS]), **changes}
+
+
+def decoded(response: Mapping[str, Any], join: Join) -> dict[str, Any]:
+    """The vendor's response, whole or in events, decoded."""
+    if ORIGINAL_BODY in response:
+        value = json.decode_or_none(response[ORIGINAL_BODY])
+        return value if isinstance(value, dict) else {}
+    return join(response[ORIGINAL_EVENTS])
 
 
 def encode_event(event: WireEvent) -> bytes:
@@ -22,19 +49,16 @@ def encode_event(event: WireEvent) -> bytes:
 
 def with_members(data: bytes, values: Mapping[str, Any]) -> bytes:
     """The JSON object with other values of these members; unchanged if it cannot be read."""
-    try:
-        return find_members(data).changed({k: json.encode(v) for k, v in values.items()})
-    except _ODD:
+    members = members_or_none(data)
+    if members is None:
         return data
+    return members.changed({k: json.encode(v) for k, v in values.items()})
 
 
 def with_inner_members(data: bytes, outer: str, values: Mapping[str, Any]) -> bytes:
     """The JSON object with other values of the members of its member `outer`, an object."""
-    try:
-        members = find_members(data)
-    except _ODD:
-        return data
-    inner = members.value(outer)
-    if inner is None or not inner.startswith(b"{"):
+    members = members_or_none(data)
+    inner = None if members is None else members.value(outer)
+    if members is None or inner is None or not inner.startswith(b"{"):
         return data
     return members.changed({outer: with_members(inner, values)})

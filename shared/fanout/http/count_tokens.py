@@ -10,28 +10,17 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Callable, Mapping
-from typing import Any, Protocol
+from typing import Any
 
 from ..endpoints.base import RequestBody
+from ..endpoints.token_counts import CountRequest
 from ..errors import MissingKey, ProviderError
-from ..schema.fanout import FanOutRequest
 from ..transport.client import encode_request
 from ..transport.pass_through import for_original
 from ..wire import json
 from ..wire.http import WireResponse
 from .endpoints import parse_body
 from .exchange import Exchange
-
-
-class CountRequest(Protocol):
-    """A prompt as a chat request, and an estimate of its tokens."""
-
-    @property
-    def request(self) -> FanOutRequest: ...
-
-    @property
-    def tokens(self) -> int: ...
-
 
 SECONDS = 10.0
 """How long the vendor may take; then the number is an estimate."""

@@ -33,9 +33,10 @@ def other_responses(choices: Sequence[Mapping[str, Any]], given: Given) -> list[
 def _message(choice: Mapping[str, Any], given: Given) -> dict[str, Any]:
     more = {name: choice[name] for name in ("cost_usd", "fanout", "latency_ms") if name in choice}
     if ORIGINAL_BODY in choice or ORIGINAL_EVENTS in choice:
-        from .relay import relayed_message  # only models with this API need it
+        from ..original_bytes import decoded  # only models with this API need it
+        from .relay import joined_events
 
-        return {**relayed_message(choice), "model": choice["model"], **more}
+        return {**decoded(choice, joined_events), "model": choice["model"], **more}
     message = message_of_choice(choice, choice, thinks=given.thinks, stops=given.stops)
     return {**message, **more}
 

@@ -13,12 +13,9 @@ import re
 from collections.abc import Iterator, Mapping
 from typing import Any
 
-from msgspec import MsgspecError
-
 from ...schema.pass_through import OriginalRequest
-from ...wire.json import BadJSON
-from ...wire.json_members import find_members
 from ..base import RequestBody
+from ..original_bytes import members_or_none
 from .thoughts import is_ours
 from .tools import is_vendors
 
@@ -65,9 +62,8 @@ def original_of(body: RequestBody, own: frozenset[str]) -> OriginalRequest | Non
         return None
     if not _has_turns(value) or _lacks_thinking(value):
         return None
-    try:
-        members = find_members(body.data)
-    except (MsgspecError, BadJSON, UnicodeDecodeError, RecursionError):
+    members = members_or_none(body.data)
+    if members is None:
         return None
     return OriginalRequest(
         API,

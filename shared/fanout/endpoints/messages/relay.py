@@ -10,9 +10,7 @@ from __future__ import annotations
 from collections.abc import Iterable, Mapping
 from typing import Any
 
-from msgspec import Raw
-
-from ...schema.chat import ORIGINAL_BODY, ORIGINAL_EVENT, ORIGINAL_EVENTS, ChatChunk
+from ...schema.chat import ORIGINAL_EVENT, ChatChunk
 from ...wire import json
 from ...wire.http import WireEvent
 from ..original_bytes import encode_event, with_inner_members, with_members
@@ -67,21 +65,6 @@ class Relay:
 def _kind_of(data: bytes) -> str:
     value = json.decode_or_none(data)
     return str(value.get("type", "")) if isinstance(value, dict) else ""
-
-
-def relayed(response: Mapping[str, Any], changes: Mapping[str, Any]) -> object:
-    """The vendor's message, whole or in events, with these members."""
-    if ORIGINAL_BODY in response:
-        return Raw(with_members(response[ORIGINAL_BODY], changes))
-    return {**joined_events(response[ORIGINAL_EVENTS]), **changes}
-
-
-def relayed_message(response: Mapping[str, Any]) -> dict[str, Any]:
-    """The vendor's message, decoded."""
-    if ORIGINAL_BODY in response:
-        value = json.decode_or_none(response[ORIGINAL_BODY])
-        return value if isinstance(value, dict) else {}
-    return joined_events(response[ORIGINAL_EVENTS])
 
 
 def joined_events(events: Iterable[WireEvent]) -> dict[str, Any]:

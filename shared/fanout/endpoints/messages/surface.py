@@ -125,9 +125,10 @@ def _message(body: Any, given: Given) -> object:
     """One model's message; a vendor's own is passed on."""
     report = {"fanout": body["fanout"]} if "fanout" in body else {}
     if ORIGINAL_BODY in body or ORIGINAL_EVENTS in body:
-        from .relay import relayed  # only models with this API need it
+        from ..original_bytes import relayed  # only models with this API need it
+        from .relay import joined_events
 
-        return relayed(body, {"model": body["model"], **report})
+        return relayed(body, {"model": body["model"], **report}, joined_events)
     choice = body["choices"][0]
     message = message_of_choice(choice, body, thinks=given.thinks, stops=given.stops)
     return message | report

@@ -11,14 +11,11 @@ import re
 from collections.abc import Mapping
 from typing import Any
 
-from msgspec import MsgspecError
-
 from ...errors import RequestError
 from ...schema.fanout import GATEWAY_FIELDS, FanOutRequest
 from ...schema.pass_through import OriginalRequest
-from ...wire.json import BadJSON
-from ...wire.json_members import find_members
 from ..base import RequestBody
+from ..original_bytes import members_or_none
 from ..sealed import is_sealed
 
 _NAME = re.compile(r"[a-zA-Z0-9_-]+")
@@ -88,9 +85,8 @@ def original_of(
     several = len(request.names) > 1
     if not all(_is_portable(item, several=several) for item in _items(value)):
         return None
-    try:
-        members = find_members(body.data)
-    except (MsgspecError, BadJSON, UnicodeDecodeError, RecursionError):
+    members = members_or_none(body.data)
+    if members is None:
         return None
     return OriginalRequest(
         API,

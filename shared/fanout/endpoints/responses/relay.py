@@ -10,13 +10,11 @@ from __future__ import annotations
 from collections.abc import Iterable, Mapping
 from typing import Any
 
-from msgspec import Raw
-
-from ...schema.chat import ORIGINAL_BODY, ORIGINAL_EVENT, ORIGINAL_EVENTS, ChatChunk
+from ...schema.chat import ORIGINAL_EVENT, ChatChunk
 from ...wire import json
 from ...wire.http import WireEvent
 from ...wire.sse import DONE
-from ..original_bytes import encode_event, with_inner_members, with_members
+from ..original_bytes import encode_event, with_inner_members
 
 BEGINS = frozenset({"response.created", "response.in_progress", "response.queued"})
 ENDS = frozenset({"response.completed", "response.incomplete", "response.failed"})
@@ -73,21 +71,6 @@ class Relay:
             return event
         values = {"model": self._model, **({"id": self._own_id} if self._own_id else {}), **more}
         return WireEvent(with_inner_members(event.data, "response", values), event.type)
-
-
-def relayed(response: Mapping[str, Any], changes: Mapping[str, Any]) -> object:
-    """The vendor's response, whole or in events, with these members."""
-    if ORIGINAL_BODY in response:
-        return Raw(with_members(response[ORIGINAL_BODY], changes))
-    return {**last_response(response[ORIGINAL_EVENTS]), **changes}
-
-
-def relayed_response(response: Mapping[str, Any]) -> dict[str, Any]:
-    """The vendor's response, decoded."""
-    if ORIGINAL_BODY in response:
-        value = json.decode_or_none(response[ORIGINAL_BODY])
-        return value if isinstance(value, dict) else {}
-    return last_response(response[ORIGINAL_EVENTS])
 
 
 def last_response(events: Iterable[WireEvent]) -> dict[str, Any]:

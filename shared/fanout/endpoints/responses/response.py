@@ -108,9 +108,10 @@ def _of_choice(choice: Mapping[str, Any], head: Head, now: int) -> Object:
         failed = {"code": code, "message": message}
         return head.response(model, "failed", **{**top, "error": failed})
     if ORIGINAL_BODY in choice or ORIGINAL_EVENTS in choice:
-        from .relay import relayed_response  # only models with this API need it
+        from ..original_bytes import decoded  # only models with this API need it
+        from .relay import last_response
 
-        return {**relayed_response(choice), **top, "model": model}
+        return {**decoded(choice, last_response), **top, "model": model}
     made = head.ended(choice, model, now)
     return {**made, **_tier(choice), "usage": usage_object(choice.get("usage")), **top}
 

@@ -62,10 +62,11 @@ def _places(found: Translated) -> tuple[Place, ...]:
 def respond(request: TranslatedRequest, body: Any) -> object:
     """The whole response; a vendor's own is passed on."""
     if ORIGINAL_BODY in body or ORIGINAL_EVENTS in body:
-        from .relay import relayed  # only models with this API need it
+        from ..original_bytes import relayed  # only models with this API need it
+        from .relay import last_response
 
         report = {"fanout": body["fanout"]} if "fanout" in body else {}
-        return relayed(body, {"model": body["model"], **report})
+        return relayed(body, {"model": body["model"], **report}, last_response)
     return from_completion(body, _head(request), int(time.time()))
 
 
