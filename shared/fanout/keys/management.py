@@ -13,7 +13,7 @@ from typing import Any, TypeAlias
 from ..errors import FanoutError, NotFound, RequestError, StorageBusy
 from ..wire import json
 from .account import ACCOUNT, NOTHING, UNLIMITED, account_key, changed, new_account, refreshed
-from .items import Condition, Item, ItemKey, Rejected, Update
+from .items import Condition, Item, ItemKey, Rejected, Store, Update
 from .ledger import TRIES, Ledger, digest_of, row_name
 from .secrets import new_key, shown
 from .windows import NEVER, window_end
@@ -47,6 +47,24 @@ PAGE = 1_000
 
 ALIAS_GRACE = 60
 """Seconds after which an alias is free whose key was not made, because the process crashed."""
+
+
+async def all_items(store: Store, partition: str) -> list[tuple[str, Item]]:
+    """Every item of a partition with its name, page by page."""
+    found: list[tuple[str, Item]] = []
+    after = ""
+    while page := await store.items(partition, after=after, limit=PAGE):
+        found += page
+        after = page[-1][0]
+    return found
+
+
+async def accounts_in(store: Store, index: str) -> Sequence[Item]:
+    """The accounts whose names an index has, the newest first; deleted ones are not there."""
+    names = [name for name, _ in await all_items(store, index)]
+    found = [await store.get(account_key(name)) for name in names]
+    there = [item for item in found if item is not None]
+    return sorted(there, key=lambda item: (-item["created_at"], item["id"]))
 
 
 class KeyManager:
@@ -230,14 +248,7 @@ class KeyManager:
 
     async def accounts(self) -> Sequence[Item]:
         """Every account, the newest first."""
-        found: list[Item] = []
-        after = ""
-        while names := await self._store.items(INDEX, after=after, limit=PAGE):
-            for name, _ in names:
-                if (item := await self._store.get(account_key(name))) is not None:
-                    found.append(item)
-            after = names[-1][0]
-        return sorted(found, key=lambda item: (-item["created_at"], item["id"]))
+        return await accounts_in(self._store, INDEX)
 
     # ---- aliases and audit rows ----
 

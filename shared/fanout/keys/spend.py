@@ -19,9 +19,8 @@ from ..disk.threads import in_thread
 from ..errors import RequestError
 from .items import Item, ItemKey
 from .ledger import Ledger, months, row_name
-from .management import INDEX
+from .management import INDEX, PAGE, all_items
 
-PAGE = 1_000
 YEARS = range(1971, 9_999)
 DAYS = 30
 """Days of a report without a start."""
@@ -96,12 +95,7 @@ async def _accounts(ledger: Ledger, account: str | None) -> Sequence[tuple[str, 
     if account is not None:
         item = await ledger.store.get(ItemKey(INDEX, account))
         return [(account, item["at"] if item else 0.0)]
-    found: list[tuple[str, float]] = []
-    after = ""
-    while page := await ledger.store.items(INDEX, after=after, limit=PAGE):
-        found += [(name, item["at"]) for name, item in page]
-        after = page[-1][0]
-    return found
+    return [(name, item["at"]) for name, item in await all_items(ledger.store, INDEX)]
 
 
 def _prefix(at: float) -> str:

@@ -17,7 +17,7 @@ from .account import TEAM, UNKNOWN_KEY, account_key
 from .items import Item, ItemKey
 from .ledger import Ledger
 from .litellm import changes_of, info_of, read_fields
-from .management import PAGE, Changes, KeyManager
+from .management import Changes, KeyManager, accounts_in
 
 INDEX = "teams"
 """The partition with the name of every team."""
@@ -117,11 +117,4 @@ class TeamManager:
 
     async def teams(self) -> Sequence[Item]:
         """Every team, the newest first."""
-        found: list[Item] = []
-        after = ""
-        while names := await self._store.items(INDEX, after=after, limit=PAGE):
-            for name, _ in names:
-                if (item := await self._store.get(account_key(name))) is not None:
-                    found.append(item)
-            after = names[-1][0]
-        return sorted(found, key=lambda item: (-item["created_at"], item["id"]))
+        return await accounts_in(self._store, INDEX)
