@@ -15,10 +15,19 @@ class Admission:
     The requests in flight in this process, limited in number and in bytes of their bodies.
 
     While it is `divided`, a key may hold at most `KEY_FACTOR` times what is free: others get in.
+    With `may_divide`, it may be later, so what each key holds is counted from the beginning.
     """
 
-    def __init__(self, max_requests: int, max_bytes: int, *, divided: bool = False) -> None:
+    def __init__(
+        self,
+        max_requests: int,
+        max_bytes: int,
+        *,
+        divided: bool = False,
+        may_divide: bool = False,
+    ) -> None:
         self.divided = divided
+        self._counts_keys = divided or may_divide
         self._requests_of: Counter[str] = Counter()
         self._bytes_of: Counter[str] = Counter()
         self._max_requests = max_requests
@@ -39,7 +48,8 @@ class Admission:
             self._max_requests - self._requests
         ):
             raise Busy(f"{self._requests_of[key]} requests of this key are in flight; try again")
-        self._requests_of[key] += 1
+        if self._counts_keys:
+            self._requests_of[key] += 1
         self._requests += 1
         return AdmittedRequest(self, key)
 
@@ -47,6 +57,8 @@ class Admission:
         """End a key's request that held `size` bytes."""
         self._requests -= 1
         self._bytes -= size
+        if not self._counts_keys:
+            return
         self._requests_of[key] -= 1
         self._bytes_of[key] -= size
         if not self._requests_of[key]:
@@ -70,7 +82,8 @@ class Admission:
                 "(`max_body_memory_mb`); try again"
             )
         self._bytes += size
-        self._bytes_of[key] += size
+        if self._counts_keys:
+            self._bytes_of[key] += size
 
 
 class AdmittedRequest:

@@ -92,9 +92,14 @@ def _running(
     requests = min(general.max_requests, capacity or general.max_requests)
     bodies = max(general.max_body_memory_mb, general.max_request_size_mb)  # one always fits
     clients = gateway.catalog.client_keys
-    admission = Admission(requests, int(bodies * MEGABYTE), divided=len(clients) > 1)
     has_virtual = gateway.catalog.has_virtual_keys
     opened = partial(open_keys, gateway.catalog) if open_keys and has_virtual else None
+    admission = Admission(
+        requests,
+        int(bodies * MEGABYTE),
+        divided=len(clients) > 1,
+        may_divide=opened is not None,
+    )
     return _Running(
         gateway,
         Authenticator(clients, keys, opened),
