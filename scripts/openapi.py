@@ -20,7 +20,7 @@ import msgspec
 import openapi_messages
 import openapi_responses
 
-from fanout.bulk.service.batches import NewJob
+from fanout.bulk.service.new_job import NewJob
 from fanout.http import batch_endpoints as bulk_endpoints
 from fanout.http import key_endpoints, spend_endpoints, team_endpoints
 from fanout.http.auth import KEY_HEADERS

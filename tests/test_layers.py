@@ -86,8 +86,8 @@ TOP_LEVEL = {
         rate_limit_state rate_limiter rejection
     """,
     "shared/fanout/bulk/service/*.py": """
-        __init__ batches failed_lines files idempotency own_inputs records registry webhook_sender
-        webhooks
+        __init__ batches failed_lines files host idempotency new_job own_inputs records
+        registry webhook_sender webhooks
     """,
     "shared/fanout/bulk/steps/*.py": """
         __init__ accounts finishing host planning transitions working

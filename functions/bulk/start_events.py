@@ -18,7 +18,7 @@ from pydantic_core import ErrorDetails
 
 from fanout.bulk.aws.job_starter import ExistingJob, InboxObject, Start, StartRequest
 from fanout.bulk.lanes import choose_cache, choose_lane
-from fanout.bulk.service.batches import cost_cap, parse_window
+from fanout.bulk.service.new_job import cost_cap, parse_window
 from fanout.bulk.service.webhooks import NewWebhook
 from fanout.errors import RequestError
 

@@ -27,8 +27,8 @@ from typing import Any
 import uvloop
 
 from fanout.bulk.local.batch_service import LocalBatchService, open_local_batches
-from fanout.bulk.service.batches import NewJob
 from fanout.bulk.service.files import FileService
+from fanout.bulk.service.new_job import NewJob
 from fanout.config.load import check
 from fanout.config.resolve import resolve
 from fanout.gateway.factory import open_gateway

@@ -27,7 +27,7 @@ from fanout.bulk.input.order_writer import OrderWriter
 from fanout.bulk.input.planner import LARGE_SHARDS, plan
 from fanout.bulk.lanes import CacheChoice
 from fanout.bulk.local.batch_service import LocalBatchService, open_local_batches
-from fanout.bulk.service.batches import BatchOptions, NewJob
+from fanout.bulk.service.new_job import BatchOptions, NewJob
 from fanout.bulk.service.records import Job
 from fanout.bulk.steps.host import RunnerOptions
 from fanout.config.load import check

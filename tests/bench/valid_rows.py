@@ -26,7 +26,7 @@ import uvloop
 from msgspec import Struct
 
 from fanout.bulk.local.batch_service import LocalBatchService, open_local_batches
-from fanout.bulk.service.batches import NewJob
+from fanout.bulk.service.new_job import NewJob
 from fanout.bulk.steps.host import RunnerOptions
 from fanout.config.load import check
 from fanout.config.resolve import resolve

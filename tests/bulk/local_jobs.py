@@ -14,7 +14,7 @@ from typing import Any, TypeVar
 from msgspec.structs import replace
 
 from fanout.bulk.local.batch_service import SERVER, LocalBatchService, open_local_batches
-from fanout.bulk.service.batches import NewJob
+from fanout.bulk.service.new_job import NewJob
 from fanout.bulk.service.records import Job
 from fanout.bulk.service.webhooks import Webhook
 from fanout.bulk.steps.host import RunnerOptions

@@ -15,7 +15,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from fanout.bulk.service.batches import BatchOptions
+from fanout.bulk.service.new_job import BatchOptions
 from fanout.bulk.service.records import Job
 from fanout.routing.flex import FLEX_TIMEOUT
 from tests.bulk.flex_provider import FLEX, MODELS, STANDARD, FlexProvider, Outcome, flex_config

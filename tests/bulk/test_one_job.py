@@ -14,8 +14,9 @@ from fanout.bulk.local.file_store import FolderBlobStore
 from fanout.bulk.local.prompt_files import PromptFile
 from fanout.bulk.local.prompt_jobs import find_or_create_job
 from fanout.bulk.local.sqlite import Database
-from fanout.bulk.service.batches import JobService, NewJob
+from fanout.bulk.service.batches import JobService
 from fanout.bulk.service.files import FileService
+from fanout.bulk.service.new_job import NewJob
 from fanout.bulk.service.records import Job
 from fanout.bulk.store import Change, RecordStore
 from fanout.bulk.totals import Totals

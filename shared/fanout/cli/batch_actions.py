@@ -16,7 +16,7 @@ from ..bulk.lanes import LaneChoice, choose_native
 from ..bulk.local.batch_service import data_home
 from ..bulk.local.prompt_jobs import find_or_create_job, finished_job
 from ..bulk.local.response_index import INDEX
-from ..bulk.service.batches import BatchOptions, NewJob, cost_cap
+from ..bulk.service.new_job import BatchOptions, NewJob, cost_cap
 from ..bulk.service.records import Job
 from ..bulk.service.webhooks import FieldNames, NewWebhook, Webhook, check_webhook, rules_of
 from ..concurrency.garbage import collecting_rarely

@@ -17,7 +17,7 @@ from ..bulk.lanes import CacheChoice, LaneChoice, choose_cache, choose_lane
 from ..bulk.local.input_files import STDIN, InputFile, open_input
 from ..bulk.local.prompt_files import PromptFile
 from ..bulk.local.table_files import kind_of_table
-from ..bulk.service.batches import cost_cap, parse_window
+from ..bulk.service.new_job import cost_cap, parse_window
 from ..bulk.service.webhooks import NewWebhook
 from ..bulk.tables import parquet
 from ..bulk.tables.formats import SUFFIXES, check_name, stem_of, suffix_of

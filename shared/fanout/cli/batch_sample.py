@@ -26,7 +26,7 @@ from ..bulk.input.sampled_costs import (
 from ..bulk.input.splitter import iter_lines
 from ..bulk.lanes import REALTIME, LaneChoice
 from ..bulk.local.prompt_jobs import add_job_of_lines
-from ..bulk.service.batches import BatchOptions, NewJob
+from ..bulk.service.new_job import BatchOptions, NewJob
 from ..bulk.service.records import Job
 from ..bulk.totals import count_response
 from ..bulk.work.partial_results import result_lines

@@ -14,8 +14,8 @@ from ..bulk.input.lines import Line
 from ..bulk.input.quote import quote
 from ..bulk.lanes import NATIVE
 from ..bulk.pacing.prompt_caches import expects_cache
-from ..bulk.service.batches import BatchOptions, NewJob, check_endpoint, parse_lifetime
 from ..bulk.service.files import MAX_PART, MAX_UPLOAD
+from ..bulk.service.new_job import BatchOptions, NewJob, check_endpoint, parse_lifetime
 from ..bulk.service.records import Job
 from ..bulk.service.webhooks import NewWebhook, check_webhook, rules_of
 from ..bulk.work.line_requests import check_model

@@ -17,7 +17,7 @@ from fanout.bulk.aws.step_handlers import StepHandlers
 from fanout.bulk.input.planner import Shard, ShardSize
 from fanout.bulk.input.splitter import iter_lines
 from fanout.bulk.pacing.adaptive_concurrency import MAX_CONCURRENCY
-from fanout.bulk.service.batches import NewJob
+from fanout.bulk.service.new_job import NewJob
 from fanout.bulk.service.records import Job
 from fanout.bulk.service.webhooks import Webhook
 from fanout.bulk.steps.host import RunnerOptions

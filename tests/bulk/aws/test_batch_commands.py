@@ -315,7 +315,7 @@ def test_a_job_without_an_execution_can_be_cancelled(
         async with stack.open("S", None) as away:
             from fanout.bulk.local.prompt_files import PromptFile
             from fanout.bulk.local.prompt_jobs import find_or_create_job
-            from fanout.bulk.service.batches import NewJob
+            from fanout.bulk.service.new_job import NewJob
 
             new = NewJob(input_file_id="", endpoint="/v1/chat/completions")
             return (await find_or_create_job(away, PromptFile(path), new, fresh=False)).id

@@ -6,7 +6,7 @@ import asyncio
 
 from fanout.bulk.aws.dynamodb import DynamoTable
 from fanout.bulk.aws.s3 import S3BlobStore
-from fanout.bulk.service.batches import BatchOptions
+from fanout.bulk.service.new_job import BatchOptions
 from tests.bulk.flex_provider import FLEX, STANDARD, FlexProvider, Outcome, flex_config
 from tests.bulk.local_jobs import jsonl, line
 

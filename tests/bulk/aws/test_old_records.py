@@ -12,7 +12,7 @@ from msgspec.structs import replace
 from fanout.bulk.aws.batch_service import AWSBatchService, Stores
 from fanout.bulk.aws.dynamodb import RETENTION, DynamoTable
 from fanout.bulk.aws.s3 import S3BlobStore
-from fanout.bulk.service.batches import NewJob
+from fanout.bulk.service.new_job import NewJob
 from fanout.wire import json
 
 NOW = 1_800_000_000.0

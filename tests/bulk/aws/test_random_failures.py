@@ -21,7 +21,7 @@ from fanout.bulk.aws.dynamodb import DynamoTable
 from fanout.bulk.aws.step_handlers import StepHandlers
 from fanout.bulk.input.planner import Shard
 from fanout.bulk.input.splitter import iter_lines
-from fanout.bulk.service.batches import NewJob
+from fanout.bulk.service.new_job import NewJob
 from fanout.bulk.service.records import Job
 from fanout.config.load import check
 from fanout.config.resolve import resolve

@@ -15,7 +15,7 @@ from botocore.exceptions import ClientError
 from fanout.bulk.aws.stack_client import StackResources, StateMachine, connect, find_stack
 from fanout.bulk.local.prompt_files import PromptFile
 from fanout.bulk.local.prompt_jobs import find_or_create_job
-from fanout.bulk.service.batches import NewJob
+from fanout.bulk.service.new_job import NewJob
 from fanout.cli.batch_actions import run_action
 from fanout.cli.batch_backend import StackBackend
 from fanout.cli.main import make_parser

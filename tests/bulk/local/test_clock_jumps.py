@@ -12,7 +12,7 @@ import pytest
 
 from fanout.bulk.local.steady_clock import BELIEVED_AFTER, SteadyClock
 from fanout.bulk.pacing.rate_limit_state import MAX_AHEAD, advance, believable
-from fanout.bulk.service.batches import NewJob
+from fanout.bulk.service.new_job import NewJob
 from fanout.google.credentials import Token, _Entry
 from fanout.transport.error_mapping import MAX_RETRY_AFTER
 from tests.bulk.local_jobs import CONFIG, EchoProvider, jsonl, line, open_jobs, run

@@ -11,7 +11,7 @@ from typing import Any
 from msgspec import Struct
 
 from fanout.bulk.input.planner import LARGE_SHARDS, ShardSize
-from fanout.bulk.service.batches import BatchOptions
+from fanout.bulk.service.new_job import BatchOptions
 from fanout.bulk.service.records import Job
 from fanout.transport.engine import Outgoing
 from fanout.wire.http import WireResponse

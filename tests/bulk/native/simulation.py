@@ -22,7 +22,7 @@ from typing import Any
 from msgspec import Struct, field
 from msgspec.structs import replace
 
-from fanout.bulk.service.batches import BatchOptions
+from fanout.bulk.service.new_job import BatchOptions
 from fanout.bulk.service.records import Job
 from fanout.config.catalog import Catalog
 from fanout.config.load import check

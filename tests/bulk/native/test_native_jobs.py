@@ -12,7 +12,7 @@ from typing import Any
 import pytest
 
 from fanout.bulk.input.planner import ShardSize
-from fanout.bulk.service.batches import BatchOptions
+from fanout.bulk.service.new_job import BatchOptions
 from fanout.bulk.service.records import Job
 from fanout.transport.engine import Incoming, Outgoing, StreamedResponse
 from fanout.wire.http import WireRequest, WireResponse

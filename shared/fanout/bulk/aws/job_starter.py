@@ -17,7 +17,7 @@ from msgspec.structs import replace
 from ...errors import NotFound, RequestError
 from ...wire import json
 from ..input.lines import ENDPOINT, BadLine
-from ..service.batches import BatchOptions, NewJob
+from ..service.new_job import BatchOptions, NewJob
 from ..service.records import FileRecord, Job
 from ..service.webhooks import FieldNames, NewWebhook, WebhookRules, check_webhook
 from .batch_service import AWSBatchService

@@ -12,7 +12,7 @@ from msgspec import Struct
 from ...aws.errors import from_boto3
 from ...errors import ConfigError
 from ...wire import json
-from ..service.batches import HOUR
+from ..service.new_job import HOUR
 from .batch_service import AWSBatchService, Stores
 from .clients import BotoCoreError, ClientError, call, error_code, make_client
 from .deployed_config import DeployedConfig

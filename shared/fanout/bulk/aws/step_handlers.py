@@ -25,7 +25,8 @@ from ..pacing.limits import make_limits
 from ..pacing.prompt_caches import cache_rules
 from ..pacing.rate_limiter import RateLimiter, RateLimitStore
 from ..runner import Runner
-from ..service.batches import HOUR, MAX_WINDOW, job_registry
+from ..service.batches import job_registry
+from ..service.new_job import HOUR, MAX_WINDOW
 from ..service.records import Job
 from ..steps.host import RunnerOptions
 from ..store import Stop

@@ -17,7 +17,7 @@ from msgspec.structs import replace
 from ...errors import NotFound, StorageError, StorageFull
 from ..input.job_source import JobSource
 from ..input.lines import ENDPOINT
-from ..service.batches import NewJob
+from ..service.new_job import NewJob
 from ..service.own_inputs import delete_own_input
 from ..service.records import Job
 from ..store import Change

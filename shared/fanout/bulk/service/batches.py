@@ -6,116 +6,28 @@ A `Host` starts them, `runner.py` runs them.
 
 from __future__ import annotations
 
-import re
 from collections.abc import Callable
-from typing import Protocol
 
-from msgspec import Struct
 from msgspec.structs import replace
 
 from ...errors import NotFound, RequestError
-from ...telemetry.prices import to_nanodollars
 from ..input import lines
 from ..input.job_source import JobSource
-from ..lanes import (
-    CacheChoice,
-    LaneChoice,
-    NativeChoice,
-    choose_cache,
-    choose_lane,
-    choose_native,
-)
+from ..lanes import NativeChoice, choose_native
 from ..store import Change, RecordStore
 from ..totals import Totals
 from .failed_lines import failed_lines
-from .files import MONTH, FileService
+from .files import FileService
+from .host import Host
+from .new_job import NewJob, check_endpoint, check_metadata, cost_cap, parse_lifetime, parse_window
 from .records import FileRecord, Job, job_of_output
 from .registry import Page, Registry, Report, new_id
-from .webhooks import NewWebhook, Webhook
-
-HOUR = 3600
-MAX_COST_CAP = 1_000_000_000
-"""Dollars; stores can count this many in nanodollars."""
-
-MIN_WINDOW, MAX_WINDOW = HOUR, 14 * 24 * HOUR
-MAX_PAIRS, MAX_NAME, MAX_VALUE = 16, 64, 512
-"""Of a batch's `metadata`; OpenAI has the same limits."""
+from .webhooks import Webhook
 
 NO_NATIVE = (
     "a virtual key's lines are sent in real time or on the flex tier, where each counts against its"
     " budget: leave `native` out, or use a key of `general_settings`"
 )
-
-
-class BatchOptions(Struct, frozen=True, kw_only=True):
-    """The `fanout` object of a batch: how its lines are sent, and whether its input file stays."""
-
-    lane: str | None = None
-    webhook: NewWebhook | None = None
-    keep_input: bool = True
-    native: str | None = None
-    cache: str | None = None
-
-
-class NewJob(Struct, frozen=True, kw_only=True):
-    """
-    The body of `POST /v1/batches`: OpenAI's fields, and Fanout's.
-
-    Fanout's are `model`, `max_cost_usd`, `dry_run` and `fanout`.
-    """
-
-    input_file_id: str
-    endpoint: str
-    completion_window: str = "24h"
-    metadata: dict[str, str] | None = None
-    output_expires_after: dict[str, str | int] | None = None
-    model: str | None = None
-    max_cost_usd: float | None = None
-    dry_run: bool = False
-    fanout: BatchOptions | None = None
-
-    @property
-    def lane(self) -> LaneChoice:
-        """The lane of the job's lines; raises `RequestError` for one that there is not."""
-        given = self.fanout.lane if self.fanout else None
-        return choose_lane(given, parse_window(self.completion_window))
-
-    @property
-    def cache(self) -> CacheChoice:
-        """What is done about caches; raises `RequestError` for a choice that there is not."""
-        return choose_cache(self.fanout.cache if self.fanout else None)
-
-
-class Host(Protocol):
-    """What runs jobs: this process, or a state machine on AWS."""
-
-    @property
-    def has_batches(self) -> bool:
-        """Whether it sends lines by the providers' own batches."""
-        ...
-
-    @property
-    def has_accounts(self) -> bool:
-        """Whether it charges jobs to virtual keys."""
-        ...
-
-    @property
-    def name(self) -> str:
-        """The value of `host` in its jobs' records."""
-        ...
-
-    @property
-    def config(self) -> str | None:
-        """The digest of its models, for hosts that may share a store."""
-        ...
-
-    async def start(self, job_id: str) -> None:
-        """Start the job; the host runs it to its end."""
-        ...
-
-    async def totals(self, job: Job) -> Totals:
-        """The totals of a job so far."""
-        ...
 
 
 def job_registry(table: RecordStore, report: Report = lambda _id, _error: None) -> Registry[Job]:
@@ -173,7 +85,7 @@ class JobService:
 
         `webhook` is the checked one of `new`.
         """
-        _check_metadata(new.metadata)
+        check_metadata(new.metadata)
         return replace(
             self._new(file, owner, parse_window(new.completion_window)),
             completion_window=new.completion_window,
@@ -368,57 +280,3 @@ def _with_rows(job: Job) -> JobSource | None:
     """The source of a job's retry, whose own input has only the failed lines."""
     source = job.source
     return replace(source, key=source.key or job.input_key) if source else None
-
-
-def check_endpoint(new: NewJob) -> None:
-    """Raise `RequestError` unless a batch may have this endpoint."""
-    if new.endpoint not in lines.URLS | lines.EMBEDDING_URLS:
-        wanted = f"{lines.ENDPOINT} or {lines.EMBEDDINGS}"
-        raise RequestError(f"`endpoint` must be {wanted}", "endpoint")
-
-
-def cost_cap(dollars: float | None, name: str = "max_cost_usd") -> int | None:
-    """The nanodollars of a cap; raises `RequestError` about the field or option `name`."""
-    if dollars is None:
-        return None
-    if not dollars > 0:
-        raise RequestError(f"`{name}` must be above 0", name)
-    if dollars > MAX_COST_CAP:
-        raise RequestError(f"`{name}` must be at most {MAX_COST_CAP}", name)
-    return to_nanodollars(dollars)
-
-
-def parse_window(text: str, name: str = "completion_window") -> int:
-    """The seconds of a `completion_window`, from `1h` to `14d`; errors are about `name`."""
-    found = re.fullmatch(r"([1-9]\d{0,3})([hd])", text)
-    seconds = int(found[1]) * (HOUR if found[2] == "h" else 24 * HOUR) if found else 0
-    if not MIN_WINDOW <= seconds <= MAX_WINDOW:
-        raise RequestError(f"`{name}` must be between `1h` and `14d`, such as `24h`", name)
-    return seconds
-
-
-def parse_lifetime(given: dict[str, str | int] | None, param: str) -> int | None:
-    """The seconds of an `expires_after`, or `None`."""
-    if given is None:
-        return None
-    try:
-        seconds = int(given.get("seconds", 0))
-    except ValueError:
-        seconds = 0
-    if given.get("anchor") != "created_at" or not HOUR <= seconds <= MONTH:
-        raise RequestError(
-            f"`{param}` must have `anchor: created_at` and `seconds` from {HOUR} to {MONTH}", param
-        )
-    return seconds
-
-
-def _check_metadata(metadata: dict[str, str] | None) -> None:
-    pairs = metadata or {}
-    if len(pairs) > MAX_PAIRS or any(
-        len(name) > MAX_NAME or len(value) > MAX_VALUE for name, value in pairs.items()
-    ):
-        raise RequestError(
-            f"`metadata` may have up to {MAX_PAIRS} pairs, with names of up to {MAX_NAME} and "
-            f"values of up to {MAX_VALUE} characters",
-            "metadata",
-        )
