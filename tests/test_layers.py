@@ -93,9 +93,9 @@ TOP_LEVEL = {
         __init__ accounts finishing host planning transitions working
     """,
     "shared/fanout/bulk/work/*.py": """
-        __init__ checked_lines embedding_groups finisher full_disk judge_calls line_requests
-        line_runner manifest open_shards ordered_lines partial_results rejections result_lines
-        spec stopping stored_results worker
+        __init__ call_watcher checked_lines embedding_groups finisher full_disk judge_calls
+        line_requests line_runner manifest open_shards ordered_lines parsed_lines
+        partial_results rejections result_lines spec stopping stored_results worker
     """,
     "shared/fanout/bulk/tables/*.py": "__init__ formats parquet responses template writers",
     "shared/fanout/concurrency/*.py": """

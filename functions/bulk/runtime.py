@@ -32,9 +32,9 @@ from fanout.bulk.aws.worker_places import (
     WorkerPlaces,
     read_account_limit,
 )
+from fanout.bulk.input.line_checks import check_model
 from fanout.bulk.input.planner import Shard
 from fanout.bulk.service.webhooks import rules_of
-from fanout.bulk.work.line_requests import check_model
 from fanout.bulk.work.spec import WorkResult
 from fanout.concurrency.garbage import collecting_rarely
 from fanout.gateway.factory import load_catalog, open_gateway

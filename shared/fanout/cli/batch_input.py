@@ -12,6 +12,7 @@ from typing import Any
 from msgspec import Struct
 
 from ..bulk.input.csv_reader import checked_separator
+from ..bulk.input.line_checks import check_model
 from ..bulk.input.lines import BadLine
 from ..bulk.lanes import CacheChoice, LaneChoice, choose_cache, choose_lane
 from ..bulk.local.input_files import STDIN, InputFile, open_input
@@ -21,7 +22,6 @@ from ..bulk.service.new_job import cost_cap, parse_window
 from ..bulk.service.webhooks import NewWebhook
 from ..bulk.tables import parquet
 from ..bulk.tables.formats import SUFFIXES, check_name, stem_of, suffix_of
-from ..bulk.work.line_requests import check_model
 from ..config.catalog import Catalog, ClientKey
 from ..config.model import ANONYMOUS
 from ..errors import RequestError, UnknownModel

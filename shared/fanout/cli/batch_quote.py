@@ -7,6 +7,7 @@ from collections.abc import AsyncIterator, Callable
 from functools import partial
 from typing import TYPE_CHECKING, Any, cast
 
+from ..bulk.input.line_checks import check_model
 from ..bulk.input.quote import METHOD, Quote, quote
 from ..bulk.lanes import CacheChoice, LaneChoice
 from ..bulk.local.job_store import JobStore
@@ -15,7 +16,6 @@ from ..bulk.local.response_reuse import unpaid_lines
 from ..bulk.native.eligibility import may_go_native
 from ..bulk.pacing.prompt_caches import expects_cache
 from ..bulk.service.records import Job
-from ..bulk.work.line_requests import check_model
 from ..config.catalog import Catalog, ClientKey
 from ..config.model import ANONYMOUS
 from ..errors import RequestError

@@ -10,6 +10,7 @@ from urllib.parse import parse_qs
 
 from msgspec import Meta, Struct
 
+from ..bulk.input.line_checks import check_model
 from ..bulk.input.lines import Line
 from ..bulk.input.quote import quote
 from ..bulk.lanes import NATIVE
@@ -18,7 +19,6 @@ from ..bulk.service.files import MAX_PART, MAX_UPLOAD
 from ..bulk.service.new_job import BatchOptions, NewJob, check_endpoint, parse_lifetime
 from ..bulk.service.records import Job
 from ..bulk.service.webhooks import NewWebhook, check_webhook, rules_of
-from ..bulk.work.line_requests import check_model
 from ..bulk.work.partial_results import responses_so_far
 from ..config.catalog import Catalog
 from ..errors import Busy, Forbidden, NotFound, RequestError

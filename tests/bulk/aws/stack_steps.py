@@ -10,8 +10,8 @@ from typing import Any
 from fanout.bulk.aws.job_starter import Execution, JobStarter
 from fanout.bulk.aws.state_transitions import JobState, StateTransitions
 from fanout.bulk.aws.worker_places import WorkerLimits
+from fanout.bulk.input.line_checks import check_model
 from fanout.bulk.service.webhooks import WebhookRules
-from fanout.bulk.work.line_requests import check_model
 from fanout.config.load import check
 from fanout.config.resolve import resolve
 from fanout.transport.address_rules import AddressRules

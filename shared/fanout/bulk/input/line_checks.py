@@ -1,14 +1,15 @@
 """
-Checks the fields of a line that say how its response is checked, before anything is sent.
+Checks a line before anything is sent: its model, and how its response is to be checked.
 
-The lines of a job mostly have the same fields, so each set of them is looked at once. Pure.
+The lines of a job mostly have the same fields, so each set of them is checked once. Pure.
 """
 
 from __future__ import annotations
 
 import hashlib
 
-from ...errors import RequestError
+from ...config.catalog import Catalog, ClientKey
+from ...errors import FanoutError, RequestError
 from ...schema.fanout import parse_request
 from ...wire import json
 from .lines import BadLine
@@ -44,3 +45,14 @@ def _problem(fields: bytes) -> BadLine | None:
     except (*json.NOT_JSON, RecursionError):
         return None  # the line is unreadable, which is an error of its own
     return None
+
+
+def check_model(catalog: Catalog, client: ClientKey, name: str) -> None:
+    """Raise `BadLine` for a model that is unknown or that this client may not use."""
+    if not client.may_use(name):
+        message = f"The key `{client.name}` may not use the model `{name}`."
+        raise BadLine("model_not_allowed", message, "body.model")
+    try:
+        catalog.check_name(name)
+    except FanoutError as error:
+        raise BadLine("model_not_found", f"{error}.", "body.model") from None

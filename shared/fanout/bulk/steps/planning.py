@@ -6,13 +6,13 @@ import asyncio
 from collections.abc import Callable
 from functools import partial
 
+from ..input.line_checks import check_model
 from ..input.lines import BadLine
 from ..input.order_writer import OrderWriter
 from ..input.planner import Plan, Shard
 from ..input.planner import plan as plan_lines
 from ..service.own_inputs import delete_own_input
 from ..service.records import Job
-from ..work.line_requests import check_model
 from ..work.manifest import has_manifest, stream_of, write_manifest
 from . import transitions
 from .host import JobHost

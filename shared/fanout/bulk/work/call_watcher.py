@@ -1,0 +1,123 @@
+"""What a line does to its job: permits and calls, counted and shown as they begin and end."""
+
+from __future__ import annotations
+
+from types import TracebackType
+
+from ...errors import AllFailed, FanoutError, QuotaExceeded, RateLimited
+from ...providers.registry import rate_limits_of
+from ...routing.flex import is_rejection
+from ...routing.leg import Leg, Outcome
+from ..activity import ActivityTracker
+from ..pacing.adaptive_concurrency import AdaptiveConcurrency
+from ..pacing.limits import Limits
+from ..pacing.line_retry import NotSent
+from ..pacing.prefix_groups import PrefixCall
+from ..pacing.rate_limiter import Permit, RateLimiter
+
+
+class ShownPermit:
+    """A permit as an `async with` block, which `activity` shows while its line waits for it."""
+
+    __slots__ = ("_activity", "_permit")
+
+    def __init__(self, permit: Permit, activity: ActivityTracker) -> None:
+        self._permit = permit
+        self._activity = activity
+
+    async def __aenter__(self) -> Permit:
+        permit = self._permit
+        with self._activity.waiting(permit.limiter.waits[permit.model]):
+            return await permit.__aenter__()
+
+    async def __aexit__(
+        self,
+        kind: type[BaseException] | None,
+        error: BaseException | None,
+        trace: TracebackType | None,
+    ) -> None:
+        await self._permit.__aexit__(kind, error, trace)
+
+
+class CallWatcher:
+    """
+    Reports each call of a line.
+
+    By model, `tokens` are the tokens used, and `starts` when its last call was started.
+    """
+
+    def __init__(
+        self,
+        concurrency: AdaptiveConcurrency,
+        limiter: RateLimiter,
+        activity: ActivityTracker,
+        prefix: PrefixCall | None,
+    ) -> None:
+        self._prefix = prefix
+        self._concurrency = concurrency
+        self._limiter = limiter
+        self._activity = activity
+        self._may_not_send = False
+        self.tokens: dict[str, int] = {}
+        self.starts: dict[str, float] = {}
+
+    def started(self, leg: Leg) -> None:
+        """
+        A call starts; raises `NotSent` if none may, unless one of the line was sent before.
+
+        The line may have waited long for its slot, and calls were sent when that began.
+        """
+        activity = self._activity
+        if not self.starts:
+            self._may_not_send |= activity.is_held or activity.is_stopping()
+        if self._may_not_send:
+            raise NotSent("no call may start now")
+        activity.slot_waits.pop(self, None)
+        self.starts[leg.model] = self._limiter.clock()
+        self._limiter.sent(leg.model)
+        self._activity.in_flight += 1
+        self._concurrency.started(leg)
+        if self._prefix is not None:
+            self._prefix.started()
+
+    def first_token(self, leg: Leg) -> None:  # noqa: ARG002 -- the interface
+        """A call has its first token."""
+        if self._prefix is not None:
+            self._prefix.first_token()
+
+    def checked(self, leg: Leg, error: FanoutError | None) -> None:
+        """A call's response is checked."""
+
+    def ended(self, leg: Leg, outcome: Outcome, error: BaseException | None) -> None:
+        """A call has ended."""
+        self._activity.in_flight -= 1
+        if not (leg.is_on_flex and is_rejection(error)):
+            self._concurrency.ended(leg, outcome, error)
+        if outcome == "ok":
+            self._activity.succeeded += 1
+        if self._prefix is not None:
+            if outcome == "ok":
+                self._prefix.succeeded(leg.usage)
+            else:
+                self._prefix.failed()
+        if leg.headers and leg.deployment:
+            table = rate_limits_of(leg.deployment.provider.name)
+            self._limiter.record_headers(leg.model, leg.deployment.id, leg.headers, table)
+        if isinstance(error, RateLimited):
+            self._activity.rate_limited += 1
+            if error.rate_limits and leg.deployment:
+                limits = Limits(**error.rate_limits)
+                self._limiter.record_limits(leg.model, leg.deployment.id, limits)
+        if leg.usage:
+            used = self.tokens.get(leg.model, 0)
+            self.tokens[leg.model] = used + leg.usage["total_tokens"]
+
+
+def rate_limited_models(error: FanoutError) -> list[tuple[str, float | None]]:
+    """The models that responded with a 429, each with its `Retry-After` in seconds."""
+    errors = [c.error for c in error.failures] if isinstance(error, AllFailed) else [error]
+    return [
+        (e.deployment.name, e.retry_after)
+        for e in errors
+        if isinstance(e, RateLimited) and not isinstance(e, QuotaExceeded)
+    ]
