@@ -10,7 +10,7 @@ from pathlib import Path
 import pytest
 
 import fanout
-from fanout.bulk.local.batch_service import data_home
+from fanout.bulk.local.lazy_service import data_home
 from fanout.local.models import cache_home
 from fanout.providers import registry
 from tests.support.clean_environment import SHARED, USER_ENVIRONMENT, clean_environment

@@ -72,9 +72,10 @@ TOP_LEVEL = {
     """,
     "shared/fanout/bulk/local/*.py": """
         __init__ activity_files batch_service checked_reuse file_store hedge_counts hosts
-        input_files job_progress job_store job_tasks job_totals json_form prompt_files prompt_jobs
-        rate_limit_store response_index response_reuse result_files result_tables shard_results
-        sqlite steady_clock storage_limit table_files table_prompts webhook_tasks
+        input_files job_progress job_store job_tasks job_totals json_form lazy_service
+        prompt_files prompt_jobs rate_limit_store response_index response_reuse result_files
+        result_tables shard_results sqlite steady_clock storage_limit table_files
+        table_prompts webhook_tasks
     """,
     "shared/fanout/bulk/native/*.py": """
         __init__ adopt deadline eligibility harvest input_lines job ledger merge merger numbers

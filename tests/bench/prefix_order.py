@@ -26,7 +26,8 @@ from msgspec import Struct
 from fanout.bulk.input.order_writer import OrderWriter
 from fanout.bulk.input.planner import LARGE_SHARDS, plan
 from fanout.bulk.lanes import CacheChoice
-from fanout.bulk.local.batch_service import LocalBatchService, open_local_batches
+from fanout.bulk.local.batch_service import LocalBatchService
+from fanout.bulk.local.lazy_service import open_local_batches
 from fanout.bulk.service.new_job import BatchOptions, NewJob
 from fanout.bulk.service.records import Job
 from fanout.bulk.steps.host import RunnerOptions

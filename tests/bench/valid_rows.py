@@ -25,7 +25,8 @@ from typing import Any
 import uvloop
 from msgspec import Struct
 
-from fanout.bulk.local.batch_service import LocalBatchService, open_local_batches
+from fanout.bulk.local.batch_service import LocalBatchService
+from fanout.bulk.local.lazy_service import open_local_batches
 from fanout.bulk.service.new_job import NewJob
 from fanout.bulk.steps.host import RunnerOptions
 from fanout.config.load import check

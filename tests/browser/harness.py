@@ -14,7 +14,7 @@ from typing import Any
 import uvloop
 from playwright.sync_api import Browser, Page, sync_playwright
 
-from fanout.bulk.local.batch_service import open_local_batches
+from fanout.bulk.local.lazy_service import open_local_batches
 from fanout.config.load import check
 from fanout.config.resolve import resolve
 from fanout.gateway.factory import open_gateway

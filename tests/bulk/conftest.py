@@ -11,7 +11,7 @@ import openai
 import pytest
 import uvloop
 
-from fanout.bulk.local.batch_service import open_local_batches
+from fanout.bulk.local.lazy_service import open_local_batches
 from fanout.bulk.steps.host import RunnerOptions
 from fanout.config.load import check
 from fanout.config.resolve import resolve

@@ -13,7 +13,8 @@ from typing import Any, TypeVar
 
 from msgspec.structs import replace
 
-from fanout.bulk.local.batch_service import SERVER, LocalBatchService, open_local_batches
+from fanout.bulk.local.batch_service import LocalBatchService
+from fanout.bulk.local.lazy_service import SERVER, open_local_batches
 from fanout.bulk.service.new_job import NewJob
 from fanout.bulk.service.records import Job
 from fanout.bulk.service.webhooks import Webhook

@@ -12,8 +12,8 @@ from typing import Any
 
 from fanout.aws.credentials import AWSSigner
 from fanout.aws.hedge_counts import item_id
-from fanout.bulk.local.batch_service import open_local_batches
 from fanout.bulk.local.hedge_counts import FILE, SQLiteHedgeCounts
+from fanout.bulk.local.lazy_service import open_local_batches
 from fanout.config.load import check
 from fanout.config.resolve import resolve
 from fanout.gateway.factory import open_gateway

@@ -25,7 +25,7 @@ from schemathesis.core.result import Ok
 
 import fanout
 import fanout.http
-from fanout.bulk.local.batch_service import open_local_batches
+from fanout.bulk.local.lazy_service import open_local_batches
 from fanout.config.load import check
 from fanout.config.resolve import resolve
 from fanout.gateway.factory import open_gateway

@@ -15,7 +15,7 @@ import pytest
 import uvloop
 from msgspec.structs import replace
 
-from fanout.bulk.local.batch_service import open_local_batches
+from fanout.bulk.local.lazy_service import open_local_batches
 from fanout.bulk.service.records import Job
 from fanout.bulk.steps.host import RunnerOptions
 from fanout.bulk.totals import Totals

@@ -17,7 +17,7 @@ from typing import Any
 import pytest
 import uvloop
 
-from fanout.bulk.local.batch_service import open_local_batches
+from fanout.bulk.local.lazy_service import open_local_batches
 from fanout.config.catalog import Catalog
 from fanout.config.load import check
 from fanout.config.resolve import resolve

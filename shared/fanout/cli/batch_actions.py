@@ -13,7 +13,7 @@ from msgspec.structs import replace
 
 from ..bulk.input.lines import ENDPOINT
 from ..bulk.lanes import LaneChoice, choose_native
-from ..bulk.local.batch_service import data_home
+from ..bulk.local.lazy_service import data_home
 from ..bulk.local.prompt_jobs import find_or_create_job, finished_job
 from ..bulk.local.response_index import INDEX
 from ..bulk.service.new_job import BatchOptions, NewJob, cost_cap
@@ -26,14 +26,7 @@ from ..settings import Settings
 from .batch_backend import BatchBackend, StackBackend, open_local_backend, open_stack_backend
 from .batch_input import BatchInput, check_form, open_batch_input
 from .batch_jobs import STOPPED, named_job, remove_job, show_jobs, state_of
-from .batch_output import (
-    DONE,
-    default_output,
-    run_to_end,
-    unit_of,
-    write_lines,
-    write_results,
-)
+from .batch_output import DONE, default_output, run_to_end, unit_of, write_lines, write_results
 from .batch_progress import error_lines, show_activity
 from .config_choice import SelectedConfig, select_config
 from .output_paths import Output, check_output

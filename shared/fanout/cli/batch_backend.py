@@ -12,8 +12,9 @@ from typing import Protocol
 
 from msgspec.structs import replace
 
-from ..bulk.local.batch_service import LocalBatchService, data_home, open_local_batches
+from ..bulk.local.batch_service import LocalBatchService
 from ..bulk.local.job_store import JobStore
+from ..bulk.local.lazy_service import data_home, open_local_batches
 from ..bulk.local.response_index import INDEX, ResponseIndex
 from ..bulk.service.batches import JobService
 from ..bulk.service.files import FileService

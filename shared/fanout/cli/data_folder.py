@@ -7,7 +7,7 @@ import shutil
 from collections.abc import Callable, Mapping
 from pathlib import Path
 
-from ..bulk.local.batch_service import data_home
+from ..bulk.local.lazy_service import data_home
 
 MIN_FREE = 100_000_000
 """Bytes that should be free for the responses of jobs."""

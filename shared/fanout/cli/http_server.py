@@ -13,7 +13,7 @@ from contextlib import suppress
 from functools import partial
 from typing import TYPE_CHECKING, Any
 
-from ..bulk.local.batch_service import data_home, open_local_batches
+from ..bulk.local.lazy_service import data_home, open_local_batches
 from ..config.catalog import Catalog
 from ..errors import ConfigError, FanoutError
 from ..gateway.factory import make_engine, open_gateway
@@ -23,13 +23,7 @@ from ..server.listener import claim_address
 from ..server.served_request import status_line
 from ..server.server import Stop, serve
 from ..settings import Settings, install_command
-from ..telemetry.observers import (
-    JSONLinesObserver,
-    Level,
-    Observer,
-    ObserverGroup,
-    RequestRecord,
-)
+from ..telemetry.observers import JSONLinesObserver, Level, Observer, ObserverGroup, RequestRecord
 from ..wire import json
 
 if TYPE_CHECKING:

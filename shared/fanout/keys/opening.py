@@ -27,7 +27,7 @@ LEASE_MARGIN = 60.0
 
 def open_local(env: Mapping[str, str], catalog: Catalog) -> Ledger:
     """The ledger of this machine, in the folder of the user's data."""
-    from ..bulk.local.batch_service import data_home
+    from ..bulk.local.lazy_service import data_home
     from .sqlite_store import SQLiteStore
 
     return _ledger(catalog, SQLiteStore(data_home(env) / FILE))

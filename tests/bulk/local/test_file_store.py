@@ -7,9 +7,9 @@ from pathlib import Path
 
 import pytest
 
-from fanout.bulk.local.batch_service import data_home
 from fanout.bulk.local.file_store import FolderBlobStore
 from fanout.bulk.local.hosts import file_lock
+from fanout.bulk.local.lazy_service import data_home
 from fanout.bulk.local.shard_results import FolderResultStore
 from tests.bulk.local_jobs import jsonl, line, open_jobs, run
 

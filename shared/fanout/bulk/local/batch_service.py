@@ -1,63 +1,47 @@
 """
 Runs jobs in this process, over a folder and SQLite, and resumes them after a restart.
 
-It is cheap to import: SQLite is loaded with the first file or job, or if there are unfinished jobs.
+It loads SQLite and all of `bulk`: `lazy_service.py` imports it with the first file or job.
 """
 
 from __future__ import annotations
 
 import asyncio
-from collections.abc import AsyncIterator, Callable, Mapping
-from contextlib import ExitStack, asynccontextmanager
+from collections.abc import Callable
+from contextlib import ExitStack
 from functools import cached_property
 from pathlib import Path
-from typing import TYPE_CHECKING, TypeAlias
 
-from ...concurrency import first_error
-from ...errors import StorageBusy
 from ...gateway.gateway import Gateway
-from ...settings import windows_data
-from ...telemetry.observers import NullObserver, Observer
-
-if TYPE_CHECKING:
-    from ...routing.first_token_times import FirstTokenTimes
-    from ..runner import Runner
-    from ..service.batches import JobService
-    from ..service.files import FileService
-    from ..service.idempotency import IdempotencyStore
-    from ..service.records import Job
-    from ..steps.accounts import JobAccounts
-    from ..steps.host import RunnerOptions
-    from ..store import ResultStore
-    from ..totals import Totals
-    from .file_store import FolderBlobStore
-    from .hosts import Hosts
-    from .sqlite import Database
-    from .webhook_tasks import WebhookTasks
-
-OpenAccounts: TypeAlias = "Callable[[asyncio.TaskGroup], JobAccounts]"
-"""Opens the accounts of virtual keys, whose tasks belong to this group."""
-
-SERVER = "serve"
-"""The host of jobs that a server runs; it also resumes those of an earlier server."""
-
-DATABASE = "jobs.sqlite"
-MAINTENANCE_INTERVAL = 3600.0
-"""Seconds between two deletions of what has expired."""
+from ...telemetry.observers import Observer
+from ..runner import Runner
+from ..service.batches import JobService
+from ..service.files import FileService
+from ..service.idempotency import IdempotencyStore
+from ..service.records import Job
+from ..steps.accounts import JobAccounts
+from ..steps.host import RunnerOptions
+from ..store import ResultStore
+from ..totals import Totals
+from .activity_files import ActivityFiles
+from .file_store import FolderBlobStore
+from .hosts import Hosts
+from .job_progress import SQLiteJobProgress
+from .job_tasks import JobTasks, make_slots
+from .job_totals import JobTotals
+from .lazy_service import DATABASE, SERVER, OpenAccounts
+from .rate_limit_store import SQLiteRateLimitStore
+from .shard_results import FolderResultStore
+from .sqlite import Database
+from .steady_clock import SteadyClock
+from .storage_limit import MEGABYTE, StorageLimit
+from .webhook_tasks import WebhookTasks
 
 DRAFT_LIFETIME = 24 * 3600.0
 """Seconds after which a file that is not complete was left by a killed process."""
 
 STOP_LATENCY = 1.5
 """Seconds within which a worker notices that it is to stop."""
-
-
-def data_home(env: Mapping[str, str]) -> Path:
-    """The folder of the jobs: `FANOUT_HOME`, else `fanout` in the user's data folder."""
-    if given := env.get("FANOUT_HOME"):
-        return Path(given)
-    data = env.get("XDG_DATA_HOME") or windows_data(env)
-    return (Path(data) if data else Path.home() / ".local" / "share") / "fanout"
 
 
 class LocalBatchService:
@@ -75,16 +59,6 @@ class LocalBatchService:
         options: RunnerOptions | None,
         accounts: OpenAccounts | None = None,
     ) -> None:
-        from ..service.batches import JobService
-        from ..service.files import FileService
-        from ..steps.host import RunnerOptions
-        from .activity_files import ActivityFiles
-        from .hosts import Hosts
-        from .job_tasks import JobTasks
-        from .job_totals import JobTotals
-        from .sqlite import Database
-        from .steady_clock import SteadyClock
-
         now = now or SteadyClock()
         self.home = home
         self._name = name
@@ -92,18 +66,18 @@ class LocalBatchService:
         options = options or RunnerOptions()
         self._grace = options.grace + STOP_LATENCY
         self._stopping = asyncio.Event()
-        self._hosts: Hosts = Hosts(home / "hosts", gateway.catalog)
+        self._hosts = Hosts(home / "hosts", gateway.catalog)
         self._open = ExitStack()
         if name == SERVER:
             self._open.enter_context(self._hosts.present())
-        self.database: Database = Database(home / DATABASE)
+        self.database = Database(home / DATABASE)
         self._now = now
         self.blobs = self._make_blobs(gateway)
-        self.files: FileService = FileService(self.blobs, self.database, now, report=observer.bug)
-        self.jobs: JobService = JobService(self.files, self.database, self, now)
+        self.files = FileService(self.blobs, self.database, now, report=observer.bug)
+        self.jobs = JobService(self.files, self.database, self, now)
         activities = ActivityFiles(home / "locks", now)
         self._totals = JobTotals(self.database, activities)
-        self.runner: Runner = self._make_runner(gateway, observer, options)
+        self.runner = self._make_runner(gateway, observer, options)
         self.webhooks = self._make_webhooks(group, gateway, observer)
         self._tasks = JobTasks(
             group,
@@ -121,9 +95,6 @@ class LocalBatchService:
 
     def _make_blobs(self, gateway: Gateway) -> FolderBlobStore:
         """The contents of files; a server's have a limit if the config has one."""
-        from .file_store import FolderBlobStore
-        from .storage_limit import MEGABYTE, StorageLimit
-
         most = gateway.catalog.general.max_storage_mb if self._name == SERVER else None
         limit = None if most is None else StorageLimit(self.home, most * MEGABYTE)
         return FolderBlobStore(self.home, limit)
@@ -132,8 +103,6 @@ class LocalBatchService:
         self, group: asyncio.TaskGroup, gateway: Gateway, observer: Observer
     ) -> WebhookTasks:
         """The deliveries of this machine's webhooks."""
-        from .webhook_tasks import WebhookTasks
-
         return WebhookTasks(
             group,
             self.jobs.registry,
@@ -145,10 +114,6 @@ class LocalBatchService:
 
     def _make_runner(self, gateway: Gateway, observer: Observer, options: RunnerOptions) -> Runner:
         """The runner of this machine's jobs, with the stores of their results and counts."""
-        from ..runner import Runner
-        from .job_progress import SQLiteJobProgress
-        from .job_tasks import make_slots
-        from .rate_limit_store import SQLiteRateLimitStore
 
         def progress(job: Job) -> SQLiteJobProgress:
             made = SQLiteJobProgress(
@@ -184,15 +149,11 @@ class LocalBatchService:
 
     def results(self, job: Job) -> ResultStore:
         """A job's results so far."""
-        from .shard_results import FolderResultStore
-
         return FolderResultStore(self.blobs, f"jobs/{job.id}")
 
     @cached_property
     def idempotency(self) -> IdempotencyStore:
         """The responses to requests with an `Idempotency-Key`."""
-        from ..service.idempotency import IdempotencyStore
-
         return IdempotencyStore(self.database, self.blobs, self._now)
 
     @property
@@ -277,115 +238,3 @@ class LocalBatchService:
     async def run_exclusively(self, job_id: str) -> bool:
         """Run a job in this call; `False` if another process is running it."""
         return await self._tasks.run_exclusively(job_id)
-
-
-class LazyLocalBatchService:
-    """Creates the `LocalBatchService` when it is first used."""
-
-    def __init__(self, create: Callable[[], LocalBatchService]) -> None:
-        self._create = create
-        self._service: LocalBatchService | None = None
-
-    @property
-    def service(self) -> LocalBatchService:
-        """The files and jobs of this machine."""
-        if self._service is None:
-            self._service = self._create()
-        return self._service
-
-    async def stop(self) -> None:
-        """Stop all jobs; they can be resumed."""
-        if self._service is not None:
-            await self._service.stop()
-
-    def close(self) -> None:
-        """Close the database, if it is open."""
-        if self._service is not None:
-            self._service.close()
-
-
-@asynccontextmanager
-async def open_local_batches(  # noqa: PLR0913 -- its parts, each once
-    gateway: Gateway,
-    home: Path,
-    *,
-    name: str = SERVER,
-    resume: bool = True,
-    observer: Observer | None = None,
-    now: Callable[[], float] | None = None,
-    options: RunnerOptions | None = None,
-    accounts: OpenAccounts | None = None,
-) -> AsyncIterator[LazyLocalBatchService]:
-    """
-    The jobs of this machine, for the block; when it ends, they stop and can be resumed.
-
-    With `resume`, the unfinished jobs of the host `name` are started at once. The clock `now` is a
-    `SteadyClock` by default. `accounts` opens those of virtual keys, with the first file or job.
-    """
-    observer = observer or NullObserver()
-    async with _group() as group:
-        lazy = LazyLocalBatchService(
-            lambda: LocalBatchService(
-                gateway,
-                home,
-                group,
-                name=name,
-                observer=observer,
-                now=now,
-                options=options,
-                accounts=accounts,
-            )
-        )
-        tasks: list[asyncio.Task[None]] = []
-
-        def share(times: FirstTokenTimes) -> None:
-            from .hedge_counts import shared_in
-
-            tasks.append(group.create_task(shared_in(home, times, observer.bug)))
-
-        gateway.share_times(share)
-        if resume:
-            tasks.append(group.create_task(_maintain(lazy, home, observer)))
-        try:
-            yield lazy
-        finally:
-            for task in tasks:
-                task.cancel()
-            await lazy.stop()
-            await asyncio.to_thread(lazy.close)
-
-
-@asynccontextmanager
-async def _group() -> AsyncIterator[asyncio.TaskGroup]:
-    """A task group that raises the error itself, not an exception group around it."""
-    try:
-        async with asyncio.TaskGroup() as group:
-            yield group
-    except BaseExceptionGroup as raised:
-        failure = first_error(raised)
-    else:
-        return
-    raise failure  # here, so that it keeps its own cause
-
-
-async def _maintain(lazy: LazyLocalBatchService, home: Path, observer: Observer) -> None:
-    """
-    Resume the jobs; at once and every hour, delete what has expired.
-
-    If the database cannot be read, new jobs and all else still work.
-    """
-    await asyncio.sleep(0)  # let the block start first
-    is_new = not await asyncio.to_thread((home / DATABASE).exists)
-    while True:
-        try:
-            if not is_new:
-                await lazy.service.resume()
-            is_new = True
-            if await asyncio.to_thread((home / DATABASE).exists):
-                await lazy.service.delete_expired()
-        except StorageBusy:
-            await asyncio.sleep(1)
-            continue
-        except Exception as error:  # noqa: BLE001 -- the gateway serves everything else
-            observer.bug("", error)
-        await asyncio.sleep(MAINTENANCE_INTERVAL)
