@@ -11,6 +11,7 @@ from collections.abc import Callable
 from contextlib import ExitStack
 from functools import cached_property
 from pathlib import Path
+from typing import TypeAlias
 
 from ...gateway.gateway import Gateway
 from ...telemetry.observers import Observer
@@ -29,7 +30,6 @@ from .hosts import Hosts
 from .job_progress import SQLiteJobProgress
 from .job_tasks import JobTasks, make_slots
 from .job_totals import JobTotals
-from .lazy_service import DATABASE, SERVER, OpenAccounts
 from .rate_limit_store import SQLiteRateLimitStore
 from .shard_results import FolderResultStore
 from .sqlite import Database
@@ -44,6 +44,10 @@ STOP_LATENCY = 1.5
 """Seconds within which a worker notices that it is to stop."""
 
 
+OpenAccounts: TypeAlias = Callable[[asyncio.TaskGroup], JobAccounts]
+"""Opens the accounts of virtual keys, whose tasks belong to this group."""
+
+
 class LocalBatchService:
     """The files and jobs of this machine; the `Host` that runs its jobs."""
 
@@ -54,6 +58,8 @@ class LocalBatchService:
         group: asyncio.TaskGroup,
         *,
         name: str,
+        is_server: bool,
+        database: Path,
         observer: Observer,
         now: Callable[[], float] | None,
         options: RunnerOptions | None,
@@ -68,11 +74,11 @@ class LocalBatchService:
         self._stopping = asyncio.Event()
         self._hosts = Hosts(home / "hosts", gateway.catalog)
         self._open = ExitStack()
-        if name == SERVER:
+        if is_server:
             self._open.enter_context(self._hosts.present())
-        self.database = Database(home / DATABASE)
+        self.database = Database(database)
         self._now = now
-        self.blobs = self._make_blobs(gateway)
+        self.blobs = self._make_blobs(gateway, is_server=is_server)
         self.files = FileService(self.blobs, self.database, now, report=observer.bug)
         self.jobs = JobService(self.files, self.database, self, now)
         activities = ActivityFiles(home / "locks", now)
@@ -93,9 +99,9 @@ class LocalBatchService:
             on_over=self.webhooks.start,
         )
 
-    def _make_blobs(self, gateway: Gateway) -> FolderBlobStore:
+    def _make_blobs(self, gateway: Gateway, *, is_server: bool) -> FolderBlobStore:
         """The contents of files; a server's have a limit if the config has one."""
-        most = gateway.catalog.general.max_storage_mb if self._name == SERVER else None
+        most = gateway.catalog.general.max_storage_mb if is_server else None
         limit = None if most is None else StorageLimit(self.home, most * MEGABYTE)
         return FolderBlobStore(self.home, limit)
 

@@ -10,7 +10,7 @@ import asyncio
 from collections.abc import AsyncIterator, Callable, Mapping
 from contextlib import asynccontextmanager
 from pathlib import Path
-from typing import TYPE_CHECKING, TypeAlias
+from typing import TYPE_CHECKING
 
 from ...concurrency import first_error
 from ...errors import StorageBusy
@@ -20,12 +20,8 @@ from ...telemetry.observers import NullObserver, Observer
 
 if TYPE_CHECKING:
     from ...routing.first_token_times import FirstTokenTimes
-    from ..steps.accounts import JobAccounts
     from ..steps.host import RunnerOptions
-    from .batch_service import LocalBatchService
-
-OpenAccounts: TypeAlias = "Callable[[asyncio.TaskGroup], JobAccounts]"
-"""Opens the accounts of virtual keys, whose tasks belong to this group."""
+    from .batch_service import LocalBatchService, OpenAccounts
 
 SERVER = "serve"
 """The host of jobs that a server runs; it also resumes those of an earlier server."""
@@ -98,6 +94,8 @@ async def open_local_batches(  # noqa: PLR0913 -- its parts, each once
                 home,
                 group,
                 name=name,
+                is_server=name == SERVER,
+                database=home / DATABASE,
                 observer=observer,
                 now=now,
                 options=options,
