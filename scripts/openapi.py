@@ -17,12 +17,20 @@ from typing import Any
 
 import embedding_schemas as embeddings
 import msgspec
+import openapi_keys
 import openapi_messages
 import openapi_responses
 
 from fanout.bulk.service.new_job import NewJob
 from fanout.http import batch_endpoints as bulk_endpoints
-from fanout.http import key_endpoints, spend_endpoints, team_endpoints
+from fanout.http import (
+    budget_endpoints,
+    global_spend_endpoints,
+    key_endpoints,
+    spend_endpoints,
+    team_endpoints,
+    user_endpoints,
+)
 from fanout.http.auth import KEY_HEADERS
 from fanout.http.batch_endpoints import Completion, NewUpload
 from fanout.http.key_routes import KEY_ROUTES
@@ -77,18 +85,10 @@ FORMS: Mapping[str, tuple[str, tuple[str, ...]]] = {
 }
 
 QUERIES: Mapping[str, tuple[str, ...]] = {
+    **openapi_keys.QUERIES,
     "GET /models": ("limit", "mode"),
     "GET /files": ("after", "limit", "order", "purpose"),
     "GET /batches": ("after", "limit"),
-    "GET /key/info": ("key",),
-    "GET /team/info": ("team_id",),
-    "GET /spend/logs": ("api_key", "user_id", "request_id", "start_date", "end_date", "summarize"),
-    "GET /spend/logs/v2": ("api_key", "start_date", "end_date", "page", "page_size"),
-    "GET /spend/keys": ("limit",),
-    "GET /spend/tags": ("start_date", "end_date"),
-    "GET /global/spend/report": ("group_by", "api_key", "start_date", "end_date"),
-    "GET /user/daily/activity": ("api_key", "start_date", "end_date"),
-    "GET /key/list": ("page", "size", "team_id", "user_id", "key_alias", "return_full_object"),
     "POST /openai/deployments/{id}/chat/completions": ("api-version",),
     "POST /openai/deployments/{id}/embeddings": ("api-version",),
 }
@@ -99,6 +99,17 @@ KEYS: Mapping[str, Schema] = {"key": {"type": "http", "scheme": "bearer"}} | {
     for name in KEY_HEADERS
     if name != "authorization"
 }
+
+LAZY = (
+    bulk_endpoints,
+    key_endpoints,
+    spend_endpoints,
+    team_endpoints,
+    user_endpoints,
+    budget_endpoints,
+    global_spend_endpoints,
+)
+"""The modules whose endpoints are imported at their first request."""
 
 ONCE: Schema = {
     "name": "Idempotency-Key",
@@ -280,8 +291,7 @@ def _summary(route: Route) -> str:
         return " ".join(text.split("\n\n")[0].split())
     name = getattr(route.endpoint, "__name__", "")
     # The table has a lazy placeholder, of the same name, for each endpoint of files and batches.
-    modules = (bulk_endpoints, key_endpoints, spend_endpoints, team_endpoints)
-    found = (getattr(module, name, None) for module in modules)
+    found = (getattr(module, name, None) for module in LAZY)
     endpoint = next((one for one in found if one is not None), route.endpoint)
     text = inspect.getdoc(endpoint) or ""
     return " ".join(text.split("\n\n")[0].split())
@@ -303,6 +313,8 @@ def _parameters(path: str, name: str) -> Iterator[Schema]:
 def _body(name: str) -> Schema | None:
     if name in BODIES:
         return {"application/json": {"schema": {"$ref": REF + BODIES[name]}}}
+    if name in openapi_keys.BODIES:
+        return {"application/json": {"schema": openapi_keys.BODIES[name]}}
     if name not in FORMS:
         return None
     file, fields = FORMS[name]

@@ -24,8 +24,8 @@ from fanout.cli.main import make_parser
 from fanout.config.load import load_text
 from fanout.config.resolve import resolve
 from fanout.endpoints.embeddings.request import parse_request as parse_embeddings
+from fanout.keys.groups import TEAMS, USERS, read_group
 from fanout.keys.litellm import read_fields
-from fanout.keys.teams import read_team
 from fanout.schema.fanout import parse_request
 
 ROOT = Path(__file__).parent.parent
@@ -138,8 +138,10 @@ def test_what_curl_sends_is_a_request(page: Path) -> None:
         sent = json.loads(body)
         if "key_alias" in sent:
             assert read_fields(sent).key_alias
+        elif "user_alias" in sent:
+            assert read_group(sent, USERS, 0.0)["name"]
         elif "team_alias" in sent:
-            assert read_team(sent, 0.0)["name"]
+            assert read_group(sent, TEAMS, 0.0)["name"]
         elif "input" in sent:
             assert parse_embeddings(sent).model
         else:

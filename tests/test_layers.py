@@ -120,9 +120,9 @@ TOP_LEVEL = {
         ladder report run streams vote_count
     """,
     "shared/fanout/keys/*.py": """
-        __init__ account clients dynamodb_store imports items jobs
+        __init__ account budgets clients dynamodb_store groups imports items jobs
         late_settlements ledger litellm management metering opening prompt_tokens
-        secrets spend sqlite_store teams windows
+        secrets spend sqlite_store windows
     """,
     "shared/fanout/google/*.py": "__init__ credentials http",
     "shared/fanout/local/*.py": """

@@ -444,6 +444,44 @@ def test_spend_is_added_up_by_key_team_tag_model_and_day(
     assert activity["metadata"]["total_spend"] == 0.048
     assert token in [row["token"] for row in manage(gateway, "/spend/keys")]
     assert manage(gateway, "/spend/logs?start_date=x") == (400, "invalid_value")
+    check_global_spend(gateway, f"?api_key={token}", bearer(other))
+
+
+def check_global_spend(gateway: RunningGateway, query: str, other: dict[str, str]) -> None:
+    """What LiteLLM's dashboards read, of the key in `query`; not with another key."""
+    expected: dict[str, Any] = {
+        "": {"spend": 0.048, "max_budget": None},
+        "/models": [{"model": name, "total_spend": 0.024} for name in ("a", "b")],
+        "/tags": {
+            "spend_per_tag": [
+                {"name": name, "spend": 0.048, "log_count": 2} for name in ("extra", "nightly")
+            ]
+        },
+        "/provider": [{"provider": "openai", "spend": 0.048}],
+    }
+    for path, shown in expected.items():
+        assert manage(gateway, f"/global/spend{path}{query}") == shown
+        refused = manage(gateway, f"/global/spend{path}{query}", **other)
+        assert refused == (403, "key_not_allowed")
+    keys = manage(gateway, f"/global/spend/keys{query}&limit=1")
+    assert [(one["key_alias"], one["total_spend"]) for one in keys] == [("spender", 0.048)]
+    teams = manage(gateway, f"/global/spend/teams{query}")
+    assert (teams["daily_spend"][0]["blue"], teams["teams"]) == (0.048, ["blue"])
+    activity = manage(gateway, "/team/daily/activity?team_ids=blue,none")
+    assert activity["metadata"]["total_spend"] == 0.048
+    prompt = {"model": "a", "messages": HI}
+    assert manage(gateway, "/spend/calculate", prompt)["cost"] > 0
+    usage = {"prompt_tokens": 9, "completion_tokens": 3}
+    response = {"completion_response": {"model": "a", "usage": usage}}
+    assert manage(gateway, "/spend/calculate", response, **other) == {"cost": 12 * PRICE}
+    wrong: list[tuple[dict[str, Any], tuple[int, str]]] = [
+        ({"model": "unpriced", "messages": HI}, (400, "price_not_found")),
+        ({"model": "none", "messages": HI}, (404, "model_not_found")),
+        ({"model": "a"}, (400, "missing_required_parameter")),
+        ({}, (400, "invalid_value")),
+    ]
+    answers = [manage(gateway, "/spend/calculate", body) for body, _ in wrong]
+    assert answers == [expected for _, expected in wrong]
 
 
 def broken_by(engine: DynamoDBEngine) -> Step:

@@ -43,7 +43,11 @@ SERVER_ERROR = 500
 
 
 class Charge:
-    """What a request has reserved of its key and its team; `fault` is why that is not settled."""
+    """
+    What a request has reserved of its key, and of its team or user.
+
+    `fault` is why that is not settled.
+    """
 
     def __init__(
         self, ledger: Ledger, held: Sequence[Reservation], meter: Meter, row: Mapping[str, Any]
@@ -166,10 +170,10 @@ async def _reserve(
     user: str | None = None,
 ) -> Charge:
     account: KeyAccount = exchange.client.account
-    team = account.team
+    shared = account.shared
     ledger, gateway = account.ledger, exchange.gateway
     general = gateway.catalog.general
-    payers = [account.item] if team is None else [account.item, team]
+    payers = [account.item] if shared is None else [account.item, shared]
     has_budget = any(limit_of(one, "max_budget") is not None for one in payers)
     if general.unpriced_models == "reject" and has_budget:
         check_prices(found, gateway.catalog)
@@ -177,20 +181,20 @@ async def _reserve(
     def check(item: Item) -> None:
         """The rights may have changed since the key was read."""
         if item["version"] != account.item["version"]:
-            exchange.client = client_of(ledger, item, exchange.client.account.team)
+            exchange.client = client_of(ledger, item, exchange.client.account.shared)
             gateway.prepare(request, exchange.client)
 
-    def check_team(item: Item) -> None:
-        """So may those of its team."""
-        if team is not None and item["version"] != team["version"]:
+    def check_shared(item: Item) -> None:
+        """So may those of its team or user."""
+        if shared is not None and item["version"] != shared["version"]:
             exchange.client = client_of(ledger, exchange.client.account.item, item)
             gateway.prepare(request, exchange.client)
 
     held, _ = await _claim(exchange, account.item, found.need, check)
     holds = [held]
-    if team is not None:
+    if shared is not None:
         try:
-            holds.append((await _claim(exchange, team, found.need, check_team))[0])
+            holds.append((await _claim(exchange, shared, found.need, check_shared))[0])
         except FanoutError:
             with suppress(FanoutError):  # a sweep does it
                 await ledger.count(held, 0, 0)

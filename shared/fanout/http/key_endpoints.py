@@ -9,22 +9,30 @@ from __future__ import annotations
 import re
 from collections.abc import Mapping
 from typing import Any
-from urllib.parse import parse_qs
 
 from msgspec import UNSET
 
-from ..config.model import MASTER
 from ..errors import Forbidden, NotFound, RequestError
-from ..keys.account import refreshed
-from ..keys.clients import MANAGEMENT, READ_ONLY
+from ..keys.clients import READ_ONLY
 from ..keys.items import Item
-from ..keys.ledger import Ledger
 from ..keys.litellm import amount_of, changes_of, created_body, info_of, read_fields
 from ..keys.management import KeyManager
 from ..keys.windows import seconds_of
 from ..telemetry.prices import to_nanodollars
-from .endpoints import parse_body
 from .exchange import Exchange
+from .key_requests import (
+    budgeted,
+    current,
+    kept,
+    ledger_of,
+    manager_of,
+    may_read,
+    number,
+    object_of,
+    query_of,
+    required,
+    strings_of,
+)
 
 MIN_KEY = 16
 """Characters of a key that the caller chooses, LiteLLM's minimum."""
@@ -36,26 +44,28 @@ NEW_KEY = frozenset({"new_key", "grace_period", "new_master_key"})
 
 async def generate_key(exchange: Exchange) -> None:
     """`POST /key/generate`: a new key, which only this response shows."""
-    manager = manager_of(exchange)
-    fields = read_fields(await exchange.parsed(parse_body))
+    manager, body = manager_of(exchange), await object_of(exchange)
+    fields = read_fields(body)
     key = None
     if isinstance(fields.key, str):
         key = await _own_key(exchange, fields.key, "key")
     ledger = ledger_of(exchange)
     spent = amount_of(fields.spend or 0, "spend") if fields.spend is not UNSET else 0
-    key, item = await manager.create(changes_of(fields, ledger.now()), key, spent)
-    await exchange.json(created_body(key, current(ledger, item)))
+    changes = await budgeted(exchange, body, changes_of(fields, ledger.now()))
+    key, item = await manager.create(changes, key, spent)
+    await exchange.json(created_body(key, current(ledger, await kept(exchange, item))))
 
 
 async def update_key(exchange: Exchange) -> None:
     """`POST /key/update`: change an account; the fields that are not sent stay."""
-    manager = manager_of(exchange)
-    fields = read_fields(await exchange.parsed(parse_body))
+    manager, body = manager_of(exchange), await object_of(exchange)
+    fields = read_fields(body)
     if not isinstance(fields.key, str):
         raise RequestError("`key` is missing: the key or its hash", "key")
     item, ledger = await manager.find(fields.key), ledger_of(exchange)
-    if changes := changes_of(fields, ledger.now()):
-        item = await manager.update(item, changes)
+    changes = await budgeted(exchange, body, changes_of(fields, ledger.now()), item)
+    if changes:
+        item = await kept(exchange, await manager.update(item, changes))
     if isinstance(fields.spend, int | float):
         item = await manager.reset_spend(item, to_nanodollars(fields.spend))
     await exchange.json({"key": item["token"], **info_of(current(ledger, item))})
@@ -166,70 +176,6 @@ async def list_keys(exchange: Exchange) -> None:
     )
 
 
-# ---- rights and values ----
-
-
-def ledger_of(exchange: Exchange) -> Ledger:
-    if exchange.authenticator is None or exchange.authenticator.keys is None:
-        raise NotFound("there are no virtual keys: set `general_settings.master_key`")
-    return exchange.authenticator.keys()
-
-
-def manager_of(exchange: Exchange, *types: str) -> KeyManager:
-    """The manager in the client's name; raises `Forbidden` if the client may not manage keys."""
-    ledger = ledger_of(exchange)
-    check_manager(exchange, *types)
-    return KeyManager(ledger, exchange.client.name)
-
-
-def check_manager(exchange: Exchange, *types: str) -> None:
-    """Raise `Forbidden` unless the client may manage keys, or has a key of one of these types."""
-    account = exchange.client.account
-    is_allowed = exchange.client.name == MASTER or (
-        account is not None and account.item["key_type"] in {MANAGEMENT, *types}
-    )
-    if not is_allowed:
-        raise Forbidden(
-            "this key may not manage keys: use the master key, or one of type `management`",
-            None,
-            "key_not_allowed",
-        )
-
-
-def may_read(exchange: Exchange) -> bool:
-    """Whether the client may read about every key."""
-    account = exchange.client.account
-    types = {MANAGEMENT, READ_ONLY}
-    return exchange.client.name == MASTER or (
-        account is not None and account.item["key_type"] in types
-    )
-
-
-def current(ledger: Ledger, item: Item) -> Item:
-    """The account at this moment: its window may be over."""
-    return {**item, **refreshed(item, ledger.now(), ledger.zone)}
-
-
-async def object_of(exchange: Exchange) -> Mapping[str, Any]:
-    body = await exchange.parsed(lambda data: parse_body(data) if data.strip() else {})
-    if not isinstance(body, dict):
-        raise RequestError("the body must be a JSON object", None, "invalid_type")
-    return body
-
-
-def strings_of(body: Mapping[str, Any], name: str) -> list[str]:
-    given = body.get(name) or []
-    if not isinstance(given, list) or not all(isinstance(one, str) for one in given):
-        raise RequestError(f"`{name}` must be a list of strings", name)
-    return given
-
-
-def required(body: Mapping[str, Any], name: str) -> str:
-    if not isinstance(given := body.get(name), str) or not given:
-        raise RequestError(f"`{name}` is missing: the key or its hash", name)
-    return given
-
-
 async def _own_key(exchange: Exchange, key: str, param: str) -> str:
     if not OWN_KEY.fullmatch(key):
         raise RequestError(
@@ -240,14 +186,3 @@ async def _own_key(exchange: Exchange, key: str, param: str) -> str:
     if exchange.authenticator is not None and await exchange.authenticator.is_config_key(key):
         raise RequestError(f"`{param}` is a key of the gateway's config", param, "key_exists")
     return key
-
-
-def query_of(exchange: Exchange) -> dict[str, str]:
-    return {name: values[-1] for name, values in parse_qs(exchange.query).items()}
-
-
-def number(query: Mapping[str, str], name: str, default: int, most: int) -> int:
-    text = query.get(name, str(default))
-    if not text.isdecimal() or not 1 <= int(text) <= most:
-        raise RequestError(f"`{name}` must be a number from 1 to {most}", name)
-    return int(text)

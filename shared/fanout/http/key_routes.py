@@ -2,62 +2,71 @@
 
 from __future__ import annotations
 
+from importlib import import_module
+
 from .exchange import Exchange
 from .routes import Endpoint, Route
 
+ENDPOINTS = """
+POST /key/generate                   key     generate_key
+POST /key/service-account/generate   key     generate_key
+POST /key/update                     key     update_key
+POST /key/delete                     key     delete_keys
+POST /key/block                      key     block_key
+POST /key/unblock                    key     unblock_key
+POST /key/regenerate                 key     regenerate_key
+GET  /key/info                       key     read_key
+GET  /key/list                       key     list_keys
+POST /key/                           key     change_key
+POST /team/new                       team    create_team
+POST /team/update                    team    update_team
+POST /team/delete                    team    delete_teams
+POST /team/block                     team    block_team
+POST /team/unblock                   team    unblock_team
+GET  /team/info                      team    read_team_info
+GET  /team/list                      team    list_teams
+GET  /team/daily/activity            spend   daily_activity
+POST /user/new                       user    create_user
+POST /user/update                    user    update_user
+POST /user/delete                    user    delete_users
+GET  /user/info                      user    read_user
+GET  /v2/user/info                   user    read_user_alone
+GET  /user/list                      user    list_users
+GET  /user/daily/activity            spend   daily_activity
+POST /budget/new                     budget  create_budget
+POST /budget/update                  budget  update_budget
+POST /budget/info                    budget  read_budgets
+GET  /budget/list                    budget  list_budgets
+POST /budget/delete                  budget  delete_budget
+GET  /spend/logs                     spend   spend_logs
+GET  /spend/logs/v2                  spend   spend_logs_page
+GET  /spend/keys                     spend   spend_keys
+GET  /spend/users                    user    spend_users
+GET  /spend/tags                     spend   spend_tags
+POST /spend/calculate                global_spend  calculate_spend
+GET  /global/spend                   global_spend  total_spend
+GET  /global/spend/report            spend   spend_report
+GET  /global/spend/keys              global_spend  keys_by_spend
+GET  /global/spend/models            global_spend  models_by_spend
+GET  /global/spend/tags              global_spend  tags_by_spend
+GET  /global/spend/teams             global_spend  teams_by_spend
+GET  /global/spend/provider          global_spend  providers_by_spend
+"""
+"""Method, path, module (without `_endpoints`) and function; `/key/` has what is below it, too."""
 
-def _lazy(name: str) -> Endpoint:
+
+def _lazy(module: str, name: str) -> Endpoint:
     async def endpoint(exchange: Exchange) -> None:
-        from . import key_endpoints
-
-        await getattr(key_endpoints, name)(exchange)
+        found = import_module(f".{module}_endpoints", __package__)
+        await getattr(found, name)(exchange)
 
     endpoint.__name__ = name
     return endpoint
 
 
-def _team(name: str) -> Endpoint:
-    async def endpoint(exchange: Exchange) -> None:
-        from . import team_endpoints
-
-        await getattr(team_endpoints, name)(exchange)
-
-    endpoint.__name__ = name
-    return endpoint
+def _route(method: str, path: str, module: str, name: str) -> Route:
+    return Route(method, path, _lazy(module, name), has_tail=path.endswith("/"))
 
 
-def _spend(name: str) -> Endpoint:
-    async def endpoint(exchange: Exchange) -> None:
-        from . import spend_endpoints
-
-        await getattr(spend_endpoints, name)(exchange)
-
-    endpoint.__name__ = name
-    return endpoint
-
-
-KEY_ROUTES = (
-    Route("POST", "/key/generate", _lazy("generate_key")),
-    Route("POST", "/key/update", _lazy("update_key")),
-    Route("POST", "/key/delete", _lazy("delete_keys")),
-    Route("POST", "/key/block", _lazy("block_key")),
-    Route("POST", "/key/unblock", _lazy("unblock_key")),
-    Route("POST", "/key/regenerate", _lazy("regenerate_key")),
-    Route("GET", "/key/info", _lazy("read_key")),
-    Route("GET", "/key/list", _lazy("list_keys")),
-    Route("POST", "/key/", _lazy("change_key"), has_tail=True),
-    Route("POST", "/team/new", _team("create_team")),
-    Route("POST", "/team/update", _team("update_team")),
-    Route("POST", "/team/delete", _team("delete_teams")),
-    Route("POST", "/team/block", _team("block_team")),
-    Route("POST", "/team/unblock", _team("unblock_team")),
-    Route("GET", "/team/info", _team("read_team_info")),
-    Route("GET", "/team/list", _team("list_teams")),
-    Route("GET", "/spend/logs", _spend("spend_logs")),
-    Route("GET", "/spend/logs/v2", _spend("spend_logs_page")),
-    Route("GET", "/spend/keys", _spend("spend_keys")),
-    Route("GET", "/spend/tags", _spend("spend_tags")),
-    Route("GET", "/global/spend/report", _spend("spend_report")),
-    Route("GET", "/user/daily/activity", _spend("daily_activity")),
-)
+KEY_ROUTES = tuple(_route(*line.split()) for line in ENDPOINTS.strip().splitlines())
 """What a gateway serves besides, if clients may have virtual keys."""

@@ -21,7 +21,7 @@ from ..keys.management import KeyManager, made_at
 from ..keys.spend import GROUPS, Sums, add_up, collect, day_of, period_of
 from ..telemetry.prices import to_dollars
 from .exchange import Exchange
-from .key_endpoints import current, ledger_of, may_read, number, query_of
+from .key_requests import current, ledger_of, may_read, number, query_of
 
 MAX_ROWS = 10_000
 """Rows of one response."""
@@ -32,7 +32,7 @@ REPORTS = {"team": "team", "customer": "customer", "api_key": "token"}
 async def spend_logs(exchange: Exchange) -> None:
     """`GET /spend/logs`: one row a request, or sums a day with `start_date` and `summarize`."""
     query = query_of(exchange)
-    rows = await _rows(exchange)
+    rows = await rows_of(exchange)
     is_summary = "start_date" in query and query.get("summarize", "true").lower() == "true"
     read = _summaries if is_summary else _logs
     await exchange.json(await in_thread(read, rows if is_summary else rows[-MAX_ROWS:]))
@@ -55,7 +55,7 @@ async def spend_logs_page(exchange: Exchange) -> None:
     """`GET /spend/logs/v2`: the rows in pages, the newest first."""
     query = query_of(exchange)
     page, size = number(query, "page", 1, 10**6), number(query, "page_size", 50, 1_000)
-    rows = await _rows(exchange)
+    rows = await rows_of(exchange)
     end = max(0, len(rows) - (page - 1) * size)
     await exchange.json(
         {
@@ -85,7 +85,7 @@ async def spend_keys(exchange: Exchange) -> None:
 
 async def spend_tags(exchange: Exchange) -> None:
     """`GET /spend/tags`: the spend of each tag of keys and requests."""
-    found = await in_thread(add_up, await _rows(exchange), "tag")
+    found = await in_thread(add_up, await rows_of(exchange), "tag")
     await exchange.json(
         [
             {
@@ -103,7 +103,7 @@ async def spend_report(exchange: Exchange) -> None:
     group = query_of(exchange).get("group_by", "team")
     if group not in REPORTS:
         raise RequestError(f"`group_by` must be one of {', '.join(REPORTS)}", "group_by")
-    rows = await _rows(exchange)
+    rows = await rows_of(exchange)
     await exchange.json(await in_thread(_report, rows, group))
 
 
@@ -121,7 +121,7 @@ def _report(rows: list[Item], group: str) -> list[dict[str, Any]]:
 
 async def daily_activity(exchange: Exchange) -> None:
     """`GET /user/daily/activity`: each day's metrics, by model, key and team too."""
-    await exchange.json(await in_thread(_activity, await _rows(exchange)))
+    await exchange.json(await in_thread(_activity, await rows_of(exchange)))
 
 
 def _activity(rows: list[Item]) -> dict[str, Any]:
@@ -157,7 +157,7 @@ def _activity(rows: list[Item]) -> dict[str, Any]:
 # ---- rows ----
 
 
-async def _rows(exchange: Exchange) -> list[Item]:
+async def rows_of(exchange: Exchange) -> list[Item]:
     """The rows that the query asks for and the client may read."""
     ledger, query = ledger_of(exchange), query_of(exchange)
     period = period_of(query.get("start_date"), query.get("end_date"), ledger.now())
@@ -167,6 +167,8 @@ async def _rows(exchange: Exchange) -> list[Item]:
     wanted: dict[str, str] = {
         name: query[name] for name in ("user_id", "request_id", "team_id") if name in query
     }
+    if teams := [one for one in query.get("team_ids", "").split(",") if one]:
+        rows = [row for row in rows if row["team_id"] in teams]
     return await in_thread(_chosen, rows, wanted) if wanted else rows
 
 

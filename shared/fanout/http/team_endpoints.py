@@ -1,15 +1,18 @@
-"""LiteLLM's endpoints for teams (`/team/…`), for those who manage keys. Shapes: `keys/teams.py`."""
+"""LiteLLM's endpoints for teams (`/team/…`), for those who manage keys."""
 
 from __future__ import annotations
 
 from ..errors import Forbidden, RequestError
 from ..keys.clients import READ_ONLY
+from ..keys.groups import TEAMS, GroupManager, group_body, read_group
 from ..keys.litellm import info_of
-from ..keys.teams import TeamManager, read_team, team_body
 from .exchange import Exchange
-from .key_endpoints import (
+from .key_requests import (
+    budgeted,
     check_manager,
     current,
+    id_of,
+    kept,
     ledger_of,
     may_read,
     object_of,
@@ -18,26 +21,23 @@ from .key_endpoints import (
     strings_of,
 )
 
-MAX_ID = 256
-
 
 async def create_team(exchange: Exchange) -> None:
     """`POST /team/new`: a new team, with `team_id` or one that is made."""
     manager, body, ledger = _manager(exchange), await object_of(exchange), ledger_of(exchange)
-    team_id = body.get("team_id") or None
-    if team_id is not None and (not isinstance(team_id, str) or len(team_id) > MAX_ID):
-        raise RequestError(f"`team_id` must have at most {MAX_ID} characters", "team_id")
-    item = await manager.create(team_id, read_team(body, ledger.now()))
-    await exchange.json(team_body(item))
+    fields = await budgeted(exchange, body, read_group(body, TEAMS, ledger.now()))
+    item = await kept(exchange, await manager.create(id_of(body, "team_id"), fields))
+    await exchange.json(group_body(item, TEAMS))
 
 
 async def update_team(exchange: Exchange) -> None:
     """`POST /team/update`: change a team; the fields that are not sent stay."""
     manager, body, ledger = _manager(exchange), await object_of(exchange), ledger_of(exchange)
     item = await manager.find(required(body, "team_id"))
-    if changes := read_team(body, ledger.now()):
-        item = await manager.update(item, changes)
-    shown = team_body(current(ledger, item))
+    read = read_group(body, TEAMS, ledger.now())
+    if changes := await budgeted(exchange, body, read, item):
+        item = await kept(exchange, await manager.update(item, changes))
+    shown = group_body(current(ledger, item), TEAMS)
     await exchange.json({"team_id": shown["team_id"], "data": shown})
 
 
@@ -49,24 +49,24 @@ async def delete_teams(exchange: Exchange) -> None:
         raise RequestError("`team_ids` is missing: a list of ids", "team_ids")
     for item in items:
         await manager.delete(item)
-    await exchange.json({"deleted_teams": [team_body(item)["team_id"] for item in items]})
+    await exchange.json({"deleted_teams": [group_body(item, TEAMS)["team_id"] for item in items]})
 
 
 async def block_team(exchange: Exchange) -> None:
     """`POST /team/block`: reject the team's keys from the next request on."""
-    await _set_blocked(exchange, 1, "block_team")
+    await _set_blocked(exchange, 1, "block")
 
 
 async def unblock_team(exchange: Exchange) -> None:
     """`POST /team/unblock`: accept the team's keys again."""
-    await _set_blocked(exchange, 0, "unblock_team")
+    await _set_blocked(exchange, 0, "unblock")
 
 
 async def _set_blocked(exchange: Exchange, blocked: int, action: str) -> None:
     manager = _manager(exchange)
     item = await manager.find(required(await object_of(exchange), "team_id"))
     item = await manager.update(item, {"blocked": blocked}, action)
-    await exchange.json(team_body(current(ledger_of(exchange), item)))
+    await exchange.json(group_body(current(ledger_of(exchange), item), TEAMS))
 
 
 async def read_team_info(exchange: Exchange) -> None:
@@ -77,13 +77,13 @@ async def read_team_info(exchange: Exchange) -> None:
         raise RequestError("`team_id` is missing", "team_id")
     if not may_read(exchange) and (account is None or account.item["team_id"] != team_id):
         raise Forbidden("this key may only read about its team", "team_id", "key_not_allowed")
-    manager = TeamManager(ledger, "")
+    manager = GroupManager(ledger, "", TEAMS)
     item = await manager.find(team_id)
     keys = await manager.keys(team_id) if may_read(exchange) else ()
     await exchange.json(
         {
             "team_id": team_id,
-            "team_info": team_body(current(ledger, item)),
+            "team_info": group_body(current(ledger, item), TEAMS),
             "keys": [info_of(current(ledger, one)) for one in keys],
             "team_memberships": [],
         }
@@ -93,10 +93,10 @@ async def read_team_info(exchange: Exchange) -> None:
 async def list_teams(exchange: Exchange) -> None:
     """`GET /team/list`: every team, the newest first."""
     manager, ledger = _manager(exchange, READ_ONLY), ledger_of(exchange)
-    await exchange.json([team_body(current(ledger, one)) for one in await manager.teams()])
+    await exchange.json([group_body(current(ledger, one), TEAMS) for one in await manager.all()])
 
 
-def _manager(exchange: Exchange, *types: str) -> TeamManager:
+def _manager(exchange: Exchange, *types: str) -> GroupManager:
     ledger = ledger_of(exchange)
     check_manager(exchange, *types)
-    return TeamManager(ledger, exchange.client.name)
+    return GroupManager(ledger, exchange.client.name, TEAMS)

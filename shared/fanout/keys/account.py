@@ -34,8 +34,8 @@ UNLIMITED = 10**18
 
 MINUTE = 60
 NOTHING: Mapping[str, Any] = MappingProxyType({})
-TEAM = "team:"
-"""What the id of a team's account begins with; that of a key's is a hash."""
+TEAM, USER = "team:", "user:"
+"""What the ids of a team's and a user's account begin with; that of a key's is a hash."""
 
 ACCOUNT = "account"
 """The name of an account in its partition, which is the hash of its first key."""
@@ -131,7 +131,8 @@ def changed(
 
 def refusal(item: Item, need: Need, now: float) -> FanoutError | None:
     """Why the account, whose window and minute are those of now, cannot pay for the request."""
-    whose = "team" if item["id"].startswith(TEAM) else "key"
+    kind, colon, _ = item["id"].partition(":")
+    whose = kind if colon else "key"
     if item["available"] < need.cost:
         if item["reserved"] > 0 and item["available"] + item["reserved"] >= need.cost:
             return BudgetHeld(

@@ -4,9 +4,9 @@ from __future__ import annotations
 
 from ..config.catalog import ClientKey
 from ..secret import HiddenRepr
+from .groups import shared_models, valid_shared_account
 from .items import Item
 from .ledger import Ledger
-from .teams import shared_models, team_of
 
 ALL_MODELS = frozenset({"all-proxy-models", "all-team-models", "*"})
 """LiteLLM's names for every model."""
@@ -19,20 +19,24 @@ LLM_API, MANAGEMENT, READ_ONLY = "llm_api", "management", "read_only"
 
 
 class KeyAccount(HiddenRepr, frozen=True):
-    """The account of a client with a virtual key, and its team's, as they were last read."""
+    """
+    The account of a client with a virtual key, as it was last read.
+
+    `shared` is that of its team, or else of its user, if there is one.
+    """
 
     ledger: Ledger
     item: Item
-    team: Item | None = None
+    shared: Item | None = None
 
 
-def client_of(ledger: Ledger, item: Item, team: Item | None = None) -> ClientKey:
+def client_of(ledger: Ledger, item: Item, shared: Item | None = None) -> ClientKey:
     """The client of an account; its name stays the same when the key is regenerated."""
     name = f"key-{item['id'][:32]}"
     models = models_of(item)
-    if team is not None:
-        models = shared_models(models, models_of(team))
-    return ClientKey(name, None, models, account=KeyAccount(ledger, item, team))
+    if shared is not None:
+        models = shared_models(models, models_of(shared))
+    return ClientKey(name, None, models, account=KeyAccount(ledger, item, shared))
 
 
 def models_of(item: Item) -> frozenset[str] | None:
@@ -46,4 +50,4 @@ def models_of(item: Item) -> frozenset[str] | None:
 async def authenticate(ledger: Ledger, key: str) -> ClientKey:
     """The client of a virtual key; raises `Unauthorized`."""
     item = await ledger.authenticate(key)
-    return client_of(ledger, item, await team_of(ledger, item))
+    return client_of(ledger, item, await valid_shared_account(ledger, item))

@@ -20,11 +20,11 @@ from ..bulk.store import JobProgress, Stop
 from ..bulk.totals import Totals
 from ..config.catalog import Catalog, ClientKey
 from ..errors import BudgetExceeded, BudgetHeld, FanoutError, StorageBusy, Unauthorized
-from .account import HELD_SECONDS, TEAM, Need, Reservation, account_key
+from .account import HELD_SECONDS, Need, Reservation, account_key
 from .clients import models_of
+from .groups import shared_account, shared_models
 from .items import Item
 from .ledger import Ledger, limit_of
-from .teams import shared_models
 
 FIRST_LINES, MAX_LINES = 10, 1_000
 """Lines that a reservation is for: the first, and at most if lines are used up quickly."""
@@ -61,16 +61,16 @@ class KeyAccounts:
         models: frozenset[str] | None = BLOCKED_MODELS
         if (item := await self._find(job)) is not None:
             models = models_of(item)
-            if (team := await self._team(item)) is not None:
-                models = shared_models(models, models_of(team))
+            if (shared := await shared_account(self.ledger, item)) is not None:
+                models = shared_models(models, models_of(shared))
         return ClientKey(job.owner, None, models)
 
     async def has_budget(self, job: Job) -> bool:
         """Whether the key has a budget, so that the price of each model must be known."""
         if self._general.unpriced_models != "reject" or (item := await self._find(job)) is None:
             return False
-        team = await self._team(item)
-        payers = [item] if team is None else [item, team]
+        shared = await shared_account(self.ledger, item)
+        payers = [item] if shared is None else [item, shared]
         return any(limit_of(one, "max_budget") is not None for one in payers)
 
     async def charged(self, job: Job, progress: JobProgress) -> ChargedJob:
@@ -78,14 +78,11 @@ class KeyAccounts:
         item = await self._find(job)
         charged = ChargedJob(progress, self.ledger, job, str(job.account), item, self._group)
         await charged.open()
-        team = None if item is None else await self._team(item)
-        if team is not None:
-            charged = ChargedJob(charged, self.ledger, job, team["id"], team, self._group)
+        shared = None if item is None else await shared_account(self.ledger, item)
+        if shared is not None:
+            charged = ChargedJob(charged, self.ledger, job, shared["id"], shared, self._group)
             await charged.open()
         return charged
-
-    async def _team(self, item: Item) -> Item | None:
-        return await self.ledger.store.get(account_key(f"{TEAM}{item['team_id']}"))
 
     async def _find(self, job: Job) -> Item | None:
         return await self.ledger.store.get(account_key(str(job.account)))
@@ -126,7 +123,7 @@ class ChargedJob:
         self._claimed_at = self._not_before = self._checked_at = 0.0
 
     def current_client(self) -> ClientKey:
-        """The job's client, with the rights that its key and its team have now."""
+        """The job's client, with the rights that its key and its team or user have now."""
         models = BLOCKED_MODELS if self._item is None else models_of(self._item)
         if isinstance(self._inner, ChargedJob):
             models = shared_models(models, self._inner.current_client().models)

@@ -55,6 +55,7 @@ class KeyFields(Struct, frozen=True, kw_only=True):
     user_id: Name | UnsetType | None = UNSET
     blocked: bool | UnsetType | None = UNSET
     key_type: Name | UnsetType | None = UNSET
+    budget_id: Name | UnsetType | None = UNSET
 
 
 FIELDS = frozenset(KeyFields.__struct_fields__)
@@ -198,6 +199,7 @@ def info_of(item: Item) -> dict[str, Any]:
         "tags": item["tags"],
         "team_id": item["team_id"] or None,
         "user_id": item["user_id"] or None,
+        "budget_id": item.get("budget_id") or None,
         "blocked": bool(item["blocked"]),
         "key_type": item["key_type"],
         "expires": None if item["expires_at"] == NEVER else time_text(item["expires_at"]),
