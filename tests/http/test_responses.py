@@ -8,6 +8,7 @@ from typing import Any
 
 import openai
 import pytest
+from openai.types.responses import ResponseCustomToolCall
 from pydantic import BaseModel
 
 from tests.http.responses_scripts import WEATHER, breaks, responds
@@ -57,6 +58,12 @@ def kinds(events: list[dict[str, Any]]) -> list[str]:
     return [name for i, name in enumerate(names) if i == 0 or names[i - 1] != name]
 
 
+PATCH_TOOL: Any = {"type": "custom", "name": "patch", "description": "Changes files"}
+PATCH_CALL = {
+    "id": "call_4",
+    "type": "function",
+    "function": {"name": "patch", "arguments": '{"input": "*** Begin\\n+ \\"a\\""}'},
+}
 MESSAGES: list[tuple[dict[str, Any], str]] = [
     ({"content": "Hello you"}, "stop"),
     ({"content": "Hello"}, "length"),
@@ -74,6 +81,7 @@ MESSAGES: list[tuple[dict[str, Any], str]] = [
         },
         "tool_calls",
     ),
+    ({"content": None, "tool_calls": [PATCH_CALL, WEATHER]}, "tool_calls"),
     (
         {
             "content": "See it",
@@ -93,8 +101,8 @@ def test_a_streamed_response_is_the_plain_one(
     faults = []
     for message, reason in MESSAGES:
         upstream.script("a", *[responds(message, reason)] * 2)
-        plain = sdk.responses.create(model="a", input="Hi", tools=[TOOL])
-        events = stream(server, tools=[TOOL])
+        plain = sdk.responses.create(model="a", input="Hi", tools=[TOOL, PATCH_TOOL])
+        events = stream(server, tools=[TOOL, PATCH_TOOL])
         streamed = events[-2]["response"]
         whole: Any = plain.to_dict()
         assert plain.status == ("completed" if reason in {"stop", "tool_calls"} else "incomplete")
@@ -109,6 +117,37 @@ def test_a_streamed_response_is_the_plain_one(
         if whole != streamed:
             faults.append((message, whole, streamed))
     assert faults == []
+
+
+def test_a_custom_tool_is_a_function_with_one_text_elsewhere(
+    sdk: openai.OpenAI, server: RunningGateway, upstream: Upstream
+) -> None:
+    """Codex offers `apply_patch` as a custom tool."""
+    upstream.script(
+        "a", *[responds({"content": None, "tool_calls": [PATCH_CALL]}, "tool_calls")] * 2
+    )
+    asked: Any = {"role": "user", "content": "Fix it"}
+    choice: Any = {"type": "custom", "name": "patch"}
+    response = sdk.responses.create(
+        model="a", input=[asked], tools=[PATCH_TOOL], tool_choice=choice
+    )
+    events = stream(server, input=[asked], tools=[PATCH_TOOL])
+    deltas = [e["delta"] for e in events if e["type"] == "response.custom_tool_call_input.delta"]
+    [item] = response.output
+    text = '*** Begin\n+ "a"'
+    assert isinstance(item, ResponseCustomToolCall)
+    assert (item.name, item.input, item.call_id, deltas) == ("patch", text, "call_4", [text])
+    upstream.script("a", answers("Done"))
+    result: Any = {"type": "custom_tool_call_output", "call_id": "call_4", "output": "ok"}
+    history: Any = [asked, item.to_dict(), result]
+    assert sdk.responses.create(model="a", input=history, tools=[PATCH_TOOL]).output_text == "Done"
+    first, _, second = upstream.calls_to("a")
+    assert first.body["tools"][0]["function"]["description"] == "Changes files"
+    assert first.body["tool_choice"] == {"type": "function", "function": {"name": "patch"}}
+    _, called, returned = second.body["messages"]
+    [call] = called["tool_calls"]
+    assert json.loads(call["function"]["arguments"]) == {"input": text}
+    assert (returned["role"], returned["content"]) == ("tool", "ok")
 
 
 def test_the_events_have_openais_order(server: RunningGateway, upstream: Upstream) -> None:

@@ -13,6 +13,20 @@ CALL = {"type": "function_call", "call_id": "c1", "name": "f", "arguments": "{}"
 RESULT = {"type": "function_call_output", "call_id": "c1"}
 CHAT_CALL = {"id": "c1", "type": "function", "function": {"name": "f", "arguments": "{}"}}
 GRAMMAR = {"definition": "start: A", "syntax": "lark"}
+PATCH_FUNCTION = {
+    "description": "The input must match this lark grammar:\nstart: A",
+    "parameters": {
+        "type": "object",
+        "properties": {
+            "input": {
+                "type": "string",
+                "description": "The whole input of the tool, as plain text.",
+            }
+        },
+        "required": ["input"],
+        "additionalProperties": False,
+    },
+}
 IMAGE = {"type": "input_image", "image_url": "data:image/png;base64,AA==", "detail": "original"}
 CHAT_IMAGE = {
     "type": "image_url",
@@ -127,10 +141,7 @@ REQUESTS: list[tuple[dict[str, Any], dict[str, Any]]] = [
                     "type": "function",
                     "function": {"name": "f", "description": "d", "parameters": {}},
                 },
-                {
-                    "type": "custom",
-                    "custom": {"name": "c", "format": {"type": "grammar", "grammar": GRAMMAR}},
-                },
+                {"type": "function", "function": {"name": "c", **PATCH_FUNCTION}},
             ],
             "tool_choice": {
                 "type": "allowed_tools",

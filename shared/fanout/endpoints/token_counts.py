@@ -30,7 +30,9 @@ class CountRequest(HiddenRepr, frozen=True):
 def count_request(request: FanOutRequest, api: str, tokens: int) -> CountRequest:
     """The request, whose original is of the `api` that counts tokens."""
     chats = tuple(
-        one if one.original is None else replace(one, original=replace(one.original, api=api))
+        one
+        if one.original is None
+        else replace(one, original=replace(one.original, api=api, defaults={}))
         for one in request.conversations
     )
     return CountRequest(replace(request, conversations=chats), tokens)

@@ -20,7 +20,8 @@ class OriginalRequest(HiddenRepr, frozen=True):
     `api` is the name of the API, `headers` are those that its vendor reads. `gateway_fields` are
     members of the body that are only for the gateway. `own_fields` are the paths of those that only
     the vendor knows, so that they may choose another model. `untranslatable` is the error for a
-    model of another API, if the request has what no chat request has a place for.
+    model of another API, if the request has what no chat request has a place for. `defaults` has
+    the API's names of parameters of chat requests, which a config may set; `a.b` is in an object.
     """
 
     api: str
@@ -29,6 +30,7 @@ class OriginalRequest(HiddenRepr, frozen=True):
     gateway_fields: tuple[str, ...] = ()
     own_fields: tuple[str, ...] = ()
     untranslatable: Exception | None = None
+    defaults: Mapping[str, str] = {}
 
     def body(self, changes: Mapping[str, bytes | None]) -> bytes:
         """The body without the gateway's fields and with these changes (JSON; `None` removes)."""

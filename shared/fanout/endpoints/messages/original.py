@@ -26,6 +26,19 @@ _ID = re.compile(r"[a-zA-Z0-9_-]+")
 MOST_LETTERS = 128
 """Of a tool's name: https://platform.claude.com/docs/en/api/messages/create, 2026-11."""
 
+DEFAULTS = {
+    "service_tier": "service_tier",
+    "temperature": "temperature",
+    "top_k": "top_k",
+    "top_p": "top_p",
+    "user": "metadata.user_id",
+}
+"""The names here of parameters that a config may set for all requests."""
+
+_SAMPLING = frozenset({"temperature", "top_k", "top_p"})
+WITHOUT_SAMPLING = "2026-10-21"
+"""The first version of the API that rejects them: platform.claude.com/docs/en/api/versioning."""
+
 SAFE = frozenset(
     {
         "cache_control",
@@ -71,7 +84,14 @@ def original_of(body: RequestBody, own: frozenset[str]) -> OriginalRequest | Non
         {name: body.headers[name] for name in HEADERS if name in body.headers},
         tuple(sorted(own & value.keys() - {"model", "stream"})),
         (*sorted(value.keys() - SAFE - own), *_vendors_tools(value)),
+        defaults=_defaults(body.headers),
     )
+
+
+def _defaults(headers: Mapping[str, str]) -> Mapping[str, str]:
+    if headers.get("anthropic-version", "") < WITHOUT_SAMPLING:
+        return DEFAULTS
+    return {name: DEFAULTS[name] for name in DEFAULTS.keys() - _SAMPLING}
 
 
 def _blocks(value: Mapping[str, Any]) -> Iterator[Mapping[str, Any]]:

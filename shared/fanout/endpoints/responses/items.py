@@ -17,6 +17,7 @@ from ...errors import RequestError
 from ...wire import json
 from ..sealed import is_sealed
 from .content import message_content, result_content
+from .custom_tools import custom_arguments
 from .errors import NoCounterpart
 from .reasoning import join_reasoning, kept_reasoning
 from .tools import flat_name
@@ -220,8 +221,14 @@ def _custom_call(item: Item, path: str) -> Message:
     given = item.get("input")
     if not isinstance(given, str):
         raise RequestError(f"`{path}.input` must be a string", f"{path}.input")
-    custom = {"name": _text(item, "name", path), "input": given}
-    return {"id": _text(item, "call_id", path), "type": "custom", "custom": custom}
+    call: Message = {
+        "id": _text(item, "call_id", path),
+        "type": "function",
+        "function": {"name": _text(item, "name", path), "arguments": custom_arguments(given)},
+    }
+    if isinstance(extra := item.get("extra_content"), dict):
+        call["extra_content"] = extra
+    return call
 
 
 def _text(item: Item, name: str, path: str) -> str:

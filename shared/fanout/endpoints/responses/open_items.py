@@ -10,7 +10,6 @@ from ...wire import json
 from ..sealed import sealed_fields
 from .output import (
     Item,
-    Names,
     call_item,
     flat_annotation,
     item_status,
@@ -18,6 +17,7 @@ from .output import (
     reasoning_item,
     text_part,
 )
+from .tools import Names
 
 _OPENS_REASONING = ("reasoning_content", "reasoning_details", "thinking_blocks")
 """Fields of a delta that are reasoning, and not of a text or a call."""
@@ -250,7 +250,11 @@ class _Text:
 
 
 class _Call:
-    """A call of a function or of a custom tool, in pieces."""
+    """
+    A call of a function or of a custom tool, in pieces.
+
+    If a function stands for a custom tool, its input is sent as one piece, at its end.
+    """
 
     def __init__(self, suffix: str, names: Names) -> None:
         self.index = 0
@@ -262,59 +266,62 @@ class _Call:
     @property
     def is_whole(self) -> bool:
         """Whether the arguments are one JSON object, so that no piece can follow."""
-        if self._is_custom:
-            return False
-        return isinstance(json.decode_or_none(self._text.encode()), dict)
-
-    @property
-    def _is_custom(self) -> bool:
-        return (whole_value(self._call) or {}).get("type") == "custom"
-
-    @property
-    def _text(self) -> str:
-        item = self._item("in_progress")
-        text: str = item["input"] if self._is_custom else item["arguments"]
-        return text
+        arguments = (self._whole().get("function") or {}).get("arguments") or ""
+        return isinstance(json.decode_or_none(arguments.encode()), dict)
 
     def add(self, piece: Mapping[str, Any]) -> str:
-        """Add a piece; returns its text."""
+        """Add a piece; returns its text, if that can be sent."""
         own = {name: value for name, value in piece.items() if name != "index"}
         self._call = join_values("", self._call, own)
         function, custom = piece.get("function") or {}, piece.get("custom") or {}
-        return function.get("arguments") or custom.get("input") or ""
+        text = function.get("arguments") or custom.get("input") or ""
+        return "" if self._is_late() else text
 
     def started(self) -> Item:
-        field = "input" if self._is_custom else "arguments"
-        return {**self._item("in_progress"), field: ""}
+        item = self._item("in_progress")
+        return {**item, _field(item): ""}
 
     def pieces(self, event: MakeEvent) -> list[bytes]:
         """The event of the text so far."""
-        return [self.delta(self._text, event)] if self._text else []
+        item = self._item("in_progress")
+        text = item[_field(item)]
+        return [self.delta(text, event)] if text and not self._is_late() else []
 
     def delta(self, text: str, event: MakeEvent) -> bytes:
-        return event(f"response.{self._kind}.delta", **self._place(), delta=text)
+        item = self._item("in_progress")
+        return event(f"response.{_event_name(item)}.delta", **self._place(item), delta=text)
 
     def end(self, event: MakeEvent, status: str) -> tuple[list[bytes], Item]:
         self.is_done = True
         whole = self._item(status)
-        field = "input" if self._is_custom else "arguments"
+        name = _field(whole)
         fields = (
-            {field: whole[field]}
-            if self._is_custom
-            else {
-                "name": whole["name"],
-                field: whole[field],
-            }
+            {name: whole[name]} if name == "input" else {"name": whole["name"], name: whole[name]}
         )
-        return [event(f"response.{self._kind}.done", **self._place(), **fields)], whole
+        found = [self.delta(whole[name], event)] if self._is_late() and whole[name] else []
+        kind = f"response.{_event_name(whole)}.done"
+        return [*found, event(kind, **self._place(whole), **fields)], whole
 
-    @property
-    def _kind(self) -> str:
-        return "custom_tool_call_input" if self._is_custom else "function_call_arguments"
+    def _whole(self) -> Mapping[str, Any]:
+        return whole_value(self._call) or {}
+
+    def _is_late(self) -> bool:
+        """Whether a function stands for a custom tool, so that its text is not the input."""
+        function = self._whole().get("function") or {}
+        found = self._names.get(function.get("name") or "")
+        return found is not None and found.is_custom
 
     def _item(self, status: str) -> Item:
-        suffix = f"{self._suffix}_{self.index}"
-        return call_item(whole_value(self._call) or {}, suffix, self._names, status)
+        return call_item(self._whole(), f"{self._suffix}_{self.index}", self._names, status)
 
-    def _place(self) -> dict[str, Any]:
-        return {"item_id": self._item("")["id"], "output_index": self.index}
+    def _place(self, item: Item) -> dict[str, Any]:
+        return {"item_id": item["id"], "output_index": self.index}
+
+
+def _field(item: Item) -> str:
+    """The field of a call that grows."""
+    return "input" if item["type"] == "custom_tool_call" else "arguments"
+
+
+def _event_name(item: Item) -> str:
+    return "custom_tool_call_input" if _field(item) == "input" else "function_call_arguments"

@@ -28,6 +28,21 @@ HEADERS = ("openai-beta",)
 OWN = GATEWAY_FIELDS - {"model", "stream", "stream_options"}
 """The gateway's own fields."""
 
+DEFAULTS = {
+    "max_completion_tokens": "max_output_tokens",
+    "max_tokens": "max_output_tokens",
+    "metadata": "metadata",
+    "prompt_cache_key": "prompt_cache_key",
+    "reasoning_effort": "reasoning.effort",
+    "safety_identifier": "safety_identifier",
+    "service_tier": "service_tier",
+    "temperature": "temperature",
+    "top_p": "top_p",
+    "user": "user",
+    "verbosity": "text.verbosity",
+}
+"""The names here of parameters that a config may set for all requests."""
+
 SAFE = frozenset(
     {
         "client_metadata",
@@ -95,6 +110,7 @@ def original_of(
         tuple(sorted(OWN & value.keys())),
         (*sorted(value.keys() - SAFE - OWN), *_vendors_tools(value)),
         error,
+        DEFAULTS,
     )
 
 

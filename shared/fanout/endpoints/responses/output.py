@@ -11,9 +11,10 @@ from collections.abc import Iterable, Mapping
 from typing import Any, TypeAlias
 
 from ..sealed import seal, sealed_fields
+from .custom_tools import custom_input
+from .tools import Names, ToolName
 
 Item: TypeAlias = dict[str, Any]
-Names: TypeAlias = Mapping[str, tuple[str, str]]
 
 
 def output_items(choice: Mapping[str, Any], suffix: str, names: Names) -> list[Item]:
@@ -21,7 +22,7 @@ def output_items(choice: Mapping[str, Any], suffix: str, names: Names) -> list[I
     The items of one choice; their ids are made of `suffix`.
 
     Reasoning is first, then the text, then the calls. A choice without any of them is an empty
-    message. `names` has the names of a namespace's functions.
+    message. `names` has the client's names; see `Tools`.
     """
     message = choice["message"]
     status = item_status(choice.get("finish_reason"))
@@ -103,28 +104,38 @@ def reasoning_item(item_id: str, text: str, sealed: Mapping[str, Any]) -> Item:
 
 def call_item(call: Mapping[str, Any], suffix: str, names: Names, status: str) -> Item:
     """A call of a function or of a custom tool; `namespace` is that of its function."""
+    custom = call.get("custom") or {}
     if call.get("type") == "custom":
-        custom = call.get("custom") or {}
-        return {
-            "id": f"ctc_{suffix}",
-            "type": "custom_tool_call",
+        return _custom_item(call, suffix, status, custom.get("name"), custom.get("input"))
+    function = call.get("function") or {}
+    flat, arguments = function.get("name") or "", function.get("arguments") or ""
+    found = names.get(flat) or ToolName(flat)
+    if found.is_custom:
+        item = _custom_item(call, suffix, status, found.name, custom_input(arguments))
+    else:
+        item = {
+            "id": f"fc_{suffix}",
+            "type": "function_call",
             "status": status,
             "call_id": call.get("id") or "",
-            "name": custom.get("name") or "",
-            "input": custom.get("input") or "",
+            "name": found.name,
+            "arguments": arguments,
         }
-    function = call.get("function") or {}
-    namespace, name = names.get(function.get("name") or "", ("", function.get("name") or ""))
-    item: Item = {
-        "id": f"fc_{suffix}",
-        "type": "function_call",
-        "status": status,
-        "call_id": call.get("id") or "",
-        "name": name,
-        "arguments": function.get("arguments") or "",
-    }
-    if namespace:
-        item["namespace"] = namespace
+    if found.namespace:
+        item["namespace"] = found.namespace
     if call.get("extra_content"):
         item["extra_content"] = call["extra_content"]
     return item
+
+
+def _custom_item(
+    call: Mapping[str, Any], suffix: str, status: str, name: object, given: object
+) -> Item:
+    return {
+        "id": f"ctc_{suffix}",
+        "type": "custom_tool_call",
+        "status": status,
+        "call_id": call.get("id") or "",
+        "name": name or "",
+        "input": given or "",
+    }

@@ -16,7 +16,7 @@ from ...schema.fanout import GATEWAY_FIELDS
 from ...secret import HiddenRepr
 from .errors import NoCounterpart, client_field
 from .items import client_path, read_input
-from .tools import read_tools
+from .tools import ToolName, read_tools
 
 SAME_NAMES = (
     "frequency_penalty",
@@ -68,14 +68,14 @@ class Translated(HiddenRepr, frozen=True):
     A chat completion's request, and what the response repeats of the client's.
 
     `paths` are those of the messages in the request, `tool_paths` those of the tools. `names` has
-    the namespace and the name of functions; see `Tools`. `dropped` names what was left out.
+    the client's names of functions; see `Tools`. `dropped` names what was left out.
     """
 
     body: dict[str, Any]
     echo: dict[str, Any]
     paths: tuple[str, ...] = ()
     tool_paths: tuple[str, ...] = ()
-    names: Mapping[str, tuple[str, str]] = {}
+    names: Mapping[str, ToolName] = {}
     dropped: tuple[str, ...] = ()
 
     def client_error(self, error: RequestError) -> RequestError:
@@ -94,7 +94,7 @@ class Translated(HiddenRepr, frozen=True):
             return client_path(param, self.paths)
         number, _, rest = param.removeprefix("tools[").partition("]")
         if param.startswith("tools[") and number.isdecimal() and int(number) < len(self.tool_paths):
-            rest = rest.replace(".function.", ".").replace(".custom.", ".")
+            rest = rest.replace(".function.", ".")
             return self.tool_paths[int(number)] + rest
         return client_field(param)
 

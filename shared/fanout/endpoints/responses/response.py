@@ -15,7 +15,8 @@ from msgspec.structs import replace
 from ...schema.chat import ORIGINAL_BODY, ORIGINAL_EVENTS, ORIGINAL_FIELDS
 from ...secret import HiddenRepr
 from .errors import code_of
-from .output import Names, output_items
+from .output import output_items
+from .tools import Names
 
 Object: TypeAlias = dict[str, Any]
 
@@ -37,7 +38,7 @@ class Head(HiddenRepr, frozen=True):
     """
     What each response to a request has: what it repeats of it, its id and its time.
 
-    `names` has the namespace and the name of functions; see `Tools`.
+    `names` has the client's names of functions; see `Tools`.
     """
 
     echo: Mapping[str, Any]

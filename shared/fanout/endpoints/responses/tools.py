@@ -1,21 +1,24 @@
 """
 The tools of a request and its choice of them, as a chat completion has them.
 
-Functions and custom tools have the same meaning in both APIs. Those of a namespace become
-functions with its name before theirs. Hosted tools, which OpenAI runs itself, have no counterpart:
-the ones that agents offer with every request are left out, and named in a header; without the
-others the response would not be what is asked, so they are rejected. Source of the format:
-openai-python 3.54.0, `ToolParam`; Codex 0.171.0 sends `namespace` and `web_search`, 2026-11.
+Functions have the same meaning in both APIs. Those of a namespace become functions with its name
+before theirs, and custom tools become functions of one text. Hosted tools, which OpenAI runs
+itself, have no counterpart: the ones that agents offer with every request are left out, and named
+in a header; without the others the response would not be what is asked, so they are rejected.
+
+Source of the format: openai-python 3.54.0, `ToolParam`; Codex 0.171.0 sends `namespace` and
+`web_search`, 2026-11.
 """
 
 from __future__ import annotations
 
 from collections.abc import Mapping
-from typing import Any
+from typing import Any, TypeAlias
 
 from msgspec import Struct
 
 from ...errors import RequestError
+from .custom_tools import custom_function
 from .errors import NoCounterpart
 
 OPTIONAL_TOOLS = frozenset(
@@ -38,17 +41,28 @@ MOST_LETTERS = 64
 """Of a function's name: OpenAI's limit."""
 
 
+class ToolName(Struct, frozen=True):
+    """The client's name of a function: with its namespace, or of a custom tool."""
+
+    name: str
+    namespace: str = ""
+    is_custom: bool = False
+
+
+Names: TypeAlias = Mapping[str, ToolName]
+
+
 class Tools(Struct, frozen=True):
     """
     The tools and the choice, as fields of a chat completion's request.
 
-    `paths` are those of the tools in the request. `names` has the namespace and the name of each
-    function of a namespace, by its name here. `dropped` are the types that were left out.
+    `paths` are those of the tools in the request. `names` has the client's tool of each function
+    that is not a plain one, by its name here. `dropped` are the types that were left out.
     """
 
     fields: dict[str, Any]
     paths: tuple[str, ...] = ()
-    names: Mapping[str, tuple[str, str]] = {}
+    names: Mapping[str, ToolName] = {}
     dropped: tuple[str, ...] = ()
 
 
@@ -85,7 +99,7 @@ class _Reader:
 
     def __init__(self, *, drops_all: bool) -> None:
         self.found: list[tuple[dict[str, Any], str]] = []
-        self.names: dict[str, tuple[str, str]] = {}
+        self.names: dict[str, ToolName] = {}
         self.dropped: dict[str, None] = {}
         self._drops_all = drops_all
 
@@ -97,7 +111,8 @@ class _Reader:
         if kind == "function":
             self.found.append((_function(tool, path), path))
         elif kind == "custom":
-            self.found.append((_custom(tool, path), path))
+            self.found.append((custom_function(tool, path), path))
+            self.names[tool["name"]] = ToolName(tool["name"], is_custom=True)
         elif kind == "namespace":
             self._add_namespace(tool, path)
         elif kind in OPTIONAL_TOOLS or self._drops_all:
@@ -114,7 +129,8 @@ class _Reader:
                 self.dropped["namespace.tools"] = None
                 continue
             made = _function(one, place, tool.get("name"))
-            self.names[made["function"]["name"]] = (str(tool.get("name")), str(one.get("name")))
+            name = ToolName(str(one.get("name")), str(tool.get("name")))
+            self.names[made["function"]["name"]] = name
             self.found.append((made, place))
 
 
@@ -138,21 +154,6 @@ def _function(tool: Mapping[str, Any], path: str, namespace: object = None) -> d
     if tool.get("cache_control"):
         made["cache_control"] = tool["cache_control"]
     return made
-
-
-def _custom(tool: Mapping[str, Any], path: str) -> dict[str, Any]:
-    if not isinstance(name := tool.get("name"), str) or not name:
-        raise RequestError(f"`{path}.name` must be a string", f"{path}.name")
-    custom: dict[str, Any] = {"name": name}
-    if tool.get("description") is not None:
-        custom["description"] = tool["description"]
-    form = tool.get("format")
-    if isinstance(form, dict) and form.get("type") == "grammar":
-        grammar = {key: form[key] for key in ("definition", "syntax") if key in form}
-        custom["format"] = {"type": "grammar", "grammar": grammar}
-    elif form is not None:
-        custom["format"] = form
-    return {"type": "custom", "custom": custom}
 
 
 def _choice(given: object) -> Any:
@@ -186,9 +187,8 @@ def _is_own(tool: object) -> bool:
 
 
 def _named(choice: Mapping[str, Any], path: str) -> dict[str, Any]:
-    kind = choice["type"]
-    if isinstance(inner := choice.get(kind), dict):  # a chat completion's form
-        return {"type": kind, kind: inner}
+    if isinstance(inner := choice.get(choice["type"]), dict):  # a chat completion's form
+        return {"type": "function", "function": inner}
     if not isinstance(name := choice.get("name"), str):
         raise RequestError(f"`{path}.name` must be a string", f"{path}.name")
-    return {"type": kind, kind: {"name": flat_name(name, choice.get("namespace"))}}
+    return {"type": "function", "function": {"name": flat_name(name, choice.get("namespace"))}}
