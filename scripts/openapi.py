@@ -22,6 +22,8 @@ import openapi_messages
 import openapi_responses
 
 from fanout.bulk.service.new_job import NewJob
+from fanout.gateway import report
+from fanout.gateway.report import Report
 from fanout.http import batch_endpoints as bulk_endpoints
 from fanout.http import (
     budget_endpoints,
@@ -36,10 +38,10 @@ from fanout.http.batch_endpoints import Completion, NewUpload
 from fanout.http.key_routes import KEY_ROUTES
 from fanout.http.routes import AZURE, ROUTES, Route
 from fanout.keys.litellm import KeyFields
-from fanout.schema import fanout
 from fanout.schema.agreement import AgreeReport
 from fanout.schema.chat import ChatChunk, ChatCompletion
-from fanout.schema.fanout import GATEWAY_FIELDS, MAX_FIELDS, GatewayFields, Report
+from fanout.schema.fanout import MAX_FIELDS
+from fanout.schema.gateway_fields import GATEWAY_FIELDS, GatewayFields
 from fanout.schema.judging import JudgeReport
 from fanout.schema.litellm_arguments import FORBIDDEN
 from fanout.schema.request import ChatRequest
@@ -187,7 +189,7 @@ def _version() -> str:
 
 def _components() -> dict[str, Schema]:
     # The module of `Report` imports these for type checkers only.
-    vars(fanout).update(AgreeReport=AgreeReport, JudgeReport=JudgeReport)
+    vars(report).update(AgreeReport=AgreeReport, JudgeReport=JudgeReport)
     kinds = [
         ChatRequest,
         GatewayFields,

@@ -134,9 +134,10 @@ TOP_LEVEL = {
     """,
     "shared/fanout/schema/*.py": """
         __init__ accumulator agreement allowed_values canonical chat checked choice_deltas
-        embeddings error extensions fanout foreign_parts json_schema judging litellm_arguments
-        litellm_names messages one_call pass_through request response_chunks schema_words
-        schema_work strategies token_estimate tokens validation value_kinds
+        embeddings error extensions fallbacks fanout foreign_parts gateway_fields
+        json_schema judging litellm_arguments litellm_names messages one_call pass_through
+        request response_chunks schema_words schema_work strategies token_estimate tokens
+        validation value_kinds
     """,
     "shared/fanout/server/*.py": """
         __init__ connection connections lifespan limits listener request_parser request_queue

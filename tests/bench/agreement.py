@@ -28,7 +28,7 @@ from fanout.gateway.agree_cell import AgreeCell
 from fanout.routing.leg import Leg
 from fanout.schema.agreement import read_agree
 from fanout.schema.chat import ChatCompletion
-from fanout.schema.fanout import FanOutField
+from fanout.schema.gateway_fields import FanOutField
 from fanout.schema.request import ChatRequest
 from fanout.schema.validation import parse_chat
 from tests.bench.report import number

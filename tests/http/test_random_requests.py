@@ -10,7 +10,7 @@ import pytest
 from hypothesis import HealthCheck, example, given, settings
 from hypothesis import strategies as st
 
-from fanout.schema.fanout import GatewayFields
+from fanout.schema.gateway_fields import GatewayFields
 from fanout.schema.request import ChatRequest
 from tests.http.test_bad_input import models
 from tests.support.in_process import AppResponse, InProcess, run_in_process

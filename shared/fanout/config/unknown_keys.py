@@ -9,7 +9,7 @@ import msgspec
 from msgspec.structs import replace
 
 from ..errors import KeyPath, Problem
-from ..schema.fanout import GATEWAY_FIELDS
+from ..schema.gateway_fields import GATEWAY_FIELDS
 from ..schema.request import ChatRequest
 from .fields import dotted
 from .model import (

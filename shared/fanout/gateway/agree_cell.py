@@ -22,12 +22,11 @@ from ..routing.leg import Leg
 from ..schema.agreement import Agree, AgreeReport, Ballot, NoVote, Vote, vote_of
 from ..schema.chat import ChatCompletion
 from ..schema.checked import schema_of
-from ..schema.fanout import Report
 from ..schema.request import ChatRequest
 from ..schema.value_kinds import Kinds, values_of
 from ..telemetry.prices import nanodollars_of_usage, to_dollars
 from .combine import sum_usage
-from .report import make_report
+from .report import Report, make_report
 from .vote_count import PLAUSIBLE, VoteCount
 
 MOST_OF_MESSAGE = 300

@@ -18,11 +18,11 @@ from ..errors import DeadlineExceeded, FanoutError, SchemaMismatch
 from ..routing.leg import Leg
 from ..schema.chat import ChatCompletion
 from ..schema.checked import validator_of
-from ..schema.fanout import Attempt, Mode, Report
+from ..schema.gateway_fields import Mode
 from ..schema.request import ChatRequest, Check
 from ..telemetry.prices import nanodollars_of_usage, to_dollars
 from .ladder import Invalid, find_invalid, next_request, without_fences
-from .report import call_attempt
+from .report import Attempt, Report, call_attempt
 
 Call: TypeAlias = Callable[[Leg, ChatRequest], Awaitable[ChatCompletion]]
 """Makes a call with the leg's model, and its retries after errors."""

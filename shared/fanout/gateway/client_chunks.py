@@ -12,7 +12,8 @@ from typing import Any
 from ..schema import response_chunks
 from ..schema.chat import ORIGINAL_EVENT, ChatChunk, ChatCompletion
 from ..schema.choice_deltas import ChoiceDeltas
-from ..schema.fanout import FanOutRequest, Report
+from ..schema.fanout import FanOutRequest
+from .report import Report
 
 
 async def with_model_name(

@@ -17,11 +17,12 @@ from ..config.catalog import Catalog
 from ..routing.router import Router
 from ..schema.agreement import Agree
 from ..schema.chat import ChatCompletion
-from ..schema.fanout import Attempt, FanOutRequest, Report
+from ..schema.fanout import FanOutRequest
 from ..schema.judging import Judging
 from ..telemetry.observers import DecisionRecord
 from .agree_cell import AgreeCell, NoVoteInTime
 from .judge_cell import Call, Failed, JudgeCell, MergedStream
+from .report import Attempt, Report
 
 if TYPE_CHECKING:
     from .conversation import GridCell

@@ -21,7 +21,6 @@ from ..routing.leg import Leg
 from ..routing.router import Router
 from ..schema.chat import ChatChunk, ChatCompletion, has_real_content, is_empty
 from ..schema.error import error_object
-from ..schema.fanout import Attempt, AttemptOutcome, Report
 from ..schema.judging import (
     DEFAULT_CRITERIA,
     JudgeReport,
@@ -35,7 +34,7 @@ from ..schema.request import ChatRequest
 from ..telemetry.prices import nanodollars_of_usage, to_dollars
 from .checked_cell import Pace
 from .client_chunks import chunks_of
-from .report import call_attempt, make_report
+from .report import Attempt, AttemptOutcome, Report, call_attempt, make_report
 
 Call = Callable[[Leg, ChatRequest], Awaitable[ChatCompletion]]
 Failed = Callable[[Sequence[Leg], RaceResult[Any]], Exception]

@@ -3,15 +3,65 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from typing import Any
+from typing import TYPE_CHECKING, Any, Literal, NotRequired, TypeAlias, TypedDict
 
 from ..concurrency import Cancelled, Failure, RaceOutcome, Success
 from ..errors import detail_of
 from ..routing.leg import Leg
-from ..schema.fanout import Attempt, AttemptOutcome, Mode, Report
+from ..schema.chat import Usage
+from ..schema.gateway_fields import Mode
 from ..telemetry.prices import cost_of, nanodollars_of_usage, to_dollars
 
+if TYPE_CHECKING:
+    from ..schema.agreement import AgreeReport
+    from ..schema.judging import JudgeReport
+
 _NONE: Mapping[str, Any] = {}
+
+AttemptOutcome: TypeAlias = Literal[
+    "won",
+    "cancelled",
+    "failed",
+    "not_started",
+    "invalid",
+    "agreed",
+    "dissented",
+    "no_vote",
+    "lost",
+    "merged",
+    "judged",
+]
+
+
+class Attempt(TypedDict):
+    """
+    One model's outcome in a race, hedge or fallback; times in milliseconds.
+
+    In a checked request it is one call's, and `invalid` if the response does not fit the schema. In
+    mode `agree`, responses that are not used have `agreed`, `dissented`, or have `no_vote`. Those
+    that a judge does not choose have `lost`; those of which it makes one are `merged`. A call of
+    the judge is `judged`.
+    """
+
+    model: str
+    outcome: AttemptOutcome
+    first_token_ms: float | None
+    duration_ms: float | None
+    error: Any
+    usage: Usage | None
+    cost_usd: float | None
+    service_tier: NotRequired[str]
+    billing: Literal["stops", "continues", "unknown"] | None
+
+
+class Report(TypedDict):
+    """The `fanout` field of a response."""
+
+    mode: Mode
+    attempts: list[Attempt]
+    cost_usd: NotRequired[float | None]
+    agree: NotRequired[AgreeReport]
+    judge: NotRequired[JudgeReport]
 
 
 def make_report(

@@ -20,7 +20,8 @@ from ..config.catalog import Catalog, ClientKey
 from ..errors import DeadlineExceeded
 from ..routing.leg import HeldSlots, Leg, Watcher
 from ..schema.chat import ChatChunk, ChatCompletion
-from ..schema.fanout import FanOutRequest, Mode
+from ..schema.fanout import FanOutRequest
+from ..schema.gateway_fields import Mode
 from ..schema.request import ChatRequest
 from ..secret import HiddenRepr
 from .conversation import ConversationRunner, GridCell, make_grid

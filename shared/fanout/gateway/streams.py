@@ -15,11 +15,10 @@ from typing import TypeVar
 from ..concurrency import Deadline, merge_streams, prepend, with_deadline
 from ..errors import AllFailed
 from ..schema.chat import ChatChunk, has_content
-from ..schema.fanout import Report
 from .client_chunks import chunks_of, winner_chunks, with_model_name
 from .conversation import CellRace, GridCell
 from .interleave import Interleave
-from .report import is_undecided, make_report
+from .report import Report, is_undecided, make_report
 from .run import ResponseStream, Run, random_id
 
 T = TypeVar("T")

@@ -13,7 +13,7 @@ from contextlib import contextmanager, suppress
 from types import TracebackType
 
 from ..errors import FanoutError, RequestError
-from ..schema.fanout import MAX_LEASE, MIN_LEASE
+from ..schema.gateway_fields import MAX_LEASE, MIN_LEASE
 from ..transport.engine import EngineError, Outgoing
 from ..wire.http import REQUEST_ID, WireResponse
 from .background_loop import background_loop

@@ -18,7 +18,7 @@ from ..config.catalog import ClientKey
 from ..config.deployment import Deployment
 from ..errors import ErrorDetail, FanoutError, Internal, ProviderError, RequestError, TimedOut
 from ..schema.chat import ChatCompletion, Usage
-from ..schema.fanout import Mode
+from ..schema.gateway_fields import Mode
 from ..telemetry.observers import AttemptRecord, NullObserver, Observer
 from ..telemetry.prices import cost_of
 from .load_balancing import DeploymentGroup

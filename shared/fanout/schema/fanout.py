@@ -1,8 +1,8 @@
 """
 The fan-out part of a chat request: which models, in which mode, for which conversations.
 
-`parse_request` checks a client's body and returns a `FanOutRequest`. `Report` is the `fanout` field
-of a response. Knows nothing of providers, keys or time.
+`parse_request` checks a client's body and returns a `FanOutRequest`. Knows nothing of providers,
+keys or time.
 """
 
 from __future__ import annotations
@@ -10,98 +10,39 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping
 from functools import cache
 from types import ModuleType
-from typing import TYPE_CHECKING, Annotated, Any, Literal, NotRequired, TypeAlias, TypedDict
+from typing import TYPE_CHECKING, Any
 
-from msgspec import Meta, Struct
 from msgspec.structs import replace
 
 from ..errors import RequestError, UnknownModel
 from ..secret import HiddenRepr
-from .chat import Usage
-from .request import MAX_ATTEMPTS, ChatRequest, Check, Strategy
+from .gateway_fields import (
+    GATEWAY_FIELDS,
+    MAX_MODELS,
+    MAX_NAME,
+    FanOutField,
+    GatewayFields,
+    Mode,
+    Shape,
+    StreamOptions,
+)
+from .request import ChatRequest, Check, Strategy
 from .validation import convert, parse_chat, reject_unknown, replace_messages, with_extra_body
 
 if TYPE_CHECKING:
-    from .agreement import Agree, AgreeReport
-    from .judging import JudgeReport, Judging
+    from .agreement import Agree
+    from .judging import Judging
 
-Mode: TypeAlias = Literal["one", "all", "race", "hedge", "fallback", "agree", "best", "merge"]
-Shape: TypeAlias = Literal["object", "list"]
-
-MAX_MODELS = 1_000
-"""The most models that one request may name."""
-
-MAX_NAME = 512
-"""The most characters of a model's name; AWS's longest names have half as many."""
 
 MAX_CALLS = 10_000
 """The most upstream calls (conversations x models) that one request may ask for."""
 
-MAX_FALLBACKS = 100
-"""The most names that the `fallbacks` of one request may hold."""
 
 MAX_FIELDS = 200
 """The most fields of a request; OpenAI's has fewer than 50."""
 
-Seconds: TypeAlias = Annotated[float, Meta(gt=0, le=86_400)]
-ModelNames: TypeAlias = Annotated[list[Annotated[str, Meta(min_length=1)]], Meta(min_length=1)]
-
-
-Accuracy: TypeAlias = Annotated[float, Meta(gt=0, le=1)]
-
 DEFAULT_STAGGER = 0.5
 """Seconds between two starts in a hedge."""
-
-MIN_LEASE, MAX_LEASE = 2, 3_600
-"""Seconds of a lease; a shorter one could end while its renewal is on its way."""
-
-
-class FanOutField(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
-    """The `fanout` object of a request."""
-
-    mode: Mode | None = None
-    models: ModelNames | None = None
-    stagger: Annotated[float, Meta(ge=0, le=3_600)] | Literal["p95"] | None = None
-    once: bool = False
-    shape: Shape = "object"
-    max_parallel: Annotated[int, Meta(ge=1, le=10_000)] | None = None
-    lease: Annotated[float, Meta(ge=MIN_LEASE, le=MAX_LEASE)] | None = None
-    schema: dict[str, Any] | None = None
-    check: bool | None = None
-    attempts: Annotated[int, Meta(ge=1, le=MAX_ATTEMPTS)] | None = None
-    escalate: ModelNames | None = None
-    k: Annotated[int, Meta(ge=2, le=MAX_MODELS)] | None = None
-    on: str | list[str] | None = None
-    start: Annotated[int, Meta(ge=1, le=MAX_MODELS)] | Literal["all"] | None = None
-    lead: Annotated[int, Meta(ge=1, le=MAX_MODELS)] | None = None
-    confidence: Annotated[float, Meta(gt=0, lt=1)] | None = None
-    weights: dict[str, Accuracy] | list[Accuracy] | None = None
-    judge: str | None = None
-    criteria: str | None = None
-
-
-class StreamOptions(Struct, frozen=True, kw_only=True):
-    include_usage: bool | None = None
-    include_obfuscation: bool | None = None
-
-
-class GatewayFields(Struct, frozen=True, kw_only=True):
-    """The fields of a request's body that are for the gateway and not sent to a model."""
-
-    model: str | list[str] | None = None
-    fanout: FanOutField | None = None
-    fastest_response: bool | None = None
-    fallbacks: list[str | dict[str, Any]] | None = None
-    stream: bool | None = None
-    stream_options: StreamOptions | None = None
-    timeout: Seconds | None = None
-    request_timeout: Seconds | None = None
-    num_retries: Annotated[int, Meta(ge=0, le=100)] | None = None
-    drop_params: bool | None = None
-
-
-GATEWAY_FIELDS = frozenset(GatewayFields.__struct_fields__)
-
 
 _NO_STRATEGY = Strategy()
 _NO_FANOUT = FanOutField()
@@ -119,9 +60,8 @@ class FanOutRequest(HiddenRepr, frozen=True, gc=False):
     the request's body, 0 if it had none. `field` is the field that named the models, `alias` the
     config's name for several models that it named. A request with a `lease` ends unless its client
     renews it within so many seconds. With `once`, only a failure may start another call. If
-    `is_adaptive`, the delays of a hedge are those of
-    `first_token_times.py`. With `in_pieces`, a stream has lists that are not OpenAI's as they
-    arrive.
+    `is_adaptive`, the delays of a hedge are those of `first_token_times.py`. With `in_pieces`, a
+    stream has lists that are not OpenAI's as they arrive.
     """
 
     models: tuple[str, ...]
@@ -179,52 +119,6 @@ class FanOutRequest(HiddenRepr, frozen=True, gc=False):
         return {*self.models, *(name for names in self.fallbacks.values() for name in names)}
 
 
-AttemptOutcome: TypeAlias = Literal[
-    "won",
-    "cancelled",
-    "failed",
-    "not_started",
-    "invalid",
-    "agreed",
-    "dissented",
-    "no_vote",
-    "lost",
-    "merged",
-    "judged",
-]
-
-
-class Attempt(TypedDict):
-    """
-    One model's outcome in a race, hedge or fallback; times in milliseconds.
-
-    In a checked request it is one call's, and `invalid` if the response does not fit the schema. In
-    mode `agree`, responses that are not used have `agreed`, `dissented`, or have `no_vote`. Those
-    that a judge does not choose have `lost`; those of which it makes one are `merged`. A call of
-    the judge is `judged`.
-    """
-
-    model: str
-    outcome: AttemptOutcome
-    first_token_ms: float | None
-    duration_ms: float | None
-    error: Any
-    usage: Usage | None
-    cost_usd: float | None
-    service_tier: NotRequired[str]
-    billing: Literal["stops", "continues", "unknown"] | None
-
-
-class Report(TypedDict):
-    """The `fanout` field of a response."""
-
-    mode: Mode
-    attempts: list[Attempt]
-    cost_usd: NotRequired[float | None]
-    agree: NotRequired[AgreeReport]
-    judge: NotRequired[JudgeReport]
-
-
 def parse_request(body: object, size: int = 0) -> FanOutRequest:
     """Check a client's JSON body of `size` bytes; raises a `RequestError` with the field's name."""
     if not isinstance(body, dict):
@@ -253,6 +147,11 @@ def parse_request(body: object, size: int = 0) -> FanOutRequest:
         from .strategies import read_strategy  # most requests do not need it
 
         strategy = read_strategy(fields, fanout, conversations[0], models, mode)
+    fallbacks = None
+    if fields.fallbacks is not None:
+        from .fallbacks import read_fallbacks  # likewise
+
+        fallbacks = read_fallbacks(fields.fallbacks, models)
     return FanOutRequest(
         models=models,
         mode=mode,
@@ -266,7 +165,7 @@ def parse_request(body: object, size: int = 0) -> FanOutRequest:
         max_parallel=fanout.max_parallel,
         timeout=fields.timeout or fields.request_timeout,
         num_retries=fields.num_retries,
-        fallbacks=None if fields.fallbacks is None else _fallbacks(fields.fallbacks, models),
+        fallbacks=fallbacks,
         drop_params=fields.drop_params,
         size=size,
         field="model" if fanout.models is None else "fanout.models",
@@ -406,24 +305,3 @@ def _inside(error: RequestError, index: int) -> RequestError:
     param = f"messages[{index}]{error.param.removeprefix('messages')}"
     message = str(error).replace(f"`{error.param}`", f"`{param}`", 1)
     return RequestError(message, param, error.detail.code)
-
-
-def _fallbacks(
-    given: list[str | dict[str, Any]], models: tuple[str, ...]
-) -> dict[str, tuple[str, ...]]:
-    """LiteLLM's `["b"]` (for every model) or `[{"a": ["b"]}]` (for model `a`)."""
-    for_all = tuple(name for name in given if isinstance(name, str))
-    found = {name: for_all for name in models if for_all}
-    count = len(for_all)
-    for index, entry in enumerate(given):
-        if isinstance(entry, dict):
-            for name, names in entry.items():
-                if not isinstance(names, list) or not all(isinstance(n, str) for n in names):
-                    param = f"fallbacks[{index}].{name}"
-                    raise RequestError(f"`{param}` must be a list of model names", param)
-                count += 1 + len(names)
-                if count <= MAX_FALLBACKS:
-                    found[name] = (*found.get(name, ()), *names)
-    if count > MAX_FALLBACKS:
-        raise RequestError(f"`fallbacks` has {count} names; at most {MAX_FALLBACKS}", "fallbacks")
-    return found

@@ -14,7 +14,7 @@ from .request import ChatRequest, Check, Strategy
 
 if TYPE_CHECKING:
     from .agreement import Agree
-    from .fanout import FanOutField, GatewayFields, Mode
+    from .gateway_fields import FanOutField, GatewayFields, Mode
     from .judging import Judging
 
 AGREE_FIELDS = ("k", "on", "start", "lead", "confidence", "weights")

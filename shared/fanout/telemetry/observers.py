@@ -13,7 +13,7 @@ from typing import Literal, Protocol, TypeAlias
 from msgspec import UNSET, Struct, UnsetType
 
 from ..schema.chat import Usage
-from ..schema.fanout import Mode
+from ..schema.gateway_fields import Mode
 from ..wire import json
 
 Level: TypeAlias = Literal["info", "warning", "error"]

@@ -10,14 +10,9 @@ from fanout.errors import RequestError
 from fanout.library.call import ADDRESS
 from fanout.library.options import ChatOptions, check_names
 from fanout.providers.fields import VENDORS_FIELDS
-from fanout.schema.fanout import GATEWAY_FIELDS, parse_request
-from fanout.schema.litellm_arguments import (
-    CONFIG_ONLY,
-    FORBIDDEN,
-    REJECTED,
-    VENDORS,
-    is_vendors,
-)
+from fanout.schema.fanout import parse_request
+from fanout.schema.gateway_fields import GATEWAY_FIELDS
+from fanout.schema.litellm_arguments import CONFIG_ONLY, FORBIDDEN, REJECTED, VENDORS, is_vendors
 from fanout.schema.request import ChatRequest
 
 BASE: dict[str, Any] = {"model": "m", "messages": [{"role": "user", "content": "Hi"}]}

@@ -13,7 +13,8 @@ from msgspec import Meta, Struct
 
 from ...errors import RequestError
 from ...schema.embeddings import Encoding, Input
-from ...schema.fanout import MAX_FIELDS, FanOutRequest, Seconds
+from ...schema.fanout import MAX_FIELDS, FanOutRequest
+from ...schema.gateway_fields import Seconds
 from ...schema.validation import convert, with_extra_body
 from ...secret import HiddenRepr
 

@@ -12,7 +12,7 @@ from collections.abc import Mapping
 from typing import Any
 
 from ...errors import RequestError
-from ...schema.fanout import GATEWAY_FIELDS
+from ...schema.gateway_fields import GATEWAY_FIELDS
 from .history import chat_messages
 from .losses import Losses
 from .tools import chat_tools

@@ -12,7 +12,8 @@ from collections.abc import Mapping
 from typing import Any
 
 from ...errors import RequestError
-from ...schema.fanout import GATEWAY_FIELDS, FanOutRequest
+from ...schema.fanout import FanOutRequest
+from ...schema.gateway_fields import GATEWAY_FIELDS
 from ...schema.pass_through import OriginalRequest
 from ..base import RequestBody
 from ..original_bytes import members_or_none

@@ -12,7 +12,7 @@ from typing import Any
 
 from ...errors import RequestError
 from ...schema.extensions import EFFORTS
-from ...schema.fanout import GATEWAY_FIELDS
+from ...schema.gateway_fields import GATEWAY_FIELDS
 from ...secret import HiddenRepr
 from .errors import NoCounterpart, client_field
 from .items import client_path, read_input

@@ -9,7 +9,8 @@ from msgspec.structs import replace
 
 from ...errors import RequestError
 from ...schema.chat import ORIGINAL_BODY, ORIGINAL_EVENTS
-from ...schema.fanout import GATEWAY_FIELDS, parse_request
+from ...schema.fanout import parse_request
+from ...schema.gateway_fields import GATEWAY_FIELDS
 from ...schema.request import Place
 from ..base import RequestBody, StreamEncoder, Surface, TranslatedRequest
 from .errors import NoCounterpart, client_error_body, client_field
