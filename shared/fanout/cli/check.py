@@ -11,7 +11,8 @@ if TYPE_CHECKING:
     from argparse import _SubParsersAction
 
     from ..config.model import GeneralSettings
-    from .config_summary import DeploymentSummary, KeyStatus
+    from .config_notes import KeyStatus
+    from .config_summary import DeploymentSummary
 
 HEADER = ("MODEL NAME", "PROVIDER", "PROVIDER'S MODEL", "URL", "KEY", "LIMITS", "FALLBACKS")
 
@@ -44,8 +45,8 @@ def run(arguments: argparse.Namespace) -> int:
     """Print the table and the missing keys."""
     from ..errors import ConfigError
     from .config_choice import select_config
-    from .config_notes import extra_lines, notes, other_names, remarks
-    from .config_summary import client_keys, missing_names, summarize
+    from .config_notes import client_keys, extra_lines, notes, other_names, remarks
+    from .config_summary import missing_names, summarize
     from .printing import show, show_json
 
     if arguments.fix or arguments.output:
@@ -143,7 +144,7 @@ def _cells(row: DeploymentSummary) -> tuple[str, ...]:
 
 
 def _key(key: KeyStatus, row: DeploymentSummary) -> str:
-    from .config_summary import LITERAL
+    from .config_notes import LITERAL
 
     if key.name == LITERAL:
         return "in the config"

@@ -1,17 +1,32 @@
-"""What `check` and `serve` say of a config: other names, missing keys, settings without effect."""
+"""
+What `check` and `serve` say of a config: other names, missing keys, settings without effect.
+
+Never shows a key's text.
+"""
 
 from __future__ import annotations
 
 from collections.abc import Iterator
+from pathlib import Path
 from typing import Any
+
+from msgspec import Struct
 
 from ..config.catalog import Catalog
 from ..config.deployment import Deployment
 from ..config.routes import ANY
 from ..errors import RequestError
+from ..providers.base import GoogleToken, SigV4
 from ..providers.registry import is_for_chat, is_for_embeddings
-from ..settings import install_command
-from .config_summary import SAMPLE, client_keys, missing_extras, missing_of
+from ..schema.validation import parse_chat
+from ..secret import Secret
+from ..settings import install_command, is_installed
+
+SAMPLE = parse_chat({"messages": [{"role": "user", "content": "Hi"}]})
+"""A plain request: what a config's own parameters make of it shows whether they fit."""
+
+LITERAL = "(literal)"
+"""The name of a key that is written in the config itself."""
 
 OPEN = (
     "there is no `model_list`, so clients may call every model of every provider whose key is in "
@@ -102,3 +117,81 @@ def _rejection(deployment: Deployment) -> str:
     except RequestError as error:
         return str(error)
     return ""
+
+
+class KeyStatus(Struct, frozen=True):
+    """A key's name, and whether it is set."""
+
+    name: str
+    present: bool
+
+
+def auth_of(deployment: Deployment) -> str:
+    """
+    How requests are authenticated.
+
+    `aws` or `google` for the credentials of that cloud, `optional` if no key is required, else
+    `key`.
+    """
+    if isinstance(deployment.provider.auth, SigV4) and not deployment.own_keys:
+        return "aws"
+    if isinstance(deployment.provider.auth, GoogleToken) and not deployment.keys:
+        return "google"
+    return "optional" if deployment.provider.key_optional else "key"
+
+
+def _credentials(deployment: Deployment) -> Iterator[KeyStatus]:
+    """Google's credentials; those of a file are missing if there is no such file."""
+    secret = deployment.credentials
+    if secret is None or deployment.keys:
+        return
+    text = secret.reveal() or ""
+    is_json = text.startswith("{")
+    if is_json and secret.name == "vertex_credentials":
+        yield KeyStatus(LITERAL, present=True)
+    else:
+        yield KeyStatus(secret.name, is_json or (bool(text) and Path(text).is_file()))
+
+
+def client_keys(catalog: Catalog) -> dict[str, bool]:
+    """The gateway's own keys by name, and whether each is set."""
+    found = {}
+    for client in catalog.client_keys:
+        if client.secret is not None:
+            name = client.name if client.secret.name == LITERAL else client.secret.name
+            found[name] = client.secret.is_known
+    return found
+
+
+def missing_of(deployment: Deployment) -> tuple[str, ...]:
+    """The names of the keys that calls to a deployment need and that are not set."""
+    return missing_keys(keys_of(deployment), auth_of(deployment))
+
+
+def keys_of(deployment: Deployment) -> tuple[KeyStatus, ...]:
+    return (*map(key_status, deployment.own_keys), *_credentials(deployment))
+
+
+def key_status(secret: Secret) -> KeyStatus:
+    """A secret's name, and whether it is set."""
+    return KeyStatus(secret.name, secret.is_known)
+
+
+def missing_keys(keys: tuple[KeyStatus, ...], auth: str) -> tuple[str, ...]:
+    """The names of the keys that are not set, unless none is needed."""
+    return () if auth == "optional" else tuple(key.name for key in keys if not key.present)
+
+
+def missing_extras(catalog: Catalog) -> dict[str, str]:
+    """The extras that the config needs and that are not installed, each with what needs it."""
+    needed: dict[str, str] = {}
+    for deployment in catalog.deployments:
+        aws = deployment.additions.aws
+        if isinstance(deployment.provider.auth, GoogleToken) and not deployment.keys:
+            needed.setdefault("vertex", f"`{deployment.name}` needs for Google's credentials")
+        elif aws is not None and (aws.profile or aws.role):
+            what = "profile" if aws.profile else "role"
+            needed.setdefault("aws", f"`{deployment.name}` needs for its {what}")
+    if catalog.general.traces:
+        needed["otel"] = "`general_settings.traces` needs"
+    return {extra: why for extra, why in needed.items() if not is_installed(extra)}

@@ -3,8 +3,7 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Iterator, Mapping
-from pathlib import Path
+from collections.abc import Mapping
 from typing import Any
 
 from msgspec import Struct, field
@@ -12,24 +11,10 @@ from msgspec import Struct, field
 from ..config.catalog import Catalog
 from ..config.deployment import Deployment
 from ..errors import FanoutError
-from ..providers.base import GoogleToken, SigV4
+from ..providers.base import GoogleToken
 from ..providers.registry import embeddings_of, is_for_chat
-from ..schema.validation import parse_chat
-from ..secret import Secret
-from ..settings import is_installed
 from ..transport.engine import join
-
-SAMPLE = parse_chat({"messages": [{"role": "user", "content": "Hi"}]})
-
-LITERAL = "(literal)"
-"""The name of a key that is written in the config itself."""
-
-
-class KeyStatus(Struct, frozen=True):
-    """A key's name, and whether it is set."""
-
-    name: str
-    present: bool
+from .config_notes import SAMPLE, KeyStatus, auth_of, client_keys, keys_of, missing_keys, missing_of
 
 
 class DeploymentSummary(Struct, frozen=True, omit_defaults=True):
@@ -79,8 +64,8 @@ def _summarize_deployment(deployment: Deployment, catalog: Catalog) -> Deploymen
         model=deployment.target.model,
         api_base=_without_login(deployment.base_url),
         url=_without_login(_url(deployment)),
-        keys=_keys(deployment),
-        auth=_auth(deployment),
+        keys=keys_of(deployment),
+        auth=auth_of(deployment),
         limits={name: value for name, value in limits.items() if value is not None},
         defaults={**deployment.additions.defaults, **deployment.defaults},
         fallbacks=catalog.routes.fallbacks_of(deployment.name),
@@ -113,78 +98,7 @@ def _without_login(url: str) -> str:
     return re.sub(r"(?<=://)[^/@]*@", "***@", url)
 
 
-def _auth(deployment: Deployment) -> str:
-    """
-    How requests are authenticated.
-
-    `aws` or `google` for the credentials of that cloud, `optional` if no key is required, else
-    `key`.
-    """
-    if isinstance(deployment.provider.auth, SigV4) and not deployment.own_keys:
-        return "aws"
-    if isinstance(deployment.provider.auth, GoogleToken) and not deployment.keys:
-        return "google"
-    return "optional" if deployment.provider.key_optional else "key"
-
-
-def _credentials(deployment: Deployment) -> Iterator[KeyStatus]:
-    """Google's credentials; those of a file are missing if there is no such file."""
-    secret = deployment.credentials
-    if secret is None or deployment.keys:
-        return
-    text = secret.reveal() or ""
-    is_json = text.startswith("{")
-    if is_json and secret.name == "vertex_credentials":
-        yield KeyStatus(LITERAL, present=True)
-    else:
-        yield KeyStatus(secret.name, is_json or (bool(text) and Path(text).is_file()))
-
-
-def client_keys(catalog: Catalog) -> dict[str, bool]:
-    """The gateway's own keys by name, and whether each is set."""
-    found = {}
-    for client in catalog.client_keys:
-        if client.secret is not None:
-            name = client.name if client.secret.name == LITERAL else client.secret.name
-            found[name] = client.secret.is_known
-    return found
-
-
 def missing_names(catalog: Catalog) -> list[str]:
     """The names of all keys of providers and clients that are not set, sorted."""
     clients = {name for name, is_set in client_keys(catalog).items() if not is_set}
     return sorted(clients.union(*map(missing_of, catalog.deployments)))
-
-
-def missing_of(deployment: Deployment) -> tuple[str, ...]:
-    """The names of the keys that calls to a deployment need and that are not set."""
-    return missing_keys(_keys(deployment), _auth(deployment))
-
-
-def _keys(deployment: Deployment) -> tuple[KeyStatus, ...]:
-    return (*map(key_status, deployment.own_keys), *_credentials(deployment))
-
-
-def key_status(secret: Secret) -> KeyStatus:
-    """A secret's name, and whether it is set."""
-    return KeyStatus(secret.name, secret.is_known)
-
-
-def missing_keys(keys: tuple[KeyStatus, ...], auth: str) -> tuple[str, ...]:
-    """The names of the keys that are not set, unless none is needed."""
-    return () if auth == "optional" else tuple(key.name for key in keys if not key.present)
-
-
-def missing_extras(catalog: Catalog) -> dict[str, str]:
-    """The extras that the config needs and that are not installed, each with what needs it."""
-    needed: dict[str, str] = {}
-    for deployment in catalog.deployments:
-        aws = deployment.additions.aws
-        if isinstance(deployment.provider.auth, GoogleToken) and not deployment.keys:
-            needed.setdefault("vertex", f"`{deployment.name}` needs for Google's credentials")
-        elif aws is not None and (aws.profile or aws.role):
-            what = "profile" if aws.profile else "role"
-            needed.setdefault("aws", f"`{deployment.name}` needs for its {what}")
-    if catalog.general.traces:
-        needed["otel"] = "`general_settings.traces` needs"
-    return {extra: why for extra, why in needed.items() if not is_installed(extra)}
