@@ -145,10 +145,11 @@ TOP_LEVEL = {
     """,
     "shared/fanout/telemetry/*.py": "__init__ known_names observers prices prometheus traces",
     "shared/fanout/transport/*.py": """
-        __init__ address_rules alpn broken_ends client client_engine connection_pool credentials
-        engine error_bodies error_mapping expired_audio http1_chunks http1_client http1_connection
-        http1_repair httpx_client httpx_transport odd_bodies pass_through public_post
-        pyqwest_connection quiet_end redaction request_params socket_limit split_pairs stream_reader
+        __init__ address_rules alpn broken_ends client client_engine connection_pool
+        credentials engine error_bodies error_mapping expired_audio http1_chunks
+        http1_client http1_connection http1_repair httpx_client httpx_transport odd_bodies
+        pass_through public_post pyqwest_connection quiet_end redaction request_encoding
+        request_params socket_limit split_pairs stream_calls stream_events stream_reader
         text_events unfit_defaults unpacking without_stream
     """,
     "shared/fanout/wire/*.py": """

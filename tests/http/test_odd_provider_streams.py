@@ -27,7 +27,7 @@ from fanout.errors import ProviderError
 from fanout.providers.base import WireError
 from fanout.schema.accumulator import ChunkAccumulator
 from fanout.transport.engine import Incoming, Outgoing, StreamedResponse
-from fanout.transport.stream_reader import StreamEvents
+from fanout.transport.stream_events import StreamEvents
 from fanout.wire.eventstream import EXCEPTION
 from fanout.wire.http import WireResponse
 from tests.providers.recorded_streams import (

@@ -22,7 +22,7 @@ from fanout.providers.base import Target
 from fanout.schema.accumulator import ChunkAccumulator
 from fanout.schema.response_chunks import chunks_of
 from fanout.schema.validation import parse_chat
-from fanout.transport.client import encode_request
+from fanout.transport.request_encoding import encode_request
 from fanout.wire.http import WireEvent, WireResponse
 
 STEADY = settings(derandomize=True, deadline=None, max_examples=60)

@@ -13,8 +13,8 @@ from fanout.errors import Malformed
 from fanout.providers import registry
 from fanout.providers.base import Target
 from fanout.schema.validation import parse_chat
-from fanout.transport.client import encode_request
 from fanout.transport.error_bodies import from_response
+from fanout.transport.request_encoding import encode_request
 from fanout.wire.http import WireRequest, WireResponse
 
 U = {"role": "user", "content": "Hi"}

@@ -14,7 +14,7 @@ from fanout.config.deployment import make_deployment
 from fanout.config.model import ModelParams
 from fanout.providers import registry
 from fanout.schema.validation import parse_chat
-from fanout.transport.client import encode_request
+from fanout.transport.request_encoding import encode_request
 from tests.unit.config.sections import catalog, entry, refusal
 
 STEADY = settings(derandomize=True, deadline=None, max_examples=200)

@@ -24,7 +24,7 @@ from fanout.errors import (
     Refused,
 )
 from fanout.transport.odd_bodies import joined_stream
-from fanout.transport.stream_reader import StreamEvents
+from fanout.transport.stream_events import StreamEvents
 from fanout.wire.http import WireResponse
 
 from .recorded_streams import encoded, events_of

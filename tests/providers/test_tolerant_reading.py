@@ -25,7 +25,7 @@ from fanout.errors import Malformed
 from fanout.providers import registry
 from fanout.providers.base import Target
 from fanout.schema.accumulator import ChunkAccumulator
-from fanout.transport.stream_reader import StreamEvents
+from fanout.transport.stream_events import StreamEvents
 from fanout.wire.http import WireEvent, WireResponse
 
 from .recorded_streams import (

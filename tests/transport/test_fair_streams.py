@@ -19,7 +19,8 @@ from fanout.schema.chat import ChatChunk
 from fanout.schema.fanout import parse_request
 from fanout.settings import Settings
 from fanout.transport.engine import Incoming, Outgoing, StreamedResponse
-from fanout.transport.stream_reader import MAX_TURN, StreamEvents
+from fanout.transport.stream_events import StreamEvents
+from fanout.transport.stream_reader import MAX_TURN
 from fanout.wire.http import WireResponse
 
 PARAMS = {"model": "openai/a", "api_base": "http://provider.test/v1", "api_key": "k"}

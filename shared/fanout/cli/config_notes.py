@@ -110,7 +110,7 @@ def _notes(deployment: Deployment) -> Iterator[str]:
 def _rejection(deployment: Deployment) -> str:
     """Why the parameters in the config let no request through, or nothing."""
     from ..schema.validation import with_defaults
-    from ..transport.client import encode_request
+    from ..transport.request_encoding import encode_request
 
     try:
         encode_request(deployment, with_defaults(SAMPLE, deployment.defaults), stream=False)

@@ -15,8 +15,8 @@ from typing import Any
 from ..endpoints.base import RequestBody
 from ..endpoints.token_counts import CountRequest
 from ..errors import MissingKey, ProviderError
-from ..transport.client import encode_request
 from ..transport.pass_through import for_original
+from ..transport.request_encoding import encode_request
 from ..wire import json
 from ..wire.http import WireResponse
 from .endpoints import parse_body

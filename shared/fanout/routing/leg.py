@@ -25,7 +25,7 @@ from .load_balancing import DeploymentGroup
 
 if TYPE_CHECKING:
     from ..providers.base import Billing
-    from ..transport.stream_reader import Skipped
+    from ..transport.stream_events import Skipped
 
 Outcome: TypeAlias = Literal["ok", "failed", "cancelled"]
 

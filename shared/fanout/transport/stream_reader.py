@@ -1,53 +1,29 @@
-"""
-Reads a streamed response: its bytes become events, and those become chunks.
-
-Imported with the first stream.
-"""
+"""Reads a streamed response: its bytes become events, and those become chunks."""
 
 from __future__ import annotations
 
 import asyncio
-import re
-from collections.abc import AsyncIterator, Awaitable, Callable, Iterator
-from contextlib import suppress
+from collections.abc import AsyncIterator, Awaitable, Callable
 from functools import partial
-from types import ModuleType
 from typing import TYPE_CHECKING, TypeAlias
-
-from msgspec import MsgspecError, Struct, ValidationError
 
 from ..concurrency import EarlyEnd, RepeatedTimeout, drop_tracebacks
 from ..config.deployment import Deployment
 from ..errors import ProviderError
-from ..providers.base import BadWire, ImpliedEnd, WireError, is_paid
-from ..schema.chat import ChatChunk, Usage
-from ..wire import json
-from ..wire.http import WireEvent, WireResponse
-from .engine import Bounded, EngineError, Incoming, TooLong, is_broken_end
+from ..providers.base import WireError
+from ..schema.chat import ChatChunk
+from ..wire.http import WireResponse
+from .engine import Bounded, EngineError, Incoming, is_broken_end
 from .quiet_end import pause_before, watch_end
+from .stream_events import BLANK, UNREADABLE, StreamEvents
 
 if TYPE_CHECKING:
-    from .client import OpenStream
-    from .split_pairs import PairJoiner
+    from .stream_calls import OpenStream
 
-UNREADABLE = (BadWire, MsgspecError, UnicodeDecodeError, RecursionError)
 READ_ERRORS = (EngineError, TimeoutError, WireError, *UNREADABLE)
-ODD_EVENT = (BadWire, ValidationError)  # JSON, but not of the documented shape
 
 Unstreamed: TypeAlias = "Callable[[ProviderError], Awaitable[OpenStream]]"
 """Calls the provider without a stream, after it has rejected one."""
-
-JSON_STARTS = (b"{", b"[")
-"""How a JSON body begins, and no event of a stream of any framing."""
-
-HIGH_HALF = re.compile(rb'\\u[dD][89abAB].."')
-"""What an event has whose text ends amid a character: see `split_pairs.py`."""
-
-AGAIN = b"data:"
-"""The name of an event's field."""
-
-BLANK = b" \t\r\n\xef\xbb\xbf"
-"""What may precede a body: white space, and UTF-8's byte order mark."""
 
 MAX_TURN = 16 * 1024
 """
@@ -58,21 +34,6 @@ Even if each event has 28 bytes and nothing for the client, they take about 10 m
 
 PART_WORK = 64
 """Bytes that are decoded in the time that it takes to read a part."""
-
-
-class Skipped(Struct):
-    """
-    How many events of a stream could not be read so far, and were skipped.
-
-    `bytes` is what the stream has sent so far, unpacked. `broken_end`: its connection broke after
-    the response, which was whole. `has_several`: the request asked for several choices, of which
-    one may begin long after another has ended.
-    """
-
-    events: int = 0
-    bytes: int = 0
-    broken_end: bool = False
-    has_several: bool = False
 
 
 async def read_chunks(
@@ -135,7 +96,9 @@ async def _rest(
         last = [] if failed is None else _last_chunks(deployment, failed, key, events)
         if events.ended:
             return [*last, *events.missing_choice()]
-        return [*last, *_odd_bodies().whole_chunks(deployment, whole, key)]
+        from .odd_bodies import whole_chunks  # few streams have another body
+
+        return [*last, *whole_chunks(deployment, whole, key)]
     except ProviderError as error:
         if error.stream_rejection is None or events.has_choices:
             raise
@@ -154,7 +117,9 @@ def _last_chunks(
         except WireError as fault:
             error = fault
     if last is None:
-        raise _bodies().from_stream(deployment, error, events.latest, key) from None
+        from .error_bodies import from_stream  # few streams fail
+
+        raise from_stream(deployment, error, events.latest, key) from None
     return last
 
 
@@ -200,179 +165,3 @@ async def _read_json(
         events.skipped.broken_end = True
     events.check_weight(json_body := whole.whole())
     return json_body.lstrip(BLANK)
-
-
-class StreamEvents:
-    """
-    Decodes the events of one stream; skips and counts those that have an odd shape.
-
-    Bytes that are not JSON, or not of the stream's framing, are an error. `latest` is the last
-    event, which may be an error's. `limit` is the size limit of one event in bytes.
-    """
-
-    def __init__(self, deployment: Deployment, limit: int, key: str | None) -> None:
-        codec = deployment.provider.chat
-        self.skipped = Skipped()
-        self.latest = WireEvent(b"")
-        self._deployment = deployment
-        self.limit = limit
-        self._key = key
-        self._framer = codec.framer()
-        self._decoder = codec.decoder(deployment.target)
-        self._pending = 0  # bytes of the event that is not complete
-        self._unweighed = limit * json.MEMORY_PER_BYTE // json.VALUE_MEMORY
-        self._has_begun = False
-        self._pairs: PairJoiner | None = None
-        self._has_choices = False
-        self._usage: Usage | None = None  # of the chunks before the first choice
-
-    @property
-    def ended(self) -> bool:
-        """Whether the provider has sent its own end; `Malformed` if nothing could be read."""
-        if self.skipped.events and not (self._has_choices or is_paid(self._usage)):
-            raise _bodies().malformed(self._deployment)
-        return self._decoder.ended
-
-    @property
-    def has_choices(self) -> bool:
-        """Whether a chunk had a part of a choice."""
-        return self._has_choices
-
-    @property
-    def is_complete(self) -> bool:
-        """Whether every choice has finished: what comes now may be usage, and is not waited for."""
-        return self._has_choices and self._decoder.ended
-
-    def missing_choice(self) -> Iterator[ChatChunk]:
-        """
-        Yield an empty choice if a response that has ended has none, but was paid.
-
-        Raises `Broken` if it was not: so it is for whole responses.
-        """
-        if not self._has_choices:
-            yield _odd_bodies().empty_chunk(self._deployment, self._usage)
-
-    def is_json(self, data: bytes) -> bool:
-        """Whether the stream begins here, and with JSON instead of an event."""
-        if self._has_begun:
-            return False
-        start = data.lstrip(BLANK)
-        self._has_begun = bool(start)
-        return start.startswith(JSON_STARTS)
-
-    def feed(self, data: bytes) -> Iterator[ChatChunk]:
-        """Yield the chunks of the events that `data` completes."""
-        self._pending += len(data)
-        self.skipped.bytes += len(data)
-        self.check_size(self._pending)
-        for event in self._framer.feed(data):
-            self._pending, self.latest = 0, event
-            self.check_weight(event.data)
-            if self._pairs is not None or HIGH_HALF.search(event.data):
-                yield from self._decode_pairs(event)
-            else:
-                yield from self._decode(event)
-
-    def _decode_pairs(self, event: WireEvent) -> Iterator[ChatChunk]:
-        """The chunks of an event that may have half a character at its end or its beginning."""
-        if self._pairs is None:
-            from .split_pairs import PairJoiner  # few providers divide characters
-
-            self._pairs = PairJoiner()
-        for joined in self._pairs.feed(event):
-            yield from self._decode(joined)
-
-    def _decode_held(self) -> Iterator[ChatChunk]:
-        """The chunks of an event that is held back for the next one."""
-        if self._pairs is not None:
-            for event in self._pairs.end():
-                yield from self._decode(event)
-
-    def _decode(self, event: WireEvent) -> Iterator[ChatChunk]:
-        try:
-            for chunk in self._decoder.feed(event):
-                if not self._has_choices:
-                    self._has_choices = bool(chunk["choices"])
-                    self._usage = chunk.get("usage") or self._usage
-                yield chunk
-        except UNREADABLE as error:
-            if event.data.startswith(AGAIN):  # a relay has written the field's name again
-                yield from self._decode(WireEvent(event.data[len(AGAIN) :].strip(), event.type))
-            elif (inner := _text_events().event_in_text(event)) is not None:
-                yield from self._decode(inner)
-            else:
-                self._skip(event, error)
-
-    def _skip(self, event: WireEvent, error: Exception) -> None:
-        """
-        Count an odd event, unless it is a keep-alive; raise the error that it may be.
-
-        After a complete response, nothing is an error.
-        """
-        texts = _text_events()
-        if texts.is_keep_alive(event):
-            return
-        if not self.is_complete:
-            if (found := texts.error_of(self._deployment, error, event, self._key)) is not None:
-                raise found from None
-            if not isinstance(error, ODD_EVENT):
-                raise error
-        self.skipped.events += 1
-
-    def end(self) -> Iterator[ChatChunk]:
-        """Yield the chunks of a last event that no empty line follows, and of an implied end."""
-        if not self._decoder.ended:
-            with suppress(*UNREADABLE):
-                yield from self.feed(b"\n\n")
-        with suppress(*UNREADABLE):
-            yield from self._decode_held()
-        if not self._decoder.ended and isinstance(self._decoder, ImpliedEnd):
-            yield from self._decoder.complete()
-
-    def last_chunks(self) -> list[ChatChunk] | None:
-        """
-        The chunks of a last event that no empty line follows, because the connection broke.
-
-        `None` if the response is not complete with them. Raises `WireError` if it is an error.
-        """
-        last: list[ChatChunk] = []
-        if not self._decoder.ended:
-            with suppress(TooLong, ProviderError, *UNREADABLE):  # the event may be cut, too
-                last = list(self.feed(b"\n\n"))
-        with suppress(TooLong, ProviderError, *UNREADABLE):
-            last += self._decode_held()
-        if not self._decoder.ended or not (self._has_choices or is_paid(self._usage)):
-            return None
-        self.skipped.broken_end = True
-        return last
-
-    def check_size(self, size: int) -> None:
-        """Raise `TooLong` if an event of `size` bytes is over the limit."""
-        if size > self.limit:
-            raise TooLong(f"an event of more than {self.limit} bytes")
-
-    def check_weight(self, data: bytes) -> None:
-        """Raise `TooLong` if the JSON would take too much memory once it is decoded."""
-        if len(data) > self._unweighed and json.weight(data) > self.limit:
-            raise TooLong(f"an event that takes the memory of {self.limit} bytes and more")
-
-
-def _text_events() -> ModuleType:
-    """The module for events that are no JSON objects, which is imported with the first one."""
-    from . import text_events
-
-    return text_events
-
-
-def _bodies() -> ModuleType:
-    """The module for error bodies, which is imported with the first error."""
-    from . import error_bodies
-
-    return error_bodies
-
-
-def _odd_bodies() -> ModuleType:
-    """The module for bodies that were not asked for, which is imported with the first one."""
-    from . import odd_bodies
-
-    return odd_bodies

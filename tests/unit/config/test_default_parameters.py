@@ -11,7 +11,7 @@ from fanout.cli.config_notes import notes
 from fanout.cli.config_summary import summarize
 from fanout.errors import Unsupported
 from fanout.schema.validation import parse_chat, with_defaults
-from fanout.transport.client import encode_request
+from fanout.transport.request_encoding import encode_request
 from tests.unit.config.sections import catalog, deployment, entry, refusal
 
 MODELS = [

@@ -1,0 +1,61 @@
+"""Encodes a request for chat in the format of a deployment's provider."""
+
+from __future__ import annotations
+
+import time
+
+from msgspec.structs import replace
+
+from ..config.deployment import Deployment
+from ..errors import RequestError
+from ..schema.request import ChatRequest
+from ..wire import json
+from ..wire.http import WireRequest
+
+
+def encode_request(deployment: Deployment, request: ChatRequest, *, stream: bool) -> WireRequest:
+    """The request in the provider's format, with the fields that the deployment adds."""
+    if deployment.provider.chat.passes_through:
+        from .pass_through import encode_original  # few clients send a vendor's own requests
+
+        return encode_original(deployment, request, stream=stream)
+    if any("audio" in message for message in request.body["messages"]):
+        from .expired_audio import without_expired  # few conversations are spoken
+
+        request = without_expired(request, time.time())
+    below, above = deployment.additions.defaults, deployment.additions.body
+    if "additional_drop_params" in request.body or "allowed_openai_params" in request.body:
+        from .request_params import encode  # few requests say what their provider has
+
+        wire = encode(deployment, request, stream=stream)
+        absent = request.additional_drop_params or ()
+        below = {name: value for name, value in below.items() if name not in absent}
+    elif deployment.defaults:
+        wire = _encode_with_defaults(deployment, request, stream=stream)
+    else:
+        wire = deployment.provider.chat.encode(request, deployment.target, stream)
+    if not below and not above:
+        return wire
+    one_choice = wire.one_choice and "n" not in below and "n" not in above
+    body = json.encode({**below, **json.decode(wire.body), **above})
+    return replace(wire, body=body, one_choice=one_choice)
+
+
+def _encode_with_defaults(
+    deployment: Deployment, request: ChatRequest, *, stream: bool
+) -> WireRequest:
+    """The request in the provider's format, without defaults that it rules out."""
+    wire: WireRequest | RequestError
+
+    def encode(request: ChatRequest) -> WireRequest:
+        return deployment.provider.chat.encode(request, deployment.target, stream)
+
+    try:
+        wire = encode(request)
+        if not wire.dropped:
+            return wire
+    except RequestError as error:
+        wire = error
+    from .unfit_defaults import fit_defaults  # few requests and defaults are at odds
+
+    return fit_defaults(deployment, request, encode, wire)
