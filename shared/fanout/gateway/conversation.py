@@ -6,68 +6,28 @@ Knows nothing of several conversations or of HTTP.
 
 from __future__ import annotations
 
-from collections.abc import AsyncIterator, Awaitable, Callable, Mapping, Sequence
+from collections.abc import AsyncIterator, Awaitable, Callable
 from contextlib import AbstractAsyncContextManager, AsyncExitStack, asynccontextmanager
 from functools import cached_property, partial
 from time import perf_counter
 from typing import TYPE_CHECKING, Any, TypeAlias
 
-from msgspec import Struct, field
-
-from ..concurrency import Failure, RaceResult, Stagger, Success, race, race_streams
+from ..concurrency import RaceResult, Stagger, Success, race, race_streams
 from ..config.catalog import Catalog, ClientKey
-from ..errors import AllFailed, Broken, Busy, Cause, DeadlineExceeded, ErrorDetail, FanoutError
+from ..errors import FanoutError
 from ..routing.leg import Leg
 from ..routing.router import Router
 from ..schema.chat import ChatChunk, ChatCompletion, has_content, is_empty
 from ..schema.fanout import FanOutRequest
 from ..schema.request import ChatRequest
-from ..telemetry.prices import to_dollars
-from .report import make_report, total_cost
+from .report import all_failed, empty_error, empty_winner, make_report
 
 if TYPE_CHECKING:
     from ..routing.first_token_times import FirstTokenTimes
     from .checked_cell import CheckedCell
     from .decisions import Decisions
     from .judge_cell import MergedStream
-
-
-class GridCell(Struct, frozen=True, gc=False):
-    """
-    A conversation, and the model or the competing models that it is sent to.
-
-    If the response must fit a schema, it has a `checked` (a `CheckedCell`). `extra` has
-    the costs of calls to a judge, in nanodollars, which a `judge_pace` makes if there is one.
-    `late_attempts` are the calls of models that have not voted in time.
-    """
-
-    request: ChatRequest
-    models: tuple[str, ...]
-    legs: list[Leg]
-    checked: Any = None
-    extra: list[int] = field(default_factory=list)
-    judge_pace: Any = None
-    late_attempts: list[Any] = field(default_factory=list)
-
-    @property
-    def has_times_of_calls(self) -> bool:
-        """Whether each call has the request's time, because it may have to wait for its turn."""
-        return self.checked is not None and self.checked.is_paced
-
-    def late(self, error: DeadlineExceeded) -> DeadlineExceeded:
-        """The error after the deadline, with the calls as far as they are known."""
-        if self.checked is not None:
-            found: DeadlineExceeded = self.checked.late(error, self.late_attempts)
-            return found
-        return DeadlineExceeded(str(error), attempts=self.late_attempts)
-
-    @property
-    def cost(self) -> float | None:
-        """The cost of its calls in US dollars; `None` if no cost is known."""
-        found: float | None = total_cost(self.legs) if self.checked is None else self.checked.cost
-        more = to_dollars(sum(self.extra))
-        return (found or 0.0) + more if more else found
-
+    from .run import GridCell
 
 _Call: TypeAlias = Callable[[Leg, ChatRequest], Awaitable[ChatCompletion]]
 
@@ -75,27 +35,6 @@ ShareTimes: TypeAlias = "Callable[[FirstTokenTimes], None]"
 
 CellRace: TypeAlias = tuple[RaceResult[Any], Leg, AsyncIterator[ChatChunk]]
 """A cell's race after its end: its result, the winner's leg, and the winner's chunks."""
-
-
-def make_grid(
-    request: FanOutRequest,
-    make_leg: Callable[[str], Leg],
-    make_checked: Callable[[ChatRequest], CheckedCell] | None = None,
-    judge_pace: Any = None,
-) -> list[GridCell]:
-    """The request's cells, conversation by conversation, with a leg for each model of a cell."""
-    sets = [(m,) for m in request.models] if request.mode == "all" else [request.models]
-    return [
-        GridCell(
-            chat,
-            models,
-            [make_leg(name) for name in models],
-            make_checked and make_checked(chat),
-            judge_pace=judge_pace,
-        )
-        for chat in request.conversations
-        for models in sets
-    ]
 
 
 class ConversationRunner:
@@ -174,7 +113,7 @@ class ConversationRunner:
         calls = [partial(call, request, leg, cell) for leg in cell.legs]
         result = await race(calls, stagger=self._stagger(request, cell))
         if result.winner is None:
-            result = _empty_winner(result, empty, cell.legs)
+            result = empty_winner(result, empty, cell.legs)
         if result.winner is None:
             raise all_failed(cell.legs, result)
         report = make_report(request.mode, cell.legs, result.outcomes, started, perf_counter())
@@ -222,7 +161,7 @@ class ConversationRunner:
         completion = await self._with_fallbacks(request, leg, cell, by_stream=True)
         if all(is_empty(choice["message"]) for choice in completion["choices"]):
             empty[id(leg)] = Success(completion, perf_counter() - started)
-            raise _empty_error([leg])(0)
+            raise empty_error([leg])(0)
         return completion
 
     def _plain(self, *, by_stream: bool) -> _Call:
@@ -280,7 +219,7 @@ class ConversationRunner:
             openers,
             stagger=self._stagger(request, cell),
             qualifies=qualifies,
-            empty_error=_empty_error(cell.legs),
+            empty_error=empty_error(cell.legs),
         ) as (result, chunks):
             if result.winner is None:
                 raise all_failed(cell.legs, result)
@@ -299,7 +238,7 @@ class ConversationRunner:
             return
         openers = [partial(call, each, chat) for each in legs]
         async with race_streams(
-            openers, stagger=None, qualifies=_any_chunk, empty_error=_empty_error(legs)
+            openers, stagger=None, qualifies=_any_chunk, empty_error=empty_error(legs)
         ) as (result, chunks):
             if result.winner is None:
                 raise all_failed(legs, result)
@@ -324,7 +263,7 @@ class ConversationRunner:
                         openers,
                         stagger=None,
                         qualifies=_any_chunk,
-                        empty_error=_empty_error(fallbacks),
+                        empty_error=empty_error(fallbacks),
                     )
                 )
                 if result.winner is None:
@@ -366,39 +305,5 @@ def allowed_names(client: ClientKey | None, names: tuple[str, ...]) -> tuple[str
     return tuple(name for name in names if client.may_use(name))
 
 
-def all_failed(legs: Sequence[Leg], result: RaceResult[Any]) -> Exception:
-    """`AllFailed` with every error, in call order; if only one model ran, its own error."""
-    failures = [
-        Cause(leg.model, outcome.error)
-        for leg, outcome in zip(legs, result.outcomes, strict=True)
-        if isinstance(outcome, Failure)
-    ]
-    is_one = len(failures) == 1 or all(isinstance(cause.error, Busy) for cause in failures)
-    return failures[0].error if is_one else AllFailed(failures)
-
-
-def _empty_winner(
-    result: RaceResult[ChatCompletion],
-    empty: Mapping[int, Success[ChatCompletion]],
-    legs: Sequence[Leg],
-) -> RaceResult[ChatCompletion]:
-    """The race that no response with content has won: its first empty one has, if there is one."""
-    for place in empty:
-        index = next(i for i, leg in enumerate(legs) if id(leg) == place)
-        outcomes = [*result.outcomes[:index], empty[place], *result.outcomes[index + 1 :]]
-        return RaceResult(index, outcomes)
-    return result
-
-
 def _any_chunk(_: ChatChunk) -> bool:
     return True
-
-
-def _empty_error(legs: Sequence[Leg]) -> Callable[[int], Exception]:
-    def error(index: int) -> Exception:
-        deployment = legs[index].deployment
-        if deployment is None:
-            raise AssertionError("a stream that ended was never opened")
-        return Broken(deployment, ErrorDetail("the response ended without any content"))
-
-    return error

@@ -25,7 +25,7 @@ from .judge_cell import Call, Failed, JudgeCell, MergedStream
 from .report import Attempt, Report
 
 if TYPE_CHECKING:
-    from .conversation import GridCell
+    from .run import GridCell
 
 RESPONDED = frozenset({"won", "agreed", "dissented", "no_vote", "lost", "merged"})
 """What becomes of a whole response."""

@@ -1,14 +1,18 @@
-"""The report of a race, hedge or fallback: each model's outcome, times, usage, cost. Pure."""
+"""
+What a race, hedge or fallback has come to: the report of its calls, or its error. Pure.
+
+The report has each model's outcome, times, usage and cost.
+"""
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from typing import TYPE_CHECKING, Any, Literal, NotRequired, TypeAlias, TypedDict
 
-from ..concurrency import Cancelled, Failure, RaceOutcome, Success
-from ..errors import detail_of
+from ..concurrency import Cancelled, Failure, RaceOutcome, RaceResult, Success
+from ..errors import AllFailed, Broken, Busy, Cause, ErrorDetail, detail_of
 from ..routing.leg import Leg
-from ..schema.chat import Usage
+from ..schema.chat import ChatCompletion, Usage
 from ..schema.gateway_fields import Mode
 from ..telemetry.prices import cost_of, nanodollars_of_usage, to_dollars
 
@@ -171,3 +175,39 @@ def _outcome_name(outcome: RaceOutcome[Any]) -> Any:
             return "failed"
         case Cancelled():
             return "cancelled"
+
+
+def all_failed(legs: Sequence[Leg], result: RaceResult[Any]) -> Exception:
+    """`AllFailed` with every error, in call order; if only one model ran, its own error."""
+    failures = [
+        Cause(leg.model, outcome.error)
+        for leg, outcome in zip(legs, result.outcomes, strict=True)
+        if isinstance(outcome, Failure)
+    ]
+    is_one = len(failures) == 1 or all(isinstance(cause.error, Busy) for cause in failures)
+    return failures[0].error if is_one else AllFailed(failures)
+
+
+def empty_winner(
+    result: RaceResult[ChatCompletion],
+    empty: Mapping[int, Success[ChatCompletion]],
+    legs: Sequence[Leg],
+) -> RaceResult[ChatCompletion]:
+    """The race that no response with content has won: its first empty one has, if there is one."""
+    for place in empty:
+        index = next(i for i, leg in enumerate(legs) if id(leg) == place)
+        outcomes = [*result.outcomes[:index], empty[place], *result.outcomes[index + 1 :]]
+        return RaceResult(index, outcomes)
+    return result
+
+
+def empty_error(legs: Sequence[Leg]) -> Callable[[int], Exception]:
+    """What makes the error of a leg whose stream has ended without content."""
+
+    def error(index: int) -> Exception:
+        deployment = legs[index].deployment
+        if deployment is None:
+            raise AssertionError("a stream that ended was never opened")
+        return Broken(deployment, ErrorDetail("the response ended without any content"))
+
+    return error

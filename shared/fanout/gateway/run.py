@@ -1,5 +1,5 @@
 """
-One request while it is served: its models' calls, its limits and its deadline.
+One request while it is served: its grid of cells, its models' calls, its limits and its deadline.
 
 Only here are missing ids and times added to responses.
 """
@@ -13,7 +13,7 @@ from contextlib import AbstractAsyncContextManager
 from math import inf
 from typing import TYPE_CHECKING, Any
 
-from msgspec import Struct
+from msgspec import Struct, field
 
 from ..concurrency import Deadline, FairLimiter
 from ..config.catalog import Catalog, ClientKey
@@ -24,7 +24,9 @@ from ..schema.fanout import FanOutRequest
 from ..schema.gateway_fields import Mode
 from ..schema.request import ChatRequest
 from ..secret import HiddenRepr
-from .conversation import ConversationRunner, GridCell, make_grid
+from ..telemetry.prices import to_dollars
+from .conversation import ConversationRunner
+from .report import total_cost
 
 if TYPE_CHECKING:
     from .checked_cell import CheckedCell
@@ -85,6 +87,64 @@ class ResponseStream(Struct, frozen=True):
     winner: str | None = None
     dropped: tuple[str, ...] = ()
     passed_through: bool = False
+
+
+class GridCell(Struct, frozen=True, gc=False):
+    """
+    A conversation, and the model or the competing models that it is sent to.
+
+    If the response must fit a schema, it has a `checked` (a `CheckedCell`). `extra` has the costs
+    of calls to a judge, in nanodollars, which a `judge_pace` makes if there is one. `late_attempts`
+    are the calls of models that have not voted in time.
+    """
+
+    request: ChatRequest
+    models: tuple[str, ...]
+    legs: list[Leg]
+    checked: Any = None
+    extra: list[int] = field(default_factory=list)
+    judge_pace: Any = None
+    late_attempts: list[Any] = field(default_factory=list)
+
+    @property
+    def has_times_of_calls(self) -> bool:
+        """Whether each call has the request's time, because it may have to wait for its turn."""
+        return self.checked is not None and self.checked.is_paced
+
+    def late(self, error: DeadlineExceeded) -> DeadlineExceeded:
+        """The error after the deadline, with the calls as far as they are known."""
+        if self.checked is not None:
+            found: DeadlineExceeded = self.checked.late(error, self.late_attempts)
+            return found
+        return DeadlineExceeded(str(error), attempts=self.late_attempts)
+
+    @property
+    def cost(self) -> float | None:
+        """The cost of its calls in US dollars; `None` if no cost is known."""
+        found: float | None = total_cost(self.legs) if self.checked is None else self.checked.cost
+        more = to_dollars(sum(self.extra))
+        return (found or 0.0) + more if more else found
+
+
+def make_grid(
+    request: FanOutRequest,
+    make_leg: Callable[[str], Leg],
+    make_checked: Callable[[ChatRequest], CheckedCell] | None = None,
+    judge_pace: Any = None,
+) -> list[GridCell]:
+    """The request's cells, conversation by conversation, with a leg for each model of a cell."""
+    sets = [(m,) for m in request.models] if request.mode == "all" else [request.models]
+    return [
+        GridCell(
+            chat,
+            models,
+            [make_leg(name) for name in models],
+            make_checked and make_checked(chat),
+            judge_pace=judge_pace,
+        )
+        for chat in request.conversations
+        for models in sets
+    ]
 
 
 class Host(Struct, frozen=True):

@@ -16,10 +16,10 @@ from ..concurrency import Deadline, merge_streams, prepend, with_deadline
 from ..errors import AllFailed
 from ..schema.chat import ChatChunk, has_content
 from .client_chunks import chunks_of, winner_chunks, with_model_name
-from .conversation import CellRace, GridCell
+from .conversation import CellRace
 from .interleave import Interleave
 from .report import Report, is_undecided, make_report
-from .run import ResponseStream, Run, random_id
+from .run import GridCell, ResponseStream, Run, random_id
 
 T = TypeVar("T")
 
