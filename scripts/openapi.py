@@ -58,6 +58,7 @@ TAILS: Mapping[tuple[str, str], tuple[str, ...]] = {
     ("DELETE", "/files/"): ("{id}",),
     ("POST", "/uploads/"): ("{id}/parts", "{id}/complete", "{id}/cancel"),
     ("GET", "/batches/"): ("{id}",),
+    ("DELETE", "/batches/"): ("{id}",),
     ("POST", "/batches/"): ("{id}/cancel", "{id}/retry"),
     ("POST", "/key/"): ("{id}/regenerate", "{id}/reset_spend"),
 }

@@ -87,7 +87,7 @@ TOP_LEVEL = {
         rate_limit_state rate_limiter rejection
     """,
     "shared/fanout/bulk/service/*.py": """
-        __init__ batches failed_lines files host idempotency new_job own_inputs records
+        __init__ batches deletion failed_lines files host idempotency new_job records
         registry webhook_sender webhooks
     """,
     "shared/fanout/bulk/steps/*.py": """

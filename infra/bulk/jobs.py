@@ -77,4 +77,5 @@ class BulkJobs(Construct):
         self.storage.grant_records(api.role)
         own = "files/ idempotency/ uploads/"
         self.storage.grant_files(api.role, read=f"{own} jobs/", write=own)
+        self.storage.grant_objects(api.role, "jobs/", "DeleteObject")
         self.machine.grant_start(api.role)

@@ -248,6 +248,10 @@ def test_a_job_can_be_cancelled_and_shows_what_did_not_run(
     expect(failures).to_contain_text("The batch was cancelled before this request was made.")
     expect(page.get_by_role("button", name="Run failed lines again")).to_be_visible()
     hold.open()
+    page.on("dialog", lambda dialog: dialog.accept())
+    page.get_by_role("button", name="Delete").click()
+    expect(page.get_by_text("No jobs yet.")).to_be_visible()
+    expect(page.locator(".new-job")).to_be_visible()
 
 
 def test_an_uploaded_file_can_be_used_again(page: Page, upstream: Upstream, tmp_path: Path) -> None:

@@ -62,6 +62,9 @@ class Process:
     async def start(self, job_id: str) -> None:
         self.started.append(job_id)
 
+    async def forget(self, job_id: str) -> None:
+        raise NotImplementedError
+
     async def totals(self, job: Job) -> Totals:
         return job.totals or Totals()
 

@@ -8,7 +8,7 @@ from typing import Any
 from msgspec import UNSET, Struct, UnsetType, field
 
 from ..telemetry.prices import count_of, to_dollars, to_nanodollars
-from .activity import Activity
+from .activity import NOT_RUNNING, Activity
 from .lanes import REALTIME, LaneTotals
 
 MAX_CAUSES = 20
@@ -69,6 +69,11 @@ class Totals(Struct):
     lanes: dict[str, LaneTotals] = field(default_factory=dict)
     hedged: LaneTotals = field(default_factory=LaneTotals)
     stored_dollars: float | UnsetType = field(default=UNSET, name="cost")
+
+    @property
+    def is_stopped(self) -> bool:
+        """Whether no process runs the job, if it is not over."""
+        return self.activity is not None and NOT_RUNNING in self.activity.waits
 
     def __post_init__(self) -> None:
         """Read the dollars of an older record."""

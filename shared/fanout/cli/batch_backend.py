@@ -59,10 +59,6 @@ class BatchBackend(JobStore, Protocol):
         """Attempt to deliver the webhook of a job that has ended, if that is done here."""
         ...
 
-    async def forget(self, job_id: str) -> None:
-        """Delete what else there is of a job whose record is deleted."""
-        ...
-
     def interrupted_message(self, job: Job, rerun: str, cancel: str) -> str:
         """The message after Ctrl-C; `rerun` and `cancel` are commands to paste."""
         ...
@@ -126,10 +122,6 @@ class LocalBackend:
         await self._bulk.webhooks.first_attempt(job)
         return (await self.jobs.find(job.id, None)).webhook
 
-    async def forget(self, job_id: str) -> None:
-        """Delete its counts."""
-        await self._bulk.database.delete_totals(job_id)
-
     def interrupted_message(self, _job: Job, rerun: str, _cancel: str) -> str:
         """The job has stopped and can be resumed."""
         return f"stopped; to resume: {rerun}"
@@ -187,9 +179,6 @@ class StackBackend:
 
     async def deliver(self, _job: Job, /) -> None:
         """Nothing: the stack delivers it."""
-
-    async def forget(self, job_id: str) -> None:
-        """Nothing: the stack deletes it after some days."""
 
     def interrupted_message(self, job: Job, rerun: str, cancel: str) -> str:
         """The job continues; how to follow it again and how to cancel it."""

@@ -6,8 +6,7 @@ import argparse
 import time
 from collections.abc import Sequence
 
-from ..bulk.activity import NOT_RUNNING
-from ..bulk.local.prompt_jobs import delete_job
+from ..bulk.local.prompt_jobs import forget_responses
 from ..bulk.service.records import Job
 from ..bulk.totals import Totals
 from ..errors import DamagedRecord, NotFound, RequestError
@@ -98,9 +97,7 @@ def short_ids(ids: Sequence[str]) -> dict[str, str]:
 
 def state_of(job: Job, totals: Totals) -> str:
     """The job's status; `stopped` if no process runs it."""
-    activity = totals.activity
-    is_stopped = not job.is_over and activity is not None and NOT_RUNNING in activity.waits
-    return STOPPED if is_stopped else job.status
+    return STOPPED if totals.is_stopped and not job.is_over else job.status
 
 
 def model_of(job: Job) -> str:
@@ -123,6 +120,6 @@ async def remove_job(backend: BatchBackend, job: Job) -> None:
     totals = await backend.jobs.totals(job)
     if not job.is_over and state_of(job, totals) != STOPPED:
         raise RequestError(f"the job `{job.id}` is {job.status}; cancel it first", "job")
-    await delete_job(backend, job)
-    await backend.forget(job.id)
+    await backend.jobs.delete(job.id, None)
+    await forget_responses(backend, job)
     show(f"{job.id}: removed")

@@ -13,7 +13,7 @@ from typing import Any, cast
 
 from ..bulk.costs import Costs
 from ..bulk.input.job_source import JobSource
-from ..bulk.local.prompt_jobs import delete_job
+from ..bulk.local.prompt_jobs import forget_responses
 from ..bulk.local.result_tables import TableOptions, WrittenTable, write_table
 from ..bulk.service.records import Job
 from ..bulk.tables.formats import GZIP, output_format, own_format
@@ -57,8 +57,8 @@ async def run_to_end(
     for error in error_lines(job.errors, unit_of(job)):
         show(f"fanout: {error}", file=sys.stderr)
     if job.is_invalid:  # nothing was sent, and the same command makes it again
-        await delete_job(backend, job)
-        await backend.forget(job.id)
+        await backend.jobs.delete(job.id, None)
+        await forget_responses(backend, job)
         return MISUSE
     is_table = await write_results(backend, job, output, arguments)
     if job.output_file_id and not output.is_stdout:

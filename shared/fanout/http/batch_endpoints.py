@@ -317,6 +317,12 @@ async def read_batch(exchange: Exchange) -> None:
     await exchange.json(await _job_body(exchange, job))
 
 
+async def delete_batch(exchange: Exchange) -> None:
+    """`DELETE /v1/batches/{id}`: delete a job that does not run, and its responses."""
+    await _batch_service(exchange).jobs.delete(exchange.tail, exchange.client.name)
+    await exchange.json({"id": exchange.tail, "object": "batch", "deleted": True})
+
+
 async def continue_batch(exchange: Exchange) -> None:
     """`POST /v1/batches/{id}/cancel`: cancel a job; `…/retry`: run its failed lines again."""
     jobs, owner = _batch_service(exchange).jobs, exchange.client.name

@@ -36,7 +36,7 @@ class Route(Struct, frozen=True):
     surface: str = ""
 
 
-JOBS = frozenset({"list_batches", "read_batch", "continue_batch"})
+JOBS = frozenset({"list_batches", "read_batch", "delete_batch", "continue_batch"})
 """Endpoints of jobs that exist: requests for them do not count against a key's rate."""
 
 
@@ -173,6 +173,7 @@ ROUTES = (
     Route("POST", "/batches", _lazy_batch_endpoint("create_batch"), is_idempotent=True),
     Route("GET", "/batches", _lazy_batch_endpoint("list_batches")),
     Route("GET", "/batches/", _lazy_batch_endpoint("read_batch"), has_tail=True),
+    Route("DELETE", "/batches/", _lazy_batch_endpoint("delete_batch"), has_tail=True),
     Route("POST", "/batches/", _lazy_batch_endpoint("continue_batch"), has_tail=True),
 )
 PREFLIGHT = Route("OPTIONS", "", endpoints.preflight, is_public=True)

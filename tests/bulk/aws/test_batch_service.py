@@ -15,6 +15,7 @@ import boto3
 import openai
 import pytest
 import uvloop
+from msgspec.structs import replace
 from openai._models import FinalRequestOptions
 from openai.types import Batch
 
@@ -26,6 +27,7 @@ from fanout.bulk.aws.lazy_service import open_stack
 from fanout.bulk.aws.result_store import S3ResultStore
 from fanout.bulk.aws.s3 import S3BlobStore
 from fanout.bulk.input.planner import Shard
+from fanout.bulk.service.batches import job_registry
 from fanout.bulk.work.manifest import write_manifest
 from fanout.config.load import check
 from fanout.config.resolve import resolve
@@ -104,6 +106,23 @@ def test_a_batch_starts_an_execution_with_its_id_as_name(
     assert json.loads(execution["input"]) == {"job": job.id}
     assert client.batches.retrieve(job.id).status == "validating"
     assert [one.id for one in client.batches.list()] == [job.id]
+
+
+def test_a_deleted_batch_leaves_nothing(client: openai.OpenAI, table: DynamoTable, s3: Any) -> None:
+    job = create(client, line("a"))
+    blobs = S3BlobStore(s3, "jobs")
+
+    async def work() -> None:
+        async with write_manifest(blobs, f"jobs/{job.id}/manifest.jsonl") as write:
+            write(Shard(0, 0, 9, 1, 2))
+        await job_registry(table).change(job.id, lambda found: replace(found, status="cancelled"))
+
+    with pytest.raises(openai.BadRequestError, match="cancel it first"):
+        client.delete(f"/batches/{job.id}", cast_to=object)
+    asyncio.run(work())
+    client.delete(f"/batches/{job.id}", cast_to=object)
+    assert client.batches.list().data == []
+    assert "Contents" not in s3.list_objects_v2(Bucket="jobs", Prefix="jobs/")
 
 
 def test_the_output_can_be_read_while_workers_write_it(

@@ -20,6 +20,7 @@ from tests.cli.commands import code_of
 from tests.support.gateway_server import RunningGateway, entry
 from tests.support.patience import PATIENCE
 from tests.support.provider_steps import answers, refuse, stalls
+from tests.support.provider_steps import wait as wait_for
 from tests.support.scripted_provider import Upstream
 
 CHAT: Any = "/v1/chat/completions"
@@ -156,6 +157,37 @@ def test_a_cancelled_batch_ends_within_seconds_with_its_finished_lines(
     assert (skipped["response"], skipped["error"]["code"]) == (None, "batch_cancelled")
     with pytest.raises(openai.BadRequestError, match="Cannot cancel"):
         client.batches.cancel(batch.id)
+
+
+def test_a_batch_that_is_over_can_be_deleted_with_its_responses(
+    client: openai.OpenAI, server: RunningGateway, upstream: Upstream
+) -> None:
+    def delete(batch: Batch, key: openai.OpenAI = client) -> Any:
+        return key.delete(f"/batches/{batch.id}", cast_to=object)
+
+    hold = upstream.gate()
+    upstream.script("a", answers("Hello"))
+    upstream.script("b", [wait_for(hold), *answers("late")])
+    done = wait(client, create(client, line("x")))
+    running = create(client, line("y", "b"))
+    upstream.wait_called("b")
+    with pytest.raises(openai.BadRequestError, match="in_progress': cancel it first"):
+        delete(running)
+    with client_of(server, "sk-other") as stranger, pytest.raises(openai.NotFoundError):
+        delete(done, stranger)
+    assert delete(done) == {"id": done.id, "object": "batch", "deleted": True}
+    for gone in (
+        lambda: client.batches.retrieve(done.id),
+        lambda: client.files.content(str(done.output_file_id)),
+        lambda: delete(done),
+    ):
+        with pytest.raises(openai.NotFoundError):
+            gone()
+    assert [one.id for one in client.batches.list()] == [running.id]
+    assert client.files.content(done.input_file_id).read() == line("x"), "its user deletes it"
+    hold.open()
+    assert wait(client, running).status == "completed"
+    assert delete(running)["deleted"]
 
 
 def test_a_batch_can_be_cancelled_before_its_first_line(

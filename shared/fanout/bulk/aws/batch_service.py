@@ -141,6 +141,9 @@ class AWSBatchService:
         errors = [LineError("job_failed", message, None, None)]
         return replace(job, status="failed", failed_at=int(self._stores.now()), errors=errors)
 
+    async def forget(self, job_id: str) -> None:
+        """Nothing: the table deletes the counts after some days."""
+
     async def totals(self, job: Job) -> Totals:
         """What the job's workers have written; some seconds old."""
         now = self._stores.now()

@@ -221,6 +221,10 @@ class LocalBatchService:
         await self.idempotency.delete_expired()
         await self.blobs.delete_drafts(self._now(), DRAFT_LIFETIME)
 
+    async def forget(self, job_id: str) -> None:
+        """Delete the job's counts."""
+        await self.database.delete_totals(job_id)
+
     async def totals(self, job: Job) -> Totals:
         """The totals of the job's shards, and what it does; at most some seconds old."""
         activity = self._tasks.activity(job.id)

@@ -17,8 +17,8 @@ from msgspec.structs import replace
 from ...errors import NotFound, StorageError, StorageFull
 from ..input.job_source import JobSource
 from ..input.lines import ENDPOINT
+from ..service.deletion import delete_rows
 from ..service.new_job import NewJob
-from ..service.own_inputs import delete_own_input
 from ..service.records import Job
 from ..store import Change
 from .job_store import JobStore
@@ -98,50 +98,16 @@ async def _find(store: JobStore, job_id: str) -> Job | None:
 
 async def delete_input(store: JobStore, job: Job) -> None:
     """Delete what a job of `fanout batch run` was made of."""
-    with suppress(NotFound):  # its user has deleted it
-        await store.files.delete(job.input_file_id, store.owner)
-    if job.source is not None and job.source.key is not None:
-        await store.files.blobs.delete(job.source.key)
+    await delete_rows(store.files, job)
     await store.files.blobs.delete(f"jobs/{job.id}")
-    await _forget_responses(store, job)
+    await forget_responses(store, job)
 
 
-async def _forget_responses(store: JobStore, job: Job) -> None:
+async def forget_responses(store: JobStore, job: Job) -> None:
     """Remove the job from the index; if that cannot be written, it names a job that is gone."""
     if store.index is not None:
         with suppress(StorageError):
             await store.index.remove(job.id)
-
-
-async def delete_job(store: JobStore, job: Job) -> None:
-    """
-    Delete a job that does not run, with its results and the response index's entries.
-
-    The input of a job of `fanout batch run` stays if its retry needs it, that of another job unless
-    it is the job's own (`keep_input`).
-    """
-    for file_id in (job.output_file_id, job.error_file_id):
-        if file_id is not None:
-            with suppress(NotFound):
-                await store.files.delete(file_id, store.owner)
-    await store.jobs.registry.delete(job.id)
-    await store.files.blobs.delete(f"jobs/{job.id}")
-    await _forget_responses(store, job)
-    if job.source is None:
-        await delete_own_input(store.files, store.jobs.registry, job)
-    elif not await _shares_rows(store, job):
-        await delete_input(store, job)
-
-
-async def _shares_rows(store: JobStore, job: Job) -> bool:
-    """Whether a retry of the job is there, or the job that it retries: they have the same rows."""
-    retry = await store.table.get("retry", job.id)
-    for job_id in (job.retry_of, None if retry is None else retry.decode(errors="replace")):
-        if job_id is not None:
-            with suppress(NotFound):
-                await store.jobs.find(job_id, None)
-                return True
-    return False
 
 
 async def _draft(store: JobStore, prompts: PromptFile, options: NewJob, *, reuse: bool) -> Job:

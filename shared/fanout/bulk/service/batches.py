@@ -16,6 +16,7 @@ from ..input.job_source import JobSource
 from ..lanes import NativeChoice, choose_native
 from ..store import Change, RecordStore
 from ..totals import Totals
+from .deletion import delete_job
 from .failed_lines import failed_lines
 from .files import FileService
 from .host import Host
@@ -197,6 +198,16 @@ class JobService:
             )
 
         return await self.registry.change(job_id, change)
+
+    async def delete(self, job_id: str, client: str | None) -> None:
+        """Delete a job that is over or that no process runs, with its responses."""
+        job = await self.find(job_id, client)
+        if not job.is_over and not (await self.totals(job)).is_stopped:
+            raise RequestError(
+                f"Cannot delete a batch with status '{job.status}': cancel it first.", "id"
+            )
+        await delete_job(self.files, self._table, self.registry, job)
+        await self._host.forget(job.id)
 
     # ---- retry ----
 

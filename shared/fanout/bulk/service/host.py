@@ -35,6 +35,10 @@ class Host(Protocol):
         """Start the job; the host runs it to its end."""
         ...
 
+    async def forget(self, job_id: str) -> None:
+        """Delete what the host itself has of a job whose record is deleted."""
+        ...
+
     async def totals(self, job: Job) -> Totals:
         """The totals of a job so far."""
         ...

@@ -11,7 +11,7 @@ from ..input.lines import BadLine
 from ..input.order_writer import OrderWriter
 from ..input.planner import Plan, Shard
 from ..input.planner import plan as plan_lines
-from ..service.own_inputs import delete_own_input
+from ..service.deletion import delete_own_input
 from ..service.records import Job
 from ..work.manifest import has_manifest, stream_of, write_manifest
 from . import transitions

@@ -134,6 +134,12 @@ export function jobView(id, nameOf) {
           { type: "button", onclick: (/** @type {Event} */ e) => void act(e, "retry") },
           "Run failed lines again",
         ),
+      (isOver || status === "stopped") &&
+        h(
+          "button",
+          { type: "button", onclick: (/** @type {Event} */ e) => void remove(e) },
+          "Delete",
+        ),
     );
   }
 
@@ -146,6 +152,23 @@ export function jobView(id, nameOf) {
       const created = await postJson(`batches/${id}/${action}`, {});
       if (action === "retry") location.hash = `#/jobs/${created.id}`;
       else watch.start();
+    } catch (error) {
+      button.disabled = false;
+      errorDisplay.show(error);
+    }
+  }
+
+  /** Deletes the job and its responses, if the user confirms it. @param {Event} event */
+  async function remove(event) {
+    if (!confirm(`Delete ${nameOf(batch)} and its responses?`)) return;
+    const button = /** @type {HTMLButtonElement} */ (event.currentTarget);
+    button.disabled = true;
+    errorDisplay.clear();
+    try {
+      await request(`batches/${id}`, { method: "DELETE" });
+      watch.stop();
+      announce(`${nameOf(batch)} is deleted.`);
+      location.hash = "#/jobs";
     } catch (error) {
       button.disabled = false;
       errorDisplay.show(error);
