@@ -115,8 +115,8 @@ TOP_LEVEL = {
     "shared/fanout/endpoints/embeddings/*.py": "__init__ division request response",
     "shared/fanout/errors/*.py": "__init__ base config gateway provider",
     "shared/fanout/gateway/*.py": """
-        __init__ agree_cell aliases authorization checked_cell client_chunks combine
-        conversation decisions embeddings factory gateway hedge_delays interleave judge_cell
+        __init__ agree_cell aliases authorization bound_requests checked_cell client_chunks
+        combine conversation decisions embeddings factory gateway hedge_delays interleave judge_cell
         ladder report run streams vote_count
     """,
     "shared/fanout/keys/*.py": """

@@ -171,6 +171,9 @@ class Gateway:
             request = other_providers_first(request, self.catalog)
         if request.judging is not None:
             self._check_names([request.judging.judge], "fanout.judge")
+        return self._fit_bound(self._with_fallbacks(request, client), client)
+
+    def _with_fallbacks(self, request: FanOutRequest, client: ClientKey | None) -> FanOutRequest:
         if request.mode != "one":
             return request
         fallbacks = self._host.runner.fallbacks_of(request, request.models[0], client)
@@ -178,6 +181,15 @@ class Gateway:
             return request
         models = (*request.models, *fallbacks)
         return replace(request, mode="fallback", models=models, stagger=None, fallbacks={})
+
+    def _fit_bound(self, request: FanOutRequest, client: ClientKey | None) -> FanOutRequest:
+        if not request.is_bound:
+            return request
+        from .bound_requests import fit_bound  # few requests have encrypted reasoning
+
+        further = (self._host.runner.fallbacks_of(request, one, client) for one in request.names)
+        names = sorted(request.names.union(*further))
+        return fit_bound(request, [one for name in names for one in self.catalog.find(name)])
 
     def _check_names(self, names: Iterable[str], param: str) -> None:
         """Raise `RequestError` for a name that the catalog does not have."""

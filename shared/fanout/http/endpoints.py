@@ -149,8 +149,9 @@ def _response_headers(
     headers: dict[str, str] = {"x-fanout-mode": response.mode}
     if response.winner is not None:
         headers["x-fanout-winner"] = response.winner
-    if translation is not None and not response.passed_through:
-        dropped = translation.dropped(response.dropped)
+    if translation is not None:
+        passed = response.passed_through
+        dropped = response.dropped if passed else translation.dropped(response.dropped)
         headers |= {DROPPED: ", ".join(dropped)} if dropped else {}
     return headers
 

@@ -112,6 +112,11 @@ class FanOutRequest(HiddenRepr, frozen=True, gc=False):
         return self.check is not None or self.is_decided
 
     @property
+    def is_bound(self) -> bool:
+        """Whether it has what only the maker of an earlier response can read."""
+        return any(one.original is not None and one.original.is_bound for one in self.conversations)
+
+    @property
     def names(self) -> set[str]:
         """Every model that this request may call, fallbacks included."""
         if not self.fallbacks:

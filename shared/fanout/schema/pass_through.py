@@ -22,6 +22,9 @@ class OriginalRequest(HiddenRepr, frozen=True):
     the vendor knows, so that they may choose another model. `untranslatable` is the error for a
     model of another API, if the request has what no chat request has a place for. `defaults` has
     the API's names of parameters of chat requests, which a config may set; `a.b` is in an object.
+
+    `is_bound`: it has what only the maker of an earlier response can read. `unbound` are the
+    members without that, if it can be left out; `left_out` is then its name.
     """
 
     api: str
@@ -31,6 +34,9 @@ class OriginalRequest(HiddenRepr, frozen=True):
     own_fields: tuple[str, ...] = ()
     untranslatable: Exception | None = None
     defaults: Mapping[str, str] = {}
+    is_bound: bool = False
+    unbound: Members | None = None
+    left_out: tuple[str, ...] = ()
 
     def body(self, changes: Mapping[str, bytes | None]) -> bytes:
         """The body without the gateway's fields and with these changes (JSON; `None` removes)."""

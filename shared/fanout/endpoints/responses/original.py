@@ -1,8 +1,9 @@
 """
 Whether a request can be passed through to a vendor with this API, and what it is then.
 
-What only the maker of an earlier response can read is not sent to another: a request with Fanout's
-own reasoning is translated, and so is one with encrypted reasoning for several models.
+What only the maker of an earlier response can read is not sent to another. A request with Fanout's
+own reasoning is translated. One with a vendor's encrypted reasoning also has its members without
+that, for a request that more than one account may get.
 """
 
 from __future__ import annotations
@@ -15,6 +16,8 @@ from ...errors import RequestError
 from ...schema.fanout import FanOutRequest
 from ...schema.gateway_fields import GATEWAY_FIELDS
 from ...schema.pass_through import OriginalRequest
+from ...wire import json
+from ...wire.json_members import Members
 from ..base import RequestBody
 from ..original_bytes import members_or_none
 from ..sealed import is_sealed
@@ -98,8 +101,8 @@ def original_of(
     value = body.value
     if request.check is not None or _is_changed(value):
         return None
-    several = len(request.names) > 1
-    if not all(_is_portable(item, several=several) for item in _items(value)):
+    items = _items(value)
+    if not all(map(_is_portable, items)):
         return None
     members = members_or_none(body.data)
     if members is None:
@@ -112,6 +115,8 @@ def original_of(
         (*sorted(value.keys() - SAFE - OWN), *_vendors_tools(value)),
         error,
         DEFAULTS,
+        is_bound=any(map(_is_bound, items)),
+        unbound=_unbound(members, items),
     )
 
 
@@ -127,11 +132,21 @@ def _items(value: Mapping[str, Any]) -> list[Any]:
     return given if isinstance(given, list) else []
 
 
-def _is_portable(item: Any, *, several: bool) -> bool:
-    if not isinstance(item, dict):
-        return False
-    sealed = item.get("encrypted_content")
-    if sealed and (several or is_sealed(sealed)):
+def _is_bound(item: Mapping[str, Any]) -> bool:
+    return bool(item.get("encrypted_content"))
+
+
+def _unbound(members: Members, items: list[Any]) -> Members | None:
+    """The members without encrypted reasoning, if there is some and nothing else is encrypted."""
+    bound = [item for item in items if _is_bound(item)]
+    if not bound or any(item.get("type") != "reasoning" for item in bound):
+        return None
+    kept = [item for item in items if not _is_bound(item)]
+    return members_or_none(members.changed({"input": json.encode(kept)}))
+
+
+def _is_portable(item: Any) -> bool:
+    if not isinstance(item, dict) or is_sealed(item.get("encrypted_content")):
         return False
     if item.get("type") == "function_call":
         given = (str(item.get("name")), _NAME), (str(item.get("call_id")), _CALL_ID)
