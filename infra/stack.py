@@ -48,7 +48,7 @@ class GatewayStack(cdk.Stack):
         )
         secrets.grant_read(api_function.role)
         requests = OpenRequests(self, "Requests", props=props, api=api_function)
-        VirtualKeys(self, "VirtualKeys", props=props, api=api_function, removal=removal)
+        keys = VirtualKeys(self, "VirtualKeys", props=props, api=api_function, removal=removal)
         rest_api = GatewayApi(self, "Door", props=props, handler=api_function.alias)
         monitoring = Monitoring(
             self, "Watch", props=props, function=api_function.alias, api=rest_api.api
@@ -57,6 +57,7 @@ class GatewayStack(cdk.Stack):
             jobs = BulkJobs(self, "Bulk", props=props, config=config, code=code, secrets=secrets)
             jobs.connect_api(api_function, props)
             requests.share_counts(jobs.functions.work)
+            keys.connect_jobs(jobs.functions, props)
             JobMonitoring(self, "JobWatch", monitoring=monitoring, jobs=jobs)
         if props.rollback:
             codedeploy.LambdaDeploymentGroup(

@@ -120,7 +120,8 @@ TOP_LEVEL = {
         ladder report run streams vote_count
     """,
     "shared/fanout/keys/*.py": """
-        __init__ account budgets clients dynamodb_store groups imports items jobs
+        __init__ account budgets charged_job clients dynamodb_store groups imports items job_rows
+        jobs
         late_settlements ledger litellm management metering opening prompt_tokens
         secrets spend sqlite_store windows
     """,

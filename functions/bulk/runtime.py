@@ -35,9 +35,11 @@ from fanout.bulk.aws.worker_places import (
 from fanout.bulk.input.line_checks import check_model
 from fanout.bulk.input.planner import Shard
 from fanout.bulk.service.webhooks import rules_of
+from fanout.bulk.steps.accounts import JobAccounts
 from fanout.bulk.work.spec import WorkResult
 from fanout.concurrency.garbage import collecting_rarely
 from fanout.gateway.factory import load_catalog, open_gateway
+from fanout.keys.opening import open_table_accounts
 from fanout.settings import Settings
 from functions.engine import make_lambda_engine
 from functions.hedges import LambdaHedges
@@ -54,6 +56,7 @@ class JobRuntime:
         self._engine = make_lambda_engine(self._catalog.general)
         location = SecretsLocation.from_env(settings.env, settings.env["FANOUT_SECRET_PREFIX"])
         names, signer = self._catalog.provider_secret_names, AWSSigner(settings.env)
+        self._signer = signer
         self._secrets = SecretsManager(self._engine, signer, location, names, rng=random.random)
         self._observer = PowertoolsBulkObserver(settings.env["FANOUT_SERVICE"])
         self._hedges = LambdaHedges(settings.env, self._engine, signer, self._observer.bug)
@@ -137,7 +140,17 @@ class JobRuntime:
             self._observer,
             on_worked=self._observer.lines,
             notify=make_notifier(make_client("stepfunctions"), machine) if machine else None,
+            accounts=self._open_accounts(),
         )
+
+    def _open_accounts(self) -> JobAccounts | None:
+        """The accounts of the stack's virtual keys, if it has a table of them."""
+        env = self._settings.env
+        if "FANOUT_KEYS_TABLE" not in env:
+            return None
+        accounts = open_table_accounts(env, self._engine, self._signer, self._catalog)
+        accounts.ledger.on_soft_budget = self._observer.soft_budget
+        return accounts
 
     def _transitions(self, handlers: StepHandlers) -> StateTransitions:
         service = AWSBatchService(self._stores, _never_start)

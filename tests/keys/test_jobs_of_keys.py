@@ -23,15 +23,17 @@ from fanout.config.load import check
 from fanout.config.resolve import resolve
 from fanout.gateway.factory import open_gateway
 from fanout.http.app import App
-from fanout.keys import jobs
-from fanout.keys.jobs import ChargedJob
-from fanout.keys.ledger import Ledger
+from fanout.keys import charged_job
+from fanout.keys.charged_job import ChargedJob
+from fanout.keys.job_rows import JobRows
+from fanout.keys.ledger import Ledger, row_partition
 from fanout.keys.management import KeyManager
 from fanout.keys.opening import open_local, open_local_accounts
 from fanout.keys.sqlite_store import SQLiteStore
 from fanout.settings import Settings
 from tests.support.background_loop import background
 from tests.support.gateway_server import RecordingObserver, RunningGateway, _serving, entry
+from tests.support.memory_store import MemoryStore
 from tests.support.patience import PATIENCE
 from tests.support.provider_steps import answers, stalls
 from tests.support.scripted_provider import Upstream
@@ -218,7 +220,7 @@ def test_the_keys_of_a_team_share_its_budget_with_their_jobs(gateway: RunningGat
 def test_a_blocked_key_ends_its_job_and_keeps_what_is_done(
     gateway: RunningGateway, upstream: Upstream, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(jobs, "CHECK_INTERVAL", 0.0)
+    monkeypatch.setattr(charged_job, "CHECK_INTERVAL", 0.0)
     upstream.script("b", answers("one two three"), stalls())
     client = Client(gateway)
     job = client.start(3, "b")
@@ -271,6 +273,31 @@ JOB = Job(
 )
 
 
+def test_a_worker_that_ends_while_it_settles_settles_once() -> None:
+    async def run(cut: int) -> tuple[int, int]:
+        """What the key has spent and reserved if a `sync` is cancelled after so many turns."""
+        store, inner = MemoryStore(), Counts()
+        ledger = Ledger(store, lease=600.0)
+        _, item = await KeyManager(ledger, "master").create({"max_budget": 1_000})
+        job = ChargedJob(inner, JobRows(ledger, replace(JOB, account=item["id"]), item["id"]), item)
+        await job.open()
+        while job.reserve(10) == "wait":  # noqa: ASYNC110 -- as a worker does
+            await asyncio.sleep(0)
+        job.settle(0, 10, Totals(done=1, cost=7))
+        await job.sync()
+        async with asyncio.TaskGroup() as group:
+            syncing = group.create_task(job.sync())
+            for _ in range(cut):
+                await asyncio.sleep(0)
+            syncing.cancel()
+        await job.close()
+        now = await ledger.find(item["id"])
+        assert now is not None
+        return now["spent"], now["reserved"]
+
+    assert {asyncio.run(run(cut)) for cut in range(16)} == {(7, 0)}
+
+
 @pytest.mark.parametrize("is_settled", [False, True])
 def test_a_crash_is_charged_once_by_the_next_run(tmp_path: Path, *, is_settled: bool) -> None:
     async def run() -> None:
@@ -278,26 +305,26 @@ def test_a_crash_is_charged_once_by_the_next_run(tmp_path: Path, *, is_settled: 
         ledger, inner = Ledger(store, lease=600.0), Counts()
         key, item = await KeyManager(ledger, "master").create({"max_budget": 1_000})
         job = replace(JOB, account=item["id"])
-        async with asyncio.TaskGroup() as group:
-            for _ in range(2):
-                first = ChargedJob(inner, ledger, job, item["id"], item, group)
-                await first.open()
-                assert first.reserve(10) == "wait"
-                while first.reserve(10) == "wait":  # noqa: ASYNC110 -- as a worker does
-                    await asyncio.sleep(0)
-                first.settle(0, 10, Totals(done=1, cost=7, tokens_in=3, tokens_out=4))
-                for _ in range(3 if is_settled else 0):
-                    await first.sync()
-                now = await ledger.find(item["id"])
-                assert now is not None
-                assert now["available"] <= 1_000 - inner.totals.cost
-            last = ChargedJob(inner, ledger, job, item["id"], item, group)
-            await last.open()
-            await last.close()
+        for _ in range(2):
+            first = ChargedJob(inner, JobRows(ledger, job, item["id"]), item)
+            await first.open()
+            assert first.reserve(10) == "wait"
+            while first.reserve(10) == "wait":  # noqa: ASYNC110 -- as a worker does
+                await asyncio.sleep(0)
+            first.settle(0, 10, Totals(done=1, cost=7, tokens_in=3, tokens_out=4))
+            for _ in range(3 if is_settled else 0):
+                await first.sync()
+            now = await ledger.find(item["id"])
+            assert now is not None
+            assert now["available"] <= 1_000 - inner.totals.cost
+        last = ChargedJob(inner, JobRows(ledger, job, item["id"]), item)
+        await last.open()
+        await first.close()  # its job was taken over
+        await last.close()
         now = await ledger.find_key(key)
         assert now is not None
         assert (now["spent"], now["reserved"], now["available"]) == (14, 0, 986)
-        rows = await ledger.rows_of_job(now, job.id, job.created_at)
+        rows = await store.items(row_partition(item["id"], ledger.now()))
         assert sum(row["cost"] for _, row in rows if row["status"] == "settled") == 14
         assert not [row for _, row in rows if row["status"] == "open"]
         store.close()

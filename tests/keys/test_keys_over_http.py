@@ -131,7 +131,9 @@ def test_a_key_is_made_used_and_charged(gateway: RunningGateway, home: Path) -> 
     assert all(b'"settled"' in row and b"one two" not in row for (row,) in rows)
 
 
-def test_every_refusal_has_its_status_and_what_to_do(gateway: RunningGateway) -> None:
+def test_every_refusal_has_its_status_and_what_to_do(
+    gateway: RunningGateway, upstream: Upstream
+) -> None:
     def key(**fields: Any) -> str:
         made: str = manage(gateway, "/key/generate", fields)["key"]
         return made
@@ -149,7 +151,6 @@ def test_every_refusal_has_its_status_and_what_to_do(gateway: RunningGateway) ->
         "budget": (key(max_budget=0.001), cheap, 402, "budget_exceeded"),
         "rate": (limited, cheap, 429, "rate_limit_exceeded"),
         "tokens": (key(tpm_limit=5), cheap, 400, "tokens_exceed_limit"),
-        "parallel": (key(max_parallel_requests=0), cheap, 429, "parallel_limit_exceeded"),
         "price": (key(max_budget=1), {**cheap, "model": "unpriced"}, 403, "model_without_price"),
         "no model": (key(max_budget=1), {**cheap, "model": "x"}, 404, "model_not_found"),
         "job": (key(), None, 403, "batches_not_allowed"),
@@ -172,7 +173,17 @@ def test_every_refusal_has_its_status_and_what_to_do(gateway: RunningGateway) ->
         "1",
         "0",
     )
-    assert answers_of["parallel"][0]["retry-after"] == "2"
+    busy = bearer(key(max_parallel_requests=1))
+    upstream.script("b", stalls(role, say("one")))
+    with gateway.ask({**cheap, "model": "b", "stream": True}, headers=busy) as response:
+        assert response.readline()
+        status, headers, answer = gateway.json(cheap, headers=busy)
+        assert (status, answer["error"]["code"]) == (429, "parallel_limit_exceeded")
+        assert headers["retry-after"] == "2"
+    for name in ("rpm_limit", "tpm_limit", "max_parallel_requests"):
+        status, _, answer = gateway.json({name: 0}, "/key/generate", headers=ADMIN)
+        assert (status, answer["error"]["param"]) == (400, name)
+        assert "`blocked: true`" in answer["error"]["message"]
     assert gateway.json({**cheap, "model": "unpriced"}, headers=bearer(key()))[0] == 200
     cheap["model"] = "claude"
     status, _, answer = gateway.json(cheap, "/v1/messages", headers=bearer(cases["budget"][0]))

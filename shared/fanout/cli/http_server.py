@@ -173,12 +173,11 @@ def _open_accounts(
     env: Mapping[str, str],
     warn: Callable[[Mapping[str, Any]], None],
     catalog: Catalog,
-    group: asyncio.TaskGroup,
 ) -> JobAccounts:
     """The accounts of this machine's virtual keys, which pay for their jobs."""
     from ..keys.opening import open_local_accounts
 
-    accounts = open_local_accounts(env, catalog, group)
+    accounts = open_local_accounts(env, catalog)
     accounts.ledger.on_soft_budget = warn
     return accounts
 

@@ -50,6 +50,8 @@ HASH = re.compile("[0-9a-f]{64}")
 PAGE = 1_000
 """Spend rows that a sweep reads at once."""
 
+NOTHING_RESERVED = Need(0, requests=0)
+
 
 def digest_of(key: str) -> str:
     """LiteLLM's hash of a key, so that its keys can be imported: SHA-256 of all of it, in hex."""
@@ -221,32 +223,16 @@ class Ledger:
         """Whether half of the reservation's time is over."""
         return held.lease_until - self.now() < self._lease / 2
 
-    async def charge(self, item: Item, cost: int, tokens: int, row: Mapping[str, Any]) -> None:
-        """Charge what was spent without a reservation, or after it was lost; it is not refused."""
+    def unreserved(self, item: Item) -> Reservation:
+        """A reservation of nothing, for what was spent without one; it is not refused."""
         at = self.now()
         where = ItemKey(row_partition(item["id"], at), self._name(at))
         counted, until = (item["window"], item["minute"]), int(at + self._lease) + 1
-        need = Need(0, requests=0)
-        held = Reservation(account_key(item["id"]), where, need, *counted, until, at)
-        await self.open(held, row)
-        await self.settle(held, cost, tokens, row, "settled")
+        return Reservation(account_key(item["id"]), where, NOTHING_RESERVED, *counted, until, at)
 
-    async def rows_of_job(self, item: Item, job: str, since: float) -> list[tuple[ItemKey, Item]]:
-        """The spend rows of a job, which was created at `since`."""
-        found: list[tuple[ItemKey, Item]] = []
-        start = row_name(since).partition("-")[0]
-        for partition in months(item["id"], since, self.now()):
-            after = start
-            while rows := await self.store.items(partition, after=after, limit=PAGE):
-                for name, row in rows:
-                    if row.get("request_id") == job:
-                        found.append((ItemKey(partition, name), row))
-                after = rows[-1][0]
-        return found
-
-    def reservation(self, item: Item, where: ItemKey, row: Item) -> Reservation:
+    def reservation(self, account: str, where: ItemKey, row: Item) -> Reservation:
         """The reservation of a spend row that is open."""
-        return _reservation(item["id"], where, row)
+        return _reservation(account, where, row)
 
     # ---- after a crash ----
 

@@ -60,6 +60,9 @@ class KeyFields(Struct, frozen=True, kw_only=True):
 
 FIELDS = frozenset(KeyFields.__struct_fields__)
 
+LIMITS = ("rpm_limit", "tpm_limit", "max_parallel_requests")
+"""The limits of which 0 would let a client wait for ever."""
+
 RENAMED = {
     "duration": "expires_at",
     "key_alias": "alias",
@@ -87,6 +90,11 @@ def changes_of(fields: KeyFields, now: float) -> dict[str, Any]:
     metadata = given["metadata"]
     if given["tags"] is UNSET and isinstance(metadata, dict):
         given["tags"] = tags_of(metadata)
+    for name in LIMITS:
+        if given[name] == 0:
+            raise RequestError(
+                f"`{name}` must be at least 1: set `blocked: true` to reject all requests", name
+            )
     return {
         RENAMED.get(name, name): read(value, now)
         for name, read in READERS.items()

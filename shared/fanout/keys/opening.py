@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from asyncio import TaskGroup
 from collections.abc import Mapping
 from datetime import UTC
 from typing import TYPE_CHECKING
@@ -33,11 +32,11 @@ def open_local(env: Mapping[str, str], catalog: Catalog) -> Ledger:
     return _ledger(catalog, SQLiteStore(data_home(env) / FILE))
 
 
-def open_local_accounts(env: Mapping[str, str], catalog: Catalog, group: TaskGroup) -> KeyAccounts:
+def open_local_accounts(env: Mapping[str, str], catalog: Catalog) -> KeyAccounts:
     """The accounts of this machine's virtual keys, for their jobs."""
     from .jobs import KeyAccounts
 
-    return KeyAccounts(open_local(env, catalog), catalog, group)
+    return KeyAccounts(open_local(env, catalog), catalog)
 
 
 def open_table(env: Mapping[str, str], engine: Engine, signer: Signer, catalog: Catalog) -> Ledger:
@@ -47,6 +46,15 @@ def open_table(env: Mapping[str, str], engine: Engine, signer: Signer, catalog: 
 
     database = DynamoDB(env, engine, signer, "table of virtual keys")
     return _ledger(catalog, DynamoDBStore(env[TABLE_VARIABLE], database))
+
+
+def open_table_accounts(
+    env: Mapping[str, str], engine: Engine, signer: Signer, catalog: Catalog
+) -> KeyAccounts:
+    """The accounts of the stack's virtual keys, for their jobs."""
+    from .jobs import KeyAccounts
+
+    return KeyAccounts(open_table(env, engine, signer, catalog), catalog)
 
 
 def _ledger(catalog: Catalog, store: Store) -> Ledger:

@@ -18,6 +18,7 @@ from typing import Any, TypeAlias
 from botocore.exceptions import ClientError
 from msgspec import Struct
 
+from fanout.aws.dynamodb import TableUnavailable
 from fanout.bulk.aws.batch_service import Stores
 from fanout.bulk.aws.dynamodb import DynamoTable
 from fanout.bulk.aws.s3 import S3BlobStore
@@ -27,8 +28,12 @@ from fanout.bulk.service.records import Job
 from fanout.bulk.steps.host import RunnerOptions
 from fanout.bulk.work.spec import WorkResult
 from fanout.gateway.gateway import Gateway
+from fanout.keys.items import Store
+from fanout.keys.jobs import KeyAccounts
+from fanout.keys.ledger import Ledger
 from tests.bulk.local_jobs import EchoProvider
 from tests.support.gateway_server import RecordingObserver
+from tests.support.memory_store import MemoryStore
 from tests.support.virtual_clock import now
 
 Step: TypeAlias = Callable[[StepHandlers, float], Coroutine[Any, Any, Any]]
@@ -45,6 +50,7 @@ OUTAGE_AFTER, OUTAGE_SECONDS = 40, 60.0
 """The provider is down for a minute after so many responses."""
 
 LONG = 3600.0
+LEASE = 660.0
 
 
 class Faults(Struct, frozen=True):
@@ -117,6 +123,31 @@ class FailingClient:
         return call
 
 
+class FailingStore:
+    """A store of virtual keys whose calls may fail before they are made, and after."""
+
+    def __init__(self, store: Store, invocation: Invocation) -> None:
+        self._store = store
+        self._invocation = invocation
+
+    def __getattr__(self, name: str) -> Callable[..., Any]:
+        method = getattr(self._store, name)
+
+        async def call(*arguments: Any, **options: Any) -> Any:
+            self._check()
+            done = await method(*arguments, **options)
+            self._check()
+            return done
+
+        return call
+
+    def _check(self) -> None:
+        try:
+            self._invocation.check()
+        except (ClientError, ConnectionError):
+            raise TableUnavailable("slow down", "ThrottlingException") from None
+
+
 class FailingStack:
     """A stack and its provider, and what was sent and stored; `calm` are stores without faults."""
 
@@ -124,6 +155,7 @@ class FailingStack:
         self._seed = seed
         self._s3, self._table = s3, table
         self.calm = self.stores(Invocation(Faults(), self.draw()))
+        self.keys = MemoryStore()
         self.provider = EchoProvider()
         self.provider.before = self._respond
         self.calls: Counter[str] = Counter()
@@ -149,6 +181,11 @@ class FailingStack:
         blobs = S3BlobStore(FailingClient(self._s3, invocation), "jobs", "p/")
         client = FailingClient(self._table.client, invocation)
         return Stores(blobs, DynamoTable(client, self._table.name), lambda: EPOCH + now())
+
+    def ledger(self, invocation: Invocation | None = None, later: float = 0.0) -> Ledger:
+        """The virtual keys, as an invocation sees them; `later` is in seconds."""
+        store: Any = FailingStore(self.keys, invocation) if invocation else self.keys
+        return Ledger(store, lease=LEASE, now=lambda: EPOCH + now() + later)
 
     async def _respond(self, _model: str, text: str) -> tuple[int, Mapping[str, str]] | None:
         if text in self.stored:
@@ -212,7 +249,9 @@ class FailingStack:
         self._running[what] = invocation
         options = RunnerOptions(shard_size=SIZE, grace=0.3)
         stores, observer = self.stores(invocation), RecordingObserver()
-        handlers = StepHandlers(gateway, stores, observer, options)
+        ledger = self.ledger(invocation)
+        accounts = KeyAccounts(ledger, gateway.catalog)
+        handlers = StepHandlers(gateway, stores, observer, options, accounts=accounts)
         async with asyncio.TaskGroup() as group:
             task = group.create_task(_result(step(handlers, faults.seconds)))
             invocation.on_kill = task.cancel

@@ -25,6 +25,8 @@ from fanout.bulk.work.spec import WorkResult
 from fanout.config.load import check
 from fanout.config.resolve import resolve
 from fanout.gateway.factory import open_gateway
+from fanout.keys.jobs import KeyAccounts
+from fanout.keys.ledger import Ledger
 from fanout.settings import Settings
 from tests.bulk.local_jobs import CONFIG, SYNC_INTERVAL, EchoProvider
 from tests.support.gateway_server import RecordingObserver
@@ -52,7 +54,14 @@ class JobStack:
         self.provider = provider
         self.observer = observer
 
-    async def create(self, data: bytes, webhook: Webhook | None = None, **more: Any) -> Job:
+    async def create(
+        self,
+        data: bytes,
+        webhook: Webhook | None = None,
+        *,
+        account: str | None = None,
+        **more: Any,
+    ) -> Job:
         async def chunks() -> AsyncIterator[bytes]:
             yield data
 
@@ -61,7 +70,7 @@ class JobStack:
         await files.blobs.write(key, chunks())
         file = await files.register(key, "in.jsonl", "batch", "master")
         new = NewJob(input_file_id=file.id, endpoint="/v1/chat/completions", **more)
-        return await self.service.jobs.create(new, "master", webhook)
+        return await self.service.jobs.create(new, "master", webhook, account)
 
     async def shards(self, manifest: str) -> list[Shard]:
         source = self.stores.blobs.read(manifest)
@@ -97,6 +106,7 @@ async def open_job_stack(
     max_concurrency: int = MAX_CONCURRENCY,
     *,
     notify: Callable[[str], Awaitable[None]] | None = None,
+    ledger: Ledger | None = None,
 ) -> AsyncIterator[JobStack]:
     async def execute(job_id: str) -> None:
         if started is not None:
@@ -114,6 +124,9 @@ async def open_job_stack(
     async with open_gateway(
         Settings(), catalog=catalog, engine=provider, observer=observer
     ) as gateway:
-        handlers = StepHandlers(gateway, stores, observer, options, notify=notify)
+        accounts = KeyAccounts(ledger, catalog) if ledger else None
+        handlers = StepHandlers(
+            gateway, stores, observer, options, notify=notify, accounts=accounts
+        )
         yield JobStack(handlers, AWSBatchService(stores, execute), stores, provider, observer)
     assert observer.bugs == []

@@ -27,11 +27,15 @@ from fanout.config.load import check
 from fanout.config.resolve import resolve
 from fanout.gateway.factory import open_gateway
 from fanout.gateway.gateway import Gateway
+from fanout.keys.account import account_key
+from fanout.keys.groups import TEAMS, GroupManager
+from fanout.keys.ledger import row_partition
+from fanout.keys.management import KeyManager
 from fanout.settings import Settings
-from tests.bulk.local_jobs import CONFIG, jsonl, line
+from tests.bulk.local_jobs import CONFIG, COST, jsonl, line
 from tests.support.virtual_clock import run_threads_at_once
 
-from .failing_stack import NAMES, SHARDS, FailingStack
+from .failing_stack import LEASE, NAMES, SHARDS, FailingStack
 
 WORKERS = 3
 
@@ -81,12 +85,15 @@ def test_every_line_gets_one_response_although_workers_aws_and_the_provider_fail
         async with open_gateway(settings, catalog=catalog, engine=stack.provider) as gateway:
             started: list[str] = []
             service = AWSBatchService(stack.calm, lambda job_id: _note(started, job_id))
-            job = await _create(service)
+            account = await _make_key(stack) if seed < 2 else None
+            job = await _create(service, account)
             await execute(stack, gateway, job)
             ended = await service.jobs.find(job.id, None)
             assert (ended.status, ended.total, ended.error_file_id) == ("completed", 90, None)
             assert ended.totals is not None
             assert (ended.totals.done, ended.totals.failed) == (90, 0)
+            if account is not None:
+                await _check_charges(stack, account, ended.totals.cost)
             file = await service.files.find(str(ended.output_file_id), None)
             data = b"".join([chunk async for chunk in service.files.content(file)])
             ids = Counter(json.loads(one)["custom_id"] for one in data.splitlines())
@@ -114,12 +121,41 @@ async def _note(started: list[str], job_id: str) -> None:
     started.append(job_id)
 
 
-async def _create(service: AWSBatchService) -> Job:
+async def _make_key(stack: FailingStack) -> str:
+    """A virtual key in a team; returns its account."""
+    manager = GroupManager(stack.ledger(), "master", TEAMS)
+    team = await manager.create("t", {"max_budget": 50 * 10**9})
+    fields = {"max_budget": 40 * 10**9, "team_id": "t"}
+    _, item = await KeyManager(stack.ledger(), "master").create(fields)
+    assert team["id"] == "team:t"
+    return str(item["id"])
+
+
+async def _check_charges(stack: FailingStack, key: str, cost: int) -> None:
+    """Both accounts have paid exactly what the stored lines have cost, whatever was killed."""
+    assert cost == 90 * round(COST * 10**9)
+    ledger = stack.ledger(later=2 * LEASE)  # no worker can be alive any more
+    for account in (key, "team:t"):
+        where = row_partition(account, ledger.now())
+        rows = [row for key, row in stack.keys.stored.items() if key.partition == where]
+        assert len(rows) > SHARDS
+        assert sum(row["cost"] for row in rows) == cost
+        item = await ledger.store.get(account_key(account))
+        assert item is not None
+        assert item["available"] <= item["max_budget"] - cost
+        await ledger.sweep(item)
+        item = await ledger.store.get(account_key(account))
+        assert item is not None
+        assert (item["spent"], item["reserved"]) == (cost, 0)
+        assert item["available"] == item["max_budget"] - cost
+
+
+async def _create(service: AWSBatchService, account: str | None) -> Job:
     async def chunks() -> Any:
-        yield jsonl(line(name) for name in NAMES)
+        yield jsonl(line(name, max_tokens=20) for name in NAMES)
 
     key = service.files.new_key()
     await service.files.blobs.write(key, chunks())
     file = await service.files.register(key, "in.jsonl", "batch", "master")
     new = NewJob(input_file_id=file.id, endpoint="/v1/chat/completions")
-    return await service.jobs.create(new, "master")
+    return await service.jobs.create(new, "master", account=account)

@@ -92,9 +92,20 @@ class Stores(Struct, frozen=True):
 
 
 class AWSBatchService:
-    """A stack's files and jobs; a `Host` whose `execute` starts the state machine."""
+    """
+    A stack's files and jobs; a `Host` whose `execute` starts the state machine.
 
-    def __init__(self, stores: Stores, execute: Callable[[str], Awaitable[None]]) -> None:
+    `has_accounts` says whether its workers charge the jobs of virtual keys to them.
+    """
+
+    def __init__(
+        self,
+        stores: Stores,
+        execute: Callable[[str], Awaitable[None]],
+        *,
+        has_accounts: bool = False,
+    ) -> None:
+        self._has_accounts = has_accounts
         self._stores = stores
         self._execute = execute
         self._totals: dict[str, tuple[float, Totals]] = {}
@@ -108,7 +119,7 @@ class AWSBatchService:
 
     @property
     def has_accounts(self) -> bool:
-        return False
+        return self._has_accounts
 
     @property
     def name(self) -> str:

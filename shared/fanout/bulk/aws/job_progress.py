@@ -101,6 +101,10 @@ class DynamoJobProgress:
             else WorkerActivityRecord(table, self._kind, activity, self._ttl)
         )
 
+    def own_cost(self) -> int:
+        """What the lines of this worker's shards have cost, also those of earlier workers."""
+        return sum(totals.cost for totals in self._totals.values())
+
     def reserve(self, estimate: int, *, is_whole: bool = False) -> Stop | Literal["wait"] | None:
         """Reserve a line's estimate; `None` if the line may start."""
         if self._ended is not None:

@@ -39,7 +39,8 @@ class LazyAWSBatchService:
             # The name makes a request that is sent twice one execution.
             await call(client.start_execution, stateMachineArn=machine, name=job_id, input=text)
 
-        return AWSBatchService(open_stores(self._env), execute)
+        has_accounts = "FANOUT_KEYS_TABLE" in self._env
+        return AWSBatchService(open_stores(self._env), execute, has_accounts=has_accounts)
 
 
 @asynccontextmanager

@@ -14,12 +14,12 @@ from typing import Literal
 from msgspec import Struct
 from msgspec.structs import replace
 
+from ...config.catalog import ClientKey
 from ...gateway.gateway import Gateway
 from ...telemetry.observers import Observer
 from ...wire import json
 from ..activity import Activity, ActivityTracker
 from ..costs import Costs
-from ..input.estimates import estimate_cost
 from ..input.planner import SMALL_SHARDS, LineError, Shard
 from ..pacing.limits import make_limits
 from ..pacing.prompt_caches import cache_rules
@@ -28,8 +28,11 @@ from ..runner import Runner
 from ..service.batches import job_registry
 from ..service.new_job import HOUR, MAX_WINDOW
 from ..service.records import Job
+from ..steps import transitions
+from ..steps.accounts import JobAccounts, required
 from ..steps.host import RunnerOptions
-from ..store import Stop
+from ..steps.working import line_estimate
+from ..store import JobProgress, Stop
 from ..totals import Totals
 from ..work.line_requests import make_line_sender
 from ..work.spec import WorkerResources, WorkResult, WorkSpec, flex_lane
@@ -82,19 +85,22 @@ class StepHandlers:
     The steps, over a stack's stores.
 
     `on_worked` gets the totals of what each worker did. `notify` starts the delivery of a job's
-    webhook.
+    webhook. `accounts` are those of virtual keys.
     """
 
-    def __init__(
+    def __init__(  # noqa: PLR0913 -- its parts, each once
         self,
         gateway: Gateway,
         stores: Stores,
         observer: Observer,
         options: RunnerOptions = OPTIONS,
         rate_limits: RateLimitStore | None = None,
+        *,
         on_worked: Callable[[Totals], None] = lambda _: None,
         notify: Callable[[str], Awaitable[None]] | None = None,
+        accounts: JobAccounts | None = None,
     ) -> None:
+        self._accounts = accounts
         self._gateway = gateway
         self._stores = stores
         self._observer = observer
@@ -118,6 +124,7 @@ class StepHandlers:
             observer=observer,
             now=stores.now,
             options=options,
+            accounts=accounts,
         )
 
     async def plan(self, job_id: str) -> Planned:
@@ -139,7 +146,13 @@ class StepHandlers:
         if job.reason == "refused":
             return WorkResult(0, 0, shard.lines, "refused")
         activity = ActivityTracker(self._stores.now)
-        progress = self._stores.progress(job, activity=activity)
+        own = self._stores.progress(job, activity=activity)
+        progress: JobProgress = own
+        client: Callable[[], ClientKey] | None = None
+        if job.account is not None:
+            accounts, part = required(self._accounts), f"{shard.index:08d}"
+            charged = await accounts.charged(job, own, part=part, cost=own.own_cost)
+            progress, client = charged, charged.current_client
         resources = WorkerResources(
             make_line_sender(
                 self._gateway,
@@ -148,14 +161,13 @@ class StepHandlers:
                 self._limiter,
                 activity,
                 latest=job.expires_at,
+                client=client,
             ),
             self._stores.blobs,
             self._stores.results(job),
             progress,
             self._costs.cost_of,
-            partial(estimate_cost, self._costs)
-            if job.max_cost is not None
-            else lambda _line, _size: 0,
+            line_estimate(job, self._costs),
             activity,
             flex=flex_lane(job, self._gateway.catalog, self._stores.now),
             cache_rules=partial(cache_rules, self._gateway.catalog),
@@ -164,12 +176,15 @@ class StepHandlers:
             spec = self._work_spec(job, shard.index, workers)
             result = await work(spec, once(shard), resources, seconds=seconds)
         finally:
-            self._on_worked(progress.own_totals)
+            self._on_worked(own.own_totals)
         await self._rate_limits.flush()
         if result.rejection is not None:
             await self._jobs.change(job.id, partial(_rejected, result.rejection))
         if result.stop in {"capped", "expired"}:
             await self._jobs.change(job.id, partial(self._end_early, result.stop))
+        if result.stop in {"unfunded", "forbidden"}:
+            now = int(self._stores.now())
+            await self._jobs.change(job.id, lambda found: transitions.worked(found, result, now))
         return replace(result, rejection=None)  # the job has it
 
     def _work_spec(self, job: Job, shard: int, workers: int) -> WorkSpec:
@@ -217,6 +232,8 @@ class StepHandlers:
     async def _close(self, job: Job) -> Finished:
         if not job.is_over:
             job = await self._runner.finish(job)
+        if job.account is not None:
+            await required(self._accounts).settle(job)
         await self._deliver(job)
         await self._start_webhook(job)
         return Finished(job.id, job.status, "done")

@@ -44,8 +44,8 @@ STOP_LATENCY = 1.5
 """Seconds within which a worker notices that it is to stop."""
 
 
-OpenAccounts: TypeAlias = Callable[[asyncio.TaskGroup], JobAccounts]
-"""Opens the accounts of virtual keys, whose tasks belong to this group."""
+OpenAccounts: TypeAlias = Callable[[], JobAccounts]
+"""Opens the accounts of virtual keys."""
 
 
 class LocalBatchService:
@@ -68,7 +68,7 @@ class LocalBatchService:
         now = now or SteadyClock()
         self.home = home
         self._name = name
-        self._accounts: JobAccounts | None = accounts and accounts(group)
+        self._accounts: JobAccounts | None = accounts and accounts()
         options = options or RunnerOptions()
         self._grace = options.grace + STOP_LATENCY
         self._stopping = asyncio.Event()

@@ -6,9 +6,11 @@ A job of a key of the config has no account, and the rights of its key.
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from typing import Protocol
 
 from ...config.catalog import ClientKey
+from ...errors import StorageError
 from ..service.records import Job
 from ..store import JobProgress
 
@@ -40,6 +42,29 @@ class JobAccounts(Protocol):
         """Whether the key has a budget, so that the price of each model must be known."""
         ...
 
-    async def charged(self, job: Job, progress: JobProgress) -> ChargedProgress:
-        """The progress of a job that its key pays for."""
+    async def charged(
+        self,
+        job: Job,
+        progress: JobProgress,
+        *,
+        part: str = "",
+        cost: Callable[[], int] | None = None,
+    ) -> ChargedProgress:
+        """
+        The progress of a job that its key pays for.
+
+        If `part` names one of several parts that workers run at the same time, `cost` is what all
+        lines of this part have cost.
+        """
         ...
+
+    async def settle(self, job: Job) -> None:
+        """Charge what stored lines of an ended job have cost that had parts; may be repeated."""
+        ...
+
+
+def required(accounts: JobAccounts | None) -> JobAccounts:
+    """The accounts; raises `StorageError` if this process has none."""
+    if accounts is None:
+        raise StorageError("virtual keys", "this process cannot charge the job's key")
+    return accounts

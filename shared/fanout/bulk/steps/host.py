@@ -7,7 +7,6 @@ from typing import TYPE_CHECKING
 
 from msgspec import Struct
 
-from ...errors import StorageError
 from ...gateway.gateway import Gateway
 from ...telemetry.observers import Observer
 from ..costs import Costs
@@ -21,7 +20,7 @@ from ..store import BlobStore, JobProgress, RecordStore, ResultStore
 from ..work.manifest import read_manifest
 from ..work.spec import GIVE_UP_AFTER, GRACE, SYNC_INTERVAL, WorkSpec
 from . import transitions
-from .accounts import JobAccounts
+from .accounts import JobAccounts, required
 
 if TYPE_CHECKING:
     from ..native.setup import NativeHost
@@ -86,9 +85,7 @@ class JobHost(Struct, frozen=True):
     @property
     def account(self) -> JobAccounts:
         """The accounts of virtual keys; raises `StorageError` if this process has none."""
-        if self.accounts is None:
-            raise StorageError("virtual keys", "this process cannot charge the job's key")
-        return self.accounts
+        return required(self.accounts)
 
     @property
     def blobs(self) -> BlobStore:

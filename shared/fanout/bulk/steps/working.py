@@ -10,6 +10,7 @@ from msgspec.structs import replace
 
 from ...config.catalog import ClientKey
 from ..activity import ActivityTracker
+from ..costs import Costs
 from ..input.estimates import KEY_OUTPUT_TOKENS, estimate_cost
 from ..input.line_order import open_order
 from ..input.lines import Line
@@ -118,7 +119,7 @@ async def _pass(  # noqa: PLR0913 -- its parts, each once
             host.results(job),
             progress,
             host.costs.cost_of,
-            _estimate(host, job),
+            line_estimate(job, host.costs),
             activity,
             flex=flex_lane(job, catalog, host.now),
             is_held=is_held,
@@ -128,12 +129,12 @@ async def _pass(  # noqa: PLR0913 -- its parts, each once
     )
 
 
-def _estimate(host: JobHost, job: Job) -> Callable[[Line, int], int]:
+def line_estimate(job: Job, costs: Costs) -> Callable[[Line, int], int]:
     """What a line may cost: a virtual key reserves as much as for a request."""
     if job.account is not None:
-        return partial(estimate_cost, host.costs, assumed=KEY_OUTPUT_TOKENS)
+        return partial(estimate_cost, costs, assumed=KEY_OUTPUT_TOKENS)
     if job.max_cost is not None:
-        return partial(estimate_cost, host.costs)
+        return partial(estimate_cost, costs)
     return lambda _line, _size: 0
 
 

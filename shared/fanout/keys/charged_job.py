@@ -1,0 +1,301 @@
+"""
+Charges the lines of a job to an account, and stops the job when the account's budget is spent.
+
+A job reserves for some lines at once: one reservation, one spend row. It settles the row when what
+is still reserved covers the lines in flight, with what lines have cost whose results are stored by
+then. After a crash, the next run of the job reads its rows, and charges what they lack.
+"""
+
+from __future__ import annotations
+
+import asyncio
+from collections import deque
+from collections.abc import Callable
+from contextlib import suppress
+from functools import partial
+from typing import Literal
+
+from ..bulk.store import JobProgress, Stop
+from ..bulk.totals import Totals
+from ..config.catalog import ClientKey
+from ..errors import BudgetExceeded, BudgetHeld, FanoutError, StorageBusy, Unauthorized
+from .account import HELD_SECONDS, Need, Reservation
+from .clients import models_of
+from .groups import shared_models
+from .items import Item, Rejected
+from .job_rows import JobRows
+
+FIRST_LINES, MAX_LINES = 10, 1_000
+"""Lines that a reservation is for: the first, and at most if lines are used up quickly."""
+
+QUICK = 1.0
+"""Seconds: if a reservation is used up sooner, the next one is for twice as many lines."""
+
+CHECK_INTERVAL = 5.0
+"""Seconds between two looks at the rights of the key."""
+
+BUSY_PAUSES = (0.1, 0.5, 2.0)
+"""Seconds between attempts to settle what a job has spent, if the store is busy at its end."""
+
+SHORT_PAUSE = 0.2
+"""Seconds until the next attempt to reserve more, while the job's own lines hold the budget."""
+
+BLOCKED_MODELS: frozenset[str] = frozenset()
+
+
+class ChargedJob:
+    """
+    A `JobProgress` over another one: a line starts if the key's budget permits it, too.
+
+    `_covered` is the sum of the open reservations, `_in_flight` that of the estimates of lines in
+    flight, `_spent` what lines have cost, `_stored` the part of it whose results are stored, and
+    `_charged` the part that is in spend rows. All are in nanodollars.
+    """
+
+    def __init__(
+        self,
+        inner: JobProgress,
+        rows: JobRows,
+        item: Item | None,
+        cost: Callable[[], int] | None = None,
+    ) -> None:
+        self._inner = inner
+        self._rows = rows
+        self._ledger = rows.ledger
+        self._loop = asyncio.get_running_loop()
+        self._item = item
+        self._cost = cost
+        self._stop: Stop | None = None if item else "forbidden"
+        self._held: deque[Reservation] = deque()
+        self._covered = self._in_flight = 0
+        self._spent = self._stored = self._charged = 0
+        self._sent = self._received = 0
+        self._lines = FIRST_LINES
+        self._is_short = False
+        self._claiming: asyncio.Task[None] | None = None
+        self._settling: asyncio.Task[None] | None = None
+        self._claimed_at = self._not_before = self._checked_at = -CHECK_INTERVAL
+
+    def current_client(self) -> ClientKey:
+        """The job's client, with the rights that its key and its team or user have now."""
+        models = BLOCKED_MODELS if self._item is None else models_of(self._item)
+        if isinstance(self._inner, ChargedJob):
+            models = shared_models(models, self._inner.current_client().models)
+        return ClientKey(self._rows.job.owner, None, models)
+
+    async def open(self) -> None:
+        """Read what earlier runs have charged, and close the rows that a crash has left open."""
+        if self._item is None:
+            return
+        self._charged = await self._rows.take()
+        self._spent = self._stored = await self._known_cost()
+        await self._check_rights()
+
+    async def _known_cost(self) -> int:
+        """What the lines have cost, of all runs."""
+        return (await self._inner.total()).cost if self._cost is None else self._cost()
+
+    # ---- the lines ----
+
+    def reserve(self, estimate: int, *, is_whole: bool = False) -> Stop | Literal["wait"] | None:
+        """Reserve the estimate under the job's cap and the key's budget, or say why not."""
+        if estimate == 0:
+            return self._stop or self._inner.reserve(0, is_whole=is_whole)
+        if self._stop is not None:
+            return self._stop
+        room = self._covered - self._in_flight - (self._spent - self._charged)
+        if estimate > room:
+            stop = self._inner.reserve(0)  # why no line may start at all
+            if stop is None or stop == "wait":
+                self._claim_soon(estimate)
+                return self._stop or "wait"
+            return stop
+        stop = self._inner.reserve(estimate, is_whole=is_whole)
+        if stop is None:
+            self._in_flight += estimate
+            if room - estimate < self._lines * estimate // 2:
+                self._claim_soon(estimate)
+        return stop
+
+    def settle(self, shard: int, estimate: int, totals: Totals) -> None:
+        """Count a line whose result is stored, and what it has cost."""
+        self._inner.settle(shard, estimate, totals)
+        self._in_flight -= estimate
+        self._spent += totals.cost
+        self._sent += totals.tokens_in
+        self._received += totals.tokens_out
+
+    def release(self, estimate: int) -> None:
+        """Release the estimate of a line that ended without a result."""
+        self._inner.release(estimate)
+        self._in_flight -= estimate
+
+    def begin_shard(self, shard: int, stored: Totals) -> None:
+        """Start on a shard; `stored` are the totals of its stored lines."""
+        self._inner.begin_shard(shard, stored)
+        if self._cost is not None:
+            self._spent = self._stored = self._cost()
+
+    def complete_shard(self, shard: int) -> None:
+        """Mark the shard as complete."""
+        self._inner.complete_shard(shard)
+
+    async def sync(self) -> None:
+        """
+        Write the counts, charge what lines have cost, and look at the key's rights now and then.
+
+        If the store of keys does not respond, the next call does it.
+        """
+        await self._inner.sync()
+        with suppress(FanoutError):
+            # A worker that ends cancels this, but not between the two writes of a settlement.
+            self._settling = self._loop.create_task(self._settle(is_last=False))
+            await asyncio.shield(self._settling)
+            if self._loop.time() - self._checked_at >= CHECK_INTERVAL:
+                await self._check_rights()
+        self._spent = await self._known_cost()
+        self._stored = self._spent  # the worker stores all of it before the next call
+
+    async def close(self) -> None:
+        """Like `sync`, at the worker's end: no line is in flight, so nothing stays reserved."""
+        if running := [task for task in (self._claiming, self._settling) if task is not None]:
+            await asyncio.wait(running)
+        await self._inner.close()
+        self._spent = self._stored = await self._known_cost()
+        with suppress(FanoutError, Rejected):  # the next run, or a sweep, does it
+            for pause in BUSY_PAUSES:
+                with suppress(StorageBusy):  # nothing was written
+                    await self._settle_all()
+                    return
+                await asyncio.sleep(pause)
+            await self._settle_all()
+
+    async def completed_totals(self, shard: int) -> Totals | None:
+        """The totals of a complete shard."""
+        return await self._inner.completed_totals(shard)
+
+    async def total(self) -> Totals:
+        """The totals of the whole job."""
+        return await self._inner.total()
+
+    # ---- the key ----
+
+    def _claim_soon(self, estimate: int) -> None:
+        """Reserve for more lines in a task, unless one does so, or the budget is held."""
+        is_busy = self._claiming is not None and not self._claiming.done()
+        if self._claiming is not None and not is_busy:
+            self._claiming.result()  # it raises what went wrong
+        if not is_busy and self._loop.time() >= self._not_before:
+            task = self._claim(estimate)
+            self._claiming = self._loop.create_task(task)  # `close` awaits it
+
+    async def _claim(self, estimate: int) -> None:
+        """Reserve for as many lines as the budget has money for, or stop the job if for none."""
+        is_quick = self._loop.time() - self._claimed_at < QUICK
+        lines = min(MAX_LINES, 2 * self._lines) if is_quick else self._lines
+        rejection: FanoutError | None = None
+        for count in sorted({lines, 1}, reverse=True):
+            try:
+                await self._reserve(count * estimate)
+            except (BudgetExceeded, BudgetHeld) as error:
+                rejection = error
+            except Unauthorized:
+                self._stop = "forbidden"
+                return
+            except Rejected:  # a later run has taken over
+                self._stop = "paused"
+                return
+            except FanoutError:  # the store does not respond
+                self._not_before = self._loop.time() + HELD_SECONDS
+                return
+            else:
+                self._lines, self._claimed_at = count, self._loop.time()
+                self._is_short = False
+                return
+        if self._held:  # settling them may leave enough
+            self._is_short = True
+            self._not_before = self._loop.time() + SHORT_PAUSE
+        elif isinstance(rejection, BudgetExceeded):
+            self._stop = "unfunded"
+        else:
+            self._not_before = self._loop.time() + HELD_SECONDS
+
+    async def _reserve(self, cost: int) -> None:
+        if (item := self._item) is None:
+            raise Unauthorized("the key is not valid any more")
+        need = Need(cost, requests=0)
+        held, state = await self._ledger.claim(item, need, self._know)
+        self._item = state
+        try:
+            await self._rows.hold(self._charged, [*(one.row for one in self._held), held.row])
+        except (FanoutError, Rejected):
+            with suppress(FanoutError):
+                await self._ledger.count(held, 0, 0)
+            raise
+        self._held.append(held)
+        self._covered += cost
+        await self._ledger.open(held, self._rows.fields(state))
+
+    def _know(self, item: Item) -> None:
+        """The rights of the key may have changed."""
+        self._item = item
+
+    async def _check_rights(self) -> None:
+        """Stop the job if its key is blocked or deleted, or has expired."""
+        self._checked_at = self._loop.time()
+        item = await self._ledger.store.get(self._rows.account_key)
+        if item is None or item["blocked"] or item["expires_at"] <= self._ledger.now():
+            self._stop = "forbidden"
+        else:
+            self._know(item)
+
+    async def _settle(self, *, is_last: bool) -> None:
+        """Settle the reservations that the lines in flight do not need, the oldest first."""
+        while self._held:
+            rest = self._covered - self._held[0].need.cost
+            uncharged = self._spent - max(self._stored, self._charged)
+            is_of_use = self._due > 0 or self._is_short
+            if not is_last and (not is_of_use or rest < self._in_flight + uncharged):
+                break
+            await self._settle_first(is_alone=len(self._held) == 1)
+        for _ in range(len(self._held)):
+            held = self._held.popleft()
+            self._held.append(await self._ledger.renew(held) if self._is_old(held) else held)
+
+    async def _settle_all(self) -> None:
+        """Settle everything at the run's end, and note that no row is open."""
+        await self._settle(is_last=True)
+        if self._item is None:
+            return
+        if (due := self._due) > 0:
+            used = (due, self._sent, self._received)
+            await self._rows.charge(self._item, self._charged, *used)
+            self._charged += due
+        await self._rows.hold(self._charged, ())
+
+    def _is_old(self, held: Reservation) -> bool:
+        return self._ledger.is_old(held)
+
+    @property
+    def _due(self) -> int:
+        """What lines have cost whose results are stored, and that is in no spend row."""
+        return max(0, self._stored - self._charged)
+
+    async def _settle_first(self, *, is_alone: bool) -> None:
+        """Settle the oldest reservation: with its part of what is due, or all if it `is_alone`."""
+        held, sent, received = self._held[0], self._sent, self._received
+        cost = self._due if is_alone else min(self._due, held.need.cost)
+        row = self._rows.used(cost, sent, received)
+        settle = partial(self._ledger.settle, held, cost, sent + received, row, "settled")
+        if not await settle():
+            found = await self._ledger.store.get(held.row)
+            if found is None and self._item is not None:  # it could not be opened
+                await self._ledger.open(held, self._rows.fields(self._item))
+                await settle()
+            elif found is not None:  # by an earlier attempt, or by a sweep, as it was too old
+                cost = found["cost"]
+        self._held.popleft()
+        self._covered -= held.need.cost
+        self._charged += cost
+        self._sent -= sent
+        self._received -= received
