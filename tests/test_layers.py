@@ -116,8 +116,8 @@ TOP_LEVEL = {
     "shared/fanout/errors/*.py": "__init__ base config gateway provider",
     "shared/fanout/gateway/*.py": """
         __init__ agree_cell aliases authorization bound_requests checked_cell client_chunks
-        combine conversation decisions embeddings factory gateway hedge_delays interleave judge_cell
-        ladder report run streams vote_count
+        combine conversation decisions embeddings factory gateway hedge_delays interleave
+        judge_calls judge_cell ladder report run streams timed_pace vote_count
     """,
     "shared/fanout/keys/*.py": """
         __init__ account budgets charged_job clients dynamodb_store groups imports items job_rows
@@ -135,7 +135,7 @@ TOP_LEVEL = {
     """,
     "shared/fanout/schema/*.py": """
         __init__ accumulator agreement allowed_values canonical chat checked choice_deltas
-        embeddings error extensions fallbacks fanout foreign_parts gateway_fields
+        embeddings error extensions fallbacks fanout foreign_parts free_text gateway_fields
         json_schema judging litellm_arguments litellm_names messages one_call pass_through
         request response_chunks schema_words schema_work strategies token_estimate tokens
         validation value_kinds

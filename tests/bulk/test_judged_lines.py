@@ -1,10 +1,11 @@
-"""Jobs whose lines have a judge: its cost counts, and its rate limit is kept."""
+"""Jobs whose lines are decided by votes or a judge: costs count, and rate limits are kept."""
 
 from __future__ import annotations
 
 import json
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Mapping
 from contextlib import asynccontextmanager
+from itertools import pairwise
 from pathlib import Path
 from typing import Any
 
@@ -84,4 +85,70 @@ def test_the_judges_cost_counts_and_only_its_call_is_repeated_after_a_rate_limit
 
     run_threads_at_once(main(), 0.001)
     assert sorted(provider.asked) == ["a", "b", *["judge"] * (1 + limited)]
-    assert all(b - a >= 2 for a, b in zip(provider.judged, provider.judged[1:], strict=False))
+    assert all(b - a >= 2 for a, b in pairwise(provider.judged))
+
+
+class VotingProvider(EchoProvider):
+    """Streams the same response of each model; `failing` has the first responses of some."""
+
+    def __init__(self, failing: Mapping[str, list[int]]) -> None:
+        super().__init__()
+        self.failing = {name: list(statuses) for name, statuses in failing.items()}
+        self.times: dict[str, list[float]] = {}
+
+    @asynccontextmanager
+    async def stream(self, request: Outgoing) -> AsyncIterator[Any]:
+        model = json.loads(request.body)["model"]
+        self.times.setdefault(model, []).append(now())
+        if statuses := self.failing.get(model):
+            yield Incoming(statuses.pop(0), {"retry-after": "2"}, _error())
+            return
+        yield Incoming(200, {}, _pieces("yes"))
+
+
+def test_each_call_for_an_agreement_waits_for_its_own_models_limit_and_is_repeated(
+    tmp_path: Path,
+) -> None:
+    provider = VotingProvider({"limited": [429, 429], "down": [500]})
+    first = CONFIG["model_list"][0]
+    models: list[dict[str, Any]] = [
+        {
+            "model_name": name,
+            "litellm_params": first["litellm_params"] | {"model": f"openai/{name}"},
+        }
+        for name in ("a", "b", "slow", "limited", "down", "one at a time")
+    ]
+    models[2]["litellm_params"]["rpm"] = 1
+    models[5]["litellm_params"]["max_parallel_requests"] = 1
+    panels = {f"quick{n}": ["a", "b", "slow"] for n in range(5)}
+    panels |= {"limited": ["a", "limited", "slow"], "down": ["a", "down", "slow"]}
+    panels["same"] = ["one at a time", "one at a time"]
+
+    async def main() -> None:
+        async with open_jobs(
+            tmp_path, provider, config={**CONFIG, "model_list": models}, now=now
+        ) as jobs:
+            lines = [
+                line(name, None, fanout={"mode": "agree", "models": panel})
+                for name, panel in panels.items()
+            ]
+            began = now()
+            job = await jobs.wait(await jobs.create(jsonl(lines)))
+            assert (job.status, job.error_file_id) == ("completed", None)
+            assert now() - began < 30
+            for one in await jobs.content(job.output_file_id):
+                assert one["response"]["body"]["fanout"]["agree"]["decided"], one
+            totals = (await jobs.job(job)).totals
+            assert totals is not None
+            assert round(totals.cost_usd or 0, 9) == round(16 * COST, 9)
+
+    run_threads_at_once(main(), 0.001)
+    assert {name: len(times) for name, times in provider.times.items()} == {
+        "a": 7,
+        "b": 5,
+        "limited": 3,
+        "down": 2,
+        "one at a time": 2,
+    }
+    limited = provider.times["limited"]
+    assert all(later - earlier >= 2 for earlier, later in pairwise(limited))

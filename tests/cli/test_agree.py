@@ -51,6 +51,7 @@ def test_the_options_are_the_fields_of_the_request_and_errors_name_them(
     wrong = {
         ("-k", "4"): "-k is 4",
         ("--weight", "c"): "--weight must be",
+        ("--weight", "c=2"): "--weight must be",
         ("--start", "x"): "--start must be",
         ("--on", " "): "--on must name",
     }

@@ -109,6 +109,9 @@ def test_what_cannot_be_meant_is_an_error_that_names_the_field(server: RunningGa
         ({"stagger": "p99"}, "fanout.stagger"),
         ({"stagger": "p95", "mode": "all"}, "fanout.stagger"),
         ({"once": True, "mode": "race"}, "fanout.once"),
+        ({"once": True}, "fanout.once"),
+        ({"once": True, "mode": "agree"}, "fanout.once"),
+        ({"once": True, "mode": "best", "judge": "c"}, "fanout.once"),
         ({"start": 1}, "fanout.start"),
         ({"start": 2, "check": True}, "fanout.start"),
     ]

@@ -255,6 +255,19 @@ def test_once_holds_for_a_name_for_several_models(
     response = ask(named, "late", stream=stream, **once)
     assert (response.status, response.text) == (200, "slow")
     assert [call.body["model"] for call in upstream.calls] == ["b"]
-    response = ask(named, "fast", stream=stream, **once)
-    assert (response.status, response.error["param"]) == (400, "fanout.once")
+    for name in ("fast", "every"):
+        response = ask(named, name, stream=stream, **once)
+        assert (response.status, response.error["param"]) == (400, "fanout.once")
     assert len(upstream.calls) == 1
+
+
+@both_ways
+def test_a_cascade_asks_the_models_of_a_name_one_after_the_other(
+    named: RunningGateway, upstream: Upstream, *, stream: bool
+) -> None:
+    upstream.script("b", answers('{"n": 1}'), answers("no"))
+    upstream.script("c", answers('{"n": 2}'))
+    check = {"start": 1, "attempts": 1, "schema": {"type": "object", "required": ["n"]}}
+    found = [ask(named, "every", stream=stream, fanout=check).text for _ in range(2)]
+    assert found == ['{"n": 1}', '{"n": 2}']
+    assert [call.body["model"] for call in upstream.calls] == ["b", "b", "c"]

@@ -11,6 +11,7 @@ from typing import Any
 
 import pytest
 
+from fanout.schema.judging import DEFAULT_CRITERIA
 from tests.http.races import HI, both_ways, outcomes
 from tests.support.gateway_response import ParsedResponse
 from tests.support.gateway_server import RunningGateway
@@ -236,6 +237,36 @@ def test_a_judge_that_reasons_first_is_streamed_whole(
     assert (response.model, response.text) == ("d", "all of it")
     assert report(response)["outcome"] == "merged"
     assert report(response)["criteria"] is None
+
+
+def test_without_a_verdict_an_answer_is_sent_rather_than_no_answer(
+    server: RunningGateway, upstream: Upstream
+) -> None:
+    """Nor does the judge get what is only reasoning; blank criteria are none."""
+    refusal = [role, delta(refusal="I would rather not."), stop]
+    reasoning = [role, delta(reasoning_content="Hm."), stop]
+    cases = {
+        "refusal": (refusal, answers("text of b"), "b", "failed", True),
+        "space": (answers(" \n"), answers("text of b"), "b", "only_response", False),
+        "reasoning": (reasoning, answers("text of b"), "b", "only_response", False),
+        "two refusals": (refusal, refusal, "a", "failed", True),
+        "two reasonings": (reasoning, reasoning, "a", "only_response", False),
+        "nothing": (answers(""), reasoning, "b", "only_response", False),
+    }
+    wrong = []
+    for mode in ("best", "merge"):
+        for name, (a, b, model, outcome, judged) in cases.items():
+            upstream.script("a", a)
+            upstream.script("b", b)
+            upstream.script("d", [refuse(400)])
+            before = len(upstream.calls_to("d"))
+            response = ask(server, mode, more={"model": "a, b"}, criteria=" ")
+            calls = len(upstream.calls_to("d")) - before
+            got = (response.model, report(response)["outcome"], bool(calls))
+            if got != (model, outcome, judged):
+                wrong.append((mode, name, got))
+            assert report(response)["criteria"] in {None, DEFAULT_CRITERIA}
+    assert wrong == []
 
 
 def test_if_no_model_responds_the_error_has_each_cause(

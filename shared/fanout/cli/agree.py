@@ -79,11 +79,14 @@ def _start(given: str | None) -> int | str | None:
 def _weight(given: str) -> tuple[str, float]:
     name, _, value = given.rpartition("=")
     try:
-        return name, float(value)
+        weight = float(value)
     except ValueError:
+        weight = 0.0
+    if not name or not 0 < weight <= 1:
         raise RequestError(
-            "--weight must be a model's name and a number: `gpt-4o=0.9`", "weight"
-        ) from None
+            "--weight must be a model's name and a number over 0, at most 1: `gpt-4o=0.9`", "weight"
+        )
+    return name, weight
 
 
 def show_votes(report: Mapping[str, Any]) -> bool:

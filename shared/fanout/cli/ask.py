@@ -57,7 +57,12 @@ def add(commands: _SubParsersAction[argparse.ArgumentParser]) -> None:
 
 
 def _stagger(given: str) -> float | str:
-    return given if given == "p95" else float(given)
+    """The option's value; raises `ArgumentTypeError`."""
+    try:
+        return given if given == "p95" else float(given)
+    except ValueError:
+        message = f"it must be a number of seconds, or `p95`, not `{given:.40}`"
+        raise argparse.ArgumentTypeError(message) from None
 
 
 def _add_arguments(parser: argparse.ArgumentParser) -> None:

@@ -7,7 +7,7 @@ Each response is one vote. The calls that cannot change the decision are cancell
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Awaitable, Callable, Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from functools import partial
 from math import inf
 from time import perf_counter
@@ -27,12 +27,11 @@ from ..schema.value_kinds import Kinds, values_of
 from ..telemetry.prices import nanodollars_of_usage, to_dollars
 from .combine import sum_usage
 from .report import Report, make_report
+from .timed_pace import Call
 from .vote_count import PLAUSIBLE, VoteCount
 
 MOST_OF_MESSAGE = 300
 """Characters of each failure's message in the response that says that the models disagree."""
-
-Call = Callable[[Leg, ChatRequest], Awaitable[ChatCompletion]]
 
 
 class NoVoteInTime(TimeoutError):
@@ -55,6 +54,7 @@ class AgreeCell:
         self._votes: dict[int, Vote] = {}
         self._no_votes: dict[int, str] = {}
         self._deadline, self._is_late = inf, False
+        self._fatal: Exception | None = None
 
     async def run(
         self,
@@ -71,6 +71,8 @@ class AgreeCell:
         started, self._deadline = perf_counter(), deadline
         calls = [partial(call, leg, self._chat) for leg in self._legs]
         found = await run_panel(calls, self._count.start(), self._after, deadline)
+        if self._fatal is not None:
+            raise self._fatal
         outcomes = [_as_sent(one, leg) for one, leg in zip(found, self._legs, strict=True)]
         self._is_late = not self._is_settled
         if self._is_late and not self._votes:
@@ -103,6 +105,9 @@ class AgreeCell:
         """Count the vote of a call that has ended; the models to start, or `None` at the end."""
         vote: Vote | NoVote
         if isinstance(outcome, Failure):
+            if not isinstance(outcome.error, FanoutError):
+                self._fatal = outcome.error  # it is not the model's, and ends the whole cell
+                return None
             vote = NoVote("")
         else:
             vote = vote_of(outcome.value, self._rules, self._schema)

@@ -29,19 +29,25 @@ def expanded(request: FanOutRequest, sets: Mapping[str, ModelSet]) -> FanOutRequ
         raise RequestError(
             f"the request needs {calls} calls to models; the limit is {MAX_CALLS}", "messages"
         )
+    if request.once and request.mode == "all":
+        raise _not_once(request)
     if request.mode != "one":
         agree = request.agree and request.agree.of(request.conversations[0], found.models)
         return replace(request, models=found.models, alias=request.models[0], agree=agree)
     stagger = None if found.mode == "fallback" else found.stagger or 0.0
     mode = "hedge" if found.mode == "race" and found.stagger else found.mode
-    if request.once and mode in {"race", "hedge"}:
-        if mode == "race":
-            raise RequestError(
-                f"`fanout.once` cannot be used with `{request.models[0]}`, which is a race of "
-                "several models: leave it out, or name one model",
-                "fanout.once",
-            )
+    if request.is_cascade or (request.once and mode == "hedge"):
         mode, stagger = "fallback", None
+    elif request.once and mode != "fallback":
+        raise _not_once(request)
     return replace(
         request, models=found.models, mode=mode, stagger=stagger, alias=request.models[0]
+    )
+
+
+def _not_once(request: FanOutRequest) -> RequestError:
+    return RequestError(
+        f"`fanout.once` cannot be used with `{request.models[0]}`, which calls several models: "
+        "leave it out, or name one model",
+        "fanout.once",
     )

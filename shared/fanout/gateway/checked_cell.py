@@ -7,13 +7,12 @@ Knows nothing of modes: it makes one model's call into one whose response fits, 
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Awaitable, Callable, Sequence
+from collections.abc import Sequence
 from time import perf_counter
-from typing import Any, Literal, Protocol, TypeAlias
+from typing import Any, Literal
 
 from msgspec import Struct
 
-from ..concurrency import Deadline
 from ..errors import DeadlineExceeded, FanoutError, SchemaMismatch
 from ..routing.leg import Leg
 from ..schema.chat import ChatCompletion
@@ -23,32 +22,10 @@ from ..schema.request import ChatRequest, Check
 from ..telemetry.prices import nanodollars_of_usage, to_dollars
 from .ladder import Invalid, find_invalid, next_request, without_fences
 from .report import Attempt, Report, call_attempt
-
-Call: TypeAlias = Callable[[Leg, ChatRequest], Awaitable[ChatCompletion]]
-"""Makes a call with the leg's model, and its retries after errors."""
+from .timed_pace import Call, TimedPace
 
 LONG_TEXT = 1_000_000
 """Characters of a response from which it is checked in a thread, so that others need not wait."""
-
-
-class Pace(Protocol):
-    """Makes each call of a checked request when it may be made."""
-
-    async def __call__(
-        self,
-        call: Callable[[], Awaitable[ChatCompletion]],
-        leg: Leg,
-        chat: ChatRequest,
-        *,
-        is_extra: bool,
-    ) -> ChatCompletion:
-        """
-        The result of `call`, which sends `chat` to the leg's model.
-
-        An extra call follows one whose response does not fit. An exception that is no `FanoutError`
-        ends the whole cell.
-        """
-        ...
 
 
 class _Made(Struct):
@@ -64,20 +41,17 @@ class CheckedCell:
     """
     One cell's calls.
 
-    `valid` turns a call into one whose response fits. With a `pace`, each call has its own limit of
-    `seconds`, because it may have to wait for its turn; without one, the cell has its deadline.
+    `valid` turns a call into one whose response fits. With a `pace`, each call has its own time;
+    without one, the cell has its deadline.
     """
 
-    def __init__(
-        self, check: Check, chat: ChatRequest, pace: Pace | None = None, seconds: float = 0.0
-    ) -> None:
+    def __init__(self, check: Check, chat: ChatRequest, pace: TimedPace | None = None) -> None:
         self.check = check
         self.is_escalating = False
         self.last: Invalid | None = None
         self.fatal: Exception | None = None
         self._problem = validator_of(chat).problem
         self._pace = pace
-        self._seconds = seconds
         self._started = perf_counter()
         self._made: list[_Made] = []
         self._last_model = ""
@@ -146,17 +120,7 @@ class CheckedCell:
     ) -> ChatCompletion:
         if self._pace is None:
             return await call(leg, chat)
-
-        async def timed() -> ChatCompletion:
-            leg.deadline = asyncio.get_running_loop().time() + self._seconds
-            try:
-                with Deadline(leg.deadline):
-                    return await call(leg, chat)
-            except TimeoutError:
-                message = f"no response within the request's {self._seconds:g} s"
-                raise DeadlineExceeded(message) from None
-
-        return await self._pace(timed, leg, chat, is_extra=is_extra)
+        return await self._pace.make(call, leg, chat, is_extra=is_extra)
 
     async def _find_invalid(self, completion: ChatCompletion) -> Invalid | None:
         texts = (choice["message"].get("content") or "" for choice in completion["choices"])
@@ -201,11 +165,6 @@ class CheckedCell:
     def mismatch(self) -> SchemaMismatch:
         """The error of the cell: the last text, why it does not fit, and all calls."""
         return self._mismatch([made.attempt for made in self._made])
-
-    @property
-    def is_paced(self) -> bool:
-        """Whether each call waits for its turn, and then has the request's time."""
-        return self._pace is not None
 
     def late(self, error: DeadlineExceeded, attempts: Sequence[Attempt] = ()) -> DeadlineExceeded:
         """

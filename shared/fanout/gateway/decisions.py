@@ -21,8 +21,10 @@ from ..schema.fanout import FanOutRequest
 from ..schema.judging import Judging
 from ..telemetry.observers import DecisionRecord
 from .agree_cell import AgreeCell, NoVoteInTime
-from .judge_cell import Call, Failed, JudgeCell, MergedStream
+from .judge_calls import JudgeCalls
+from .judge_cell import Failed, JudgeCell, MergedStream
 from .report import Attempt, Report
+from .timed_pace import Call
 
 if TYPE_CHECKING:
     from .run import GridCell
@@ -48,20 +50,20 @@ class Decisions:
             return await self._agree(request.agree, cell)
         if request.judging is None:
             raise AssertionError(f"nothing is decided in mode {request.mode}")
-        judged = self._judge_cell(request, request.judging, cell)
+        judged, judge = self._judge_cell(request, request.judging, cell)
         plain: Call = self._router.chat_by_stream
         checked = plain if cell.checked is None else cell.checked.valid(plain)
         try:
             return await judged.run(checked, self._failed)
         finally:
-            cell.extra.append(judged.nanodollars or 0)
+            cell.extra.append(judge.nanodollars or 0)
 
     @asynccontextmanager
     async def stream(self, request: FanOutRequest, cell: GridCell) -> AsyncIterator[MergedStream]:
         """The response that a judge makes of the models' responses, as a stream."""
         if request.judging is None:
             raise AssertionError(f"nothing is merged in mode {request.mode}")
-        judged = self._judge_cell(request, request.judging, cell)
+        judged, _ = self._judge_cell(request, request.judging, cell)
         opening = judged.stream(self._router.chat_by_stream, self._failed)
         async with opening as (model, chunks, make_report):
             reports: list[Report] = []
@@ -97,8 +99,10 @@ class Decisions:
         call: Call = self._router.chat_by_stream
         if cell.checked is not None:
             call = cell.checked.valid(call)
+        elif cell.pace is not None:
+            call = cell.pace.paced(call)
         agreeing = AgreeCell(rules, cell.request, cell.legs, self._catalog)
-        deadline = None if cell.has_times_of_calls else cell.legs[0].deadline
+        deadline = None if cell.pace is not None else cell.legs[0].deadline
         try:
             return await agreeing.run(call, self._failed, inf if deadline is None else deadline)
         except NoVoteInTime as late:
@@ -109,18 +113,13 @@ class Decisions:
             cell.late_attempts.extend(report["attempts"])
             raise
 
-    def _judge_cell(self, request: FanOutRequest, judging: Judging, cell: GridCell) -> JudgeCell:
+    def _judge_cell(
+        self, request: FanOutRequest, judging: Judging, cell: GridCell
+    ) -> tuple[JudgeCell, JudgeCalls]:
         name = judging.judge
-        judge = replace(cell.legs[0], model=name, responding_model=name, alias=None, held=None)
-        return JudgeCell(
-            judging,
-            request.mode,
-            cell.request,
-            cell.legs,
-            judge,
-            self._router,
-            pace=cell.judge_pace,
-        )
+        leg = replace(cell.legs[0], model=name, responding_model=name, alias=None)
+        judge = JudgeCalls(leg, self._router, cell.judge_pace)
+        return JudgeCell(judging, request.mode, cell.request, cell.legs, judge), judge
 
 
 def with_decision(calls: Report, decided: Report, models: int) -> Report:

@@ -30,6 +30,7 @@ from .report import total_cost
 
 if TYPE_CHECKING:
     from .checked_cell import CheckedCell
+    from .timed_pace import TimedPace
 
 
 class Context(Struct, frozen=True, gc=False):
@@ -39,9 +40,9 @@ class Context(Struct, frozen=True, gc=False):
     Without a client, the user of this process has called; nothing is forbidden. If no call can
     start within `patience` seconds, the request fails with `Busy`; without it, it waits.
     `deadline_hint` is what to do if `deadline` was too short. If there is a `held`, it holds the
-    slots of the call whose response is used, unless the request has several responses. A `pace` (a
-    `checked_cell.Pace`) makes the calls of a checked request; then each has the request's time. A
-    `judge_pace` makes those of a judge.
+    slots of the call whose response is used, unless several responses are. A `pace` (a
+    `timed_pace.Pace`) makes the calls of a checked request, or of models that are to agree; then
+    each has the request's time. A `judge_pace` makes those of a judge.
     With `flex`, calls for whole responses are on the flex tier of the deployments that have one.
     """
 
@@ -94,8 +95,9 @@ class GridCell(Struct, frozen=True, gc=False):
     A conversation, and the model or the competing models that it is sent to.
 
     If the response must fit a schema, it has a `checked` (a `CheckedCell`). `extra` has the costs
-    of calls to a judge, in nanodollars, which a `judge_pace` makes if there is one. `late_attempts`
-    are the calls of models that have not voted in time.
+    of calls to a judge, in nanodollars, which a `judge_pace` makes if there is one. With a
+    `pace` (a `TimedPace`), each call has the request's time, because it may have to wait for its
+    turn. `late_attempts` are the calls of models that have not voted in time.
     """
 
     request: ChatRequest
@@ -103,13 +105,9 @@ class GridCell(Struct, frozen=True, gc=False):
     legs: list[Leg]
     checked: Any = None
     extra: list[int] = field(default_factory=list)
+    pace: Any = None
     judge_pace: Any = None
     late_attempts: list[Any] = field(default_factory=list)
-
-    @property
-    def has_times_of_calls(self) -> bool:
-        """Whether each call has the request's time, because it may have to wait for its turn."""
-        return self.checked is not None and self.checked.is_paced
 
     def late(self, error: DeadlineExceeded) -> DeadlineExceeded:
         """The error after the deadline, with the calls as far as they are known."""
@@ -130,6 +128,7 @@ def make_grid(
     request: FanOutRequest,
     make_leg: Callable[[str], Leg],
     make_checked: Callable[[ChatRequest], CheckedCell] | None = None,
+    pace: TimedPace | None = None,
     judge_pace: Any = None,
 ) -> list[GridCell]:
     """The request's cells, conversation by conversation, with a leg for each model of a cell."""
@@ -140,6 +139,7 @@ def make_grid(
             models,
             [make_leg(name) for name in models],
             make_checked and make_checked(chat),
+            pace=pace,
             judge_pace=judge_pace,
         )
         for chat in request.conversations
@@ -184,26 +184,35 @@ class Run:
                 client=context.client,
                 alias=request.alias,
                 watcher=context.watcher,
-                held=None if request.combined else context.held,
+                held=None if request.combined or request.is_decided else context.held,
                 flex=context.flex,
                 times=self.host.runner.times,
             )
 
-        return make_grid(request, make_leg, self._checked_cells(), context.judge_pace)
+        pace = self._pace()
+        return make_grid(request, make_leg, self._checked_cells(pace), pace, context.judge_pace)
 
-    def _checked_cells(self) -> Callable[[ChatRequest], CheckedCell] | None:
+    def _pace(self) -> TimedPace | None:
+        """What makes the calls when they may be made; `None` if nothing waits for that."""
+        if self.context.pace is None:
+            return None
+        from .timed_pace import TimedPace  # only lines of jobs need it
+
+        return TimedPace(self.context.pace, self.time_limit)
+
+    def _checked_cells(self, pace: TimedPace | None) -> Callable[[ChatRequest], CheckedCell] | None:
         """What makes the `CheckedCell` of a conversation, if responses are checked."""
         if self.request.check is None:
             return None
         from .checked_cell import CheckedCell  # only checked requests need it
 
-        check, seconds = self.request.check, self.time_limit
-        return lambda chat: CheckedCell(check, chat, self.context.pace, seconds)
+        check = self.request.check
+        return lambda chat: CheckedCell(check, chat, pace)
 
     async def chat(self, cell: GridCell) -> ChatCompletion:
         """One cell's response; each cell has the deadline of its own, so the others are kept."""
         runner = self.host.runner
-        if self.context.pace is not None and self.request.check is not None:
+        if self.context.pace is not None:
             return await runner.chat(self.request, cell)
         is_voted = self.request.agree is not None  # then the votes in time are the response
         try:

@@ -17,7 +17,6 @@ from ..wire import json
 from .canonical import (
     MISSING,
     canonical,
-    compared_fields,
     field_of,
     json_key,
     schema_at,
@@ -25,6 +24,7 @@ from .canonical import (
     unfenced,
 )
 from .chat import ChatCompletion
+from .free_text import compared_part
 from .request import ChatRequest, JSONFormat, SchemaFormat
 from .value_kinds import Kinds
 
@@ -272,27 +272,31 @@ ENDED_EARLY: Mapping[str | None, str] = {
 def _vote_on(
     value: Any, exact: Any, paths: tuple[str, ...], schema: Mapping[str, Any] | None
 ) -> Vote | NoVote:
-    """The vote by named fields of the JSON; `exact` has the numbers without a loss."""
-    found, kinds = {path: field_of(value, path) for path in paths}, Kinds(schema)
-    if all(one is MISSING for one in found.values()):
+    """
+    The vote by named fields of the JSON; `exact` has the numbers without a loss.
+
+    A field that may be null by the schema may be missing. One that is missing otherwise is no
+    answer: if all are, there is no vote.
+    """
+    kinds = Kinds(schema)
+    keys = [_key_at(exact, kinds, path) for path in paths]
+    if all(key is MISSING for key in keys):
         return NoVote(f"the JSON has no `{paths[0]}`")
-    keys = [
-        ["missing"] if one is MISSING else _canonical_at(exact, kinds, path)
-        for path, one in found.items()
-    ]
+    key = json.encode([["missing"] if one is MISSING else one for one in keys]).decode()
+    found = {path: field_of(value, path) for path in paths}
     shown = {path: None if one is MISSING else one for path, one in found.items()}
-    return Vote(json.encode(keys).decode(), shown, paths)
+    return Vote(key, shown, paths)
 
 
-def _canonical_at(exact: Any, kinds: Kinds, path: str) -> Any:
-    return canonical(field_of(exact, path), kinds, schema_at(kinds, exact, path))
+def _key_at(exact: Any, kinds: Kinds, path: str) -> Any:
+    """The canonical form of what is at a path; `MISSING` if that is nothing, and may not be."""
+    found, schema = field_of(exact, path), schema_at(kinds, exact, path)
+    if found is MISSING:
+        return None if kinds.allows_null(schema) else MISSING
+    return canonical(found, kinds, schema)
 
 
 def _vote_on_all(value: Any, exact: Any, schema: Mapping[str, Any] | None) -> Vote:
     """The vote by the whole JSON, without free text."""
-    if not isinstance(value, dict):
-        return Vote(json_key(exact, schema), value)
-    fields = compared_fields(value, schema)
-    compared = {name: value[name] for name in fields}
-    key = json_key({name: exact[name] for name in fields}, schema)
-    return Vote(key, compared, tuple(fields))
+    shown, compared = compared_part(value, schema), compared_part(exact, schema)
+    return Vote(json_key(compared.value, schema), shown.value, shown.fields)

@@ -9,37 +9,14 @@ from __future__ import annotations
 
 import re
 import unicodedata
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 from datetime import UTC, date, datetime
 from decimal import Context, Decimal, InvalidOperation
 from typing import Any, Final
 
 from ..wire import json
+from .free_text import MAX_SHORT
 from .value_kinds import Kinds, is_number, keyword_of, values_of
-
-PROSE = frozenset(
-    {
-        "analysis",
-        "chain_of_thought",
-        "comment",
-        "comments",
-        "description",
-        "explanation",
-        "justification",
-        "notes",
-        "rationale",
-        "reason",
-        "reasoning",
-        "summary",
-        "thinking",
-        "thought",
-        "thoughts",
-    }
-)
-"""Names of properties that hold free text, which two models never write alike."""
-
-MAX_SHORT = 64
-"""Characters of a string that is compared; a property with a larger `maxLength` is free text."""
 
 MAX_READ = 20_000
 """Characters at the end of a long text in which its answer is looked for."""
@@ -188,33 +165,6 @@ def _moment(text: str) -> str:
 
 
 _FINE = re.compile(r"[.,]\d{7}")
-
-
-def compared_fields(value: Mapping[str, Any], schema: Mapping[str, Any] | None) -> list[str]:
-    """
-    The top-level properties of an object that are compared: all but free text.
-
-    Free text is a string with one of the names in `PROSE`, or with a `maxLength` over 64 in the
-    schema. If all are free text, all are compared.
-    """
-    kinds = Kinds(schema)
-    schemas = kinds.of_object(kinds.root, value)
-    found = [
-        name
-        for name in sorted(value)
-        if not _is_prose(name, value[name], kinds.of(kinds.property_of(schemas, name), ""))
-    ]
-    return found or sorted(value)
-
-
-def _is_prose(name: str, value: object, schemas: Sequence[Mapping[str, Any]]) -> bool:
-    if value is not None and not isinstance(value, str):
-        return False
-    if any(one.keys() & {"enum", "const", "format"} for one in schemas):
-        return False
-    if isinstance(longest := keyword_of(schemas, "maxLength"), int):
-        return longest > MAX_SHORT
-    return name.lower() in PROSE and bool(schemas)
 
 
 def field_of(value: Any, path: str) -> Any:

@@ -61,7 +61,8 @@ class FanOutRequest(HiddenRepr, frozen=True, gc=False):
     config's name for several models that it named. A request with a `lease` ends unless its client
     renews it within so many seconds. With `once`, only a failure may start another call. If
     `is_adaptive`, the delays of a hedge are those of `first_token_times.py`. With `in_pieces`, a
-    stream has lists that are not OpenAI's as they arrive.
+    stream has lists that are not OpenAI's as they arrive. With `is_cascade`, an alias stands for
+    models that are asked one after the other.
     """
 
     models: tuple[str, ...]
@@ -86,6 +87,7 @@ class FanOutRequest(HiddenRepr, frozen=True, gc=False):
     check: Check | None = None
     agree: Agree | None = None
     judging: Judging | None = None
+    is_cascade: bool = False
     in_pieces: bool = False
 
     @property
@@ -179,6 +181,7 @@ def parse_request(body: object, size: int = 0) -> FanOutRequest:
         check=strategy.check,
         agree=strategy.agree,
         judging=strategy.judging,
+        is_cascade=strategy.is_cascade,
     )
 
 

@@ -133,7 +133,7 @@ def read_judging(
     if mode == "merge" and (chat.tools or chat.functions):
         name = "tools" if chat.tools else "functions"
         raise RequestError(f"`{name}` cannot be used with `fanout.mode: merge`", name)
-    return Judging(judge.strip(), criteria or "")
+    return Judging(judge.strip(), (criteria or "").strip())
 
 
 def judge_request(

@@ -172,11 +172,16 @@ class Check(Struct, frozen=True):
 
 
 class Strategy(Struct, frozen=True):
-    """What `fanout` says about responses: how they are checked, when they decide, who judges."""
+    """
+    What `fanout` says about responses: how they are checked, when they decide, who judges.
+
+    In a cascade, one model is asked after the other, until a response fits.
+    """
 
     check: Check | None = None
     agree: Any = None  # an `Agree`
     judging: Any = None  # a `Judging`
+    is_cascade: bool = False
 
 
 _INNER = frozenset({"body", "extensions", "original", "places"})

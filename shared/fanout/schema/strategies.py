@@ -30,8 +30,14 @@ def read_strategy(
     mode: Mode,
 ) -> Strategy:
     """What the fields say; raises `RequestError` for those that do not fit the mode."""
-    is_cascade = mode == "fallback" and fanout.start == 1 and _is_checked(fanout)
+    is_cascade = mode in {"one", "fallback"} and fanout.start == 1 and _is_checked(fanout)
     own = [name for name in AGREE_FIELDS if not (is_cascade and name == "start")]
+    if fanout.once and (mode == "agree" or mode in JUDGED or (mode == "all" and len(models) > 1)):
+        raise RequestError(
+            f"`fanout.once` cannot be used in mode {mode}, which calls several models: leave it "
+            "out, or use the mode fallback",
+            "fanout.once",
+        )
     _reject(fanout, own if mode != "agree" else (), "`fanout.mode: agree`")
     _reject(fanout, JUDGE_FIELDS if mode not in JUDGED else (), "the modes best and merge")
     if fields.fallbacks and (mode == "agree" or mode in JUDGED):
@@ -41,7 +47,10 @@ def read_strategy(
             "fallbacks",
         )
     return Strategy(
-        _check(fanout, chat), _agree(fanout, chat, models, mode), _judge(fanout, chat, models, mode)
+        _check(fanout, chat),
+        _agree(fanout, chat, models, mode),
+        _judge(fanout, chat, models, mode),
+        is_cascade,
     )
 
 

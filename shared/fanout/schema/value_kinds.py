@@ -1,13 +1,15 @@
 """
 What a JSON schema says about one value, with its local references and combined keywords. Pure.
 
-`anyOf`, `allOf`, `oneOf` and a `$ref` such as `#/$defs/Label` are resolved as generators of schemas
-write them: Pydantic's enums, optional fields and nested models.
+`anyOf`, `allOf`, `oneOf` and a `$ref` (`#/$defs/Label`, `#label`) are resolved as generators
+of schemas write them: Pydantic's enums, optional fields and nested models. Of properties that
+`patternProperties` or a condition (`if`, `dependentSchemas`) describes, it says nothing more.
 """
 
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
+from functools import cached_property
 from typing import Any, Final
 from urllib.parse import unquote
 
@@ -39,6 +41,24 @@ class Kinds:
         """The schema of the whole value."""
         return self._root
 
+    @cached_property
+    def _anchors(self) -> Mapping[str, Schema]:
+        """The schemas of the document that have a name of their own, and no other address."""
+        found: dict[str, Schema] = {}
+        left: list[Any] = [self._root]
+        while left:
+            one = left.pop()
+            if isinstance(one, dict):
+                named = [one.get("$anchor"), one.get("$dynamicAnchor")]
+                identity = one.get("$id")
+                if isinstance(identity, str) and identity.startswith("#"):
+                    named.append(identity[1:])  # of the older drafts
+                found.update((name, one) for name in named if isinstance(name, str))
+                left += one.values()
+            elif isinstance(one, list):
+                left += one
+        return found
+
     def alternatives(self, schema: Schema) -> Sequence[Schema]:
         """Schemas without combining keywords, of which the value fits at least one."""
         known = self._known.get(id(schema))
@@ -66,7 +86,8 @@ class Kinds:
         found = []
         for one in schemas:
             properties = _mapping(one.get("properties"))
-            found.append(_mapping(properties.get(name, one.get("additionalProperties"))))
+            other = None if "patternProperties" in one else one.get("additionalProperties")
+            found.append(_mapping(properties.get(name, other)))
         return self._one_of(found)
 
     def item_of(self, schemas: Sequence[Schema], index: int) -> Schema:
@@ -120,6 +141,8 @@ class Kinds:
         found: Any = self._root
         if not reference.startswith("#"):
             return {}
+        if reference[1:2] not in {"", "/"}:
+            return self._anchors.get(unquote(reference[1:]), {})
         for step in filter(None, reference[1:].split("/")):
             name = unquote(step).replace("~1", "/").replace("~0", "~")
             if isinstance(found, list):

@@ -6,8 +6,9 @@ from typing import Any
 
 import pytest
 
-from fanout.schema.agreement import Agree, Vote, vote_of
-from fanout.schema.canonical import MISSING, compared_fields, field_of, json_key, text_key, unfenced
+from fanout.schema.agreement import Agree, NoVote, Vote, vote_of
+from fanout.schema.canonical import MISSING, field_of, json_key, text_key, unfenced
+from fanout.schema.free_text import compared_part
 
 SCHEMA = {
     "properties": {
@@ -69,6 +70,7 @@ COMBINED: dict[str, Any] = {
         "Label": LABEL,
         "Same": {"$ref": "#/$defs/Label"},
         "Loop": {"$ref": "#/$defs/Loop"},
+        "Named": {"$anchor": "label", "enum": ["Good", "Bad"]},
         "Inner": {"type": "object", "properties": {"label": {"$ref": "#/$defs/Label"}}},
         "Cat": {"properties": {"kind": {"const": "cat"}, "name": {"type": "string"}}},
         "Dog": {"properties": {"kind": {"const": "dog"}, "name": {"$ref": "#/$defs/Label"}}},
@@ -88,6 +90,12 @@ COMBINED: dict[str, Any] = {
                 "pet": {"anyOf": [{"$ref": "#/$defs/Cat"}, {"$ref": "#/$defs/Dog"}]},
                 "open": {"anyOf": [{"$ref": "#/$defs/Label"}, {"type": "string"}]},
                 "loop": {"$ref": "#/$defs/Loop"},
+                "anchored": {"$ref": "#label"},
+                "by_pattern": {
+                    "type": "object",
+                    "patternProperties": {"^x": {"type": "string"}},
+                    "additionalProperties": LABEL,
+                },
             },
         },
     },
@@ -96,6 +104,7 @@ COMBINED: dict[str, Any] = {
 COMBINED_EQUAL: list[tuple[Any, Any]] = [
     ({"label": "Good"}, {"label": "good"}),
     ({"all": "Good"}, {"all": "good"}),
+    ({"anchored": "Good"}, {"anchored": "good"}),
     ({"maybe": "Good"}, {"maybe": "good"}),
     ({"maybe": None}, {}),
     ({"one": "Good"}, {"one": "good"}),
@@ -113,6 +122,7 @@ COMBINED_DIFFERENT: list[tuple[Any, Any]] = [
     ({"pet": {"kind": "cat", "name": "Good"}}, {"pet": {"kind": "cat", "name": "good"}}),
     ({"open": "Good"}, {"open": "good"}),
     ({"label": None}, {}),
+    ({"by_pattern": {"x": "Good"}}, {"by_pattern": {"x": "good"}}),
     ({"loop": "A"}, {"loop": "a"}),
 ]
 
@@ -198,15 +208,61 @@ def test_different_texts_have_different_keys() -> None:
     ] == []
 
 
-def test_free_text_is_not_compared_unless_there_is_nothing_else() -> None:
-    assert compared_fields({"label": 1, "reasoning": "…"}, None) == ["label"]
-    assert compared_fields({"reasoning": "…"}, None) == ["reasoning"]
-    long = {"properties": {"quote": {"type": "string", "maxLength": 500}}}
-    assert compared_fields({"label": 1, "quote": "…"}, long) == ["label"]
-    values = {"notes": ["C"], "reason": 3, "analysis": {"label": "good"}, "summary": "x"}
-    assert compared_fields(values, None) == ["analysis", "notes", "reason"]
+def test_free_text_is_not_compared_at_any_depth_unless_there_is_nothing_else() -> None:
+    long = {"type": "string", "maxLength": 500}
+    items = {"type": "array", "items": {"properties": {"quote": long}}}
+    schema = {"properties": {"quote": long, "items": items, "quotes": {"items": long}}}
     enum = {"properties": {"reason": {"enum": ["price", "size"]}}}
-    assert compared_fields({"label": 1, "reason": "price"}, enum) == ["label", "reason"]
+    cases: list[tuple[Any, Any, Any, list[str]]] = [
+        ({"label": 1, "reasoning": "…"}, None, {"label": 1}, ["label"]),
+        ({"reasoning": "…"}, None, {"reasoning": "…"}, ["reasoning"]),
+        ({"label": 1, "quote": "…"}, schema, {"label": 1}, ["label"]),
+        ({"label": 1, "reason": "price"}, enum, ..., ["label", "reason"]),
+        (
+            {"notes": ["C"], "reason": 3, "summary": "x"},
+            None,
+            {"notes": ["C"], "reason": 3},
+            ["notes", "reason"],
+        ),
+        (
+            {"a": {"label": 1, "reason": "…"}, "b": {"c": 2}},
+            None,
+            {"a": {"label": 1}, "b": {"c": 2}},
+            ["a.label", "b"],
+        ),
+        ({"a": {"reason": "…"}, "b": 1}, None, {"b": 1}, ["b"]),
+        ({"a": {"reason": "…"}}, None, ..., ["a"]),
+        (
+            {"items": [{"quote": "…", "n": 1}, {"quote": "…"}]},
+            schema,
+            {"items": [{"n": 1}, None]},
+            ["items.n"],
+        ),
+        ({"label": 1, "quotes": ["…"]}, schema, {"label": 1}, ["label"]),
+        ([{"label": 1, "reason": "…"}], None, [{"label": 1}], ["label"]),
+        ({"a": {}, "b": []}, None, ..., ["a", "b"]),
+    ]
+    wrong = []
+    for value, given, expected, fields in cases:
+        found = compared_part(value, given)
+        whole = value if expected is ... else expected
+        if found.value != whole or list(found.fields) != fields:
+            wrong.append((value, found))
+    assert wrong == []
+
+
+def test_a_named_field_that_may_be_null_may_be_missing() -> None:
+    agree = Agree(2, ("note", "name"), 2, (0, 1), (0.8, 0.8))
+
+    def vote(text: str, schema: Any = SCHEMA) -> Any:
+        return vote_of(_completion(text), agree, schema)
+
+    named = '{"name": "x"}'
+    assert vote('{"name": "x", "note": null}').key == vote(named).key
+    assert vote('{"name": "x", "note": null}', None).key != vote(named, None).key
+    assert vote('{"note": null, "name": null}').key != vote("{}").key
+    assert vote("{}").key == vote('{"note": null}').key
+    assert isinstance(vote("{}", None), NoVote)
 
 
 def test_a_path_leads_into_objects_and_lists() -> None:

@@ -44,8 +44,14 @@ T = TypeVar("T")
 class Repeat(Protocol):
     """Repeats a call to a model while its provider is down or rate limits it."""
 
-    async def __call__(self, model: str, call: Callable[[], Awaitable[T]], /) -> T:
-        """The result of the call; raises its last error, or `LineDeferred`."""
+    async def __call__(
+        self, model: str, call: Callable[[], Awaitable[T]], retries: int | None = None, /
+    ) -> T:
+        """
+        The result of the call; raises its last error, or `LineDeferred`.
+
+        After another error than a rate limit, it is repeated `retries` times, or for minutes.
+        """
         ...
 
 
@@ -56,7 +62,9 @@ cost of a further request, a line of so many bytes. Raises `LineDeferred` if it 
 """
 
 
-async def _call_once(_model: str, call: Callable[[], Awaitable[T]], /) -> T:
+async def _call_once(
+    _model: str, call: Callable[[], Awaitable[T]], _retries: int | None = None, /
+) -> T:
     return await call()
 
 
@@ -167,12 +175,18 @@ class LineRetry(Struct, frozen=True):
 
         return await self._repeat(_model(line), send, lane)
 
-    async def repeat(self, model: str, call: Callable[[], Awaitable[T]], /) -> T:
-        """The result of the call to this model; raises its last error, or `LineDeferred`."""
-        return await self._repeat(model, call, None)
+    async def repeat(
+        self, model: str, call: Callable[[], Awaitable[T]], retries: int | None = None, /
+    ) -> T:
+        """The result of the call to this model; see `Repeat`."""
+        return await self._repeat(model, call, None, retries)
 
     async def _repeat(
-        self, model: str, call: Callable[[], Awaitable[T]], lane: LineLane | None
+        self,
+        model: str,
+        call: Callable[[], Awaitable[T]],
+        lane: LineLane | None,
+        retries: int | None = None,
     ) -> T:
         if (outcomes := self.outcomes.get(model)) is None:
             outcomes = self.outcomes[model] = ModelOutcomes()
@@ -184,7 +198,7 @@ class LineRetry(Struct, frozen=True):
                     result = await call()
                 except FanoutError as error:
                     pause = None if lane is None else self._lane_pause(lane, error)
-                    wait = pause or self._failed(model, error, failing, began)
+                    wait = pause or self._failed(model, error, failing, began, retries)
                 else:
                     outcomes.succeeded(began)
                     return result
@@ -211,15 +225,23 @@ class LineRetry(Struct, frozen=True):
         if self.deadline is not None and self.clock() >= self.deadline - DEADLINE_MARGIN:
             raise LineDeferred from None
 
-    def _failed(self, model: str, error: FanoutError, failing: FailingLine, began: float) -> _Pause:
+    def _failed(
+        self,
+        model: str,
+        error: FanoutError,
+        failing: FailingLine,
+        began: float,
+        retries: int | None,
+    ) -> _Pause:
         """The pause before the next attempt; raises the error, or `LineDeferred`."""
         self._check_deadline()
         cause = _error_to_wait_for(error)
         pause = self.retry.delay(failing.attempts, cause)
         failing.failed(began, self.clock())
         failing.cut += may_be_billed(error)
-        gives_up = self._gives_up(failing, pause) and not isinstance(cause, RateLimited)
-        if gives_up or not _may_succeed_later(error):
+        is_last = retries is not None and failing.attempts > retries
+        gives_up = is_last or self._gives_up(failing, pause)
+        if (gives_up and not isinstance(cause, RateLimited)) or not _may_succeed_later(error):
             raise error
         self._check_window(model, cause)
         if self.is_stopping():

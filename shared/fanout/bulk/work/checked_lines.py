@@ -1,5 +1,9 @@
 """
-Makes the calls of a checked line, each with a permit, and further ones within the cost cap.
+Makes the calls of a line one by one, each with a permit, and further ones within the cost cap.
+
+Of the models that are to agree, only those are called that can still decide, so the rate limit of
+each one counts when it is called. After a rate limit or another error that may pass, the call is
+repeated, because the responses before it are paid for.
 
 A line whose response does not fit its schema needs more calls than were expected when it was sent.
 Each of them waits for the model's rate limit, is repeated while the provider is down, and its cost
@@ -33,11 +37,13 @@ MakePermit: TypeAlias = Callable[[str, int], AbstractAsyncContextManager[Permit]
 
 class PacedCalls(Struct, eq=False):
     """
-    The calls of one checked line: a `gateway.checked_cell.Pace`.
+    The calls of a line that is checked, or whose models are to agree: a `gateway.timed_pace.Pace`.
 
     `ready` waits until calls may start, `used_tokens` gets the tokens of each call. `deployment`
     finds a model's deployment by its id. `stopped` is what ended a cell that is not an error of a
     call, so that the line has no result yet. A call that the line has paid for before is not made.
+    With `retries`, a first call is repeated, too: that often after errors that may pass, and after
+    a rate limit as long as it takes.
     """
 
     sent: LineRequest
@@ -46,6 +52,7 @@ class PacedCalls(Struct, eq=False):
     ready: Callable[[], Awaitable[None]]
     used_tokens: Callable[[str, int, int], None]
     deployment: Callable[[str, str], Deployment | None]
+    retries: int | None = None
     stopped: Exception | None = None
 
     async def __call__(
@@ -63,6 +70,8 @@ class PacedCalls(Struct, eq=False):
         size = len(json.encode(chat.body["messages"]))
         once = partial(self._once, call, leg, size, request)
         try:
+            if not is_extra and self.retries is not None:
+                return await self.sent.repeat(leg.model, once, self.retries)
             if not is_extra:
                 return await once()
             line = Line(self.sent.line.custom_id, {**chat.body, "model": leg.model})

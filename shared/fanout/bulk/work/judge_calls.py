@@ -22,7 +22,7 @@ from .checked_lines import MakePermit
 
 class JudgeCalls(Struct, eq=False):
     """
-    The judge's calls of one line: a `gateway.checked_cell.Pace`.
+    The judge's calls of one line: a `gateway.timed_pace.Pace`.
 
     `ready` waits until calls may start, `used_tokens` gets the tokens of each call. A call is
     repeated until the judge's share of the line's time is over: the gateway cancels it then.

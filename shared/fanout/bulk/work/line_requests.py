@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Any
 from msgspec import Struct, field
 
 from ...config.catalog import ClientKey
-from ...config.deployment import Deployment
+from ...config.deployment import DEFAULT_RETRIES, Deployment
 from ...errors import FanoutError, RequestError
 from ...gateway.gateway import Gateway
 from ...gateway.run import Context
@@ -92,13 +92,18 @@ class _LineSender(Struct, eq=False):
         return self.find_client()
 
     async def send(self, sent: LineRequest, concurrency: AdaptiveConcurrency) -> object:
-        """The body of the line's response, which is sent when each of its models permits it."""
+        """
+        The body of the line's response.
+
+        It is sent when each of its models permits it, or each call when its model does: of a line
+        that is checked, or whose models are to agree.
+        """
         if sent.line.is_embedding:
             return await self._send_embedding(sent, concurrency)
         request = self.gateway.prepare(parse_line(sent), self.client)
         watcher = CallWatcher(concurrency, self.limiter, self.activity, sent.prefix)
-        if request.check is not None:
-            return await self._send_checked(sent, request, watcher)
+        if request.check is not None or request.agree is not None:
+            return await self._send_paced(sent, request, watcher)
         calls = len(conversations_of(sent.line))
         if len(request.models) == 1:  # no stack, because it is run for every line
             name = request.models[0]
@@ -238,10 +243,10 @@ class _LineSender(Struct, eq=False):
         found = self.gateway.catalog.find(name)
         return next((one for one in found if one.id == deployment_id), None)
 
-    async def _send_checked(
+    async def _send_paced(
         self, sent: LineRequest, request: FanOutRequest, watcher: CallWatcher
     ) -> object:
-        """The body of a checked line's response; each of its calls is sent when it is permitted."""
+        """The body of a line's response; each of its calls is sent when it is permitted."""
         pace = PacedCalls(
             sent,
             self.limiter,
@@ -249,6 +254,7 @@ class _LineSender(Struct, eq=False):
             self._until_ready,
             self._used_tokens,
             self._deployment,
+            None if request.agree is None else _panel_retries(sent),
         )
         sent.paid.begin()
         self.activity.slot_waits[watcher] = request.models[0]
@@ -275,3 +281,9 @@ class _LineSender(Struct, eq=False):
             raise pace.stopped
         sent.received(body)
         return body
+
+
+def _panel_retries(sent: LineRequest) -> int:
+    """How often a failed call is made again of one of several models that are to agree."""
+    is_given = sent.line.body.get("num_retries") is not None
+    return 0 if is_given else DEFAULT_RETRIES  # given ones are the gateway's
