@@ -24,9 +24,10 @@ import openapi_responses
 from fanout.bulk.service.new_job import NewJob
 from fanout.gateway import report
 from fanout.gateway.report import Report
-from fanout.http import batch_endpoints as bulk_endpoints
 from fanout.http import (
+    batch_endpoints,
     budget_endpoints,
+    file_endpoints,
     global_spend_endpoints,
     key_endpoints,
     spend_endpoints,
@@ -34,7 +35,7 @@ from fanout.http import (
     user_endpoints,
 )
 from fanout.http.auth import KEY_HEADERS
-from fanout.http.batch_endpoints import Completion, NewUpload
+from fanout.http.file_endpoints import Completion, NewUpload
 from fanout.http.key_routes import KEY_ROUTES
 from fanout.http.routes import AZURE, ROUTES, Route
 from fanout.keys.litellm import KeyFields
@@ -104,7 +105,8 @@ KEYS: Mapping[str, Schema] = {"key": {"type": "http", "scheme": "bearer"}} | {
 }
 
 LAZY = (
-    bulk_endpoints,
+    batch_endpoints,
+    file_endpoints,
     key_endpoints,
     spend_endpoints,
     team_endpoints,

@@ -39,14 +39,17 @@ class Route(Struct, frozen=True):
 JOBS = frozenset({"list_batches", "read_batch", "delete_batch", "continue_batch"})
 """Endpoints of jobs that exist: requests for them do not count against a key's rate."""
 
+BATCHES = JOBS | {"create_batch"}
+"""The endpoints of `batch_endpoints.py`; those of `file_endpoints.py` are the others."""
+
 
 def _lazy_batch_endpoint(name: str) -> Endpoint:
-    """An endpoint of `batch_endpoints.py`, which is imported at its first request."""
+    """An endpoint of files or batches, whose module is imported at its first request."""
 
     async def endpoint(exchange: Exchange) -> None:
-        from . import batch_endpoints as bulk
+        from . import batch_endpoints, file_endpoints
 
-        serve = getattr(bulk, name)
+        serve = getattr(batch_endpoints if name in BATCHES else file_endpoints, name)
         if exchange.client.account is None or name in JOBS:
             await serve(exchange)
             return
