@@ -19,8 +19,9 @@ from fanout.cli.http_server import rejection
 from fanout.config.load import check
 from fanout.config.resolve import resolve
 from fanout.gateway.factory import open_gateway
-from fanout.http.app import App, OpenKeys
+from fanout.http.app import App
 from fanout.http.asgi import Headers
+from fanout.http.running_app import OpenKeys
 from fanout.server.limits import ConnectionLimits
 from fanout.server.server import Stop
 from fanout.server.server import serve as serve_app

@@ -10,13 +10,9 @@ import asyncio
 import time
 from collections.abc import Callable, Sequence
 from contextlib import AbstractAsyncContextManager, AsyncExitStack, suppress
-from functools import partial
 from typing import TYPE_CHECKING, TypeAlias
 
-from msgspec import Struct
-
-from ..config.catalog import Catalog, ClientKey
-from ..config.model import GeneralSettings
+from ..config.catalog import Catalog
 from ..errors import (
     DamagedRecord,
     FanoutError,
@@ -31,11 +27,9 @@ from ..errors import (
 from ..gateway.gateway import Gateway
 from ..telemetry.observers import NullObserver, Observer, RequestRecord
 from ..transport.credentials import EnvironmentSecrets, SecretSource
-from .admission import Admission
 from .asgi import (
     SEND_TIMEOUT,
     ClientGone,
-    Headers,
     Receive,
     Scope,
     Send,
@@ -44,79 +38,20 @@ from .asgi import (
     send_json,
     send_with_timeout,
 )
-from .auth import ANONYMOUS, KEY_HEADERS, Authenticator, KeysUnavailable
-from .exchange import KEEP_ALIVE_INTERVAL, MEGABYTE, Exchange, LazyBatchService, request_id_of
-from .open_requests import OpenRequests, OtherProcesses
+from .auth import ANONYMOUS, KEY_HEADERS, KeysUnavailable
+from .exchange import KEEP_ALIVE_INTERVAL, Exchange, LazyBatchService, request_id_of
+from .open_requests import OtherProcesses
 from .routes import PAGE, PREFLIGHT, ROUTES, Route, call_endpoint, find_route, surface_of
+from .running_app import OpenKeys, RunningApp, running_app
 
 if TYPE_CHECKING:
-    from ..keys.ledger import Ledger
     from .web_origins import WebOrigins
 
 LOGGED = frozenset({StorageError, StorageFull, DamagedRecord})
 """Errors of this machine, whose cause only the log has."""
 
 OpenGateway: TypeAlias = Callable[[], AbstractAsyncContextManager[Gateway]]
-OpenKeys: TypeAlias = "Callable[[Catalog], Ledger]"
 OpenBatchService: TypeAlias = Callable[[Gateway], AbstractAsyncContextManager[LazyBatchService]]
-
-
-class _Running(Struct, frozen=True):
-    """What the app has from start-up to shutdown."""
-
-    gateway: Gateway
-    authenticator: Authenticator
-    admission: Admission
-    batch_service: LazyBatchService | None
-    web_origins: WebOrigins | None
-    open_requests: OpenRequests
-
-    async def authenticate(self, headers: Headers) -> ClientKey:
-        """The request's client; from its first virtual key on, the gateway has several."""
-        client = await self.authenticator.authenticate(headers)
-        if client.account is not None and not self.admission.divided:
-            self.admission.divided = True
-            self.gateway.divide()
-        return client
-
-
-def _running(
-    gateway: Gateway,
-    keys: SecretSource,
-    batch_service: LazyBatchService | None,
-    capacity: int | None,
-    others: OtherProcesses | None,
-    open_keys: OpenKeys | None,
-) -> _Running:
-    general = gateway.catalog.general
-    requests = min(general.max_requests, capacity or general.max_requests)
-    bodies = max(general.max_body_memory_mb, general.max_request_size_mb)  # one always fits
-    clients = gateway.catalog.client_keys
-    has_virtual = gateway.catalog.has_virtual_keys
-    opened = partial(open_keys, gateway.catalog) if open_keys and has_virtual else None
-    admission = Admission(
-        requests,
-        int(bodies * MEGABYTE),
-        divided=len(clients) > 1,
-        may_divide=opened is not None,
-    )
-    return _Running(
-        gateway,
-        Authenticator(clients, keys, opened),
-        admission,
-        batch_service,
-        _web_origins(general, clients),
-        OpenRequests(others),
-    )
-
-
-def _web_origins(general: GeneralSettings, clients: Sequence[ClientKey]) -> WebOrigins | None:
-    """The rules for web pages; none if there is a key and no setting of such rules."""
-    if clients and not general.cors_origins and general.allowed_hosts is None:
-        return None
-    from .web_origins import WebOrigins
-
-    return WebOrigins(general.cors_origins, general.allowed_hosts, is_open=not clients)
 
 
 class App:
@@ -167,7 +102,7 @@ class App:
         self._metrics = metrics
         self._open_keys = virtual_keys
         self._routes: Sequence[Route] = ROUTES
-        self._running: _Running | None = None
+        self._running: RunningApp | None = None
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         """Handle one ASGI scope: the lifespan or one HTTP request."""
@@ -184,7 +119,7 @@ class App:
                 self._routes = self._served_routes(gateway.catalog)
                 jobs = self._open_batch_service(gateway) if self._open_batch_service else None
                 batch_service = await stack.enter_async_context(jobs) if jobs else None
-                running = self._running = _running(
+                running = self._running = running_app(
                     gateway,
                     self._keys,
                     batch_service,
