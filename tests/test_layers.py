@@ -154,8 +154,8 @@ TOP_LEVEL = {
         text_events unfit_defaults unpacking without_stream
     """,
     "shared/fanout/wire/*.py": """
-        __init__ eventstream http json json_members lenient_json sigv4 sse terminal_text tolerant
-        vectors
+        __init__ eventstream http json json_members json_size lenient_json sigv4 sse
+        terminal_text tolerant vectors
     """,
     "functions/api/*.py": """
         __init__ __main__ app idle_threads proxy_event runtime_api runtime_loop snapshot

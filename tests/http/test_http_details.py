@@ -18,7 +18,8 @@ import pytest
 
 from fanout.http.asgi import Message, Receive, read_body
 from fanout.http.content_encoding import PIECE, unpacked
-from fanout.wire.json import decode, decode_strict, decoded_size
+from fanout.wire.json import decode, decode_strict
+from fanout.wire.json_size import decoded_size
 from tests.support.gateway_server import RunningGateway, entry, serve
 from tests.support.patience import PATIENCE
 from tests.support.provider_steps import answers

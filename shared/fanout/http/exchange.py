@@ -15,7 +15,7 @@ from ..gateway.gateway import Gateway
 from ..gateway.run import Context
 from ..schema.fanout import FanOutRequest
 from ..wire.http import REQUEST_ID
-from ..wire.json import count_values, decoded_size
+from ..wire.json_size import count_values, decoded_size
 from .admission import AdmittedRequest
 from .asgi import Headers, Receive, Send, raw_headers, read_body, send_json
 from .open_requests import OpenRequest, OpenRequests

@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import Any
 
 from ..wire import json
+from ..wire.json_size import weight
 from .chat import ORIGINAL_EVENT, ORIGINAL_EVENTS, ChatChunk, ChatCompletion
 
 # Fields of a chunk that are not copied into the response. `choices` and `usage` are collected.
@@ -80,9 +81,9 @@ def _memory_size(choice: Any) -> int:
         if isinstance(value, str):
             size += len(value) + _OVERHEAD
         elif value:
-            size += json.weight(json.encode(value)) + _OVERHEAD
+            size += weight(json.encode(value)) + _OVERHEAD
     if logprobs := choice.get("logprobs"):
-        size += json.weight(json.encode(logprobs))
+        size += weight(json.encode(logprobs))
     return size
 
 

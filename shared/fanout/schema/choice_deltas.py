@@ -12,6 +12,7 @@ from collections.abc import Iterable, Iterator
 from typing import Any
 
 from ..wire import json
+from ..wire.json_size import weight
 
 _TEXT = frozenset({"content"})
 _COLLECTED = frozenset({list, dict})
@@ -120,7 +121,7 @@ class ChoiceDeltas:
         collected, rest = self._collected.setdefault(index, {}), {}
         for name, value in delta.items():
             if value.__class__ in _COLLECTED and value and name not in _JOINED_BY_SDKS:
-                self._free -= json.weight(json.encode(value))
+                self._free -= weight(json.encode(value))
                 collected[name] = join_values(name, collected.get(name), value)
             else:
                 rest[name] = value

@@ -16,7 +16,7 @@ from msgspec import Struct
 from ..concurrency import EarlyEnd
 from ..secret import HiddenRepr
 from ..wire.http import WireResponse
-from ..wire.json import Weight
+from ..wire.json_size import Weight
 
 
 class Outgoing(HiddenRepr, frozen=True):

@@ -14,8 +14,8 @@ from ..config.deployment import Deployment
 from ..errors import ProviderError
 from ..providers.base import BadWire, ImpliedEnd, is_paid
 from ..schema.chat import ChatChunk, Usage
-from ..wire import json
 from ..wire.http import WireEvent
+from ..wire.json_size import MEMORY_PER_BYTE, VALUE_MEMORY, weight
 from .engine import TooLong
 
 if TYPE_CHECKING:
@@ -70,7 +70,7 @@ class StreamEvents:
         self._framer = codec.framer()
         self._decoder = codec.decoder(deployment.target)
         self._pending = 0  # bytes of the event that is not complete
-        self._unweighed = limit * json.MEMORY_PER_BYTE // json.VALUE_MEMORY
+        self._unweighed = limit * MEMORY_PER_BYTE // VALUE_MEMORY
         self._has_begun = False
         self._pairs: PairJoiner | None = None
         self._has_choices = False
@@ -203,7 +203,7 @@ class StreamEvents:
 
     def check_weight(self, data: bytes) -> None:
         """Raise `TooLong` if the JSON would take too much memory once it is decoded."""
-        if len(data) > self._unweighed and json.weight(data) > self.limit:
+        if len(data) > self._unweighed and weight(data) > self.limit:
             raise TooLong(f"an event that takes the memory of {self.limit} bytes and more")
 
 
