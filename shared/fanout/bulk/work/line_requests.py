@@ -29,7 +29,7 @@ from ..pacing.rate_limiter import MemoryRateLimitStore, Permit, RateLimiter
 from .call_watcher import CallWatcher, ShownPermit, rate_limited_models
 from .checked_lines import PacedCalls
 from .judge_calls import JudgeCalls
-from .parsed_lines import as_stream, parse_line
+from .requests_of_lines import as_stream, request_of
 
 if TYPE_CHECKING:
     from ...endpoints.embeddings.request import EmbeddingRequest
@@ -100,7 +100,7 @@ class _LineSender(Struct, eq=False):
         """
         if sent.line.is_embedding:
             return await self._send_embedding(sent, concurrency)
-        request = self.gateway.prepare(parse_line(sent), self.client)
+        request = self.gateway.prepare(request_of(sent), self.client)
         watcher = CallWatcher(concurrency, self.limiter, self.activity, sent.prefix)
         if request.check is not None or request.agree is not None:
             return await self._send_paced(sent, request, watcher)

@@ -1,4 +1,4 @@
-"""A line as the request that it stands for."""
+"""The requests that lines stand for."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ from ..pacing.line_retry import LineRequest
 from ..pacing.prompt_caches import with_cache
 
 
-def parse_line(sent: LineRequest) -> FanOutRequest:
+def request_of(sent: LineRequest) -> FanOutRequest:
     """
     The line as a request; raises if it is unreadable.
 
