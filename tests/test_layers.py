@@ -83,8 +83,8 @@ TOP_LEVEL = {
     """,
     "shared/fanout/bulk/pacing/*.py": """
         __init__ adaptive_concurrency estimated_limit failing_lines fair_turns flex_lane
-        limit_search limit_wait limits line_retry own_calls prefix_groups prompt_caches ramp
-        rate_limit_state rate_limiter rejection
+        limit_search limit_wait limits line_retry own_calls permit prefix_groups
+        prompt_caches ramp rate_limit_state rate_limiter rejection
     """,
     "shared/fanout/bulk/service/*.py": """
         __init__ batches deletion failed_lines files host idempotency new_job records

@@ -7,12 +7,7 @@ It does not know where it runs: a laptop runs the three in a row, AWS as states 
 from __future__ import annotations
 
 from collections.abc import AsyncIterator, Awaitable, Callable
-from contextlib import (
-    AbstractAsyncContextManager,
-    AsyncExitStack,
-    asynccontextmanager,
-    nullcontext,
-)
+from contextlib import AbstractAsyncContextManager, AsyncExitStack, asynccontextmanager, nullcontext
 from functools import partial
 
 from msgspec.structs import replace
@@ -23,7 +18,8 @@ from .activity import OTHER_JOBS, ActivityTracker
 from .costs import Costs
 from .input.planner import Shard
 from .pacing.limits import make_limits
-from .pacing.rate_limiter import MemoryRateLimitStore, RateLimiter, RateLimitStore
+from .pacing.rate_limit_state import MemoryRateLimitStore, RateLimitStore
+from .pacing.rate_limiter import RateLimiter
 from .service.files import FileService
 from .service.records import Job, as_if_created_now
 from .service.registry import Registry

@@ -7,7 +7,8 @@ from collections.abc import Callable
 from dataclasses import dataclass
 
 from fanout.bulk.pacing.limits import Limits
-from fanout.bulk.pacing.rate_limiter import RateLimiter, RateLimitUnavailable
+from fanout.bulk.pacing.rate_limit_state import RateLimitUnavailable
+from fanout.bulk.pacing.rate_limiter import RateLimiter
 from tests.bulk.pacing.rate_limited_provider import RateLimitedProvider
 from tests.support.virtual_clock import now, run
 

@@ -22,7 +22,8 @@ from fanout.bulk.aws.rate_limit_store import (
 )
 from fanout.bulk.pacing.estimated_limit import CALLS, CALLS_MADE, Estimate, read_estimate
 from fanout.bulk.pacing.limits import Limits
-from fanout.bulk.pacing.rate_limiter import RateLimiter, RateLimitUnavailable, Reservation
+from fanout.bulk.pacing.rate_limit_state import RateLimitUnavailable, Reservation
+from fanout.bulk.pacing.rate_limiter import RateLimiter
 from tests.bulk.pacing.rate_limited_provider import MINUTES, RateLimitedProvider, run_workers
 from tests.support.virtual_clock import now, run, run_threads_at_once
 

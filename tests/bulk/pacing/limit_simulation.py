@@ -18,7 +18,8 @@ from typing import Literal, TypeAlias
 from msgspec import Struct
 
 from fanout.bulk.pacing.limits import Limits
-from fanout.bulk.pacing.rate_limiter import MemoryRateLimitStore, RateLimiter, RateLimitStore
+from fanout.bulk.pacing.rate_limit_state import MemoryRateLimitStore, RateLimitStore
+from fanout.bulk.pacing.rate_limiter import RateLimiter
 from fanout.providers.registry import rate_limits_of
 from tests.support.virtual_clock import now, run
 

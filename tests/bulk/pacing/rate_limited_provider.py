@@ -9,7 +9,8 @@ from collections.abc import Callable
 from functools import partial
 
 from fanout.bulk.pacing.limits import Limits
-from fanout.bulk.pacing.rate_limiter import RateLimiter, RateLimitStore
+from fanout.bulk.pacing.rate_limit_state import RateLimitStore
+from fanout.bulk.pacing.rate_limiter import RateLimiter
 from tests.support.virtual_clock import now, run_threads_at_once
 
 MINUTES = 5

@@ -13,12 +13,9 @@ import pytest
 from fanout.bulk.local.rate_limit_store import SQLiteRateLimitStore
 from fanout.bulk.local.sqlite import Database
 from fanout.bulk.pacing.limits import LEARNED_LIMITS_TTL, Limits
-from fanout.bulk.pacing.rate_limiter import (
-    PROBE_TIMEOUT,
-    MemoryRateLimitStore,
-    RateLimiter,
-    RateLimitStore,
-)
+from fanout.bulk.pacing.ramp import PROBE_TIMEOUT
+from fanout.bulk.pacing.rate_limit_state import MemoryRateLimitStore, RateLimitStore
+from fanout.bulk.pacing.rate_limiter import RateLimiter
 from fanout.concurrency import map_all
 from tests.bulk.aws.memory_table import MemoryTable, make_store
 from tests.bulk.pacing.rate_limited_provider import (

@@ -6,7 +6,8 @@ import pytest
 
 from fanout.bulk.pacing.estimated_limit import CALLS, CALLS_MADE, Estimate, read_estimate
 from fanout.bulk.pacing.limits import Limits, read_learned
-from fanout.bulk.pacing.rate_limiter import MemoryRateLimitStore, RateLimiter
+from fanout.bulk.pacing.rate_limit_state import MemoryRateLimitStore
+from fanout.bulk.pacing.rate_limiter import RateLimiter
 from fanout.bulk.pacing.rejection import MAX_EVIDENCE, Rejection
 from tests.bulk.aws.memory_table import MemoryTable, make_store
 from tests.support.virtual_clock import now, run

@@ -13,7 +13,8 @@ from typing import Any
 import pytest
 
 from fanout.bulk.pacing.limits import Limits, weigh_tokens
-from fanout.bulk.pacing.rate_limiter import MemoryRateLimitStore, RateLimiter
+from fanout.bulk.pacing.rate_limit_state import MemoryRateLimitStore
+from fanout.bulk.pacing.rate_limiter import RateLimiter
 from fanout.providers.registry import rate_limits_of
 from fanout.transport.engine import Outgoing
 from fanout.wire.http import WireResponse

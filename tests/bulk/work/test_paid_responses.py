@@ -14,7 +14,8 @@ from fanout.bulk.local.file_store import FolderBlobStore
 from fanout.bulk.local.job_progress import SQLiteJobProgress
 from fanout.bulk.local.shard_results import FolderResultStore
 from fanout.bulk.pacing.limits import make_limits
-from fanout.bulk.pacing.rate_limiter import MemoryRateLimitStore, RateLimiter, Reservation
+from fanout.bulk.pacing.rate_limit_state import MemoryRateLimitStore, Reservation
+from fanout.bulk.pacing.rate_limiter import RateLimiter
 from fanout.bulk.work.line_requests import make_line_sender
 from fanout.bulk.work.spec import WorkResult
 from fanout.bulk.work.worker import END_MARGIN

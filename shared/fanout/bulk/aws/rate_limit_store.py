@@ -27,7 +27,7 @@ from msgspec.structs import replace
 
 from ..pacing.estimated_limit import CALLS
 from ..pacing.limits import Limits, add_learned, read_learned
-from ..pacing.rate_limiter import Reservation, State
+from ..pacing.rate_limit_state import Reservation, State
 from .clients import BotoCoreError, ClientError, error_code
 from .lease import IDLE_SPANS, MIN_SPAN, Lease, lease_reservations, lease_size, next_span
 from .lease_update import PAUSE, WRITES, burst_attribute, lease_update, settle_update

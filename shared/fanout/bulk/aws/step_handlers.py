@@ -23,7 +23,8 @@ from ..costs import Costs
 from ..input.planner import SMALL_SHARDS, LineError, Shard
 from ..pacing.limits import make_limits
 from ..pacing.prompt_caches import cache_rules
-from ..pacing.rate_limiter import RateLimiter, RateLimitStore
+from ..pacing.rate_limit_state import RateLimitStore
+from ..pacing.rate_limiter import RateLimiter
 from ..runner import Runner
 from ..service.batches import job_registry
 from ..service.new_job import HOUR, MAX_WINDOW

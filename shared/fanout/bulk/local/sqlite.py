@@ -19,7 +19,7 @@ from typing import TypeAlias, TypeVar
 from ...disk.files import PRIVATE_FILE, make_private, make_private_folder, storage_error
 from ...errors import StorageBusy, StorageError, StorageFull
 from ...wire import json
-from ..pacing.rate_limiter import State
+from ..pacing.rate_limit_state import State
 from ..store import Change
 from ..totals import Totals
 

@@ -8,7 +8,8 @@ come, first served, and nothing polls.
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
 from math import isfinite
 from typing import Protocol
 
@@ -105,6 +106,24 @@ class RateLimitStore(Protocol):
     async def flush(self) -> None:
         """Return what this worker holds of the shared state; the worker is done."""
         ...
+
+
+class RateLimitUnavailable(Exception):
+    """The store could not be read or written; no line is at fault."""
+
+
+def unavailable(model: str) -> RateLimitUnavailable:
+    """The error of a store that could not be read or written for this model."""
+    return RateLimitUnavailable(f"cannot read or write the rate limits of `{model}`")
+
+
+@contextmanager
+def store_errors(model: str) -> Iterator[None]:
+    """Raise `RateLimitUnavailable` for anything that the store raises inside the block."""
+    try:
+        yield
+    except Exception as error:
+        raise unavailable(model) from error
 
 
 def advance(

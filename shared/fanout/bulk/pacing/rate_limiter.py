@@ -9,11 +9,8 @@ estimated from 429s (`estimated_limit.py`).
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Callable, Iterator, Mapping
-from contextlib import contextmanager
-from typing import Self
+from collections.abc import Callable, Mapping
 
-from msgspec import Struct
 from msgspec.structs import replace
 
 from ...errors import DeploymentName, ErrorDetail, RateLimited
@@ -23,17 +20,9 @@ from .fair_turns import FairTurns
 from .limit_search import LimitSearch
 from .limit_wait import LimitWaits
 from .limits import weigh_tokens
-from .ramp import PROBE_TIMEOUT, Ramp
-from .rate_limit_state import MemoryRateLimitStore, RateLimitStore, Reservation, State, advance
-
-__all__ = [
-    "PROBE_TIMEOUT",
-    "MemoryRateLimitStore",
-    "RateLimitStore",
-    "Reservation",
-    "State",
-    "advance",
-]
+from .permit import Permit
+from .ramp import Ramp
+from .rate_limit_state import RateLimitStore, Reservation, store_errors, unavailable
 
 SHORTEST_PAUSE = 0.001
 """Seconds below which a pause is over: clocks are not exact."""
@@ -52,10 +41,6 @@ STEADY_SHARE = 0.96
 """The part of a limit that is used as a steady rate; the rest may be used at once, as a burst."""
 
 
-class RateLimitUnavailable(Exception):
-    """The store could not be read or written; no line is at fault."""
-
-
 def paused_too_long(model: str, seconds: float) -> RateLimited:
     """The error of a line that could only be sent after its job's completion window."""
     message = (
@@ -63,41 +48,6 @@ def paused_too_long(model: str, seconds: float) -> RateLimited:
         "after the end of the job's completion window"
     )
     return RateLimited(DeploymentName(model), ErrorDetail(message), retry_after=seconds)
-
-
-class Permit(Struct, eq=False):
-    """
-    Permission for some requests of about `tokens` tokens together; entering it waits for it.
-
-    `input_tokens` of them are those of the prompts. Set `tokens_used` once the real usage is known:
-    what was not used is refunded at the end. `size` is that of one request, 1 for the mean one.
-    """
-
-    limiter: RateLimiter
-    model: str
-    tokens: int
-    requests: int
-    input_tokens: int = 0
-    reservations: list[Reservation] = []
-    tokens_used: int | None = None
-    ramp: Ramp | None = None
-    job: str = ""
-    latest: float | None = None
-    size: float = 1.0
-
-    async def __aenter__(self) -> Self:
-        self.reservations, self.ramp = await self.limiter.acquire(self)
-        return self
-
-    async def __aexit__(self, kind: type[BaseException] | None, *_: object) -> None:
-        if self.ramp is not None:
-            self.ramp.leave()
-        if kind is None and self.tokens_used is not None:
-            for one in self.reservations:
-                if one.kind == "tokens":
-                    unused = 1 - self.tokens_used / max(1, self.tokens)
-                    refund = Reservation("tokens", one.amount * unused, one.rate, one.burst)
-                    await self.limiter.store.refund(self.model, refund)
 
 
 class RateLimiter:
@@ -186,10 +136,10 @@ class RateLimiter:
     async def _wait_for_pause(self, model: str, latest: float | None) -> bool:
         """Wait until the model's pause ends; returns whether it had one."""
         now = self.now()
-        try:  # not `_store_errors`, because every line of a job comes here
+        try:  # not `store_errors`, because every line of a job comes here
             until = await self.store.reserve(model, [], now, 0)
         except Exception as error:
-            raise _unavailable(model) from error
+            raise unavailable(model) from error
         if until - now <= SHORTEST_PAUSE or (pause := until - self.now()) <= SHORTEST_PAUSE:
             return False
         wait = self.waits[model]
@@ -215,7 +165,7 @@ class RateLimiter:
         """
         if limits.is_estimate and await self._wait_for_pause(model, latest):
             return False
-        with _store_errors(model):
+        with store_errors(model):
             start = await self.store.reserve(model, reservations, self.now(), waiting)
         self.waits[model].until = start
         try:
@@ -246,7 +196,7 @@ class RateLimiter:
         while (pause := start - self.now()) > SHORTEST_PAUSE:
             await asyncio.sleep(min(pause, LOOK_INTERVAL))
             if looks:  # another worker may have got a 429 since
-                with _store_errors(model):
+                with store_errors(model):
                     paused_until = await self.store.reserve(model, [], self.now(), 0)
                 if paused_until > max(start, self.now()) + SHORTEST_PAUSE:
                     return False
@@ -254,7 +204,7 @@ class RateLimiter:
 
     async def _check_pause(self, model: str, latest: float) -> None:
         """Raise `RateLimited` if the provider has asked for a pause that ends after `latest`."""
-        with _store_errors(model):
+        with store_errors(model):
             until = await self.store.reserve(model, [], self.now(), 0)
         if until > latest:
             raise paused_too_long(model, until - self.now())
@@ -286,7 +236,7 @@ class RateLimiter:
             try:
                 learned = await self.store.learned_limits(model, self.now())
             except Exception as error:
-                raise _unavailable(model) from error
+                raise unavailable(model) from error
             if learned is not None:
                 if limits.tokens:
                     learned = replace(learned, tokens=None, input_tokens=None, output_tokens=None)
@@ -336,7 +286,7 @@ class RateLimiter:
         if limits.requests is None or limits.is_estimate:
             if limits.has_tokens:
                 size = 1.0  # the limit of tokens is known, so this one is of calls
-            with _store_errors(model):
+            with store_errors(model):
                 until = await self._search.rejected(model, started, self.clock(), retry_after, size)
             retry_after = max(retry_after or 0.0, until - self.now())
         await self.pause(model, retry_after)
@@ -346,18 +296,5 @@ class RateLimiter:
         if retry_after:
             wait = self.waits[model]
             wait.paused_until = max(wait.paused_until, self.now() + retry_after)
-            with _store_errors(model):
+            with store_errors(model):
                 await self.store.pause(model, self.now() + retry_after)
-
-
-def _unavailable(model: str) -> RateLimitUnavailable:
-    return RateLimitUnavailable(f"cannot read or write the rate limits of `{model}`")
-
-
-@contextmanager
-def _store_errors(model: str) -> Iterator[None]:
-    """Raise `RateLimitUnavailable` for anything that the store raises inside the block."""
-    try:
-        yield
-    except Exception as error:
-        raise _unavailable(model) from error

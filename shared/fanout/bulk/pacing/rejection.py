@@ -13,15 +13,7 @@ from msgspec import Struct
 from msgspec.structs import replace
 
 from ...providers.rate_limits import MINUTE
-from .estimated_limit import (
-    CALLS,
-    CALLS_MADE,
-    FAIR,
-    ROUGH,
-    SEARCHING,
-    SETTLED,
-    Estimate,
-)
+from .estimated_limit import CALLS, CALLS_MADE, FAIR, ROUGH, SEARCHING, SETTLED, Estimate
 
 MARGIN = 0.95
 """The part of the measured rate that is used after a 429."""

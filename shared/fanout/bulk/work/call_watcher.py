@@ -12,8 +12,9 @@ from ..activity import ActivityTracker
 from ..pacing.adaptive_concurrency import AdaptiveConcurrency
 from ..pacing.limits import Limits
 from ..pacing.line_retry import NotSent
+from ..pacing.permit import Permit
 from ..pacing.prefix_groups import PrefixCall
-from ..pacing.rate_limiter import Permit, RateLimiter
+from ..pacing.rate_limiter import RateLimiter
 
 
 class ShownPermit:

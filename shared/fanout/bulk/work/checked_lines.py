@@ -27,8 +27,9 @@ from ...schema.request import ChatRequest
 from ...wire import json
 from ..input.lines import Line
 from ..pacing.line_retry import LineRequest
+from ..pacing.permit import Permit
 from ..pacing.prompt_caches import without_cache
-from ..pacing.rate_limiter import Permit, RateLimiter
+from ..pacing.rate_limiter import RateLimiter
 from ..paid_calls import PaidCall, call_hash
 
 MakePermit: TypeAlias = Callable[[str, int], AbstractAsyncContextManager[Permit]]

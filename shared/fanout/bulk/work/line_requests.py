@@ -25,7 +25,9 @@ from ..input.lines import Line
 from ..pacing.adaptive_concurrency import AdaptiveConcurrency
 from ..pacing.limits import Limits
 from ..pacing.line_retry import LineRequest, SendLine
-from ..pacing.rate_limiter import MemoryRateLimitStore, Permit, RateLimiter
+from ..pacing.permit import Permit
+from ..pacing.rate_limit_state import MemoryRateLimitStore
+from ..pacing.rate_limiter import RateLimiter
 from .call_watcher import CallWatcher, ShownPermit, rate_limited_models
 from .checked_lines import PacedCalls
 from .judge_calls import JudgeCalls

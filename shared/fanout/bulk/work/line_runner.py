@@ -16,7 +16,7 @@ from ...routing.leg import HeldSlots
 from ..input.lines import Line
 from ..pacing.line_retry import LineDeferred, LineRequest, LineRetry, is_not_sent
 from ..pacing.prefix_groups import PrefixCall
-from ..pacing.rate_limiter import RateLimitUnavailable
+from ..pacing.rate_limit_state import RateLimitUnavailable
 from ..paid_calls import PaidCalls, paid_line
 from ..totals import Totals, count_response, paid_calls
 from .full_disk import write_later
