@@ -11,11 +11,8 @@ import os
 import random
 from collections.abc import AsyncIterator, Callable, Mapping, Sequence
 from contextlib import AsyncExitStack, asynccontextmanager
-from types import GenericAlias
 from typing import Any, Literal
 from weakref import WeakKeyDictionary
-
-from pydantic import BaseModel
 
 from ..config.catalog import Catalog
 from ..config.routes import Routes
@@ -37,12 +34,12 @@ from ..settings import Settings
 from ..telemetry.observers import NullObserver
 from ..transport.client_engine import ClientEngine, is_client
 from ..transport.engine import Engine
-from .deployments import of_deployments, of_judge, of_models
+from .deployments import ADDRESS, of_deployments, of_judge, of_models
 from .errors import ForkedProcess
 from .inputs import plain, plain_options
-from .options import check_names
+from .options import check_names, check_timeout, longer_models
 from .streams import ChunkStream
-from .structured_output import parsed, schema_format
+from .structured_output import parsed, parsed_class
 from .types import ChatCompletion
 
 NOT_SENT = frozenset({"fanout", "stream", "timeout", "request_timeout", "num_retries", "fallbacks"})
@@ -51,38 +48,6 @@ NOT_SENT = frozenset({"fanout", "stream", "timeout", "request_timeout", "num_ret
 CHECK = ("check", "attempts", "escalate")
 """Options that are fields of `fanout`: how responses are checked."""
 
-ADDRESS = (
-    "api_base",
-    "api_key",
-    "api_version",
-    "drop_params",
-    "model_id",
-    "region",
-    "aws_region_name",
-    "aws_access_key_id",
-    "aws_secret_access_key",
-    "aws_session_token",
-    "aws_profile_name",
-    "aws_role_name",
-    "aws_session_name",
-    "aws_external_id",
-    "vertex_project",
-    "vertex_location",
-    "vertex_credentials",
-    "extra_headers",
-    "organization",
-    "ensure_alternating_roles",
-    "supports_system_message",
-    "user_continue_message",
-    "assistant_continue_message",
-    "input_cost_per_token",
-    "output_cost_per_token",
-    "input_cost_per_token_flex",
-    "output_cost_per_token_flex",
-    "input_cost_per_token_priority",
-    "output_cost_per_token_priority",
-)
-"""Options that belong to a deployment and not to a request."""
 
 _engines: WeakKeyDictionary[asyncio.AbstractEventLoop, Engine] = WeakKeyDictionary()
 _processes: set[int] = set()
@@ -103,8 +68,8 @@ class Call:
     ) -> None:
         check_names(options)
         given = dict(options)
-        self._parse_as = _parsed_class(given)
-        _check_timeout(given)
+        self._parse_as = parsed_class(given)
+        check_timeout(given)
         given = plain_options(given)
         client = given.pop("http_client", None)
         if client is not None and not is_client(client):
@@ -112,7 +77,7 @@ class Call:
         if "base_url" in given:  # LiteLLM's other name for it
             given.setdefault("api_base", given.pop("base_url"))
         address = {name: given.pop(name) for name in ADDRESS if name in given}
-        longer = _longer_models(given)
+        longer = longer_models(given)
         checked = {name: given.pop(name) for name in CHECK if name in given}
         self._is_checked, self._api_base = bool(checked), address.get("api_base")
         self.stream = bool(given.pop("stream", False))
@@ -275,48 +240,6 @@ def _with_times(gateway: Gateway, stagger: object) -> Gateway:
 def _names(given: object) -> list[str]:
     """The names of a list; anything else is an error that the request's check reports."""
     return [one for one in given if isinstance(one, str)] if isinstance(given, list) else []
-
-
-def _longer_models(options: dict[str, Any]) -> dict[str, str]:
-    """LiteLLM's `context_window_fallback_dict`, removed from the options."""
-    name = "context_window_fallback_dict"
-    longer = options.pop(name, None) or {}
-    if not isinstance(longer, dict) or not all(isinstance(v, str) for v in longer.values()):
-        raise RequestError(f"`{name}` must be a dict of model names", name)
-    return longer
-
-
-def _parsed_class(options: dict[str, Any]) -> type[BaseModel] | None:
-    """The pydantic class given as `response_format`, which its schema replaces in `options`."""
-    kind = options.get("response_format")
-    if not isinstance(kind, type) or isinstance(kind, GenericAlias):
-        _check_format(kind)
-        return None
-    options["response_format"] = schema_format(kind)
-    return kind
-
-
-def _check_format(given: object) -> None:
-    """Raise `RequestError` for an instance, or a list, of the class that is wanted."""
-    name = "response_format"
-    if isinstance(given, BaseModel) and "type" not in type(given).model_fields:
-        kind = type(given).__name__
-        raise RequestError(f"`{name}` is an instance of `{kind}`: give the class, `{kind}`", name)
-    if not isinstance(given, Mapping | BaseModel | None):
-        wanted = "a pydantic class (with a field for a list) or a dict"
-        kind = str(given) if hasattr(given, "__origin__") else type(given).__name__
-        raise RequestError(f"`{name}` must be {wanted}, not `{kind}`", name)
-
-
-def _check_timeout(options: Mapping[str, Any]) -> None:
-    """Raise `RequestError` for httpx's `Timeout`, which is of one read and not of the response."""
-    for name in ("timeout", "request_timeout"):
-        if hasattr(options.get(name), "connect"):
-            raise RequestError(
-                f"`{name}` must be the seconds until the response is complete; a `Timeout` of "
-                "httpx applies with `http_client=httpx.Client(timeout=…)`",
-                name,
-            )
 
 
 def _is_sequence(value: object) -> bool:

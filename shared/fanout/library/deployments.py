@@ -17,6 +17,39 @@ from ..errors import ConfigError, RequestError
 from ..providers import registry
 from ..schema.validation import convert
 
+ADDRESS = (
+    "api_base",
+    "api_key",
+    "api_version",
+    "drop_params",
+    "model_id",
+    "region",
+    "aws_region_name",
+    "aws_access_key_id",
+    "aws_secret_access_key",
+    "aws_session_token",
+    "aws_profile_name",
+    "aws_role_name",
+    "aws_session_name",
+    "aws_external_id",
+    "vertex_project",
+    "vertex_location",
+    "vertex_credentials",
+    "extra_headers",
+    "organization",
+    "ensure_alternating_roles",
+    "supports_system_message",
+    "user_continue_message",
+    "assistant_continue_message",
+    "input_cost_per_token",
+    "output_cost_per_token",
+    "input_cost_per_token_flex",
+    "output_cost_per_token_flex",
+    "input_cost_per_token_priority",
+    "output_cost_per_token_priority",
+)
+"""Options that belong to a deployment and not to a request."""
+
 Groups: TypeAlias = dict[str, tuple[Deployment]]
 
 

@@ -16,8 +16,8 @@ from ..telemetry.observers import NullObserver
 from ..transport.client_engine import ClientEngine, is_client
 from ..wire import json
 from .background_loop import background_loop
-from .call import ADDRESS, loop_engine, new_context
-from .deployments import of_models
+from .call import loop_engine, new_context
+from .deployments import ADDRESS, of_models
 from .embedding_types import Embedding, EmbeddingResponse
 from .inputs import plain
 from .openai_errors import openai_errors

@@ -252,3 +252,23 @@ def check_names(options: Mapping[str, Any]) -> None:
         is_unknown = name not in NAMES and name not in REJECTED
         if is_unknown and (near := get_close_matches(name, NAMES, 1, SIMILAR)):
             raise RequestError(f"there is no option `{name}`; did you mean `{near[0]}`?", name)
+
+
+def longer_models(options: dict[str, Any]) -> dict[str, str]:
+    """LiteLLM's `context_window_fallback_dict`, removed from the options."""
+    name = "context_window_fallback_dict"
+    longer = options.pop(name, None) or {}
+    if not isinstance(longer, dict) or not all(isinstance(v, str) for v in longer.values()):
+        raise RequestError(f"`{name}` must be a dict of model names", name)
+    return longer
+
+
+def check_timeout(options: Mapping[str, Any]) -> None:
+    """Raise `RequestError` for httpx's `Timeout`, which is of one read and not of the response."""
+    for name in ("timeout", "request_timeout"):
+        if hasattr(options.get(name), "connect"):
+            raise RequestError(
+                f"`{name}` must be the seconds until the response is complete; a `Timeout` of "
+                "httpx applies with `http_client=httpx.Client(timeout=…)`",
+                name,
+            )

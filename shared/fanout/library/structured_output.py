@@ -2,16 +2,40 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
+from types import GenericAlias
 from typing import Any
 
 from pydantic import BaseModel, ValidationError
 
-from ..errors import SchemaMismatch
+from ..errors import RequestError, SchemaMismatch
 from .inputs import json_schema
 from .types import ChatCompletion, ParsedChatCompletion
 
 MAX_NAME = 64
 """Characters of a schema's name; see `json_schema.name` in OpenAI's reference."""
+
+
+def parsed_class(options: dict[str, Any]) -> type[BaseModel] | None:
+    """The pydantic class given as `response_format`, which its schema replaces in `options`."""
+    kind = options.get("response_format")
+    if not isinstance(kind, type) or isinstance(kind, GenericAlias):
+        _check_format(kind)
+        return None
+    options["response_format"] = schema_format(kind)
+    return kind
+
+
+def _check_format(given: object) -> None:
+    """Raise `RequestError` for an instance, or a list, of the class that is wanted."""
+    name = "response_format"
+    if isinstance(given, BaseModel) and "type" not in type(given).model_fields:
+        kind = type(given).__name__
+        raise RequestError(f"`{name}` is an instance of `{kind}`: give the class, `{kind}`", name)
+    if not isinstance(given, Mapping | BaseModel | None):
+        wanted = "a pydantic class (with a field for a list) or a dict"
+        kind = str(given) if hasattr(given, "__origin__") else type(given).__name__
+        raise RequestError(f"`{name}` must be {wanted}, not `{kind}`", name)
 
 
 def schema_format(kind: type[BaseModel]) -> dict[str, Any]:

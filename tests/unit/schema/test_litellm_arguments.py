@@ -7,7 +7,7 @@ from typing import Any
 import pytest
 
 from fanout.errors import RequestError
-from fanout.library.call import ADDRESS
+from fanout.library.deployments import ADDRESS
 from fanout.library.options import ChatOptions, check_names
 from fanout.providers.fields import VENDORS_FIELDS
 from fanout.schema.fanout import parse_request
