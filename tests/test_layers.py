@@ -66,9 +66,9 @@ TOP_LEVEL = {
     """,
     "shared/fanout/bulk/*.py": "__init__ activity costs lanes paid_calls runner store totals",
     "shared/fanout/bulk/input/*.py": """
-        __init__ bloom_filter csv_reader estimates file_kinds flex_lines job_source line_checks
-        line_order lines order_writer planner prefixes quote quote_groups sampled_costs splitter
-        text_encodings
+        __init__ bloom_filter csv_reader estimates file_kinds flex_lines job_source
+        line_checks line_order line_parser lines order_writer planner prefixes quote
+        quote_groups sampled_costs splitter text_encodings
     """,
     "shared/fanout/bulk/local/*.py": """
         __init__ activity_files batch_service checked_reuse file_store hedge_counts hosts
@@ -212,7 +212,7 @@ ALLOWED_IMPORTERS = {
 
 PURE = """
     bulk/input/bloom_filter  bulk/input/csv_reader  bulk/input/file_kinds  bulk/input/job_source
-    bulk/input/lines  bulk/tables
+    bulk/input/line_parser  bulk/input/lines  bulk/tables
     bulk/input/planner  bulk/input/splitter  bulk/input/text_encodings
     bulk/pacing/adaptive_concurrency  bulk/pacing/limits
     bulk/activity  bulk/paid_calls  bulk/service/records  bulk/totals

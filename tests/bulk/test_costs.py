@@ -8,7 +8,7 @@ import pytest
 
 from fanout.bulk.costs import Costs
 from fanout.bulk.input.estimates import estimate_cost
-from fanout.bulk.input.lines import Line
+from fanout.bulk.input.line_parser import Line
 from fanout.bulk.totals import LineCost
 from fanout.config.load import check
 from fanout.config.resolve import resolve

@@ -10,7 +10,8 @@ from typing import Any
 import openai
 import pytest
 
-from fanout.bulk.input.lines import BadLine, parse_line, read_head
+from fanout.bulk.input.line_parser import parse_line
+from fanout.bulk.input.lines import BadLine, read_head
 from tests.bulk.conftest import serve_jobs
 from tests.bulk.service.test_openai_client import output, upload, wait
 from tests.support.embedding_provider import base64_of, embeds, vector_of

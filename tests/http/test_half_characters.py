@@ -15,7 +15,8 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from fanout.bulk.input.lines import parse_line, read_head
+from fanout.bulk.input.line_parser import parse_line
+from fanout.bulk.input.lines import read_head
 from fanout.http.endpoints import parse_body
 from fanout.providers import registry
 from fanout.providers.base import Target

@@ -12,7 +12,8 @@ from msgspec.structs import asdict
 from ..bulk.costs import Costs
 from ..bulk.input.estimates import models_of, tier_of
 from ..bulk.input.flex_lines import flex_model, offers_flex
-from ..bulk.input.lines import ENDPOINT, Line, batch_line, parse_line
+from ..bulk.input.line_parser import Line, batch_line, parse_line
+from ..bulk.input.lines import ENDPOINT
 from ..bulk.input.quote import Quote, quote
 from ..bulk.input.sampled_costs import (
     CONFIDENCE,

@@ -7,7 +7,7 @@ from functools import partial
 from typing import Any
 
 from ..bulk.input.line_checks import check_model
-from ..bulk.input.lines import Line
+from ..bulk.input.line_parser import Line
 from ..bulk.input.quote import quote
 from ..bulk.lanes import NATIVE
 from ..bulk.pacing.prompt_caches import expects_cache

@@ -7,7 +7,7 @@ from typing import Any
 import pytest
 
 from fanout.bulk.input.flex_lines import flex_model, offers_flex
-from fanout.bulk.input.lines import Line
+from fanout.bulk.input.line_parser import Line
 from fanout.bulk.lanes import CHOICES, WITH_FLEX, LaneChoice
 from fanout.config.catalog import Catalog
 from fanout.config.load import check

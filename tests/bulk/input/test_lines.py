@@ -7,15 +7,8 @@ from typing import Any
 
 import pytest
 
-from fanout.bulk.input.lines import (
-    MAX_LINE,
-    UNREADABLE,
-    BadLine,
-    Line,
-    LineHead,
-    parse_line,
-    read_head,
-)
+from fanout.bulk.input.line_parser import UNREADABLE, Line, parse_line
+from fanout.bulk.input.lines import MAX_LINE, BadLine, LineHead, read_head
 
 HI = [{"role": "user", "content": "Hi"}]
 AZURE = "/openai/deployments/my%20gpt/chat/completions"

@@ -9,7 +9,7 @@ from ...schema.request import Check
 from ...schema.tokens import BYTES_PER_TOKEN
 from ...telemetry.prices import FLEX, nanodollars_of
 from ..costs import Costs
-from .lines import Line
+from .line_parser import Line
 
 DEFAULT_OUTPUT_TOKENS = 500
 """Assumed of a response whose request does not limit them."""

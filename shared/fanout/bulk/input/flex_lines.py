@@ -8,7 +8,7 @@ from ...routing.flex import has_flex
 from ...telemetry.prices import FLEX
 from ..lanes import WITH_FLEX, LaneChoice
 from .estimates import CHECKS, conversations_of, models_of, tier_of
-from .lines import Line
+from .line_parser import Line
 
 
 def flex_model(line: Line, choice: LaneChoice) -> str | None:

@@ -1,5 +1,5 @@
 """
-One line of a job's input, in OpenAI's batch shape or a shorter one.
+The shapes of a line of a job's input: OpenAI's of batches, or a shorter one; and their checks.
 
 A line is an OpenAI batch line, also without `method` and `url`, as Mistral and Together have it;
 `{"messages": […]}`; `{"prompt": "…"}`; or a bare list of messages. The last three take their model
@@ -37,9 +37,6 @@ MAX_LINE = 8 * 1024 * 1024
 MAX_CUSTOM_ID = 64
 """Characters of a `custom_id`; OpenAI has the same limit."""
 
-UNREADABLE = "this line has a number that is too large, or is nested too deeply"
-"""The planner does not check for this, since it would have to parse every line completely."""
-
 
 class BadLine(ValueError):
     """An invalid line; `code` is OpenAI's error code, `param` the field to change."""
@@ -67,19 +64,6 @@ class LineHead(Struct, frozen=True, gc=False):
     check: bytes = b""
     messages: list[Raw] | None = None
     context: tuple[Raw, ...] = ()
-
-
-class Line(Struct, frozen=True):
-    """
-    A line as a request body, of a chat or for embeddings.
-
-    If it cannot be parsed, the body is empty and `parse_error` set.
-    """
-
-    custom_id: str
-    body: dict[str, Any]
-    parse_error: str | None = None
-    is_embedding: bool = False
 
 
 # These are decoded for every line of a job. `Raw` is checked to be JSON, but not parsed further;
@@ -142,7 +126,7 @@ def read_head(data: bytes, number: int, default_model: str | None) -> LineHead:
     try:
         return _read_head(data, number, default_model)
     except BadLine:
-        if (whole := _whole(data)) == data:
+        if (whole := whole_line(data)) == data:
             raise
         return _read_head(whole, number, default_model)
 
@@ -158,9 +142,9 @@ def _read_head(data: bytes, number: int, default_model: str | None) -> LineHead:
         batch = _BATCH_LINE.decode(data)
     except (msgspec.MsgspecError, UnicodeDecodeError, RecursionError):
         return _read_short(data, number, default_model)
-    if _is_for_embeddings(batch.url) and batch.method == "POST":
+    if is_for_embeddings(batch.url) and batch.method == "POST":
         return _embedding_head(batch, default_model)
-    named = None if batch.url in URLS else _model_in_url(batch.url)
+    named = None if batch.url in URLS else model_in_url(batch.url)
     if batch.method != "POST" or not (named or batch.url in URLS):
         raise _wrong_endpoint(batch)
     _check_body(batch.body, "body.")
@@ -168,7 +152,8 @@ def _read_head(data: bytes, number: int, default_model: str | None) -> LineHead:
     return _head(batch.body, _checked_id(batch.custom_id), models)
 
 
-def _is_for_embeddings(url: str) -> bool:
+def is_for_embeddings(url: str) -> bool:
+    """Whether a line with this `url` is for embeddings."""
     found = None if url in URLS else DEPLOYMENT_URL.fullmatch(url)
     return url in EMBEDDING_URLS or (found is not None and found[2] == "embeddings")
 
@@ -179,7 +164,7 @@ def _embedding_head(batch: _BatchLine, default_model: str | None) -> LineHead:
     if bytes(body.input) in {b"", b"null", b'""', b"[]"}:
         message = "`body.input` is missing or empty."
         raise BadLine("missing_required_parameter", message, "body.input")
-    named = None if batch.url in EMBEDDING_URLS else _model_in_url(batch.url)
+    named = None if batch.url in EMBEDDING_URLS else model_in_url(batch.url)
     models = _models(body, default_model, "body.", named)
     if len(models) > 1 or body.fanout is not None:
         message = "Embeddings have one model: vectors of different models cannot be compared."
@@ -187,7 +172,7 @@ def _embedding_head(batch: _BatchLine, default_model: str | None) -> LineHead:
     return LineHead(_checked_id(batch.custom_id), models)
 
 
-def _model_in_url(url: str) -> str | None:
+def model_in_url(url: str) -> str | None:
     """The deployment that Azure's `url` names."""
     found = DEPLOYMENT_URL.fullmatch(url)
     return unquote(found[1]).strip() or None if found else None
@@ -295,64 +280,10 @@ def _models(
     return found
 
 
-def parse_line(data: bytes, number: int, default_model: str | None) -> Line:
-    """Parse a line that the planner has accepted."""
-    is_embedding = False
-    try:
-        value = _parsed(data)
-    except (msgspec.MsgspecError, RecursionError):
-        return Line(_custom_id_of(data, number), {}, UNREADABLE)
-    if isinstance(value, list):
-        custom_id = f"line-{number}"
-        body: dict[str, Any] = {"messages": value}
-    elif "body" in value:
-        custom_id, body = value["custom_id"], value["body"]
-        url = value.get("url") or ENDPOINT
-        is_embedding = _is_for_embeddings(url)
-        if named := _model_in_url(url):
-            body = {**body, "model": named}
-    else:
-        custom_id, body = _short_request(value, number)
-    if body.get("model") is None and "models" not in (body.get("fanout") or {}):
-        body = {**body, "model": default_model}
-    return Line(custom_id, body, is_embedding=is_embedding)
-
-
-def _parsed(data: bytes) -> Any:
-    """A line's value; half of a surrogate pair is U+FFFD, as in a request over HTTP."""
-    try:
-        return json.decode(data)
-    except msgspec.MsgspecError:
-        return json.decode(_whole(data))
-
-
-def _whole(data: bytes) -> bytes:
+def whole_line(data: bytes) -> bytes:
     """The line with U+FFFD for each half of a surrogate pair."""
     if b"\\u" not in data:
         return data
     from ...wire.lenient_json import whole_characters  # few lines have one
 
     return whole_characters(data)
-
-
-def _short_request(value: dict[str, Any], number: int) -> tuple[str, dict[str, Any]]:
-    """The name and the body of `{"messages": […]}` or `{"prompt": "…"}`."""
-    body = {name: inner for name, inner in value.items() if name not in {"custom_id", "prompt"}}
-    if value.get("prompt") is not None:
-        body["messages"] = [{"role": "user", "content": value["prompt"]}]
-    return value.get("custom_id") or f"line-{number}", body
-
-
-def _custom_id_of(data: bytes, number: int) -> str:
-    """The `custom_id` of a line that the planner has accepted and that cannot be parsed."""
-    try:
-        return read_head(data, number, "any").custom_id
-    except BadLine:  # nested deeply; whether it can be read depends on the stack
-        return f"line-{number}"
-
-
-def batch_line(line: Line) -> bytes:
-    """The batch line of a request, with its line break; the reverse of `parse_line`."""
-    url = EMBEDDINGS if line.is_embedding else ENDPOINT
-    value = {"custom_id": line.custom_id, "method": "POST", "url": url, "body": line.body}
-    return json.encode(value) + b"\n"

@@ -27,7 +27,8 @@ from ..lanes import NATIVE, REALTIME, LaneChoice
 from . import lines
 from .estimates import certain_calls, check_of, models_of, tier_of
 from .flex_lines import flex_model, offers_flex
-from .lines import BadLine, Line
+from .line_parser import Line, parse_line
+from .lines import BadLine
 from .order_writer import OrderWriter, Shared
 from .planner import LineError, plan
 from .quote_groups import Calls, Group, Groups, Sent, cost_of, lines_of
@@ -144,7 +145,7 @@ async def quote(  # noqa: PLR0913 -- what is known of the job, each once
                 head = lines.read_head(data, number, default_model)
                 if not known.issuperset(head.models):
                     continue
-                line = lines.parse_line(data, number, default_model)
+                line = parse_line(data, number, default_model)
                 on_line(line, number, _add_line(result, groups, line, offers, goes_native))
         except BadLine:
             continue

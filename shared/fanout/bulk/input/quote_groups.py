@@ -13,7 +13,7 @@ from ...wire import json
 from ..costs import Costs
 from ..lanes import NATIVE, WITH_FLEX, LaneChoice
 from .estimates import CORRECTION_TOKENS, conversations_of, max_tokens
-from .lines import Line
+from .line_parser import Line
 
 OUTPUT_LOW, OUTPUT_HIGH = 50, 1_000
 """Output tokens of a line without a limit."""

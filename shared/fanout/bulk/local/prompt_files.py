@@ -16,19 +16,14 @@ from ...errors import RequestError
 from ...wire import json
 from ..input.csv_reader import TableRow
 from ..input.job_source import JobSource, TableKind
-from ..input.lines import BadLine, batch_line, parse_line, read_head
+from ..input.line_parser import batch_line, parse_line
+from ..input.lines import BadLine, read_head
 from ..input.splitter import LineSplitter
 from ..input.text_encodings import BAD, ERRORS, shown
 from ..tables.formats import suffix_of
 from .input_files import CHUNK, InputFile, reading_errors
 from .json_form import check_is_lines, is_request
-from .table_files import (
-    JsonTable,
-    Table,
-    bounded_lines,
-    kind_of_table,
-    open_csv,
-)
+from .table_files import JsonTable, Table, bounded_lines, kind_of_table, open_csv
 from .table_prompts import (
     NAME_ENCODING,
     OpenedTable,

@@ -14,7 +14,8 @@ from typing import Any, NamedTuple, TypeAlias
 from msgspec.structs import replace
 
 from ...errors import DamagedRecord, NotFound
-from ..input.lines import BadLine, parse_line, read_head
+from ..input.line_parser import parse_line
+from ..input.lines import BadLine, read_head
 from ..input.splitter import iter_lines
 from ..service.records import Job
 from ..totals import Totals

@@ -19,7 +19,7 @@ from ...disk.threads import in_thread
 from ...errors import NotFound, RequestError
 from ...wire import json
 from ..input.job_source import JobSource
-from ..input.lines import Line, parse_line
+from ..input.line_parser import Line, parse_line
 from ..input.splitter import LineSplitter
 from ..service.batches import JobService
 from ..service.files import FileService

@@ -19,7 +19,7 @@ from ...schema.request import ChatRequest
 from ...schema.validation import with_defaults
 from ..input.estimates import tier_of
 from ..input.flex_lines import flex_model
-from ..input.lines import Line
+from ..input.line_parser import Line
 
 FULL_PRICE = 1.0
 

@@ -7,8 +7,7 @@ from collections.abc import AsyncIterator, Sequence
 
 from msgspec import Struct
 
-from ..input import lines
-from ..input.lines import Line
+from ..input.line_parser import Line, parse_line
 from ..input.planner import Shard
 from ..input.splitter import iter_lines
 from ..store import BlobStore
@@ -60,5 +59,5 @@ class InputLines:
         source = self._blobs.read(self._key, shard.start, shard.end)
         async for number, _, _, data in iter_lines(source, shard.start, shard.first):
             if data and (wanted is None or number in wanted):
-                line = lines.parse_line(data, number, self._model)
+                line = parse_line(data, number, self._model)
                 yield InputLine(number, shard.index, line, len(data))

@@ -15,18 +15,11 @@ from typing import Literal
 
 from msgspec import Struct, field
 
-from ...errors import (
-    DeadlineExceeded,
-    FanoutError,
-    Overloaded,
-    RateLimited,
-    Rejected,
-    Unsupported,
-)
+from ...errors import DeadlineExceeded, FanoutError, Overloaded, RateLimited, Rejected, Unsupported
 from ...routing.flex import FLEX_TIMEOUT, is_rejection
 from ...routing.retry_policy import RetryPolicy, is_retryable
 from ..input.flex_lines import flex_model
-from ..input.lines import Line
+from ..input.line_parser import Line
 from ..lanes import LaneChoice
 
 TRIES = 3

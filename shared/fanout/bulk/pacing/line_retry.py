@@ -30,7 +30,7 @@ from ...routing.leg import HeldSlots
 from ...routing.retry_policy import RetryPolicy, is_retryable
 from ..activity import ActivityTracker, Reason, Wait
 from ..input.estimates import models_of
-from ..input.lines import Line
+from ..input.line_parser import Line
 from ..paid_calls import PaidCalls
 from .adaptive_concurrency import AdaptiveConcurrency
 from .failing_lines import FailingLine, ModelOutcomes

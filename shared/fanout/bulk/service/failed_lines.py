@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import AsyncIterator
 
 from ...wire import json
-from ..input import lines
+from ..input.line_parser import batch_line, parse_line
 from ..input.splitter import iter_lines
 from .files import FileService
 from .records import FileRecord, Job
@@ -18,9 +18,9 @@ async def failed_lines(files: FileService, job: Job) -> AsyncIterator[bytes]:
     source = files.blobs.read(job.input_key)
     async for number, _, _, data in iter_lines(source):
         if data:
-            line = lines.parse_line(data, number, job.model)
+            line = parse_line(data, number, job.model)
             if line.custom_id in failed:
-                yield lines.batch_line(line) if line.parse_error is None else data + b"\n"
+                yield batch_line(line) if line.parse_error is None else data + b"\n"
 
 
 async def _custom_ids(files: FileService, errors: FileRecord) -> AsyncIterator[str]:

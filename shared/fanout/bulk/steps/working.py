@@ -13,7 +13,7 @@ from ..activity import ActivityTracker
 from ..costs import Costs
 from ..input.estimates import KEY_OUTPUT_TOKENS, estimate_cost
 from ..input.line_order import open_order
-from ..input.lines import Line
+from ..input.line_parser import Line
 from ..input.planner import LineError, Shard
 from ..pacing.prompt_caches import cache_rules
 from ..service.records import Job

@@ -25,7 +25,7 @@ from ...routing.leg import Leg
 from ...schema.chat import ChatCompletion
 from ...schema.request import ChatRequest
 from ...wire import json
-from ..input.lines import Line
+from ..input.line_parser import Line
 from ..pacing.line_retry import LineRequest
 from ..pacing.permit import Permit
 from ..pacing.prompt_caches import without_cache

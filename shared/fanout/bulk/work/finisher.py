@@ -13,7 +13,7 @@ from collections.abc import AsyncIterable, AsyncIterator, Callable
 
 from msgspec import Struct
 
-from ..input import lines
+from ..input.line_parser import parse_line
 from ..input.planner import Shard
 from ..input.splitter import iter_lines
 from ..paid_calls import PaidCalls
@@ -131,7 +131,7 @@ class _Skipped(Struct):
         async for number, _, _, data in iter_lines(source, shard.start, shard.first):
             if not data:
                 continue
-            custom_id = lines.parse_line(data, number, spec.default_model).custom_id
+            custom_id = parse_line(data, number, spec.default_model).custom_id
             if custom_id not in self.stored:
                 yield self._line(custom_id, number)
 

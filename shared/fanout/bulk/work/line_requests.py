@@ -21,7 +21,7 @@ from ...telemetry.observers import Observer
 from ...telemetry.prices import FLEX
 from ..activity import ActivityTracker
 from ..input.estimates import DEFAULT_OUTPUT_TOKENS, conversations_of, max_tokens
-from ..input.lines import Line
+from ..input.line_parser import Line
 from ..pacing.adaptive_concurrency import AdaptiveConcurrency
 from ..pacing.limits import Limits
 from ..pacing.line_retry import LineRequest, SendLine

@@ -13,7 +13,7 @@ from msgspec.structs import replace
 
 from ...errors import FanoutError, StorageError, StorageFull, detail_of
 from ...routing.leg import HeldSlots
-from ..input.lines import Line
+from ..input.line_parser import Line
 from ..pacing.line_retry import LineDeferred, LineRequest, LineRetry, is_not_sent
 from ..pacing.prefix_groups import PrefixCall
 from ..pacing.rate_limit_state import RateLimitUnavailable

@@ -6,7 +6,7 @@ from collections.abc import Collection
 
 from ...errors import ErrorDetail
 from ..activity import ActivityTracker
-from ..input.lines import Line
+from ..input.line_parser import Line
 from ..input.planner import LineError
 
 REJECTED_LINES = 20

@@ -14,7 +14,7 @@ from ...routing.retry_policy import RetryPolicy
 from ..activity import ActivityTracker
 from ..input.flex_lines import offers_flex
 from ..input.line_order import LineOrder
-from ..input.lines import Line
+from ..input.line_parser import Line
 from ..input.planner import LineError
 from ..lanes import CacheChoice
 from ..pacing.adaptive_concurrency import INITIAL_CONCURRENCY, MAX_CONCURRENCY

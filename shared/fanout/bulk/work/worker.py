@@ -15,8 +15,8 @@ from collections.abc import AsyncGenerator, AsyncIterable, AsyncIterator, Mappin
 from functools import partial
 
 from ...concurrency import first_error
-from ..input import lines
 from ..input.line_order import LineOrder
+from ..input.line_parser import parse_line
 from ..input.planner import Shard
 from ..input.prefixes import LEAST
 from ..input.splitter import iter_lines
@@ -238,7 +238,7 @@ class _Worker:
         """
         if not data:
             return None
-        line = lines.parse_line(data, number, self._spec.default_model)
+        line = parse_line(data, number, self._spec.default_model)
         if line.custom_id in opened.stored:
             return None
         if self._resources.is_held(number):
