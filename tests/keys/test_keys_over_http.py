@@ -118,16 +118,23 @@ def test_a_key_is_made_used_and_charged(gateway: RunningGateway, home: Path) -> 
         )
         assert len(list(stream)) > 1
         assert spent(gateway, key) == (24 * PRICE, 0.0)
+        options: Any = {"include_usage": True}
+        with sdk.chat.completions.with_streaming_response.create(
+            model="a", messages=HI, max_tokens=50, stream=True, stream_options=options
+        ) as whole:
+            *_, usage, comment, done = whole.read().decode().strip().split("\n\n")
+        assert json.decode(usage.removeprefix("data: ").encode())["usage"]["cost"] == 12 * PRICE
+        assert (comment, done) == (": x-fanout-cost: 0.012000000", "data: [DONE]")
         assert [one.id for one in sdk.models.list()] == ["a"]
     own = gateway.json(None, "/key/info", "GET", bearer(key))[2]
-    assert own["info"]["spend"] == 24 * PRICE
-    assert own["info"]["total_spend"] == 24 * PRICE
+    assert own["info"]["spend"] == 0.036
+    assert own["info"]["total_spend"] == 0.036
     assert key not in (home / "keys.sqlite-wal").read_bytes().decode("latin-1")
     assert key not in str([*gateway.observer.requests, *gateway.observer.attempts])
     database = sqlite3.connect(home / "keys.sqlite")
     rows = database.execute("SELECT value FROM items WHERE partition LIKE 'spend#%'").fetchall()
     database.close()
-    assert len(rows) == 2
+    assert len(rows) == 3
     assert all(b'"settled"' in row and b"one two" not in row for (row,) in rows)
 
 

@@ -38,7 +38,6 @@ if TYPE_CHECKING:
 MAX_TAGS, MAX_TAG = 20, 100
 """Tags of a request, and characters of one, that its spend row keeps."""
 
-
 SERVER_ERROR = 500
 
 

@@ -96,22 +96,26 @@ async def _streamed(
     events = exchange.events = EventStream(
         exchange.send, exchange.response_headers, exchange.keep_alive, encoder or ChatEncoder()
     )
+    charge, usage = exchange.charge, None
     async with exchange.opened() as group:
-        if exchange.charge is not None:
-            group.create_task(exchange.charge.open())
+        if charge is not None:
+            group.create_task(charge.open())
         keep_alive_task = group.create_task(events.keep_alive())
         try:
             async with exchange.gateway.stream(request, exchange.context) as response:
                 exchange.winner = response.winner
                 await events.start(_response_headers(response, translation))
                 async for chunk in response.chunks:
-                    if exchange.charge is not None:
-                        exchange.charge.chunk(chunk)
+                    if charge is not None:
+                        charge.chunk(chunk)
+                        if translation is None and chunk.get("usage") and not chunk["choices"]:
+                            usage = chunk  # the last chunk: it gets the cost
+                            continue
                     await events.chunk(chunk)
         finally:
             keep_alive_task.cancel()
-    if exchange.charge is not None:
-        await exchange.charge.settle()
+    if charge is not None:
+        await events.cost(await charge.settle(), usage)
     exchange.status = 200
     await events.end()
 

@@ -9,7 +9,7 @@ stream.
 from __future__ import annotations
 
 import asyncio
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from ..schema.chat import ChatChunk
 from ..schema.error import error_body
@@ -76,6 +76,18 @@ class EventStream:
         if data := self._encoder.feed(value):
             self._last = asyncio.get_running_loop().time()
             await self._write(data, more=True)
+
+    async def cost(self, headers: Headers, usage: ChatChunk | None) -> None:
+        """
+        Send what the request has cost, which its headers could not say.
+
+        It is `cost` in the chunk `usage`, if the client asked for one, and a comment.
+        """
+        cost = headers["x-fanout-cost"]
+        if usage is not None:
+            priced: Any = {**(usage.get("usage") or {}), "cost": float(cost)}
+            await self.chunk({**usage, "usage": priced})
+        await self._write(f": x-fanout-cost: {cost}\n\n".encode(), more=True)
 
     async def end(self) -> None:
         """End a complete response."""
