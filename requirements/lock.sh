@@ -8,7 +8,7 @@ compile() {
     --no-header --upgrade "$@"
 }
 compile bootstrap.in -o bootstrap.txt
-compile ../pyproject.toml --extra aws --extra local --extra vertex --extra parquet --extra otel --group ../pyproject.toml:dev dev.in -o dev.txt
+compile ../pyproject.toml --extra aws --extra local --extra vertex --extra parquet --extra otel --extra postgres --group ../pyproject.toml:dev dev.in -o dev.txt
 compile build.in -c dev.txt -o build.txt # the versions that the tests build with
 compile ../pyproject.toml --extra local run.in -c dev.txt -o run.txt
 compile ../pyproject.toml -o runtime.txt

@@ -60,6 +60,10 @@ DIRECT: dict[str, tuple[str, str]] = {
         "jobs whose input or output is Parquet",
         "such a job reports what to install",
     ),
+    "psycopg": (
+        "`fanout key import` of LiteLLM's database",
+        "it reports what to install; a CSV works",
+    ),
     "opentelemetry-sdk": (
         "`general_settings.traces`",
         "`fanout serve` with that setting reports what to install",

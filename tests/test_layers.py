@@ -121,8 +121,7 @@ TOP_LEVEL = {
     """,
     "shared/fanout/keys/*.py": """
         __init__ account budgets charged_job clients dynamodb_store groups imports items job_rows
-        jobs
-        late_settlements ledger litellm management metering opening prompt_tokens
+        jobs late_settlements ledger litellm management metering opening postgres prompt_tokens
         secrets spend sqlite_store windows
     """,
     "shared/fanout/google/*.py": "__init__ credentials http",
@@ -204,6 +203,7 @@ ALLOWED_IMPORTERS = {
     "json": "wire/json wire/lenient_json",  # to name a duplicate key; for odd responses
     "pydantic": "library",
     "pyarrow": "bulk/tables/parquet",  # an extra
+    "psycopg": "keys/postgres",  # likewise
     "jsonschema_rs": "schema/json_schema",  # only for checked requests (decision 0020)
     "logging": "telemetry/traces",  # OpenTelemetry logs with it
     "asyncio": "concurrency disk transport routing gateway library http server cli bulk aws google"

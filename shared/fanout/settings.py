@@ -18,6 +18,7 @@ EXTRAS = {
     "local": "xllamacpp",
     "otel": "opentelemetry-sdk",
     "parquet": "pyarrow",
+    "postgres": "psycopg",
     "vertex": "google-auth",
 }
 """A package that each extra of pyproject.toml installs."""

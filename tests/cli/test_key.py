@@ -73,7 +73,7 @@ def test_litellms_keys_are_imported_once_and_what_is_left_out_is_named(
     assert (done["imported"], done["present"]) == (1, 0)
     assert done["notes"] == [
         "`search`: imported without budget_id",
-        "line 3: `token` is no SHA-256 hash: left out",
+        "line 3 (`bad`): `token` is no SHA-256 hash: left out",
         f"line 4 (`yearly`): {WRONG_WINDOW}: left out",
         "line 5 (`rich`): `spend` must be an amount from 0 to 100000000 US dollars: left out",
     ]

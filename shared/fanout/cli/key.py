@@ -50,7 +50,10 @@ def add(commands: Actions) -> None:
     _add_spend(_action(actions, "spend", "add up what keys have spent"))
     load = _action(actions, "import", "take over LiteLLM's keys; no client changes its key")
     load.add_argument(
-        "file", help="LiteLLM_VerificationToken as CSV with a header, as psql's \\copy writes it"
+        "source",
+        metavar="FILE",
+        help="LiteLLM_VerificationToken as CSV with a header, as psql's \\copy writes it; or the "
+        "postgresql:// address of LiteLLM's database, whose budgets, teams and users come along",
     )
 
 

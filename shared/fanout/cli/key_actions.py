@@ -8,7 +8,7 @@ import getpass
 import sys
 from collections.abc import Mapping
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from ..disk.threads import in_thread
 from ..errors import ConfigError, NotFound
@@ -19,12 +19,16 @@ from ..keys.ledger import Ledger
 from ..keys.litellm import amount_of, changes_of, created_body, info_of, read_fields
 from ..keys.management import KeyManager
 from ..keys.opening import open_local
+from ..keys.postgres import is_address, read_tables
 from ..keys.spend import add_up, collect, period_of
 from ..keys.windows import seconds_of
 from ..settings import Settings
 from ..telemetry.prices import to_dollars
 from .printing import show, show_json
 from .table import columns
+
+if TYPE_CHECKING:
+    from ..keys.imports import Imported
 
 FIELDS = {
     "alias": "key_alias",
@@ -192,17 +196,49 @@ def _print_csv(rows: list[tuple[Any, ...]]) -> None:
 
 
 async def _import(arguments: argparse.Namespace, manager: KeyManager, ledger: Ledger) -> int:
-    from ..keys.imports import import_rows
+    from ..keys.imports import import_keys
 
-    try:
-        text = await in_thread(Path(arguments.file).read_text, encoding="utf-8-sig")
-    except OSError as error:
-        raise ConfigError(f"cannot read `{arguments.file}`: {error.strerror}") from None
-    done = await import_rows(manager, ledger, text)
-    lines = [f"{done.created} imported, {done.present} were there already", *done.notes]
+    if is_address(arguments.source):
+        others, text = await _import_others(arguments.source, ledger)
+    else:
+        others, text = {}, await _read(arguments.source)
+    done = await import_keys(manager, ledger, text)
+    lines = [
+        f"{name}: {one.created} imported, {one.present} were there already"
+        for name, one in others.items()
+    ]
+    notes = [note for one in (*others.values(), done) for note in one.notes]
+    lines += [f"{done.created} imported, {done.present} were there already", *notes]
+    counts = {
+        name: {"imported": one.created, "present": one.present} for name, one in others.items()
+    }
     _show(
         arguments,
-        {"imported": done.created, "present": done.present, "notes": done.notes},
+        {"imported": done.created, "present": done.present, **counts, "notes": notes},
         "\n".join(lines),
     )
     return 0
+
+
+async def _read(path: str) -> str:
+    try:
+        return await in_thread(Path(path).read_text, encoding="utf-8-sig")
+    except OSError as error:
+        raise ConfigError(f"cannot read `{path}`: {error.strerror}") from None
+
+
+async def _import_others(address: str, ledger: Ledger) -> tuple[Mapping[str, Imported], str]:
+    """Import the budgets, teams and users of a database; returns its table of keys, too."""
+    from ..keys.budgets import BudgetManager
+    from ..keys.groups import KINDS, GroupManager
+    from ..keys.imports import import_budgets, import_group
+
+    tables, actor = await in_thread(read_tables, address), f"cli:{getpass.getuser()}"
+    done: dict[str, Imported] = {}
+    if (text := tables.get("budgets")) is not None:
+        done["budgets"] = await import_budgets(BudgetManager(ledger, actor), ledger, text)
+    for kind in KINDS:
+        if (text := tables.get(kind.index)) is not None:
+            groups = GroupManager(ledger, actor, kind)
+            done[kind.index] = await import_group(groups, ledger, text)
+    return done, tables["keys"]

@@ -348,6 +348,7 @@ complete -c fanout -n '_shtab_fanout_using key; and test $_shtab_fanout_npos -eq
 complete -c fanout -n '_shtab_fanout_using key import' -s h -l help -d 'show this help message and exit'
 complete -c fanout -n '_shtab_fanout_using key import' -l config -xka "(__fish_complete_path (commandline -ct))" -d 'the config file (default: FANOUT_CONFIG)'
 complete -c fanout -n '_shtab_fanout_using key import' -l json -d 'print one JSON object'
+complete -c fanout -n '_shtab_fanout_using key import; and test $_shtab_fanout_npos -eq 0' -ka "(__fish_complete_path (commandline -ct))" -d 'LiteLLM_VerificationToken as CSV with a header, as psql'"'"'s \copy writes it; or the postgresql:// address of LiteLLM'"'"'s database, whose budgets, teams and users come along'
 complete -c fanout -n '_shtab_fanout_using; and test $_shtab_fanout_npos -eq 0' -a keys -d 'Set and list the keys of a deployed stack, in AWS Secrets Manager.'
 complete -c fanout -n '_shtab_fanout_using keys' -s h -l help -d 'show this help message and exit'
 complete -c fanout -n '_shtab_fanout_using keys; and test $_shtab_fanout_npos -eq 0' -a set -d 'Set a key'"'"'s value. The command prompts for it without showing it, or reads standard input: one key per line, or a JSON list; several keys are used in turn. It is never an argument, because other users of the machine could read that. The gateway uses it within five minutes, or at once if it had none or the provider rejects the old one. Nothing is deployed.'
