@@ -460,6 +460,10 @@ def test_spend_is_added_up_by_key_team_tag_model_and_day(
     assert activity["results"][0]["metrics"]["total_tokens"] == 48
     assert activity["results"][0]["breakdown"]["models"]["b"]["metrics"]["spend"] == 0.024
     assert activity["metadata"]["total_spend"] == 0.048
+    assert activity["results"][0]["breakdown"]["api_keys"][token]["metadata"] == {
+        "key_alias": "spender",
+        "team_id": "blue",
+    }
     assert token in [row["token"] for row in manage(gateway, "/spend/keys")]
     assert manage(gateway, "/spend/logs?start_date=x") == (400, "invalid_value")
     check_global_spend(gateway, f"?api_key={token}", bearer(other))

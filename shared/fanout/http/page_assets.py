@@ -22,7 +22,7 @@ from .script_bundle import bundle
 
 FOLDER = Path(__file__).parents[1] / "page"
 INDEX, SCRIPT, STYLE = "index.html", "app.js", "page.css"
-STYLES = ("ui/base.css", "compare/compare.css", "jobs/jobs.css")
+STYLES = ("ui/base.css", "compare/compare.css", "jobs/jobs.css", "spend/spend.css")
 VERSION = b"{version}"
 """The placeholder for that path in the page itself."""
 

@@ -125,17 +125,26 @@ async def daily_activity(exchange: Exchange) -> None:
 
 
 def _activity(rows: list[Item]) -> dict[str, Any]:
-    names = {"models": "model", "api_keys": "token", "teams": "team", "tags": "tag"}
+    keys = {
+        row["token"]: {"key_alias": row["alias"] or None, "team_id": row["team_id"] or None}
+        for row in rows
+    }
+    groups: Mapping[str, tuple[str, Mapping[str, dict[str, Any]]]] = {
+        "models": ("model", {}),
+        "api_keys": ("token", keys),
+        "teams": ("team", {}),
+        "tags": ("tag", {}),
+    }
     results = [
         {
             "date": day,
             "metrics": _metrics(sums),
             "breakdown": {
                 name: {
-                    one: {"metrics": _metrics(found)}
+                    one: {"metrics": _metrics(found), "metadata": owners.get(one, {})}
                     for one, found in add_up(of_day, group).items()
                 }
-                for name, group in names.items()
+                for name, (group, owners) in groups.items()
             },
         }
         for day, sums, of_day in _days(rows)

@@ -69,7 +69,7 @@ class ChargedJob:
         self._held: deque[Reservation] = deque()
         self._covered = self._in_flight = 0
         self._spent = self._stored = self._charged = 0
-        self._sent = self._received = 0
+        self._sent = self._received = self._finished = 0
         self._lines = FIRST_LINES
         self._is_short = False
         self._claiming: asyncio.Task[None] | None = None
@@ -124,6 +124,7 @@ class ChargedJob:
         self._spent += totals.cost
         self._sent += totals.tokens_in
         self._received += totals.tokens_out
+        self._finished += totals.done + totals.failed
 
     def release(self, estimate: int) -> None:
         """Release the estimate of a line that ended without a result."""
@@ -268,7 +269,7 @@ class ChargedJob:
         if self._item is None:
             return
         if (due := self._due) > 0:
-            used = (due, self._sent, self._received)
+            used = (due, self._sent, self._received, self._finished)
             await self._rows.charge(self._item, self._charged, *used)
             self._charged += due
         await self._rows.hold(self._charged, ())
@@ -284,8 +285,9 @@ class ChargedJob:
     async def _settle_first(self, *, is_alone: bool) -> None:
         """Settle the oldest reservation: with its part of what is due, or all if it `is_alone`."""
         held, sent, received = self._held[0], self._sent, self._received
+        finished = self._finished
         cost = self._due if is_alone else min(self._due, held.need.cost)
-        row = self._rows.used(cost, sent, received)
+        row = self._rows.used(cost, sent, received, finished)
         settle = partial(self._ledger.settle, held, cost, sent + received, row, "settled")
         if not await settle():
             found = await self._ledger.store.get(held.row)
@@ -298,4 +300,5 @@ class ChargedJob:
         self._covered -= held.need.cost
         self._charged += cost
         self._sent -= sent
+        self._finished -= finished
         self._received -= received

@@ -88,12 +88,12 @@ class JobRows:
     # ---- spend rows ----
 
     async def charge(
-        self, item: Item, charged: int, cost: int, sent: int = 0, received: int = 0
+        self, item: Item, charged: int, cost: int, sent: int = 0, received: int = 0, lines: int = 0
     ) -> None:
         """Charge what was spent without a reservation; raises `Rejected` as `hold` does."""
         held = self.ledger.unreserved(item)
         await self.hold(charged, [held.row])
-        fields = {**self.fields(item), **self.used(cost, sent, received)}
+        fields = {**self.fields(item), **self.used(cost, sent, received, lines)}
         await self.ledger.open(held, fields)
         await self.ledger.settle(held, cost, sent + received, fields, "settled")
 
@@ -111,11 +111,12 @@ class JobRows:
             "end_user": "",
         }
 
-    def used(self, cost: int, sent: int, received: int) -> dict[str, Any]:
+    def used(self, cost: int, sent: int, received: int, lines: int = 0) -> dict[str, Any]:
         """The fields that are known after the calls."""
         return {
             "prompt_tokens": sent,
             "completion_tokens": received,
+            "lines": lines,
             "by_model": {self._models: [cost, sent, received]},
             "ended": int(self.ledger.now()),
         }

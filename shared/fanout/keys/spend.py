@@ -30,18 +30,18 @@ Groups: TypeAlias = Callable[[Item], Iterable[tuple[str, Sequence[int]]]]
 
 
 class Sums(Struct):
-    """The sums of some requests; `cost` is in nanodollars."""
+    """The sums of some requests, and lines of jobs; `cost` is in nanodollars."""
 
     cost: int = 0
     requests: int = 0
     prompt_tokens: int = 0
     completion_tokens: int = 0
 
-    def add(self, part: Sequence[int]) -> None:
-        """Count a request's cost, prompt tokens and completion tokens."""
+    def add(self, part: Sequence[int], requests: int) -> None:
+        """Count the cost and the tokens that were sent and received for these requests."""
         cost, sent, received = part
         self.cost += cost
-        self.requests += 1
+        self.requests += requests
         self.prompt_tokens += sent
         self.completion_tokens += received
 
@@ -134,7 +134,7 @@ def add_up(rows: Iterable[Item], group: str) -> dict[str, Sums]:
     found: dict[str, Sums] = {}
     for row in rows:
         for name, part in GROUPS[group](row):
-            found.setdefault(name, Sums()).add(part)
+            found.setdefault(name, Sums()).add(part, row.get("lines", 1))
     return dict(sorted(found.items()))
 
 

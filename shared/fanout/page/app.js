@@ -3,6 +3,7 @@
 import { ApiError, apiKey, connection, requestJson } from "./api/client.js";
 import { compareView } from "./compare/compare-view.js";
 import { jobsView } from "./jobs/jobs-view.js";
+import { spendView } from "./spend/spend-view.js";
 import { announce, h, setChildren, setText } from "./ui/dom.js";
 import { explainError } from "./ui/error-messages.js";
 
@@ -12,21 +13,29 @@ const keyButton = /** @type {HTMLElement} */ (document.getElementById("key"));
 
 const compare = compareView();
 const jobs = jobsView();
+const spend = spendView();
+
+/** Each view by its name in the address, and its title. */
+const VIEWS = /** @type {Record<string, {title: string, element: Element}>} */ ({
+  compare: { title: "Compare", element: compare.element },
+  jobs: { title: "Jobs", element: jobs.element },
+  spend: { title: "Spend", element: spend.element },
+});
 
 // ---- navigation ----
 
 function showRoute() {
-  const [, view = "compare", id = ""] = location.hash.split("/");
-  const isJobs = view === "jobs";
+  const [, named = "", id = ""] = location.hash.split("/");
+  const view = named in VIEWS ? named : "compare";
   for (const link of document.querySelectorAll("nav a")) {
-    const isCurrent = link.getAttribute("href") === (isJobs ? "#/jobs" : "#/compare");
-    if (isCurrent) link.setAttribute("aria-current", "page");
+    if (link.getAttribute("href") === `#/${view}`) link.setAttribute("aria-current", "page");
     else link.removeAttribute("aria-current");
   }
-  document.title = isJobs ? "Jobs – Fanout" : "Compare – Fanout";
-  const shown = isJobs ? jobs.element : compare.element;
-  if (main.firstElementChild !== shown) main.replaceChildren(shown);
-  jobs.show(isJobs ? id : null);
+  const { title, element } = /** @type {typeof VIEWS[string]} */ (VIEWS[view]);
+  document.title = `${title} – Fanout`;
+  if (main.firstElementChild !== element) main.replaceChildren(element);
+  jobs.show(view === "jobs" ? id : null);
+  spend.show(view === "spend");
 }
 addEventListener("hashchange", () => {
   if (location.hash === "#main") main.focus();
@@ -140,6 +149,7 @@ async function loadModels() {
   const names = listed.data.map((/** @type {any} */ model) => String(model.id));
   compare.setModels(names);
   jobs.setModels(names);
+  spend.reload();
 }
 
 /** Loads the models. The banner and the key dialog show the usual errors; others are announced. */

@@ -45,6 +45,8 @@ const BY_CODE = {
   ],
   key_not_allowed: ["This key may not read that key's spend.", "Use the master key."],
   team_exists: ["There is such a team already.", "Choose another id."],
+  user_exists: ["There is such a user already.", "Choose another id or address."],
+  budget_exists: ["There is such a budget already.", "Choose another id."],
   key_exists: ["There is such a key already.", "Choose another one."],
   alias_exists: ["Another key has this alias.", "Choose another alias."],
   unknown_host: [
