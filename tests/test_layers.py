@@ -84,11 +84,11 @@ TOP_LEVEL = {
     "shared/fanout/bulk/pacing/*.py": """
         __init__ adaptive_concurrency estimated_limit failing_lines fair_turns flex_lane
         limit_search limit_wait limits line_retry own_calls permit prefix_groups
-        prompt_caches ramp rate_limit_state rate_limiter rejection
+        prefix_state prompt_caches ramp rate_limit_state rate_limiter rejection
     """,
     "shared/fanout/bulk/service/*.py": """
-        __init__ batches deletion failed_lines files host idempotency new_job records
-        registry webhook_sender webhooks
+        __init__ batches deletion failed_lines file_records files host idempotency new_job
+        records registry webhook_sender webhooks
     """,
     "shared/fanout/bulk/steps/*.py": """
         __init__ accounts finishing host planning transitions working
@@ -215,7 +215,8 @@ PURE = """
     bulk/input/line_parser  bulk/input/lines  bulk/tables
     bulk/input/planner  bulk/input/splitter  bulk/input/text_encodings
     bulk/pacing/adaptive_concurrency  bulk/pacing/limits
-    bulk/activity  bulk/paid_calls  bulk/service/records  bulk/totals
+    bulk/activity  bulk/paid_calls  bulk/service/file_records  bulk/service/records
+    bulk/totals
     config/catalog  config/connection  config/deployment  config/edits  config/entries
     config/fields  config/google  config/litellm  config/model  config/resolve  config/routes
     config/unknown_keys  errors

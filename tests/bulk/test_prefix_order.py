@@ -20,7 +20,8 @@ from fanout.bulk.input.order_writer import OrderWriter
 from fanout.bulk.input.planner import ShardSize, plan
 from fanout.bulk.input.prefixes import prefix_of, with_mark
 from fanout.bulk.lanes import CacheChoice, choose_cache
-from fanout.bulk.pacing.prefix_groups import CacheRules, PrefixCall, PrefixGroups
+from fanout.bulk.pacing.prefix_groups import PrefixCall, PrefixGroups
+from fanout.bulk.pacing.prefix_state import CacheRules
 from fanout.bulk.pacing.prompt_caches import without_cache
 from fanout.errors import FanoutError
 from tests.bench.prefix_order import Case, Run, run_job

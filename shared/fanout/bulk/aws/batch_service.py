@@ -11,9 +11,10 @@ from msgspec.structs import replace
 from ..activity import ActivityTracker
 from ..input.planner import LineError
 from ..service.batches import JobService
+from ..service.file_records import FileRecord
 from ..service.files import FileService
 from ..service.idempotency import IdempotencyStore
-from ..service.records import FileRecord, Job
+from ..service.records import Job
 from ..store import JobProgress
 from ..totals import Totals
 from .dynamodb import DynamoTable

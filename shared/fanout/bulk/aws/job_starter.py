@@ -17,8 +17,9 @@ from msgspec.structs import replace
 from ...errors import NotFound, RequestError
 from ...wire import json
 from ..input.lines import ENDPOINT, BadLine
+from ..service.file_records import FileRecord
 from ..service.new_job import BatchOptions, NewJob
-from ..service.records import FileRecord, Job
+from ..service.records import Job
 from ..service.webhooks import FieldNames, NewWebhook, WebhookRules, check_webhook
 from .batch_service import AWSBatchService
 from .job_progress import RETENTION

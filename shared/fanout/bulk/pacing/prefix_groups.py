@@ -11,29 +11,19 @@ time is an argument.
 from __future__ import annotations
 
 from collections import deque
-from collections.abc import AsyncIterator, Callable, Mapping
+from collections.abc import Callable, Mapping
 from typing import Any
 
-from msgspec import Struct, field
+from msgspec import Struct
 
 from ..input.line_order import LineOrder, LinePlace, LineRange, PrefixGroup
+from .prefix_state import CacheRules, ModelGroups, SentGroup
 
 QUEUE = 64
 """Lines of a model that may wait for their first call to start, when others may be sent."""
 
-MAX_WAIT = 10.0
-"""Seconds after the start of a warming call at which its group stops waiting."""
-
 MAX_UNSENT = 60.0
 """Seconds for which a group waits for a warming call that does not start."""
-
-USUAL_CALLS = 5
-"""Warming calls after which their first tokens say how long a group waits."""
-
-PATIENCE = 2.0
-"""The wait is so many times the time in which 95 % of the first tokens came, at least `LEAST`."""
-
-LEAST_WAIT = 1.0
 
 FAILURES = 3
 """Warming calls that fail one after the other, after which a group is sent without a wait."""
@@ -45,73 +35,6 @@ READ = 64
 """Places that are read at a time."""
 
 
-class CacheRules(Struct, frozen=True):
-    """
-    How a model caches: the calls that make an entry, and its seconds after the last use.
-
-    It may need `marks`, or have a key for requests with the same beginning. `is_known` says whether
-    its provider documents a cache.
-    """
-
-    calls: int = 1
-    seconds: float = 270.0
-    marks: bool = False
-    has_key: bool = False
-    is_known: bool = False
-    needs_marks: bool = False
-
-
-class _Model(Struct, eq=False):
-    """One model's groups that are not sent yet; `waiting` lines have not started a call."""
-
-    rules: CacheRules
-    unread: AsyncIterator[PrefixGroup]
-    ready: deque[_Group] = field(default_factory=deque)
-    parked: list[_Group] = field(default_factory=list)
-    waiting: int = 0
-    has_more: bool = True
-    first_tokens: deque[float] = field(default_factory=lambda: deque(maxlen=40))
-    hopeless: int = 0
-
-    @property
-    def is_empty(self) -> bool:
-        return not (self.has_more or self.ready or self.parked)
-
-    def wait(self) -> float:
-        """Seconds after its start that a warming call has."""
-        if len(self.first_tokens) < USUAL_CALLS:
-            return MAX_WAIT
-        times = sorted(self.first_tokens)
-        return min(MAX_WAIT, max(LEAST_WAIT, PATIENCE * times[int(0.95 * (len(times) - 1))]))
-
-
-class _Group(Struct, eq=False):
-    """A group that is being sent; `given` of its lines are, times are in seconds."""
-
-    model: _Model
-    shared: PrefixGroup
-    places: deque[LinePlace] = field(default_factory=deque)
-    given: int = 0
-    warming: int = 0
-    warmed: int = 0
-    failures: int = 0
-    misses: int = 0
-    is_free: bool = False
-    has_cache: bool = False
-    picked: float = 0.0
-    started: float | None = None
-    used: float = 0.0
-
-    @property
-    def has_lines(self) -> bool:
-        return self.given < self.shared.lines
-
-    def is_warm(self, now: float) -> bool:
-        """Whether its lines need not wait."""
-        rules = self.model.rules
-        return self.is_free or (self.warmed >= rules.calls and now - self.used < rules.seconds)
-
-
 class PrefixCall(Struct, eq=False):
     """
     A line of a group on its way; its methods are called as its calls go on.
@@ -121,7 +44,7 @@ class PrefixCall(Struct, eq=False):
     """
 
     groups: PrefixGroups
-    group: _Group
+    group: SentGroup
     is_warming: bool
     mark: bool
     is_started: bool = False
@@ -191,7 +114,7 @@ class PrefixGroups:
         self._ranges = order.ranges()
         self._has_ranges = True
         self._models = deque(
-            _Model(rules(name), order.groups(index))
+            ModelGroups(rules(name), order.groups(index))
             for index, name in enumerate(order.head.models)
             if order.head.groups[index]
         )
@@ -219,7 +142,7 @@ class PrefixGroups:
             self._has_ranges = False
         return None
 
-    async def _next_of(self, model: _Model, now: float) -> NextLine | None:
+    async def _next_of(self, model: ModelGroups, now: float) -> NextLine | None:
         if model.waiting >= QUEUE:
             return None
         if not model.ready:
@@ -229,7 +152,7 @@ class PrefixGroups:
             if shared is None:
                 model.has_more = False
             else:
-                group = _Group(model, shared, is_free=model.hopeless >= MISSES)
+                group = SentGroup(model, shared, is_free=model.hopeless >= MISSES)
                 model.ready.append(group)
         while model.ready:
             group = model.ready[0]
@@ -238,7 +161,7 @@ class PrefixGroups:
             model.ready.popleft()
         return None
 
-    async def _line_of(self, group: _Group, now: float) -> NextLine:
+    async def _line_of(self, group: SentGroup, now: float) -> NextLine:
         """The group's next line; meanwhile, other groups may come before it in `ready`."""
         if not group.places:
             at = group.shared.first + group.given
@@ -262,7 +185,7 @@ class PrefixGroups:
         marks = self._mark and group.misses < MISSES
         return NextLine(place, call=PrefixCall(self, group, is_warming, marks))
 
-    def _release_late(self, model: _Model, now: float) -> None:
+    def _release_late(self, model: ModelGroups, now: float) -> None:
         """Let the groups go on that have waited long enough."""
         wait = model.wait() if model.parked else 0.0
         for group in list(model.parked):
@@ -272,7 +195,7 @@ class PrefixGroups:
                 group.is_free = True
                 self._unpark(group)
 
-    def _unpark(self, group: _Group) -> None:
+    def _unpark(self, group: SentGroup) -> None:
         model = group.model
         if group in model.parked:
             model.parked.remove(group)

@@ -12,7 +12,8 @@ from ...wire import json
 from ..costs import CODES_WITH_FALLBACKS
 from ..input.prefixes import MARK, with_mark, without_marks
 from ..lanes import CacheChoice
-from .prefix_groups import CacheRules, PrefixCall
+from .prefix_groups import PrefixCall
+from .prefix_state import CacheRules
 
 MOST_CALLS = 4
 """Calls at most that warm a beginning, one for each deployment and key."""

@@ -18,10 +18,11 @@ from ..store import Change, RecordStore
 from ..totals import Totals
 from .deletion import delete_job
 from .failed_lines import failed_lines
+from .file_records import FileRecord, job_of_output
 from .files import FileService
 from .host import Host
 from .new_job import NewJob, check_endpoint, check_metadata, cost_cap, parse_lifetime, parse_window
-from .records import FileRecord, Job, job_of_output
+from .records import Job
 from .registry import Page, Registry, Report, new_id
 from .webhooks import Webhook
 

@@ -7,8 +7,9 @@ from collections.abc import AsyncIterator
 from ...wire import json
 from ..input.line_parser import batch_line, parse_line
 from ..input.splitter import iter_lines
+from .file_records import FileRecord
 from .files import FileService
-from .records import FileRecord, Job
+from .records import Job
 
 
 async def failed_lines(files: FileService, job: Job) -> AsyncIterator[bytes]:

@@ -12,7 +12,8 @@ from msgspec.structs import replace
 
 from ...errors import DamagedRecord, NotFound, RequestError
 from ..store import BlobStore, RecordStore
-from .records import FileRecord, R, UploadRecord, as_if_created_now
+from .file_records import FileRecord, UploadRecord
+from .records import R, as_if_created_now
 from .registry import Page, Registry, Report, new_id
 
 UPLOAD_LIFETIME = 3600
