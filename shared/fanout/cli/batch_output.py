@@ -23,7 +23,8 @@ from ..disk.threads import in_thread
 from ..errors import SchemaMismatch
 from .batch_backend import BatchBackend
 from .batch_input import BatchInput
-from .batch_progress import error_lines, follow
+from .batch_progress import error_lines
+from .batch_view import follow
 from .output_paths import STDOUT, Output
 from .printed_commands import batch_command, same_command
 from .printing import json_lines_writer, show, text_writer

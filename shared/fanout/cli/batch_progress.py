@@ -1,17 +1,11 @@
-"""Shows a job's progress: a bar on a terminal, lines in a pipe, or JSON; and handles Ctrl-C."""
+"""What there is to say of a job: its progress, its costs, its times and its errors, in words."""
 
 from __future__ import annotations
 
-import asyncio
 import re
-import signal
-import sys
 import time
-from collections.abc import Callable, Iterator, Sequence
-from contextlib import contextmanager
-from functools import partial
-from time import perf_counter
-from typing import Any, TextIO
+from collections.abc import Sequence
+from typing import Any
 
 from msgspec import Struct
 from msgspec.structs import asdict, replace
@@ -20,16 +14,12 @@ from ..bulk.activity import NOT_RUNNING
 from ..bulk.input.planner import LineError
 from ..bulk.service.records import Job, lanes_to_dict
 from ..bulk.totals import Totals, rounded_dollars
-from ..errors import NotFound
 from ..wire.terminal_text import one_line
-from .batch_backend import BatchBackend
-from .printing import CTRL_C, show, show_json
+from .printing import show
 
 COST_CAP = "max_cost_usd"
 """The field of the API that `--max-cost` sets."""
 
-LINE_INTERVAL = 5.0
-"""Seconds between two lines if the output is not a terminal."""
 
 DAY = 24 * 3600.0
 
@@ -217,106 +207,6 @@ def _place(errors: list[LineError], unit: str) -> str:
         return ""
     more = f" and {others} other{'s' if others > 1 else ''}" if others else ""
     return f"{unit} {first}{more}: "
-
-
-async def follow(
-    backend: BatchBackend, job: Job, *, as_json: bool, events: TextIO | None = None
-) -> Job:
-    """
-    Show a running job until it ends or the user types Ctrl-C; returns the job's last state.
-
-    `events` is where the JSON goes, if not to standard output.
-    """
-    began = perf_counter()
-    start = (await backend.jobs.totals(job)).lines
-    with _interruptible(backend), _view(as_json=as_json, events=events) as update:
-        while True:
-            done = await backend.poll(job)
-            try:
-                job = await backend.jobs.find(job.id, None)
-            except NotFound:  # its file has errors, which another command has shown
-                return job
-            totals = await backend.jobs.totals(job)
-            elapsed = perf_counter() - began
-            rate = totals.activity.rate if totals.activity else None
-            if done and elapsed > 0:
-                rate = max(0, totals.lines - start) / elapsed
-            if as_json or not job.is_invalid:  # then there is nothing to show but its errors
-                update(Progress(job, totals, rate, elapsed), done)
-            if done:
-                return job
-
-
-@contextmanager
-def _interruptible(backend: BatchBackend) -> Iterator[None]:
-    """The first Ctrl-C goes to the backend; a second one ends the process at once."""
-    loop = asyncio.get_running_loop()
-
-    def stop(*_: object) -> None:
-        signal.signal(signal.SIGINT, signal.default_int_handler)
-        loop.call_soon_threadsafe(backend.interrupt)
-
-    signal.signal(signal.SIGINT, stop)  # not by the loop, which cannot on Windows
-    try:
-        yield
-    finally:
-        signal.signal(signal.SIGINT, signal.default_int_handler)
-
-
-@contextmanager
-def _view(*, as_json: bool, events: TextIO | None) -> Iterator[Callable[[Progress, bool], None]]:
-    if as_json:
-        yield partial(_print_json, events)
-    elif sys.stderr.isatty():
-        with _live() as update:
-            yield update
-    else:
-        last_printed = [0.0]
-
-        def show_line(progress: Progress, done: bool) -> None:  # noqa: FBT001
-            if done or progress.elapsed - last_printed[0] >= LINE_INTERVAL:
-                last_printed[0] = progress.elapsed
-                show(
-                    f"{format_duration(progress.elapsed)}  "
-                    f"{one_line(' | '.join([progress.line, *progress.waits]))}",
-                    file=sys.stderr,
-                    flush=True,
-                )
-
-        yield show_line
-
-
-def _print_json(events: TextIO | None, progress: Progress, done: bool) -> None:  # noqa: FBT001
-    event = {"event": "end" if done else "progress", **progress.to_dict()}
-    show_json(event, file=events, flush=True)
-
-
-@contextmanager
-def _live() -> Iterator[Callable[[Progress, bool], None]]:
-    from rich.console import Console
-    from rich.live import Live
-    from rich.progress_bar import ProgressBar
-    from rich.table import Table
-    from rich.text import Text
-
-    console = Console(stderr=True, highlight=False)
-    height = 0
-    with Live(console=console, refresh_per_second=4, vertical_overflow="visible") as live:
-
-        def update(progress: Progress, ended: bool) -> None:  # noqa: FBT001
-            nonlocal height
-            width = console.width - CTRL_C
-            lines = progress.lines(width)
-            height = len(lines) if ended else max(height, len(lines))  # a lower view leaves traces
-            lines += [""] * (height - len(lines))
-            total = progress.job.total or progress.totals.lines or 1
-            grid = Table.grid()
-            grid.add_row(ProgressBar(total, progress.totals.lines, width))
-            for line in lines:
-                grid.add_row(Text(line))
-            live.update(grid)
-
-        yield update
 
 
 def packed(parts: Sequence[str], width: int) -> list[str]:

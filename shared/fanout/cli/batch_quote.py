@@ -105,8 +105,8 @@ async def _print_sampled(
     as_json: bool,
 ) -> int:
     """Send a sample, and print the quote of the lines without a response."""
-    from .batch_progress import follow
     from .batch_sample import sample_quote, sample_to_dict
+    from .batch_view import follow
 
     model, index = options["default_model"], backend.index
     reused = 0
