@@ -388,6 +388,7 @@ def test_only_the_registry_knows_the_providers_folders() -> None:
             "error_rules",
             "general_errors",
             "native_batch",
+            "native_batch_data",
             "rate_limits",
             "registry",
         }

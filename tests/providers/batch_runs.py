@@ -10,14 +10,8 @@ from msgspec import Struct
 
 from fanout.providers import registry
 from fanout.providers.base import Target
-from fanout.providers.native_batch import (
-    NativeBatch,
-    NativeBatches,
-    NativeLine,
-    Row,
-    Stored,
-    data_lines,
-)
+from fanout.providers.native_batch import NativeBatch, NativeBatches, NativeLine, Row, Stored
+from fanout.providers.native_batch_data import data_lines
 from fanout.schema.validation import parse_chat
 from fanout.wire.http import WireRequest, WireResponse
 from tests.support.native_doubles.anthropic_double import AnthropicDouble

@@ -17,7 +17,8 @@ from msgspec.structs import asdict
 
 from fanout.providers import registry
 from fanout.providers.base import BadWire, Target
-from fanout.providers.native_batch import NativeBatches, NativeLine, Stored, data_lines
+from fanout.providers.native_batch import NativeBatches, NativeLine, Stored
+from fanout.providers.native_batch_data import data_lines
 from fanout.schema.validation import parse_chat
 from fanout.wire.http import WireRequest, WireResponse
 

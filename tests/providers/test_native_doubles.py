@@ -10,7 +10,8 @@ import pytest
 
 from fanout.providers import registry
 from fanout.providers.base import BadWire, Target
-from fanout.providers.native_batch import NativeBatch, Row, is_cut
+from fanout.providers.native_batch import NativeBatch, Row
+from fanout.providers.native_batch_data import is_cut
 from fanout.schema.validation import parse_chat
 from fanout.transport.engine import Outgoing
 from fanout.wire.http import WireRequest

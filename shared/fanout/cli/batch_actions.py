@@ -4,10 +4,9 @@ from __future__ import annotations
 
 import argparse
 import asyncio
-from collections.abc import AsyncIterator, Callable, Coroutine
-from contextlib import AbstractAsyncContextManager, asynccontextmanager
+from collections.abc import Callable, Coroutine
 from pathlib import Path
-from typing import Any, TypeAlias
+from typing import Any
 
 from msgspec.structs import replace
 
@@ -21,23 +20,26 @@ from ..bulk.service.records import Job
 from ..bulk.service.webhooks import FieldNames, NewWebhook, Webhook, check_webhook, rules_of
 from ..concurrency.garbage import collecting_rarely
 from ..config.catalog import Catalog
-from ..errors import ConfigError, RequestError
-from ..settings import Settings
-from .batch_backend import BatchBackend, StackBackend, open_local_backend, open_stack_backend
+from ..errors import RequestError
+from .batch_backend import (
+    BatchBackend,
+    OpenStack,
+    check_region,
+    open_backend,
+    open_local_backend,
+    open_stack_backend,
+)
 from .batch_input import BatchInput, check_form, open_batch_input
 from .batch_jobs import STOPPED, named_job, remove_job, show_jobs, state_of
 from .batch_output import DONE, default_output, run_to_end, unit_of, write_lines, write_results
 from .batch_progress import error_lines, show_activity
-from .config_choice import SelectedConfig, select_config
+from .config_choice import select_config
 from .output_paths import Output, check_output
 from .printed_commands import batch_command
 from .printing import show, show_json
 from .stop_signals import stop_signals
 
 WEBHOOK_OPTIONS = FieldNames("--webhook", "--webhook-secret")
-
-OpenStack: TypeAlias = Callable[[str, str | None], AbstractAsyncContextManager[StackBackend]]
-"""Opens the jobs of a stack by its name and region."""
 
 
 def run_action(arguments: argparse.Namespace, open_stack: OpenStack = open_stack_backend) -> int:
@@ -72,43 +74,6 @@ def _loop_factory() -> Callable[[], asyncio.AbstractEventLoop] | None:
     return uvloop.new_event_loop
 
 
-@asynccontextmanager
-async def _open(
-    arguments: argparse.Namespace,
-    open_stack: OpenStack,
-    *,
-    needs_config: bool = False,
-    needs_prices: bool = False,
-) -> AsyncIterator[BatchBackend]:
-    """
-    The jobs of a machine or of a stack; with `needs_config` they may run in this process.
-
-    With `needs_prices`, the config is read if it can be.
-    """
-    _check_region(arguments)
-    if arguments.stack:
-        if (needs_config or needs_prices) and arguments.config:
-            raise RequestError("a stack has its own config: leave out --config", "config")
-        async with open_stack(arguments.stack, arguments.region) as stack:
-            yield stack
-        return
-    settings = Settings.read()
-    selected = SelectedConfig(settings, Catalog({}, settings.env))
-    if needs_config or needs_prices:
-        try:
-            selected = select_config(arguments.config)
-        except ConfigError:
-            if needs_config or arguments.config:
-                raise
-    async with open_local_backend(selected) as local:
-        yield local
-
-
-def _check_region(arguments: argparse.Namespace) -> None:
-    if arguments.region and not arguments.stack:
-        raise RequestError("--region needs --stack", "region")
-
-
 # ---- the actions ----
 
 
@@ -122,7 +87,7 @@ async def _run(arguments: argparse.Namespace, open_stack: OpenStack, given: Batc
         fanout=BatchOptions(lane=given.lane, cache=given.cache),
     )
     output = given.output or check_output("-")
-    async with _open(arguments, open_stack, needs_config=True) as backend:
+    async with open_backend(arguments, open_stack, needs_config=True) as backend:
         webhook = await _checked_webhook(backend, given.webhook)
         job = await find_or_create_job(backend, given.prompts, new_job, fresh=arguments.fresh)
         job, cap = await _with_higher_cap(backend, job, given.cap)
@@ -134,7 +99,7 @@ async def _run(arguments: argparse.Namespace, open_stack: OpenStack, given: Batc
 
 async def _resume(arguments: argparse.Namespace, open_stack: OpenStack) -> int:
     check_form(arguments.output)
-    async with _open(arguments, open_stack, needs_config=True) as backend:
+    async with open_backend(arguments, open_stack, needs_config=True) as backend:
         job = await named_job(backend, arguments, arguments.job)
         with check_output(arguments.output or default_output(job)) as output:
             if not job.is_over:
@@ -145,7 +110,7 @@ async def _resume(arguments: argparse.Namespace, open_stack: OpenStack) -> int:
 async def _retry(arguments: argparse.Namespace, open_stack: OpenStack) -> int:
     cap = cost_cap(arguments.max_cost, "--max-cost")
     check_form(arguments.output)
-    async with _open(arguments, open_stack, needs_config=True) as backend:
+    async with open_backend(arguments, open_stack, needs_config=True) as backend:
         old = await named_job(backend, arguments, arguments.job)
         with check_output(arguments.output or default_output(old)) as output:
             job = await backend.jobs.retry(old.id, backend.owner, max_cost=cap)
@@ -228,10 +193,10 @@ async def _quote(arguments: argparse.Namespace, open_stack: OpenStack, given: Ba
             sample=sample,
         )
 
-    _check_region(arguments)
+    check_region(arguments)
     if arguments.sample is not None:
         check_sample(arguments.sample)
-        async with _open(arguments, open_stack, needs_config=True) as backend:
+        async with open_backend(arguments, open_stack, needs_config=True) as backend:
             catalog = await backend.catalog()
             return await quote(catalog, store=backend, sample=arguments.sample)
     if arguments.stack and not arguments.config:
@@ -245,7 +210,7 @@ async def _quote(arguments: argparse.Namespace, open_stack: OpenStack, given: Ba
 
 
 async def _status(arguments: argparse.Namespace, open_stack: OpenStack) -> int:
-    async with _open(arguments, open_stack) as backend:
+    async with open_backend(arguments, open_stack) as backend:
         if arguments.job:
             jobs = [await named_job(backend, arguments, arguments.job)]
         else:
@@ -267,7 +232,7 @@ async def _status(arguments: argparse.Namespace, open_stack: OpenStack) -> int:
 
 
 async def _cancel(arguments: argparse.Namespace, open_stack: OpenStack) -> int:
-    async with _open(arguments, open_stack, needs_config=True) as backend:
+    async with open_backend(arguments, open_stack, needs_config=True) as backend:
         found = await named_job(backend, arguments, arguments.job)
         await backend.jobs.cancel(found.id, None)
         await backend.end_cancelled(found.id)
@@ -280,7 +245,7 @@ async def _cancel(arguments: argparse.Namespace, open_stack: OpenStack) -> int:
 
 
 async def _remove(arguments: argparse.Namespace, open_stack: OpenStack) -> int:
-    async with _open(arguments, open_stack) as backend:
+    async with open_backend(arguments, open_stack) as backend:
         jobs = [await named_job(backend, arguments, given) for given in arguments.jobs]
         for job in {job.id: job for job in jobs}.values():
             await remove_job(backend, job)
@@ -301,7 +266,7 @@ async def _not_over(backend: BatchBackend, job: Job, arguments: argparse.Namespa
 async def _results(arguments: argparse.Namespace, open_stack: OpenStack) -> int:
     check_form(arguments.output)
     with check_output(arguments.output or "-") as output:
-        async with _open(arguments, open_stack, needs_prices=True) as backend:
+        async with open_backend(arguments, open_stack, needs_prices=True) as backend:
             job = await named_job(backend, arguments, arguments.job)
             if not job.is_over and not arguments.partial:
                 raise await _not_over(backend, job, arguments)

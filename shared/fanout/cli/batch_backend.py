@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
+import argparse
 import asyncio
 import re
 import sys
 from collections.abc import AsyncIterator, Awaitable, Callable
-from contextlib import asynccontextmanager, closing, suppress
+from contextlib import AbstractAsyncContextManager, asynccontextmanager, closing, suppress
 from pathlib import Path
-from typing import Protocol
+from typing import Protocol, TypeAlias
 
 from msgspec.structs import replace
 
@@ -23,11 +24,11 @@ from ..bulk.service.webhooks import Webhook
 from ..bulk.steps.host import RunnerOptions
 from ..bulk.store import RecordStore, ResultStore
 from ..config.catalog import Catalog
-from ..errors import ConfigError
+from ..errors import ConfigError, RequestError
 from ..gateway.factory import open_gateway
 from ..settings import Settings, install_command
 from ..telemetry.observers import AttemptRecord, DecisionRecord, RequestRecord
-from .config_choice import SelectedConfig
+from .config_choice import SelectedConfig, select_config
 from .printing import show
 
 POLL_INTERVAL, STACK_POLL_INTERVAL = 0.5, 2.0
@@ -240,3 +241,45 @@ def stack_index(home: Path, stack: str, region: str | None) -> Path:
     """The index of the responses that a stack's jobs have, of those that were started here."""
     name = re.sub(r"[^\w-]", "_", f"{stack}.{region}" if region else stack)
     return home / "stacks" / f"{name}.sqlite"
+
+
+OpenStack: TypeAlias = Callable[[str, str | None], AbstractAsyncContextManager[StackBackend]]
+"""Opens the jobs of a stack by its name and region."""
+
+
+@asynccontextmanager
+async def open_backend(
+    arguments: argparse.Namespace,
+    open_stack: OpenStack,
+    *,
+    needs_config: bool = False,
+    needs_prices: bool = False,
+) -> AsyncIterator[BatchBackend]:
+    """
+    The jobs of a machine or of a stack; with `needs_config` they may run in this process.
+
+    With `needs_prices`, the config is read if it can be.
+    """
+    check_region(arguments)
+    if arguments.stack:
+        if (needs_config or needs_prices) and arguments.config:
+            raise RequestError("a stack has its own config: leave out --config", "config")
+        async with open_stack(arguments.stack, arguments.region) as stack:
+            yield stack
+        return
+    settings = Settings.read()
+    selected = SelectedConfig(settings, Catalog({}, settings.env))
+    if needs_config or needs_prices:
+        try:
+            selected = select_config(arguments.config)
+        except ConfigError:
+            if needs_config or arguments.config:
+                raise
+    async with open_local_backend(selected) as local:
+        yield local
+
+
+def check_region(arguments: argparse.Namespace) -> None:
+    """Raise `RequestError` for a region without a stack."""
+    if arguments.region and not arguments.stack:
+        raise RequestError("--region needs --stack", "region")

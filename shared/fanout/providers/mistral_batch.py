@@ -16,15 +16,8 @@ from msgspec import Struct
 from ..wire import json
 from ..wire.http import WireRequest, WireResponse
 from .base import Codec, Explain, Target
-from .native_batch import (
-    Adoption,
-    BatchState,
-    Fault,
-    Limits,
-    NativeBatch,
-    NativeLine,
-    Page,
-    Row,
+from .native_batch import Adoption, BatchState, Fault, Limits, NativeBatch, NativeLine, Page, Row
+from .native_batch_data import (
     encoded_body,
     json_lines,
     multipart,

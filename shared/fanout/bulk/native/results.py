@@ -7,7 +7,8 @@ from msgspec import Struct, field
 from ...disk.threads import in_thread
 from ...errors import FanoutError
 from ...providers.base import BadWire
-from ...providers.native_batch import NativeBatch, Row, Stored, data_lines, is_cut
+from ...providers.native_batch import NativeBatch, Row, Stored
+from ...providers.native_batch_data import data_lines, is_cut
 from ...wire import json
 from .eligibility import Route
 from .job import NativeJob, is_good

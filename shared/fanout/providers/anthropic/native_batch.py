@@ -18,14 +18,8 @@ from ...errors import ErrorDetail
 from ...wire import json
 from ...wire.http import WireRequest, WireResponse
 from ..base import BadWire, Target
-from ..native_batch import (
-    Adoption,
-    BatchState,
-    Limits,
-    NativeBatch,
-    NativeLine,
-    Page,
-    Row,
+from ..native_batch import Adoption, BatchState, Limits, NativeBatch, NativeLine, Page, Row
+from ..native_batch_data import (
     encoded_body,
     failed_row,
     object_of,

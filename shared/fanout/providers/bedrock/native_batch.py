@@ -27,6 +27,8 @@ from ..native_batch import (
     Page,
     Row,
     Stored,
+)
+from ..native_batch_data import (
     encoded_body,
     failed_row,
     json_lines,

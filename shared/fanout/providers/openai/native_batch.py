@@ -19,15 +19,8 @@ from ...errors import ErrorDetail
 from ...wire import json
 from ...wire.http import WireRequest, WireResponse
 from ..base import BadWire, Codec, Explain, Target
-from ..native_batch import (
-    Adoption,
-    BatchState,
-    Fault,
-    Limits,
-    NativeBatch,
-    NativeLine,
-    Page,
-    Row,
+from ..native_batch import Adoption, BatchState, Fault, Limits, NativeBatch, NativeLine, Page, Row
+from ..native_batch_data import (
     encoded_body,
     failed_row,
     json_lines,
