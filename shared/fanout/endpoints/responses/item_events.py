@@ -28,9 +28,11 @@ class OpenReasoning:
         self._sealed: Any = None
 
     def started(self) -> Item:
+        """The item as it begins."""
         return {"id": self._id, "type": "reasoning", "summary": [], "encrypted_content": None}
 
     def feed(self, delta: Mapping[str, Any], event: MakeEvent) -> list[bytes]:
+        """The events of one piece."""
         if given := sealed_fields(delta):
             self._sealed = join_values("", self._sealed, given)
         if not (text := delta.get("reasoning_content")):
@@ -44,6 +46,7 @@ class OpenReasoning:
         return found
 
     def end(self, event: MakeEvent, _: str) -> tuple[list[bytes], Item]:
+        """The events that end the item, and the whole item."""
         text = "".join(self._text)
         whole = reasoning_item(self._id, text, whole_value(self._sealed or {}))
         if not text:
@@ -68,11 +71,13 @@ class OpenText:
         self._texts: list[str] = []
 
     def started(self) -> Item:
+        """The item as it begins."""
         return message_item(self._id, [], "in_progress")
 
     def feed(
         self, text: str, annotations: Any, logprobs: list[Any], event: MakeEvent
     ) -> list[bytes]:
+        """The events of one piece of the text."""
         found = self._open_part("output_text", event)
         part = self._parts[-1]
         if text:
@@ -89,11 +94,13 @@ class OpenText:
         return found
 
     def feed_refusal(self, text: str, event: MakeEvent) -> list[bytes]:
+        """The events of one piece of the refusal."""
         found = self._open_part("refusal", event)
         self._texts.append(text)
         return [*found, event("response.refusal.delta", **self._place(), delta=text)]
 
     def end(self, event: MakeEvent, status: str) -> tuple[list[bytes], Item]:
+        """The events that end the item, and the whole item."""
         return self._end_part(event), message_item(self._id, self._parts, status)
 
     def _open_part(self, kind: str, event: MakeEvent) -> list[bytes]:
@@ -153,6 +160,7 @@ class OpenCall:
         return "" if self._is_late() else text
 
     def started(self) -> Item:
+        """The item as it begins."""
         item = self._item("in_progress")
         return {**item, _field(item): ""}
 
@@ -163,10 +171,12 @@ class OpenCall:
         return [self.delta(text, event)] if text and not self._is_late() else []
 
     def delta(self, text: str, event: MakeEvent) -> bytes:
+        """The event of one piece of the arguments or the input."""
         item = self._item("in_progress")
         return event(f"response.{_event_name(item)}.delta", **self._place(item), delta=text)
 
     def end(self, event: MakeEvent, status: str) -> tuple[list[bytes], Item]:
+        """The events that end the item, and the whole item."""
         self.is_done = True
         whole = self._item(status)
         name = _field(whole)

@@ -1,4 +1,4 @@
-"""The output items of a stream, while they are made: which one grows by a piece, and when it ends."""
+"""The output items of a stream, while they are made: which one grows, and when it ends."""
 
 from __future__ import annotations
 
