@@ -11,9 +11,11 @@ from zoneinfo import ZoneInfo
 import pytest
 from hypothesis import Phase, given, settings
 from hypothesis import strategies as st
+from msgspec.structs import replace
 
 from fanout.errors import BudgetExceeded, BudgetHeld, FanoutError, RequestError
 from fanout.keys.account import Need, account_key, new_account
+from fanout.keys.late_settlements import Settlement
 from fanout.keys.ledger import Ledger
 from fanout.keys.windows import NEVER, window_end
 from tests.support.memory_store import MemoryStore, Pause, Steps, finish, rows_of
@@ -127,6 +129,89 @@ def test_a_budget_is_never_overspent_and_a_sweep_leaves_what_is_true(
         assert accepted, "money is left, and nothing is in flight"
 
 
+TEAM_ID = "team:t"
+OTHER = "e" * 64
+
+
+class TeamBank(Bank):
+    """A team with a budget for three requests, and two keys, of which one has its own for two."""
+
+    def __init__(self) -> None:
+        super().__init__(max_budget=2 * NEED)
+        for name, limits in ((OTHER, {}), (TEAM_ID, {"max_budget": BUDGET, "parallel_limit": 5})):
+            made = new_account(name, START, UTC, limits)
+            self.store.stored[account_key(name)] = {**made, "until": NEVER}
+
+    def named(self, name: str) -> Mapping[str, Any]:
+        return self.store.stored[account_key(name)]
+
+    async def request_of(self, key: str, cost: int) -> bool:
+        """A whole request of a key, as an endpoint makes it."""
+        ledger, store = self.ledger, self.store
+        item, team = [await store.get(account_key(name)) for name in (key, TEAM_ID)]
+        assert item is not None
+        assert team is not None
+        need = Need(NEED, NEED)
+        try:
+            held, _ = await ledger.claim(item, need, lambda _: None)
+        except (BudgetExceeded, BudgetHeld):
+            return False
+        await ledger.join(item, team)
+        try:
+            shared, _ = await ledger.claim(team, need, lambda _: None)
+        except (BudgetExceeded, BudgetHeld):
+            await ledger.count(held, 0, 0)
+            return False
+        settlement = Settlement(ledger, replace(held, shared=shared), {"model": "a"})
+        await settlement.open()
+        await Pause()
+        settlement.set(cost, cost, {})
+        for _ in range(2):
+            await settlement.run()
+        return True
+
+    def check(self) -> None:
+        """What is available is never more than is left."""
+        for name in (DIGEST, OTHER, TEAM_ID):
+            item = self.named(name)
+            assert item["available"] == item["max_budget"] - item["spent"] - item["reserved"]
+            assert item["reserved"] >= 0
+        costs = sum(row.get("cost", 0) for row in rows_of(self.store, lambda _: True))
+        assert costs <= BUDGET + 2 * len(rows_of(self.store, lambda _: True))
+
+
+@given(COSTS, ACTIONS)
+@settings(max_examples=12, derandomize=True, deadline=None, database=None, phases=[Phase.generate])
+def test_a_team_is_as_exact_as_its_keys_with_one_row_for_both(
+    costs: list[int], actions: list[tuple[str, int]]
+) -> None:
+    bank = TeamBank()
+    keys = [DIGEST, OTHER]
+    requests = [Steps(bank.request_of(keys[n % 2], cost)) for n, cost in enumerate(costs)]
+    for action, number in actions:
+        if not (running := [one for one in requests if not one.ended]):
+            break
+        chosen = running[number % len(running)]
+        chosen.crash() if action == "crash" else chosen.step()
+        bank.check()
+    for left in requests:
+        while not left.ended:
+            left.step()
+    bank.check()
+    bank.clock.now += LEASE + 2
+    for name in (TEAM_ID, *keys) * 2:
+        finish(bank.ledger.sweep(bank.named(name)))
+    rows = rows_of(bank.store, lambda _: True)
+    assert [row for row in rows if row["status"] == "open"] == []
+    assert bank.named(TEAM_ID)["parallel_left"] == 5
+    for name in (TEAM_ID, *keys):
+        item = bank.named(name)
+        where = f"spend#{name}#"
+        own = [row for at, row in bank.store.stored.items() if at.partition.startswith(where)]
+        charged = sum(row["cost"] for row in (rows if name == TEAM_ID else own))
+        assert (item["spent"], item["reserved"]) == (charged, 0)
+
+
 @given(st.lists(st.integers(0, 40), min_size=1, max_size=60))
 @settings(max_examples=20, derandomize=True, deadline=None, database=None)
 def test_parallel_requests_spend_the_whole_budget_and_not_more(order: list[int]) -> None:
@@ -154,6 +239,15 @@ def test_a_request_is_four_writes() -> None:
         "rpm_left": 9,
         "tpm_left": 96,
     }
+
+
+def test_a_request_of_a_key_in_a_team_is_six_writes() -> None:
+    bank = TeamBank()
+    assert finish(bank.request_of(DIGEST, 3)) is True
+    assert bank.store.writes == 8  # the key's first request notes that it belongs to the team
+    assert finish(bank.request_of(DIGEST, 3)) is True
+    assert bank.store.writes == 8 + 6
+    assert [bank.named(name)["spent"] for name in (DIGEST, OTHER, TEAM_ID)] == [6, 0, 6]
 
 
 def test_what_running_requests_hold_is_no_spent_budget() -> None:

@@ -7,9 +7,11 @@ Imported with the first request of such a key.
 from __future__ import annotations
 
 import time
-from collections.abc import AsyncIterator, Callable, Mapping, Sequence
+from collections.abc import AsyncIterator, Callable, Mapping
 from contextlib import asynccontextmanager, suppress
 from typing import TYPE_CHECKING, Any
+
+from msgspec.structs import replace
 
 from ..bulk.costs import Costs
 from ..errors import BudgetExceeded, FanoutError, Forbidden
@@ -49,12 +51,12 @@ class Charge:
     """
 
     def __init__(
-        self, ledger: Ledger, held: Sequence[Reservation], meter: Meter, row: Mapping[str, Any]
+        self, ledger: Ledger, held: Reservation, meter: Meter, row: Mapping[str, Any]
     ) -> None:
         self.meter = meter
         self.fault: Exception | None = None
         self._ledger = ledger
-        self._settlements = [Settlement(ledger, one, row) for one in held]
+        self._settlement = Settlement(ledger, held, row)
         self._is_settled = False
 
     async def open(self) -> None:
@@ -63,9 +65,8 @@ class Charge:
 
         If the store does not respond, or the request ends first, `settle` writes it.
         """
-        for settlement in self._settlements:
-            with suppress(FanoutError):
-                await settlement.open()
+        with suppress(FanoutError):
+            await self._settlement.open()
 
     def chunk(self, chunk: ChatChunk) -> None:
         """Count a chunk that is sent to the client."""
@@ -87,13 +88,12 @@ class Charge:
                 "by_model": meter.by_model,
                 "ended": int(time.time()),
             }
-            for settlement in self._settlements:
-                settlement.set(meter.cost, meter.tokens, row)
-                try:
-                    await settlement.run()
-                except FanoutError as error:
-                    self.fault = error
-                    self._ledger.late.add(settlement)
+            self._settlement.set(meter.cost, meter.tokens, row)
+            try:
+                await self._settlement.run()
+            except FanoutError as error:
+                self.fault = error
+                self._ledger.late.add(self._settlement)
         cost = f"{to_dollars(meter.cost):.9f}"
         return {"x-fanout-cost": cost, "x-litellm-response-cost": cost}
 
@@ -190,15 +190,16 @@ async def _reserve(
             gateway.prepare(request, exchange.client)
 
     held, _ = await _claim(exchange, account.item, found.need, check)
-    holds = [held]
     if shared is not None:
         try:
-            holds.append((await _claim(exchange, shared, found.need, check_shared))[0])
+            await ledger.join(account.item, shared)
+            other, _ = await _claim(exchange, shared, found.need, check_shared)
         except FanoutError:
             with suppress(FanoutError):  # a sweep does it
                 await ledger.count(held, 0, 0)
             raise
-    return Charge(ledger, holds, meter, _row(exchange, request, account.item, user))
+        held = replace(held, shared=other)
+    return Charge(ledger, held, meter, _row(exchange, request, account.item, user))
 
 
 def _row(

@@ -65,7 +65,8 @@ class Reservation(Struct, frozen=True):
     What a request has reserved of an account, until it is settled.
 
     `row` is its spend row. `window` and `minute` are those that it is counted in. After
-    `lease_until` the process that made it has crashed, or lost the store.
+    `lease_until` the process that made it has crashed, or lost the store. `shared` is what it has
+    reserved of its team or user, which has no row of its own: the key's row is for both.
     """
 
     account: ItemKey
@@ -75,11 +76,17 @@ class Reservation(Struct, frozen=True):
     minute: int
     lease_until: int
     at: float
+    shared: Reservation | None = None
 
 
 def account_key(digest: str) -> ItemKey:
     """Where the account is whose first key has this hash."""
     return ItemKey(f"key#{digest}", ACCOUNT)
+
+
+def account_of(key: ItemKey) -> str:
+    """The id of the account that is there: the hash of a key, or `team:…` or `user:…`."""
+    return key.partition.removeprefix("key#")
 
 
 def check_rights(item: Item, now: float) -> None:

@@ -33,7 +33,7 @@ MAX_WAITING = 10_000
 
 class Settlement:
     """
-    The three writes that settle a request, each of which is made once.
+    The writes that settle a request, each of which is made once.
 
     `run` may be called again after an error. If the account may have changed already, only a
     sweep can tell, so it is not changed again.
@@ -46,7 +46,8 @@ class Settlement:
         self._row = row
         self._closed: Mapping[str, Any] = {}
         self._cost = self._tokens = 0
-        self._is_closed = self._is_counted = False
+        self._is_closed = False
+        self._uncounted = [one for one in (held, held.shared) if one is not None]
 
     async def open(self) -> None:
         """Write the open row, before the call or after it."""
@@ -65,13 +66,14 @@ class Settlement:
             self._is_closed = await self._ledger.close_row(
                 self.held, self._cost, self._tokens, self._closed, "settled"
             )
-            self._is_counted |= not self._is_closed  # a sweep has closed it
-        if not self._is_counted:
-            self._is_counted = True
+            if not self._is_closed:  # a sweep has closed it
+                self._uncounted.clear()
+        while self._uncounted:
+            one = self._uncounted.pop(0)
             try:
-                await self._ledger.count(self.held, self._cost, self._tokens)
+                await self._ledger.count(one, self._cost, self._tokens)
             except StorageBusy:  # nothing was written
-                self._is_counted = False
+                self._uncounted.insert(0, one)
                 raise
 
 

@@ -27,6 +27,7 @@ from .account import (
     Need,
     Reservation,
     account_key,
+    account_of,
     needs_repair,
     reaches_soft_budget,
     repaired,
@@ -49,6 +50,9 @@ HASH = re.compile("[0-9a-f]{64}")
 
 PAGE = 1_000
 """Spend rows that a sweep reads at once."""
+
+MAX_MEMBERS = 100_000
+"""Keys of a team whose rows a sweep reads."""
 
 NOTHING_RESERVED = Need(0, requests=0)
 
@@ -171,6 +175,9 @@ class Ledger:
             "requests": held.need.requests,
             "lease_until": held.lease_until,
         }
+        if (shared := held.shared) is not None:
+            account = account_of(shared.account)
+            opened["shared"] = {"account": account, "window": shared.window}
         await self.store.create(held.row, {**row, **opened})
 
     async def settle(
@@ -184,6 +191,8 @@ class Ledger:
         is_ours = await self.close_row(held, cost, tokens, row, status)
         if is_ours:
             await self.count(held, cost, tokens)
+            if held.shared is not None:
+                await self.count(held.shared, cost, tokens)
         return is_ours
 
     async def close_row(
@@ -199,7 +208,11 @@ class Ledger:
         return True
 
     async def count(self, held: Reservation, cost: int, tokens: int) -> None:
-        """Put the real cost in the place of a reservation whose row is closed, or has none."""
+        """
+        Put the real cost in the place of a reservation whose row is closed, or has none.
+
+        That of the key's team or user is another call's.
+        """
         for update in settlements(held, cost, tokens, self.now()):
             with suppress(Rejected):
                 state = await self.store.update(update)
@@ -253,7 +266,7 @@ class Ledger:
 
         The row of a request that was not settled in time becomes `lost`, and costs what it had
         reserved: its calls may have been made. If no request can be in flight, the account's
-        numbers are those of its rows.
+        numbers are those of its rows. Those of a team or user are in the partitions of its keys.
         """
         is_changed = False
         spent, since, now = 0, float(item["window_start"]), self.now()
@@ -261,26 +274,39 @@ class Ledger:
         if not is_idle:  # only what has crashed of late; its sum is not needed
             since = max(since, now - 2 * self._lease)
         start = row_name(since).partition("-")[0]
-        for partition in months(item["id"], since, now):
-            after = start
-            while rows := await self.store.items(partition, after=after, limit=PAGE):
-                for name, row in rows:
-                    if row["status"] == "open" and row["lease_until"] <= now:
-                        held = _reservation(item["id"], ItemKey(partition, name), row)
-                        cost, used = row["estimate"], lost_fields(row)
-                        is_changed |= await self.settle(held, cost, 0, used, "lost")
-                    elif row["status"] == "open":
-                        continue
-                    else:
-                        cost = row["cost"]
-                    spent += cost if row["window"] == item["window"] else 0
-                after = rows[-1][0]
+        members = await self.store.items(members_of(item["id"]), limit=MAX_MEMBERS)
+        for account in (item["id"], *(name for name, _ in members)):
+            for partition in months(account, since, now):
+                after = start
+                while rows := await self.store.items(partition, after=after, limit=PAGE):
+                    for name, row in rows:
+                        window = window_of(row, account, item["id"])
+                        if row["status"] == "open" and row["lease_until"] <= now:
+                            held = _reservation(account, ItemKey(partition, name), row)
+                            cost, used = row["estimate"], lost_fields(row)
+                            is_changed |= await self.settle(held, cost, 0, used, "lost")
+                        elif row["status"] == "open":
+                            continue
+                        else:
+                            cost = row["cost"]
+                        spent += cost if window == item["window"] else 0
+                    after = rows[-1][0]
         current = await self._read(account_key(item["id"]))
         if is_idle and current["window"] == item["window"] and needs_repair(current, now):
             with suppress(Rejected):
                 await self.store.update(repaired(current, spent))
                 is_changed = True
         return is_changed
+
+    async def join(self, item: Item, shared: Item) -> None:
+        """Note, once, that a key reserves of the account of its team or user."""
+        if item.get("joined") == shared["id"]:
+            return
+        await self.store.create(ItemKey(members_of(shared["id"]), item["id"]), {"at": 0})
+        there = (Condition("total_spent", ">=", 0),)
+        with suppress(Rejected):
+            update = Update(account_key(item["id"]), there, set={"joined": shared["id"]})
+            await self.store.update(update)
 
     async def _read(self, key: ItemKey) -> Item:
         if (item := await self.store.get(key)) is None:
@@ -291,8 +317,26 @@ class Ledger:
 def _reservation(account: str, where: ItemKey, row: Item) -> Reservation:
     """The reservation of an open row; its minute is over."""
     need = Need(row["estimate"], requests=row.get("requests", 1))
-    until = row["lease_until"]
-    return Reservation(account_key(account), where, need, row["window"], 0, until, row["at"])
+    rest = (where, need)
+    until, at = row["lease_until"], row["at"]
+    shared: Reservation | None = None
+    if (other := row.get("shared")) is not None:
+        key = account_key(other["account"])
+        shared = Reservation(key, *rest, other["window"], 0, until, at)
+    return Reservation(account_key(account), *rest, row["window"], 0, until, at, shared)
+
+
+def window_of(row: Item, account: str, payer: str) -> int | None:
+    """The window of `payer` that a row of `account` counts in; `None` if it pays for others."""
+    if account == payer:
+        return int(row["window"])
+    shared = row.get("shared")
+    return int(shared["window"]) if shared and shared["account"] == payer else None
+
+
+def members_of(account: str) -> str:
+    """The partition with the names of the keys that have reserved of a team's or user's account."""
+    return f"members#{account}"
 
 
 def lost_fields(row: Item) -> dict[str, Any]:
