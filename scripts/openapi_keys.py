@@ -64,6 +64,7 @@ QUERIES: Mapping[str, tuple[str, ...]] = {
     "GET /key/info": ("key",),
     "GET /key/list": ("page", "size", "team_id", "user_id", "key_alias", "return_full_object"),
     "GET /team/info": ("team_id",),
+    "GET /v2/team/list": ("page", "page_size", "team_id", "team_alias"),
     "GET /team/daily/activity": ("team_ids", *DATES),
     "GET /user/info": ("user_id",),
     "GET /v2/user/info": ("user_id",),

@@ -25,6 +25,8 @@ POST /team/block                     team    block_team
 POST /team/unblock                   team    unblock_team
 GET  /team/info                      team    read_team_info
 GET  /team/list                      team    list_teams
+GET  /v2/team/list                   team    list_teams_in_pages
+GET  /team/available                 team    list_available_teams
 GET  /team/daily/activity            spend   daily_activity
 POST /user/new                       user    create_user
 POST /user/update                    user    update_user

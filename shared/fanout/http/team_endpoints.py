@@ -15,6 +15,7 @@ from .key_requests import (
     kept,
     ledger_of,
     may_read,
+    number,
     object_of,
     query_of,
     required,
@@ -94,6 +95,31 @@ async def list_teams(exchange: Exchange) -> None:
     """`GET /team/list`: every team, the newest first."""
     manager, ledger = _manager(exchange, READ_ONLY), ledger_of(exchange)
     await exchange.json([group_body(current(ledger, one), TEAMS) for one in await manager.all()])
+
+
+async def list_teams_in_pages(exchange: Exchange) -> None:
+    """`GET /v2/team/list`: the teams in pages, or those of `team_id` or `team_alias`."""
+    manager, ledger = _manager(exchange, READ_ONLY), ledger_of(exchange)
+    query = query_of(exchange)
+    page, size = number(query, "page", 1, 10**6), number(query, "page_size", 10, 100)
+    asked = {name: query[name] for name in ("team_id", "team_alias") if query.get(name)}
+    teams = [group_body(current(ledger, one), TEAMS) for one in await manager.all()]
+    found = [one for one in teams if all(one[name] == text for name, text in asked.items())]
+    await exchange.json(
+        {
+            "teams": found[(page - 1) * size : page * size],
+            "total": len(found),
+            "page": page,
+            "page_size": size,
+            "total_pages": -(-len(found) // size),
+        }
+    )
+
+
+async def list_available_teams(exchange: Exchange) -> None:
+    """`GET /team/available`: the teams that a user may join; there are no members, so none."""
+    ledger_of(exchange)
+    await exchange.json([])
 
 
 def _manager(exchange: Exchange, *types: str) -> GroupManager:

@@ -115,7 +115,10 @@ def group_body(item: Item, kind: Kind) -> dict[str, Any]:
     """An account as LiteLLM shows a team or a user."""
     shown = {name: value for name, value in info_of(item).items() if name not in HIDDEN}
     names = {kind.id_field: kind.id_of(item), kind.alias_field: item.get("name") or None}
-    return {**names, **shown}
+    without: dict[str, Any] = (
+        {"members_with_roles": [], "organization_id": None} if kind is TEAMS else {}
+    )
+    return {**names, **shown, **without}
 
 
 class GroupManager:
