@@ -16,7 +16,8 @@ from msgspec.structs import replace
 
 from ...errors import NotFound, RequestError
 from .job_starter import Execution, InboxObject, JobStarter, Start
-from .step_handlers import Finished, StepHandlers
+from .step_handlers import StepHandlers
+from .step_payloads import Finished
 from .worker_places import WorkerLimits
 
 IDLE_ROUNDS = 8

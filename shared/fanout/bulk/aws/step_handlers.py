@@ -11,7 +11,6 @@ from collections.abc import Awaitable, Callable
 from functools import partial
 from typing import Literal
 
-from msgspec import Struct
 from msgspec.structs import replace
 
 from ...config.catalog import ClientKey
@@ -20,7 +19,7 @@ from ...telemetry.observers import Observer
 from ...wire import json
 from ..activity import Activity, ActivityTracker
 from ..costs import Costs
-from ..input.planner import SMALL_SHARDS, LineError, Shard
+from ..input.planner import SMALL_SHARDS, Shard
 from ..pacing.limits import make_limits
 from ..pacing.prompt_caches import cache_rules
 from ..pacing.rate_limit_state import RateLimitStore
@@ -33,52 +32,22 @@ from ..steps import transitions
 from ..steps.accounts import JobAccounts, required
 from ..steps.host import RunnerOptions
 from ..steps.working import line_estimate
-from ..store import JobProgress, Stop
+from ..store import JobProgress
 from ..totals import Totals
 from ..work.line_requests import make_line_sender
 from ..work.spec import WorkerResources, WorkResult, WorkSpec, flex_lane
 from ..work.worker import work
 from .batch_service import Stores
+from .job_changes import ended_early, expired, failed, failing, finalized, rejected
 from .rate_limit_store import DynamoRateLimitStore
 from .s3 import once
+from .step_payloads import Finished, Planned
 from .sync_schedule import max_workers, sync_times
 
 START_SECONDS = 60
 """Seconds within which the workers of a planned job have started."""
 
 OPTIONS = RunnerOptions(shard_size=SMALL_SHARDS, orders_all=False)
-
-
-class Planned(Struct, frozen=True):
-    """
-    A planned job; `next` is `work` on the manifest's shards, or `finish` if there are none.
-
-    `max_workers` is the most workers that such a job may have; 0 is no limit.
-    """
-
-    job: str
-    manifest: str
-    next: Literal["work", "finish"]
-    max_workers: int = 0
-
-
-class Finished(Struct, frozen=True):
-    """
-    A job that is closed (`next` is `done`), or whose incomplete shards need another round (`work`).
-
-    `manifest` lists those shards; `lines` is the number of lines stored so far. If workers left
-    lines because a provider asked for a long pause, that ends in `pause` seconds, and
-    `only_waits` says whether all other lines wait for it. `max_workers` is as in `Planned`.
-    """
-
-    job: str
-    status: str
-    next: Literal["work", "done"]
-    manifest: str = ""
-    lines: int = 0
-    pause: float | None = None
-    only_waits: bool = False
-    max_workers: int = 0
 
 
 class StepHandlers:
@@ -180,9 +149,11 @@ class StepHandlers:
             self._on_worked(own.own_totals)
         await self._rate_limits.flush()
         if result.rejection is not None:
-            await self._jobs.change(job.id, partial(_rejected, result.rejection))
+            await self._jobs.change(job.id, partial(rejected, result.rejection))
         if result.stop in {"capped", "expired"}:
-            await self._jobs.change(job.id, partial(self._end_early, result.stop))
+            await self._jobs.change(
+                job.id, partial(ended_early, result.stop, int(self._stores.now()))
+            )
         if result.stop in {"unfunded", "forbidden"}:
             now = int(self._stores.now())
             await self._jobs.change(job.id, lambda found: transitions.worked(found, result, now))
@@ -197,20 +168,20 @@ class StepHandlers:
 
     async def finish(self, job_id: str) -> Finished:
         """Close the job, unless it has incomplete shards and may go on."""
-        job = await self._jobs.change(job_id, self._expire)
+        job = await self._jobs.change(job_id, partial(expired, self._stores.now()))
         if job.status == "in_progress" and job.reason is None:
             if incomplete := await self._incomplete(job):
                 return incomplete
-            job = await self._jobs.change(job.id, self._finalize)
+            job = await self._jobs.change(job.id, partial(finalized, int(self._stores.now())))
         return await self._close(job)
 
     async def fail(self, job_id: str, why: str) -> Finished:
         """End the job as failed, and keep the results it has; `why` goes to its `errors`."""
-        return await self._close(await self._jobs.change(job_id, partial(self._end_as_failed, why)))
+        return await self._close(await self._jobs.change(job_id, partial(failing, why)))
 
     async def abandon(self, job_id: str, why: str) -> Finished:
         """Close the job's record only, if its results cannot be joined."""
-        job = await self._jobs.change(job_id, partial(self._fail, why))
+        job = await self._jobs.change(job_id, partial(failed, why, int(self._stores.now())))
         await self._start_webhook(job)
         return Finished(job.id, job.status, "done")
 
@@ -292,52 +263,3 @@ class StepHandlers:
                 await blobs.join([file.key], f"{job.deliver_to}{name}.jsonl")
         batch = json.encode(job.to_dict(job.totals or Totals()))
         await blobs.write(f"{job.deliver_to}batch.json", once(batch))
-
-    # ---- changes of the record ----
-
-    def _end_early(self, stop: Stop | None, job: Job) -> Job | None:
-        if job.status != "in_progress" or job.reason is not None:
-            return None
-        if stop == "expired":
-            return replace(job, reason="expired")
-        message = f"`max_cost_usd` ({job.max_cost_usd:g}) was reached; finished lines are kept."
-        return replace(
-            job,
-            status="cancelling",
-            cancelling_at=int(self._stores.now()),
-            reason="capped",
-            errors=[LineError("max_cost_reached", message, "max_cost_usd", None)],
-        )
-
-    def _expire(self, job: Job) -> Job | None:
-        is_late = self._stores.now() >= job.expires_at
-        return self._end_early("expired", job) if is_late else None
-
-    def _end_as_failed(self, why: str, job: Job) -> Job | None:
-        if job.is_over or job.reason is not None:
-            return None
-        return replace(job, reason="failed", errors=[*job.errors, _job_failed(why)])
-
-    def _fail(self, why: str, job: Job) -> Job | None:
-        if job.is_over:
-            return None
-        errors = (
-            job.errors if job.reason in {"failed", "refused"} else [*job.errors, _job_failed(why)]
-        )
-        now = int(self._stores.now())
-        return replace(job, status="failed", failed_at=now, reason="failed", errors=errors)
-
-    def _finalize(self, job: Job) -> Job | None:
-        if job.status != "in_progress":
-            return None  # it was cancelled in the meantime
-        return replace(job, status="finalizing", finalizing_at=int(self._stores.now()))
-
-
-def _rejected(error: LineError, job: Job) -> Job | None:
-    if job.status != "in_progress" or job.reason is not None:
-        return None
-    return replace(job, reason="refused", errors=[error])
-
-
-def _job_failed(why: str) -> LineError:
-    return LineError("job_failed", why, None, None)
