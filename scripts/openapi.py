@@ -24,19 +24,11 @@ import openapi_responses
 from fanout.bulk.service.new_job import NewJob
 from fanout.gateway import report
 from fanout.gateway.report import Report
-from fanout.http import (
-    batch_endpoints,
-    budget_endpoints,
-    file_endpoints,
-    global_spend_endpoints,
-    key_endpoints,
-    spend_endpoints,
-    team_endpoints,
-    user_endpoints,
-)
+from fanout.http import batch_endpoints, file_endpoints
 from fanout.http.auth import KEY_HEADERS
 from fanout.http.file_endpoints import Completion, NewUpload
-from fanout.http.key_routes import KEY_ROUTES
+from fanout.http.key_management import budget, global_spend, key, spend, team, user
+from fanout.http.key_management.routes import KEY_ROUTES
 from fanout.http.routes import AZURE, ROUTES, Route
 from fanout.keys.litellm import KeyFields
 from fanout.schema.agreement import AgreeReport
@@ -107,12 +99,12 @@ KEYS: Mapping[str, Schema] = {"key": {"type": "http", "scheme": "bearer"}} | {
 LAZY = (
     batch_endpoints,
     file_endpoints,
-    key_endpoints,
-    spend_endpoints,
-    team_endpoints,
-    user_endpoints,
-    budget_endpoints,
-    global_spend_endpoints,
+    key,
+    spend,
+    team,
+    user,
+    budget,
+    global_spend,
 )
 """The modules whose endpoints are imported at their first request."""
 

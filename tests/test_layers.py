@@ -124,6 +124,9 @@ TOP_LEVEL = {
         jobs late_settlements ledger litellm management metering opening postgres prompt_tokens
         secrets spend sqlite_store windows
     """,
+    "shared/fanout/http/key_management/*.py": """
+        __init__ budget global_spend key requests routes spend team user
+    """,
     "shared/fanout/google/*.py": "__init__ credentials http",
     "shared/fanout/local/*.py": """
         __init__ child_process download engine install models parent_process running_engine serve

@@ -8,7 +8,7 @@ from typing import Any
 
 import pytest
 
-from fanout.http.key_routes import KEY_ROUTES
+from fanout.http.key_management.routes import KEY_ROUTES
 from fanout.http.routes import ROUTES, find_route
 from fanout.schema.request import ChatRequest
 

@@ -141,7 +141,7 @@ class App:
         page = self._page if catalog.general.page is None else catalog.general.page
         routes = (*ROUTES, *PAGE) if page else ROUTES
         if self._open_keys is not None and catalog.has_virtual_keys:
-            from .key_routes import KEY_ROUTES
+            from .key_management.routes import KEY_ROUTES
 
             routes = (*routes, *KEY_ROUTES)
         if self._metrics is None:

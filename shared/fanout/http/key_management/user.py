@@ -10,15 +10,15 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Any
 
-from ..errors import Forbidden, NotFound, RequestError
-from ..keys.clients import READ_ONLY
-from ..keys.groups import TEAMS, USERS, GroupManager, group_body, read_group, text_of
-from ..keys.items import Item
-from ..keys.ledger import Ledger
-from ..keys.litellm import amount_of, changes_of, created_body, info_of, read_fields
-from ..keys.management import Changes, KeyManager
-from .exchange import Exchange
-from .key_requests import (
+from ...errors import Forbidden, NotFound, RequestError
+from ...keys.clients import READ_ONLY
+from ...keys.groups import TEAMS, USERS, GroupManager, group_body, read_group, text_of
+from ...keys.items import Item
+from ...keys.ledger import Ledger
+from ...keys.litellm import amount_of, changes_of, created_body, info_of, read_fields
+from ...keys.management import Changes, KeyManager
+from ..exchange import Exchange
+from .requests import (
     budgeted,
     check_manager,
     current,

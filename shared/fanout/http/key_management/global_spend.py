@@ -9,18 +9,18 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Any
 
-from ..bulk.costs import Costs
-from ..disk.threads import in_thread
-from ..errors import FanoutError, RequestError, UnknownModel
-from ..keys.groups import TEAMS, GroupManager
-from ..keys.items import Item
-from ..keys.prompt_tokens import prompt_tokens
-from ..keys.spend import add_up, day_of
-from ..schema.fanout import parse_request
-from ..telemetry.prices import TokenPrices, nanodollars_of, to_dollars
-from .exchange import Exchange
-from .key_requests import ledger_of, may_read, number, object_of, query_of
-from .spend_endpoints import rows_of
+from ...bulk.costs import Costs
+from ...disk.threads import in_thread
+from ...errors import FanoutError, RequestError, UnknownModel
+from ...keys.groups import TEAMS, GroupManager
+from ...keys.items import Item
+from ...keys.prompt_tokens import prompt_tokens
+from ...keys.spend import add_up, day_of
+from ...schema.fanout import parse_request
+from ...telemetry.prices import TokenPrices, nanodollars_of, to_dollars
+from ..exchange import Exchange
+from .requests import ledger_of, may_read, number, object_of, query_of
+from .spend import rows_of
 
 SENT = ("model", "messages", "tools")
 UNASSIGNED = "Unassigned"

@@ -6,16 +6,16 @@ from collections.abc import Mapping
 from typing import Any
 from urllib.parse import parse_qs
 
-from ..config.model import MASTER
-from ..errors import Forbidden, NotFound, RequestError
-from ..keys.account import refreshed
-from ..keys.budgets import BudgetManager
-from ..keys.clients import MANAGEMENT, READ_ONLY
-from ..keys.items import Item
-from ..keys.ledger import Ledger
-from ..keys.management import Changes, KeyManager
-from .endpoints import parse_body
-from .exchange import Exchange
+from ...config.model import MASTER
+from ...errors import Forbidden, NotFound, RequestError
+from ...keys.account import refreshed
+from ...keys.budgets import BudgetManager
+from ...keys.clients import MANAGEMENT, READ_ONLY
+from ...keys.items import Item
+from ...keys.ledger import Ledger
+from ...keys.management import Changes, KeyManager
+from ..endpoints import parse_body
+from ..exchange import Exchange
 
 MAX_ID = 256
 

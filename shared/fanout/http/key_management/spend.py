@@ -12,16 +12,16 @@ from typing import Any
 
 from msgspec.structs import replace
 
-from ..disk.threads import in_thread
-from ..errors import Forbidden, RequestError
-from ..keys.items import Item
-from ..keys.ledger import Ledger
-from ..keys.litellm import info_of, time_text
-from ..keys.management import KeyManager, made_at
-from ..keys.spend import GROUPS, Sums, add_up, collect, day_of, period_of
-from ..telemetry.prices import to_dollars
-from .exchange import Exchange
-from .key_requests import current, ledger_of, may_read, number, query_of
+from ...disk.threads import in_thread
+from ...errors import Forbidden, RequestError
+from ...keys.items import Item
+from ...keys.ledger import Ledger
+from ...keys.litellm import info_of, time_text
+from ...keys.management import KeyManager, made_at
+from ...keys.spend import GROUPS, Sums, add_up, collect, day_of, period_of
+from ...telemetry.prices import to_dollars
+from ..exchange import Exchange
+from .requests import current, ledger_of, may_read, number, query_of
 
 MAX_ROWS = 10_000
 """Rows of one response."""

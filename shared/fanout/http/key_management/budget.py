@@ -2,11 +2,11 @@
 
 from __future__ import annotations
 
-from ..errors import RequestError
-from ..keys.budgets import BudgetManager, budget_body, read_budget
-from ..keys.clients import READ_ONLY
-from .exchange import Exchange
-from .key_requests import check_manager, id_of, ledger_of, object_of, required, strings_of
+from ...errors import RequestError
+from ...keys.budgets import BudgetManager, budget_body, read_budget
+from ...keys.clients import READ_ONLY
+from ..exchange import Exchange
+from .requests import check_manager, id_of, ledger_of, object_of, required, strings_of
 
 
 async def create_budget(exchange: Exchange) -> None:

@@ -4,8 +4,8 @@ from __future__ import annotations
 
 from importlib import import_module
 
-from .exchange import Exchange
-from .routes import Endpoint, Route
+from ..exchange import Exchange
+from ..routes import Endpoint, Route
 
 ENDPOINTS = """
 POST /key/generate                   key     generate_key
@@ -54,12 +54,12 @@ GET  /global/spend/tags              global_spend  tags_by_spend
 GET  /global/spend/teams             global_spend  teams_by_spend
 GET  /global/spend/provider          global_spend  providers_by_spend
 """
-"""Method, path, module (without `_endpoints`) and function; `/key/` has what is below it, too."""
+"""Method, path, module and function; `/key/` has what is below it, too."""
 
 
 def _lazy(module: str, name: str) -> Endpoint:
     async def endpoint(exchange: Exchange) -> None:
-        found = import_module(f".{module}_endpoints", __package__)
+        found = import_module(f".{module}", __package__)
         await getattr(found, name)(exchange)
 
     endpoint.__name__ = name

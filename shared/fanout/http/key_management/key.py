@@ -12,15 +12,15 @@ from typing import Any
 
 from msgspec import UNSET
 
-from ..errors import Forbidden, NotFound, RequestError
-from ..keys.clients import READ_ONLY
-from ..keys.items import Item
-from ..keys.litellm import amount_of, changes_of, created_body, info_of, read_fields
-from ..keys.management import KeyManager
-from ..keys.windows import seconds_of
-from ..telemetry.prices import to_nanodollars
-from .exchange import Exchange
-from .key_requests import (
+from ...errors import Forbidden, NotFound, RequestError
+from ...keys.clients import READ_ONLY
+from ...keys.items import Item
+from ...keys.litellm import amount_of, changes_of, created_body, info_of, read_fields
+from ...keys.management import KeyManager
+from ...keys.windows import seconds_of
+from ...telemetry.prices import to_nanodollars
+from ..exchange import Exchange
+from .requests import (
     budgeted,
     current,
     kept,

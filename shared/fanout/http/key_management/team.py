@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
-from ..errors import Forbidden, RequestError
-from ..keys.clients import READ_ONLY
-from ..keys.groups import TEAMS, GroupManager, group_body, read_group
-from ..keys.litellm import info_of
-from .exchange import Exchange
-from .key_requests import (
+from ...errors import Forbidden, RequestError
+from ...keys.clients import READ_ONLY
+from ...keys.groups import TEAMS, GroupManager, group_body, read_group
+from ...keys.litellm import info_of
+from ..exchange import Exchange
+from .requests import (
     budgeted,
     check_manager,
     current,
