@@ -23,6 +23,7 @@ def config(upstream: str) -> dict[str, Any]:
     It retries nothing, so that two calls to one upstream are two requests of a client.
     """
     models = {name: (f"openai/{model}", f"{upstream}/v1") for name, model in OPENAI_MODELS.items()}
+    models["vectors"] = ("hosted_vllm/embedder", f"{upstream}/v1")
     models["claude"] = ("anthropic/claude-sonnet-4-5", upstream)
     models["gemini"] = ("gemini/gemini-3-pro-preview", upstream)
     models["thinker"] = models["claude"]

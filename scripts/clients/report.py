@@ -22,6 +22,7 @@ COLUMNS = {
     "tools: Gemini": ("tools, Gemini",),
     "tools: Claude that thinks": ("tools, Claude that thinks",),
     "structured": ("structured, OpenAI", "structured, Anthropic", "structured, Gemini"),
+    "embeddings": ("embeddings",),
     "lists": ("lists", "lists, race", "lists, all"),
     "errors": ("unknown model", "error", "error, retried by the client"),
     "cancelled": ("cancelled",),

@@ -13,7 +13,7 @@ from dataclasses import dataclass, field
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from typing import Any
 
-from .stub_apis import ANTHROPIC, GEMINI, OPENAI, Api
+from .stub_apis import ANTHROPIC, GEMINI, OPENAI, Api, vectors
 from .stub_turns import Turn
 
 GEMINI_PATH = re.compile(r"/v1beta/models/([^:]+):(generateContent|streamGenerateContent\?alt=sse)")
@@ -49,7 +49,7 @@ class Calls:
 
 class Handler(BaseHTTPRequestHandler):
     """
-    Serves the three APIs.
+    Serves the three APIs, and OpenAI's embeddings.
 
     The model `slow` waits before it responds, `broken` and `failing` are server errors, `endless`
     streams words until the gateway disconnects, and all others respond at once.
@@ -64,6 +64,9 @@ class Handler(BaseHTTPRequestHandler):
         api, model, streams = self._which(body)
         call = Call(model)
         self.record.calls.append(call)
+        if self.path.endswith("/v1/embeddings"):
+            self._whole(200, vectors(body))
+            return
         try:
             if not self.headers[api.key]:
                 raise ValueError("no API key")  # noqa: TRY301 -- reported as the judges' are

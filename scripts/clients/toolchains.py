@@ -15,12 +15,13 @@ HOME = ROOT / ".build" / "clients"
 PYTHON = HOME / "bin" / "python"
 NODE, GO, RUST, JAVA = HOME / "node", HOME / "go", HOME / "rust", HOME / "java"
 JAVA_CLIENTS = {
-    "openai": "OpenAi",
-    "http": "JavaNetHttp",
-    "langchain4j": "LangChain4j",
-    "springai": "SpringAi",
+    "OpenAi": "openai",
+    "OpenAiResponses": "openai",
+    "JavaNetHttp": "http",
+    "LangChain4j": "langchain4j",
+    "SpringAi": "springai",
 }
-"""The folders of the Java clients, and their classes."""
+"""The classes of the Java clients, and their folders."""
 
 
 def commands() -> Iterator[list[str]]:
@@ -90,6 +91,6 @@ def install_java(maven: str, java: str) -> Iterator[list[str]]:
     shutil.copytree(SOURCES / "java", source, dirs_exist_ok=True)
     repository = f"-Dmaven.repo.local={JAVA / 'repository'}"
     subprocess.run([maven, "-q", "-B", repository, "package"], cwd=source, check=True)
-    for folder, name in JAVA_CLIENTS.items():
+    for name, folder in JAVA_CLIENTS.items():
         built = source / folder / "target"
         yield [java, "-cp", f"{built / 'classes'}:{built / 'lib'}/*", f"clients.{name}"]

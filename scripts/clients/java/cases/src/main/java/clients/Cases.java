@@ -36,10 +36,15 @@ public final class Cases {
 
   /** The cases of the client whose main library is this artifact. */
   public Cases(String artifact) {
+    this(artifact, "");
+  }
+
+  /** The same, with the name of what it is used with. */
+  public Cases(String artifact, String use) {
     var jar = Pattern.compile(Pattern.quote(artifact) + "-(\\d[^/]*)\\.jar");
     var found = jar.matcher(System.getProperty("java.class.path"));
     var version = found.find() ? found.group(1) : System.getProperty("java.version");
-    client = artifact + " " + version + " (Java)";
+    client = artifact + " " + version + (use.isEmpty() ? "" : ", " + use) + " (Java)";
   }
 
   public Cases add(String name, Callable<String> run) {
