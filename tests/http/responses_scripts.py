@@ -51,6 +51,8 @@ def deltas(message: Mapping[str, Any]) -> Iterator[dict[str, Any]]:
             yield {name: text}
     if message.get("annotations"):
         yield {"annotations": message["annotations"]}
+    if message.get("images"):
+        yield {"images": message["images"]}
     for index, call in enumerate(message.get("tool_calls") or ()):
         kind = call["type"]
         field = "input" if kind == "custom" else "arguments"

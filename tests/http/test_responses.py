@@ -9,6 +9,7 @@ from typing import Any
 import openai
 import pytest
 from openai.types.responses import ResponseCustomToolCall
+from openai.types.responses.response_output_item import ImageGenerationCall
 from pydantic import BaseModel
 
 from tests.http.responses_scripts import WEATHER, breaks, responds
@@ -64,6 +65,7 @@ PATCH_CALL = {
     "type": "function",
     "function": {"name": "patch", "arguments": '{"input": "*** Begin\\n+ \\"a\\""}'},
 }
+IMAGE = {"type": "image_url", "image_url": {"url": "data:image/png;base64,iVBORw=="}}
 MESSAGES: list[tuple[dict[str, Any], str]] = [
     ({"content": "Hello you"}, "stop"),
     ({"content": "Hello"}, "length"),
@@ -82,6 +84,8 @@ MESSAGES: list[tuple[dict[str, Any], str]] = [
         "tool_calls",
     ),
     ({"content": None, "tool_calls": [PATCH_CALL, WEATHER]}, "tool_calls"),
+    ({"content": "See", "images": [IMAGE]}, "stop"),
+    ({"content": None, "images": [IMAGE]}, "stop"),
     (
         {
             "content": "See it",
@@ -148,6 +152,35 @@ def test_a_custom_tool_is_a_function_with_one_text_elsewhere(
     [call] = called["tool_calls"]
     assert json.loads(call["function"]["arguments"]) == {"input": text}
     assert (returned["role"], returned["content"]) == ("tool", "ok")
+
+
+def test_an_image_that_a_model_makes_is_an_item_and_goes_back(
+    sdk: openai.OpenAI, server: RunningGateway, upstream: Upstream
+) -> None:
+    far = {"type": "image_url", "image_url": {"url": "https://example.com/a.png"}}
+    cited = {"type": "url_citation", "url_citation": {"url": "http://x", "title": "X"}}
+    spoken = {"content": "See", "images": [IMAGE, far], "audio": {"data": "AA=="}}
+    spoken["annotations"] = [cited]
+    upstream.script("a", responds(spoken), *[answers("Nice")] * 2)
+    asked: Any = {"role": "user", "content": "Draw"}
+    got = sdk.responses.with_raw_response.create(model="a", input=[asked])
+    response = got.parse()
+    assert got.headers["x-fanout-dropped"] == "output.audio, output.images"
+    text, image = response.output
+    assert isinstance(image, ImageGenerationCall)
+    assert (image.result, image.status) == ("iVBORw==", "completed")
+    history: Any = [asked, text.to_dict(), image.to_dict(), {"role": "user", "content": "And?"}]
+    chat = sdk.responses.with_raw_response.create(model="a", input=history)
+    named = chat.headers["x-fanout-dropped"]  # of a vendor with OpenAI's API
+    assert ("messages[].images" in named, "messages[].annotations" in named) == (True, True)
+    history = [asked, image.to_dict(), {"role": "user", "content": "And?"}]
+    assert sdk.responses.create(model="a", input=history).output_text == "Nice"
+    upstream.script("a", responds(spoken))
+    body = {"model": "a", "max_tokens": 9, "messages": [asked]}
+    _, headers, message = server.json(body, "/v1/messages")
+    lost = "output.annotations, output.audio, output.images"
+    assert headers["x-fanout-dropped"] == lost
+    assert [block["type"] for block in message["content"]] == ["text"]
 
 
 def test_the_events_have_openais_order(server: RunningGateway, upstream: Upstream) -> None:

@@ -76,7 +76,8 @@ class Surface(Struct, frozen=True):
     response of the gateway's body: a chat completion, or one that combines several with a `fanout`
     field. `error_body` makes the JSON of an error, of the error and the request's id. `headers` are
     those of every response, of the request's id. `status` is the HTTP status of an error. `field`
-    is the client's name of a field of the chat request that a vendor does not take.
+    is the client's name of a field of the chat request that a vendor does not take. `lost` names
+    what of a message the endpoint's response has no place for.
     """
 
     read: Callable[[RequestBody], TranslatedRequest]
@@ -86,6 +87,7 @@ class Surface(Struct, frozen=True):
     headers: Callable[[str], Mapping[str, str]] = lambda _: {}
     status: Callable[[Exception], int] = status_of
     field: Callable[[TranslatedRequest, str], str] = lambda _, name: name
+    lost: Callable[[Mapping[str, Any]], Iterable[str]] = lambda _: ()
 
 
 class Translation(Struct, frozen=True):
@@ -102,6 +104,13 @@ class Translation(Struct, frozen=True):
         """The client's fields that are left out; `names` are those of the chat request."""
         theirs = (self.surface.field(self.request, name) for name in names)
         return tuple(dict.fromkeys((*self.request.dropped, *theirs)))
+
+    def lost(self, body: Any) -> tuple[str, ...]:
+        """What the whole response has no place for, as `output.NAME`."""
+        choices = body.get("choices") if isinstance(body, dict) else None
+        messages = [choice.get("message") or {} for choice in choices or ()]
+        names = (name for message in messages for name in self.surface.lost(message))
+        return tuple(dict.fromkeys(f"output.{name}" for name in names))
 
     def encoder(self) -> StreamEncoder:
         """The encoder of a streamed response."""

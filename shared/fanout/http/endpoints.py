@@ -156,6 +156,8 @@ def _response_headers(
     if translation is not None:
         passed = response.passed_through
         dropped = response.dropped if passed else translation.dropped(response.dropped)
+        if isinstance(response, GatewayResponse) and not passed:
+            dropped += translation.lost(response.body)
         headers |= {DROPPED: ", ".join(dropped)} if dropped else {}
     return headers
 

@@ -142,4 +142,5 @@ SURFACE = Surface(
     headers=lambda request_id: {"request-id": request_id},
     status=error_status,
     field=_client_field,
+    lost=lambda message: [name for name in ("annotations", "audio", "images") if message.get(name)],
 )

@@ -22,7 +22,11 @@ _DETAILS = frozenset({"auto", "high", "low"})
 
 
 def message_content(item: Mapping[str, Any], role: str, path: str) -> dict[str, Any]:
-    """`content`, and an assistant's `refusal`; raises `RequestError` with a part's path."""
+    """
+    `content`, and an assistant's `refusal` and `annotations`.
+
+    Raises `RequestError` with a part's path.
+    """
     content = item.get("content")
     if isinstance(content, str):
         return {"content": content}
@@ -34,9 +38,22 @@ def message_content(item: Mapping[str, Any], role: str, path: str) -> dict[str, 
         return {"content": _joined(parts)}
     declined = [part["refusal"] for part in parts if part["type"] == "refusal"]
     rest = [part for part in parts if part["type"] != "refusal"]
+    cited = [_nested(one) for part in content for one in _listed(part.get("annotations"))]
+    more = {"annotations": cited} if cited else {}
     if declined:
-        return {"content": _joined(rest) or None, "refusal": "\n".join(declined)}
-    return {"content": _joined(rest)}
+        return {"content": _joined(rest) or None, "refusal": "\n".join(declined), **more}
+    return {"content": _joined(rest), **more}
+
+
+def _listed(value: object) -> list[Part]:
+    return [one for one in value if isinstance(one, dict)] if isinstance(value, list) else []
+
+
+def _nested(annotation: Part) -> Part:
+    """Chat completions nest a citation's fields, the Responses API does not."""
+    kind = str(annotation.get("type"))
+    fields = {name: value for name, value in annotation.items() if name != "type"}
+    return {"type": kind, kind: fields}
 
 
 def result_content(output: object, path: str) -> str | list[Part]:

@@ -19,6 +19,7 @@ from ..sealed import is_sealed
 from .content import message_content, result_content
 from .custom_tools import custom_arguments
 from .errors import NoCounterpart
+from .images import CALL, made_image
 from .reasoning import join_reasoning, kept_reasoning
 from .tools import flat_name
 
@@ -103,6 +104,8 @@ class _Reader:
             self._call(_custom_call(item, path), path)
         elif kind in {"function_call_output", "custom_tool_call_output"}:
             self._result(item, path)
+        elif kind == CALL and (image := made_image(item)) is not None:
+            self._assistant(path).message.setdefault("images", []).append(image)
         elif kind.endswith(_ENDS) or kind in _OTHERS or _is_of_reasoning(item):
             self._dropped[kind] = None
         else:

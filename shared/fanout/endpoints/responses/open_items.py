@@ -6,6 +6,7 @@ from collections.abc import Mapping
 from typing import Any
 
 from ...schema.accumulator import join_values, whole_value
+from .images import image_item
 from .item_events import MakeEvent, OpenCall, OpenReasoning, OpenText
 from .output import Item, item_status
 from .tools import Names
@@ -46,6 +47,8 @@ class OpenItems:
         text, refusal = delta.get("content"), delta.get("refusal")
         if text or refusal or delta.get("annotations") or logprobs:
             found += self._feed_text(delta, logprobs)
+        for image in delta.get("images") or ():
+            found += self._feed_image(image)
         for piece in delta.get("tool_calls") or ():
             found += self._feed_call(piece)
         return found
@@ -88,6 +91,17 @@ class OpenItems:
             found += item.feed(delta.get("content") or "", annotations, logprobs, self._event)
         if refusal := delta.get("refusal"):
             found += item.feed_refusal(refusal, self._event)
+        return found
+
+    def _feed_image(self, image: object) -> list[bytes]:
+        index = len(self.items)
+        if (item := image_item(image, f"ig_{self._suffix}_{index}")) is None:
+            return []
+        found = self._close("completed")
+        self.items.append(item)
+        started = {**item, "status": "in_progress", "result": None}
+        for kind, one in (("added", started), ("done", item)):
+            found.append(self._event(f"response.output_item.{kind}", output_index=index, item=one))
         return found
 
     def _feed_call(self, piece: Mapping[str, Any]) -> list[bytes]:

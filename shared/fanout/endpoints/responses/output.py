@@ -12,6 +12,7 @@ from typing import Any, TypeAlias
 
 from ..sealed import seal, sealed_fields
 from .custom_tools import custom_input
+from .images import image_item
 from .tools import Names, ToolName
 
 Item: TypeAlias = dict[str, Any]
@@ -21,7 +22,7 @@ def output_items(choice: Mapping[str, Any], suffix: str, names: Names) -> list[I
     """
     The items of one choice; their ids are made of `suffix`.
 
-    Reasoning is first, then the text, then the calls. A choice without any of them is an empty
+    Reasoning is first, then the text, images and calls. A choice without any of them is an empty
     message. `names` has the client's names; see `Tools`.
     """
     message = choice["message"]
@@ -32,7 +33,8 @@ def output_items(choice: Mapping[str, Any], suffix: str, names: Names) -> list[I
         text = message.get("reasoning_content") or ""
         items.append(reasoning_item(f"rs_{suffix}_0", text, sealed))
     calls = message.get("tool_calls") or []
-    if message.get("content") or message.get("refusal") or not (calls or items):
+    is_empty = not (calls or items or message.get("images"))
+    if message.get("content") or message.get("refusal") or is_empty:
         logprobs = (choice.get("logprobs") or {}).get("content") or []
         parts = message_parts(
             message.get("content") or "",
@@ -41,6 +43,9 @@ def output_items(choice: Mapping[str, Any], suffix: str, names: Names) -> list[I
             logprobs,
         )
         items.append(message_item(f"msg_{suffix}_{len(items)}", parts, status))
+    for image in message.get("images") or ():
+        if found := image_item(image, f"ig_{suffix}_{len(items)}"):
+            items.append(found)
     for call in calls:
         items.append(call_item(call, f"{suffix}_{len(items)}", names, status))
     return items

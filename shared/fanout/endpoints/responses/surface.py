@@ -15,6 +15,7 @@ from ...schema.request import Place
 from ..base import RequestBody, StreamEncoder, Surface, TranslatedRequest
 from .errors import NoCounterpart, client_error_body, client_field
 from .events import ResponseEncoder
+from .images import lost_content
 from .original import original_of
 from .request import Translated, translate
 from .response import Head, from_completion
@@ -95,4 +96,5 @@ SURFACE = Surface(
     encoder=encoder,
     error_body=lambda error, _: client_error_body(error),
     field=lambda _, name: client_field(name),
+    lost=lost_content,
 )
