@@ -59,19 +59,19 @@ def test_hedges_that_start_or_are_withheld_are_recorded(
     provider: Upstream, upstream: Upstream
 ) -> None:
     never = upstream.gate()
-    upstream.script("a", *[answers("fast")] * 50, *[[role, wait(never), hang]] * 4, [hang])
+    upstream.script("a", *[answers("fast")] * 50, *[[role, wait(never), hang]] * 3, [hang])
     upstream.script("b", answers("second"))
     config: dict[str, Any] = {
         "model_list": [entry(provider, "a"), entry(provider, "b")],
         "router_settings": {"hedge_budget": 1e-6},
     }
     with serve(config) as server:
-        for _ in range(54):
+        for _ in range(53):
             hedge(server, "a", "b", stream=False)
         body = {"messages": HI, "timeout": 0.5, "fanout": {"models": ["a", "b"], "stagger": "p95"}}
         assert server.chat(body).status == 504
         found = [(one.mode, one.outcome) for one in server.observer.decisions]
-    assert found == [("hedge", "started")] * 4 + [("hedge", "withheld")]
+    assert found == [("hedge", "started")] * 3 + [("hedge", "withheld")]
 
 
 def test_the_next_model_is_of_another_provider(server: RunningGateway, upstream: Upstream) -> None:

@@ -51,7 +51,7 @@ BUDGET = ""
 CALLS, HEDGES = "calls", "hedges"
 
 FREE_HEDGES = 3
-"""Extra calls that are allowed beyond a share over 0, so that the first ones can be."""
+"""Extra calls that a share over 0 allows in any case, so that the first ones can be."""
 
 
 class Histogram:
@@ -177,7 +177,7 @@ class FirstTokenTimes:
         budget = self._budget
         budget.turn(self._now())
         calls, hedges = budget.calls + budget.earlier[0], budget.hedges + budget.earlier[1]
-        if self._share <= 0 or hedges >= self._share * calls + FREE_HEDGES:
+        if self._share <= 0 or hedges >= max(self._share * calls, FREE_HEDGES):
             return False
         budget.hedges += 1
         self._change(BUDGET, HEDGES)
