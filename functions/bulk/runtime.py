@@ -89,8 +89,9 @@ class JobRuntime:
             async with self._places.place(request, places, seconds) as wait:
                 if wait:
                     return NoPlace(shard.lines, wait, waits + 1)
-                send = partial(handlers.work, job_id, shard, seconds, workers)
-                return await self._hedges.shared_during(send)
+                result = await handlers.work(job_id, shard, seconds, workers)
+            await self._hedges.share_if_due()
+            return result
 
         return self.run(work)
 

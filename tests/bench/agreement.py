@@ -2,9 +2,10 @@
 Measures votes: how often they are right, how many calls they save, and what they cost in time.
 
 `python -m tests.bench.agreement [QUESTIONS]` prints the rows of docs/fan-out.md's table as JSON.
-Scripted models of known error rates and speeds vote in virtual time, through the gateway's own
-code. Times are lognormal, with a median of 2 s and sigma 0.6. Two models' mistakes are correlated
-(a Gaussian copula with 0.3), and two that are both wrong give the same answer in 60 % of cases.
+Scripted models of known error rates, speeds and prices vote in virtual time, through the gateway's
+own code. Times are lognormal, with a median of 2 s and sigma 0.6, unless the models differ. Two
+models' mistakes are correlated (a Gaussian copula with 0.3), and two that are both wrong give the
+same answer in 60 % of cases.
 """
 
 from __future__ import annotations
@@ -39,6 +40,9 @@ MEDIAN, SIGMA, ALIKE, SAME = 2.0, 0.6, 0.3, 0.6
 RIGHT, USUAL = "right", "usual mistake"
 EQUAL = (0.2,) * 5
 MIXED = (0.05, 0.10, 0.15, 0.20, 0.30)
+PRICED = (0.05, 0.08, 0.15, 0.20, 0.25)
+SLOW, DEAR = (6.0, 4.0, 2.0, 1.0, 0.8), (10.0, 6.0, 2.0, 1.0, 0.5)
+"""The medians in seconds and the prices of models: the more accurate, the slower and dearer."""
 
 
 FULL: dict[str, Any] = {"all": True}
@@ -46,11 +50,17 @@ FULL: dict[str, Any] = {"all": True}
 
 
 class Panel(Struct, frozen=True):
-    """Models by their error rates, in their order, and the rules of their votes."""
+    """
+    Models by their error rates, in their order, and the rules of their votes.
+
+    `medians` are their times in seconds, `prices` what a whole response costs.
+    """
 
     title: str
     errors: tuple[float, ...]
     rules: dict[str, Any]
+    medians: tuple[float, ...] = (MEDIAN,) * 5
+    prices: tuple[float, ...] = (1.0,) * 5
 
 
 PANELS = (
@@ -70,6 +80,11 @@ PANELS = (
     Panel("2 of 5, all at once", MIXED, {"k": 2, "start": "all"}),
     Panel("2 of 5, the best first", MIXED, {"k": 2}),
     Panel("2 of 5, the worst first", MIXED[::-1], {"k": 2}),
+    Panel("prices of 10 to 0.5: the best model", PRICED[:1], {}, SLOW, DEAR),
+    Panel("the full panel: most votes of all 5", PRICED, FULL, SLOW, DEAR),
+    Panel("2 of 5, all at once", PRICED, {"k": 2, "start": "all"}, SLOW, DEAR),
+    Panel("2 of 5, the best first", PRICED, {"k": 2}, SLOW, DEAR),
+    Panel("2 of 5, the cheapest first", PRICED[::-1], {"k": 2}, SLOW[::-1], DEAR[::-1]),
 )
 
 
@@ -88,17 +103,20 @@ class Result(Struct):
     undecided: float
     calls: float
     paid: float
+    cost: float
     median: float
     p95: float
 
 
-def questions(errors: Sequence[float], count: int) -> list[Question]:
+def questions(
+    errors: Sequence[float], count: int, medians: Sequence[float] = (MEDIAN,) * 5
+) -> list[Question]:
     """The same questions in each run: correlated mistakes, and independent times."""
     rng = random.Random(1)  # noqa: S311 -- the same questions in each run
-    return [_question(errors, rng) for _ in range(count)]
+    return [_question(errors, medians, rng) for _ in range(count)]
 
 
-def _question(errors: Sequence[float], rng: random.Random) -> Question:
+def _question(errors: Sequence[float], medians: Sequence[float], rng: random.Random) -> Question:
     common = rng.gauss(0, 1)
     texts, seconds = [], []
     for index, error in enumerate(errors):
@@ -106,21 +124,23 @@ def _question(errors: Sequence[float], rng: random.Random) -> Question:
         is_wrong = statistics.NormalDist().cdf(score) < error
         own = USUAL if rng.random() < math.sqrt(SAME) else f"mistake {index}"
         texts.append(own if is_wrong else RIGHT)
-        seconds.append(MEDIAN * math.exp(SIGMA * rng.gauss(0, 1)))
+        seconds.append(medians[index] * math.exp(SIGMA * rng.gauss(0, 1)))
     return Question(tuple(texts), tuple(seconds))
 
 
 def measure_panel(panel: Panel, count: int) -> Result:
     """Run the panel on the questions, one after the other."""
-    asked = questions(panel.errors, count)
+    asked = questions(panel.errors, count, panel.medians)
     if len(panel.errors) == 1:
         right = statistics.mean(one.texts[0] == RIGHT for one in asked)
         times = [one.seconds[0] for one in asked]
-        return Result(right, 1 - right, 0, 1, 1, *_quantiles(times))
-    return _full_panel(asked) if panel.rules == FULL else run(_run_panel(panel, asked))
+        return Result(right, 1 - right, 0, 1, 1, panel.prices[0], *_quantiles(times))
+    if panel.rules == FULL:
+        return _full_panel(asked, sum(panel.prices[: len(panel.errors)]))
+    return run(_run_panel(panel, asked))
 
 
-def _full_panel(asked: Sequence[Question]) -> Result:
+def _full_panel(asked: Sequence[Question], cost: float) -> Result:
     right = wrong = 0
     for question in asked:
         (first, most), *others = Counter(question.texts).most_common()
@@ -130,7 +150,7 @@ def _full_panel(asked: Sequence[Question]) -> Result:
     total, models = len(asked), len(asked[0].texts)
     times = [max(question.seconds) for question in asked]
     undecided = 1 - (right + wrong) / total
-    return Result(right / total, wrong / total, undecided, models, models, *_quantiles(times))
+    return Result(right / total, wrong / total, undecided, models, models, cost, *_quantiles(times))
 
 
 async def _run_panel(panel: Panel, asked: Sequence[Question]) -> Result:
@@ -141,7 +161,7 @@ async def _run_panel(panel: Panel, asked: Sequence[Question]) -> Result:
     rules = read_agree(chat, names, FanOutField(mode="agree", **panel.rules))
     clock = asyncio.get_running_loop().time
     found: list[str | None] = []
-    times, calls, paid = [], 0, 0.0
+    times, calls, paid, cost = [], 0, 0.0, 0.0
     for question in asked:
         started = clock()
         ends: dict[str, float] = {}
@@ -166,8 +186,10 @@ async def _run_panel(panel: Panel, asked: Sequence[Question]) -> Result:
         times.append(clock() - started)
         calls += len(begins)
         for name, begun in begins.items():
-            whole = question.seconds[names.index(name)]
-            paid += (ends.get(name, clock()) - begun) / whole
+            index = names.index(name)
+            part = (ends.get(name, clock()) - begun) / question.seconds[index]
+            paid += part
+            cost += part * panel.prices[index]
     total = len(asked)
     right, undecided = found.count(RIGHT) / total, found.count(None) / total
     return Result(
@@ -176,6 +198,7 @@ async def _run_panel(panel: Panel, asked: Sequence[Question]) -> Result:
         undecided,
         calls / total,
         paid / total,
+        cost / total,
         *_quantiles(times),
     )
 
@@ -201,6 +224,7 @@ def measured(count: int) -> dict[str, Any]:
             *(f"{100 * share:.1f} %" for share in (one.right, one.wrong, one.undecided)),
             number(one.calls),
             number(one.paid),
+            number(one.cost),
             number(one.median, "s"),
             number(one.p95, "s"),
         ]
