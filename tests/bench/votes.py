@@ -18,10 +18,10 @@ def measure() -> Section:
     return Section(
         "Agreement",
         f"Scripted models respond to {QUESTIONS:,} questions in virtual time, by the "
-        "gateway's code. A response takes 2 s in the median (lognormal, sigma 0.6). Mistakes are "
-        "correlated (0.3), and two wrong models give the same answer in 60 % of cases. *Paid* "
-        "counts a cancelled call by the part of its time that it ran, *cost* also by its price, "
-        "which differs in the last five rows.",
+        "gateway's code. Responses take 2 s (median); mistakes are "
+        "correlated (0.3), and coincide in 60 % of cases. *Paid* counts a cancelled call by the "
+        "part of its time that it ran, *cost* also by its price, which differs in the last five "
+        "rows.",
         ["votes", "right", "wrong", "undecided", "calls", "paid", "cost", "median", "95 %"],
         found["rows"],
         [
