@@ -95,8 +95,9 @@ TOP_LEVEL = {
     """,
     "shared/fanout/bulk/work/*.py": """
         __init__ call_watcher checked_lines embedding_groups finisher full_disk judge_calls
-        line_requests line_runner manifest open_shards ordered_lines partial_results
-        rejections requests_of_lines result_lines spec stopping stored_results worker
+        line_requests line_runner line_slots manifest open_shards ordered_lines
+        partial_results rejections requests_of_lines result_lines spec stopping
+        stored_results worker
     """,
     "shared/fanout/bulk/tables/*.py": "__init__ formats parquet responses template writers",
     "shared/fanout/concurrency/*.py": """

@@ -23,18 +23,15 @@ from ..input.splitter import iter_lines
 from ..pacing.adaptive_concurrency import AdaptiveConcurrency
 from ..pacing.line_retry import LineRetry
 from ..pacing.prefix_groups import PrefixGroups
-from ..store import Stop
 from ..totals import Totals, paid_calls
 from .full_disk import write_when_there_is_room
 from .line_runner import LineRunner, ReadyLine
+from .line_slots import LineSlots
 from .open_shards import OpenShard, OpenShards
 from .ordered_lines import FoundLine, OrderedLines, Read, order_of_shard, read_from
 from .rejections import Rejections
 from .spec import WorkerResources, WorkResult, WorkSpec
 from .stopping import WorkerStop
-
-POLL_INTERVAL = 0.1
-"""Seconds after which a worker that may not start a line checks again."""
 
 LONG_WAIT = 60.0
 """Seconds for which all lines of a worker must wait for it to leave them to a later one."""
@@ -60,11 +57,9 @@ class _Worker:
         self._resources = resources
         self._loop = asyncio.get_running_loop()
         self._deadline = None if seconds is None else self._loop.time() + seconds - END_MARGIN
-        self._concurrency = AdaptiveConcurrency(
+        concurrency = AdaptiveConcurrency(
             clock=time.perf_counter, initial=spec.initial_concurrency, maximum=spec.max_concurrency
         )
-        self._changed = asyncio.Event()
-        self._in_flight = self._bytes_in_flight = 0
         self._is_read = self._is_blocked = False
         self._lines = self._held = 0
         self._total = Totals()
@@ -72,10 +67,11 @@ class _Worker:
         rejections = Rejections(spec.models, resources.activity)
         self._stop = WorkerStop(resources.progress, rejections)
         resources.activity.is_stopping = self._stop.is_ending
+        self._slots = LineSlots(spec, resources, concurrency, self._stop, self._deadline)
         self._shards = OpenShards(resources, self._stop, self._total)
         retry = LineRetry(
             resources.send,
-            self._concurrency,
+            concurrency,
             resources.retry,
             spec.give_up_after,
             self._deadline,
@@ -135,9 +131,7 @@ class _Worker:
         try:
             await self._runner.run(ready)
         finally:
-            self._in_flight -= 1
-            self._bytes_in_flight -= ready.size
-            self._changed.set()
+            self._slots.ended(ready.size)
             opened.in_flight -= 1
         if ready.position is not None:
             await self._shards.use(opened)
@@ -200,12 +194,12 @@ class _Worker:
             order,
             self._resources.cache_rules,
             self._loop.time,
-            self._changed.set,
+            self._slots.changed.set,
             mark=self._spec.cache == "auto",
         )
         first = min((one.shard.first - 1 for one in opened.values()), default=0)
         ordered = OrderedLines(groups, read, opened, self._wait_for_groups, first)
-        async for found in ordered.lines(lambda: self._has_room(0)):
+        async for found in ordered.lines(lambda: self._slots.has_room(0)):
             one = await self._ready(found.opened, found.number, found.data, found)
             if one is None:
                 if found.call is not None:
@@ -224,7 +218,7 @@ class _Worker:
         if self._stop.is_set():
             return False
         self._is_blocked = True
-        await self._pause()
+        await self._slots.pause()
         self._is_blocked = False
         return True
 
@@ -249,7 +243,7 @@ class _Worker:
             await write_when_there_is_room(
                 self._resources.activity, opened.results.check_room, self._stop.is_set
             )
-        self._stop.set(await self._wait_to_start(len(data), estimate))
+        self._stop.set(await self._slots.wait_to_start(len(data), estimate))
         if self._stop.is_set():
             return None
         opened.in_flight += 1
@@ -262,41 +256,6 @@ class _Worker:
         if found is not None:
             ready.position, ready.prefix = found.position, found.call
         return ready
-
-    async def _wait_to_start(self, size: int, estimate: int) -> Stop | None:
-        """Wait until a line of that size may start, or return why none may start any more."""
-        while not self._stop.is_set():
-            if self._deadline is not None and self._loop.time() >= self._deadline:
-                return "time"
-            if self._has_room(size):
-                stop = self._resources.progress.reserve(estimate)
-                if stop is None:
-                    self._in_flight += 1
-                    self._bytes_in_flight += size
-                self._resources.activity.is_capped = stop == "wait"
-                if stop != "wait":
-                    return stop
-            await self._pause()
-        return None
-
-    async def _pause(self) -> None:
-        """Wait until something has changed, but not long."""
-        self._changed.clear()
-        timer = self._loop.call_later(POLL_INTERVAL, self._changed.set)
-        try:  # not `asyncio.timeout`, which costs more; every second line comes here
-            await self._changed.wait()
-        finally:
-            timer.cancel()
-
-    def _has_room(self, size: int) -> bool:
-        if self._resources.activity.is_held:
-            return False
-        if not self._in_flight:
-            return True
-        activity = self._resources.activity
-        calls = self._in_flight - activity.grouped
-        fits = self._bytes_in_flight + size <= self._spec.max_bytes_in_flight
-        return fits and (calls < int(self._concurrency.limit) or activity.open_groups > 0)
 
     # ---- the end of the worker ----
 
@@ -324,12 +283,12 @@ class _Worker:
 
     def _only_waits(self) -> bool:
         """Whether a worker with an end can do nothing for long, so that a later one may go on."""
-        is_ready = self._has_room(0) and not self._is_blocked
+        is_ready = self._slots.has_room(0) and not self._is_blocked
         if self._deadline is None or (is_ready and not self._is_read):
             return False
         activity = self._resources.activity
         until = activity.now() + LONG_WAIT
-        return 0 < self._in_flight <= activity.lines_waiting_until(until)
+        return 0 < self._slots.in_flight <= activity.lines_waiting_until(until)
 
     def _end_within(self, seconds: float, ending: asyncio.Timeout) -> None:
         """End after so many seconds, or at an earlier end that is already set."""
