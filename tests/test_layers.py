@@ -219,8 +219,8 @@ PURE = """
     bulk/input/line_parser  bulk/input/lines  bulk/tables
     bulk/input/planner  bulk/input/splitter  bulk/input/text_encodings
     bulk/pacing/adaptive_concurrency  bulk/pacing/limits
-    bulk/activity  bulk/aws/job_changes  bulk/paid_calls  bulk/service/file_records  bulk/service/records
-    bulk/totals
+    bulk/activity  bulk/aws/job_changes  bulk/paid_calls  bulk/service/file_records
+    bulk/service/records  bulk/totals
     config/catalog  config/connection  config/deployment  config/edits  config/entries
     config/fields  config/google  config/litellm  config/model  config/resolve  config/routes
     config/unknown_keys  errors
