@@ -50,8 +50,9 @@ def _given(path: Path) -> Iterator[str]:
                 pass
 
 
-def words(name: str) -> set[str]:
-    return set(re.sub(r"(?<=[a-z0-9])(?=[A-Z])", "_", name).lower().split("_"))
+@cache
+def words(name: str) -> frozenset[str]:
+    return frozenset(re.sub(r"(?<=[a-z0-9])(?=[A-Z])", "_", name).lower().split("_"))
 
 
 @pytest.mark.parametrize("word", REPLACED)
