@@ -5,6 +5,7 @@ INFRA := .venv-infra/bin
 CDK := PATH="$(CURDIR)/$(INFRA):$$PATH" node_modules/.bin/cdk # Node.js is in a wheel
 SCRIPTS := 'shared/fanout/page/**/*.js' 'tests/page/**/*.js'
 export PYTHONPATH := shared
+unexport PYTHONDONTWRITEBYTECODE # each process would compile again what it imports
 export JSII_SILENCE_WARNING_END_OF_LIFE_NODE_VERSION := 1
 PORT ?= 4000
 

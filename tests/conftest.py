@@ -9,6 +9,7 @@ from __future__ import annotations
 import gc
 import os
 import shutil
+import sys
 import tempfile
 from collections.abc import Generator, Iterator
 from importlib.util import find_spec
@@ -27,6 +28,7 @@ HOME = Path(tempfile.mkdtemp(prefix="fanout-tests-"))
 os.environ.clear()
 os.environ.update(clean_environment(USER_ENVIRONMENT, HOME))
 restore_signals()
+sys.dont_write_bytecode = False  # otherwise each run compiles all tests again
 if find_spec("hypothesis"):  # the tests of the stack run without it
     from hypothesis import HealthCheck, settings
 

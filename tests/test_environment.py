@@ -13,7 +13,13 @@ import fanout
 from fanout.bulk.local.lazy_service import data_home
 from fanout.local.models import cache_home
 from fanout.providers import registry
-from tests.support.clean_environment import SHARED, USER_ENVIRONMENT, clean_environment
+from tests.support.clean_environment import (
+    CERTIFICATES,
+    SHARED,
+    USER_ENVIRONMENT,
+    certificates,
+    clean_environment,
+)
 
 PROVIDER_KEYS = sorted({key for name in registry.names() for key in registry.find(name).keys})
 USED = {
@@ -45,11 +51,15 @@ def test_keys_settings_and_proxies_of_the_user_are_removed(tmp_path: Path) -> No
     assert (cleaned["PATH"], cleaned["LANG"]) == ("/bin", "tr_TR.UTF-8")
 
 
+ONE = "SSL_CERT_FILE"
+
+
 def test_certificates_that_are_not_there_are_removed(tmp_path: Path) -> None:
     (tmp_path / "ca.pem").touch()
     for name in ("SSL_CERT_FILE", "SSL_CERT_DIR", "REQUESTS_CA_BUNDLE", "CURL_CA_BUNDLE"):
         for path, kept in ((tmp_path / "ca.pem", True), (tmp_path / "gone.pem", False)):
-            assert (name in clean_environment({name: str(path)}, tmp_path)) == kept
+            assert (name in certificates({name: str(path)})) == kept
+            assert clean_environment({name: str(path)}, tmp_path).keys() & CERTIFICATES == {ONE}
 
 
 @pytest.mark.parametrize("given", ["shared", f"{SHARED}", ""])

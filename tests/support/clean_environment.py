@@ -37,24 +37,37 @@ PRIVATE = re.compile(
     r"|.*_API_KEY|.*_API_BASE|.*_TOKEN"
     r"|(HTTP|HTTPS|ALL|NO)_PROXY"
     r"|POWERTOOLS_.*|LOG_LEVEL|PYTHONIOENCODING|PYTHONUTF8"
-    r"|FORCE_COLOR|NO_COLOR|PYTHON_COLORS|COLUMNS|LINES",
+    r"|FORCE_COLOR|NO_COLOR|PYTHON_COLORS|COLUMNS|LINES"
+    r"|PYTHONDONTWRITEBYTECODE",  # each process would compile again what it imports
     re.IGNORECASE,
 )
-"""Variables that change what Fanout does or prints."""
+"""Variables that change what Fanout does or prints, or how long it takes to start."""
 
 CERTIFICATES = frozenset({"SSL_CERT_FILE", "SSL_CERT_DIR", "REQUESTS_CA_BUNDLE", "CURL_CA_BUNDLE"})
 """The user's certificate authorities, which downloads need; a path that is not there is removed."""
+
+AUTHORITY = Path(__file__).with_name("unused_authority.pem")
+"""
+The one authority of the tests: a client reads the machine's own for 20 milliseconds.
+
+Its private key was never stored.
+"""
 
 DOWNLOADERS = {"UV_CONFIG_FILE": "uv/uv.toml", "PIP_CONFIG_FILE": "pip/pip.conf"}
 """Files below the user's config folder that name the package index; a few tests download wheels."""
 
 
+def certificates(user: Mapping[str, str]) -> dict[str, str]:
+    """The variables of `user` that name certificate authorities which are there."""
+    named = {name: user[name] for name in CERTIFICATES & user.keys()}
+    return {name: path for name, path in named.items() if Path(path).exists()}
+
+
 def clean_environment(user: Mapping[str, str], home: Path) -> dict[str, str]:
     """The environment of `user` with `home` as its home and without private settings."""
     env = {name: value for name, value in user.items() if not PRIVATE.fullmatch(name)}
-    for name in CERTIFICATES & env.keys():
-        if not Path(env[name]).exists():
-            del env[name]
+    env = {name: value for name, value in env.items() if name not in CERTIFICATES}
+    env["SSL_CERT_FILE"] = str(AUTHORITY)
     env |= {name: str(home / folder) for name, folder in FOLDERS.items()}
     env.setdefault("UV_CACHE_DIR", str(USER_CACHE / "uv"))
     for name, path in DOWNLOADERS.items():
