@@ -23,7 +23,7 @@ def test_workers_use_over_90_percent_of_a_limit_and_none_fails(
         tokens=10**9,
         call_seconds=call_seconds,
         size=lambda: chance.randint(50, 250),
-        minutes=1.5,
+        minutes=1.25,
         lines_in_flight=max(4, 400 // workers),
     )
     assert outcome.failed_workers == 0

@@ -14,7 +14,6 @@ from functools import partial
 from typing import Any
 
 import msgspec
-import pytest
 
 from fanout.bulk.aws.batch_service import AWSBatchService
 from fanout.bulk.aws.dynamodb import DynamoTable
@@ -71,11 +70,11 @@ async def execute(stack: FailingStack, gateway: Gateway, job: Job) -> None:
     await stack.retry(gateway, "finish", finish)  # a second finish changes nothing
 
 
-@pytest.mark.parametrize("seed", [0, 1, 2])
 def test_every_line_gets_one_response_although_workers_aws_and_the_provider_fail(
-    s3: Any, table: DynamoTable, seed: int
+    s3: Any, table: DynamoTable
 ) -> None:
-    stack = FailingStack(s3, table, seed)
+    """`check_faults` holds whatever the seed is: each kind of fault is in every run."""
+    stack = FailingStack(s3, table, seed=1)
 
     async def main() -> None:
         config = copy.deepcopy(CONFIG)  # a known limit: finding one takes minutes of virtual time

@@ -76,9 +76,9 @@ def test_the_same_holds_on_dynamodb(table: DynamoTable) -> None:
     provider, chance = RateLimitedProvider(600, 45_000), random.Random(2)  # noqa: S311
     workers = Workers(table, Limits(600, 45_000))
     run_threads_at_once(
-        run_workers(provider, workers, lambda: chance.randint(50, 250), 150, minutes=0.5), 0.004
+        run_workers(provider, workers, lambda: chance.randint(50, 250), 150, minutes=0.25), 0.004
     )
-    check_use(provider, 600, 45_000, 0.5)
+    check_use(provider, 600, 45_000, 0.25)
 
 
 def test_a_share_of_the_limit_is_left_for_requests() -> None:
@@ -92,7 +92,7 @@ def test_a_share_of_the_limit_is_left_for_requests() -> None:
 def test_workers_write_a_fast_models_item_about_a_hundred_times_a_second(
     requests: int, each: int
 ) -> None:
-    minutes, provider, table = 0.5, RateLimitedProvider(requests, 10**9), MemoryTable()
+    minutes, provider, table = 0.25, RateLimitedProvider(requests, 10**9), MemoryTable()
     workers = Workers(table, Limits(requests))
     run(run_workers(provider, workers, lambda: 1, 1, minutes=minutes, each=each))
     assert provider.allowed > 0.9 * requests * minutes

@@ -13,7 +13,7 @@ from fanout.bulk.pacing.rate_limit_state import RateLimitStore
 from fanout.bulk.pacing.rate_limiter import RateLimiter
 from tests.support.virtual_clock import now, run_threads_at_once
 
-MINUTES = 5
+MINUTES = 3
 
 
 class RateLimitedProvider:

@@ -13,22 +13,22 @@ from tests.bulk.local_jobs import EchoProvider, jsonl, line, open_jobs
 from tests.bulk.pacing.unstated_limits import Kind, run_limited_job
 from tests.support.virtual_clock import now, run_threads_at_once
 
-CASES: list[tuple[Kind, int, float, int]] = [
-    ("fixed", 60, 20.0, 300),
-    ("fixed", 60, 0.2, 300),
-    ("sliding", 60, 0.2, 300),
-    ("sliding", 60, 20.0, 300),
-    ("sliding", 600, 2.0, 1200),
-    ("bucket", 60, 0.2, 300),
-    ("bucket", 60, 2.0, 300),
-    ("small bucket", 120, 0.2, 120),
-    ("small bucket", 120, 2.0, 120),
-    ("small bucket", 600, 0.2, 900),
+CASES: list[tuple[Kind, int, float, int, bool]] = [
+    ("fixed", 60, 20.0, 300, True),
+    ("fixed", 60, 0.2, 300, False),
+    ("sliding", 60, 0.2, 300, True),
+    ("sliding", 60, 20.0, 300, False),
+    ("sliding", 600, 2.0, 1200, False),
+    ("bucket", 60, 0.2, 300, False),
+    ("bucket", 60, 2.0, 300, True),
+    ("small bucket", 120, 0.2, 120, True),
+    ("small bucket", 120, 2.0, 120, False),
+    ("small bucket", 600, 0.2, 900, True),
 ]
+"""Each kind with `retry-after` and without it, at slow and at fast calls."""
 
 
-@pytest.mark.parametrize("retry_after", [True, False], ids=["retry-after", "bare"])
-@pytest.mark.parametrize(("kind", "limit", "latency", "lines"), CASES)
+@pytest.mark.parametrize(("kind", "limit", "latency", "lines", "retry_after"), CASES)
 def test_under_a_tenth_of_the_calls_is_rejected_at_over_80_percent_of_an_unstated_limit(
     tmp_path: Path, kind: Kind, limit: int, latency: float, lines: int, *, retry_after: bool
 ) -> None:
