@@ -13,7 +13,7 @@ import re
 from pathlib import Path
 
 from fanout.providers import registry
-from tests.support.module_imports import imports
+from tests.support.module_imports import imports, nodes, parsed
 
 ROOT = Path(__file__).parent.parent
 PACKAGE = ROOT / "shared" / "fanout"
@@ -252,7 +252,7 @@ def ranks(table: str) -> dict[str, int]:
 RANK = ranks(LAYERS)
 BULK_RANK = ranks(BULK_LAYERS)
 FILES = {named(path): path for path in sorted(PACKAGE.rglob("*.py"))}
-TREES = {name: ast.parse(path.read_text()) for name, path in FILES.items()}
+TREES = {name: parsed(path) for name, path in FILES.items()}
 IMPORTS = {
     name: set(imports(tree, FILES[name].relative_to(PACKAGE.parent).parent.parts))
     for name, tree in TREES.items()
@@ -334,7 +334,7 @@ def test_no_function_is_too_long_for_one_screen() -> None:
         f"{path.relative_to(ROOT)}: {node.name}"
         for top in ("shared", "functions", "infra", "scripts")
         for path in (ROOT / top).rglob("*.py")
-        for node in ast.walk(ast.parse(path.read_text()))
+        for node in nodes(path)
         if isinstance(node, ast.FunctionDef | ast.AsyncFunctionDef)
         if (node.end_lineno or 0) - node.lineno >= MAX_FUNCTION
     ] == []
@@ -372,8 +372,8 @@ def test_the_environment_is_read_in_one_place() -> None:
     words = {"environ", "environb", "getenv"}
     readers = {
         name
-        for name, tree in TREES.items()
-        for node in ast.walk(tree)
+        for name, path in FILES.items()
+        for node in nodes(path)
         if isinstance(node, ast.Attribute) and node.attr in words
     }
     assert readers == {"settings"}
@@ -417,7 +417,7 @@ def test_the_infrastructure_knows_nothing_of_the_code_it_deploys() -> None:
     found = {
         name.split(".")[0]
         for path in (ROOT / "infra").rglob("*.py")
-        for name in imports(ast.parse(path.read_text()), ["infra"])
+        for name in imports(parsed(path), ["infra"])
     }
     assert found & {"fanout", "functions"} == set()
 

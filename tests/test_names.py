@@ -10,6 +10,8 @@ from pathlib import Path
 
 import pytest
 
+from tests.support.module_imports import nodes
+
 ROOT = Path(__file__).parent.parent
 CODE = [path for name in ("shared", "functions", "infra") for path in ROOT.glob(f"{name}/**/*.py")]
 
@@ -38,7 +40,7 @@ def names(path: Path) -> frozenset[str]:
 
 
 def _given(path: Path) -> Iterator[str]:
-    for node in ast.walk(ast.parse(path.read_text())):
+    for node in nodes(path):
         match node:
             case ast.ClassDef(name=name) | ast.FunctionDef(name=name):
                 yield name

@@ -12,6 +12,7 @@ import pytest
 
 import fanout
 from fanout import errors
+from tests.support.module_imports import nodes
 
 SHARED = Path(__file__).parent.parent / "shared"
 
@@ -69,7 +70,7 @@ def test_each_exception_that_the_functions_may_raise_is_exported() -> None:
     found = {
         path.relative_to(package).parts[0]
         for path in package.rglob("*.py")
-        for node in ast.walk(ast.parse(path.read_text()))
+        for node in nodes(path)
         if isinstance(node, ast.Name) and node.id in others
     }
     assert found <= {"bulk", "cli", "errors", "http", "keys", "server"}

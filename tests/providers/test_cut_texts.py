@@ -22,7 +22,7 @@ from .recorded_streams import KeyPath, Written, dump, events_of, paths, replaced
 from .test_contract import cases, provider_of, target_of
 from .test_tolerant_reading import STREAMS, as_recorded, check, collected, read, texts_of
 
-STEADY = settings(derandomize=True, deadline=None, max_examples=20)
+STEADY = settings(derandomize=True, deadline=None, max_examples=10)
 KINDS = {"type", "object", "role", "search_context_size"}
 HALVES = [rb"\ud83d", rb"\ude00", b"\xf0\x9f\x98", b"\xff"]
 

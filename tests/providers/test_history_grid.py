@@ -142,10 +142,16 @@ def judged_as(provider: str, model: str, judge: Judge) -> str:
     return provider if judge is openai_api.check else model
 
 
-@pytest.mark.parametrize("message", [m for _, m in MESSAGES], ids=[name for name, _ in MESSAGES])
-@pytest.mark.parametrize(
-    ("provider", "model", "judge"), TARGETS, ids=[f"{name}/{model}" for name, model, _ in TARGETS]
-)
+CELLS = [
+    (*target, message)
+    for place, target in enumerate(TARGETS)
+    for number, (_, message) in enumerate(MESSAGES)
+    if target[1] != "their-model" or place % 3 == number % 3
+]
+"""Rows of `providers/rows.py` share a codec: a third of them gets a third of the messages."""
+
+
+@pytest.mark.parametrize(("provider", "model", "judge", "message"), CELLS)
 def test_any_response_can_be_sent_to_any_provider_in_the_next_turn(
     provider: str, model: str, judge: Judge, message: dict[str, Any]
 ) -> None:
@@ -156,9 +162,9 @@ def test_any_response_can_be_sent_to_any_provider_in_the_next_turn(
         for more in (tools, {}) if tools else ({},):
             wire = encode(provider, model, messages, stream=False, **more)
             judge(judged_as(provider, model, judge), json.loads(wire.body))
-            streamed = encode(provider, model, messages, stream=True, **more)
-            assert without_stream(streamed) == without_stream(wire)
-            assert wire == encode(provider, model, messages, stream=False, **more)
+    streamed = encode(provider, model, messages, stream=True, **more)
+    assert without_stream(streamed) == without_stream(wire)
+    assert wire == encode(provider, model, messages, stream=False, **more)
     assert message == before
 
 

@@ -50,7 +50,7 @@ ENDS = re.compile(
     r"|perplexity\.choices(\.\d+(\.finish_reason)?)?"
 )
 
-STEADY = settings(derandomize=True, deadline=None, max_examples=40)
+STEADY = settings(derandomize=True, deadline=None, max_examples=20)
 TEXTS = ("content", "reasoning_content", "refusal")
 
 # Where there is nothing else to go by: without these, the response is an error.

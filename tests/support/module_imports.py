@@ -4,8 +4,27 @@ from __future__ import annotations
 
 import ast
 from collections.abc import Iterator, Sequence
+from functools import cache
+from pathlib import Path
 
 DYNAMIC = {"import_module", "__import__"}
+
+
+@cache
+def parsed(path: Path) -> ast.Module:
+    """The syntax tree of a file, which several tests read."""
+    return ast.parse(path.read_text())
+
+
+@cache
+def nodes(path: Path) -> tuple[ast.AST, ...]:
+    """All nodes of this tree."""
+    return tuple(ast.walk(parsed(path)))
+
+
+def last_name(node: ast.AST) -> str:
+    """`c` of `c`, `b.c` and `a.b.c`; nothing of other expressions."""
+    return node.attr if isinstance(node, ast.Attribute) else str(getattr(node, "id", ""))
 
 
 def imports(tree: ast.AST, package: Sequence[str]) -> Iterator[str]:
@@ -20,11 +39,12 @@ def imports(tree: ast.AST, package: Sequence[str]) -> Iterator[str]:
 
 def runtime_imports(node: ast.AST, package: Sequence[str]) -> Iterator[str]:
     """The same, without the imports that only type checkers see."""
-    if isinstance(node, ast.If) and ast.unparse(node.test).endswith("TYPE_CHECKING"):
-        return
-    yield from imported_by(node, package)
-    for child in ast.iter_child_nodes(node):
-        yield from runtime_imports(child, package)
+    left = [node]
+    while left:
+        found = left.pop()
+        if not isinstance(found, ast.If) or last_name(found.test) != "TYPE_CHECKING":
+            yield from imported_by(found, package)
+            left += ast.iter_child_nodes(found)
 
 
 def imported_by(node: ast.AST, package: Sequence[str]) -> Iterator[str]:
@@ -35,7 +55,7 @@ def imported_by(node: ast.AST, package: Sequence[str]) -> Iterator[str]:
         base = package[: len(package) - node.level + 1] if node.level else ()
         module = [*base, *([node.module] if node.module else [])]
         yield from (".".join([*module, alias.name]) for alias in node.names)
-    elif isinstance(node, ast.Call) and ast.unparse(node.func).split(".")[-1] in DYNAMIC:
+    elif isinstance(node, ast.Call) and last_name(node.func) in DYNAMIC:
         name = node.args[0] if node.args else None
         if isinstance(name, ast.Constant) and isinstance(name.value, str):
             dots = len(name.value) - len(name.value.lstrip("."))

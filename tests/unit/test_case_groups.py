@@ -39,7 +39,7 @@ def test_each_case_that_fails_is_named_and_the_others_run(tmp_path: Path) -> Non
         subprocess.run(  # noqa: S603 -- only this interpreter
             [*command, *chosen],
             cwd=tmp_path,
-            env={"PYTHONPATH": str(ROOT), "PATH": ""},
+            env={"PYTHONPATH": str(ROOT), "PATH": "", "PYTEST_DISABLE_PLUGIN_AUTOLOAD": "1"},
             capture_output=True,
             text=True,
             check=False,
