@@ -274,6 +274,34 @@ def test_tokens_are_counted_by_the_vendor_or_estimated(
         client.messages.count_tokens(model="none", messages=HI)
 
 
+def test_gemini_counts_the_tokens_of_a_translated_prompt(upstream: Upstream) -> None:
+    upstream.reset()
+    listed = entry(upstream, "gem", "gemini/gemini-2.5-flash", api_base=upstream.url)
+    rows: list[tuple[Any, int, str]] = [
+        (reply(200, b'{"totalTokens": 31, "promptTokensDetails": []}'), 31, "counted"),
+        (reply(400, b'{"error":{"code":400,"message":"x","status":"INVALID"}}'), 0, "estimated"),
+        (reply(200, b"{}"), 0, "estimated"),
+    ]
+    faults: list[Any] = []
+    with serve({"model_list": [listed]}) as gateway:
+        for script, count, source in rows:
+            for path, prompt in (
+                ("/v1/messages/count_tokens", {"messages": HI, "system": "Be brief."}),
+                ("/v1/responses/input_tokens", {"input": HI, "instructions": "Be brief."}),
+            ):
+                upstream.script("", [script])
+                status, headers, found = gateway.json({"model": "gem", **prompt}, path)
+                number = found["input_tokens"]
+                is_right = number == count if count else 0 < number < 31
+                if not is_right or (status, headers["x-fanout-tokens"]) != (200, source):
+                    faults.append((path, source, status, headers, found))
+                sent = upstream.calls[-1]
+                asked = sent.body["generateContentRequest"]
+                if "systemInstruction" not in asked or not sent.path.endswith(":countTokens"):
+                    faults.append((path, sent.path, sent.body))
+    assert faults == []
+
+
 def test_the_list_of_models_serves_both_vendors_sdks(
     client: anthropic.Anthropic, server: RunningGateway
 ) -> None:

@@ -1,8 +1,8 @@
 """
 Counts the tokens of a prompt, without a response to it.
 
-Anthropic and OpenAI count for their own models; for others, and if they cannot, the number is an
-estimate.
+Anthropic, OpenAI and Gemini count for their own models; for others, and if they cannot, the number
+is an estimate.
 Imported with the first such request.
 """
 
@@ -12,9 +12,13 @@ import asyncio
 from collections.abc import Callable, Mapping
 from typing import Any
 
+from msgspec.structs import replace
+
+from ..config.deployment import Deployment
 from ..endpoints.base import RequestBody
 from ..endpoints.token_counts import CountRequest
 from ..errors import MissingKey, ProviderError
+from ..transport.client import DECODE_ERRORS
 from ..transport.pass_through import for_original
 from ..transport.request_encoding import encode_request
 from ..wire import json
@@ -62,7 +66,9 @@ async def _count(
     if counted is None:
         await exchange.json({**shape, "input_tokens": found.tokens})
     else:
-        await exchange.json(json.decode(counted.body), status=counted.status)
+        body = json.decode(counted.body)
+        body = body if counted.status in REJECTED else {**shape, **body}
+        await exchange.json(body, status=counted.status)
 
 
 async def _counted(exchange: Exchange, found: CountRequest, api: str) -> WireResponse | None:
@@ -83,8 +89,30 @@ async def _counted(exchange: Exchange, found: CountRequest, api: str) -> WireRes
             response = await exchange.gateway.exchange(deployment, wire)
     except (MissingKey, ProviderError, TimeoutError):
         return None
+    return _read(deployment, response)
+
+
+def _read(deployment: Deployment, response: WireResponse) -> WireResponse | None:
+    """The response in the form of the client's API, which may not be the vendor's."""
     value = json.decode_or_none(response.body)
-    is_number = isinstance(value, dict) and isinstance(value.get("input_tokens"), int)
-    if response.status in REJECTED and isinstance(value, dict):
-        return response
-    return response if response.status == 200 and is_number else None  # noqa: PLR2004
+    if not isinstance(value, dict):
+        return None
+    if response.status in REJECTED:  # a vendor with another API has another form of errors
+        return response if "type" in _object(value.get("error")) else None
+    if response.status != 200:  # noqa: PLR2004
+        return None
+    return response if isinstance(value.get("input_tokens"), int) else _own(deployment, response)
+
+
+def _own(deployment: Deployment, response: WireResponse) -> WireResponse | None:
+    """The number of a vendor with another API, in the form of the client's."""
+    try:
+        usage = deployment.provider.chat.decode(response, deployment.target).get("usage")
+    except DECODE_ERRORS:
+        return None
+    count = _object(usage).get("prompt_tokens")
+    return None if not count else replace(response, body=json.encode({"input_tokens": count}))
+
+
+def _object(value: Any) -> Mapping[str, Any]:
+    return value if isinstance(value, dict) else {}

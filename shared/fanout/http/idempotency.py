@@ -27,6 +27,12 @@ from .routes import Route, call_endpoint
 
 HEADER = "idempotency-key"
 MAX_KEY = 255
+MAX_KEPT = 64_000_000
+"""
+Bytes of a response that is remembered. It is in memory until it is whole, so a larger one, of
+embeddings, is not: the same key then sends the request again.
+"""
+
 REPLAYED = "idempotent-replayed"
 """The header of a response that is sent again; Stripe has the same."""
 
@@ -69,6 +75,7 @@ class SingleRequest:
         self._status = 0
         self._headers: dict[str, str] = {}
         self._body = bytearray()
+        self._is_too_large = False
         self._is_complete = False
 
     async def begin(self, *parts: bytes) -> None:
@@ -111,7 +118,9 @@ class SingleRequest:
             self._headers = {name: value for name, value in given.items() if _is_kept(name)}
             return
         data = message.get("body", b"")
-        if data != KEEP_ALIVE:
+        if self._is_too_large or len(self._body) + len(data) > MAX_KEPT:
+            self._is_too_large, self._body = True, bytearray()
+        elif data != KEEP_ALIVE:
             self._body += data
         self._is_complete = not message.get("more_body", False)
 
@@ -138,7 +147,7 @@ class SingleRequest:
     async def _store(self, claim: Claim) -> None:
         has_begun = self._status == 200 and bool(self._body)  # noqa: PLR2004
         is_kept = self.error is None or _is_paid(self.error, has_begun=has_begun)
-        if self._is_complete and is_kept:
+        if self._is_complete and is_kept and not self._is_too_large:
             await self._responses.finish(claim, self._status, self._headers, bytes(self._body))
         else:
             await self._responses.release(claim)

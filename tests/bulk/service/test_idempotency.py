@@ -17,7 +17,7 @@ from fanout.bulk.local.file_store import FolderBlobStore
 from fanout.bulk.local.sqlite import Database
 from fanout.bulk.service.idempotency import Claim, IdempotencyStore
 from fanout.errors import RequestError, SchemaMismatch
-from fanout.http.idempotency import SingleRequest
+from fanout.http.idempotency import MAX_KEPT, SingleRequest
 from tests.bulk.conftest import KEYS, serve_jobs
 from tests.bulk.local_jobs import line, run
 from tests.support.embedding_provider import embeds
@@ -205,23 +205,25 @@ def test_a_response_is_remembered_before_its_end_is_sent(tmp_path: Path) -> None
     async def send(message: Any) -> None:
         events.append(message["type"])
 
-    async def main(status: int, error: Exception | None) -> None:
+    async def main(status: int, error: Exception | None, body: bytes) -> None:
         database = Database(tmp_path / "jobs.sqlite")
         store = Store(database, FolderBlobStore(tmp_path), time.time)
         exchange: Any = SimpleNamespace(client=SimpleNamespace(name="x"), send=send, receive=None)
-        single = SingleRequest(exchange, store, f"k{status}", "POST /files")
+        single = SingleRequest(exchange, store, f"k{status}{len(body)}", "POST /files")
         await single.begin(b"{}")
         single.error = error
         await single.send({"type": "http.response.start", "status": status, "headers": []})
-        await single.send({"type": "http.response.body", "body": b"{}"})
+        await single.send({"type": "http.response.body", "body": body})
         await single.settle()
         database.close()
 
-    for status, error, end in (
-        (200, None, "remembered"),
-        (400, RequestError("wrong"), "freed"),
-        (502, SchemaMismatch("wrong"), "remembered"),
+    too_large = b"x" * (MAX_KEPT + 1)
+    for status, error, body, end in (
+        (200, None, b"{}", "remembered"),
+        (400, RequestError("wrong"), b"{}", "freed"),
+        (502, SchemaMismatch("wrong"), b"{}", "remembered"),
+        (200, None, too_large, "freed"),
     ):
         events.clear()
-        run(main(status, error))
+        run(main(status, error, body))
         assert events == ["http.response.start", end, "http.response.body"]
