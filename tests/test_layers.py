@@ -121,9 +121,9 @@ TOP_LEVEL = {
         judge_calls judge_cell ladder report run streams timed_pace vote_count
     """,
     "shared/fanout/keys/*.py": """
-        __init__ account budgets charged_job clients dynamodb_store groups imports items job_rows
-        jobs late_settlements ledger litellm management metering opening postgres prompt_tokens
-        secrets spend sqlite_store windows
+        __init__ account budgets charged_job clients dynamodb_store groups imports items
+        job_rows jobs late_settlements ledger litellm management metering opening postgres
+        prompt_tokens secrets spend spend_rows sqlite_store windows
     """,
     "shared/fanout/http/key_management/*.py": """
         __init__ budget global_spend key requests routes spend team user

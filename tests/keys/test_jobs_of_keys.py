@@ -26,9 +26,10 @@ from fanout.http.app import App
 from fanout.keys import charged_job
 from fanout.keys.charged_job import ChargedJob
 from fanout.keys.job_rows import JobRows
-from fanout.keys.ledger import Ledger, row_partition
+from fanout.keys.ledger import Ledger
 from fanout.keys.management import KeyManager
 from fanout.keys.opening import open_local, open_local_accounts
+from fanout.keys.spend_rows import row_partition
 from fanout.keys.sqlite_store import SQLiteStore
 from fanout.settings import Settings
 from tests.support.background_loop import background

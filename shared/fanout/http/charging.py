@@ -15,11 +15,11 @@ from msgspec.structs import replace
 
 from ..bulk.costs import Costs
 from ..errors import BudgetExceeded, FanoutError, Forbidden
-from ..keys.account import Need, Reservation, rate_headers, refreshed
+from ..keys.account import Need, Reservation, limit_of, rate_headers, refreshed
 from ..keys.clients import LLM_API, KeyAccount, client_of
 from ..keys.items import Item
 from ..keys.late_settlements import Settlement
-from ..keys.ledger import Ledger, limit_of
+from ..keys.ledger import Ledger
 from ..keys.metering import (
     Estimate,
     Meter,

@@ -295,3 +295,8 @@ def new_account(digest: str, now: float, zone: tzinfo, limits: Item) -> dict[str
         "parallel_left": parallel,
         "busy_until": 0,
     }
+
+
+def limit_of(item: Item, name: str) -> int | None:
+    """A limit of an account; `None` if it has none."""
+    return None if (found := item[name]) == UNLIMITED else int(found)

@@ -11,13 +11,13 @@ from collections.abc import Callable
 from ..bulk.service.records import Job
 from ..bulk.store import JobProgress
 from ..config.catalog import Catalog, ClientKey
-from .account import account_key
+from .account import account_key, limit_of
 from .charged_job import BLOCKED_MODELS, ChargedJob
 from .clients import models_of
 from .groups import shared_account, shared_models
 from .items import Item
 from .job_rows import JobRows, charged_parts
-from .ledger import Ledger, limit_of
+from .ledger import Ledger
 
 REST = "rest"
 """The part of a job that has what the runs of no other part have charged."""

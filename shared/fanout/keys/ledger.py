@@ -12,9 +12,8 @@ import re
 import time
 from collections.abc import Callable, Mapping
 from contextlib import suppress
-from datetime import UTC, datetime, tzinfo
+from datetime import UTC, tzinfo
 from hashlib import sha256
-from secrets import token_hex
 from typing import Any
 
 from msgspec.structs import replace
@@ -23,7 +22,6 @@ from ..errors import BudgetHeld, FanoutError, StorageBusy, Unauthorized
 from .account import (
     ACCOUNT,
     UNKNOWN_KEY,
-    UNLIMITED,
     Need,
     Reservation,
     account_key,
@@ -36,6 +34,15 @@ from .account import (
 )
 from .items import Condition, Item, ItemKey, Rejected, Store, Update
 from .late_settlements import LateSettlements
+from .spend_rows import (
+    lost_fields,
+    members_of,
+    months,
+    open_reservation,
+    row_name,
+    row_partition,
+    window_of,
+)
 
 TRIES = 20
 """
@@ -60,16 +67,6 @@ NOTHING_RESERVED = Need(0, requests=0)
 def digest_of(key: str) -> str:
     """LiteLLM's hash of a key, so that its keys can be imported: SHA-256 of all of it, in hex."""
     return sha256(key.encode()).hexdigest()
-
-
-def row_partition(account: str, at: float) -> str:
-    """The partition of an account's spend rows of a month (UTC)."""
-    return f"spend#{account}#{datetime.fromtimestamp(at, UTC):%Y%m}"
-
-
-def row_name(at: float) -> str:
-    """A name of a spend row; names sort by time."""
-    return f"{int(at * 1_000):012x}-{token_hex(8)}"
 
 
 class Ledger:
@@ -245,7 +242,7 @@ class Ledger:
 
     def reservation(self, account: str, where: ItemKey, row: Item) -> Reservation:
         """The reservation of a spend row that is open."""
-        return _reservation(account, where, row)
+        return open_reservation(account, where, row)
 
     # ---- after a crash ----
 
@@ -282,7 +279,7 @@ class Ledger:
                     for name, row in rows:
                         window = window_of(row, account, item["id"])
                         if row["status"] == "open" and row["lease_until"] <= now:
-                            held = _reservation(account, ItemKey(partition, name), row)
+                            held = open_reservation(account, ItemKey(partition, name), row)
                             cost, used = row["estimate"], lost_fields(row)
                             is_changed |= await self.settle(held, cost, 0, used, "lost")
                         elif row["status"] == "open":
@@ -312,46 +309,3 @@ class Ledger:
         if (item := await self.store.get(key)) is None:
             raise Unauthorized(UNKNOWN_KEY)
         return item
-
-
-def _reservation(account: str, where: ItemKey, row: Item) -> Reservation:
-    """The reservation of an open row; its minute is over."""
-    need = Need(row["estimate"], requests=row.get("requests", 1))
-    rest = (where, need)
-    until, at = row["lease_until"], row["at"]
-    shared: Reservation | None = None
-    if (other := row.get("shared")) is not None:
-        key = account_key(other["account"])
-        shared = Reservation(key, *rest, other["window"], 0, until, at)
-    return Reservation(account_key(account), *rest, row["window"], 0, until, at, shared)
-
-
-def window_of(row: Item, account: str, payer: str) -> int | None:
-    """The window of `payer` that a row of `account` counts in; `None` if it pays for others."""
-    if account == payer:
-        return int(row["window"])
-    shared = row.get("shared")
-    return int(shared["window"]) if shared and shared["account"] == payer else None
-
-
-def members_of(account: str) -> str:
-    """The partition with the names of the keys that have reserved of a team's or user's account."""
-    return f"members#{account}"
-
-
-def lost_fields(row: Item) -> dict[str, Any]:
-    """The fields of a row whose request has crashed, so that its tokens are not known."""
-    by_model = {row["model"]: [row["estimate"], 0, 0]} if "model" in row else {}
-    return {"prompt_tokens": 0, "completion_tokens": 0, "by_model": by_model}
-
-
-def months(account: str, since: float, until: float) -> list[str]:
-    """The partitions of spend rows from one time to another."""
-    day = 86_400
-    days = range(int(since) // day, int(until) // day + 1)
-    return list(dict.fromkeys(row_partition(account, number * day) for number in days))
-
-
-def limit_of(item: Item, name: str) -> int | None:
-    """A limit of an account; `None` if it has none."""
-    return None if (found := item[name]) == UNLIMITED else int(found)

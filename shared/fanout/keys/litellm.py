@@ -18,9 +18,8 @@ from ..errors import RequestError
 from ..schema.validation import convert
 from ..telemetry.prices import to_dollars, to_nanodollars
 from ..wire import json
-from .account import UNLIMITED
+from .account import UNLIMITED, limit_of
 from .items import Item
-from .ledger import limit_of
 from .windows import NEVER, seconds_of, window_end
 
 MAX_DOLLARS = 100_000_000

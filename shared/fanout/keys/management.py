@@ -14,8 +14,9 @@ from ..errors import FanoutError, NotFound, RequestError, StorageBusy
 from ..wire import json
 from .account import ACCOUNT, NOTHING, UNLIMITED, account_key, changed, new_account, refreshed
 from .items import Condition, Item, ItemKey, Rejected, Store, Update
-from .ledger import TRIES, Ledger, digest_of, row_name
+from .ledger import TRIES, Ledger, digest_of
 from .secrets import new_key, shown
+from .spend_rows import row_name
 from .windows import NEVER, window_end
 
 Changes: TypeAlias = Mapping[str, Any]

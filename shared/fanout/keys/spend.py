@@ -18,8 +18,9 @@ from msgspec import Struct
 from ..disk.threads import in_thread
 from ..errors import RequestError
 from .items import Item, ItemKey
-from .ledger import Ledger, months, row_name
+from .ledger import Ledger
 from .management import INDEX, PAGE, all_items
+from .spend_rows import months, row_name
 
 YEARS = range(1971, 9_999)
 DAYS = 30

@@ -28,8 +28,8 @@ from fanout.gateway.factory import open_gateway
 from fanout.gateway.gateway import Gateway
 from fanout.keys.account import account_key
 from fanout.keys.groups import TEAMS, GroupManager
-from fanout.keys.ledger import row_partition
 from fanout.keys.management import KeyManager
+from fanout.keys.spend_rows import row_partition
 from fanout.settings import Settings
 from tests.bulk.local_jobs import CONFIG, COST, jsonl, line
 from tests.support.virtual_clock import run_threads_at_once
