@@ -68,6 +68,7 @@ BODIES: Mapping[str, str] = {
     "POST /uploads/{id}/complete": "Completion",
     "POST /batches": "NewJob",
     "POST /key/generate": "KeyFields",
+    "POST /key/service-account/generate": "KeyFields",
     "POST /key/update": "KeyFields",
 }
 

@@ -11,7 +11,7 @@ import tempfile
 import time
 from pathlib import Path
 
-from .fuzzing import FuzzClient, fuzz, operations, run_app
+from .fuzzing import MASTER, FuzzClient, fuzz, operations, run_app
 from .raw_http import RawClient, fuzz_connections
 from .serving import gateway_process
 
@@ -19,6 +19,9 @@ COUNT = 10_000
 CHAT, SHARE = "POST /v1/chat/completions", 0.06  # these requests take long to generate
 FIXED = 3
 """Operations that have only one possible request."""
+
+MANAGED = 60
+"""Requests of each operation for a master key."""
 
 CONNECTIONS, HELD, SECONDS = 3_000, 20, 120
 """Connections with raw bytes, those held open of each kind without end, and the most seconds."""
@@ -34,9 +37,22 @@ def main() -> int:
             before = client.sent
             fuzz(operation, int(COUNT * SHARE) if label == CHAT else rest, client)
             print(f"{label}: {client.sent - before}", flush=True)
-    print(f"{client.sent:,} requests in {time.perf_counter() - began:.0f} s; none was a 500")
+    sent = client.sent + fuzz_management(MANAGED)
+    print(f"{sent:,} requests in {time.perf_counter() - began:.0f} s; none was a 500")
     fuzz_raw_bytes()
     return 0
+
+
+def fuzz_management(count: int) -> int:
+    """Send `count` requests of each operation for a master key; how many they were."""
+    with (
+        tempfile.TemporaryDirectory() as home,
+        run_app(Path(home), {"master_key": MASTER}) as (app, observer),
+    ):
+        client = FuzzClient(app, observer, MASTER)
+        for operation in operations(managed=True).values():
+            fuzz(operation, count, client)
+        return client.sent
 
 
 def fuzz_raw_bytes() -> None:

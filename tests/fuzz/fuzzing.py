@@ -12,7 +12,9 @@ import json
 import time
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager, suppress
+from functools import partial
 from pathlib import Path
+from types import MappingProxyType
 from typing import Any
 from urllib.parse import urlencode
 
@@ -30,6 +32,7 @@ from fanout.config.load import check
 from fanout.config.resolve import resolve
 from fanout.gateway.factory import open_gateway
 from fanout.http.app import App
+from fanout.keys.opening import open_local
 from fanout.settings import Settings
 from fanout.telemetry.observers import (
     AttemptRecord,
@@ -70,30 +73,44 @@ class LogRecorder(RecordingObserver):
         self.lines.clear()
 
 
+MASTER = "sk-master"
+MANAGED = ("/key/", "/spend/", "/user/", "/team/", "/budget/", "/global/")
+"""Paths for who has the master key of a gateway with virtual keys."""
+
+
 @contextmanager
-def run_app(home: Path) -> Iterator[tuple[InProcess, LogRecorder]]:
-    """Run the app with all features, in process, with providers that accept everything."""
+def run_app(
+    home: Path, general: Mapping[str, Any] = MappingProxyType({})
+) -> Iterator[tuple[InProcess, LogRecorder]]:
+    """
+    Run the app with all features, in process, with providers that accept everything.
+
+    With a `master_key` in `general`, it has virtual keys.
+    """
     observer = LogRecorder()
     models = [
         {"model_name": name, "litellm_params": {"model": f"openai/{name}", "api_key": "k"}}
         for name in sorted(KNOWN)
     ]
-    catalog = resolve(check({"model_list": models}, {}), {})
+    config = {"model_list": models, "general_settings": dict(general)}
+    catalog = resolve(check(config, {}), {})
     app = App(
         lambda: open_gateway(Settings(), catalog=catalog, engine=HelloEngine(), observer=observer),
         observer=observer,
         jobs=lambda gateway: open_local_batches(gateway, home, observer=observer),
+        virtual_keys=partial(open_local, {"FANOUT_HOME": str(home)}) if general else None,
     )
     with background(lambda: _running(app, observer)) as made:
         yield made, observer
 
 
-def operations() -> Mapping[str, Any]:
-    """All operations in the OpenAPI description, by label, but for those that need a master key."""
+def operations(*, managed: bool = False) -> Mapping[str, Any]:
+    """The described operations by label: those for a master key, or all others."""
     schema = schemathesis.openapi.from_dict(json.loads(DESCRIPTION.read_text()))
     every = [found.ok() for found in schema.get_all_operations() if isinstance(found, Ok)]
-    managed = ("/key/", "/spend/", "/user/")
-    return {one.label: one for one in every if not any(path in one.label for path in managed)}
+    return {
+        one.label: one for one in every if managed == any(path in one.label for path in MANAGED)
+    }
 
 
 def fuzz(operation: Any, count: int, client: FuzzClient) -> None:
@@ -120,8 +137,9 @@ def fuzz(operation: Any, count: int, client: FuzzClient) -> None:
 class FuzzClient:
     """Sends generated requests to the app and checks the responses; `sent` counts them."""
 
-    def __init__(self, app: InProcess, observer: LogRecorder) -> None:
+    def __init__(self, app: InProcess, observer: LogRecorder, key: str = "") -> None:
         self._app = app
+        self._key = [(b"authorization", f"Bearer {key}".encode())] if key else []
         self._observer = observer
         self.sent = 0
 
@@ -131,7 +149,7 @@ class FuzzClient:
         body, headers = _encode(case, self.sent)
         path = case.formatted_path
         query = urlencode(case.query or {}, doseq=True).encode()
-        response = self._app.ask(case.method.upper(), path, [body], headers, query)
+        response = self._app.ask(case.method.upper(), path, [body], headers + self._key, query)
         self._check(response, _texts([case.body, case.query, case.path_parameters, case.headers]))
 
     def _check(self, response: AppResponse, texts: set[str]) -> None:

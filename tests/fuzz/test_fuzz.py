@@ -12,6 +12,7 @@ from fanout.http.key_management.routes import KEY_ROUTES
 from fanout.http.routes import ROUTES, find_route
 from fanout.schema.request import ChatRequest
 
+from .__main__ import fuzz_management
 from .fuzzing import DESCRIPTION, FuzzClient, fuzz, operations, run_app
 
 COUNT, CHATS = 8, 2
@@ -25,6 +26,10 @@ def test_no_generated_request_is_a_500_or_appears_in_the_output(tmp_path: Path) 
         for label, operation in operations().items():
             fuzz(operation, CHATS if "chat" in label else COUNT, client)
     assert client.sent > 60
+
+
+def test_no_generated_request_with_a_master_key_is_a_500(tmp_path: Path) -> None:
+    assert fuzz_management(2) > 60
 
 
 def test_every_route_is_described_and_everything_described_is_a_route() -> None:

@@ -19,7 +19,7 @@ from .groups import KINDS
 from .items import Condition, Item, ItemKey, Rejected, Update
 from .ledger import TRIES, Ledger
 from .litellm import changes_of, read_fields, time_text
-from .management import INDEX, Changes, KeyManager, accounts_in, all_items
+from .management import INDEX, MAX_ID, Changes, KeyManager, accounts_in, all_items
 from .windows import NEVER, window_end
 
 PARTITION = "budgets"
@@ -116,7 +116,8 @@ class BudgetManager:
 
     async def find(self, budget_id: str) -> Item:
         """The budget with this id; raises `NotFound`."""
-        if (item := await self._store.get(ItemKey(PARTITION, budget_id))) is None:
+        where, is_id = ItemKey(PARTITION, budget_id), len(budget_id) <= MAX_ID
+        if not is_id or (item := await self._store.get(where)) is None:
             raise NotFound("there is no such budget")
         return item
 

@@ -20,7 +20,7 @@ from .account import TEAM, UNKNOWN_KEY, USER, account_key
 from .items import Item, ItemKey
 from .ledger import Ledger
 from .litellm import changes_of, info_of, read_fields
-from .management import Changes, KeyManager, accounts_in
+from .management import MAX_ID, Changes, KeyManager, accounts_in
 
 HIDDEN = frozenset({"token", "key_name", "key_alias", "team_id", "user_id", "key_type", "expires"})
 """What is shown of keys, and not of the accounts that they share."""
@@ -142,8 +142,9 @@ class GroupManager:
 
     async def find(self, given_id: str) -> Item:
         """The account with this id; raises `NotFound`."""
-        item = await self._store.get(account_key(f"{self.kind.prefix}{given_id}"))
-        if item is None:
+        is_id = len(given_id) <= MAX_ID
+        where = account_key(f"{self.kind.prefix}{given_id}")
+        if not is_id or (item := await self._store.get(where)) is None:
             raise NotFound(f"there is no such {self.kind.name}")
         return item
 

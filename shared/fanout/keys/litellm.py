@@ -12,10 +12,11 @@ from collections.abc import Callable, Mapping
 from datetime import UTC, datetime
 from typing import Annotated, Any
 
-from msgspec import UNSET, Meta, Struct, UnsetType
+from msgspec import UNSET, Meta, UnsetType
 
 from ..errors import RequestError
 from ..schema.validation import convert
+from ..secret import HiddenRepr
 from ..telemetry.prices import to_dollars, to_nanodollars
 from ..wire import json
 from .account import UNLIMITED, limit_of
@@ -34,8 +35,8 @@ MAX_METADATA = 4_096
 TYPES = ("llm_api", "management", "read_only")
 
 
-class KeyFields(Struct, frozen=True, kw_only=True):
-    """The fields that a client may set; `null` removes a limit."""
+class KeyFields(HiddenRepr, frozen=True, kw_only=True):
+    """The fields that a client may set; `null` removes a limit. One is the key itself."""
 
     key: Annotated[str, Meta(max_length=512)] | UnsetType | None = UNSET
     key_alias: Name | UnsetType | None = UNSET

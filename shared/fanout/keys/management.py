@@ -46,6 +46,9 @@ INDEX = "keys"
 
 PAGE = 1_000
 
+MAX_ID = 256
+"""Characters of an id or an alias; a longer one is none, and is not looked up."""
+
 ALIAS_GRACE = 60
 """Seconds after which an alias is free whose key was not made, because the process crashed."""
 
@@ -151,7 +154,8 @@ class KeyManager:
 
     async def find_alias(self, alias: str) -> Item:
         """The account with this alias; raises `NotFound`."""
-        found = await self._store.get(_alias_key(alias))
+        is_alias = 0 < len(alias) <= MAX_ID
+        found = await self._store.get(_alias_key(alias)) if is_alias else None
         item = await self._store.get(account_key(found["account"])) if found else None
         if item is None:
             raise NotFound("there is no key with this alias")

@@ -13,11 +13,9 @@ from ...keys.budgets import BudgetManager
 from ...keys.clients import MANAGEMENT, READ_ONLY
 from ...keys.items import Item
 from ...keys.ledger import Ledger
-from ...keys.management import Changes, KeyManager
+from ...keys.management import MAX_ID, Changes, KeyManager
 from ..endpoints import parse_body
 from ..exchange import Exchange
-
-MAX_ID = 256
 
 
 def ledger_of(exchange: Exchange) -> Ledger:
