@@ -15,7 +15,8 @@ from ..config.deployment import Deployment
 from ..errors import Broken, ErrorDetail
 from ..providers.base import BadWire, WireError, is_paid
 from ..schema.accumulator import ChunkAccumulator
-from ..schema.chat import ChatChunk, ChatCompletion, Delta, Usage, make_chunk
+from ..schema.chat import ChatChunk, ChatCompletion, Delta, Usage
+from ..schema.chat_builders import make_chunk
 from ..schema.response_chunks import chunks_of
 from ..wire import json
 from ..wire.http import WireEvent, WireResponse

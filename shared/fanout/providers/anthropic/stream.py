@@ -7,29 +7,14 @@ from typing import Any
 
 from msgspec import Struct, field
 
-from ...schema.chat import (
-    ChatChunk,
-    Delta,
-    FinishReason,
-    make_call_delta,
-    make_call_id,
-    make_call_start,
-    make_chunk,
-    make_usage_chunk,
-)
+from ...schema.chat import ChatChunk, Delta, FinishReason, make_call_id
+from ...schema.chat_builders import make_call_delta, make_call_start, make_chunk, make_usage_chunk
 from ...wire import json
 from ...wire.http import WireEvent
 from ..base import BadWire, Target
 from . import wire
 from .errors import make_error
-from .response import (
-    decode_thought,
-    decode_usage,
-    explanation_of,
-    finish_reason,
-    id_of,
-    tier_of,
-)
+from .response import decode_thought, decode_usage, explanation_of, finish_reason, id_of, tier_of
 
 
 class _OpenCall(Struct):

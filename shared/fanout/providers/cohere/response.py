@@ -5,14 +5,10 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Any
 
-from ...schema.chat import (
-    ChatCompletion,
-    FinishReason,
-    ResponseMessage,
-    Usage,
+from ...schema.chat import ChatCompletion, FinishReason, ResponseMessage, Usage, make_call_id
+from ...schema.chat_builders import (
     find_finish_reason,
     make_call,
-    make_call_id,
     make_completion,
     make_message,
     make_usage,

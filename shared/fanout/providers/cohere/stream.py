@@ -5,16 +5,8 @@ from __future__ import annotations
 from collections.abc import Iterator
 from typing import Any
 
-from ...schema.chat import (
-    ChatChunk,
-    Delta,
-    FinishReason,
-    make_call_delta,
-    make_call_id,
-    make_call_start,
-    make_chunk,
-    make_usage_chunk,
-)
+from ...schema.chat import ChatChunk, Delta, FinishReason, make_call_id
+from ...schema.chat_builders import make_call_delta, make_call_start, make_chunk, make_usage_chunk
 from ...wire import json
 from ...wire.http import WireEvent
 from ..base import BadWire, Target

@@ -15,13 +15,8 @@ from msgspec import Struct
 
 from ...errors import ErrorDetail
 from ...schema.accumulator import ChunkAccumulator
-from ...schema.chat import (
-    ChatChunk,
-    ChatCompletion,
-    Delta,
-    FinishReason,
-    ToolCallDelta,
-    Usage,
+from ...schema.chat import ChatChunk, ChatCompletion, Delta, FinishReason, ToolCallDelta, Usage
+from ...schema.chat_builders import (
     make_call_start,
     make_chunk,
     make_completion,

@@ -10,9 +10,11 @@ from ....schema.chat import (
     ResponseMessage,
     ToolCall,
     Usage,
+    make_call_id,
+)
+from ....schema.chat_builders import (
     find_finish_reason,
     make_call,
-    make_call_id,
     make_completion,
     make_message,
     make_usage,

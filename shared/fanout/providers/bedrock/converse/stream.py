@@ -7,16 +7,8 @@ from collections.abc import Iterator
 
 from msgspec import Struct, field
 
-from ....schema.chat import (
-    ChatChunk,
-    Delta,
-    FinishReason,
-    make_call_delta,
-    make_call_id,
-    make_call_start,
-    make_chunk,
-    make_usage_chunk,
-)
+from ....schema.chat import ChatChunk, Delta, FinishReason, make_call_id
+from ....schema.chat_builders import make_call_delta, make_call_start, make_chunk, make_usage_chunk
 from ....wire.eventstream import ERROR, EXCEPTION
 from ....wire.http import WireEvent
 from ...base import BadWire, Target
