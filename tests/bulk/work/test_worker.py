@@ -20,7 +20,7 @@ from fanout.bulk.local.job_progress import SQLiteJobProgress
 from fanout.bulk.local.shard_results import FolderResultStore, FolderShardResults
 from fanout.bulk.local.sqlite import Database
 from fanout.bulk.pacing.adaptive_concurrency import AdaptiveConcurrency
-from fanout.bulk.pacing.line_retry import LineRequest
+from fanout.bulk.pacing.line_attempt import LineRequest
 from fanout.bulk.pacing.rate_limit_state import RateLimitUnavailable
 from fanout.bulk.totals import Example
 from fanout.bulk.work.spec import WorkerResources, WorkResult, WorkSpec

@@ -8,8 +8,8 @@ worker's time allows.
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Awaitable, Callable, Mapping, Sequence
-from typing import Any, Literal, Protocol, TypeAlias, TypeVar
+from collections.abc import Awaitable, Callable
+from typing import TypeVar
 
 from msgspec import Struct, field
 from msgspec.structs import replace
@@ -26,78 +26,17 @@ from ...errors import (
     Unreachable,
     detail_of,
 )
-from ...routing.leg import HeldSlots
 from ...routing.retry_policy import RetryPolicy, is_retryable
 from ..activity import ActivityTracker, Reason, Wait
 from ..input.estimates import models_of
 from ..input.line_parser import Line
-from ..paid_calls import PaidCalls
 from .adaptive_concurrency import AdaptiveConcurrency
 from .failing_lines import FailingLine, ModelOutcomes
 from .flex_lane import FlexLane, LineLane
-from .prefix_groups import PrefixCall
+from .line_attempt import LineRequest, SendLine
 from .rate_limiter import paused_too_long
 
 T = TypeVar("T")
-
-
-class Repeat(Protocol):
-    """Repeats a call to a model while its provider is down or rate limits it."""
-
-    async def __call__(
-        self, model: str, call: Callable[[], Awaitable[T]], retries: int | None = None, /
-    ) -> T:
-        """
-        The result of the call; raises its last error, or `LineDeferred`.
-
-        After another error than a rate limit, it is repeated `retries` times, or for minutes.
-        """
-        ...
-
-
-Pay: TypeAlias = Callable[[Sequence[Mapping[str, Any]], Line, int], Awaitable[None]]
-"""
-Counts what the line's calls have cost so far, each with its `model` and `usage`, and reserves the
-cost of a further request, a line of so many bytes. Raises `LineDeferred` if it may not be sent.
-"""
-
-
-async def _call_once(
-    _model: str, call: Callable[[], Awaitable[T]], _retries: int | None = None, /
-) -> T:
-    return await call()
-
-
-async def _pay_nothing(_used: Sequence[Mapping[str, Any]], _line: Line, _size: int) -> None:
-    """For lines without a cost."""
-
-
-class LineRequest(Struct, frozen=True):
-    """
-    One attempt at a line: its request id, the seconds it may take, its size in bytes.
-
-    `received` is called with the response's body as soon as it is there. From then on the response
-    is paid for, whatever happens to the attempt. `held` gets the call's slots, which its owner
-    releases when the response is stored. `paid` has the calls of a checked line, `pay` and `repeat`
-    are for its further ones, if a response does not fit its schema. `tier` is to be asked for,
-    whatever the line names. `prefix` is the beginning that it shares with other lines.
-    """
-
-    line: Line
-    request_id: str
-    deadline: float | None
-    size: int = 0
-    received: Callable[[object], None] = lambda _: None
-    held: HeldSlots | None = None
-    paid: PaidCalls = field(default_factory=PaidCalls)
-    pay: Pay = _pay_nothing
-    repeat: Repeat = _call_once
-    tier: Literal["flex", "standard"] | None = None
-    prefix: PrefixCall | None = None
-
-
-SendLine: TypeAlias = Callable[[LineRequest, AdaptiveConcurrency], Awaitable[object]]
-"""Sends one line and returns the body of its response; raises the error of a failed one."""
 
 CUT_RETRIES = DEFAULT_RETRIES
 """How often a line is sent again after a response that was cut, each of which may be billed."""

@@ -26,7 +26,7 @@ from ...schema.chat import ChatCompletion
 from ...schema.request import ChatRequest
 from ...wire import json
 from ..input.line_parser import Line
-from ..pacing.line_retry import LineRequest
+from ..pacing.line_attempt import LineRequest
 from ..pacing.permit import Permit
 from ..pacing.prompt_caches import without_cache
 from ..pacing.rate_limiter import RateLimiter

@@ -24,7 +24,7 @@ from ..input.estimates import DEFAULT_OUTPUT_TOKENS, conversations_of, max_token
 from ..input.line_parser import Line
 from ..pacing.adaptive_concurrency import AdaptiveConcurrency
 from ..pacing.limits import Limits
-from ..pacing.line_retry import LineRequest, SendLine
+from ..pacing.line_attempt import LineRequest, SendLine
 from ..pacing.permit import Permit
 from ..pacing.rate_limit_state import MemoryRateLimitStore
 from ..pacing.rate_limiter import RateLimiter

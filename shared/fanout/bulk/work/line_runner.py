@@ -14,7 +14,8 @@ from msgspec.structs import replace
 from ...errors import FanoutError, StorageError, StorageFull, detail_of
 from ...routing.leg import HeldSlots
 from ..input.line_parser import Line
-from ..pacing.line_retry import LineDeferred, LineRequest, LineRetry, is_not_sent
+from ..pacing.line_attempt import LineRequest
+from ..pacing.line_retry import LineDeferred, LineRetry, is_not_sent
 from ..pacing.prefix_groups import PrefixCall
 from ..pacing.rate_limit_state import RateLimitUnavailable
 from ..paid_calls import PaidCalls, paid_line

@@ -7,7 +7,7 @@ from msgspec.structs import replace
 from ...errors import RequestError
 from ...schema.fanout import FanOutRequest, parse_request
 from ...telemetry.prices import FLEX
-from ..pacing.line_retry import LineRequest
+from ..pacing.line_attempt import LineRequest
 from ..pacing.prompt_caches import with_cache
 
 

@@ -19,7 +19,7 @@ from ..input.planner import LineError
 from ..lanes import CacheChoice
 from ..pacing.adaptive_concurrency import INITIAL_CONCURRENCY, MAX_CONCURRENCY
 from ..pacing.flex_lane import FlexLane
-from ..pacing.line_retry import SendLine
+from ..pacing.line_attempt import SendLine
 from ..pacing.prefix_state import CacheRules
 from ..service.records import Job
 from ..store import BlobStore, JobProgress, ResultStore, Stop
