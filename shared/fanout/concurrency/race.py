@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+from collections import deque
 from collections.abc import AsyncIterator, Awaitable, Callable, Sequence
 from contextlib import AsyncExitStack, asynccontextmanager, suppress
 from functools import partial
@@ -168,10 +169,26 @@ async def race_streams(
         yield result, prepend(head, rests[result.winner])
 
 
-async def prepend(head: Sequence[T], rest: AsyncIterator[T] | None) -> AsyncIterator[T]:
+def prepend(head: Sequence[T], rest: AsyncIterator[T] | None) -> AsyncIterator[T]:
     """The items of `head`, then those of `rest`."""
-    for item in head:
-        yield item
-    if rest is not None:
-        async for item in rest:
-            yield item
+    return _Prepended(head, rest)
+
+
+class _Prepended(AsyncIterator[T]):
+    """No generator, because each of `rest` would pass through it."""
+
+    __slots__ = ("_head", "_rest")
+
+    def __init__(self, head: Sequence[T], rest: AsyncIterator[T] | None) -> None:
+        self._head = deque(head)
+        self._rest = rest
+
+    def __anext__(self) -> Awaitable[T]:
+        if self._head or self._rest is None:
+            return self._next_of_head()
+        return self._rest.__anext__()
+
+    async def _next_of_head(self) -> T:
+        if not self._head:
+            raise StopAsyncIteration
+        return self._head.popleft()

@@ -20,9 +20,9 @@ def optional_timeout(seconds: float | None) -> AbstractAsyncContextManager[objec
     return _UNLIMITED if seconds is None else asyncio.timeout(seconds)
 
 
-async def within(seconds: float, awaitable: Awaitable[T]) -> T:
+async def within(seconds: float, awaitable: Awaitable[T], late: type[Exception] | None = None) -> T:
     """
-    The awaitable's result; raises `TimeoutError` if it waits longer than `seconds`.
+    The awaitable's result; raises `late`, or `TimeoutError`, if it waits longer than `seconds`.
 
     `asyncio.timeout` costs more than most sends, which need not wait. So the limit is only set when
     the awaitable waits for the first time.
@@ -33,8 +33,13 @@ async def within(seconds: float, awaitable: Awaitable[T]) -> T:
     except StopIteration as ended:
         result: T = ended.value
         return result
-    async with asyncio.timeout(seconds):
-        return await _Rest(steps, first)
+    try:
+        async with asyncio.timeout(seconds):
+            return await _Rest(steps, first)
+    except TimeoutError:
+        if late is None:
+            raise
+        raise late from None
 
 
 class _Rest(Awaitable[T]):
@@ -146,9 +151,13 @@ class RepeatedTimeout:
     """
     A time limit for many waits, one after the other: of `seconds` each, or all until `at`.
 
-    It works as `asyncio.timeout`, which sets a timer for each wait; a stream waits for each of its
-    chunks, and one timer for all of them costs half. `at` is a time of the loop's clock.
+    Each wait is a `with` block, which raises `TimeoutError`. It works as `asyncio.timeout`, which
+    sets a timer for each wait; a stream waits for each of its chunks, and one timer for all of them
+    costs half. `at` is a time of the loop's clock. Without any limit, a wait takes as long as it
+    takes.
     """
+
+    __slots__ = ("_cancelling", "_is_over", "_loop", "_seconds", "_timer", "_until", "_waiting")
 
     def __init__(self, seconds: float | None = None, *, at: float | None = None) -> None:
         self._loop = asyncio.get_running_loop()
@@ -156,33 +165,28 @@ class RepeatedTimeout:
         self._until = at
         self._timer: asyncio.TimerHandle | None = None
         self._waiting: asyncio.Task[Any] | None = None
+        self._cancelling = 0
         self._is_over = False
 
-    async def wait(self, awaitable: Awaitable[T]) -> T:
-        """The awaitable's result; raises `TimeoutError` if it is not there in time."""
+    def __enter__(self) -> None:
         if self._seconds is not None:
             self._until = self._loop.time() + self._seconds
         if self._until is None:
-            return await awaitable
+            return
         if self._timer is None:
             self._timer = self._loop.call_at(self._until, self._end)
-        task = self._waiting = asyncio.current_task()
+        task = self._waiting = asyncio.current_task(self._loop)
         if task is None:
             raise RuntimeError("a time limit needs a task")
-        cancelling = task.cancelling()
-        try:
-            return await awaitable
-        except asyncio.CancelledError:
-            if self._is_over:
-                self._is_over = False
-                if task.uncancel() <= cancelling:
-                    raise TimeoutError from None
-            raise
-        finally:
-            self._waiting = None
-            if self._is_over:  # the awaitable has ended in another way
-                self._is_over = False
-                task.uncancel()
+        self._cancelling = task.cancelling()
+
+    def __exit__(self, kind: object, error: BaseException | None, _traceback: object) -> None:
+        task, self._waiting = self._waiting, None
+        if self._is_over and task is not None:
+            self._is_over = False
+            is_own = task.uncancel() <= self._cancelling
+            if is_own and kind is asyncio.CancelledError:
+                raise TimeoutError from None
 
     def close(self) -> None:
         """Stop the timer; there is no wait any more."""
@@ -262,15 +266,16 @@ async def with_deadline(
     items: AsyncIterator[T], deadline: float, error: Exception
 ) -> AsyncIterator[T]:
     """The same items; raises `error` if the next is not there by `deadline` (the loop's clock)."""
-    limit = RepeatedTimeout(at=deadline)
+    limit, following = RepeatedTimeout(at=deadline), items.__anext__
     try:
         while True:
             try:
-                item = await limit.wait(anext(items, None))
+                with limit:
+                    item = await following()
+            except StopAsyncIteration:
+                return
             except TimeoutError:
                 raise error from None
-            if item is None:
-                return
             yield item
     finally:
         limit.close()

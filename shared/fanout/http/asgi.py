@@ -41,14 +41,7 @@ def send_with_timeout(send: Send, seconds: float = SEND_TIMEOUT) -> Send:
 
     Without a limit, the provider's stream would stay open as long as the client does not read.
     """
-
-    async def sent(message: Message) -> None:
-        try:
-            await within(seconds, send(message))
-        except TimeoutError:
-            raise ClientGone from None
-
-    return sent
+    return lambda message: within(seconds, send(message), ClientGone)
 
 
 def headers_of(scope: Scope) -> dict[str, str]:

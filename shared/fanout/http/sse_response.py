@@ -26,7 +26,7 @@ class ChatEncoder:
 
     def feed(self, chunk: ChatChunk) -> bytes:
         """One chunk."""
-        return encode_event(json.encode(chunk))
+        return b"data: %b\n\n" % json.encode(chunk)
 
     def end(self) -> bytes:
         """`[DONE]`."""
@@ -55,7 +55,8 @@ class EventStream:
         self._headers = headers
         self._interval = interval
         self._encoder = encoder
-        self._last = asyncio.get_running_loop().time()
+        self._clock = asyncio.get_running_loop().time
+        self._last = self._clock()
         self.started = False
 
     async def start(self, headers: Headers) -> None:
@@ -74,8 +75,8 @@ class EventStream:
     async def chunk(self, value: ChatChunk) -> None:
         """Send one chunk."""
         if data := self._encoder.feed(value):
-            self._last = asyncio.get_running_loop().time()
-            await self._write(data, more=True)
+            self._last = self._clock()
+            await self._send({"type": "http.response.body", "body": data, "more_body": True})
 
     async def cost(self, headers: Headers, usage: ChatChunk | None) -> None:
         """
@@ -99,14 +100,13 @@ class EventStream:
 
     async def keep_alive(self) -> None:
         """Send a keep-alive after each silent interval. Runs until it is cancelled."""
-        clock = asyncio.get_running_loop().time
         while True:
-            silent = clock() - self._last
+            silent = self._clock() - self._last
             if silent < self._interval:
                 await asyncio.sleep(self._interval - silent)
                 continue
             await self.start({})
-            self._last = clock()
+            self._last = self._clock()
             await self._write(self._encoder.keep_alive(), more=True)
 
     async def _write(self, data: bytes, *, more: bool) -> None:

@@ -318,24 +318,28 @@ class Router:
 async def _track_usage(
     attempt: Attempt, head: Sequence[ChatChunk], rest: AsyncIterator[ChatChunk]
 ) -> AsyncIterator[ChatChunk]:
+    """The chunks of a stream; the usage, which its last one has, is noted."""
     for chunk in head:
-        _note_usage(attempt, chunk)
+        if "usage" in chunk:
+            _note_usage(attempt, chunk)
         yield chunk
+    following = rest.__anext__
     while True:
         try:
-            next_chunk = await anext(rest, None)
+            next_chunk = await following()
+        except StopAsyncIteration:
+            return
         except BaseException as error:
             attempt.raise_bug(error)
             drop_tracebacks(error)
             raise
-        if next_chunk is None:
-            return
-        _note_usage(attempt, next_chunk)
+        if "usage" in next_chunk:
+            _note_usage(attempt, next_chunk)
         yield next_chunk
 
 
 def _note_usage(attempt: Attempt, chunk: ChatChunk) -> None:
-    """Note the chunk's usage, which the last chunk of a stream has, and the service tier in it."""
+    """Note the chunk's usage, if it has any, and the service tier beside it."""
     if usage := chunk.get("usage"):
         leg = attempt.leg
         leg.usage = attempt.usage = usage

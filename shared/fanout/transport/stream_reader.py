@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import AsyncIterator, Awaitable, Callable
+from collections.abc import AsyncIterator, Awaitable, Callable, Sequence
 from functools import partial
 from typing import TYPE_CHECKING, TypeAlias
 
@@ -58,12 +58,12 @@ async def read_chunks(
     limit = RepeatedTimeout(deployment.stream_timeout)
     try:
         while data is not None:
-            data = await limit.wait(anext(body, None))
+            with limit:
+                data = await anext(body, None)
             if data and events.is_json(data):
                 whole = await _read_json(deployment, body, data, events, until)
                 break
-            for start in range(0, len(data or b"") or 1, MAX_TURN):
-                piece = None if data is None else data[start : start + MAX_TURN]
+            for piece in _pieces(data):
                 for chunk in events.end() if piece is None else events.feed(piece):
                     yield chunk
                 turn += PART_WORK + len(piece or b"")
@@ -79,6 +79,13 @@ async def read_chunks(
         limit.close()
     for chunk in await _rest(deployment, failed, whole, key, events, unstreamed):
         yield chunk
+
+
+def _pieces(data: bytes | None) -> Sequence[bytes | None]:
+    """`data` in pieces that are decoded without a pause; it is `None` after the last part."""
+    if data is None or len(data) <= MAX_TURN:
+        return (data,)
+    return [data[start : start + MAX_TURN] for start in range(0, len(data), MAX_TURN)]
 
 
 async def _rest(

@@ -31,7 +31,14 @@ class SSEFramer:
 
     def feed(self, piece: bytes) -> Iterable[WireEvent]:
         """The events that `piece` completes."""
-        if _is_one_event(piece) and not (self._parts or self._data or self._type):
+        if (
+            piece[-2:] == b"\n\n"  # one whole event of one line of data: most reads are
+            and piece.find(b"\n") == len(piece) - 2
+            and piece[:6] == b"data: "
+            and piece[6:7] > b" "  # no blank data
+            and b"\r" not in piece
+            and not (self._parts or self._data or self._type)
+        ):
             return (WireEvent(piece[6:-2]),)
         return self._feed(piece)
 
@@ -80,17 +87,6 @@ class SSEFramer:
         return True
 
 
-def _is_one_event(piece: bytes) -> bool:
-    """Whether this is one whole event of one line of data: most reads of a stream are."""
-    return (
-        piece.startswith(b"data: ")
-        and piece[6:7] > b" "  # no blank data
-        and piece.find(b"\n") == len(piece) - 2
-        and piece.endswith(b"\n")
-        and b"\r" not in piece
-    )
-
-
 def encode_event(data: bytes) -> bytes:
     """Encode one JSON value, which must not contain line breaks, as an event."""
-    return b"data: " + data + b"\n\n"
+    return b"data: %b\n\n" % data

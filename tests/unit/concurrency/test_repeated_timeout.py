@@ -36,7 +36,8 @@ async def by_one_timer(waits: list[float], seconds: float | None, at: float | No
     limit, found = RepeatedTimeout(seconds, at=at), list[object]()
     for wait in waits:
         try:
-            found.append(await limit.wait(after(wait)))
+            with limit:
+                found.append(await after(wait))
         except TimeoutError:
             found.append("late")
         found.append(now())
@@ -60,14 +61,17 @@ def test_it_ends_the_same_waits_at_the_same_times_as_a_timeout_for_each(
 def test_a_time_between_two_waits_counts_only_for_a_fixed_end() -> None:
     async def main() -> str:
         limit = RepeatedTimeout(5.0)
-        await limit.wait(after(1.0))
+        with limit:
+            await after(1.0)
         await asyncio.sleep(60.0)
-        await limit.wait(after(4.0))
+        with limit:
+            await after(4.0)
         fixed = RepeatedTimeout(at=now() + 5.0)
-        await fixed.wait(after(1.0))
+        with fixed:
+            await after(1.0)
         await asyncio.sleep(60.0)
-        with pytest.raises(TimeoutError):
-            await fixed.wait(after(1.0))
+        with pytest.raises(TimeoutError), fixed:
+            await after(1.0)
         return "done"
 
     assert run(main()) == "done"
@@ -75,7 +79,8 @@ def test_a_time_between_two_waits_counts_only_for_a_fixed_end() -> None:
 
 def test_a_cancellation_from_outside_is_no_timeout() -> None:
     async def wait() -> None:
-        await RepeatedTimeout(5.0).wait(after(60.0))
+        with RepeatedTimeout(5.0):
+            await after(60.0)
 
     async def main() -> None:
         task = asyncio.ensure_future(wait())
@@ -103,12 +108,13 @@ def test_an_awaitable_that_ends_in_another_way_leaves_no_cancellation(
 
     async def main() -> None:
         limit = RepeatedTimeout(5.0)
-        with suppress(ZeroDivisionError):
-            assert await limit.wait(stubborn()) == "kept"
+        with suppress(ZeroDivisionError), limit:
+            assert await stubborn() == "kept"
         task = asyncio.current_task()
         assert task is not None
         assert task.cancelling() == 0
-        assert await limit.wait(after(1.0)) == 1.0
+        with limit:
+            assert await after(1.0) == 1.0
 
     run(main())
 
