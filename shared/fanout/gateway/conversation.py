@@ -53,11 +53,15 @@ class ConversationRunner:
         self._has_special = catalog.routes.has_special
         self.times: FirstTokenTimes | None = None
 
-    async def chat(self, request: FanOutRequest, cell: GridCell) -> ChatCompletion:
+    def chat(self, request: FanOutRequest, cell: GridCell) -> Awaitable[ChatCompletion]:
         """One cell's response, with the model's name as the client wrote it; a race's report."""
-        checked: CheckedCell | None = cell.checked
-        if checked is None:
-            return await self._chat(request, cell)
+        if cell.checked is None:
+            return self._chat(request, cell)
+        return self._checked_chat(request, cell, cell.checked)
+
+    async def _checked_chat(
+        self, request: FanOutRequest, cell: GridCell, checked: CheckedCell
+    ) -> ChatCompletion:
         try:
             completion = await self._chat(request, cell)
         except FanoutError as error:

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import asyncio
 import time
-from collections.abc import Callable, Sequence
+from collections.abc import Awaitable, Callable, Sequence
 from contextlib import AbstractAsyncContextManager, AsyncExitStack, suppress
 from typing import TYPE_CHECKING, TypeAlias
 
@@ -158,36 +158,18 @@ class App:
     async def _request(self, scope: Scope, receive: Receive, send: Send) -> None:
         if self._running is None:
             raise RuntimeError("the app's lifespan has not started")
-        running = self._running
-        started = time.perf_counter()
-        headers = headers_of(scope)
-        send = send_with_timeout(send, self._send_timeout)
-        exchange = Exchange(
-            running.gateway,
-            ANONYMOUS,
-            receive,
-            send,
-            headers,
-            request_id_of(headers),
-            running.open_requests,
-        )
-        exchange.response_headers["x-request-id"] = exchange.request_id
-        exchange.deadline = self._deadline(scope) if self._deadline else None
-        exchange.received = self._received(scope) if self._received else None
-        exchange.max_silence = self._max_silence
-        exchange.keep_alive = self._keep_alive
-        exchange.batch_service = running.batch_service
-        exchange.authenticator = running.authenticator
-        exchange.query = scope.get("query_string", b"").decode("latin-1")
+        running, started = self._running, time.perf_counter()
+        exchange = self._exchange(running, scope, receive, send)
+        headers = exchange.headers
         error: Exception | None = None
         try:
             check_headers(scope, headers, KEY_HEADERS)
             route, exchange.tail = self._route(scope, exchange, running.web_origins)
             if not route.is_public:
-                exchange.client = await running.authenticate(headers)
+                client = exchange.client = await running.authenticator.authenticate(headers)
                 if route.is_limited:
-                    exchange.admitted = running.admission.admit(exchange.client.name)
-            await _serve(route, exchange)
+                    exchange.admitted = running.admit(client)
+            await _serving(route, exchange)
         except ClientGone as gone:
             error, exchange.status = gone, 499
         except asyncio.CancelledError:  # by the server, which stops: this is the last response
@@ -199,9 +181,35 @@ class App:
             with suppress(ClientGone):
                 await self._fail(exchange, raised)
         finally:
-            await self._settle(exchange)
+            if exchange.charge is not None or exchange.single is not None:
+                await self._settle(exchange)
+            elif exchange.admitted is not None:
+                exchange.admitted.release()
         if not isinstance(self._observer, NullObserver):
             self._record(exchange, error, time.perf_counter() - started)
+
+    def _exchange(
+        self, running: RunningApp, scope: Scope, receive: Receive, send: Send
+    ) -> Exchange:
+        headers = headers_of(scope)
+        request_id = request_id_of(headers)
+        return Exchange(
+            running.gateway,
+            ANONYMOUS,
+            receive,
+            send_with_timeout(send, self._send_timeout),
+            headers,
+            request_id,
+            running.open_requests,
+            received=self._received(scope) if self._received else None,
+            query=scope.get("query_string", b"").decode("latin-1"),
+            batch_service=running.batch_service,
+            deadline=self._deadline(scope) if self._deadline else None,
+            max_silence=self._max_silence,
+            keep_alive=self._keep_alive,
+            authenticator=running.authenticator,
+            response_headers={"x-request-id": request_id},
+        )
 
     async def _settle(self, exchange: Exchange) -> None:
         """End the request; one with an `Idempotency-Key` is remembered, or frees it."""
@@ -234,11 +242,10 @@ class App:
         try:
             route, tail = find_route(method, path, self._routes)
         except FanoutError:
-            if name := surface_of(path, headers):
-                _set_surface(exchange, name)
+            _set_surface(exchange, surface_of(path, headers))
             raise
-        if name := route.surface or surface_of(path, headers):
-            _set_surface(exchange, name)
+        if route.surface or route.is_shared:
+            _set_surface(exchange, route.surface or surface_of(path, headers))
         return route, tail
 
     async def _fail(self, exchange: Exchange, error: Exception) -> None:
@@ -285,18 +292,19 @@ class App:
         )
 
 
-async def _serve(route: Route, exchange: Exchange) -> None:
+def _serving(route: Route, exchange: Exchange) -> Awaitable[None]:
     """Run the endpoint: once for all requests with the same `Idempotency-Key`."""
     if route.is_idempotent and "idempotency-key" in exchange.headers:
         from .idempotency import serve_once
 
-        await serve_once(route, exchange)
-    else:
-        await call_endpoint(route, exchange)
+        return serve_once(route, exchange)
+    return call_endpoint(route, exchange)
 
 
 def _set_surface(exchange: Exchange, name: str) -> None:
     """Let the endpoint's translation make the responses, also the errors before it is called."""
+    if not name:
+        return
     from ..endpoints.base import find_surface  # imported with the first such request
 
     surface = exchange.surface = find_surface(name)

@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 import asyncio
+from collections.abc import Awaitable, Callable
 from functools import cache, partial
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, TypeAlias
 
 from msgspec import Raw
 
@@ -28,6 +29,8 @@ The header with the fields of a request of another API that were left out, or ad
 It is not there if the model got the request as it was.
 """
 
+_Respond: TypeAlias = "Callable[[Exchange, FanOutRequest, Translation | None], Awaitable[None]]"
+
 CREATED = 1_677_610_602
 """The `created` of every model in the list: OpenAI's for gpt-3.5, which LiteLLM uses too."""
 
@@ -48,33 +51,37 @@ async def deployment_chat(exchange: Exchange) -> None:
     await respond_to(exchange, await exchange.parsed(partial(_parsed, model=name)))
 
 
-async def respond_to(
+def respond_to(
     exchange: Exchange, request: FanOutRequest, translation: Translation | None = None
-) -> None:
+) -> Awaitable[None]:
     """Send the response to a chat request, in the form of `translation` if there is one."""
     exchange.request = request
     # Set here so that errors, and streams whose first event is a keep-alive, have it too.
     exchange.response_headers["x-fanout-mode"] = request.mode
     request = exchange.request = exchange.gateway.prepare(request, exchange.client)
     exchange.response_headers["x-fanout-mode"] = request.mode
+    respond = _streamed if request.stream else _whole
     if exchange.client.account is None:
-        await _respond(exchange, request, translation)
-        return
+        return respond(exchange, request, translation)
+    return _charged(exchange, request, translation, respond)
+
+
+async def _charged(
+    exchange: Exchange, request: FanOutRequest, translation: Translation | None, respond: _Respond
+) -> None:
+    """Reserve the cost of a request of a virtual key, respond, and settle it."""
     from .charging import reserve  # only virtual keys need it
 
     charge = exchange.charge = await reserve(exchange, request)
     try:
-        await _respond(exchange, request, translation)
+        await respond(exchange, request, translation)
     finally:
         await charge.settle()
 
 
-async def _respond(
+async def _whole(
     exchange: Exchange, request: FanOutRequest, translation: Translation | None
 ) -> None:
-    if request.stream:
-        await _streamed(exchange, request, translation)
-        return
     async with exchange.opened() as group:
         if exchange.charge is not None:
             group.create_task(exchange.charge.open())

@@ -146,7 +146,10 @@ class Exchange(Struct):
         body = await read_body(self.receive, self.headers, limit, self.admitted.reserve)
         if self.single:
             await self.single.begin(body)
-        values, size = await _in_thread_if(len(body) >= MEGABYTE, _measure, body)
+        if len(body) < MEGABYTE:
+            values, size = _measure(body)
+        else:
+            values, size = await asyncio.to_thread(_measure, body)
         self.admitted.reserve_decoded(size)
         if values > MAX_VALUES:
             raise TooLarge(
@@ -158,8 +161,9 @@ class Exchange(Struct):
     async def parsed(self, parse: Callable[[bytes], T]) -> T:
         """The body, parsed; a large one in a thread, so that other requests do not wait."""
         body, values = await self._body()
-        is_large = len(body) >= MEGABYTE or values >= MANY_VALUES
-        return await _in_thread_if(is_large, parse, body)
+        if len(body) < MEGABYTE and values < MANY_VALUES:
+            return parse(body)
+        return await asyncio.to_thread(parse, body)
 
     @property
     def context(self) -> Context:
@@ -211,10 +215,6 @@ def _measure(body: bytes) -> tuple[int, int]:
     """The number of the body's keys and values, and the bytes that it takes when decoded."""
     values = count_values(body)
     return values, decoded_size(body, values)
-
-
-async def _in_thread_if(is_large: bool, function: Callable[[bytes], T], body: bytes) -> T:  # noqa: FBT001
-    return await asyncio.to_thread(function, body) if is_large else function(body)
 
 
 def request_id_of(headers: Headers) -> str:

@@ -24,6 +24,7 @@ class Route(Struct, frozen=True):
     Without `is_limited`, its requests are served also while `max_requests` are in flight. With
     `is_idempotent`, a request with an `Idempotency-Key` is served once. `surface` is the folder of
     `endpoints/` that translates its requests, responses and errors; without one they are OpenAI's.
+    If it `is_shared`, two APIs have it, and `surface_of` says which one a request is of.
     """
 
     method: str
@@ -34,6 +35,7 @@ class Route(Struct, frozen=True):
     is_limited: bool = True
     is_idempotent: bool = False
     surface: str = ""
+    is_shared: bool = False
 
 
 JOBS = frozenset({"list_batches", "read_batch", "delete_batch", "continue_batch"})
@@ -151,8 +153,8 @@ ROUTES = (
     Route("POST", "/chat/completions", endpoints.chat, is_idempotent=True),
     Route("POST", "/chat/completions/", _open_request, has_tail=True, is_limited=False),
     Route("POST", "/embeddings", _embeddings, is_idempotent=True),
-    Route("GET", "/models", endpoints.models),
-    Route("GET", "/models/", endpoints.model, has_tail=True),
+    Route("GET", "/models", endpoints.models, is_shared=True),
+    Route("GET", "/models/", endpoints.model, has_tail=True, is_shared=True),
     Route("GET", "/health", endpoints.health, is_public=True),
     Route("GET", "/health/liveliness", endpoints.liveness, is_public=True),
     Route("GET", "/health/liveness", endpoints.liveness, is_public=True),
@@ -223,12 +225,15 @@ def surface_of(path: str, headers: Mapping[str, str]) -> str:
     return first[1:] if first[1:] in SURFACES else ""
 
 
-async def call_endpoint(route: Route, exchange: Exchange) -> None:
+def call_endpoint(route: Route, exchange: Exchange) -> Awaitable[None]:
     """Run the endpoint, and end it if the host would close the silent connection."""
     if exchange.max_silence is None:
-        await route.endpoint(exchange)
-        return
+        return route.endpoint(exchange)
+    return _in_time(route, exchange, exchange.max_silence)
+
+
+async def _in_time(route: Route, exchange: Exchange, seconds: float) -> None:
     from .silence_limit import limit_silence
 
-    async with limit_silence(exchange, exchange.max_silence):
+    async with limit_silence(exchange, seconds):
         await route.endpoint(exchange)

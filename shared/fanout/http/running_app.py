@@ -12,8 +12,7 @@ from ..config.catalog import Catalog, ClientKey
 from ..config.model import GeneralSettings
 from ..gateway.gateway import Gateway
 from ..transport.credentials import SecretSource
-from .admission import Admission
-from .asgi import Headers
+from .admission import Admission, AdmittedRequest
 from .auth import Authenticator
 from .exchange import MEGABYTE, LazyBatchService
 from .open_requests import OpenRequests, OtherProcesses
@@ -36,13 +35,12 @@ class RunningApp(Struct, frozen=True):
     web_origins: WebOrigins | None
     open_requests: OpenRequests
 
-    async def authenticate(self, headers: Headers) -> ClientKey:
-        """The request's client; from its first virtual key on, the gateway has several."""
-        client = await self.authenticator.authenticate(headers)
+    def admit(self, client: ClientKey) -> AdmittedRequest:
+        """Admit a client's request; from its first virtual key on, the gateway has several."""
         if client.account is not None and not self.admission.divided:
             self.admission.divided = True
             self.gateway.divide()
-        return client
+        return self.admission.admit(client.name)
 
 
 def running_app(

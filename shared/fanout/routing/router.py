@@ -225,8 +225,11 @@ class Router:
         + 1 attempts, at least one a deployment, and no wait after the last or past the deadline.
         A `retry_policy` of the config counts before `num_retries`, unless the request has its own.
         """
-        if leg.client is not None:
-            self._check_rights(leg, leg.client, request)
+        client = leg.client
+        if client is not None and (
+            client.is_limited or client.account is not None or not request.is_text
+        ):
+            self._check_rights(leg, client, request)
         group = self._groups.find(leg.model)
         failed: frozenset[str] = NONE  # in this round
         not_retryable: frozenset[str] = NONE
@@ -262,12 +265,11 @@ class Router:
 
     def _check_rights(self, leg: Leg, client: ClientKey, request: R) -> None:
         """Raise `Forbidden` if the client may not make the call."""
-        if client.is_limited or client.account is not None or not request.is_text:
-            from .authorization import check_call
+        from .authorization import check_call
 
-            if client.account is not None and leg.watcher is None:
-                raise AssertionError("a meter watches each call of a virtual key")
-            check_call(client, leg.alias or leg.model, request, self._catalog.general)
+        if client.account is not None and leg.watcher is None:
+            raise AssertionError("a meter watches each call of a virtual key")
+        check_call(client, leg.alias or leg.model, request, self._catalog.general)
 
     async def _in_slot(
         self,

@@ -112,16 +112,25 @@ class StreamEvents:
 
     def feed(self, data: bytes) -> Iterator[ChatChunk]:
         """Yield the chunks of the events that `data` completes."""
-        self._pending += len(data)
-        self.skipped.bytes += len(data)
-        self.check_size(self._pending)
+        size = len(data)
+        self._pending += size
+        self.skipped.bytes += size
+        if self._pending > self.limit:
+            raise TooLong(f"an event of more than {self.limit} bytes")
         for event in self._framer.feed(data):
             self._pending, self.latest = 0, event
-            self.check_weight(event.data)
+            if len(event.data) > self._unweighed:
+                self.check_weight(event.data)
             if self._pairs is not None or HIGH_HALF.search(event.data):
                 yield from self._decode_pairs(event)
-            else:
-                yield from self._decode(event)
+                continue
+            try:
+                for chunk in self._decoder.feed(event):
+                    if not self._has_choices:
+                        self._note_start(chunk)
+                    yield chunk
+            except UNREADABLE as error:
+                yield from self._decode_otherwise(event, error)
 
     def _decode_pairs(self, event: WireEvent) -> Iterator[ChatChunk]:
         """The chunks of an event that may have half a character at its end or its beginning."""
@@ -141,17 +150,24 @@ class StreamEvents:
     def _decode(self, event: WireEvent) -> Iterator[ChatChunk]:
         try:
             for chunk in self._decoder.feed(event):
-                if not self._has_choices:
-                    self._has_choices = bool(chunk["choices"])
-                    self._usage = chunk.get("usage") or self._usage
+                self._note_start(chunk)
                 yield chunk
         except UNREADABLE as error:
-            if event.data.startswith(AGAIN):  # a relay has written the field's name again
-                yield from self._decode(WireEvent(event.data[len(AGAIN) :].strip(), event.type))
-            elif (inner := _text_events().event_in_text(event)) is not None:
-                yield from self._decode(inner)
-            else:
-                self._skip(event, error)
+            yield from self._decode_otherwise(event, error)
+
+    def _note_start(self, chunk: ChatChunk) -> None:
+        if not self._has_choices:
+            self._has_choices = bool(chunk["choices"])
+            self._usage = chunk.get("usage") or self._usage
+
+    def _decode_otherwise(self, event: WireEvent, error: Exception) -> Iterator[ChatChunk]:
+        """The chunks of an event that the codec cannot read: what it has around it is removed."""
+        if event.data.startswith(AGAIN):  # a relay has written the field's name again
+            yield from self._decode(WireEvent(event.data[len(AGAIN) :].strip(), event.type))
+        elif (inner := _text_events().event_in_text(event)) is not None:
+            yield from self._decode(inner)
+        else:
+            self._skip(event, error)
 
     def _skip(self, event: WireEvent, error: Exception) -> None:
         """
@@ -196,14 +212,9 @@ class StreamEvents:
         self.skipped.broken_end = True
         return last
 
-    def check_size(self, size: int) -> None:
-        """Raise `TooLong` if an event of `size` bytes is over the limit."""
-        if size > self.limit:
-            raise TooLong(f"an event of more than {self.limit} bytes")
-
     def check_weight(self, data: bytes) -> None:
         """Raise `TooLong` if the JSON would take too much memory once it is decoded."""
-        if len(data) > self._unweighed and weight(data) > self.limit:
+        if weight(data) > self.limit:
             raise TooLong(f"an event that takes the memory of {self.limit} bytes and more")
 
 
