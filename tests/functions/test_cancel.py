@@ -11,10 +11,9 @@ import json
 import socket
 from collections.abc import AsyncIterator, Callable, Coroutine, Mapping
 from contextlib import asynccontextmanager
+from itertools import product
 from pathlib import Path
 from typing import Any
-
-import pytest
 
 from tests.functions.test_runtime_script import started
 from tests.support.api_function import write_config
@@ -108,12 +107,12 @@ class Stack:
         path = f"/chat/completions/{request_id}/{action}"
         return await self.other.ask(_event(path, key, None, ""))
 
-    async def cancel(self, sent: Delivered) -> None:
+    async def cancel(self, sent: Delivered, request_id: str = "r-1") -> None:
         """Cancel the request and wait for its response; on a busy machine that may take longer."""
         status = 0
         async with asyncio.timeout(PATIENCE):
             while status != 200 and not sent.is_done:
-                status = (await self.control("r-1")).prelude["statusCode"]
+                status = (await self.control(request_id)).prelude["statusCode"]
         await sent.whole()
 
 
@@ -151,25 +150,31 @@ def run(test: Callable[[], Coroutine[Any, Any, None]]) -> None:
     asyncio.run(test())
 
 
-@pytest.mark.parametrize("kind", KINDS)
-@pytest.mark.parametrize("stream", [False, True], ids=["plain", "streamed"])
 def test_the_calls_are_closed_before_the_response_lets_lambda_freeze_the_process(
-    tmp_path: Path, kind: str, *, stream: bool
+    tmp_path: Path,
 ) -> None:
     async def test() -> None:
-        calls, body = KINDS[kind]
         async with stack(tmp_path) as given:
-            sent = given.chat({**body, "stream": stream})
-            await given.provider.called(calls)
-            assert given.provider.open == calls
-            await given.cancel(sent)
-            assert given.provider.open == 0  # before the test reads anything else
-            assert sent.prelude["statusCode"] == 499
-            assert json.loads(sent.body)["error"]["code"] == "request_cancelled"
-            assert sent.trailers == {}
-            await given.holder.until(lambda: given.holder.waiting == 1)
+            for kind, stream in product(KINDS, (False, True)):
+                await check_cancel(given, kind, stream=stream)
 
     run(test)
+
+
+async def check_cancel(given: Stack, kind: str, *, stream: bool) -> None:
+    """Cancel a request of this kind."""
+    calls, body = KINDS[kind]
+    request_id = f"{kind}-{stream}"
+    given.provider.connections.clear()
+    sent = given.chat({**body, "stream": stream}, request_id)
+    await given.provider.called(calls)
+    assert given.provider.open == calls, request_id
+    await given.cancel(sent, request_id)
+    assert given.provider.open == 0, request_id  # before the test reads anything else
+    assert sent.prelude["statusCode"] == 499, request_id
+    assert json.loads(sent.body)["error"]["code"] == "request_cancelled", request_id
+    assert sent.trailers == {}, request_id
+    await given.holder.until(lambda: given.holder.waiting == 1)
 
 
 def test_a_stream_that_has_begun_ends_with_an_error_event(tmp_path: Path) -> None:

@@ -73,7 +73,11 @@ async def execute(stack: FailingStack, gateway: Gateway, job: Job) -> None:
 def test_every_line_gets_one_response_although_workers_aws_and_the_provider_fail(
     s3: Any, table: DynamoTable
 ) -> None:
-    """`check_faults` holds whatever the seed is: each kind of fault is in every run."""
+    """
+    Nor is a line charged twice to the virtual key of its job.
+
+    `check_faults` holds whatever the seed is: each kind of fault is in every run.
+    """
     stack = FailingStack(s3, table, seed=1)
 
     async def main() -> None:
