@@ -84,10 +84,15 @@ class PowertoolsObserver:
         self._logger.error("bug", correlation_id=request_id, **fields)  # type: ignore[arg-type]
 
     def soft_budget(self, item: Mapping[str, Any]) -> None:
-        """Log a virtual key's or a team's account that has reached its soft budget."""
+        """
+        Log an account of a key, a team or a user that has reached its soft budget, and count it.
+
+        The metric does not say whose it is: each value of a dimension has a price.
+        """
         from fanout.keys.litellm import soft_budget_fields
 
         self._logger.warning("soft_budget", **soft_budget_fields(item))
+        self._metrics({"SoftBudgets": (MetricUnit.Count, 1.0)})
 
     def _line(
         self,

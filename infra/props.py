@@ -132,6 +132,10 @@ class GatewayProps(BaseModel):
     """Spend that raises an alarm, in US dollars an hour, by the config's prices or the public
     ones"""
 
+    soft_budget_alarm: bool = False
+    """Raise an alarm when a virtual key, a team or a user reaches its soft budget; AWS bills $0.10
+    a month for it"""
+
     rollback: bool = False
     """Send a tenth of the requests to a new version first, and the rest after five minutes
     without an alarm"""

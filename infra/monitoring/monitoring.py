@@ -73,6 +73,14 @@ class Monitoring(Construct):
             f"requests cost more than {props.spend_alarm:g} dollars in an hour "
             "(`fanout:spend_alarm`)",
         )
+        if props.soft_budget_alarm:
+            self.alarm(
+                "SoftBudgets",
+                self.metrics.metric("SoftBudgets", "Sum"),
+                1,
+                "a virtual key, a team or a user has reached its soft budget. The function's log "
+                "has a line `soft_budget` that says which",
+            )
         self.dashboard = (
             make_dashboard(self, self.metrics, function, api) if props.dashboard else None
         )

@@ -37,6 +37,7 @@ EVERYTHING = {
     "python": "3.14",
     "removal": "retain",
     "rollback": True,
+    "soft_budget_alarm": True,
     "snapstart": True,
 }
 

@@ -9,8 +9,11 @@ import pytest
 from msgspec.structs import replace
 
 from fanout.bulk.totals import Totals
+from fanout.keys.ledger import Ledger
+from fanout.keys.management import KeyManager
 from fanout.telemetry.observers import AttemptRecord, DecisionRecord, RequestRecord
 from functions.powertools import FLUSH_INTERVAL, PowertoolsBulkObserver, PowertoolsObserver
+from tests.support.memory_store import MemoryStore, finish
 
 ATTEMPT = AttemptRecord(
     request_id="req-1",
@@ -79,6 +82,19 @@ def test_an_attempt_is_a_line_with_its_requests_id(
     assert (line["service"], line["model"], line["outcome"]) == (service, "fast", "cancelled")
     assert line["usage"]["total_tokens"] == 15
     assert "request_id" not in line
+
+
+def test_a_soft_budget_is_a_line_that_names_the_account_and_a_metric_that_does_not(
+    capsys: pytest.CaptureFixture[str], service: str
+) -> None:
+    manager = KeyManager(Ledger(MemoryStore(), lease=1.0), "master")
+    _, item = finish(manager.create({"alias": "search", "soft_budget": 5}))
+    PowertoolsObserver(service).soft_budget(item)
+    line, metrics = written(capsys)
+    assert (line["message"], line["account"]) == ("soft_budget", item["id"])
+    assert values(metrics) == {"SoftBudgets": 1}
+    assert "search" not in str(metrics)
+    assert item["id"] not in str(metrics)
 
 
 def test_a_decision_is_a_line_and_the_metrics_of_its_mode(

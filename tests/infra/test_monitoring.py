@@ -33,6 +33,14 @@ def test_there_are_alarms_on_errors_throttling_latency_spend_and_jobs(
     }
 
 
+def test_the_alarm_on_soft_budgets_is_an_option_as_it_has_a_price(
+    stack: Template, everything: Template
+) -> None:
+    for each, count in ((stack, 0), (everything, 1)):
+        names = [alarm["MetricName"] for alarm in each.properties("CloudWatch::Alarm")]
+        assert names.count("SoftBudgets") == count
+
+
 def test_missing_data_raises_no_alarm(stack: Template) -> None:
     missing = {a["TreatMissingData"] for a in stack.properties("CloudWatch::Alarm")}
     assert missing == {"notBreaching"}

@@ -16,6 +16,7 @@ from itertools import count
 from typing import Any
 
 from ..aws.dynamodb import ConditionFailed, DynamoDB, TableUnavailable
+from ..errors import StorageBusy
 from .items import Item, ItemKey, Rejected, Update
 
 THROTTLED = frozenset(
@@ -104,7 +105,12 @@ class DynamoDBStore:
                 if error.reason not in THROTTLED:
                     raise
                 await asyncio.sleep(pause * (0.5 + random.random()))  # noqa: S311 -- a pause
-        return await self._database.call(operation, {"TableName": self._table, **arguments})
+        try:
+            return await self._database.call(operation, {"TableName": self._table, **arguments})
+        except TableUnavailable as error:
+            if error.reason in THROTTLED:  # so it is known that nothing was written
+                raise StorageBusy("virtual keys", error.reason) from None
+            raise
 
 
 def _expressions(update: Update) -> dict[str, Any]:
