@@ -66,6 +66,13 @@ class Monitoring(Construct):
             "many requests are rejected (4xx): a client sends a wrong key or goes on after a 429, "
             "or somebody guesses keys. Each is billed; the access log has the addresses",
         )
+        self._watch_spend(props)
+        self.dashboard = (
+            make_dashboard(self, self.metrics, function, api) if props.dashboard else None
+        )
+
+    def _watch_spend(self, props: GatewayProps) -> None:
+        """Create the alarm on what an hour costs and, by option, that on soft budgets."""
         self.alarm(
             "Spend",
             self.metrics.metric("CostUSD", "Sum", cdk.Duration.hours(1)),
@@ -81,9 +88,6 @@ class Monitoring(Construct):
                 "a virtual key, a team or a user has reached its soft budget. The function's log "
                 "has a line `soft_budget` that says which",
             )
-        self.dashboard = (
-            make_dashboard(self, self.metrics, function, api) if props.dashboard else None
-        )
 
     def alarm(
         self, name: str, metric: cloudwatch.IMetric, threshold: float, why: str
