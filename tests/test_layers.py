@@ -136,6 +136,7 @@ TOP_LEVEL = {
     "shared/fanout/routing/*.py": """
         __init__ authorization embeddings error_kinds first_token_times flex leg
         load_balancing model_fields retry_policy router shared_times stored_files
+        stream_attempts
     """,
     "shared/fanout/schema/*.py": """
         __init__ accumulator agreement allowed_values canonical chat chat_builders checked

@@ -8,36 +8,33 @@ from __future__ import annotations
 
 import asyncio
 import random
-from collections.abc import AsyncIterator, Awaitable, Callable, Sequence
+from collections.abc import AsyncIterator, Awaitable, Callable
 from contextlib import (
     AbstractAsyncContextManager,
     AsyncExitStack,
     asynccontextmanager,
     nullcontext,
 )
-from functools import partial
+from functools import cached_property, partial
 from time import perf_counter
 from typing import TYPE_CHECKING, TypeAlias, TypeVar
 
 from msgspec.structs import replace
 
-from ..concurrency import drop_tracebacks, optional_timeout, within
+from ..concurrency import within
 from ..config.catalog import Catalog, ClientKey
 from ..config.deployment import Deployment
 from ..errors import (
-    ErrorDetail,
     MissingKey,
-    Oversized,
     ProviderError,
     Unsupported,
 )
-from ..schema.accumulator import ChunkAccumulator
-from ..schema.chat import ChatChunk, ChatCompletion, has_content
+from ..schema.chat import ChatChunk, ChatCompletion
 from ..schema.request import ChatRequest
 from ..schema.validation import with_defaults
 from ..telemetry.observers import Observer
 from ..transport.client import Transport
-from ..transport.engine import MAX_RESPONSE_BYTES, OVER_SIZE_LIMIT
+from ..transport.engine import MAX_RESPONSE_BYTES
 from ..wire.http import WireRequest, WireResponse
 from .leg import Attempt, HeldSlots, Leg, outcome_of
 from .load_balancing import DeploymentGroup, DeploymentGroups
@@ -45,6 +42,7 @@ from .retry_policy import RetryPolicy, retries_after
 
 if TYPE_CHECKING:
     from ..schema.embeddings import EmbeddingPart, Vectors
+    from .stream_attempts import Opened, StreamAttempts
 
 T = TypeVar("T")
 
@@ -55,12 +53,6 @@ NO_SLOT: AbstractAsyncContextManager[object] = nullcontext()
 
 MAX_PAUSE = 600.0
 """Seconds; if a provider asks for a longer pause, the request fails at once."""
-
-MAX_HEAD = 10_000
-"""The most chunks at the start of a stream without any content."""
-
-MAX_HEAD_BYTES = 1_000_000
-"""The most bytes of these chunks, unpacked; as objects they take up to thirty times as much."""
 
 
 def _clock() -> float:
@@ -76,8 +68,6 @@ _Call: TypeAlias = Callable[[R, Attempt], Awaitable[T]]
 
 _Attempt: TypeAlias = Callable[[Leg, R, DeploymentGroup, Deployment], Awaitable[T]]
 """Waits for a slot of the deployment, and makes one attempt."""
-
-_Opened: TypeAlias = tuple[AsyncExitStack, Attempt, list[ChatChunk], AsyncIterator[ChatChunk]]
 
 
 class Router:
@@ -145,29 +135,13 @@ class Router:
 
         A stream that breaks has failed as a whole, so another deployment may still succeed.
         """
-        return self._with_retries(leg, request, partial(self._in_slot, self._collect_stream))
+        return self._with_retries(leg, request, partial(self._in_slot, self._streams.collect))
 
-    async def _collect_stream(self, request: ChatRequest, attempt: Attempt) -> ChatCompletion:
-        deployment, attempt.leg.is_stream = attempt.deployment, True
-        request = with_defaults(request, deployment.defaults)
-        accumulator, until = ChunkAccumulator(), attempt.leg.call_end(deployment.timeout, _clock())
-        async with (
-            optional_timeout(deployment.timeout),
-            self._transport.stream(deployment, request, attempt.leg.size, until) as stream,
-        ):
-            attempt.dropped, attempt.skipped = stream.dropped, stream.skipped
-            attempt.leg.passed_through = stream.passed_through
-            async for chunk in stream.chunks:
-                if attempt.first_token is None and has_content(chunk):
-                    attempt.record_first_token()
-                accumulator.add(chunk)
-                if accumulator.size > self._max_response_bytes:
-                    raise Oversized(deployment, ErrorDetail(OVER_SIZE_LIMIT))
-        completion = accumulator.completion()
-        attempt.usage, attempt.tier = accumulator.usage, completion.get("service_tier")
-        attempt.leg.completion = None if attempt.usage else completion
-        attempt.record("ok")
-        return completion
+    @cached_property
+    def _streams(self) -> StreamAttempts:
+        from .stream_attempts import StreamAttempts  # the first response may be a whole one
+
+        return StreamAttempts(self._transport, self._max_response_bytes)
 
     @asynccontextmanager
     async def stream(
@@ -181,40 +155,11 @@ class Router:
         stack, attempt, head, rest = await self._with_retries(leg, request, self._open_in_slot)
         try:
             async with stack:
-                yield _track_usage(attempt, head, rest)
+                yield self._streams.track_usage(attempt, head, rest)
         except BaseException as error:
             attempt.record(outcome_of(error), error)
             raise
         attempt.record("ok")
-
-    async def _open_stream(
-        self, stack: AsyncExitStack, request: ChatRequest, attempt: Attempt
-    ) -> _Opened:
-        """
-        Open the stream and read up to its first content.
-
-        `stack` holds the connection and the slots; on success they move to the stack returned.
-        """
-        deployment, attempt.leg.is_stream = attempt.deployment, True
-        request = with_defaults(request, deployment.defaults)
-        until = attempt.leg.call_end(deployment.timeout, _clock())
-        async with optional_timeout(deployment.timeout):
-            opened = await stack.enter_async_context(
-                self._transport.stream(deployment, request, attempt.leg.size, until)
-            )
-            attempt.dropped, attempt.skipped = opened.dropped, opened.skipped
-            leg = attempt.leg
-            leg.dropped, leg.passed_through = opened.dropped, opened.passed_through
-            head: list[ChatChunk] = []
-            async for chunk in opened.chunks:
-                head.append(chunk)
-                if has_content(chunk):
-                    attempt.record_first_token()
-                    break
-                if len(head) > MAX_HEAD or opened.skipped.bytes > MAX_HEAD_BYTES:
-                    why = f"more than {MAX_HEAD} chunks or {MAX_HEAD_BYTES} bytes without content"
-                    raise Oversized(deployment, ErrorDetail(why))
-            return stack.pop_all(), attempt, head, opened.chunks
 
     async def _with_retries(self, leg: Leg, request: R, attempt: _Attempt[R, T]) -> T:
         """
@@ -303,46 +248,15 @@ class Router:
 
     async def _open_in_slot(
         self, leg: Leg, request: ChatRequest, group: DeploymentGroup, deployment: Deployment
-    ) -> _Opened:
+    ) -> Opened:
         async with AsyncExitStack() as stack:
             await stack.enter_async_context(leg.slots or NO_SLOT)
             await stack.enter_async_context(group.slot(deployment))
             with self._attempt(leg, group, deployment) as attempt:
-                return await self._open_stream(stack, request, attempt)
+                return await self._streams.open(stack, request, attempt)
 
     def _attempt(self, leg: Leg, group: DeploymentGroup, deployment: Deployment) -> Attempt:
         if leg.drop_params is not None:
             target = replace(deployment.target, drop_params=leg.drop_params)
             deployment = replace(deployment, target=target)
         return Attempt(leg, self.observer, perf_counter, group, deployment)
-
-
-async def _track_usage(
-    attempt: Attempt, head: Sequence[ChatChunk], rest: AsyncIterator[ChatChunk]
-) -> AsyncIterator[ChatChunk]:
-    """The chunks of a stream; the usage, which its last one has, is noted."""
-    for chunk in head:
-        if "usage" in chunk:
-            _note_usage(attempt, chunk)
-        yield chunk
-    following = rest.__anext__
-    while True:
-        try:
-            next_chunk = await following()
-        except StopAsyncIteration:
-            return
-        except BaseException as error:
-            attempt.raise_bug(error)
-            drop_tracebacks(error)
-            raise
-        if "usage" in next_chunk:
-            _note_usage(attempt, next_chunk)
-        yield next_chunk
-
-
-def _note_usage(attempt: Attempt, chunk: ChatChunk) -> None:
-    """Note the chunk's usage, if it has any, and the service tier beside it."""
-    if usage := chunk.get("usage"):
-        leg = attempt.leg
-        leg.usage = attempt.usage = usage
-        leg.tier = attempt.tier = chunk.get("service_tier")
