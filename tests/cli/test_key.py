@@ -96,3 +96,29 @@ def test_litellms_keys_are_imported_once_and_what_is_left_out_is_named(
     assert (again["imported"], again["present"]) == (0, 1)
     table.write_text("a,b\n1,2\n")
     assert "has no column `token`" in fanout("key", "import", table).err
+
+
+def test_teams_users_and_budgets_are_made_changed_and_deleted(fanout: Command) -> None:
+    made = fanout("budget", "create", "--id", "gold", "--budget", "5", "--window", "1mo", "--json")
+    assert (made.json["budget_id"], made.json["max_budget"]) == ("gold", 5)
+    email = ("--email", "ann@example.com")
+    for kind, more in (("team", ()), ("user", email)):
+        alias = ("--alias", "Search", "--models", "a, b", "--budget-id", "gold")
+        one = fanout(kind, "create", "--id", "x", *alias, *more, "--json").json
+        shown = [one[name] for name in (f"{kind}_id", f"{kind}_alias", "models", "max_budget")]
+        assert shown == ["x", "Search", ["a", "b"], 5]
+        assert fanout(kind, "block", "x", "--json").json["blocked"] is True
+        assert "blocked" in fanout(kind, "list").out
+        assert fanout(kind, "update", "x", "--rpm", "5").code == 2
+    key = fanout("key", "create", "--alias", "k", "--team", "x", "--budget-id", "gold", "--json")
+    assert key.json["max_budget"] == 5
+    assert fanout("budget", "update", "gold", "--budget", "7").code == 0
+    assert fanout("team", "info", "x", "--json").json["max_budget"] == 7
+    assert fanout("key", "info", "k", "--json").json["max_budget"] == 7
+    assert fanout("user", "info", "x", "--json").json["user_email"] == "ann@example.com"
+    assert fanout("budget", "list", "--json").json["budgets"][0]["max_budget"] == 7
+    assert fanout("team", "delete", "x").out == "deleted x\n"
+    assert fanout("key", "list", "--json").json == {"keys": []}
+    assert fanout("budget", "delete", "gold").code == 0
+    assert fanout("user", "update", "x", "--budget-id", "", "--rpm", "5").code == 0
+    assert fanout("user", "info", "y").err == "fanout: there is no such user\n"

@@ -74,14 +74,16 @@ def _add_fields(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--alias", help="a name that no other key has")
     parser.add_argument("--models", metavar="NAMES", help="the models it may use, with commas")
     parser.add_argument("--budget", type=float, metavar="USD", help="the most that it may spend")
+    parser.add_argument("--soft-budget", type=float, metavar="USD", help="the log says this amount")
+    parser.add_argument("--budget-id", metavar="ID", help="a budget whose limits it has")
     parser.add_argument("--window", metavar="TIME", help="for which time, such as 1d, 7d or 1mo")
     parser.add_argument("--rpm", type=int, metavar="N", help="requests a minute")
     parser.add_argument("--tpm", type=int, metavar="N", help="tokens a minute")
     parser.add_argument("--parallel", type=int, metavar="N", help="requests at the same time")
     parser.add_argument("--expires", metavar="TIME", help="how long it is valid, such as 30d")
     parser.add_argument("--tag", action="append", help="a tag of its spend; repeat it for several")
-    parser.add_argument("--team", help="the team of its spend")
-    parser.add_argument("--user", help="the user of its spend")
+    parser.add_argument("--team", help="its team")
+    parser.add_argument("--user", help="its user")
     parser.add_argument(
         "--type", choices=("llm_api", "management", "read_only"), help="(default: llm_api)"
     )

@@ -14,6 +14,7 @@ from ..disk.threads import in_thread
 from ..errors import ConfigError, NotFound
 from ..gateway.factory import load_catalog
 from ..keys.account import refreshed
+from ..keys.budgets import BudgetManager
 from ..keys.items import Item
 from ..keys.ledger import Ledger
 from ..keys.litellm import amount_of, changes_of, created_body, info_of, read_fields
@@ -33,6 +34,7 @@ if TYPE_CHECKING:
 FIELDS = {
     "alias": "key_alias",
     "budget": "max_budget",
+    "soft_budget": "soft_budget",
     "window": "budget_duration",
     "rpm": "rpm_limit",
     "tpm": "tpm_limit",
@@ -67,7 +69,8 @@ async def _run(arguments: argparse.Namespace, ledger: Ledger) -> int:
     manager = KeyManager(ledger, f"cli:{getpass.getuser()}")
     action = arguments.action
     if action == "create":
-        key, item = await manager.create(_fields(arguments, ledger))
+        key, item = await manager.create(await _fields(arguments, ledger))
+        item = await BudgetManager(ledger, "").keep(item)
         _show_new(arguments, key, _now(ledger, item))
     elif action == "list":
         await _list(arguments, manager, ledger)
@@ -97,7 +100,8 @@ async def _changed(
     """The account after the action."""
     match arguments.action:
         case "update":
-            return await manager.update(item, _fields(arguments, ledger))
+            item = await manager.update(item, await _fields(arguments, ledger, item))
+            return await BudgetManager(ledger, "").keep(item)
         case "block" | "unblock":
             blocked = int(arguments.action == "block")
             return await manager.update(item, {"blocked": blocked}, arguments.action)
@@ -107,13 +111,16 @@ async def _changed(
             return item
 
 
-def _fields(arguments: argparse.Namespace, ledger: Ledger) -> Mapping[str, Any]:
-    """The fields of an account that the options set."""
+async def _fields(
+    arguments: argparse.Namespace, ledger: Ledger, item: Item | None = None
+) -> Mapping[str, Any]:
+    """The fields of an account that the options set, with the limits of its budget."""
     given = {FIELDS[name]: value for name, value in vars(arguments).items() if name in FIELDS}
     given = {name: value for name, value in given.items() if value is not None}
     if arguments.models is not None:
         given["models"] = [name.strip() for name in arguments.models.split(",") if name.strip()]
-    return changes_of(read_fields(given), ledger.now())
+    changes = changes_of(read_fields(given), ledger.now())
+    return await BudgetManager(ledger, "").limits(arguments.budget_id, changes, item)
 
 
 async def _find(manager: KeyManager, text: str) -> Item:
@@ -229,7 +236,6 @@ async def _read(path: str) -> str:
 
 async def _import_others(address: str, ledger: Ledger) -> tuple[Mapping[str, Imported], str]:
     """Import the budgets, teams and users of a database; returns its table of keys, too."""
-    from ..keys.budgets import BudgetManager
     from ..keys.groups import KINDS, GroupManager
     from ..keys.imports import import_budgets, import_group
 

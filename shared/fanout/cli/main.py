@@ -22,12 +22,16 @@ from ..errors import ConfigError, ConfigProblems, FanoutError, RequestError
 from .shared_arguments import Help
 
 COMMANDS = (
-    "init", "serve", "ask", "batch", "check", "models", "local", "key", "keys", "doctor",
-    "completion",
+    "init", "serve", "ask", "batch", "check", "models", "local", "key", "team", "keys",
+    "doctor", "completion",
 )  # fmt: skip
-"""Modules of this folder, each with `add(commands)`; `ask` also adds `race`, `all` and `agree`."""
+"""Modules of this folder, each with `add(commands)`; `ask` and `team` add more than one."""
 
-MODULES = {name: name for name in COMMANDS} | dict.fromkeys(("race", "all", "agree"), "ask")
+MODULES = (
+    {name: name for name in COMMANDS}
+    | dict.fromkeys(("race", "all", "agree"), "ask")
+    | dict.fromkeys(("user", "budget"), "team")
+)
 """The module of each command."""
 
 DONE, FAILED, MISUSE, INTERRUPTED = 0, 1, 2, 130
