@@ -2,10 +2,10 @@
 `make bench`: measures Fanout next to LiteLLM and other clients, and compares it with its targets.
 
 Prints docs/benchmarks.md and writes it. `--quick` takes fewer measurements, leaves LiteLLM out, and
-writes nothing. `--votes` measures the sections on agreement and hedges alone, and `--lambda`
-that under AWS's runtime code; they put it into the page with its date. If the machine has other
-work, `chrt -r 5 make bench ONLY=lambda` gets the CPU first. All load stays on this machine; every
-process is stopped, even after an error.
+writes nothing. `--votes` measures the sections on agreement and hedges alone, `--keys` that on
+virtual keys, and `--lambda` that under AWS's runtime code; they put it into the page with its date.
+If the machine has other work, `chrt -r 5 make bench ONLY=lambda` gets the CPU first. All load stays
+on this machine; every process is stopped, even after an error.
 """
 
 from __future__ import annotations
@@ -33,6 +33,7 @@ from . import (
     gateway,
     hedges,
     jobs,
+    keys,
     lambda_limits,
     lambda_runtime,
     many_invocations,
@@ -64,6 +65,8 @@ def main(arguments: Sequence[str]) -> int:
     signal.signal(signal.SIGTERM, lambda *_: sys.exit(143))  # so that every `with` block ends
     if "--votes" in arguments:
         return _measure_alone(_measure_votes, "A race")
+    if "--keys" in arguments:
+        return _measure_alone(_measure_keys, "The gateway")
     if "--lambda" in arguments:
         return _measure_alone(_measure_lambda, "What a cold start imports")
     plan = QUICK if "--quick" in arguments else Plan()
@@ -106,6 +109,11 @@ def _measure_votes() -> Sequence[Section]:
     return [replace(voted, note=note, figures=[*voted.figures, figure]), hedges.measure()]
 
 
+def _measure_keys() -> Sequence[Section]:
+    with tempfile.TemporaryDirectory() as name, open_testbed(Path(name)) as bed:
+        return [keys.measure(bed, Plan())]
+
+
 def _measure_lambda() -> Sequence[Section]:
     with tempfile.TemporaryDirectory() as name, open_testbed(Path(name)) as bed:
         return lambda_runtime.measure(bed, Plan())
@@ -125,6 +133,7 @@ def measure(plan: Plan) -> list[Section]:
         with start_servers(bed, peers=plan.peers) as servers:
             load = _sections("The gateway", gateway.measure, bed.stub, servers, plan, litellm)
             raced = _sections("A race", race.measure, bed.stub, servers, plan, litellm)
+        keyed = _sections("Virtual keys", keys.measure, bed, plan)
         voted = _sections("Agreement", votes.measure)
         voted += _sections("Adaptive hedges", hedges.measure)
         batch = _sections("Jobs", jobs.measure, bed, plan)
@@ -134,7 +143,20 @@ def measure(plan: Plan) -> list[Section]:
         emulated = _sections("Under AWS's runtime code", lambda_runtime.measure, bed, plan)
         together = _sections("Many requests in one environment", many_invocations.measure, bed)
     first, costs = load[:1], load[1:]
-    parts = (many, more, first, raced, voted, batch, start, limited, emulated, together, costs)
+    parts = (
+        many,
+        more,
+        first,
+        keyed,
+        raced,
+        voted,
+        batch,
+        start,
+        limited,
+        emulated,
+        together,
+        costs,
+    )
     return [section for part in parts for section in part]
 
 

@@ -26,13 +26,18 @@ Attributes = dict[str, Any]
 
 
 class MemoryDynamoDB:
-    """What `DynamoDBStore` calls; `writes` counts the writes of each item."""
+    """What `DynamoDBStore` calls. `calls` counts the operations, `throttled` the rejected ones."""
 
     def __init__(self) -> None:
         self._items: dict[tuple[str, str], Attributes] = {}
         self._room: dict[tuple[str, str], tuple[float, float]] = {}
         self.calls: Counter[str] = Counter()
         self.throttled = 0
+
+    @property
+    def writes(self) -> int:
+        """The writes so far."""
+        return self.calls["UpdateItem"] + self.calls["PutItem"]
 
     async def call(self, operation: str, arguments: Mapping[str, Any]) -> dict[str, Any]:
         await asyncio.sleep(SECONDS / 2)
