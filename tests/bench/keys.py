@@ -56,12 +56,11 @@ def measure(bed: Testbed, plan: Plan) -> Section:
     added = median(ours - base for ours, base in zip(single[1], single[0], strict=True)) * 1000
     return Section(
         "Virtual keys",
-        f"One client, then {CLIENTS}, send requests to a stub that responds at once. Each key has "
-        "a budget and a rate limit. *Added* is what one client waits more (median). SQLite is that "
-        "of `fanout serve`. DynamoDB is in virtual time: a call takes 5 ms, an item takes 1,000 "
-        "writes a second, and *added* is the time before the provider is called. LiteLLM's keys "
-        "are not here: they need Postgres, and Prisma's engine, which is downloaded when it first "
-        "runs.",
+        f"One client, then {CLIENTS}, send requests to an instant stub; each key has limits. "
+        "*Added* is what one client waits more (median). SQLite is that of `fanout serve`. "
+        "DynamoDB is in virtual time: 5 ms a call, 1,000 writes a second to an item, and *added* "
+        "is the time before the provider is called. LiteLLM's keys are left out: they need "
+        "Postgres, and a download of Prisma's engine.",
         ["", "1 client, median", "added", "requests of one key", "writes"],
         rows,
         [
