@@ -153,6 +153,6 @@ def run_job(page: Page, upstream: Upstream, folder: Path) -> None:
     page.get_by_label("Model for lines without one").select_option("steady")
     page.get_by_label("Cost cap in US dollars").fill("0.25")
     page.get_by_role("button", name="Start 300 lines").click()
-    page.wait_for_function("() => Number(document.querySelector('.bar').ariaValueNow) > 60")
+    page.wait_for_function("() => Number(document.querySelector('.bar')?.ariaValueNow) > 60")
     page.wait_for_timeout(1500)
     expect(tile(page, "Failed")).not_to_have_text("0")

@@ -85,11 +85,12 @@ def test_spend_is_a_plot_a_table_and_csv_and_a_key_sees_its_own(
         expect(page.locator(".spend > .hint")).to_have_text(
             "No key has spent anything in this time."
         )
-    with open_page(browser, keyed.url) as page:
+    with open_page(browser, keyed.url, viewport={"width": 360, "height": 740}) as page:
         use_key(page, own)
         page.get_by_role("link", name="Spend").click()
         expect(page.locator(".spend tbody tr")).to_have_count(1)
         assert names(page) == ["=own"]
+        assert page.evaluate("document.documentElement.scrollWidth") <= 360
 
 
 def test_without_virtual_keys_the_view_says_so(page: Page) -> None:

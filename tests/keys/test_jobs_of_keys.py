@@ -220,6 +220,15 @@ def test_the_keys_of_a_team_share_its_budget_with_their_jobs(gateway: RunningGat
     assert one.ended(one.start(1, "b")).errors.data[0].code == "model_not_allowed"
 
 
+def test_a_users_account_pays_for_the_jobs_of_its_keys(gateway: RunningGateway) -> None:
+    manage(gateway, "/user/new", {"user_id": "u", "max_budget": 1, "auto_create_key": False})
+    client = Client(gateway, user_id="u")
+    assert client.ended(client.start(3, "a")).status == "completed"
+    info = manage(gateway, "/user/info?user_id=u")["user_info"]
+    assert (round(info["spend"], 9), info["reserved"]) == (round(3 * LINE, 9), 0.0)
+    assert client.spent == (round(3 * LINE, 9), 0.0)
+
+
 def test_a_blocked_key_ends_its_job_and_keeps_what_is_done(
     gateway: RunningGateway, upstream: Upstream, monkeypatch: pytest.MonkeyPatch
 ) -> None:
