@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import os
 import time
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import Any
 
@@ -16,6 +16,7 @@ from fanout.bulk.service.new_job import NewJob
 from fanout.google.credentials import Token, _Entry
 from fanout.transport.error_mapping import MAX_RETRY_AFTER
 from tests.bulk.local_jobs import CONFIG, EchoProvider, jsonl, line, open_jobs, run
+from tests.support.virtual_clock import now, run_threads_at_once
 
 MINUTE, HOUR, DAY, YEAR = 60.0, 3600.0, 86400.0, 365 * 86400.0
 LINES = 12
@@ -38,11 +39,12 @@ def limited(rpm: int | None) -> dict[str, Any]:
 class Clock:
     """A system clock that is set."""
 
-    def __init__(self) -> None:
+    def __init__(self, time: Callable[[], float] = time.time) -> None:
         self.ahead = 0.0
+        self._time = time
 
     def __call__(self) -> float:
-        return time.time() + self.ahead
+        return self._time() + self.ahead
 
 
 HEADERS = {"x-ratelimit-limit-requests": "60000", "x-ratelimit-limit-tokens": "9000000"}
@@ -53,7 +55,7 @@ HEADERS = {"x-ratelimit-limit-requests": "60000", "x-ratelimit-limit-tokens": "9
 def test_a_clock_that_went_back_between_two_jobs_stops_none(
     tmp_path: Path, jump: str, limits: str
 ) -> None:
-    clock, provider = Clock(), EchoProvider()
+    clock, provider = Clock(lambda: 1e9 + now()), EchoProvider()
     provider.headers = HEADERS if limits == "learned" else {}
 
     async def reject_once(_model: str, _text: str) -> tuple[int, Mapping[str, str]] | None:
@@ -69,10 +71,13 @@ def test_a_clock_that_went_back_between_two_jobs_stops_none(
             done = await jobs.wait(await jobs.create(data))
             assert (done.status, len(await jobs.responses(done))) == ("completed", LINES)
 
-    clock.ahead = JUMPS[jump]
-    run(job())
-    clock.ahead = 0.0
-    run(job())
+    async def main() -> None:
+        clock.ahead = JUMPS[jump]
+        await job()
+        clock.ahead = 0.0
+        await job()
+
+    run_threads_at_once(main(), 0.0)
 
 
 @pytest.mark.parametrize("jump", [-YEAR, -DAY, -HOUR, -20 * MINUTE, HOUR, DAY])
