@@ -92,6 +92,15 @@ CONFIG: dict[str, Any] = {
     ],
     "router_settings": {"num_retries": 0},
 }
+
+CONFIG_WITH_LIMIT: dict[str, Any] = {
+    **CONFIG,
+    "model_list": [
+        {**entry, "litellm_params": {**entry["litellm_params"], "rpm": 60_000}}
+        for entry in CONFIG["model_list"]
+    ],
+}
+"""The same with a known limit: finding an unknown one takes ten seconds for fifty lines."""
 COST = 5 * 0.001 + 7 * 0.002
 """Dollars that each response costs."""
 

@@ -28,7 +28,7 @@ from fanout.gateway.factory import open_gateway
 from fanout.keys.jobs import KeyAccounts
 from fanout.keys.ledger import Ledger
 from fanout.settings import Settings
-from tests.bulk.local_jobs import CONFIG, SYNC_INTERVAL, EchoProvider
+from tests.bulk.local_jobs import CONFIG_WITH_LIMIT, SYNC_INTERVAL, EchoProvider
 from tests.support.gateway_server import RecordingObserver
 
 FUNCTION_SECONDS = 900.0
@@ -101,7 +101,7 @@ async def open_job_stack(
     table: DynamoTable,
     started: list[str] | None = None,
     provider: EchoProvider | None = None,
-    config: Any = CONFIG,
+    config: Any = CONFIG_WITH_LIMIT,
     now: Callable[[], float] = time.time,
     max_concurrency: int = MAX_CONCURRENCY,
     *,

@@ -34,7 +34,15 @@ from fanout.errors import ConfigError, RequestError
 from fanout.gateway.factory import open_gateway
 from fanout.settings import Settings
 from fanout.wire import json as wire
-from tests.bulk.local_jobs import CONFIG, COST, SYNC_INTERVAL, EchoProvider, jsonl, line
+from tests.bulk.local_jobs import (
+    CONFIG,
+    CONFIG_WITH_LIMIT,
+    COST,
+    SYNC_INTERVAL,
+    EchoProvider,
+    jsonl,
+    line,
+)
 from tests.cli.commands import Command, CommandResult
 from tests.support.gateway_server import RecordingObserver
 
@@ -77,7 +85,7 @@ class CommandStack:
             raise raised.exceptions[0] from None
 
     async def _run(self, job_id: str) -> None:
-        observer, catalog = RecordingObserver(), resolve(check(CONFIG, {}), {})
+        observer, catalog = RecordingObserver(), resolve(check(CONFIG_WITH_LIMIT, {}), {})
         options = RunnerOptions(
             shard_size=ShardSize(20, 1 << 20), grace=0.3, sync_interval=SYNC_INTERVAL
         )
