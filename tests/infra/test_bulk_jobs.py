@@ -171,6 +171,7 @@ def test_the_api_may_store_files_and_start_jobs_and_no_more(stack: Template) -> 
     start = {("states:StartExecution", f"<{machine_id(stack)}>")}
     written = "files/,idempotency/,uploads/"
     own = records(stack) | files(stack, f"{written},jobs/", written)
+    own |= {("s3:DeleteObject", f"{bucket(stack)}/jobs/*")}  # of a job that is deleted
     tables = open_requests(stack) | virtual_keys(stack)
     items = {(action, resource) for action, resource, _ in tables}
     assert permissions(stack, "ApiRole") == own | start | keys(stack) | items
