@@ -152,6 +152,7 @@ def test_a_job_is_charged_exactly(gateway: RunningGateway, upstream: Upstream) -
     assert {row["request_id"] for row in rows} == {batch.id}
     assert round(sum(row["spend"] for row in rows), 9) == round(60 * LINE, 9)
     assert sum(row["total_tokens"] for row in rows) == 60 * 12
+    assert sum(row["metadata"]["lines"] for row in rows) == 60
     activity = manage(gateway, f"/user/daily/activity?api_key={client.token}")
     assert activity["metadata"]["total_api_requests"] == 60  # lines, not reservations
     content = client.sdk.files.content(batch.output_file_id).content

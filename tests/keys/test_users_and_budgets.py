@@ -65,6 +65,10 @@ def test_users_are_managed_with_litellms_calls(gateway: RunningGateway) -> None:
         if (answer := manage(gateway, path, body, **headers)) != expected
     ]
     assert faults == []
+    manage(gateway, "/key/generate", {"key_alias": "taken"})
+    for _ in range(2):  # the user is not kept without its key
+        body = {"user_id": "u-9", "key_alias": "taken"}
+        assert manage(gateway, "/user/new", body) == (400, "alias_exists")
     assert ask(gateway, key, "b") == "model_not_allowed"
     assert ask(gateway, key) is None
     users = manage(gateway, "/spend/users")
@@ -143,6 +147,10 @@ def test_a_budget_gives_its_limits_to_all_that_have_its_id(gateway: RunningGatew
     assert manage(gateway, "/budget/info", {"budgets": ["b-1", "none"]}) == [changed]
     for path, body in (("/budget/list", None), ("/budget/delete", {"id": "b-1"})):
         assert manage(gateway, path, body, **bearer(other)) == (403, "key_not_allowed")
+    again = {"key": other, "budget_id": "b-1", "grace_period": "1h"}
+    assert manage(gateway, "/key/regenerate", again)["budget_id"] == "b-1"
+    again["max_budget"] = 1
+    assert manage(gateway, "/key/regenerate", again) == (400, "invalid_value")
     freed = manage(gateway, "/key/update", {"key": other, "budget_id": None})
     assert [freed[name] for name in ("budget_id", *LIMITS)] == [None] * 5
     assert manage(gateway, "/budget/delete", {"id": "b-1"})["budget_id"] == "b-1"

@@ -127,9 +127,10 @@ async def _regenerate(exchange: Exchange, key: str, body: Mapping[str, Any]) -> 
     own, grace = body.get("new_key"), body.get("grace_period")
     new = None if own in (None, "") else await _own_key(exchange, str(own), "new_key")
     overlap = seconds_of(str(grace), "grace_period") if grace else 0
-    changes = changes_of(fields, ledger.now())
-    made, item = await manager.regenerate(await manager.find(key), new, overlap, changes)
-    await exchange.json(created_body(made, current(ledger, item)))
+    item = await manager.find(key)
+    changes = await budgeted(exchange, body, changes_of(fields, ledger.now()), item)
+    made, item = await manager.regenerate(item, new, overlap, changes)
+    await exchange.json(created_body(made, current(ledger, await kept(exchange, item))))
 
 
 async def read_key(exchange: Exchange) -> None:

@@ -10,7 +10,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Any
 
-from ...errors import Forbidden, NotFound, RequestError
+from ...errors import FanoutError, Forbidden, NotFound, RequestError
 from ...keys.clients import READ_ONLY
 from ...keys.groups import TEAMS, USERS, GroupManager, group_body, read_group, text_of
 from ...keys.items import Item
@@ -54,7 +54,11 @@ async def create_user(exchange: Exchange) -> None:
     shown = user_body(ledger, await kept(exchange, item))
     if body.get("auto_create_key") in (None, True):
         keys = KeyManager(ledger, exchange.client.name)
-        key, made = await keys.create({**key_fields, "user_id": shown["user_id"]})
+        try:
+            key, made = await keys.create({**key_fields, "user_id": shown["user_id"]})
+        except FanoutError:  # its alias may be in use: the request may be sent again
+            await manager.delete(item)
+            raise
         names = ("key", "token", "token_id", "key_name", "key_alias", "expires")
         shown |= {name: one for name, one in created_body(key, made).items() if name in names}
     else:
