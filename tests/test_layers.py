@@ -78,8 +78,8 @@ TOP_LEVEL = {
         table_prompts webhook_tasks
     """,
     "shared/fanout/bulk/native/*.py": """
-        __init__ adopt deadline eligibility harvest input_lines job ledger merge merger numbers
-        phase planned poll results setup split submit
+        __init__ adopt deadline eligibility harvest held_lines input_lines job ledger merge merger
+        numbers phase planned poll results setup split submit
     """,
     "shared/fanout/bulk/pacing/*.py": """
         __init__ adaptive_concurrency estimated_limit failing_lines fair_turns flex_lane
@@ -167,14 +167,16 @@ TOP_LEVEL = {
         streamed_response
     """,
     "functions/api/web_adapter/*.py": "__init__ __main__ app served",
-    "functions/bulk/*.py": "__init__ events finish plan runtime start_events webhook work",
+    "functions/bulk/*.py": """
+        __init__ events finish native plan runtime start_events webhook work
+    """,
     "infra/api/*.py": """
         __init__ function gateway_responses managed_instances open_requests rest_api virtual_keys
         web_adapter
     """,
     "infra/bulk/*.py": """
-        __init__ config_asset functions inbox jobs monitoring state_machine
-        state_machine_definition storage webhook_definition webhooks
+        __init__ config_asset functions inbox jobs monitoring native_batches repeated_step
+        state_machine state_machine_definition storage webhooks
     """,
     "infra/bundling/*.py": "__init__ bundle bytecode strip",
     "infra/monitoring/*.py": "__init__ dashboard metrics monitoring",

@@ -90,8 +90,8 @@ class WorkEvent(Event):
     waits: NonNegativeInt = 0
 
 
-class WebhookEvent(Event):
-    """The event of the function that delivers webhooks: a job that has ended."""
+class JobEvent(Event):
+    """The event of a function that is repeated for a job."""
 
     job: str
 

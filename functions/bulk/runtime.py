@@ -22,9 +22,9 @@ from fanout.bulk.aws.batch_service import AWSBatchService
 from fanout.bulk.aws.clients import make_client
 from fanout.bulk.aws.job_starter import OWNER, JobStarter
 from fanout.bulk.aws.lazy_service import open_stores
+from fanout.bulk.aws.repeated_steps import make_notifier, make_starter
 from fanout.bulk.aws.state_transitions import StateTransitions
 from fanout.bulk.aws.step_handlers import StepHandlers
-from fanout.bulk.aws.webhook_machine import make_notifier
 from fanout.bulk.aws.worker_places import (
     NoPlace,
     PlaceRequest,
@@ -133,13 +133,16 @@ class JobRuntime:
         )
         self._stores = open_stores(self._settings.env)
         self._places = WorkerPlaces(self._stores.table, self._stores.now)
-        machine = self._settings.env.get("FANOUT_WEBHOOK_MACHINE")
+        env = self._settings.env
+        webhooks, batches = env.get("FANOUT_WEBHOOK_MACHINE"), env.get("FANOUT_BATCHES_MACHINE")
+        states = make_client("stepfunctions") if webhooks or batches else None
         return StepHandlers(
             gateway,
             self._stores,
             self._observer,
             on_worked=self._observer.lines,
-            notify=make_notifier(make_client("stepfunctions"), machine) if machine else None,
+            notify=make_notifier(states, webhooks) if webhooks else None,
+            start_batches=make_starter(states, batches) if batches else None,
             accounts=self._open_accounts(),
         )
 

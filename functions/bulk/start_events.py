@@ -71,7 +71,7 @@ class ManualStart(_Written):
     model: str | None = Field(None, description="a model name, for lines without one")
     max_cost_usd: float | None = Field(None, description="US dollars, such as 2.5")
     completion_window: str = Field("24h", description="such as `24h` or `7d`")
-    lane: str | None = Field(None, description="`auto`, `realtime` or `flex`")
+    lane: str | None = Field(None, description="`auto`, `realtime`, `flex` or `native`")
     webhook: GivenWebhook | None = Field(None, description="an object with `url` and `secret`")
     cache: str | None = Field(None, description="`order`, `auto` or `off`")
 

@@ -30,7 +30,7 @@ from fanout.settings import Settings
 from fanout.transport.public_post import post
 from functions.engine import make_lambda_engine
 
-from .events import WebhookEvent
+from .events import JobEvent
 
 
 class WebhookRuntime:
@@ -74,7 +74,7 @@ class WebhookRuntime:
 runtime = WebhookRuntime(Settings.read())
 
 
-@event_parser(model=WebhookEvent)
-def handler(event: WebhookEvent, _context: object) -> Any:
+@event_parser(model=JobEvent)
+def handler(event: JobEvent, _context: object) -> Any:
     """Handle the invocation; return the next state."""
     return runtime.send(event.job)

@@ -1,4 +1,4 @@
-"""Bulk jobs: makes the storage, the functions, the state machine, the inbox and the webhooks."""
+"""Bulk jobs: the storage, the functions, the state machines, the inbox and the webhooks."""
 
 from __future__ import annotations
 
@@ -14,6 +14,7 @@ from ..secrets import KeySecrets
 from .config_asset import publish_config
 from .functions import JobFunctions
 from .inbox import Inbox
+from .native_batches import NativeBatches
 from .state_machine import JobStateMachine
 from .storage import JobStorage
 from .webhooks import Webhooks
@@ -47,6 +48,10 @@ class BulkJobs(Construct):
             self, "Jobs", props=props, storage=self.storage, functions=self.functions
         )
         self.inbox = Inbox(self, "Inbox", storage=self.storage, machine=self.machine)
+        self.batches = NativeBatches(
+            self, "Batches", props=props, code=code, secrets=secrets, storage=self.storage
+        )
+        self.batches.connect(self.functions, props)
         if config.webhook_secrets:
             webhooks = Webhooks(
                 self, "Webhooks", props=props, code=code, secrets=secrets, storage=self.storage

@@ -109,6 +109,24 @@ class JobStorage(Construct):
             )
         )
 
+    def grant_batches(self, role: iam.Role) -> None:
+        """
+        Allow `role` to read the records and the counts of jobs, and to write native batches.
+
+        Rows of batches are added by the planner, and deleted by the finisher.
+        """
+        for actions, kinds in (
+            (("GetItem", "Query"), ["batch", "counts#*", "native"]),
+            (("PutItem",), ["native"]),
+        ):
+            role.add_to_policy(
+                iam.PolicyStatement(
+                    actions=[f"dynamodb:{name}" for name in actions],
+                    resources=[self.table.table_arn],
+                    conditions={"ForAllValues:StringLike": {"dynamodb:LeadingKeys": kinds}},
+                )
+            )
+
     def grant_files(self, role: iam.Role, *, read: str, write: str = "") -> None:
         """
         Allow `role` to read below the prefixes in `read` (`/` is the whole bucket), and to write

@@ -2,22 +2,30 @@
 
 from __future__ import annotations
 
-import aws_cdk as cdk
 from aws_cdk import aws_iam as iam
 from aws_cdk import aws_lambda as lambda_
-from aws_cdk import aws_stepfunctions as sfn
 from constructs import Construct
 
 from ..lambda_settings import function_environment, reserved
-from ..logs import log_group
 from ..props import GatewayProps
 from ..secrets import KeySecrets
 from .functions import StepFunction
+from .repeated_step import Repetition, repeating_machine
 from .storage import JobStorage
-from .webhook_definition import ATTEMPT_SECONDS, definition
 
 MEMORY = 512
 """MB. An attempt waits for the receiver; the first one of an environment imports boto3."""
+
+ATTEMPT_SECONDS = 60
+"""How long the function may run; it waits 15 s for the receiver."""
+
+ATTEMPTS = Repetition(
+    "attempt the delivery, and again until it is received or given up",
+    "Attempt",
+    ATTEMPT_SECONDS,
+    2,
+)
+"""The attempts take a day; the second one is for faults of AWS's."""
 
 VARIABLES = ("FANOUT_FILE_DAYS", "FANOUT_TABLE")
 """What the function needs of the storage's variables: it reads no files."""
@@ -55,33 +63,13 @@ class Webhooks(Construct):
         )
         storage.grant_job_records(self.step.role)
         secrets.grant_read_webhook_secrets(self.step.role)
-        self.machine = self._machine(props)
-
-    def _machine(self, props: GatewayProps) -> sfn.StateMachine:
-        stack = cdk.Stack.of(self)
-        states = iam.ServicePrincipal(
-            "states.amazonaws.com",
-            conditions={"StringEquals": {"aws:SourceAccount": stack.account}},
-        )
-        role = iam.Role(self, "Role", assumed_by=states)
-        function = self.step.function.function_arn
-        role.add_to_policy(
-            iam.PolicyStatement(actions=["lambda:InvokeFunction"], resources=[function])
-        )
-        name = f"/aws/vendedlogs/states/{stack.stack_name}-webhooks"
-        text = stack.to_json_string(definition(function, stack.partition))
-        return sfn.StateMachine(
+        self.machine = repeating_machine(
             self,
-            "Machine",
+            ATTEMPTS,
+            props=props,
+            function=self.step.function.function_arn,
+            name="webhooks",
             comment="Fanout: reports the end of a job, and again until it is received",
-            definition_body=sfn.DefinitionBody.from_string(text),
-            role=role,
-            tracing_enabled=True,
-            logs=sfn.LogOptions(
-                destination=log_group(self, "Log", props, name),
-                level=sfn.LogLevel.ALL,
-                include_execution_data=True,
-            ),
         )
 
     def connect_finisher(self, finish: StepFunction, props: GatewayProps) -> None:

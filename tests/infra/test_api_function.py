@@ -96,7 +96,7 @@ def test_a_snapshot_is_taken_of_each_version_only_by_option(
 
 
 def test_every_log_is_kept_for_thirty_days(stack: Template, everything: Template) -> None:
-    for template, count in ((stack, 7), (everything, 9)):  # those of webhooks, too
+    for template, count in ((stack, 9), (everything, 11)):  # those of webhooks, too
         groups = template.properties("Logs::LogGroup")
         assert len(groups) == count
         assert {group["RetentionInDays"] for group in groups} == {30}

@@ -76,7 +76,7 @@ def keys(stack: Template, *, clients: bool = True) -> set[tuple[str, str]]:
 
 
 def machine_id(stack: Template) -> str:
-    ((name, _),) = stack.resources("StepFunctions::StateMachine").items()
+    ((name, _),) = stack.resources("StepFunctions::StateMachine", "BulkJobs").items()
     return name
 
 
@@ -137,7 +137,7 @@ def test_the_table_can_be_restored_and_is_removed_or_kept_by_option(
 
 
 def test_the_three_functions_share_a_zip_and_have_a_handler_each(stack: Template) -> None:
-    functions = stack.properties("Lambda::Function", "Bulk")
+    functions = stack.properties("Lambda::Function", "BulkFunctions")
     assert {(f["Handler"], f["MemorySize"], f["Timeout"]) for f in functions} == {
         ("functions.bulk.plan.handler", 1_769, 900),
         ("functions.bulk.work.handler", 1_024, 900),
@@ -153,7 +153,9 @@ def test_the_three_functions_share_a_zip_and_have_a_handler_each(stack: Template
 
 def test_each_function_has_the_permissions_of_its_step_and_no_more(stack: Template) -> None:
     plan, work, finish = (permissions(stack, f"BulkFunctions{name}") for name in STEPS)
-    settings = {("lambda:GetAccountSettings", "*")}  # it accepts no resource
+    ((batches, _),) = stack.resources("StepFunctions::StateMachine", "BulkBatches").items()
+    # The settings accept no resource; both start the native batches of jobs.
+    settings = {("lambda:GetAccountSettings", "*"), ("states:StartExecution", f"<{batches}>")}
     spend = {(a, table) for a, table, _ in virtual_keys(stack) if a != "dynamodb:DeleteItem"}
     look = {(a, table) for a, table in spend if a == "dynamodb:GetItem"}
     assert plan == records(stack) | files(stack, "", "files/,jobs/,outbox/") | settings | look
@@ -190,7 +192,7 @@ def test_the_state_machine_never_calls_the_api(stack: Template) -> None:
 def test_the_state_machine_has_the_permissions_of_a_distributed_map(stack: Template) -> None:
     name = machine_id(stack)
     runs = f"arn:<AWS::Partition>:states:<AWS::Region>:<AWS::AccountId>:execution:<{name}.Name>"
-    functions = stack.resources("Lambda::Function", "Bulk")
+    functions = stack.resources("Lambda::Function", "BulkFunctions")
     written = ("AbortMultipartUpload", "GetObject", "ListMultipartUploadParts", "PutObject")
     assert permissions(stack, "BulkJobs") == {
         *(("lambda:InvokeFunction", f"<{function}.Arn>") for function in functions),

@@ -82,8 +82,8 @@ def test_each_role_is_assumed_by_one_service(everything: Template) -> None:
         "apigateway.amazonaws.com",
         "codedeploy.amazonaws.com",
         "events.amazonaws.com",
-        *["lambda.amazonaws.com"] * 5,
-        *["states.amazonaws.com"] * 2,
+        *["lambda.amazonaws.com"] * 6,
+        *["states.amazonaws.com"] * 3,
     ]
 
 

@@ -13,7 +13,11 @@ from .synth import Template
 
 
 def states_of(stack: Template) -> Mapping[str, Any]:
-    ((_, found),) = definitions(stack.template["Resources"])
+    (found,) = (
+        found
+        for name, found in definitions(stack.template["Resources"])
+        if name.startswith("BulkJobs")
+    )
     states: Mapping[str, Any] = found["States"]
     return states
 

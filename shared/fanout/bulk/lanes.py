@@ -56,8 +56,8 @@ ALLOWED_LANES: Mapping[NativeChoice, tuple[LaneChoice, ...]] = {
 """The lanes of a job, by its choice of batches."""
 
 NO_BATCHES_HERE = (
-    "`{name}` asks for the providers' own batches, which this host of jobs does not use yet; use "
-    "the lane `auto`, `flex` or `realtime` without `native`"
+    "`{name}` asks for the providers' own batches, which this stack was deployed without; deploy "
+    "it again, or use the lane `auto`, `flex` or `realtime` without `native`"
 )
 
 

@@ -188,7 +188,6 @@ async def _quote(arguments: argparse.Namespace, open_stack: OpenStack, given: Ba
             given.lane or "auto",  # as for a job with the default window
             as_json=as_json,
             store=store,
-            has_batches=not arguments.stack,
             cache=given.cache,
             sample=sample,
         )

@@ -50,7 +50,6 @@ async def print_quote(  # noqa: PLR0913 -- what was given, each once
     *,
     as_json: bool,
     store: JobStore | None = None,
-    has_batches: bool = True,
     cache: CacheChoice | None = None,
     sample: int | None = None,
 ) -> int:
@@ -58,8 +57,7 @@ async def print_quote(  # noqa: PLR0913 -- what was given, each once
     Print the quote of a job on this lane; returns 1 if the file has errors, else 0.
 
     With a `store`, lines are left out to which its jobs have responses. If it is a backend, a
-    `sample` of so many lines can be sent. If the host of the job `has_batches`, the quote has the
-    costs by the providers' own batches.
+    `sample` of so many lines can be sent.
     """
 
     async def read() -> AsyncIterator[bytes]:
@@ -72,7 +70,7 @@ async def print_quote(  # noqa: PLR0913 -- what was given, each once
         "catalog": catalog,
         "check": lambda name: check_model(catalog, ClientKey(ANONYMOUS, None), name),
         "lane": lane,
-        "goes_native": may_go_native(catalog) if has_batches else lambda _: False,
+        "goes_native": may_go_native(catalog),
         "has_cache": partial(expects_cache, catalog, cache or "order"),
     }
     if sample is not None:

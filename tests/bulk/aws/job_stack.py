@@ -107,6 +107,7 @@ async def open_job_stack(
     *,
     notify: Callable[[str], Awaitable[None]] | None = None,
     ledger: Ledger | None = None,
+    start_batches: Callable[[str, str], Awaitable[None]] | None = None,
 ) -> AsyncIterator[JobStack]:
     async def execute(job_id: str) -> None:
         if started is not None:
@@ -126,7 +127,13 @@ async def open_job_stack(
     ) as gateway:
         accounts = KeyAccounts(ledger, catalog) if ledger else None
         handlers = StepHandlers(
-            gateway, stores, observer, options, notify=notify, accounts=accounts
+            gateway,
+            stores,
+            observer,
+            options,
+            notify=notify,
+            start_batches=start_batches,
+            accounts=accounts,
         )
         yield JobStack(handlers, AWSBatchService(stores, execute), stores, provider, observer)
     assert observer.bugs == []

@@ -8,8 +8,8 @@ from typing import Any
 import boto3
 
 from fanout.bulk.aws.dynamodb import DynamoTable
+from fanout.bulk.aws.repeated_steps import make_notifier
 from fanout.bulk.aws.s3 import S3BlobStore
-from fanout.bulk.aws.webhook_machine import make_notifier
 from fanout.bulk.service.batches import job_registry
 from fanout.bulk.service.webhook_sender import WebhookSender
 from fanout.bulk.service.webhooks import Webhook

@@ -96,7 +96,8 @@ class AWSBatchService:
     """
     A stack's files and jobs; a `Host` whose `execute` starts the state machine.
 
-    `has_accounts` says whether its workers charge the jobs of virtual keys to them.
+    `has_batches` says whether the stack sends lines by native batches, as older ones do not;
+    `has_accounts`, whether its workers charge the jobs of virtual keys to them.
     """
 
     def __init__(
@@ -104,11 +105,13 @@ class AWSBatchService:
         stores: Stores,
         execute: Callable[[str], Awaitable[None]],
         *,
+        has_batches: bool = True,
         has_accounts: bool = False,
     ) -> None:
         self._has_accounts = has_accounts
         self._stores = stores
         self._execute = execute
+        self._has_batches = has_batches
         self._totals: dict[str, tuple[float, Totals]] = {}
         self.files = stores.files
         self.jobs = JobService(self.files, stores.table, self, stores.now)
@@ -116,7 +119,7 @@ class AWSBatchService:
 
     @property
     def has_batches(self) -> bool:
-        return False
+        return self._has_batches
 
     @property
     def has_accounts(self) -> bool:

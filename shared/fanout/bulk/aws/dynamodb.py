@@ -25,7 +25,7 @@ The reason in a transaction's error; others are in the documentation of `Transac
 https://docs.aws.amazon.com/amazondynamodb/latest/APIReference/API_TransactWriteItems.html.
 """
 
-EXPIRING = frozenset({"batch", "file", "idempotency", "upload"})
+EXPIRING = frozenset({"batch", "file", "idempotency", "native", "upload"})
 """The kinds of records with a field `expires_at`."""
 
 BRIEF = frozenset({"idempotency"})

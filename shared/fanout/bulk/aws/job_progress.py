@@ -251,14 +251,21 @@ class DynamoJobProgress:
 
     async def completed_totals(self, shard: int) -> Totals | None:
         """The shard's totals, if it is complete."""
+        found = await self._counts(shard)
+        return found.totals if found and found.complete else None
+
+    async def stored_lines(self, shard: int) -> int:
+        """How many lines of the shard are counted, whether it is complete or not."""
+        found = await self._counts(shard)
+        return found.totals.lines if found else 0
+
+    async def _counts(self, shard: int) -> StoredShard | None:
         if self._all_shards:
             if self._shards is None:
                 self._shards = await self._read_all()
-            found = self._shards.get(shard)
-        else:
-            await self._read(shard)
-            found = self._stored.get(shard)
-        return found.totals if found and found.complete else None
+            return self._shards.get(shard)
+        await self._read(shard)
+        return self._stored.get(shard)
 
     async def total(self) -> Totals:
         """

@@ -21,6 +21,7 @@ from .s3 import S3BlobStore
 
 OUTPUTS = ("JobsBucket", "JobsTable", "JobsMachine")
 CONFIG_OUTPUT, FILE_DAYS_OUTPUT = "JobsConfig", "JobsFileDays"
+BATCHES_OUTPUT = "BatchesMachine"
 DEFAULT_FILE_DAYS = 30
 """Days for which a stack without the output keeps files; OpenAI keeps batch files as long."""
 
@@ -43,8 +44,8 @@ class StackResources(Struct, frozen=True):
     """
     A stack's bucket and table, the ARN of its state machine, and the address of its config.
 
-    A stack of an older version has no `config` output: it is `None`. Files are deleted after
-    `file_days`.
+    A stack of an older version has no `config` output: it is `None`; nor has it native batches.
+    Files are deleted after `file_days`.
     """
 
     bucket: str
@@ -52,6 +53,7 @@ class StackResources(Struct, frozen=True):
     machine: str
     config: str | None = None
     file_days: int = DEFAULT_FILE_DAYS
+    has_batches: bool = False
 
 
 def find_stack(client: CloudFormationClient, name: str) -> StackResources:
@@ -70,7 +72,8 @@ def find_stack(client: CloudFormationClient, name: str) -> StackResources:
             f"the stack `{name}` has no jobs: it was deployed without them, or by an older version"
         ) from None
     days = int(outputs.get(FILE_DAYS_OUTPUT, DEFAULT_FILE_DAYS))
-    return StackResources(bucket, table, machine, outputs.get(CONFIG_OUTPUT), days)
+    has_batches = BATCHES_OUTPUT in outputs
+    return StackResources(bucket, table, machine, outputs.get(CONFIG_OUTPUT), days, has_batches)
 
 
 class StateMachine(Struct, frozen=True):
@@ -142,5 +145,5 @@ def connect(
         lifetime=found.file_days * 24 * HOUR,
     )
     machine = StateMachine(make_client("stepfunctions", region), found.machine)
-    service = AWSBatchService(stores, machine.run)
+    service = AWSBatchService(stores, machine.run, has_batches=found.has_batches)
     return StackConnection(service, stores, machine, DeployedConfig(s3, name, found.config))

@@ -36,7 +36,8 @@ class JobState(Struct, frozen=True):
     """
     What one state passes to the next; the field names are part of the state machine's definition.
 
-    `next` is `work` on the shards of `manifest`, `hold` (all lines wait for long), `finish`,
+    `next` is `work` on the shards of `manifest`, `hold` (all lines wait for long, or for native
+    batches), `finish`,
     `refuse` (the input is rejected), `fail` or `done`; `why` is the reason of `refuse`
     and `fail`. `wait` is the pause in seconds before the next round, `lines` the number stored so
     far, and `idle` the rounds in a row without a new one.
@@ -112,6 +113,10 @@ class StateTransitions:
         if finished.next == "done":
             return _done(finished)
         state = await self._limited(state, finished.max_workers)
+        is_idle = state.next == "work" and finished.lines <= state.lines
+        if finished.hold is not None and (is_idle or not finished.manifest):
+            hold = min(ceil(finished.hold), LONGEST_HOLD)  # until the native batches have more
+            return self._next(state, "hold", finished, hold, 0)
         waits = finished.pause is not None or state.next == "hold"
         idle = state.idle + 1 if finished.lines <= state.lines and not waits else 0
         if finished.pause and finished.only_waits:

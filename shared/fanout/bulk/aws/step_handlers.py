@@ -9,7 +9,7 @@ from __future__ import annotations
 
 from collections.abc import Awaitable, Callable
 from functools import partial
-from typing import Literal
+from typing import TYPE_CHECKING, Literal
 
 from msgspec.structs import replace
 
@@ -44,6 +44,9 @@ from .s3 import once
 from .step_payloads import Finished, Planned
 from .sync_schedule import max_workers, sync_times
 
+if TYPE_CHECKING:
+    from .native_steps import JobBatches, NativeSteps, Start
+
 START_SECONDS = 60
 """Seconds within which the workers of a planned job have started."""
 
@@ -55,7 +58,8 @@ class StepHandlers:
     The steps, over a stack's stores.
 
     `on_worked` gets the totals of what each worker did. `notify` starts the delivery of a job's
-    webhook. `accounts` are those of virtual keys.
+    webhook, `start_batches` the state machine of its native batches. `accounts` are those of
+    virtual keys.
     """
 
     def __init__(  # noqa: PLR0913 -- its parts, each once
@@ -69,6 +73,7 @@ class StepHandlers:
         on_worked: Callable[[Totals], None] = lambda _: None,
         notify: Callable[[str], Awaitable[None]] | None = None,
         accounts: JobAccounts | None = None,
+        start_batches: Start | None = None,
     ) -> None:
         self._accounts = accounts
         self._gateway = gateway
@@ -77,6 +82,8 @@ class StepHandlers:
         self._options = options
         self._on_worked = on_worked
         self._notify = notify
+        self._start_batches = start_batches
+        self._made_native: NativeSteps | None = None
         self._costs = Costs(gateway.catalog)
         self._rate_limits = rate_limits or DynamoRateLimitStore(stores.table)
         share = gateway.catalog.general.batch_share
@@ -95,13 +102,30 @@ class StepHandlers:
             now=stores.now,
             options=options,
             accounts=accounts,
+            ledger=stores.table,
         )
+
+    @property
+    def native(self) -> NativeSteps:
+        """The native batches of jobs, which few of them have."""
+        from .native_steps import make_native_steps
+
+        if self._made_native is None:
+            self._made_native = make_native_steps(
+                self._gateway, self._stores, self._jobs, self._costs, self._start_batches
+            )
+        return self._made_native
 
     async def plan(self, job_id: str) -> Planned:
         """Check the job's input and cut it into shards, unless that is done."""
         job = await self._jobs.find(job_id, None)
         if job.status == "validating":
             job = await self._runner.plan(job)
+        if _has_batches(job) and job.status == "in_progress" and job.reason is None:
+            error = await self.native.plan(job)
+            if error is not None:
+                failed = partial(transitions.failed, error=error, now=int(self._stores.now()))
+                job = await self._jobs.change(job.id, failed)
         is_on = job.status == "in_progress"
         next_: Literal["work", "finish"] = "work" if is_on else "finish"
         return Planned(job.id, job.manifest_key, next_, max_workers(job))
@@ -115,8 +139,11 @@ class StepHandlers:
         job = await self._jobs.find(job_id, None)
         if job.reason == "refused":
             return WorkResult(0, 0, shard.lines, "refused")
+        batches = await self.native.read(job) if _has_batches(job) else None
         activity = ActivityTracker(self._stores.now)
-        own = self._stores.progress(job, activity=activity)
+        own = self._stores.progress(
+            job if batches is None else batches.capped(job), activity=activity
+        )
         progress: JobProgress = own
         client: Callable[[], ClientKey] | None = None
         if job.account is not None:
@@ -140,6 +167,7 @@ class StepHandlers:
             line_estimate(job, self._costs),
             activity,
             flex=flex_lane(job, self._gateway.catalog, self._stores.now),
+            is_held=(lambda _: False) if batches is None else batches.held(shard).__contains__,
             cache_rules=partial(cache_rules, self._gateway.catalog),
         )
         try:
@@ -150,6 +178,8 @@ class StepHandlers:
         await self._rate_limits.flush()
         if result.rejection is not None:
             await self._jobs.change(job.id, partial(rejected, result.rejection))
+        if result.stop == "capped" and batches is not None and batches.reserved:
+            result = replace(result, stop="paused")  # until the batches cost less than is reserved
         if result.stop in {"capped", "expired"}:
             await self._jobs.change(
                 job.id, partial(ended_early, result.stop, int(self._stores.now()))
@@ -168,11 +198,17 @@ class StepHandlers:
 
     async def finish(self, job_id: str) -> Finished:
         """Close the job, unless it has incomplete shards and may go on."""
-        job = await self._jobs.change(job_id, partial(expired, self._stores.now()))
+        now = self._stores.now()
+        job = await self._jobs.change(job_id, partial(expired, now))
+        batches = await self.native.merge(job) if _has_batches(job) and not job.is_over else None
         if job.status == "in_progress" and job.reason is None:
-            if incomplete := await self._incomplete(job):
+            if incomplete := await self._incomplete(job, batches):
                 return incomplete
-            job = await self._jobs.change(job.id, partial(finalized, int(self._stores.now())))
+            job = await self._jobs.change(job.id, partial(finalized, int(now)))
+        if batches is not None and batches.open and job.reason is not None:
+            job = await self._jobs.change(job.id, partial(finalized, int(now)))
+            if (hold := self.native.settle(job, batches)) is not None:
+                return Finished(job.id, job.status, "work", hold=hold)
         return await self._close(job)
 
     async def fail(self, job_id: str, why: str) -> Finished:
@@ -224,19 +260,27 @@ class StepHandlers:
         except Exception as error:  # noqa: BLE001 -- the hourly check starts it again
             self._observer.bug(job.id, error)
 
-    async def _incomplete(self, job: Job) -> Finished | None:
-        """Write a manifest of the incomplete shards; `None` if there are none."""
-        progress = self._stores.finisher_progress(job)
-        left = [
-            json.encode(shard) + b"\n"
-            async for shard in self._runner.shards(job)
-            if await progress.completed_totals(shard.index) is None
-        ]
-        if not left:
+    async def _incomplete(self, job: Job, batches: JobBatches | None) -> Finished | None:
+        """
+        Write a manifest of the incomplete shards; `None` if there are none.
+
+        A shard whose lines all have results or wait for native batches is not in it.
+        """
+        progress = self._stores.progress(job, all_shards=True)
+        everything = [shard async for shard in self._runner.shards(job)]
+        shards = [one for one in everything if await progress.completed_totals(one.index) is None]
+        if not shards:
             return None
-        manifest = f"jobs/{job.id}/left.jsonl"
-        await self._stores.blobs.write(manifest, once(b"".join(left)))
         total = await progress.total()
+        if batches is not None and batches.open:
+            held = batches.held_by_shard(everything)
+            lines = {one.index: await progress.stored_lines(one.index) for one in shards}
+            shards = [one for one in shards if lines[one.index] + held[one.index] < one.lines]
+            if not shards or batches.leave_nothing(job, total):
+                return Finished(job.id, job.status, "work", lines=total.lines, hold=batches.hold)
+        manifest = f"jobs/{job.id}/left.jsonl"
+        left = b"".join(json.encode(shard) + b"\n" for shard in shards)
+        await self._stores.blobs.write(manifest, once(left))
         activity = total.activity or Activity(0.0)
         at, now = activity.resumes_at, self._stores.now()
         pause = None if at is None else max(0.0, min(at, job.expires_at) - now)
@@ -250,6 +294,7 @@ class StepHandlers:
             pause,
             only_waits,
             max_workers(job),
+            batches.hold if batches is not None and batches.open else None,
         )
 
     async def _deliver(self, job: Job) -> None:
@@ -263,3 +308,8 @@ class StepHandlers:
                 await blobs.join([file.key], f"{job.deliver_to}{name}.jsonl")
         batch = json.encode(job.to_dict(job.totals or Totals()))
         await blobs.write(f"{job.deliver_to}batch.json", once(batch))
+
+
+def _has_batches(job: Job) -> bool:
+    """Whether lines of the job may go by their providers' batches."""
+    return job.native != "never" and job.account is None

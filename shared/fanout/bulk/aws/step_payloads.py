@@ -26,7 +26,8 @@ class Finished(Struct, frozen=True):
 
     `manifest` lists those shards; `lines` is the number of lines stored so far. If workers left
     lines because a provider asked for a long pause, that ends in `pause` seconds, and
-    `only_waits` says whether all other lines wait for it. `max_workers` is as in `Planned`.
+    `only_waits` says whether all other lines wait for it. `max_workers` is as in `Planned`. If
+    lines wait for native batches, these are to be looked at again in `hold` seconds.
     """
 
     job: str
@@ -37,3 +38,4 @@ class Finished(Struct, frozen=True):
     pause: float | None = None
     only_waits: bool = False
     max_workers: int = 0
+    hold: float | None = None

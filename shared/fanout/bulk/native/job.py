@@ -24,6 +24,9 @@ Sends a request once, with the deployment's first key, and returns the response 
 Raises a `FanoutError` without a response. It never repeats a request: a batch may exist twice then.
 """
 
+Reserve: TypeAlias = Callable[[int], "Stop | Literal['wait'] | None"]
+"""Reserves so many nanodollars under a job's cost cap, or returns why it does not."""
+
 RETRY = 60.0
 """Seconds until a call that had no good response is made again."""
 
@@ -52,7 +55,7 @@ class NativeJob(Struct, frozen=True):
     send: Send
     now: Callable[[], float]
     realtime: Callable[[int], float]
-    reserve: Callable[[int], Stop | Literal["wait"] | None] = lambda _: None
+    reserve: Reserve = lambda _: None
     release: Callable[[int], None] = lambda _: None
 
     def line_id(self, number: int) -> str:

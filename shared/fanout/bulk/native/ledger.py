@@ -47,7 +47,7 @@ class NativeRow(Struct, frozen=True, omit_defaults=True):
     `fetches` is how often lines were missing in its files, `shards` are those with rows of it.
     `absent` are lines without a row although the batch ended well: they may be billed. If it is
     `hedged`, its lines are sent in real time, too; `wasted` is what those cost that have both
-    responses.
+    responses. `expires_at` is the job's end; a store may delete the row a month after it.
     """
 
     number: int
@@ -82,6 +82,7 @@ class NativeRow(Struct, frozen=True, omit_defaults=True):
     repeated: int = 0
     orphans: int = 0
     wasted: int = 0
+    expires_at: float | None = None
 
     @property
     def numbers(self) -> list[int]:
@@ -124,7 +125,13 @@ class Ledger:
         return await self._records.get(KIND, self._key(0)) is not None
 
     async def plan(self, rows: list[NativeRow]) -> None:
-        """Add the first rows; nothing is asked of a provider before all of them are there."""
+        """
+        Add the first rows, unless another process has done so meanwhile.
+
+        Nothing is asked of a provider before all of them are there.
+        """
+        if await self.is_planned():
+            return
         await self.clear()
         for row in rows:
             await self.add(row)

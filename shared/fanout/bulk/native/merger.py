@@ -54,8 +54,8 @@ class Merger:
     def __init__(self, job: NativeJob) -> None:
         self.job = job
 
-    async def step(self, *, is_ending: bool = False) -> Status:
-        """Do what is due now."""
+    async def step(self, *, is_ending: bool = False, until: float | None = None) -> Status:
+        """Do what is due now. After `until`, nothing further is begun, and is due at once."""
         job = self.job
         rows = await job.ledger.rows()
         deadline = job.deadline(rows)
@@ -63,6 +63,8 @@ class Merger:
         for row in rows:
             if _due_at(row, job.now(), is_ending=is_ending) > job.now():
                 continue
+            if until is not None and job.now() >= until:
+                break
             try:
                 await self._advance(row, deadline, is_ending=is_ending)
             except LedgerChanged:

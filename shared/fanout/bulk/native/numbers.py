@@ -14,11 +14,14 @@ def pack(numbers: Iterable[int]) -> str:
 
 def unpack(text: str) -> list[int]:
     """The numbers of a text, ascending."""
-    found: list[int] = []
+    return [number for first, last in ranges(text) for number in range(first, last + 1)]
+
+
+def ranges(text: str) -> Iterator[tuple[int, int]]:
+    """The first and the last number of each range of a text, ascending."""
     for part in text.split(",") if text else ():
         first, _, last = part.partition("-")
-        found += range(int(first), int(last or first) + 1)
-    return found
+        yield int(first), int(last or first)
 
 
 def _ranges(numbers: Iterable[int]) -> Iterator[tuple[int, int]]:

@@ -29,6 +29,8 @@ LEAST_SAVING = to_nanodollars(0.05)
 
 TOO_LATE = "too little time is left before the deadline"
 
+TOO_MANY = "the job has too many lines to choose batches for all of them"
+
 RUN = 0.5
 """The part of a provider's usual window that a batch has at least before it is given up."""
 
@@ -45,7 +47,8 @@ class Choice(Struct, frozen=True):
 
     `window` is the job's, in seconds, `expires_at` its end. `rate` is how many lines a second are
     sent in real time. `is_asked` says that the user chose batches, also to save little; `estimate`
-    is the nanodollars that a line of so many bytes may cost in real time.
+    is the nanodollars that a line of so many bytes may cost in real time. No further line is chosen
+    once the time for that `is_over`.
     """
 
     now: float
@@ -54,6 +57,7 @@ class Choice(Struct, frozen=True):
     rate: float
     estimate: Callable[[InputLine], int]
     is_asked: bool = False
+    is_over: Callable[[], bool] = lambda: False
 
     def most(self, route: Route) -> int:
         """How many lines may wait for batches, if they are of this route."""
@@ -115,6 +119,9 @@ async def plan_batches(
     reasons = Counter[str]()
     taken = 0
     async for one in lines:
+        if choice.is_over():
+            reasons[TOO_MANY] += 1
+            break
         found = eligibility.check(one.line, line_id(one.number))
         if not isinstance(found, Candidate):
             reasons[found] += 1
@@ -149,6 +156,7 @@ def _rows(job: str, groups: Iterable[_Group], choice: Choice) -> list[NativeRow]
                     count,
                     estimate,
                     next_at=choice.now,
+                    expires_at=choice.expires_at,
                 )
             )
     return rows

@@ -26,7 +26,7 @@ from ..totals import Totals
 from ..work.manifest import read_manifest
 from .eligibility import Eligibility, Routes
 from .input_lines import InputLines
-from .job import NativeJob
+from .job import NativeJob, Reserve
 from .ledger import Ledger, NativeRow
 from .merge import ResultMerger
 from .merger import Merger
@@ -87,16 +87,16 @@ class Preparation:
         """The phase; the job's error if a line may not go by a batch although it must."""
         host, job = self._host, self._job
         shards = [s async for s in read_manifest(host.blobs, job.manifest_key)]
-        native = self._native_job(shards)
-        if not await native.ledger.is_planned():
-            rows, reasons = await plan_batches(
-                job.id, native.lines.all(), native.eligibility, self._choice(), native.line_id
-            )
-            if reasons and job.native == "require":
-                return _required(reasons)
-            if job.native == "require" and (error := _over_cap(job, rows)) is not None:
-                return error
-            await native.ledger.plan(rows)
+        native = native_job(
+            host,
+            job,
+            shards,
+            self._realtime,
+            reserve=partial(self._progress.reserve, is_whole=True),
+            release=self._progress.release,
+        )
+        if (error := await plan_once(host, job, native, self._rate)) is not None:
+            return error
         for row in await native.ledger.rows():
             if row.may_run or row.state == "ended":
                 self._progress.reserve(row.estimate)
@@ -120,41 +120,86 @@ class Preparation:
     async def _refresh(self) -> None:
         self._done = (await self._progress.total()).lines
 
-    def _native_job(self, shards: list[Shard]) -> NativeJob:
-        host, job = self._host, self._job
-        catalog = host.gateway.catalog
-        return NativeJob(
-            id=job.id,
-            folder=f"jobs/{job.id}",
-            expires_at=job.expires_at,
-            ledger=host.ledger(job),
-            eligibility=Eligibility(
-                Routes(catalog), host.gateway.prepare, catalog.client(job.owner)
-            ),
-            lines=InputLines(host.blobs, job.input_key, job.model, shards),
-            blobs=host.blobs,
-            send=host.send,
-            now=host.now,
-            realtime=self._realtime,
-            reserve=partial(self._progress.reserve, is_whole=True),
-            release=self._progress.release,
-        )
-
-    def _choice(self) -> Choice:
-        job = self._job
-        estimate = partial(estimate_cost, self._host.costs)
-        return Choice(
-            now=self._host.now(),
-            window=job.expires_at - job.created_at,
-            expires_at=job.expires_at,
-            rate=self._rate,
-            estimate=lambda one: estimate(one.line, one.size),
-            is_asked=job.lane == "native" or job.native == "require",
-        )
-
     def _realtime(self, waiting: int) -> float:
         """Seconds for all lines that have no result yet."""
         return max(waiting, self._job.total - self._done) / self._rate
+
+
+def native_job(
+    host: NativeHost,
+    job: Job,
+    shards: Sequence[Shard],
+    realtime: Callable[[int], float],
+    *,
+    reserve: Reserve = lambda _: None,
+    release: Callable[[int], None] = lambda _: None,
+) -> NativeJob:
+    """What the steps of the job's batches share; `shards` are all of the job's."""
+    catalog = host.gateway.catalog
+    return NativeJob(
+        id=job.id,
+        folder=f"jobs/{job.id}",
+        expires_at=job.expires_at,
+        ledger=host.ledger(job),
+        eligibility=Eligibility(Routes(catalog), host.gateway.prepare, catalog.client(job.owner)),
+        lines=InputLines(host.blobs, job.input_key, job.model, shards),
+        blobs=host.blobs,
+        send=host.send,
+        now=host.now,
+        realtime=realtime,
+        reserve=reserve,
+        release=release,
+    )
+
+
+async def plan_once(
+    host: NativeHost,
+    job: Job,
+    native: NativeJob,
+    rate: float,
+    *,
+    until: float | None = None,
+    reserves_all: bool = False,
+) -> LineError | None:
+    """
+    Add the job's rows to its ledger, unless they are there.
+
+    Returns the job's error if a line may not go by a batch although it must. After `until`, no
+    further lines are chosen. With `reserves_all`, all batches together fit under the job's cap,
+    because each one's estimate is reserved from now on.
+    """
+    if await native.ledger.is_planned():
+        return None
+    estimate = partial(estimate_cost, host.costs)
+    choice = Choice(
+        now=host.now(),
+        window=job.expires_at - job.created_at,
+        expires_at=job.expires_at,
+        rate=rate,
+        estimate=lambda one: estimate(one.line, one.size),
+        is_asked=job.lane == "native" or job.native == "require",
+        is_over=lambda: until is not None and host.now() >= until,
+    )
+    lines = native.lines.all()
+    rows, reasons = await plan_batches(job.id, lines, native.eligibility, choice, native.line_id)
+    if reasons and job.native == "require":
+        return _required(reasons)
+    if job.native == "require" and (error := _over_cap(job, rows)) is not None:
+        return error
+    if reserves_all and job.max_cost is not None:
+        rows = _within(rows, job.max_cost)
+    await native.ledger.plan(rows)
+    return None
+
+
+def _within(rows: Sequence[NativeRow], most: int) -> list[NativeRow]:
+    """The rows that cost at most so many nanodollars together, the first ones first."""
+    found: list[NativeRow] = []
+    for row in rows:
+        if row.estimate <= most:
+            most -= row.estimate
+            found.append(row)
+    return found
 
 
 def _required(reasons: Counter[str]) -> LineError:

@@ -42,6 +42,7 @@ async def split(job: NativeJob, row: NativeRow) -> NativeRow:
             next_at=now + PAUSE,
             attempt=row.attempt,
             fault=fault,
+            expires_at=row.expires_at,
         )
         return await job.ledger.write(again)
     numbers = row.numbers
@@ -62,6 +63,7 @@ async def split(job: NativeJob, row: NativeRow) -> NativeRow:
             row.estimate,
             next_at=now,
             attempt=row.attempt + 1,
+            expires_at=row.expires_at,
         )
     )
     only = replace(row, lines=str(numbers[wrong - 1]), count=1, estimate=0)
