@@ -6,6 +6,9 @@ import json
 from pathlib import Path
 from typing import Any
 
+from . import prices
+from .job_cost import ONE_VCPU
+
 LISTS = Path(__file__).parents[2] / "shared" / "fanout" / "telemetry" / "price_lists"
 
 HEADS = ("provider", "real time", "flex", "batches", "a batch takes", "limits of a batch", "source")
@@ -97,6 +100,10 @@ The numbers of models are those of the entries in the price lists of this versio
 price, by LiteLLM's map. Where a list has none, a batch counts with the part in the table.
 On the flex tier, a response takes minutes and may be refused; in real time, seconds.
 
+In a stack, a job that waits for batches costs {hour} for an hour and {day} for a day, whatever the
+number of its lines up to a million: state transitions, and functions that run for a second. Without
+such a job the lane costs nothing.
+
 Nothing in this table was called live for it. It is from the vendors' pages and SDKs, and from what
 others have captured and published, from August to November 2026.
 """
@@ -110,7 +117,22 @@ def section() -> str:
     ]
     lines = (HEADS, ["---"] * len(HEADS), *rows)
     table = "\n".join(f"| {' | '.join(line)} |" for line in lines)
-    return SECTION.format(table=table.replace("{captures}", CAPTURES))
+    return SECTION.format(
+        table=table.replace("{captures}", CAPTURES),
+        hour=f"${_waiting(20, 36):.3f}",
+        day=f"${_waiting(307, 181):.2f}",
+    )
+
+
+def _waiting(turns: int, looks: int) -> float:
+    """
+    Return what so many turns of a job's batches cost, and looks of the finisher at the job.
+
+    tests/bulk/aws/test_native_waits.py counts them. Each is three transitions and an invocation.
+    """
+    transitions = 3 * (turns + looks) * prices.TRANSITION.dollars / 1_000
+    seconds = (turns + looks) * ONE_VCPU * prices.COMPUTE["arm64"].dollars
+    return transitions + seconds + (turns + looks) * prices.INVOCATION.dollars / 1_000_000
 
 
 def _flex(name: str) -> str:

@@ -19,6 +19,7 @@ from typing import Any, Self
 import boto3
 
 from .deployed_stack import DeployedStack
+from .scripted_provider import BATCHES
 
 ROOT = Path(__file__).parents[2]
 CDK = str(ROOT / "node_modules/.bin/cdk")
@@ -132,13 +133,23 @@ class Deployer:
         context: dict[str, object] = {
             "stack": name,
             "config": CONFIG,
-            "environment": json.dumps({"PROVIDER_URL": self._provider_url}),
+            "environment": json.dumps(self._environment),
         }
         if SMALL_ACCOUNT not in os.environ:
             context["bulk_workers"] = WORKERS
         if not self.is_real:  # an emulator runs the functions on this machine
             context["architecture"] = ARCHITECTURES.get(platform.machine(), "x86_64")
         return {**context, **options}
+
+    @property
+    def _environment(self) -> dict[str, str]:
+        """The addresses of the scripted providers."""
+        base = self._provider_url.removesuffix("/v1")
+        return {
+            "PROVIDER_URL": self._provider_url,
+            "OPENAI_BATCHES_URL": f"{base}{BATCHES}/openai/v1",
+            "ANTHROPIC_BATCHES_URL": f"{base}{BATCHES}/anthropic",
+        }
 
     def _log_role(self) -> dict[str, object]:
         """The option that keeps the role of a real account, if it has one."""

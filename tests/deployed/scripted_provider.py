@@ -1,12 +1,13 @@
 """
 A scripted provider: OpenAI's API over a real socket, where a model's name decides what it does.
 
-It records the model and key of each call, and the disconnects. It uses the standard library only,
-because it runs in the stack's environment.
+It records the model and key of each call, and the disconnects. Below `BATCHES`, it serves the
+doubles of batch APIs that a test sets.
 """
 
 from __future__ import annotations
 
+import asyncio
 import json
 import select
 import socket
@@ -17,6 +18,12 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from typing import Any
+
+from fanout.wire.http import WireRequest
+from tests.support.native_doubles.double import Double
+
+BATCHES = "/batches"
+"""The path below which the double of each vendor has the vendor's name."""
 
 WORDS = ("Hello", " from", " the", " provider", ".")
 ANSWER = "".join(WORDS)
@@ -47,6 +54,10 @@ class ScriptedProvider(ThreadingHTTPServer):
         """How often each last message was received."""
         self.gate = threading.Semaphore(0)
         """`gated` sends its first word at once, and each further one when this is released."""
+
+        self.doubles: dict[str, Double] = {}
+        """Doubles of batch APIs, by vendor, for tests that set them."""
+        self.one_at_a_time = threading.Lock()
 
         self._changed = threading.Condition()
         self._words: Counter[str] = Counter()
@@ -117,7 +128,27 @@ class _Handler(BaseHTTPRequestHandler):
     def log_message(self, *_: object) -> None:
         """Log nothing."""
 
+    def do_GET(self) -> None:
+        self._batches(b"")
+
+    def _batches(self, body: bytes) -> None:
+        """Respond as the double of a batch API does, which is below its name."""
+        name, _, rest = self.path.removeprefix(f"{BATCHES}/").partition("/")
+        headers = {key.lower(): value for key, value in self.headers.items()}
+        request = WireRequest(f"/{rest}", body, self.command, headers)
+        with self.server.one_at_a_time:
+            response = asyncio.run(self.server.doubles[name](request))
+        self.send_response(response.status)
+        for key, value in response.headers.items():
+            self.send_header(key, value)
+        self.send_header("content-length", str(len(response.body)))
+        self.end_headers()
+        self.wfile.write(response.body)
+
     def do_POST(self) -> None:
+        if self.path.startswith(BATCHES):
+            self._batches(self.rfile.read(int(self.headers.get("content-length", 0))))
+            return
         body = json.loads(self.rfile.read(int(self.headers["content-length"])))
         key = (self.headers["authorization"] or "").removeprefix("Bearer ")
         model = body["model"]

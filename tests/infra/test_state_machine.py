@@ -12,13 +12,18 @@ from scripts.aws.state_machines import definitions
 from .synth import Template
 
 
-def states_of(stack: Template) -> Mapping[str, Any]:
+def definition_of(stack: Template) -> Mapping[str, Any]:
     (found,) = (
         found
         for name, found in definitions(stack.template["Resources"])
         if name.startswith("BulkJobs")
     )
-    states: Mapping[str, Any] = found["States"]
+    whole: Mapping[str, Any] = found
+    return whole
+
+
+def states_of(stack: Template) -> Mapping[str, Any]:
+    states: Mapping[str, Any] = definition_of(stack)["States"]
     return states
 
 
@@ -96,8 +101,8 @@ def test_a_worker_may_run_as_long_as_the_option_says() -> None:
 
 
 def test_the_state_machine_has_a_time_limit_logs_and_traces(stack: Template) -> None:
-    properties = stack.one("StepFunctions::StateMachine")
-    ((_, whole),) = definitions(stack.template["Resources"])
+    properties = stack.one("StepFunctions::StateMachine", "BulkJobs")
+    whole = definition_of(stack)
     assert whole["TimeoutSeconds"] == 15 * 24 * 3600
     assert properties["TracingConfiguration"] == {"Enabled": True}
     assert properties["LoggingConfiguration"]["Level"] == "ALL"

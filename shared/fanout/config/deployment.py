@@ -47,6 +47,7 @@ class Deployment(Struct, frozen=True):
 
     Deployments with a lower `order` are called first. `fails` are the failures before a cooldown by
     kind of error. `tier_prices` has service tiers, each with its input and its output price.
+    `native_batches` says whether its address has the provider's batch API; `None` if it is not known.
     `credentials` are Google's: the path of a JSON file, or its JSON; `None` for the default ones.
     """
 
@@ -71,6 +72,7 @@ class Deployment(Struct, frozen=True):
     output_price: float | None = None
     tier_prices: tuple[tuple[str, float, float], ...] = ()
     has_weight: bool = False
+    native_batches: bool | None = None
     additions: Additions = NONE
     credentials: Secret | None = None
 
@@ -162,6 +164,7 @@ def make_deployment(
         output_price=params.output_cost_per_token,
         tier_prices=_tier_prices(params),
         has_weight=params.weight is not None,
+        native_batches=params.native_batches,
         additions=additions,
         credentials=credentials,
     )

@@ -115,6 +115,7 @@ class ModelParams(HiddenRepr, frozen=True, kw_only=True):
     output_cost_per_token_flex: Price | None = None
     input_cost_per_token_priority: Price | None = None
     output_cost_per_token_priority: Price | None = None
+    native_batches: bool | None = None
     extra_body: dict[str, Any] | None = None
     extra_headers: dict[str, str] | None = None
     organization: str | list[str] | None = None

@@ -57,15 +57,15 @@ def test_what_batches_do_not_answer_is_sent_in_real_time_before_the_deadline(
         {
             "openai": in_turn(Script(bad_line=7), SOON),
             "anthropic": Script(stuck=0.5, queue=60.0),
-            "mistral": Script(queue=2 * HOUR, run=HOUR, cancel="never ends"),
+            "mistral": Script(queue=HOUR, run=HOUR, cancel="never ends"),
         }
     )
     models = ["openai", "anthropic", "mistral"]
     data = lines_of(models, COUNT) + lines_of(["openai"], 1, store=False).replace(b'"n0"', b'"x"')
-    done = go(s3, table, providers, data, completion_window="2h")
+    done = go(s3, table, providers, data, completion_window="1h")
     found, totals = done.found, done.found.job.totals
     assert (found.job.status, found.errors) == ("completed", {})
-    assert found.seconds < 2 * HOUR
+    assert found.seconds < HOUR
     assert totals is not None
     assert found.lanes == {"native": 19 + 10, "realtime": 2 + 10 + 20}
     assert totals.hedged.lines == 20  # Mistral's, which were all paid for twice
@@ -79,14 +79,14 @@ def test_killed_functions_and_a_stopped_state_machine_lose_nothing_and_pay_nothi
     providers = Killed({"openai": in_turn(SOON), "anthropic": SOON})
 
     def prepare(stack: NativeStack) -> None:
-        stack.is_killing, stack.step = True, 7
+        stack.is_killing, stack.step = True, 15
 
     done = go(s3, table, providers, lines_of(["openai", "anthropic"], COUNT), prepare=prepare)
     found = done.found
     assert (found.job.status, found.errors) == ("completed", {})
     assert found.lanes == providers.bill.lines() == {"native": COUNT}
     check_costs(found, providers)
-    assert min(done.stack.kills[what] for what in ("plan", "turn", "finish")) >= 2
+    assert min(done.stack.kills[what] for what in ("plan", "turn", "finish")) > 0
 
 
 def test_turns_whose_state_machine_was_stopped_are_made_by_another(

@@ -32,7 +32,7 @@ def test_a_host_without_batches_refuses_them_and_names_the_field() -> None:
         ("auto", "auto", "fanout.native"),
         ("require", "native", "fanout.native"),
     ]:
-        with pytest.raises(RequestError, match="does not use yet") as raised:
+        with pytest.raises(RequestError, match="deploy it again") as raised:
             choose_native(given_choice, lane, has_batches=False)  # type: ignore[arg-type]
         assert raised.value.param == param
 

@@ -69,11 +69,13 @@ def route_of(deployment: Deployment) -> Route | None:
     """
     The batches of a deployment.
 
-    It has none at an address of its own, which is a proxy's or another server's, nor with additions
-    to its requests, nor where the provider reads its input from an object store.
+    It has none at an address of its own, which is a proxy's or another server's, unless the config
+    says so; nor with additions to its requests, nor where the provider reads its input from an
+    object store.
     """
-    extra = deployment.additions
-    if "api_base" in deployment.target.options or extra.body or extra.defaults:
+    extra, choice = deployment.additions, deployment.native_batches
+    has_api = "api_base" not in deployment.target.options if choice is None else choice
+    if not has_api or extra.body or extra.defaults:
         return None
     batches = registry.native_batches(deployment.provider.name, deployment.target)
     if batches is None or batches.price_factor >= FULL_PRICE:

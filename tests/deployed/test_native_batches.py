@@ -1,0 +1,93 @@
+"""A job with native batches on the deployed stack, run by its two state machines."""
+
+from __future__ import annotations
+
+import json
+import time
+from typing import Any
+
+from openai.types import Batch
+
+from tests.support.native_doubles.anthropic_double import AnthropicDouble
+from tests.support.native_doubles.bill import Bill
+from tests.support.native_doubles.openai_double import OpenAIDouble
+from tests.support.native_doubles.script import Script, in_turn
+
+from .deployed_stack import DeployedStack
+from .job_client import ENDED, JobClient, line, sent_once, wait_for
+from .scripted_provider import ScriptedProvider
+
+COUNT = 12
+"""Lines of each of the four models."""
+
+LEFT = 300.0
+"""Seconds to the deadline at which a batch that has not ended is hedged."""
+
+PATIENCE = 400.0
+
+
+def restart(stack: DeployedStack) -> None:
+    """Replace all environments of the functions of jobs."""
+    client = stack.aws("lambda")
+    for name in stack.resources("AWS::Lambda::Function", "Bulk"):
+        known = client.get_function_configuration(FunctionName=name)["Environment"]["Variables"]
+        variables = {**known, "RESTARTED": "1"}
+        client.update_function_configuration(
+            FunctionName=name, Environment={"Variables": variables}
+        )
+        client.get_waiter("function_updated_v2").wait(FunctionName=name)
+
+
+def move_deadline(stack: DeployedStack, job: Batch, seconds: float) -> None:
+    """Let the job end in so many seconds."""
+    client, table = stack.aws("dynamodb"), stack.outputs["JobsTable"]
+    key = {"kind": {"S": "batch"}, "id": {"S": job.id}}
+    item = client.get_item(TableName=table, Key=key, ConsistentRead=True)["Item"]
+    record: dict[str, Any] = json.loads(item["value"]["B"])
+    record["expires_at"] = int(time.time() + seconds)
+    item["value"] = {"B": json.dumps(record).encode()}
+    client.put_item(TableName=table, Item=item)
+
+
+def test_a_mixed_job_has_each_response_once_although_a_batch_never_ends_and_functions_restart(
+    own: DeployedStack, provider: ScriptedProvider
+) -> None:
+    bill, soon = Bill(), Script(queue=2.0, run=2.0)
+    never = Script(queue=1_000 * 3600.0, cancel="never ends")
+    openai = OpenAIDouble(clock=time.time, bill=bill, script=in_turn(soon, never))
+    anthropic = AnthropicDouble(clock=time.time, bill=bill, script=soon)
+    provider.doubles = {"openai": openai, "anthropic": anthropic}
+    jobs = JobClient(own)
+    names = {
+        model: [f"{model}-{n}" for n in range(COUNT)]
+        for model in ("batched", "batched-slowly", "messages", "quick")
+    }
+    job = jobs.create(
+        [line(name, model) for model, own_names in names.items() for name in own_names],
+        fanout={"lane": "native"},
+    )
+    wait_for(lambda: len(openai.batches) == 2 and len(anthropic.batches) == 1)
+    jobs.wait_until(
+        job, lambda found: found.request_counts is not None and found.request_counts.completed > 0
+    )
+    assert provider.prompts == sent_once(names["quick"])
+    restart(own)
+    move_deadline(own, job, LEFT)
+
+    end = time.monotonic() + PATIENCE
+    while (job := jobs.retrieve(job)).status not in ENDED:
+        assert time.monotonic() < end
+        time.sleep(2.0)
+    assert (job.status, job.errors, job.error_file_id) == ("completed", None, None)
+    assert sorted(jobs.results(job.output_file_id)) == sorted(
+        name for own_names in names.values() for name in own_names
+    )
+    assert provider.prompts == sent_once(names["quick"])
+    assert bill.lines() == {"native": 2 * COUNT, "realtime": COUNT}
+    assert not bill.twice()
+    assert len(openai.batches) + len(anthropic.batches) == 3
+    found = job.model_dump()["fanout"]
+    lanes = {name: lane["lines"] for name, lane in found["lanes"].items() if lane["lines"]}
+    assert lanes == {"native": 2 * COUNT, "realtime": 2 * COUNT}
+    assert found["hedged"]["lines"] == COUNT
+    assert found["saved_usd"] > 0
