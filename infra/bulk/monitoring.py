@@ -19,8 +19,7 @@ CHECK_INTERVAL = cdk.Duration.hours(1)
 
 class JobMonitoring(Construct):
     """
-    Alarms on failed executions, failed native batches, overdue jobs and files that started no job;
-    three graphs.
+    Alarms on failed executions, overdue jobs and files that started no job; three graphs.
 
     An execution that takes longer than any job may is that of an overdue job.
     """
@@ -47,7 +46,6 @@ class JobMonitoring(Construct):
 
     def _add_alarms(self, monitoring: Monitoring, jobs: BulkJobs) -> None:
         machine, dead_letters = jobs.machine.machine, jobs.inbox.dead_letters
-        batches = jobs.batches
         for name, metric, what in (
             ("JobsFailed", machine.metric_failed, "failed"),
             ("JobsAborted", machine.metric_aborted, "was stopped; redrive it or start it again"),
@@ -55,17 +53,11 @@ class JobMonitoring(Construct):
             why = f"a job's execution {what}. Step Functions shows the cause (docs/bulk.md)"
             monitoring.alarm(name, metric(period=FIVE_MINUTES, statistic="Sum"), 1, why)
         monitoring.alarm(
-            "BatchesFailed",
-            batches.step.function.metric_errors(period=FIVE_MINUTES),
-            1,
-            "the function of jobs' native batches failed. It runs again after five minutes; its "
-            "log shows the cause (docs/bulk.md)",
-        )
-        monitoring.alarm(
             "JobsStuck",
             monitoring.metrics.metric("StuckJobs", "Maximum", CHECK_INTERVAL),
             1,
-            "a job is an hour overdue and has not ended. Start it again (docs/bulk.md)",
+            "a job is an hour overdue and has not ended: start it again; or the function of its "
+            "native batches fails: see its log (docs/bulk.md)",
         )
         monitoring.alarm(
             "InboxLost",

@@ -35,10 +35,6 @@ def test_the_function_reads_jobs_and_keys_and_writes_only_batches_and_their_file
     }
     function = stack.one("Lambda::Function", PREFIX)
     assert (function["Handler"], function["Timeout"]) == ("functions.bulk.native.handler", 900)
-    ((name, _),) = stack.resources("Lambda::Function", PREFIX).items()
-    watched = [{"Name": "FunctionName", "Value": {"Ref": name}}]
-    alarms = stack.properties("CloudWatch::Alarm")
-    assert [a["MetricName"] for a in alarms if a.get("Dimensions") == watched] == ["Errors"]
 
 
 def test_a_turn_that_fails_is_made_again_until_after_the_longest_job(stack: Template) -> None:

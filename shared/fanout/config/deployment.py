@@ -47,7 +47,7 @@ class Deployment(Struct, frozen=True):
 
     Deployments with a lower `order` are called first. `fails` are the failures before a cooldown by
     kind of error. `tier_prices` has service tiers, each with its input and its output price.
-    `native_batches` says whether its address has the provider's batch API; `None` if it is not known.
+    `native_batches` says whether its address has the provider's batch API, if the config does.
     `credentials` are Google's: the path of a JSON file, or its JSON; `None` for the default ones.
     """
 

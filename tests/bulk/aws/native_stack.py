@@ -101,6 +101,10 @@ class NativeStack:
             self._gateway, stores, self.observer, options, start_batches=self._start
         )
 
+    async def count_overdue(self) -> int:
+        """What the hourly check finds."""
+        return await self._handlers(None).count_overdue()
+
     async def invoke(self, what: str, step: Callable[[StepHandlers], Awaitable[Any]]) -> Any:
         """Run a function, and again until it is not killed."""
         attempt = 0

@@ -11,7 +11,7 @@ from tests.bulk.native.native_jobs import MODELS, Ended, Providers, lines_of
 from tests.support.native_doubles.script import Script, in_turn
 from tests.support.virtual_clock import run_threads_at_once
 
-from .native_stack import Killed, NativeStack, Run, run_job
+from .native_stack import Killed, NativeStack, Run, open_native_stack, run_job
 
 COUNT = 60
 HOUR = 3600.0
@@ -101,6 +101,19 @@ def test_turns_whose_state_machine_was_stopped_are_made_by_another(
     assert done.found.lanes == {"native": COUNT}
     assert len(done.stack.started) == 2
     assert done.found.seconds < HOUR
+
+
+def test_the_hourly_check_counts_jobs_whose_turns_fail(s3: Any, table: DynamoTable) -> None:
+    async def main() -> tuple[int, int]:
+        async with open_native_stack(s3, table, Killed()) as stack:
+            stack.stop_turns = 0
+            job = await stack.create(lines_of(["openai"], 3))
+            await stack.invoke("plan", lambda handlers: handlers.plan(job.id))
+            early = await stack.count_overdue()
+            await asyncio.sleep(HOUR)
+            return early, await stack.count_overdue()
+
+    assert run_threads_at_once(main(), 0.0) == (0, 1)
 
 
 def test_cancelled_jobs_end_their_batches_and_keep_what_these_have_done(

@@ -177,6 +177,14 @@ class NativeSteps:
         is_late = any(row.state == "stored" for row in rows)
         return replace(found, hold=1.0 if is_late else hold_time(found.open, now(), age))
 
+    async def is_lost(self, job: Job) -> bool:
+        """Whether a turn of the job's batches is so late that something is wrong."""
+        if job.is_over:
+            return False
+        now = self._host.now()
+        rows = await self._host.ledger(job).rows()
+        return any(is_lost(row, now, now - job.created_at) for row in rows)
+
     def settle(self, job: Job, batches: JobBatches) -> float | None:
         """Seconds until the next look at a job that ends; `None` if nothing is waited for."""
         if not batches.open:

@@ -228,11 +228,13 @@ class StepHandlers:
         return {j.id for j in jobs if not j.is_over and (j.in_progress_at or 0) > since}
 
     async def count_overdue(self) -> int:
-        """The number of jobs that should have ended over an hour ago."""
+        """The jobs that should have ended over an hour ago, or whose batches nobody looks at."""
         now, after, found = self._stores.now(), None, 0
         while True:
             page = await self._jobs.page(None, after=after, limit=100)
-            found += sum(not job.is_over and job.expires_at + HOUR < now for job in page.records)
+            for job in page.records:
+                is_late = not job.is_over and job.expires_at + HOUR < now
+                found += is_late or (_has_batches(job) and await self.native.is_lost(job))
             if not page.has_more or page.records[-1].created_at < now - MAX_WINDOW - 2 * HOUR:
                 return found
             after = page.records[-1].id
