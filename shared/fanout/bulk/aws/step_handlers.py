@@ -176,10 +176,15 @@ class StepHandlers:
         finally:
             self._on_worked(own.own_totals)
         await self._rate_limits.flush()
-        if result.rejection is not None:
-            await self._jobs.change(job.id, partial(rejected, result.rejection))
         if result.stop == "capped" and batches is not None and batches.reserved:
             result = replace(result, stop="paused")  # until the batches cost less than is reserved
+        await self._note_stop(job, result)
+        return replace(result, rejection=None)  # the job has it
+
+    async def _note_stop(self, job: Job, result: WorkResult) -> None:
+        """Note in the job's record why a worker ended, if that ends the job."""
+        if result.rejection is not None:
+            await self._jobs.change(job.id, partial(rejected, result.rejection))
         if result.stop in {"capped", "expired"}:
             await self._jobs.change(
                 job.id, partial(ended_early, result.stop, int(self._stores.now()))
@@ -187,7 +192,6 @@ class StepHandlers:
         if result.stop in {"unfunded", "forbidden"}:
             now = int(self._stores.now())
             await self._jobs.change(job.id, lambda found: transitions.worked(found, result, now))
-        return replace(result, rejection=None)  # the job has it
 
     def _work_spec(self, job: Job, shard: int, workers: int) -> WorkSpec:
         spec = self._options.work_spec(job)
@@ -228,7 +232,7 @@ class StepHandlers:
         return {j.id for j in jobs if not j.is_over and (j.in_progress_at or 0) > since}
 
     async def count_overdue(self) -> int:
-        """The jobs that should have ended over an hour ago, or whose batches nobody looks at."""
+        """The jobs that are an hour overdue, or whose native batches are not looked at."""
         now, after, found = self._stores.now(), None, 0
         while True:
             page = await self._jobs.page(None, after=after, limit=100)
