@@ -33,6 +33,7 @@ def _body(fields: Mapping[str, Schema], *required: str) -> Schema:
 
 
 BODIES: Mapping[str, Schema] = {
+    "POST /key/bulk_update": _body({"keys": {"type": "array", "items": OBJECT}}, "keys"),
     "POST /key/delete": _body({"keys": TEXTS, "key_aliases": TEXTS}),
     "POST /key/block": _body({"key": TEXT}, "key"),
     "POST /key/unblock": _body({"key": TEXT}, "key"),

@@ -34,7 +34,7 @@ OWN = {
 BY_ID = {"/team/info", "/v2/user/info"}
 """What is a 400 without an id."""
 
-OPEN = {"/spend/calculate", "/team/available"}
+OPEN = {"/spend/calculate", "/team/available", "/key/health"}
 """What has nothing of any key."""
 
 

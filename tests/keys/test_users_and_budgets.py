@@ -69,6 +69,18 @@ def test_users_are_managed_with_litellms_calls(gateway: RunningGateway) -> None:
     for _ in range(2):  # the user is not kept without its key
         body = {"user_id": "u-9", "key_alias": "taken"}
         assert manage(gateway, "/user/new", body) == (400, "alias_exists")
+    many = [
+        {"key": key, "tags": ["x"]},
+        {"key": "sk-unknown-1234567"},
+        {"key": key, "rpm_limit": -1},
+    ]
+    updated = manage(gateway, "/key/bulk_update", {"keys": many})
+    assert (updated["total_requested"], len(updated["successful_updates"])) == (3, 1)
+    assert updated["successful_updates"][0]["key_info"]["tags"] == ["x"]
+    reasons = [one["failed_reason"] for one in updated["failed_updates"]]
+    assert reasons == ["there is no such key", "`rpm_limit` must be at least 0"]
+    assert "sk-unknown" not in str(updated)
+    assert manage(gateway, "/key/health", {}, **bearer(key))["key"] == "healthy"
     assert ask(gateway, key, "b") == "model_not_allowed"
     assert ask(gateway, key) is None
     users = manage(gateway, "/spend/users")

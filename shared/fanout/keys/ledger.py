@@ -69,6 +69,11 @@ def digest_of(key: str) -> str:
     return sha256(key.encode()).hexdigest()
 
 
+def hash_of(key: str) -> str:
+    """The hash of a key, or of its hash."""
+    return key if HASH.fullmatch(key) else digest_of(key)
+
+
 class Ledger:
     """
     Accounts and spend rows in a store; `lease` is the most seconds that a request may take.
@@ -111,7 +116,7 @@ class Ledger:
 
     async def find_key(self, key: str) -> Item | None:
         """The account of a key, or of its hash."""
-        return await self.find(key if HASH.fullmatch(key) else digest_of(key))
+        return await self.find(hash_of(key))
 
     async def authenticate(self, key: str) -> Item:
         """The account of a key; raises `Unauthorized`. The work is the same for unknown keys."""

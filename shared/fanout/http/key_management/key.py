@@ -15,6 +15,7 @@ from msgspec import UNSET
 from ...errors import Forbidden, NotFound, RequestError
 from ...keys.clients import READ_ONLY
 from ...keys.items import Item
+from ...keys.ledger import hash_of
 from ...keys.litellm import amount_of, changes_of, created_body, info_of, read_fields
 from ...keys.management import KeyManager
 from ...keys.windows import seconds_of
@@ -39,6 +40,7 @@ MIN_KEY = 16
 
 OWN_KEY = re.compile(f"(?=.{{{MIN_KEY}}})sk-[!-~]+")
 MAX_PAGE = 100
+MAX_UPDATES = 500
 NEW_KEY = frozenset({"new_key", "grace_period", "new_master_key"})
 
 
@@ -58,7 +60,41 @@ async def generate_key(exchange: Exchange) -> None:
 
 async def update_key(exchange: Exchange) -> None:
     """`POST /key/update`: change an account; the fields that are not sent stay."""
+    item = await _updated(exchange, manager_of(exchange), await object_of(exchange))
+    info = info_of(current(ledger_of(exchange), item))
+    await exchange.json({"key": item["token"], **info})
+
+
+async def update_keys(exchange: Exchange) -> None:
+    """`POST /key/bulk_update`: change each of the `keys`, also if others cannot be changed."""
     manager, body = manager_of(exchange), await object_of(exchange)
+    asked, ledger = body.get("keys"), ledger_of(exchange)
+    if not isinstance(asked, list) or not 0 < len(asked) <= MAX_UPDATES:
+        raise RequestError(f"`keys` must be a list of 1 to {MAX_UPDATES} changes", "keys")
+    done: list[dict[str, Any]] = []
+    failed: list[dict[str, Any]] = []
+    for one in asked:
+        try:
+            item = await _updated(exchange, manager, one)
+        except RequestError as error:
+            key = one.get("key") if isinstance(one, dict) else None
+            token = hash_of(key) if isinstance(key, str) else ""
+            failed.append({"key": token, "key_info": None, "failed_reason": str(error)})
+        else:
+            info = info_of(current(ledger, item))
+            done.append({"key": item["token"], "key_info": info})
+    shown = {"successful_updates": done, "failed_updates": failed}
+    await exchange.json({"total_requested": len(asked), **shown})
+
+
+async def check_key(exchange: Exchange) -> None:
+    """`POST /key/health`: the key of the request is valid; there are no callbacks to check."""
+    ledger_of(exchange)
+    await exchange.json({"key": "healthy", "logging_callbacks": None})
+
+
+async def _updated(exchange: Exchange, manager: KeyManager, body: Any) -> Item:
+    """The account of the `key` in `body`, with the other fields changed."""
     fields = read_fields(body)
     if not isinstance(fields.key, str):
         raise RequestError("`key` is missing: the key or its hash", "key")
@@ -68,7 +104,7 @@ async def update_key(exchange: Exchange) -> None:
         item = await kept(exchange, await manager.update(item, changes))
     if isinstance(fields.spend, int | float):
         item = await manager.reset_spend(item, to_nanodollars(fields.spend))
-    await exchange.json({"key": item["token"], **info_of(current(ledger, item))})
+    return item
 
 
 async def delete_keys(exchange: Exchange) -> None:

@@ -11,6 +11,8 @@ ENDPOINTS = """
 POST /key/generate                   key     generate_key
 POST /key/service-account/generate   key     generate_key
 POST /key/update                     key     update_key
+POST /key/bulk_update                key     update_keys
+POST /key/health                     key     check_key
 POST /key/delete                     key     delete_keys
 POST /key/block                      key     block_key
 POST /key/unblock                    key     unblock_key
