@@ -163,8 +163,10 @@ class Leg(Struct):
     @property
     def latest(self) -> Leg:
         """The leg whose times and usage are reported: the last fallback started, or this leg."""
-        started = [fallback for fallback in self.fallbacks if fallback.started is not None]
-        return started[-1] if started else self
+        for fallback in reversed(self.fallbacks):
+            if fallback.started is not None:
+                return fallback
+        return self
 
 
 class Attempt(Struct, gc=False):

@@ -116,7 +116,10 @@ class FanOutRequest(HiddenRepr, frozen=True, gc=False):
     @property
     def is_bound(self) -> bool:
         """Whether it has what only the maker of an earlier response can read."""
-        return any(one.original is not None and one.original.is_bound for one in self.conversations)
+        for conversation in self.conversations:
+            if conversation.original is not None and conversation.original.is_bound:
+                return True
+        return False
 
     @property
     def names(self) -> set[str]:

@@ -19,10 +19,12 @@ def encode_request(deployment: Deployment, request: ChatRequest, *, stream: bool
         from .pass_through import encode_original  # few clients send a vendor's own requests
 
         return encode_original(deployment, request, stream=stream)
-    if any("audio" in message for message in request.body["messages"]):
-        from .expired_audio import without_expired  # few conversations are spoken
+    for message in request.body["messages"]:
+        if "audio" in message:
+            from .expired_audio import without_expired  # few conversations are spoken
 
-        request = without_expired(request, time.time())
+            request = without_expired(request, time.time())
+            break
     below, above = deployment.additions.defaults, deployment.additions.body
     if "additional_drop_params" in request.body or "allowed_openai_params" in request.body:
         from .request_params import encode  # few requests say what their provider has

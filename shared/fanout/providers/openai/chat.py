@@ -216,9 +216,10 @@ def _absent_fields(
 
 def _offered_tools(body: dict[str, Any]) -> list[Any] | None:
     """The tools, and the older `functions` as tools: calls of all of them keep their names."""
-    older = [{"type": "function", "function": one} for one in body.get("functions") or ()]
     tools: list[Any] | None = body.get("tools")
-    return [*(tools or ()), *older] if older else tools
+    if not (functions := body.get("functions")):
+        return tools
+    return [*(tools or ()), *({"type": "function", "function": one} for one in functions)]
 
 
 def _drop_idle_tools(body: dict[str, Any], unsupported: UnsupportedFields) -> None:
