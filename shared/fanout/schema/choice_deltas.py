@@ -14,7 +14,6 @@ from typing import Any
 from ..wire import json
 from ..wire.json_size import weight
 
-_TEXT = frozenset({"content"})
 _COLLECTED = frozenset({list, dict})
 # SDKs join the pieces of these; the codecs give each tool call an index.
 _JOINED_BY_SDKS = frozenset({"audio", "function_call", "tool_calls"})
@@ -43,10 +42,12 @@ class ChoiceDeltas:
 
     def shape(self, choices: list[Any]) -> list[Any]:
         """The choices of the next chunk, without those that have nothing for the client yet."""
-        if len(choices) == 1 and not self._collected:  # most chunks are a piece of one text
+        if len(choices) == 1 and not self._collected:  # most are a piece of one text, or of a call
             choice = choices[0]
-            is_text = choice["delta"].keys() == _TEXT and choice.get("finish_reason") is None
-            if is_text and choice.get("index", 0) in self._begun:
+            delta = choice["delta"]
+            is_piece = len(delta) == 1 and ("content" in delta or "tool_calls" in delta)
+            is_more = is_piece and choice.get("finish_reason") is None
+            if is_more and choice.get("index", 0) in self._begun:
                 return choices
         return [shaped for choice in choices if (shaped := self._shape(choice)) is not None]
 

@@ -7,7 +7,7 @@ only, as with `bytes.splitlines`; `str.splitlines` would also split at U+2028, w
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Sequence
 
 from .http import WireEvent
 from .json import BOM, NOT_JSON, decode
@@ -31,15 +31,16 @@ class SSEFramer:
 
     def feed(self, piece: bytes) -> Iterable[WireEvent]:
         """The events that `piece` completes."""
-        if (
-            piece[-2:] == b"\n\n"  # one whole event of one line of data: most reads are
-            and piece.find(b"\n") == len(piece) - 2
-            and piece[:6] == b"data: "
-            and piece[6:7] > b" "  # no blank data
-            and b"\r" not in piece
-            and not (self._parts or self._data or self._type)
-        ):
-            return (WireEvent(piece[6:-2]),)
+        if piece[-2:] == b"\n\n" and not (self._parts or self._data or self._type):
+            if (
+                piece.find(b"\n") == len(piece) - 2  # one event of one line: most reads are
+                and piece[:6] == b"data: "
+                and piece[6:7] > b" "  # no blank data
+                and b"\r" not in piece
+            ):
+                return (WireEvent(piece[6:-2]),)
+            if (events := _whole_events(piece)) is not None:
+                return events
         return self._feed(piece)
 
     def _feed(self, piece: bytes) -> Iterator[WireEvent]:
@@ -85,6 +86,18 @@ class SSEFramer:
         except (*NOT_JSON, RecursionError):
             return False
         return True
+
+
+def _whole_events(piece: bytes) -> Sequence[WireEvent] | None:
+    """The events of a piece in which each is one line of data and an empty line; or `None`."""
+    events: list[WireEvent] = []
+    if b"\r" in piece:
+        return None
+    for event in piece[:-2].split(b"\n\n"):
+        if event[:6] != b"data: " or event[6:7] <= b" " or b"\n" in event:
+            return None
+        events.append(WireEvent(event[6:]))
+    return events
 
 
 def encode_event(data: bytes) -> bytes:
