@@ -58,11 +58,24 @@ def folder(target: tuple[str, str], tmp_path_factory: pytest.TempPathFactory) ->
 
 
 @pytest.fixture(scope="module")
-def with_httpx(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    output = tmp_path_factory.mktemp("httpx")
-    config = '{"general_settings": {"http_client": "httpx"}}'
-    bundle(output, architecture="arm64", python="3.14", config=config)
+def config(tmp_path_factory: pytest.TempPathFactory) -> str:
+    """A config that asks for httpx."""
+    return config_file(tmp_path_factory.mktemp("config"), http_client="httpx")
+
+
+@pytest.fixture(scope="module")
+def built(config: str, tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """The folder of a stack with this config and its code."""
+    output = tmp_path_factory.mktemp("built")
+    synthesize({"config": config}, outdir=str(output))
     return output
+
+
+@pytest.fixture(scope="module")
+def with_httpx(built: Path) -> Path:
+    """The code in this stack."""
+    (code,) = (path.parent for path in built.glob("asset.*/fanout"))
+    return code
 
 
 def files(folder: Path) -> dict[str, Path]:
@@ -165,12 +178,11 @@ def test_it_contains_the_config_as_json(folder: Path) -> None:
     assert (folder / "config.json").read_text() == '{"model_list": []}'
 
 
-def test_two_builds_of_the_stack_are_equal_byte_for_byte(tmp_path: Path) -> None:
-    config = config_file(tmp_path)
-    outputs = [tmp_path / "first", tmp_path / "second"]
-    for output in outputs:
-        synthesize({"config": config}, outdir=str(output))
-    first, second = map(files, outputs)
+def test_two_builds_of_the_stack_are_equal_byte_for_byte(
+    built: Path, config: str, tmp_path: Path
+) -> None:
+    synthesize({"config": config}, outdir=str(tmp_path))
+    first, second = files(built), files(tmp_path)
     assert first.keys() == second.keys()
     assert [n for n in first if first[n].read_bytes() != second[n].read_bytes()] == []
     assert [n for n in first if first[n].stat().st_mode != second[n].stat().st_mode] == []
