@@ -11,6 +11,7 @@ from base64 import b64decode, b64encode
 from collections.abc import Mapping
 from typing import Any
 
+from ..schema.chat import is_empty
 from ..wire import json
 
 PREFIX = "fanout1."
@@ -37,6 +38,11 @@ def is_sealed(text: object) -> bool:
 def sealed_fields(message: Mapping[str, Any]) -> dict[str, Any]:
     """Those of the fields that a message has."""
     return {name: message[name] for name in FIELDS if message.get(name)}
+
+
+def begins(delta: Mapping[str, Any]) -> bool:
+    """Whether a response has begun with this piece: a reader's content, or what is sealed."""
+    return not is_empty(delta) or bool(sealed_fields(delta))
 
 
 def unseal(text: str) -> dict[str, Any]:

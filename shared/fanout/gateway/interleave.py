@@ -12,7 +12,7 @@ from typing import Any
 from ..concurrency import Ended
 from ..errors import Cause, detail_of
 from ..schema.chat import ChatChunk
-from ..schema.choice_deltas import ChoiceDeltas, is_bare
+from ..schema.choice_deltas import MAX_COLLECTED, ChoiceDeltas, is_bare
 from ..schema.error import full_error
 from ..schema.fanout import FanOutRequest
 from .combine import NO_USAGE, place_choice, response_fields, sum_usage
@@ -57,7 +57,8 @@ class Interleave:
         self._last: list[dict[int, dict[str, Any]]] = [{} for _ in cells]
         self._places: list[dict[int, int]] = [{} for _ in cells]
         self._causes: dict[int, Cause] = {}
-        self._deltas = ChoiceDeltas(have_begun=True)
+        collected = 0 if request.in_pieces else MAX_COLLECTED
+        self._deltas = ChoiceDeltas(have_begun=True, limit=collected)
 
     @property
     def causes(self) -> list[Cause]:

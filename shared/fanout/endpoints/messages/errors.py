@@ -6,9 +6,18 @@ Source: https://platform.claude.com/docs/en/api/errors, 2026-11.
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from typing import Any
 
-from ...errors import AllFailed, FanoutError, ProviderError, detail_of, status_of
+from ...errors import (
+    AllFailed,
+    FanoutError,
+    ProviderError,
+    QuotaExceeded,
+    Rejected,
+    detail_of,
+    status_of,
+)
 
 OVERLOADED = 529
 
@@ -29,10 +38,29 @@ TYPES = {
 
 _NAMES = frozenset(TYPES.values()) | {"api_error"}
 
+_OF_CODES = {
+    "provider_overloaded": "overloaded_error",
+    "provider_timeout": "timeout_error",
+    "rate_limit_exceeded": "rate_limit_error",
+}
+"""The types of errors whose vendors name them otherwise."""
+
+_SAME_STATUSES = frozenset({402, 413})
+"""A vendor's, which mean one thing: the account is to be paid, the request is too large."""
+
 
 def error_body(error: Exception, request_id: str) -> dict[str, Any]:
     """The body of an error response, and the data of an error event."""
     return {"type": "error", "error": error_object(error), "request_id": request_id}
+
+
+def failed_body(error: Mapping[str, Any], request_id: str) -> dict[str, Any]:
+    """The same of an error in OpenAI's form, as one of several models in a stream has it."""
+    kind = error.get("type")
+    if kind not in _NAMES:
+        kind = _OF_CODES.get(str(error.get("code")), "api_error")
+    found = {"type": kind, "message": str(error.get("message") or "")}
+    return {"type": "error", "error": found, "request_id": request_id}
 
 
 def error_object(error: Exception) -> dict[str, Any]:
@@ -41,7 +69,7 @@ def error_object(error: Exception) -> dict[str, Any]:
 
     Clients find in it what to leave out of the next request (Claude Code).
     """
-    status = status_of(error)
+    status = error_status(error)
     general = TYPES.get(status, "api_error" if status >= 500 else TYPES[400])  # noqa: PLR2004
     if not isinstance(error, ProviderError):
         return {"type": general, "message": detail_of(error).message}
@@ -51,9 +79,16 @@ def error_object(error: Exception) -> dict[str, Any]:
 
 
 def error_status(error: Exception) -> int:
-    """The HTTP status: a vendor without capacity is a 529, as Anthropic's own."""
+    """
+    The HTTP status: a vendor without capacity is a 529, as Anthropic's own.
+
+    An unpaid account is a 402, which clients do not send again, and a body that the vendor does not
+    take a 413, which they shorten.
+    """
     if isinstance(error, ProviderError) and error.upstream == OVERLOADED:
         return OVERLOADED
+    if isinstance(error, QuotaExceeded | Rejected) and error.upstream in _SAME_STATUSES:
+        return error.upstream
     if isinstance(error, AllFailed) and _are_overloaded(error):
         return OVERLOADED
     return status_of(error)

@@ -11,11 +11,12 @@ from __future__ import annotations
 from collections.abc import Iterator, Mapping
 from typing import TYPE_CHECKING, Any
 
-from ...schema.chat import ORIGINAL_EVENT, ChatChunk, is_empty
+from ...schema.chat import ORIGINAL_EVENT, ChatChunk
 from ...wire import json
 from ..base import TranslatedRequest
+from ..sealed import begins
 from .blocks import BlockWriter
-from .errors import error_body
+from .errors import error_body, failed_body
 from .given import Given
 from .response import make_message, stop_of, usage_of
 
@@ -37,7 +38,8 @@ class MessageEncoder:
     Makes the events of one response.
 
     Of the responses of several models, `content` is the one that begins first; the others are in
-    `fanout` of `message_delta`, which SDKs pass on.
+    `fanout` of `message_delta`, which SDKs pass on. If that one fails amid its content, the last
+    event is an error, and its `fanout` has the others.
     """
 
     def __init__(self, request: TranslatedRequest) -> None:
@@ -45,7 +47,6 @@ class MessageEncoder:
         self._given = given
         self._id = request.id
         self._is_combined = request.request.combined
-        self._reports = request.request.mode != "one"
         self._blocks = BlockWriter(thinks=given.thinks)
         self._has_begun = False
         self._choice: dict[str, Any] = {}  # the last of the response, without its delta
@@ -53,6 +54,7 @@ class MessageEncoder:
         self._report: dict[str, Any] = {}
         self._index: int | None = None
         self._others: Any = None
+        self._failure: Any = None
         self._relay: Relay | None = None
 
     def feed(self, chunk: ChatChunk) -> bytes:
@@ -65,7 +67,7 @@ class MessageEncoder:
         if self._relay is None:
             from .relay import Relay  # only models with this API need it
 
-            self._relay = Relay(reports=self._reports)
+            self._relay = Relay()
         return self._relay.feed(chunk)
 
     def _events(self, chunk: ChatChunk) -> Iterator[Mapping[str, Any]]:
@@ -91,10 +93,13 @@ class MessageEncoder:
         others = []
         for choice in chunk["choices"]:
             index = choice["index"]
-            if self._index is None and "error" not in choice and not is_empty(choice["delta"]):
+            failure = choice.get("error")
+            if self._index is None and not failure and begins(choice["delta"]):
                 self._index = index
             if index == self._index:
-                yield choice
+                self._failure = failure or self._failure
+                if not failure:
+                    yield choice
             else:
                 others.append(choice)
         if others:
@@ -114,6 +119,9 @@ class MessageEncoder:
         """The end of the blocks and of the message."""
         if self._relay is not None:
             return self._relay.end()
+        if self._failure:
+            body = failed_body(self._failure, self._id)
+            return encode({**body, **self._fanout()})
         events = [*self._blocks.end()]
         if not self._has_begun:
             events = [self._start({}), *events]

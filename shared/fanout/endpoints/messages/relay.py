@@ -15,6 +15,7 @@ from ...wire import json
 from ...wire.http import WireEvent
 from ..original_bytes import encode_event, with_inner_members, with_members
 
+_HELD = frozenset({"message_delta", "message_stop"})
 STOP = WireEvent(b'{"type":"message_stop"}', "message_stop")
 
 
@@ -22,11 +23,11 @@ class Relay:
     """
     Passes the events of one response on.
 
-    The last `message_delta` is held back until the report is there, but only for `message_stop`.
+    The last `message_delta` is held back until the report is there, but only for `message_stop`:
+    a request for one model may have fallbacks of the config, and then a report.
     """
 
-    def __init__(self, *, reports: bool) -> None:
-        self._reports = reports
+    def __init__(self) -> None:
         self._held: list[WireEvent] = []
         self._report: Any = None
         self._has_stopped = False
@@ -41,13 +42,17 @@ class Relay:
         kind = event.type or _kind_of(event.data)
         event = WireEvent(event.data, kind)
         self._has_stopped = self._has_stopped or kind == "message_stop"
-        if self._reports and kind in {"message_delta", "message_stop"}:
+        if kind in _HELD:
             self._held.append(event)
             return b""
+        held = b""
+        if kind != "ping" and self._held:
+            held = b"".join(map(encode_event, self._held))
+            self._held = []
         if kind == "message_start" and (model := whole.get("model")):
             data = with_inner_members(event.data, "message", {"model": model})
             event = WireEvent(data, kind)
-        return encode_event(event)
+        return held + encode_event(event)
 
     def end(self) -> bytes:
         """What was held back, with the report."""

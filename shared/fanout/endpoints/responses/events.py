@@ -14,9 +14,10 @@ from typing import TYPE_CHECKING, Any
 from msgspec.structs import replace
 
 from ...schema.accumulator import ChunkAccumulator
-from ...schema.chat import ORIGINAL_EVENT, ChatChunk, is_empty
+from ...schema.chat import ORIGINAL_EVENT, ChatChunk
 from ...wire import json
 from ...wire.sse import DONE, KEEP_ALIVE
+from ..sealed import begins
 from .errors import code_of, error_event, response_error
 from .open_items import OpenItems
 from .response import Head, ending, id_suffix, other_responses, usage_object
@@ -174,7 +175,7 @@ class _Choices:
         for choice in chunk["choices"]:
             given: dict[str, Any] = {**choice}
             index, error = given.get("index", 0), given.pop("error", None)
-            if self._first is None and not error and not is_empty(choice["delta"]):
+            if self._first is None and not error and begins(choice["delta"]):
                 self._first = index
             if index != self._first:
                 self._keep(chunk, given, index, error)
