@@ -162,7 +162,7 @@ def test_the_command_to_install_an_extra_is_that_of_the_environment(
     monkeypatch.setattr("sys.prefix", str(tmp_path))
     assert install_command("aws") == "run `pip install '.[aws]'` in a clone of Fanout"
     (tmp_path / file).touch()
-    everything = "aws,local,otel,parquet,vertex"  # is installed here, and would be replaced
+    everything = "aws,local,otel,parquet,postgres,vertex"  # is here, and would be replaced
     assert install_command("aws") == f"run `{installer} '.[{everything}]'` in a clone of Fanout"
     monkeypatch.setattr("importlib.metadata.distribution", not_found)
     assert install_command("aws") == f"run `{installer} '.[aws]'` in a clone of Fanout"
