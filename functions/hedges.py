@@ -6,17 +6,24 @@ Nothing is loaded or called before the first request that asks for such a hedge.
 
 from __future__ import annotations
 
+import asyncio
 import time
-from collections.abc import Callable, Mapping
-from typing import TYPE_CHECKING
+from collections.abc import Awaitable, Callable, Mapping
+from typing import TYPE_CHECKING, TypeVar
 
 from fanout.aws.open_requests import TABLE_VARIABLE
+from fanout.concurrency import Success, attempt
 from fanout.transport.credentials import Signer
 from fanout.transport.engine import Engine
 
 if TYPE_CHECKING:
     from fanout.routing.first_token_times import FirstTokenTimes
     from fanout.routing.shared_times import SharedTimes
+
+T = TypeVar("T")
+
+CHECKED_EVERY = 1.0
+"""Seconds between two looks of a worker whether there is something to share."""
 
 
 class LambdaHedges:
@@ -51,3 +58,22 @@ class LambdaHedges:
         """Share what is new, if it is time for that."""
         if self._shared is not None:
             await self._shared.share_if_due()
+
+    async def shared_during(self, work: Callable[[], Awaitable[T]]) -> T:
+        """What `work` returns; meanwhile, what is new is shared whenever it is time for that."""
+        async with asyncio.TaskGroup() as group:
+            keeping = group.create_task(self._keep_sharing())
+            try:
+                outcome = await attempt(work)
+            finally:
+                keeping.cancel()
+        await self.share_if_due()
+        if isinstance(outcome, Success):
+            value: T = outcome.value
+            return value
+        raise outcome.error
+
+    async def _keep_sharing(self) -> None:
+        while True:
+            await asyncio.sleep(CHECKED_EVERY)
+            await self.share_if_due()

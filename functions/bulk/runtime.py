@@ -89,9 +89,8 @@ class JobRuntime:
             async with self._places.place(request, places, seconds) as wait:
                 if wait:
                     return NoPlace(shard.lines, wait, waits + 1)
-                result = await handlers.work(job_id, shard, seconds, workers)
-            await self._hedges.share_if_due()
-            return result
+                send = partial(handlers.work, job_id, shard, seconds, workers)
+                return await self._hedges.shared_during(send)
 
         return self.run(work)
 

@@ -10,6 +10,8 @@ from contextlib import ExitStack, contextmanager
 from pathlib import Path
 from typing import Any
 
+import pytest
+
 from fanout.aws.credentials import AWSSigner
 from fanout.aws.hedge_counts import item_id
 from fanout.bulk.local.hedge_counts import FILE, SQLiteHedgeCounts
@@ -122,18 +124,30 @@ def wait(home: Path, calls: int) -> None:
         time.sleep(0.05)
 
 
-def test_a_worker_of_jobs_shares_what_it_has_counted() -> None:
+def test_a_worker_of_jobs_shares_while_it_works() -> None:
     async def test(client: Any) -> None:
         engine = DynamoDBEngine(client)
         bugs: list[str] = []
         hedges = LambdaHedges(ENV, engine, AWSSigner(ENV), lambda _, error: bugs.append(str(error)))
         times = FirstTokenTimes(0.1, time.time)
-        hedges.share_times(times)
-        times.count_call()
-        times.record("m", 0, 0.5)
-        times.take()
-        await hedges.share_if_due()
-        assert engine.count("UpdateItem") == 3  # the budget, the model, and its size
+
+        async def work() -> str:
+            hedges.share_times(times)
+            times.count_call()
+            await asyncio.sleep(5)
+            assert engine.count("UpdateItem") == 1
+            times.record("m", 0, 0.5)
+            times.take()
+            return "done"
+
+        assert await hedges.shared_during(work) == "done"
+        assert engine.count("UpdateItem") == 4  # the budget again, the model, and its size
+
+        async def fail() -> str:
+            raise LookupError("as it is")
+
+        with pytest.raises(LookupError, match="as it is"):
+            await hedges.shared_during(fail)
         assert bugs == []
 
     with requests_table() as client:
