@@ -139,8 +139,8 @@ TOP_LEVEL = {
         stream_attempts
     """,
     "shared/fanout/schema/*.py": """
-        __init__ accumulator agreement allowed_values canonical chat chat_builders checked
-        choice_deltas embeddings error extensions fallbacks fanout foreign_parts free_text
+        __init__ accumulator agreement allowed_values answer_text canonical chat chat_builders
+        checked choice_deltas embeddings error extensions fallbacks fanout foreign_parts free_text
         gateway_fields json_schema judging litellm_arguments litellm_names messages one_call
         pass_through request response_chunks schema_words schema_work strategies
         token_estimate tokens validation value_kinds

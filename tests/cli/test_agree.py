@@ -2,10 +2,15 @@
 
 from __future__ import annotations
 
+import asyncio
 from pathlib import Path
+from types import SimpleNamespace
+from typing import Any
 
+import pytest
 from msgspec import json
 
+from fanout.cli.prompt_runner import print_agreement
 from tests.cli.commands import Command
 from tests.support.provider_steps import answers, refuse
 from tests.support.scripted_provider import Upstream
@@ -38,6 +43,21 @@ def test_without_agreement_nothing_is_printed_and_the_exit_code_is_1(
     assert (shown.code, json.decode(shown.out)["fanout"]["agree"]["decided"]) == (1, False)
 
 
+def test_a_response_without_a_report_of_votes_is_printed(
+    capsys: pytest.CaptureFixture[str],
+) -> None:
+    """As a gateway of another version may send it."""
+    body = {"choices": [{"index": 0, "message": {"role": "assistant", "content": "Paris"}}]}
+
+    class Source:
+        async def chat(self, _request: Any, _context: Any) -> Any:
+            return SimpleNamespace(body={**body, "fanout": {"mode": "agree", "attempts": []}})
+
+    source: Any = Source()
+    assert asyncio.run(print_agreement(source, source, source)) == 1
+    assert capsys.readouterr().out == "Paris\n"
+
+
 def test_the_options_are_the_fields_of_the_request_and_errors_name_them(
     fanout: Command, upstream: Upstream, config: Path
 ) -> None:
@@ -48,7 +68,11 @@ def test_the_options_are_the_fields_of_the_request_and_errors_name_them(
     assert ran.code == 0
     assert ran.err.splitlines()[0] == '2 x {"n":1}: b, c'
     assert [call.model for call in upstream.calls] == ["c", "b"]
-    wrong = {
+    schema = config.parent / "schema.json"
+    schema.write_text('{"type": "object"}')
+    checked = ("--response-format", str(schema), "--check")
+    wrong: dict[tuple[str, ...], str] = {
+        (*checked, "--escalate", "c"): "--escalate cannot be used",
         ("-k", "4"): "-k is 4",
         ("--weight", "c"): "--weight must be",
         ("--weight", "c=2"): "--weight must be",

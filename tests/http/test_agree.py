@@ -31,6 +31,8 @@ LABEL = {
     },
 }
 
+CHECKED = {"response_format": LABEL}
+
 
 def agree(
     server: RunningGateway, models: str, *, stream: bool, more: Any = None, **fanout: Any
@@ -220,6 +222,18 @@ def test_json_is_compared_by_its_fields_without_the_free_text(
     assert found["votes"][0]["value"] == {"label": "good"}
 
 
+def test_the_response_that_fits_the_schema_is_sent_and_numbers_are_shown_exactly(
+    server: RunningGateway, upstream: Upstream
+) -> None:
+    upstream.script("a", answers('{"label": "GOOD"}'), answers('{"n": 0.10000000000000001}'))
+    upstream.script("b", answers('{"label": "good"}'), answers('{"n": 0.1}'))
+    response = agree(server, "a, b", stream=False, more=CHECKED)
+    assert (response.model, response.text) == ("b", '{"label": "good"}')
+    assert outcomes(response) == {"a": "agreed", "b": "won"}
+    shown = votes(agree(server, "a, b", stream=False, on="json"))
+    assert [one["value"] for one in shown["votes"]] == [{"n": "0.10000000000000001"}, {"n": 0.1}]
+
+
 def test_named_fields_are_compared_alone(server: RunningGateway, upstream: Upstream) -> None:
     upstream.script("a", answers('{"a": {"b": 1}, "c": "x"}'))
     upstream.script("b", answers('{"a": {"b": 1.0}, "c": "y"}'))
@@ -230,13 +244,14 @@ def test_named_fields_are_compared_alone(server: RunningGateway, upstream: Upstr
 def test_a_response_that_is_no_answer_has_no_vote(
     server: RunningGateway, upstream: Upstream
 ) -> None:
-    upstream.script("a", answers("x" * 100))
-    upstream.script("b", answers("Paris"))
-    upstream.script("c", answers("Paris"))
-    response = agree(server, "a, b, c", stream=False)
-    assert outcomes(response) == {"a": "no_vote", "b": "won", "c": "agreed"}
-    assert response.report is not None
-    assert "too long to be compared" in response.report["attempts"][0]["error"]["message"]
+    for text, reason in (("x" * 100, "too long to be compared"), ("Answer: ", "no answer after")):
+        upstream.script("a", answers(text))
+        upstream.script("b", answers("Paris"))
+        upstream.script("c", answers("Paris"))
+        response = agree(server, "a, b, c", stream=False)
+        assert outcomes(response) == {"a": "no_vote", "b": "won", "c": "agreed"}
+        assert response.report is not None
+        assert reason in response.report["attempts"][0]["error"]["message"]
 
 
 def test_the_most_accurate_models_start_first(server: RunningGateway, upstream: Upstream) -> None:
@@ -426,6 +441,10 @@ def test_the_openai_client_reads_both_ends(client: openai.OpenAI, upstream: Upst
         ({"model": "a, b"}, {"lead": 3}, "fanout.lead"),
         ({"model": "a, b"}, {"on": "words"}, "fanout.on"),
         ({"model": "a, b"}, {"on": []}, "fanout.on"),
+        ({"model": "a, b"}, {"on": ["a."]}, "fanout.on"),
+        ({"model": "a, b", **CHECKED}, {"check": True, "escalate": ["c"]}, "fanout.escalate"),
+        ({"model": "a, b", **CHECKED}, {"escalate": ["c"]}, "fanout.escalate"),
+        ({"model": "a, b", **CHECKED, "stream": True}, {"escalate": ["c"]}, "fanout.escalate"),
         ({"model": "a, b"}, {"start": 0}, "fanout.start"),
         ({"model": "a, b"}, {"confidence": 1}, "fanout.confidence"),
         ({"model": "a, b", "messages": [HI, HI]}, {"confidence": 1}, "fanout.confidence"),

@@ -202,6 +202,22 @@ def test_a_judge_that_is_too_slow_costs_no_response(
     upstream.wait_disconnected("d")
 
 
+@pytest.mark.parametrize("mode", ["best", "merge"])
+def test_a_model_that_is_too_slow_is_cancelled(
+    server: RunningGateway, upstream: Upstream, mode: str
+) -> None:
+    upstream.script("a", answers("text of a"))
+    for name in ("b", "c"):
+        upstream.script(name, [role, hang])
+    response = ask(server, mode, more={"timeout": 0.5})
+    assert (response.status, response.text) == (200, "text of a")
+    assert response.report is not None
+    late = response.report["attempts"][1]
+    assert (late["outcome"], late["billing"], late["error"]) == ("cancelled", "stops", None)
+    assert outcomes(response) == {"a": "won", "b": "cancelled", "c": "cancelled"}
+    upstream.wait_disconnected("b")
+
+
 def test_a_merged_response_without_text_costs_no_response(
     server: RunningGateway, upstream: Upstream
 ) -> None:
@@ -222,7 +238,7 @@ def test_a_merged_response_without_text_costs_no_response(
             response = ask(server, "merge", stream=stream)
             found = report(response)
             got = (response.status, response.model, response.text, found["outcome"])
-            if got != (200, "a", "text of a", "failed") or outcomes(response)["d"] != "judged":
+            if got != (200, "a", "text of a", "failed") or outcomes(response)["d"] != "failed":
                 wrong.append((name, stream, got, outcomes(response)))
             assert found["reason"]
     assert wrong == []

@@ -4,9 +4,10 @@ from __future__ import annotations
 
 import json
 from time import perf_counter
-from typing import Any
+from typing import Any, Literal
 
 import pytest
+from pydantic import BaseModel
 
 from fanout.errors import AllFailed, MissingKey, Overloaded, RateLimited, RequestError
 from fanout.routing.first_token_times import COLD
@@ -198,6 +199,19 @@ def test_with_agree_the_response_is_what_two_models_agree_on(upstream: Upstream,
     assert found.fanout.agree.decided
     assert found.fanout.agree.votes[0].models == ["openai/a", "openai/c"]
     assert found.fanout.agree.calls_saved == 1
+
+
+def test_the_agreeing_response_that_fits_the_class_is_parsed(upstream: Upstream, call: Way) -> None:
+    class Label(BaseModel):
+        label: Literal["x", "y"]
+
+    upstream.script("a", answers('{"label": "X"}'))
+    upstream.script("b", answers('{"label": "x"}'))
+    given: dict[str, Any] = {"agree": 2, "response_format": Label, **at(upstream)}
+    found = call(NAME, models("a", "b"), HI, **given)
+    assert (found.choices[0].message.parsed, found.model) == (Label(label="x"), "openai/b")
+    with pytest.raises(RequestError, match="escalate"):
+        call(NAME, models("a", "b"), HI, escalate=["openai/c"], **given)
 
 
 def test_models_that_do_not_agree_are_named_as_they_were_given(

@@ -91,14 +91,17 @@ def _weight(given: str) -> tuple[str, float]:
 
 def show_votes(report: Mapping[str, Any]) -> bool:
     """Print how the models voted on standard error; return whether they agree."""
-    votes = report["agree"]
-    for ballot in votes["votes"]:
+    votes = report.get("agree")
+    for ballot in votes["votes"] if votes else ():
         names = ", ".join(map(one_line, ballot["models"]))
         _print(f"{ballot['votes']} x {_short(ballot['value'])}: {names}")
-    for attempt in report["attempts"]:
+    for attempt in report.get("attempts", ()):
         if attempt["outcome"] in {"failed", "no_vote"}:
             reason = (attempt["error"] or {}).get("message", "")
             _print(f"no vote: {one_line(attempt['model'])}: {one_line(reason)}")
+    if votes is None:
+        _print("the response has no report of votes")
+        return False
     saved = votes["calls_saved"]
     end = "agreed" if votes["decided"] else "not agreed"
     more = f"; {saved} not needed" if saved else ""

@@ -40,7 +40,7 @@ def add(commands: _SubParsersAction[argparse.ArgumentParser]) -> None:
         parser = commands.add_parser(
             name, help=summary, description=about, epilog=MODELS, formatter_class=Help
         )
-        _add_arguments(parser)
+        _add_arguments(parser, escalates=name != "agree")
         if name == "race":
             parser.add_argument(
                 "--stagger",
@@ -65,7 +65,7 @@ def _stagger(given: str) -> float | str:
         raise argparse.ArgumentTypeError(message) from None
 
 
-def _add_arguments(parser: argparse.ArgumentParser) -> None:
+def _add_arguments(parser: argparse.ArgumentParser, *, escalates: bool) -> None:
     parser.add_argument(
         "prompt", metavar="PROMPT", help="the prompt, after what is piped in; `-`: only that"
     )
@@ -89,7 +89,8 @@ def _add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--timeout", type=float, metavar="SECONDS", help="give up after this long")
     parser.add_argument("--max-tokens", type=int, metavar="N", help="the most tokens of a response")
     parser.add_argument("--temperature", type=float, metavar="X", help="0 is the least random")
-    add_check(parser, "a JSON Schema for the response, or a whole `response_format`")
+    about = "a JSON Schema for the response, or a whole `response_format`"
+    add_check(parser, about, escalates=escalates)
     add_json(parser, "the response as one JSON object, or with --stream one chunk per line")
 
 

@@ -149,22 +149,20 @@ async def _send(
     if arguments.command == "race" and not is_remote:
         return await show_race(gateway, request, context)
     if arguments.command == "agree":
-        return await _print_agreement(gateway, request, context)
+        return await print_agreement(gateway, request, context)
     if arguments.command == "all":
         return await show_all_responses(gateway, request, context)
     return await _print_response(gateway, request, context)
 
 
-async def _print_agreement(
-    gateway: ResponseSource, request: FanOutRequest, context: Context
-) -> int:
+async def print_agreement(gateway: ResponseSource, request: FanOutRequest, context: Context) -> int:
     """Print the response that enough models agree on; 1 if they do not agree."""
     from .agree import show_votes
 
     body: Any = (await gateway.chat(request, context)).body
-    is_decided = show_votes(body["fanout"])
+    is_decided = show_votes(body.get("fanout") or {})
     message = body["choices"][0]["message"]
-    if is_decided:
+    if is_decided or not message.get("refusal"):
         show_response(first_choice_text(body))
     else:
         show(one_line(message.get("refusal") or ""), file=sys.stderr)

@@ -35,8 +35,12 @@ def add_json(parser: argparse.ArgumentParser, what: str = "one JSON object") -> 
     parser.add_argument("--json", action="store_true", help=f"print {what}")
 
 
-def add_check(parser: argparse.ArgumentParser, about: str) -> None:
-    """`--response-format FILE`, and how responses are checked by it."""
+def add_check(parser: argparse.ArgumentParser, about: str, *, escalates: bool = True) -> None:
+    """
+    `--response-format FILE`, and how responses are checked by it.
+
+    If the command never `escalates`, `--escalate` is only for the error that says so.
+    """
     parser.add_argument("--response-format", metavar="FILE", help=about)
     parser.add_argument(
         "--check",
@@ -53,5 +57,7 @@ def add_check(parser: argparse.ArgumentParser, about: str) -> None:
         "--escalate",
         metavar="NAME",
         action="append",
-        help="with --check: the model to ask when no response fits; repeat it for several",
+        help="with --check: the model to ask when no response fits; repeat it for several"
+        if escalates
+        else argparse.SUPPRESS,
     )

@@ -21,11 +21,12 @@ from ..errors import AllFailed, Busy, Cause, FanoutError, RequestError, public_m
 from ..routing.leg import Leg
 from ..schema.agreement import Agree, AgreeReport, Ballot, NoVote, Vote, vote_of
 from ..schema.chat import ChatCompletion
-from ..schema.checked import schema_of
+from ..schema.checked import schema_of, validator_of
 from ..schema.request import ChatRequest
 from ..schema.value_kinds import Kinds, values_of
 from ..telemetry.prices import nanodollars_of_usage, to_dollars
 from .combine import sum_usage
+from .ladder import find_invalid
 from .report import Report, make_report
 from .timed_pace import Call
 from .vote_count import PLAUSIBLE, VoteCount
@@ -63,7 +64,9 @@ class AgreeCell:
         deadline: float = inf,
     ) -> ChatCompletion:
         """
-        The response of the agreeing model that is listed first, or one that says they disagree.
+        The response of the first listed model that agrees, or one that says they disagree.
+
+        A response that fits the schema goes before others.
 
         At the deadline, by the event loop's clock, the votes so far are all. Raises `failed(…)` if
         no model responds, and `NoVoteInTime` if none has voted in time.
@@ -83,7 +86,7 @@ class AgreeCell:
             raise self._too_few_left(outcomes) or failed(self._legs, RaceResult(None, outcomes))
         key = self._count.decided
         report = make_report("agree", self._legs, outcomes, started, perf_counter())
-        winner = self._winner(key)
+        winner = None if key is None else self._winner(sorted(self._count.voters[key]), outcomes)
         self._name_outcomes(report, outcomes, key, winner)
         completion = self._undecided(outcomes) if winner is None else _value(outcomes[winner])
         report["agree"] = self._report(key, outcomes, completion)
@@ -120,8 +123,16 @@ class AgreeCell:
         is_over = self._is_settled or asyncio.get_running_loop().time() >= self._deadline
         return None if is_over else self._count.next_starts()
 
-    def _winner(self, key: str | None) -> int | None:
-        return None if key is None else min(self._count.voters[key])
+    def _winner(self, voters: list[int], outcomes: Sequence[RaceOutcome[ChatCompletion]]) -> int:
+        """The first of the voters whose response fits the schema, else the first one."""
+        if self._schema is None:
+            return voters[0]
+        try:
+            problem = validator_of(self._chat).problem
+        except RequestError:  # a schema that only the provider can use
+            return voters[0]
+        fit = (one for one in voters if find_invalid(_value(outcomes[one]), problem) is None)
+        return next(fit, voters[0])
 
     # ---- the report ----
 

@@ -113,6 +113,11 @@ class JudgeCalls:
         self._started = perf_counter()
         self.judge.usage = self.judge.first_token = None
 
+    def fail_last(self, message: str) -> None:
+        """Note that the last call's response could not be used."""
+        error = {"message": message, "type": "judge_failed", "param": None, "code": None}
+        self.attempts[-1] |= {"outcome": "failed", "error": error}
+
     def note(self, outcome: AttemptOutcome, error: FanoutError | None = None) -> None:
         """Note the call that has ended, and its cost if it is known."""
         leg, span = self.judge, (self._started, perf_counter())

@@ -12,7 +12,15 @@ from contextlib import AsyncExitStack, asynccontextmanager
 from time import perf_counter
 from typing import Any, Literal
 
-from ..concurrency import Deadline, Outcome, RaceResult, Success, map_all
+from ..concurrency import (
+    Cancelled,
+    Deadline,
+    Outcome,
+    RaceOutcome,
+    RaceResult,
+    Success,
+    map_all,
+)
 from ..errors import DeadlineExceeded, FanoutError, detail_of
 from ..routing.leg import Leg
 from ..schema.chat import ChatChunk, ChatCompletion, has_real_content, is_empty
@@ -62,6 +70,7 @@ class JudgeCell:
         self._judging, self._mode, self._chat = judging, mode, chat
         self._legs, self._judge, self._shuffle = legs, judge, shuffle
         self._outcomes: Sequence[Outcome[ChatCompletion]] = ()
+        self._late: set[int] = set()
         self._started = perf_counter()
 
     async def run(self, call: Call, failed: Failed) -> ChatCompletion:
@@ -76,7 +85,7 @@ class JudgeCell:
         except FanoutError as error:
             return self._unjudged(found, error=error)
         if not any(has_real_content(choice["message"]) for choice in merged["choices"]):
-            self._judge.attempts[-1]["outcome"] = "judged"
+            self._judge.fail_last(EMPTY)
             return self._unjudged(found, reason=EMPTY)
         return self._whole(merged, self._judge.judge.model, None, self._report("merged"))
 
@@ -96,6 +105,7 @@ class JudgeCell:
                     if chunks is not None:
                         yield self._judge.judge.model, chunks, self._stream_report
                         return
+                    self._judge.fail_last(EMPTY)
                     completion = self._unjudged(found, reason=EMPTY)
         yield completion["model"], chunks_of(completion), lambda: completion["fanout"]
 
@@ -110,6 +120,7 @@ class JudgeCell:
                 with Deadline(until):
                     return await call(leg, self._chat)
             except TimeoutError:
+                self._late.add(id(leg))
                 message = f"no response in {SHARE:.0%} of the request's time"
                 raise DeadlineExceeded(message) from None
 
@@ -215,7 +226,8 @@ class JudgeCell:
         return found
 
     def _full_report(self, winner: int | None, judged: JudgeReport) -> Report:
-        report = make_report(self._mode, self._legs, self._outcomes, self._started, perf_counter())
+        outcomes = [self._as_cut(n, outcome) for n, outcome in enumerate(self._outcomes)]
+        report = make_report(self._mode, self._legs, outcomes, self._started, perf_counter())
         for index, outcome in enumerate(self._outcomes):
             if isinstance(outcome, Success):
                 attempt = report["attempts"][index]
@@ -227,6 +239,13 @@ class JudgeCell:
         if (cost := self._judge.cost_usd) is not None:
             report["cost_usd"] = (report.get("cost_usd") or 0.0) + cost
         return report
+
+    def _as_cut(self, index: int, outcome: Outcome[ChatCompletion]) -> RaceOutcome[ChatCompletion]:
+        """The outcome; a call that the gateway has cut is cancelled, or not started if unsent."""
+        leg = self._legs[index]
+        if id(leg) not in self._late or isinstance(outcome, Success):
+            return outcome
+        return None if leg.deployment is None else Cancelled(outcome.elapsed)
 
     def _stream_report(self) -> Report:
         self._judge.note("won")

@@ -14,14 +14,14 @@ from msgspec import Struct
 
 from ..errors import RequestError
 from ..wire import json
+from .answer_text import text_key, unfenced
 from .canonical import (
     MISSING,
     canonical,
     field_of,
     json_key,
     schema_at,
-    text_key,
-    unfenced,
+    shown,
 )
 from .chat import ChatCompletion
 from .free_text import compared_part
@@ -215,6 +215,11 @@ def _read_on(
         raise RequestError(f'`{param}` must be "json", "text" or a list of fields', param)
     if not on or not all(on):
         raise RequestError(f"`{param}` must name at least one field", param)
+    if wrong := [path for path in on if not all(path.split("."))]:
+        raise RequestError(
+            f"`{param}`: `{wrong[0]:.128}` has an empty name: write a field such as `price.amount`",
+            param,
+        )
     if len(on) > MAX_ON:
         raise RequestError(f"`{param}` has {len(on)} fields; at most {MAX_ON}", param)
     return tuple(on)
@@ -229,10 +234,7 @@ def vote_of(
     message: Mapping[str, Any] = completion["choices"][0]["message"]
     text = message["content"]
     if agree.on == "text":
-        key = text_key(text)
-        if key is None:
-            return NoVote(f"the text is too long to be compared: {ASK_FOR_JSON}")
-        return Vote(key, key)
+        return _vote_on_text(text)
     try:
         data = unfenced(text).encode()
         value = json.decode_strict(data)
@@ -242,6 +244,13 @@ def vote_of(
     if isinstance(agree.on, tuple):
         return _vote_on(value, exact, agree.on, schema)
     return _vote_on_all(value, exact, schema)
+
+
+def _vote_on_text(text: str) -> Vote | NoVote:
+    key = text_key(text)
+    if key is None:
+        return NoVote(f"the text is too long to be compared: {ASK_FOR_JSON}")
+    return Vote(key, key) if key else NoVote("there is no answer after the label `Answer:`")
 
 
 _LONG_NUMBER = re.compile(rb"\d[\d.]{15}")
@@ -283,9 +292,8 @@ def _vote_on(
     if all(key is MISSING for key in keys):
         return NoVote(f"the JSON has no `{paths[0]}`")
     key = json.encode([["missing"] if one is MISSING else one for one in keys]).decode()
-    found = {path: field_of(value, path) for path in paths}
-    shown = {path: None if one is MISSING else one for path, one in found.items()}
-    return Vote(key, shown, paths)
+    found = {path: shown(field_of(value, path), field_of(exact, path)) for path in paths}
+    return Vote(key, {path: None if one is MISSING else one for path, one in found.items()}, paths)
 
 
 def _key_at(exact: Any, kinds: Kinds, path: str) -> Any:
@@ -298,5 +306,6 @@ def _key_at(exact: Any, kinds: Kinds, path: str) -> Any:
 
 def _vote_on_all(value: Any, exact: Any, schema: Mapping[str, Any] | None) -> Vote:
     """The vote by the whole JSON, without free text."""
-    shown, compared = compared_part(value, schema), compared_part(exact, schema)
-    return Vote(json_key(compared.value, schema), shown.value, shown.fields)
+    found, compared = compared_part(value, schema), compared_part(exact, schema)
+    key = json_key(compared.value, schema)
+    return Vote(key, shown(found.value, compared.value), found.fields)

@@ -1,5 +1,5 @@
 """
-Canonical keys of values and texts: two responses agree if their keys are equal. Pure.
+Canonical keys of JSON values: two responses agree if their keys are equal. Pure.
 
 Keys are compared, and not pairs of responses, so that agreement is transitive: if a agrees with b
 and b with c, a agrees with c. A key is never made from how near two values are.
@@ -15,11 +15,7 @@ from decimal import Context, Decimal, InvalidOperation
 from typing import Any, Final
 
 from ..wire import json
-from .free_text import MAX_SHORT
 from .value_kinds import Kinds, is_number, keyword_of, values_of
-
-MAX_READ = 20_000
-"""Characters at the end of a long text in which its answer is looked for."""
 
 MAX_DIGITS = 400
 """Digits of a number that is made canonical; a longer one is compared as it is written."""
@@ -28,22 +24,9 @@ MISSING: Final = object()
 """Stands for a value at a path where there is none."""
 
 _SPACE = re.compile(r"\s+")
-_FENCE = re.compile(r"```(?:json)?[ \t]*\n(.*)\n[ \t]*```", re.DOTALL | re.IGNORECASE)
-_LABEL = re.compile(
-    r"^[ \t#>*_-]*(?:the[ \t]+)?(?:final[ \t]+)?answer[*_]*[ \t]*[:=][*_]*[ \t]*(.*)$",
-    re.IGNORECASE | re.MULTILINE,
-)
-_OPTION = re.compile(r"(?:(?:option|choice)[ ]+)?[(\[]?([a-z])[)\]]?[.]?", re.IGNORECASE)
-_NUMBER = re.compile(
-    r"([$\u20ac\u00a3\u00a5]?)[ ]?([-+\u2212]?(?:[1-9]\d{0,2}(?:,\d{3})+|[1-9]\d*|0)(?:[.]\d+)?"
-    r"(?:[eE][-+]?\d{1,3})?)[ ]?(%|\u00b0?[^\W\d_]*)[.]?"
-)
 _EXACT = Context(prec=1_000)
 _KEPT = ("<super>", "<sub>", "<fraction>")
 """Characters that mean something else in their compatible form: 10\u2075 is not 105."""
-
-_PAIRS = (("**", "**"), ("*", "*"), ("_", "_"), ("`", "`"), ('"', '"'), ("\u201c", "\u201d"))
-"""What may stand around an answer without being part of it."""
 
 
 def clean(text: str) -> str:
@@ -203,67 +186,13 @@ def schema_at(kinds: Kinds, value: Any, path: str) -> Mapping[str, Any]:
     return found
 
 
-# ---- texts ----
-
-
-def unfenced(text: str) -> str:
-    """The text without a code fence around all of it."""
-    found = _FENCE.fullmatch(text.strip())
-    return text if found is None else found.group(1)
-
-
-def text_key(text: str) -> str | None:
-    r"""
-    The key of a text: its last `\boxed{}`, else what follows its last "Answer:", else all of it.
-
-    Option letters and numbers have one spelling, and capital letters of words do not count. `None`
-    if it is over 64 characters: two models never write a long text alike.
-    """
-    found = _extracted(text[-MAX_READ:], is_whole=len(text) <= MAX_READ)
-    if found is None:
-        return None
-    found = _bare(clean(found))
-    return _short_key(found) if 0 < len(found) <= MAX_SHORT else None
-
-
-def _extracted(text: str, *, is_whole: bool) -> str | None:
-    if (place := text.rfind(BOXED)) >= 0:
-        return _in_braces(text, place + len(BOXED))
-    if labels := list(_LABEL.finditer(text)):
-        said = labels[-1].group(1)
-        return said if said.strip(" *_") else text[labels[-1].end() :]
-    return text if is_whole else None
-
-
-BOXED = "\\boxed{"
-
-
-def _in_braces(text: str, start: int) -> str | None:
-    """What is between the brace before `start` and the one that closes it."""
-    depth = 1
-    for place in range(start, len(text)):
-        depth += {"{": 1, "}": -1}.get(text[place], 0)
-        if depth == 0:
-            return text[start:place]
-    return None
-
-
-def _bare(text: str) -> str:
-    """The text without what may stand around an answer."""
-    found = text
-    for first, last in _PAIRS:
-        if len(found) > len(first) + len(last) and found.startswith(first):
-            inner = found.removesuffix(".")
-            if inner.endswith(last) and first not in inner[len(first) : -len(last)]:
-                found = inner[len(first) : -len(last)].strip()
-    return found
-
-
-def _short_key(text: str) -> str:
-    if option := _OPTION.fullmatch(text):
-        return option.group(1).lower()
-    if (number := _NUMBER.fullmatch(text)) is not None:
-        sign, digits, unit = number.groups()
-        key = number_key(Decimal(digits.replace(",", "").replace("\u2212", "-")))
-        return " ".join(part for part in (sign, key, unit) if part)
-    return text.removesuffix(".").casefold()
+def shown(value: Any, exact: Any) -> Any:
+    """A value for people: a number of which a float does not keep all digits is as in `exact`."""
+    if isinstance(value, dict):
+        return {name: shown(one, exact[name]) for name, one in value.items()}
+    if isinstance(value, list):
+        return [shown(one, other) for one, other in zip(value, exact, strict=True)]
+    is_cut = (
+        isinstance(value, float) and isinstance(exact, Decimal) and Decimal(str(value)) != exact
+    )
+    return str(exact) if is_cut else value

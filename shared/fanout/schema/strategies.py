@@ -46,6 +46,12 @@ def read_strategy(
             "`fanout.models`",
             "fallbacks",
         )
+    if fanout.escalate and mode == "agree":
+        raise RequestError(
+            "`fanout.escalate` cannot be used with `fanout.mode: agree`: list its models in "
+            "`fanout.models`, so that each has a vote",
+            "fanout.escalate",
+        )
     return Strategy(
         _check(fanout, chat),
         _agree(fanout, chat, models, mode),

@@ -7,7 +7,8 @@ from typing import Any
 import pytest
 
 from fanout.schema.agreement import Agree, NoVote, Vote, vote_of
-from fanout.schema.canonical import MISSING, field_of, json_key, text_key, unfenced
+from fanout.schema.answer_text import text_key, unfenced
+from fanout.schema.canonical import MISSING, field_of, json_key
 from fanout.schema.free_text import compared_part
 
 SCHEMA = {
@@ -167,18 +168,57 @@ def _completion(text: str) -> Any:
     return {"choices": [{"index": 0, "message": message, "finish_reason": "stop"}]}
 
 
+EMPHASISED = [
+    "**Answer: B**",
+    "**Answer: B.**",
+    "**Answer: B**.",
+    "*Answer: B*",
+    "_Answer: B_",
+    "__Answer: B__",
+    "***Answer: B***",
+    "***Answer:** B*",
+    "**_Answer: B_**",
+    "`Answer: B`",
+    "`Answer:` B",
+    "- **Final answer: B**",
+    "> **The answer = B**",
+    "### **Answer**: B",
+    "**Answer:** **B**",
+    "**Answer: *B***",
+    "Answer:**B**",
+    "Answer: `B`",
+    "**Answer:\nB**",
+    "Hm.\n**Answer: B**\n",
+    "_**B**_",
+    "***B***",
+    "__B__",
+    "B**",
+    "**B",
+    "**Answer: B",
+    "Answer: B**",
+    "Answer**: B",
+]
+LABELLED = EMPHASISED.index("__B__")
+"""From here on, only an option or a number is without its marks."""
+
+
 @pytest.mark.parametrize(
     ("key", "texts"),
     [
         ("paris", ["Paris", " paris. ", "**Paris**", "The capital is known.\nAnswer: Paris"]),
         ("b", ["B", "(B)", "b.", "B)", "Option B", "So\n**Answer:** B", '"B"']),
+        ("b", [*EMPHASISED, *(text.replace("B", "(B)") for text in EMPHASISED)]),
+        ("new york", [text.replace("B", "New York") for text in EMPHASISED[:LABELLED]]),
+        ("a*", ["a*", "Answer: a*", "**Answer: a***", "* Answer: a*", "`Answer: a*`"]),
+        ("__init__", ["__init__", "Answer: __init__", "`__init__`", "**Answer:** `__init__`"]),
+        ("", ["", "Answer: ", "**Answer:** ", r"\boxed{}"]),
         ("1234.5", ["1,234.50", "1234.5", r"so \boxed{1234.5}", "Final answer: 1234.50"]),
         ("5 %", ["5%", "5 %", "5.0 %"]),
         ("$ 3", ["$3", "$3.00"]),
         ("42 km", ["42 km", "42km."]),
         ("42", ["Answer:\n\n42", "Answer: 42\nI hope this answer is helpful!", "42.0"]),
         (r"\frac{\sqrt{2}}{3}", [r"first \boxed{2}, then \boxed{\frac{\sqrt{2}}{3}}"]),
-        (None, ["x " * 40, "", "Answer: " + "x" * 65, r"\boxed{" + "1" * 19_000 + " x y}"]),
+        (None, ["x " * 40, "Answer: " + "x" * 65, r"\boxed{" + "1" * 19_000 + " x y}"]),
     ],
 )
 def test_texts_are_equal_by_their_answer(key: str | None, texts: list[str]) -> None:

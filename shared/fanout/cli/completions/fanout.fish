@@ -130,7 +130,6 @@ complete -c fanout -n '_shtab_fanout_using agree' -l temperature -x -d '0 is the
 complete -c fanout -n '_shtab_fanout_using agree' -l response-format -xka "(__fish_complete_path (commandline -ct))" -d 'a JSON Schema for the response, or a whole `response_format`'
 complete -c fanout -n '_shtab_fanout_using agree' -l check -d 'ask again for a response that does not fit the schema of --response-format'
 complete -c fanout -n '_shtab_fanout_using agree' -l attempts -x -d 'with --check: the calls of one model for one response (default: 2)'
-complete -c fanout -n '_shtab_fanout_using agree' -l escalate -x -d 'with --check: the model to ask when no response fits; repeat it for several'
 complete -c fanout -n '_shtab_fanout_using agree' -l json -d 'print the response as one JSON object, or with --stream one chunk per line'
 complete -c fanout -n '_shtab_fanout_using agree' -s k -x -d 'how many models must give the same answer (2)'
 complete -c fanout -n '_shtab_fanout_using agree' -l on -x -d '`text`, `json`, or fields of the JSON: `label,price` (text, or json with a schema)'
