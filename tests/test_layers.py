@@ -139,11 +139,11 @@ TOP_LEVEL = {
         stream_attempts
     """,
     "shared/fanout/schema/*.py": """
-        __init__ accumulator agreement allowed_values answer_text canonical chat chat_builders
-        checked choice_deltas embeddings error extensions fallbacks fanout foreign_parts free_text
+        __init__ accumulator agreement allowed_values canonical chat chat_builders checked
+        choice_deltas embeddings error extensions fallbacks fanout foreign_parts free_text
         gateway_fields json_schema judging litellm_arguments litellm_names messages one_call
         pass_through request response_chunks schema_words schema_work strategies
-        token_estimate tokens validation value_kinds
+        text_keys token_estimate tokens validation value_kinds
     """,
     "shared/fanout/server/*.py": """
         __init__ connection connections lifespan limits listener request_parser request_queue

@@ -14,7 +14,6 @@ from msgspec import Struct
 
 from ..errors import RequestError
 from ..wire import json
-from .answer_text import text_key, unfenced
 from .canonical import (
     MISSING,
     canonical,
@@ -26,6 +25,7 @@ from .canonical import (
 from .chat import ChatCompletion
 from .free_text import compared_part
 from .request import ChatRequest, JSONFormat, SchemaFormat
+from .text_keys import text_key, unfenced
 from .value_kinds import Kinds
 
 DEFAULT_K = 2

@@ -15,9 +15,9 @@ from msgspec import Struct
 
 from ..errors import RequestError
 from ..wire import json
-from .canonical import unfenced
 from .chat import ChatCompletion
 from .request import ChatRequest
+from .text_keys import unfenced
 from .validation import parse_chat, replace_messages
 
 MAX_CRITERIA = 8_000
