@@ -54,7 +54,9 @@ def test_lines_of_one_text_are_sent_in_full_calls(
     assert batch.request_counts is not None
     assert (batch.status, batch.endpoint) == ("completed", URL)
     assert batch.request_counts.completed == 3_500
-    assert sorted(len(call.body["input"]) for call in upstream.calls) == [500, 1_000, 1_000, 1_000]
+    *rest, one, two, three = sorted(len(call.body["input"]) for call in upstream.calls)
+    assert (one, two, three, sum(rest)) == (1_000, 1_000, 1_000, 500)
+    assert len(rest) < 4  # one, unless the machine is so busy that lines come late
     found = output(client, batch.output_file_id)
     for number in (0, 999, 1_000, 3_499):
         body = found[f"l{number}"]["response"]["body"]
