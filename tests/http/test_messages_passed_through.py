@@ -200,7 +200,7 @@ def test_a_fallback_of_another_vendor_gets_a_translation(
 def test_thinking_of_other_models_and_their_ids_never_reach_anthropic(
     server: RunningGateway, upstream: Upstream
 ) -> None:
-    """Such a conversation is translated: the API would reject it."""
+    """They are left out or replaced, and what only Anthropic's API has is still passed on."""
     upstream.script("claude-x", [reply(200, WHOLE)])
     blocks: Any = [
         [{"type": "thinking", "thinking": "secret", "signature": "fanout-unsigned"}],
@@ -212,10 +212,18 @@ def test_thinking_of_other_models_and_their_ids_never_reach_anthropic(
         result = {"type": "tool_result", "tool_use_id": "functions.weather:0", "content": "wet"}
         results = [result] if own[0]["type"] == "tool_use" else []
         history.append({"role": "user", "content": [*results, {"type": "text", "text": "y"}]})
-        tools = [{"name": "weather", "input_schema": {"type": "object"}}]
-        body = {"model": "claude", "max_tokens": 9, "messages": history, "tools": tools}
-        status, _, got = post(server, body)
+        search = {"type": "web_search_20250305", "name": "web_search"}
+        tools = [{"name": "weather", "input_schema": {"type": "object"}}, search]
+        body = {"model": "claude", "max_tokens": 9, "messages": history, "tools": tools, "new": 1.5}
+        status, headers, got = post(server, body)
         raw = upstream.calls_to("claude-x")[-1].raw
+        sent = json.loads(raw)
+        assert (sent["tools"], sent["new"], sent["messages"][0]) == (tools, 1.5, HI[0])
+        if results:
+            use, result = sent["messages"][1]["content"][0], sent["messages"][2]["content"][0]
+            assert use["id"] == result["tool_use_id"]
+        else:
+            assert headers["x-fanout-dropped"] == "messages[].content[].thinking"
         assert (status, json.loads(got)["type"]) == (200, "message")
         assert b"secret" not in raw
         assert b"functions.weather:0" not in raw

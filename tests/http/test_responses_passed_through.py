@@ -244,6 +244,26 @@ def test_what_only_its_maker_can_read_is_not_passed(upstream: Upstream) -> None:
     assert faults == []
 
 
+def test_only_what_other_models_left_is_left_out(
+    native: RunningGateway, upstream: Upstream
+) -> None:
+    user = {"role": "user", "content": "Hi"}
+    ours = {"type": "reasoning", "summary": [], "encrypted_content": seal({})}
+    call = {"type": "function_call", "name": "f", "arguments": "{}", "call_id": "c" * 65}
+    output = {"type": "function_call_output", "call_id": "c" * 65, "output": "1"}
+    tools = [{"type": "file_search", "vector_store_ids": ["vs_1"]}]
+    items = [user, ours, {**call, "extra_content": {"other": 1}}, output, user]
+    upstream.script("a", [reply(200, WHOLE)])
+    request = {"model": "native", "input": items, "tools": tools, "x": 1.5}
+    status, headers, _ = ask(native, json.dumps(request).encode())
+    sent = upstream.calls_to("a")[-1].body
+    assert (status, headers["x-fanout-dropped"]) == (200, "input[].reasoning")
+    assert (sent["tools"], sent["x"]) == (tools, 1.5)
+    short = {"call_id": sent["input"][1]["call_id"]}
+    assert sent["input"] == [user, {**call, **short}, {**output, **short}, user]
+    assert len(short["call_id"]) <= 64
+
+
 def test_a_failure_amid_a_stream_keeps_the_id(native: RunningGateway, upstream: Upstream) -> None:
     upstream.script("a", [piece(b"".join(FIRST)), end])
     body = ask(native, b'{"model":"native","input":"Hi","stream":true}')[2]

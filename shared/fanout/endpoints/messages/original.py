@@ -1,10 +1,10 @@
 """
 Whether a request can be passed through to a vendor with this API, and what it is then.
 
-A conversation with what only another vendor accepts cannot: its thinking, its ids and names of
-calls, the same id twice, an empty response. Anthropic's API rejects all of that. It is translated,
-which leaves out or replaces it. So is a request for thinking with a budget in a turn that another
-vendor's model has begun.
+Anthropic's API rejects what other vendors' models left in a conversation. Their thinking and their
+ids are left out or replaced (`foreign_blocks.py`). With their names of calls, the same id twice or
+an empty response, the request is translated. So is one for thinking with a budget in a turn that
+another vendor's model has begun.
 """
 
 from __future__ import annotations
@@ -16,13 +16,13 @@ from typing import Any
 from ...schema.pass_through import OriginalRequest
 from ..base import RequestBody
 from ..original_bytes import members_or_none
-from .thoughts import is_ours
+from .foreign_blocks import LEFT_OUT, without_foreign
 from .tools import is_vendors
 
 API = "messages"
 HEADERS = ("anthropic-beta", "anthropic-version")
 
-_ID = re.compile(r"[a-zA-Z0-9_-]+")
+_NAME = re.compile(r"[a-zA-Z0-9_-]+")
 MOST_LETTERS = 128
 """Of a tool's name: https://platform.claude.com/docs/en/api/messages/create, 2026-11."""
 
@@ -71,13 +71,20 @@ def original_of(body: RequestBody, own: frozenset[str]) -> OriginalRequest | Non
     `own` are the gateway's own fields.
     """
     value = body.value
-    if not all(map(_is_portable, _blocks(value))):
-        return None
-    if not _has_turns(value) or _lacks_thinking(value):
+    if not all(map(_is_portable, _blocks(value["messages"]))):
         return None
     members = members_or_none(body.data)
     if members is None:
         return None
+    given = value["messages"]
+    members, messages = without_foreign(members, given)
+    if members is None or not _has_turns(messages):
+        return None
+    if _lacks_thinking(value.get("thinking"), messages):
+        return None
+    has_lost = any(
+        len(a["content"]) < len(b["content"]) for a, b in zip(messages, given, strict=True)
+    )
     return OriginalRequest(
         API,
         members,
@@ -85,6 +92,7 @@ def original_of(body: RequestBody, own: frozenset[str]) -> OriginalRequest | Non
         tuple(sorted(own & value.keys() - {"model", "stream"})),
         (*sorted(value.keys() - SAFE - own), *_vendors_tools(value)),
         defaults=_defaults(body.headers),
+        left_out=(LEFT_OUT,) if has_lost else (),
     )
 
 
@@ -94,46 +102,39 @@ def _defaults(headers: Mapping[str, str]) -> Mapping[str, str]:
     return {name: DEFAULTS[name] for name in DEFAULTS.keys() - _SAMPLING}
 
 
-def _blocks(value: Mapping[str, Any]) -> Iterator[Mapping[str, Any]]:
+def _blocks(messages: list[Any]) -> Iterator[Mapping[str, Any]]:
     """The blocks of all messages."""
-    for message in value["messages"]:
+    for message in messages:
         content = message.get("content")
         yield from content if isinstance(content, list) else ()
 
 
-def _has_turns(value: Mapping[str, Any]) -> bool:
+def _has_turns(messages: list[Any]) -> bool:
     """Whether each turn of the model has content, and no two of its calls have one id."""
-    turns = [one["content"] for one in value["messages"] if one.get("role") == "assistant"]
-    ids = [block.get("id") for block in _blocks(value) if block.get("type") == "tool_use"]
+    turns = [one["content"] for one in messages if one.get("role") == "assistant"]
+    ids = [block.get("id") for block in _blocks(messages) if block.get("type") == "tool_use"]
     return all(turns) and len(set(ids)) == len(ids)
 
 
 def _is_portable(block: Mapping[str, Any]) -> bool:
     match block:
-        case {"type": "thinking"}:
-            return not is_ours(block)
-        case {"type": "tool_use", "extra_content": _}:
-            return False
-        case {"type": "tool_use", "id": str(call_id), "name": str(name)}:
-            return all(_ID.fullmatch(one) for one in (call_id, name)) and len(name) <= MOST_LETTERS
-        case {"type": "tool_result", "tool_use_id": str(call_id)}:
-            return _ID.fullmatch(call_id) is not None
+        case {"type": "tool_use", "name": str(name)}:
+            return _NAME.fullmatch(name) is not None and len(name) <= MOST_LETTERS
         case _:
             return True
 
 
-def _lacks_thinking(value: Mapping[str, Any]) -> bool:
+def _lacks_thinking(thinking: object, messages: list[Any]) -> bool:
     """
     Whether thinking has a budget, and the assistant's last turn calls a tool without thinking.
 
     "A final `assistant` message must start with a thinking block": the API's own error, platform.
     claude.com/docs/en/build-with-claude/extended-thinking, "Common error scenarios", 2026-11.
     """
-    thinking = value.get("thinking")
     if not isinstance(thinking, dict) or thinking.get("type") != "enabled":
         return False
     responses: list[list[Any]] = []
-    for message in reversed(value["messages"]):
+    for message in reversed(messages):
         content = message.get("content")
         blocks = content if isinstance(content, list) else []
         if message.get("role") == "assistant":

@@ -1,9 +1,10 @@
 """
 Whether a request can be passed through to a vendor with this API, and what it is then.
 
-What only the maker of an earlier response can read is not sent to another. A request with Fanout's
-own reasoning is translated. One with a vendor's encrypted reasoning also has its members without
-that, for a request that more than one account may get.
+What only the maker of an earlier response can read is not sent to another. Fanout's own reasoning
+is left out (`foreign_items.py`); if a vendor with this API may know what it holds, the request is
+translated, unless that loses anything. One with a vendor's encrypted reasoning also has its members
+without that, for a request that more than one account may get.
 """
 
 from __future__ import annotations
@@ -20,11 +21,10 @@ from ...wire import json
 from ...wire.json_members import Members
 from ..base import RequestBody
 from ..original_bytes import members_or_none
-from ..sealed import is_sealed
+from .foreign_items import LEFT_OUT, may_be_read, without_foreign
 
 _NAME = re.compile(r"[a-zA-Z0-9_-]+")
-_CALL_ID = re.compile(r"(?s).{1,64}")
-"""OpenAI's own errors: "string does not match pattern", "expected a maximum length 64", 2026-11."""
+"""OpenAI's own error: "string does not match pattern", 2026-11."""
 
 API = "responses"
 HEADERS = ("openai-beta",)
@@ -95,16 +95,25 @@ SAFE_TOOLS = frozenset(
 
 
 def original_of(
-    body: RequestBody, request: FanOutRequest, error: RequestError | None
+    body: RequestBody, request: FanOutRequest, error: RequestError | None, *, is_whole: bool
 ) -> OriginalRequest | None:
-    """The client's request as it is; `None` if no vendor with this API should get it."""
+    """
+    The client's request as it is; `None` if no vendor with this API should get it.
+
+    `error` is why it cannot be translated; `is_whole` says whether its translation loses nothing.
+    """
     value = body.value
     if request.check is not None or _is_changed(value):
         return None
-    items = _items(value)
-    if not all(map(_is_portable, items)):
+    given = _items(value)
+    if not all(map(_is_portable, given)):
+        return None
+    if is_whole and error is None and any(map(may_be_read, given)):
         return None
     members = members_or_none(body.data)
+    if members is None:
+        return None
+    members, items = without_foreign(members, given)
     if members is None:
         return None
     return OriginalRequest(
@@ -117,6 +126,7 @@ def original_of(
         DEFAULTS,
         is_bound=any(map(_is_bound, items)),
         unbound=_unbound(members, items),
+        left_out=(LEFT_OUT,) if len(items) < len(given) else (),
     )
 
 
@@ -146,12 +156,11 @@ def _unbound(members: Members, items: list[Any]) -> Members | None:
 
 
 def _is_portable(item: Any) -> bool:
-    if not isinstance(item, dict) or is_sealed(item.get("encrypted_content")):
+    if not isinstance(item, dict):
         return False
-    if item.get("type") == "function_call":
-        given = (str(item.get("name")), _NAME), (str(item.get("call_id")), _CALL_ID)
-        return "extra_content" not in item and all(rule.fullmatch(one) for one, rule in given)
-    return "extra_content" not in item
+    if item.get("type") != "function_call":
+        return True
+    return _NAME.fullmatch(str(item.get("name"))) is not None and bool(item.get("call_id"))
 
 
 def _vendors_tools(value: Mapping[str, Any]) -> list[str]:

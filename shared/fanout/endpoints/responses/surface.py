@@ -40,7 +40,7 @@ def read(body: RequestBody) -> TranslatedRequest:
         raise found.client_error(error) from None
     if request.shape == "list":
         raise RequestError("`fanout.shape` cannot be `list` here: leave it out", "fanout.shape")
-    original = original_of(body, request, untranslatable)
+    original = original_of(body, request, untranslatable, is_whole=not found.dropped)
     if original is None and untranslatable is not None:
         raise untranslatable
     conversations = tuple(
