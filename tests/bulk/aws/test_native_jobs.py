@@ -36,7 +36,15 @@ def test_each_vendors_lines_go_by_batches_at_half_the_price(s3: Any, table: Dyna
         "anthropic": Script(shuffled=True, duplicated=2, foreign=2),
     }
     providers = Killed(scripts)
-    done = go(s3, table, providers, lines_of(sorted(MODELS), COUNT))
+    waits: list[Any] = []
+
+    async def look(stack: NativeStack, job: Job) -> None:
+        await asyncio.sleep(100.0)
+        job = await stack.service.jobs.find(job.id, None)
+        waits.extend(job.to_dict(await stack.service.totals(job))["fanout"]["waits"])
+
+    done = go(s3, table, providers, lines_of(sorted(MODELS), COUNT), meanwhile=look)
+    assert [(one["reason"], one["lines"]) for one in waits] == [("native_batch", COUNT)]
     found, totals = done.found, done.found.job.totals
     assert (found.job.status, found.errors) == ("completed", {})
     assert found.lanes == providers.bill.lines() == {"native": COUNT}

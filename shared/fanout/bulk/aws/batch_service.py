@@ -8,7 +8,7 @@ from collections.abc import Awaitable, Callable
 from msgspec import Struct
 from msgspec.structs import replace
 
-from ..activity import ActivityTracker
+from ..activity import Activity, ActivityTracker
 from ..input.planner import LineError
 from ..service.batches import JobService
 from ..service.file_records import FileRecord
@@ -165,5 +165,17 @@ class AWSBatchService:
         read_at, totals = self._totals.get(job.id, (0.0, None))
         if totals is None or not 0 <= now - read_at < TOTALS_AGE:
             totals = await self._stores.progress(job).total()
+            if job.native != "never" and job.status == "in_progress":
+                await self._add_batches(job, totals)
             self._totals = {job.id: (now, totals)}
         return totals
+
+    async def _add_batches(self, job: Job, totals: Totals) -> None:
+        """Add the lines that wait for native batches to what the job waits for."""
+        from ..native.held_lines import batch_wait  # few jobs have batches
+        from ..native.ledger import Ledger
+
+        wait = batch_wait(await Ledger(self._stores.table, job.id).rows())
+        if wait.lines:
+            activity = totals.activity or Activity(0.0)
+            totals.activity = activity.add(Activity(self._stores.now(), waits=[wait]))

@@ -3,10 +3,11 @@
 from __future__ import annotations
 
 from bisect import bisect_left, bisect_right
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from itertools import accumulate
 from math import inf
 
+from ..activity import Wait
 from .ledger import NativeRow
 from .numbers import ranges
 
@@ -39,3 +40,12 @@ class HeldLines:
         index = bisect_left(self._firsts, number)
         over = max(0, self._lasts[index - 1] + 1 - int(number)) if index and number < inf else 0
         return self._before[index] - over
+
+
+def batch_wait(rows: Sequence[NativeRow]) -> Wait:
+    """What says that lines of these rows wait."""
+    held = [row for row in rows if row.holds_its_lines]
+    models = {row.model for row in held}
+    model = models.pop() if len(models) == 1 else None
+    lines = sum(row.count for row in held)
+    return Wait("native_batch", "their provider's batch has not ended", model, lines=lines)

@@ -14,12 +14,13 @@ from typing import TypeAlias
 from msgspec import Struct
 
 from ...concurrency import first_error
-from ..activity import ActivityTracker, Wait
+from ..activity import ActivityTracker
 from ..input.planner import Shard
 from ..lanes import LaneTotals
 from ..store import JobProgress, Stop
 from ..totals import Totals
 from ..work.spec import WorkResult
+from .held_lines import batch_wait
 from .ledger import Ledger, NativeRow
 from .merge import ResultMerger
 from .merger import Merger
@@ -148,10 +149,7 @@ class NativePhase:
     async def _wait(self, rows: Sequence[NativeRow]) -> Stop | None:
         """Wait until the ledger changes, or return why the job stops."""
         parts = self._parts
-        lines = sum(row.count for row in rows if row.holds_its_lines)
-        models = {row.model for row in rows if row.holds_its_lines}
-        model = models.pop() if len(models) == 1 else None
-        wait = Wait("native_batch", "their provider's batch has not ended", model, lines=lines)
+        wait = batch_wait(rows)
         with parts.activity.waiting(wait):
             while True:
                 await parts.progress.sync()
