@@ -311,9 +311,11 @@ def test_a_failure_amid_a_stream_is_an_error_and_a_failed_response(
 ) -> None:
     upstream.script("a", breaks({"content": "Hel"}))
     events = stream(server)
-    assert kinds(events)[-2:] == ["error", "failed"]
-    assert events[-2]["code"] == "server_error"
-    failed = events[-1]["response"]
+    assert kinds(events)[-3:] == ["error", "failed", "[DONE]"]
+    assert events[-3]["code"] == "server_error"
+    failed = events[-2]["response"]
+    [item] = failed["output"]
+    assert (item["status"], item["content"][0]["text"]) == ("incomplete", "Hel")
     assert failed["status"] == "failed"
     assert failed["error"]["code"] == "server_error"
     assert failed["id"] == events[0]["response"]["id"]

@@ -200,7 +200,7 @@ def test_a_failure_amid_a_stream_has_codexs_code(
     for code in codes:
         error = json.dumps({"error": {"message": "no", "code": code}}).encode()
         upstream.script("a", [say("Hel"), piece(b"data: %b\n\n" % error)])
-        found.append(stream(server)[-1]["response"]["error"]["code"])
+        found.append(stream(server)[-2]["response"]["error"]["code"])
     assert found == [*codes]
 
 

@@ -264,12 +264,49 @@ def test_only_what_other_models_left_is_left_out(
     assert len(short["call_id"]) <= 64
 
 
-def test_a_failure_amid_a_stream_keeps_the_id(native: RunningGateway, upstream: Upstream) -> None:
-    upstream.script("a", [piece(b"".join(FIRST)), end])
-    body = ask(native, b'{"model":"native","input":"Hi","stream":true}')[2]
-    error, failed = (json.loads(part.split(b"\n")[0]) for part in body.split(b"data: ")[-2:])
-    assert (error["type"], error["sequence_number"]) == ("error", 4)
-    assert failed["response"]["id"] == "resp_vendor"
+def test_a_failure_amid_a_stream_keeps_what_the_vendor_sent(
+    native: RunningGateway, upstream: Upstream
+) -> None:
+    begun = {**BEGUN, "created_at": 7, "store": True}
+    item = {**RESPONSE["output"][0], "content": [], "status": "in_progress"}
+    first = [
+        event(0, "created", response=begun),
+        event(1, "output_item.added", output_index=0, item=item),
+        event(2, "output_text.delta", item_id="msg_1", output_index=0, delta="Hello"),
+    ]
+    error = {"code": "rate_limit_exceeded", "message": "Try again in 2s"}
+    failed = {**RESPONSE, **begun, "status": "failed", "error": error, "output": [], "new": [1]}
+    for last, output, usage, code in (
+        ([], "Hello", None, "server_error"),
+        ([event(3, "failed", response=failed)], "", RESPONSE["usage"], "rate_limit_exceeded"),
+    ):
+        upstream.script("a", [*map(piece, [*first, *last]), end])
+        body = ask(native, b'{"model":"native","input":"Hi","stream":true}')[2]
+        *_, told, found, done = body.removesuffix(b"\n\n").split(b"data: ")
+        shown, ended = (json.loads(part.split(b"\n")[0]) for part in (told, found))
+        response = ended["response"]
+        assert (shown["type"], shown["sequence_number"], done) == ("error", 3, b"[DONE]")
+        assert (ended["type"], ended["sequence_number"]) == ("response.failed", 4)
+        assert (response["id"], response["created_at"]) == ("resp_vendor", 7)
+        assert (response["model"], response["store"]) == ("native", False)
+        texts = [one["content"][0]["text"] for one in response["output"]]
+        assert "".join(texts) == output
+        assert response["error"]["code"] == code
+        assert usage is None or response["usage"] == usage
+
+
+def test_what_a_vendor_stores_is_not_stored_here(
+    native: RunningGateway, upstream: Upstream
+) -> None:
+    stored = json.dumps({**RESPONSE, "store": True}).encode()
+    begun = event(0, "created", response={**BEGUN, "store": True})
+    ended = event(1, "completed", response={**RESPONSE, "store": True})
+    upstream.script("a", [reply(200, stored)], [piece(begun + ended), end])
+    for flag in (b"false", b"true"):
+        body = ask(native, SENT % flag)[2]
+        assert b'"store": false' in body.replace(b":false", b": false")
+        assert b'"store": true' not in body
+        assert upstream.calls_to("a")[-1].body["store"] is True
 
 
 def test_a_silence_begins_the_response_once(upstream: Upstream) -> None:

@@ -14,7 +14,7 @@ from ..schema.chat import ORIGINAL_BODY, ORIGINAL_EVENT, ChatChunk, ChatCompleti
 from ..schema.pass_through import OriginalRequest
 from ..schema.request import ChatRequest
 from ..wire.http import Framer, WireEvent, WireRequest, WireResponse
-from .base import Codec, StreamDecoder, Target
+from .base import Codec, StreamDecoder, Target, WireError
 
 EncodeOriginal = Callable[[OriginalRequest, Target, bool], WireRequest]
 
@@ -67,6 +67,13 @@ class EventKeeper:
 
     def _kept(self, event: WireEvent, chunks: Iterator[ChatChunk]) -> Iterator[ChatChunk]:
         empty: Any = {"object": "chat.completion.chunk", "model": "", "choices": []}
-        first: Any = {**next(chunks, empty), ORIGINAL_EVENT: event}
+        failure: WireError | None = None
+        try:
+            chunk = next(chunks, empty)
+        except WireError as error:  # the event may have more than the reason, such as the usage
+            failure, chunk = error, empty
+        first: Any = {**chunk, ORIGINAL_EVENT: event}
         yield first
+        if failure is not None:
+            raise failure
         yield from chunks

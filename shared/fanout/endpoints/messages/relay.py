@@ -42,6 +42,8 @@ class Relay:
         kind = event.type or _kind_of(event.data)
         event = WireEvent(event.data, kind)
         self._has_stopped = self._has_stopped or kind == "message_stop"
+        if kind == "error":
+            return b""  # `fail` is called next
         if kind in _HELD:
             self._held.append(event)
             return b""

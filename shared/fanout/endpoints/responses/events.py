@@ -11,8 +11,6 @@ from __future__ import annotations
 from collections.abc import Callable
 from typing import TYPE_CHECKING, Any
 
-from msgspec.structs import replace
-
 from ...schema.accumulator import ChunkAccumulator
 from ...schema.chat import ORIGINAL_EVENT, ChatChunk
 from ...wire import json
@@ -89,10 +87,7 @@ class ResponseEncoder:
         return b"".join([*found, DONE])
 
     def fail(self, error: Exception) -> bytes:
-        """`error`, which SDKs raise, and `response.failed`, which Codex reads."""
-        if self._relay is not None:
-            self._number = self._relay.number
-            self._head = replace(self._head, id=self._relay.response_id or self._head.id)
+        """`error`, which SDKs raise, `response.failed`, which Codex reads, and `[DONE]`."""
         shown, event = response_error(error), error_event(error)
         return self._fail(shown["code"], shown["message"], event["param"])
 
@@ -128,11 +123,17 @@ class ResponseEncoder:
         ]
 
     def _fail(self, code: str, message: str, param: object) -> bytes:
-        found = [] if self._begun else self._begin()
-        found.append(self._event("error", code=code, message=message, param=param))
         error = {"code": code, "message": message}
-        response = self._response(status="failed", error=error)
-        found.append(self._event("response.failed", response=response))
+        if self._relay is not None:
+            self._number = self._relay.number
+        found = [] if self._begun or self._relay else self._begin()
+        found.append(self._event("error", **error, param=param))
+        if self._relay is not None:
+            response = self._head.response(self._model or "") | self._relay.failed(error)
+        else:
+            self._items.cut()
+            response = self._response(status="failed", error=error)
+        found += [self._event("response.failed", response=response), DONE]
         return b"".join(found)
 
     def _event(self, kind: str, /, **fields: Any) -> bytes:

@@ -70,6 +70,12 @@ class OpenItems:
             found += self._close(status)
         return found
 
+    def cut(self) -> None:
+        """End the open item without events: a client must not act on half a call."""
+        if (item := self._open) is not None:
+            self.items[item.index] = item.end(_no_event, "incomplete")[1]
+            self._open = None
+
     def _feed_reasoning(self, delta: Mapping[str, Any]) -> list[bytes]:
         found: list[bytes] = []
         item = self._open
@@ -140,3 +146,7 @@ class OpenItems:
         self.items[item.index] = whole
         done = self._event("response.output_item.done", output_index=item.index, item=whole)
         return [*ends, done]
+
+
+def _no_event(_kind: str, /, **_fields: Any) -> bytes:
+    return b""

@@ -110,9 +110,10 @@ def _of_choice(choice: Mapping[str, Any], head: Head, now: int) -> Object:
         return head.response(model, "failed", **{**top, "error": failed})
     if ORIGINAL_BODY in choice or ORIGINAL_EVENTS in choice:
         from ..original_bytes import decoded  # only models with this API need it
-        from .relay import last_response
+        from .relay import NOT_STORED, last_response
 
-        return {**decoded(choice, last_response), **top, "model": model}
+        found = decoded(choice, last_response)
+        return {**found, **(NOT_STORED if "store" in found else {}), **top, "model": model}
     made = head.ended(choice, model, now)
     return {**made, **_tier(choice), "usage": usage_object(choice.get("usage")), **top}
 

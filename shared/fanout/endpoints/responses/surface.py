@@ -65,10 +65,10 @@ def respond(request: TranslatedRequest, body: Any) -> object:
     """The whole response; a vendor's own is passed on."""
     if ORIGINAL_BODY in body or ORIGINAL_EVENTS in body:
         from ..original_bytes import relayed  # only models with this API need it
-        from .relay import last_response
+        from .relay import NOT_STORED, last_response
 
         report = {"fanout": body["fanout"]} if "fanout" in body else {}
-        return relayed(body, {"model": body["model"], **report}, last_response)
+        return relayed(body, {"model": body["model"], **report}, last_response, NOT_STORED)
     return from_completion(body, _head(request), int(time.time()))
 
 
