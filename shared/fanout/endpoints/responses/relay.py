@@ -54,7 +54,7 @@ class Relay:
         known = value if isinstance(value, dict) else {}
         event = WireEvent(event.data, event.type or str(known.get("type", "")))
         if isinstance(number := known.get("sequence_number"), int):
-            self.number = number + (event.type not in {FAILED, "error"})  # these are sent anew
+            self.number = number + (event.type not in {FAILED, "error"})  # these two are sent later
         if isinstance(response := known.get("response"), dict):
             self._begun = self._begun or response
         self._collect(known)
