@@ -110,11 +110,19 @@ def choose_native(
             raise RequestError(f"`{name}` must be one of {known}, not `{given[:40]}`", name)
         choice = found[0]
     if lane not in ALLOWED_LANES[choice]:
-        raise RequestError(f"`{name}: {choice}` does not fit the lane `{lane}`", name)
+        fitting = " or ".join(f"`{one}`" for one in ALLOWED_LANES[choice])
+        raise RequestError(
+            f"`{name}: {choice}` does not fit the lane `{lane}`; the lane must be {fitting}", name
+        )
     if choice != "never" and not has_batches:
         field = "fanout.lane" if given is None else name
         raise RequestError(NO_BATCHES_HERE.format(name=field), field)
     return choice
+
+
+def quoted_lane(lane: LaneChoice, native: NativeChoice) -> LaneChoice:
+    """The lane whose costs a quote of such a job has: `native` if its lines may go by batches."""
+    return lane if native == "never" else NATIVE
 
 
 def choose_cache(given: str | None, name: str = "fanout.cache") -> CacheChoice:

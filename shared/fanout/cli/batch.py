@@ -144,6 +144,12 @@ def _add_lane(parser: argparse.ArgumentParser) -> None:
         help="realtime; flex: the providers' cheaper, slower tier; native: their own batches, in "
         "hours; or auto: flex as far as the window allows (default: auto from 3h)",
     )
+    parser.add_argument(
+        "--native",
+        metavar="CHOICE",
+        help="whether lines go by their providers' own batches: never; auto: those that are "
+        "cheaper so; require: all, or nothing is sent (default: never, with --lane native auto)",
+    )
 
 
 def _add_webhook(parser: argparse.ArgumentParser) -> None:

@@ -11,7 +11,7 @@ from typing import Any
 from msgspec.structs import replace
 
 from ..bulk.input.lines import ENDPOINT
-from ..bulk.lanes import LaneChoice, choose_native
+from ..bulk.lanes import NATIVE, NO_BATCHES_HERE, choose_native, quoted_lane
 from ..bulk.local.lazy_service import data_home
 from ..bulk.local.prompt_jobs import find_or_create_job, finished_job
 from ..bulk.local.response_index import INDEX
@@ -38,6 +38,11 @@ from .output_paths import Output, check_output
 from .printed_commands import batch_command
 from .printing import show, show_json
 from .stop_signals import stop_signals
+
+KEEPS_BATCHES = (
+    "the job {job} may have batches at its providers, which would be paid for twice: resume it "
+    "with the lane and `--native` that it has, or cancel it"
+)
 
 WEBHOOK_OPTIONS = FieldNames("--webhook", "--webhook-secret")
 
@@ -84,14 +89,15 @@ async def _run(arguments: argparse.Namespace, open_stack: OpenStack, given: Batc
         completion_window=arguments.window,
         model=given.model,
         max_cost_usd=arguments.max_cost,
-        fanout=BatchOptions(lane=given.lane, cache=given.cache),
+        fanout=BatchOptions(lane=given.lane, cache=given.cache, native=given.native),
     )
     output = given.output or check_output("-")
     async with open_backend(arguments, open_stack, needs_config=True) as backend:
         webhook = await _checked_webhook(backend, given.webhook)
+        _check_native(backend, given)
         job = await find_or_create_job(backend, given.prompts, new_job, fresh=arguments.fresh)
         job, cap = await _with_higher_cap(backend, job, given.cap)
-        job = await _with_options(backend, job, cap, given.lane, webhook)
+        job = await _with_options(backend, job, cap, given, webhook)
         if not job.is_over:
             await backend.jobs.run(job)
         return await run_to_end(backend, job, arguments, output, given)
@@ -131,6 +137,12 @@ async def _checked_webhook(backend: BatchBackend, given: NewWebhook | None) -> W
     return webhook
 
 
+def _check_native(backend: BatchBackend, given: BatchInput) -> None:
+    """Raise `RequestError` if batches are asked for where there are none."""
+    if given.native not in {None, "never"} and not backend.jobs.has_batches:
+        raise RequestError(NO_BATCHES_HERE.format(name="--native"), "native")
+
+
 async def _with_higher_cap(
     backend: BatchBackend, job: Job, cap: int | None
 ) -> tuple[Job, int | None]:
@@ -155,15 +167,22 @@ async def _with_options(
     backend: BatchBackend,
     job: Job,
     cap: int | None,
-    given: LaneChoice | None,
+    given: BatchInput,
     webhook: Webhook | None,
 ) -> Job:
-    """A resumed job takes the new command's cost cap, and its lane and webhook if it has any."""
-    lane, webhook = given or job.lane, webhook or job.webhook
-    if job.is_over or (job.max_cost, job.lane, job.webhook) == (cap, lane, webhook):
+    """A resumed job takes the new command's cost cap, and its lanes and webhook if it has any."""
+    if job.is_over:
         return job
-    has_batches = backend.jobs.has_batches
-    native = job.native if job.lane == lane else choose_native(None, lane, has_batches=has_batches)
+    lane, webhook = given.lane or job.lane, webhook or job.webhook
+    native = job.native
+    if given.native is not None or job.lane != lane:
+        native = choose_native(
+            given.native, lane, has_batches=backend.jobs.has_batches, name="--native"
+        )
+    if (job.max_cost, job.lane, job.native, job.webhook) == (cap, lane, native, webhook):
+        return job
+    if native == "never" != job.native:
+        raise RequestError(KEEPS_BATCHES.format(job=job.id), "native")
     return await backend.jobs.registry.change(
         job.id,
         lambda now: replace(now, max_cost=cap, lane=lane, native=native, webhook=webhook),
@@ -178,18 +197,23 @@ async def _quote(arguments: argparse.Namespace, open_stack: OpenStack, given: Ba
         catalog: Catalog, store: BatchBackend | None = None, sample: int | None = None
     ) -> int:
         prompts, as_json = given.prompts, arguments.json
+        if store is not None:
+            _check_native(store, given)
         if store is not None and (job := await finished_job(store, prompts, given.model)):
             retry = batch_command(arguments, "retry", job.id)
             return await print_finished(store, job, prompts, retry, as_json=as_json)
+        lane = given.lane or "auto"  # as for a job with the default window
+        native = given.native or ("auto" if lane == NATIVE else "never")
         return await print_quote(
             catalog,
             prompts,
             given.model,
-            given.lane or "auto",  # as for a job with the default window
+            quoted_lane(lane, native),
             as_json=as_json,
             store=store,
             cache=given.cache,
             sample=sample,
+            must_go_native=native == "require",
         )
 
     check_region(arguments)

@@ -14,11 +14,18 @@ from msgspec import Struct
 from ..bulk.input.csv_reader import checked_separator
 from ..bulk.input.line_checks import check_model
 from ..bulk.input.lines import BadLine
-from ..bulk.lanes import CacheChoice, LaneChoice, choose_cache, choose_lane
+from ..bulk.lanes import (
+    CacheChoice,
+    LaneChoice,
+    NativeChoice,
+    choose_cache,
+    choose_lane,
+    choose_native,
+)
 from ..bulk.local.input_files import STDIN, InputFile, open_input
 from ..bulk.local.prompt_files import PromptFile
 from ..bulk.local.table_files import kind_of_table
-from ..bulk.service.new_job import cost_cap, parse_window
+from ..bulk.service.new_job import HOUR, cost_cap, parse_window
 from ..bulk.service.webhooks import NewWebhook
 from ..bulk.tables import parquet
 from ..bulk.tables.formats import SUFFIXES, check_name, stem_of, suffix_of
@@ -30,13 +37,16 @@ from .output_paths import STDOUT, Output, check_output
 from .printing import show
 from .response_schema import read_checked_format
 
+DAY = 24 * HOUR
+"""The default window, in seconds, which a quote has."""
+
 MAX_TEMPERATURE = 2.0
 """OpenAI's limit; see `temperature` in its reference."""
 
 
 class BatchInput(Struct, frozen=True):
     """
-    The prompts, the model for lines without one, and the lane and the cache choice if given.
+    The prompts, the model for lines without one, and the choices of lane, batches and cache.
 
     For `run` also the cost cap, the output and the webhook.
     """
@@ -48,6 +58,7 @@ class BatchInput(Struct, frozen=True):
     lane: LaneChoice | None = None
     webhook: NewWebhook | None = None
     cache: CacheChoice | None = None
+    native: NativeChoice | None = None
 
 
 @contextmanager
@@ -55,6 +66,7 @@ def open_batch_input(arguments: argparse.Namespace) -> Iterator[BatchInput]:
     """Check the arguments, then open the file; a pipe is read to its end."""
     _check_form(arguments)
     lane = None if arguments.lane is None else choose_lane(arguments.lane, 0, "--lane")
+    native = _native(arguments, lane)
     cache = None if arguments.cache is None else choose_cache(arguments.cache, "--cache")
     params, fields = _params(arguments)
     model = _model(arguments)
@@ -84,7 +96,16 @@ def open_batch_input(arguments: argparse.Namespace) -> Iterator[BatchInput]:
             arguments.limit,
             fields,
         )
-        yield BatchInput(prompts, model, cap, output, lane, webhook, cache)
+        yield BatchInput(prompts, model, cap, output, lane, webhook, cache, native)
+
+
+def _native(arguments: argparse.Namespace, lane: LaneChoice | None) -> NativeChoice | None:
+    if arguments.native is None:
+        return None
+    if lane is None:
+        window = parse_window(arguments.window, "--window") if arguments.action == "run" else DAY
+        lane = choose_lane(None, window)
+    return choose_native(arguments.native, lane, has_batches=True, name="--native")
 
 
 def _webhook(arguments: argparse.Namespace) -> NewWebhook | None:

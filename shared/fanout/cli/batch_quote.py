@@ -52,6 +52,7 @@ async def print_quote(  # noqa: PLR0913 -- what was given, each once
     store: JobStore | None = None,
     cache: CacheChoice | None = None,
     sample: int | None = None,
+    must_go_native: bool = False,
 ) -> int:
     """
     Print the quote of a job on this lane; returns 1 if the file has errors, else 0.
@@ -71,6 +72,7 @@ async def print_quote(  # noqa: PLR0913 -- what was given, each once
         "check": lambda name: check_model(catalog, ClientKey(ANONYMOUS, None), name),
         "lane": lane,
         "goes_native": may_go_native(catalog),
+        "must_go_native": must_go_native,
         "has_cache": partial(expects_cache, catalog, cache or "order"),
     }
     if sample is not None:

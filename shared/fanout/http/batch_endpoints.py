@@ -9,7 +9,7 @@ from typing import Any
 from ..bulk.input.line_checks import check_model
 from ..bulk.input.line_parser import Line
 from ..bulk.input.quote import quote
-from ..bulk.lanes import NATIVE
+from ..bulk.lanes import quoted_lane
 from ..bulk.pacing.prompt_caches import expects_cache
 from ..bulk.service.new_job import BatchOptions, NewJob, check_endpoint
 from ..bulk.service.records import Job
@@ -51,7 +51,7 @@ async def _quote(exchange: Exchange, new_job: NewJob) -> None:
     """Respond with what the job would cost; creates nothing and calls no provider."""
     check_endpoint(new_job)
     native = batch_service_of(exchange).jobs.native(new_job)
-    lane = NATIVE if native == "require" else new_job.lane
+    lane = quoted_lane(new_job.lane, native)
     files, client, catalog = (
         batch_service_of(exchange).files,
         exchange.client,

@@ -22,7 +22,10 @@ from fanout.bulk.aws.s3 import S3BlobStore
 from fanout.bulk.aws.step_handlers import StepHandlers
 from fanout.bulk.input.planner import Shard, ShardSize
 from fanout.bulk.input.splitter import iter_lines
+from fanout.bulk.local.prompt_files import PromptFile
+from fanout.bulk.local.prompt_jobs import find_or_create_job
 from fanout.bulk.local.response_index import ResponseIndex
+from fanout.bulk.service.new_job import BatchOptions, NewJob
 from fanout.bulk.steps.host import RunnerOptions
 from fanout.cli import batch_backend
 from fanout.cli.batch_actions import run_action
@@ -61,6 +64,7 @@ class CommandStack:
         self.provider = EchoProvider()
         self.runs: list[str] = []
         self.is_down = False
+        self.has_batches = True
 
     @asynccontextmanager
     async def open(self, stack: str, region: str | None) -> AsyncIterator[StackBackend]:
@@ -74,7 +78,7 @@ class CommandStack:
                         tasks.append(group.create_task(self._run(job_id)))
 
                 tasks: list[asyncio.Task[None]] = []
-                service = AWSBatchService(self.stores, run)
+                service = AWSBatchService(self.stores, run, has_batches=self.has_batches)
                 with closing(ResponseIndex(self.index)) as index:
                     yield StackBackend(
                         stack, service, self.stores.table, run, self.config.catalog, index
@@ -313,22 +317,42 @@ def test_ctrl_c_leaves_the_job_running_and_the_same_command_follows_it_again(
     assert texts(tmp_path / "in.output.jsonl") == {name: f"a: {name}" for name in NAMES}
 
 
+async def created(stack: CommandStack, path: Path, fanout: BatchOptions | None = None) -> str:
+    """A job of this file that is not started."""
+    new = NewJob(input_file_id="", endpoint="/v1/chat/completions", fanout=fanout)
+    async with stack.open("S", None) as away:
+        return (await find_or_create_job(away, PromptFile(path), new, fresh=False)).id
+
+
+def test_a_job_with_batches_keeps_them_when_it_is_resumed(
+    batch: Command, stack: CommandStack, tmp_path: Path
+) -> None:
+    """Lines that wait for a batch would be paid for twice."""
+    path, stack.is_down = write(tmp_path, [line("x")]), True
+    asyncio.run(created(stack, path, BatchOptions(lane="auto", native="auto")))
+    for words in (["--native", "never"], ["--lane", "realtime"]):
+        with pytest.raises(RequestError, match="may have batches at its providers"):
+            batch("run", path, *words)
+    assert json.loads(batch("status", "--json").out)[0]["fanout"]["native"] == "auto"
+
+
+def test_a_stack_without_batches_refuses_them_by_the_name_of_the_option(
+    batch: Command, stack: CommandStack, tmp_path: Path
+) -> None:
+    path, stack.has_batches = write(tmp_path, [line("x")]), False
+    for action in ("run", "quote"):
+        with pytest.raises(RequestError, match="`--native` asks for the providers"):
+            batch(action, path, "--native", "auto")
+    assert batch("run", path, "--native", "never").code == 0
+
+
 def test_a_job_without_an_execution_can_be_cancelled(
     batch: Command, stack: CommandStack, tmp_path: Path
 ) -> None:
     stack.is_down = True
     path = write(tmp_path, [line("x")])
 
-    async def create() -> str:
-        async with stack.open("S", None) as away:
-            from fanout.bulk.local.prompt_files import PromptFile
-            from fanout.bulk.local.prompt_jobs import find_or_create_job
-            from fanout.bulk.service.new_job import NewJob
-
-            new = NewJob(input_file_id="", endpoint="/v1/chat/completions")
-            return (await find_or_create_job(away, PromptFile(path), new, fresh=False)).id
-
-    job = asyncio.run(create())
+    job = asyncio.run(created(stack, path))
     stack.is_down = False
     assert batch("cancel", job, "--json").code == 0
     assert stack.runs == [job]

@@ -512,6 +512,31 @@ def test_a_lane_that_there_is_not_is_an_error_before_the_file_is_read(
     assert not upstream.calls
 
 
+def test_native_batches_are_chosen_by_an_option(batch: BatchCommand, upstream: Upstream) -> None:
+    models = [
+        entry(upstream, "a", native_batches=True, **PRICES),
+        entry(upstream, "b", **PRICES),
+    ]
+    write_config(batch.folder, {"model_list": models, "router_settings": {"num_retries": 0}})
+    path = batch.write(jsonl([line("x"), line("y", "b")]))
+    found = batch.run("quote", path, "--native", "auto", "--json").json
+    assert (found["lane"], found["lanes"]["native"]["lines"], found["errors"]) == ("native", 1, [])
+    assert found["cost_high"] == found["lanes"]["native"]["cost_high"]
+    needed = batch.run("quote", path, "--native", "require")
+    assert (needed.code, "1 line cannot go by their provider's own" in needed.out) == (1, True)
+    refused = batch.run("run", path, "--native", "require", "--json")
+    assert (refused.code, "native_not_possible" in refused.out + refused.err) == (1, True)
+    for words, said in (
+        (["--native", "always"], "`--native` must be one of `never`, `auto`, `require`"),
+        (["--native", "auto", "--lane", "flex"], "the lane must be `auto` or `native`"),
+        (["--native", "auto", "--window", "1h"], "does not fit the lane `realtime`"),
+    ):
+        ran = batch.run("run", path, *words)
+        assert (ran.code, said in ran.err) == (2, True), ran.err
+    assert not upstream.calls
+    assert batch.run("run", path, "--native", "never").code == 0
+
+
 def test_the_end_of_a_run_is_reported_before_the_command_ends_and_later_if_that_fails(
     batch: BatchCommand, upstream: Upstream
 ) -> None:

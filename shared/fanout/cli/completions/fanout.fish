@@ -51,7 +51,7 @@ function _shtab_fanout_using
 end
 
 set -g _shtab_fanout_commands init serve ask race all agree batch 'batch run' 'batch quote' 'batch status' 'batch cancel' 'batch resume' 'batch retry' 'batch results' 'batch remove' check models local 'local install' 'local serve' 'local run' key 'key create' 'key list' 'key info' 'key update' 'key block' 'key unblock' 'key delete' 'key regenerate' 'key reset-spend' 'key spend' 'key import' team 'team create' 'team list' 'team info' 'team update' 'team block' 'team unblock' 'team delete' user 'user create' 'user list' 'user info' 'user update' 'user block' 'user unblock' 'user delete' budget 'budget create' 'budget list' 'budget info' 'budget update' 'budget delete' keys 'keys set' 'keys list' doctor completion
-set -g _shtab_fanout_opts_with_value --alias --attached --attempts --budget --budget-id --by --cache --column --confidence --config --context --email --encoding --escalate --expires --from --gateway --grace --host --id --lane --lead --limit --max-cost --max-tokens --model --models --on --output --overlap --parallel --port --prompt --region --response-format --rpm --sample --separator --soft-budget --stack --stagger --start --system --tag --team --temperature --threads --timeout --to --tpm --type --user --webhook --webhook-secret --weight --window -k -m -o
+set -g _shtab_fanout_opts_with_value --alias --attached --attempts --budget --budget-id --by --cache --column --confidence --config --context --email --encoding --escalate --expires --from --gateway --grace --host --id --lane --lead --limit --max-cost --max-tokens --model --models --native --on --output --overlap --parallel --port --prompt --region --response-format --rpm --sample --separator --soft-budget --stack --stagger --start --system --tag --team --temperature --threads --timeout --to --tpm --type --user --webhook --webhook-secret --weight --window -k -m -o
 
 complete -c fanout -e
 complete -c fanout -f
@@ -164,6 +164,7 @@ complete -c fanout -n '_shtab_fanout_using batch run' -l escape-formulas -d 'CSV
 complete -c fanout -n '_shtab_fanout_using batch run' -l window -x -d 'expire after 1h to 14d (default: 24h)'
 complete -c fanout -n '_shtab_fanout_using batch run' -l max-cost -x -d 'stop starting new lines once this much is spent'
 complete -c fanout -n '_shtab_fanout_using batch run' -l lane -x -d 'realtime; flex: the providers'"'"' cheaper, slower tier; native: their own batches, in hours; or auto: flex as far as the window allows (default: auto from 3h)'
+complete -c fanout -n '_shtab_fanout_using batch run' -l native -x -d 'whether lines go by their providers'"'"' own batches: never; auto: those that are cheaper so; require: all, or nothing is sent (default: never, with --lane native auto)'
 complete -c fanout -n '_shtab_fanout_using batch run' -l webhook -x -d 'send a signed request there when the job ends'
 complete -c fanout -n '_shtab_fanout_using batch run' -l webhook-secret -x -d 'the variable that has the secret of the signature; with --stack, one of the config'"'"'s webhook_secrets'
 complete -c fanout -n '_shtab_fanout_using batch run' -l cache -x -d 'order: lines with the same beginning follow each other; auto: also ask providers to cache it; off: lines as in the file (default: order)'
@@ -192,6 +193,7 @@ complete -c fanout -n '_shtab_fanout_using batch quote' -l encoding -x -d 'FILE'
 complete -c fanout -n '_shtab_fanout_using batch quote' -l config -xka "(__fish_complete_path (commandline -ct))" -d 'the config file (default: FANOUT_CONFIG)'
 complete -c fanout -n '_shtab_fanout_using batch quote' -l sample -x -d 'send N lines, such as 20, and estimate the others by their responses, which are not paid again'
 complete -c fanout -n '_shtab_fanout_using batch quote' -l lane -x -d 'realtime; flex: the providers'"'"' cheaper, slower tier; native: their own batches, in hours; or auto: flex as far as the window allows (default: auto from 3h)'
+complete -c fanout -n '_shtab_fanout_using batch quote' -l native -x -d 'whether lines go by their providers'"'"' own batches: never; auto: those that are cheaper so; require: all, or nothing is sent (default: never, with --lane native auto)'
 complete -c fanout -n '_shtab_fanout_using batch quote' -l cache -x -d 'order: lines with the same beginning follow each other; auto: also ask providers to cache it; off: lines as in the file (default: order)'
 complete -c fanout -n '_shtab_fanout_using batch quote' -l json -d 'print one JSON object'
 complete -c fanout -n '_shtab_fanout_using batch quote; and test $_shtab_fanout_npos -eq 0' -ka "(__fish_complete_path (commandline -ct))" -d 'JSONL lines of OpenAI, Azure, Mistral or Together, {"messages": [...]}, {"prompt": "..."} or lists of messages; with --prompt or --column a table: CSV, TSV, JSONL or Parquet; also gzipped; `-` is standard input'
