@@ -10,12 +10,14 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
-from playwright.sync_api import Locator, Page, expect
+from playwright.sync_api import Browser, Locator, Page, expect
 
-from tests.support.gateway_server import RunningGateway
+from tests.support.gateway_server import RunningGateway, entry
 from tests.support.provider_steps import answers, refuse, wait
 from tests.support.scripted_provider import Call, Script, Upstream
 
+from .conftest import PRICE, config_of
+from .harness import open_page, serve_gateway
 from .scripted_responses import streamed
 
 
@@ -95,6 +97,38 @@ def test_a_file_gets_a_quote_runs_with_a_cap_and_its_responses_are_downloaded(
         page.get_by_role("complementary", name="Jobs").get_by_role("link", name="bakery.jsonl")
     ).to_contain_text("3 of 3")
     expect(tile(page, "Done")).to_have_text("3 of 3")
+
+
+def test_the_quote_has_the_lanes_of_the_file_and_their_prices(
+    browser: Browser, upstream: Upstream, tmp_path: Path
+) -> None:
+    """A model with its provider's batches, and one without; the job is not started."""
+    config = config_of(upstream, "b")
+    config["model_list"].insert(0, entry(upstream, "a", native_batches=True, **PRICE))
+    with (
+        serve_gateway(config, tmp_path / "home") as served,
+        open_page(browser, served.url) as page,
+    ):
+        lines = line("one", "1") + line("two", "2", model="b")
+        give(page, "mixed.jsonl", lines, tmp_path)
+        rows = page.get_by_role("region", name="By lane").locator("tbody tr")
+        expect(rows).to_have_count(2)
+        expect(rows.nth(0)).to_contain_text(re.compile(r"real time2\$.*seconds"))
+        expect(rows.nth(1)).to_contain_text(re.compile(r"native1\$.*hours"))
+        price = rows.nth(1).locator("td").nth(1).inner_text()
+        cost = page.locator(".card-form dl.tiles div").filter(has_text="Cost").locator("dd")
+        expect(cost).not_to_have_text(price)
+        lane = page.get_by_role("combobox", name="Lane")
+        expect(lane.locator("option")).to_have_text(
+            ["automatic", "real time", "native: batches of the provider, in hours"]
+        )
+        lane.select_option("native")
+        expect(cost).to_have_text(price)
+        expect(lane).to_have_value("native")
+        page.get_by_role("button", name="Choose another file").click()
+        give(page, "other.jsonl", line("two", "2", model="b"), tmp_path)
+        expect(page.get_by_role("region", name="By lane")).to_have_count(0)
+    assert upstream.calls == []
 
 
 def test_a_csv_becomes_one_prompt_per_row(page: Page, upstream: Upstream, tmp_path: Path) -> None:

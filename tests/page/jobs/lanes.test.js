@@ -1,7 +1,12 @@
 import assert from "node:assert/strict";
 import { test } from "node:test";
 
-import { laneName, lanesOf } from "../../../shared/fanout/page/jobs/lanes.js";
+import {
+  laneHint,
+  laneName,
+  laneOptions,
+  lanesOf,
+} from "../../../shared/fanout/page/jobs/lanes.js";
 
 const lane = (/** @type {number} */ lines, /** @type {number} */ dollars) => ({
   lines,
@@ -13,9 +18,23 @@ test("a lane has a name for people", () => {
   assert.deepEqual(["realtime", "flex"].map(laneName), ["real time", "flex"]);
 });
 
+test("only lanes that lines of the file may go by are offered and explained", () => {
+  const values = (/** @type {Record<string, any>} */ lanes) =>
+    laneOptions(lanes).map(([value]) => value);
+  assert.deepEqual(values({ realtime: {} }), ["", "realtime"]);
+  assert.deepEqual(values({ realtime: {}, flex: {} }), ["", "realtime", "flex"]);
+  assert.deepEqual(values({ realtime: {}, native: {} }), ["", "realtime", "native"]);
+  assert.match(laneHint({ flex: {} }), /flex from 3 hours/);
+  assert.doesNotMatch(laneHint({ flex: {} }), /Native/);
+  assert.match(laneHint({ native: {} }), /real time\. Native: /);
+});
+
 test("each lane has its lines and dollars, and the job its savings", () => {
-  const fanout = { lanes: { realtime: lane(1200, 3), flex: lane(8, 0.5) }, saved_usd: 0.5 };
-  assert.equal(lanesOf({ fanout }), "1,200 real time $3.00, 8 flex $0.5000; saved $0.5000");
+  const lanes = { realtime: lane(1200, 3), flex: lane(8, 0.5), native: lane(9, 0.25) };
+  assert.equal(
+    lanesOf({ fanout: { lanes, saved_usd: 0.75 } }),
+    "1,200 real time $3.00, 8 flex $0.5000, 9 native $0.2500; saved $0.7500",
+  );
 });
 
 test("a job in real time only, and one of an older gateway, show nothing", () => {

@@ -1,6 +1,6 @@
 /** A job's quote by model before anything is paid for, with its cost cap and the start button. */
 
-import { h, setText } from "../ui/dom.js";
+import { h, setChildren, setText } from "../ui/dom.js";
 import {
   formatCount,
   formatRange,
@@ -9,7 +9,7 @@ import {
   plural,
   UNKNOWN,
 } from "../ui/format.js";
-import { laneName } from "./lanes.js";
+import { laneHint, laneName, laneOptions } from "./lanes.js";
 
 const HEADINGS = ["Model", "Lines", "Tokens in", "Tokens out", "Cost", "Duration"];
 const WINDOWS = [
@@ -17,11 +17,6 @@ const WINDOWS = [
   ["24h", "24 hours"],
   ["7d", "7 days"],
   ["14d", "14 days"],
-];
-const LANES = [
-  ["", "automatic"],
-  ["realtime", "real time"],
-  ["flex", "flex: cheaper, slower"],
 ];
 const LANE_HEADINGS = ["Lane", "Lines", "Cost of the file", "A response takes"];
 const MAX_ERRORS = 20; // that are listed
@@ -40,11 +35,7 @@ const MAX_ERRORS = 20; // that are listed
 export function quoteFields(changed) {
   return {
     model: h("select", { onchange: changed }),
-    lane: h(
-      "select",
-      { onchange: changed, "aria-describedby": "lane-hint" },
-      LANES.map(([value, name]) => h("option", { value }, name)),
-    ),
+    lane: h("select", { onchange: changed, "aria-describedby": "lane-hint" }),
     cap: h("input", {
       type: "number",
       min: 0.000001,
@@ -69,7 +60,8 @@ export function quoteFields(changed) {
  * @param {() => void} back
  */
 export function quoteView({ filename, isTable }, quote, { model, cap, window, lane }, start, back) {
-  const hasLanes = Boolean(quote.lanes?.flex);
+  const hasLanes = Boolean(quote.lanes?.flex || quote.lanes?.native);
+  setLanes(lane, hasLanes ? quote.lanes : {});
   const isValid = !quote.errors.length && quote.lines > 0;
   const startButton = h(
     "button",
@@ -117,12 +109,7 @@ export function quoteView({ filename, isTable }, quote, { model, cap, window, la
       h("label", null, "Complete within", window),
       hasLanes && h("label", null, "Lane", lane),
     ),
-    hasLanes &&
-      h(
-        "p",
-        { class: "hint", id: "lane-hint" },
-        "Automatic: flex from 3 hours on, as far as the time allows. A line for which flex has no room costs the price in real time.",
-      ),
+    hasLanes && h("p", { class: "hint", id: "lane-hint" }, laneHint(quote.lanes)),
     h(
       "p",
       { class: "hint", id: "cap-hint" },
@@ -143,6 +130,17 @@ export function quoteView({ filename, isTable }, quote, { model, cap, window, la
 /** @param {string} name @param {string} value */
 function tile(name, value) {
   return h("div", null, h("dt", null, name), h("dd", null, value));
+}
+
+/** Offers the lanes that there are; the selected one stays if it is among them. @param {HTMLSelectElement} select @param {Record<string, any>} lanes */
+function setLanes(select, lanes) {
+  const selected = select.value;
+  const options = laneOptions(lanes);
+  setChildren(
+    select,
+    options.map(([value, name]) => h("option", { value }, name)),
+  );
+  select.value = options.some(([value]) => value === selected) ? selected : "";
 }
 
 /** What the whole file costs by lane. @param {Record<string, any>} lanes */
