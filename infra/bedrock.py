@@ -16,7 +16,11 @@ API_PREFIXES = ("converse/", "converse_like/", "invoke/", "openai/")
 GEOGRAPHIES = frozenset({"apac", "au", "ca", "eu", "global", "jp", "us", "us-gov"})
 """First parts of cross-region profiles: `us.anthropic.…` is a profile, `anthropic.…` a model."""
 
-ACTIONS = ["bedrock:InvokeModel", "bedrock:InvokeModelWithResponseStream"]
+ACTIONS = [
+    "bedrock:CountTokens",
+    "bedrock:InvokeModel",
+    "bedrock:InvokeModelWithResponseStream",
+]
 
 WILDCARD_REASON = (
     "A cross-region profile runs the model in any of its regions. Only AWS knows the models behind "

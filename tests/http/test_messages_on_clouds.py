@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import json
-from base64 import b64encode
+from base64 import b64decode, b64encode
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from typing import Any
@@ -41,11 +41,13 @@ class Clouds:
 
     def __init__(self) -> None:
         self.sent: list[Outgoing] = []
+        self.counted = b""
         self.stream_of = {"bedrock": FRAMES, "vertex": STREAM}
 
     async def send(self, request: Outgoing) -> WireResponse:
         self.sent.append(request)
-        return WireResponse(200, {}, WHOLE)
+        is_count = "ount" in request.url
+        return WireResponse(200, {}, self.counted if is_count else WHOLE)
 
     @asynccontextmanager
     async def stream(self, request: Outgoing) -> AsyncIterator[Incoming]:
@@ -112,3 +114,36 @@ def test_an_error_amid_a_stream_of_bedrock_and_its_other_api() -> None:
         body = json.dumps({**ask, "model": "converse"}).encode()
         app.ask("POST", "/v1/messages", [body])
         assert clouds.sent[-1].url.endswith("/converse-stream")
+
+
+def test_the_clouds_count_tokens() -> None:
+    clouds = Clouds()
+    gemini = {"model": "vertex_ai/gemini-2.5-flash", "vertex_project": "p", "api_key": "k"}
+    models = config()
+    models["model_list"].append({"model_name": "gemini", "litellm_params": gemini})
+    rows = [
+        ("bedrock", b'{"inputTokens":31}', BEDROCK.removeprefix("us.").replace(":", "%3A")),
+        ("vertex", b'{"input_tokens":31}', "/publishers/anthropic/models/count-tokens:rawPredict"),
+        ("gemini", b'{"totalTokens":31}', "/models/gemini-2.5-flash:countTokens"),
+    ]
+    ask = {"system": "Be brief.", "messages": [{"role": "user", "content": "Hi"}]}
+    with run_in_process(models, clouds) as app:
+        for name, reply, path in rows:
+            clouds.counted = reply
+            body = json.dumps({**ask, "model": name}).encode()
+            response = app.ask("POST", "/v1/messages/count_tokens", [body])
+            call = clouds.sent[-1]
+            found = json.loads(response.body), response.headers["x-fanout-tokens"]
+            assert found == ({"input_tokens": 31}, "counted")
+            assert path in call.url
+            sent = json.loads(call.body)
+            if name == "bedrock":
+                assert call.url.endswith("/count-tokens")
+                sent = json.loads(b64decode(sent["input"]["invokeModel"]["body"]))
+                assert (sent["max_tokens"], sent["anthropic_version"]) == (1, "bedrock-2023-05-31")
+            if name == "vertex":
+                assert sent["model"] == "claude-sonnet-4-5@20250929"
+            if name == "gemini":
+                assert sent.keys() >= {"contents", "systemInstruction"}
+            else:
+                assert {field: sent[field] for field in ask} == ask

@@ -109,7 +109,7 @@ def test_the_function_may_call_the_bedrock_models_that_the_config_names(
             f'{{"StringEquals": {{"bedrock:InferenceProfileArn": ["{profile}"]}}}}',
         ),
     }
-    for action in ("bedrock:InvokeModel", "bedrock:InvokeModelWithResponseStream"):
+    for action in ("bedrock:CountTokens", "bedrock:InvokeModel"):
         found = {(r, c) for a, r, c in everything.statements() if a == action}
         assert found == allowed
 

@@ -1,8 +1,8 @@
 """
 Counts the tokens of a prompt, without a response to it.
 
-Anthropic, OpenAI and Gemini count for their own models; for others, and if they cannot, the number
-is an estimate.
+Anthropic, OpenAI and Gemini, and clouds with their models, count for these; for others, and if they
+cannot, the number is an estimate.
 Imported with the first such request.
 """
 

@@ -9,18 +9,20 @@ and …/APIReference/API_runtime_InvokeModelWithResponseStream.html, 2026-11.
 
 from __future__ import annotations
 
-from base64 import b64decode
+from base64 import b64decode, b64encode
 from collections.abc import Iterator
+from typing import Any
 from urllib.parse import quote
 
 from msgspec import Struct
 
-from ...schema.chat import ChatChunk
+from ...schema.chat import ChatChunk, ChatCompletion
 from ...schema.pass_through import OriginalRequest
 from ...wire import json
 from ...wire.eventstream import ERROR, EXCEPTION
-from ...wire.http import WireEvent, WireRequest
-from ..anthropic.pass_through import API
+from ...wire.http import WireEvent, WireRequest, WireResponse
+from ...wire.json_members import find_members
+from ..anthropic.pass_through import API, COUNT_API
 from ..anthropic.response import decode
 from ..anthropic.stream import ChatDecoder
 from ..base import BadWire, Codec, Target
@@ -28,6 +30,9 @@ from ..pass_through import pass_through_codec
 from .errors import make_error
 from .framer import BedrockFramer
 from .models import find_model, invokes_claude
+
+_PROFILES = ("apac.", "au.", "ca.", "eu.", "global.", "jp.", "us.", "us-gov.")
+"""The regions of inference profiles."""
 
 VERSION = "bedrock-2023-05-31"
 
@@ -72,9 +77,45 @@ class InvokeDecoder(ChatDecoder):
         return super().feed(event)
 
 
-CODEC = pass_through_codec(encode, decode, BedrockFramer, InvokeDecoder, unpacked)
+class _Count(Struct, frozen=True, rename="camel"):
+    input_tokens: int
+
+
+def encode_count(original: OriginalRequest, target: Target, _: bool) -> WireRequest:  # noqa: FBT001
+    """
+    The request for the number of a prompt's tokens, which holds that of InvokeModel in base64.
+
+    It takes a model's own id, not that of an inference profile (`us.anthropic.…`):
+    https://docs.aws.amazon.com/bedrock/latest/userguide/count-tokens.html, 2026-11.
+    """
+    wire = encode(original, target, stream=False)
+    body = wire.body
+    if original.members.value("max_tokens") is None:  # InvokeModel requires it
+        body = find_members(body).changed({"max_tokens": b"1"})
+    model = find_model(target).id
+    place = model.find("anthropic.")
+    own = model[place:] if place > 0 and model.startswith(_PROFILES) else model
+    prompt = {"input": {"invokeModel": {"body": b64encode(body).decode()}}}
+    return WireRequest(f"/model/{quote(own, safe='')}/count-tokens", json.encode(prompt))
+
+
+def decode_count(response: WireResponse, _: Target) -> ChatCompletion:
+    """A completion that has only the number, in its usage; raises any msgspec error."""
+    count = json.decode(response.body, type=_Count).input_tokens
+    usage = {"prompt_tokens": count, "completion_tokens": 0, "total_tokens": count}
+    completion: Any = {"choices": [], "usage": usage}
+    made: ChatCompletion = completion
+    return made
+
+
+CODECS = {
+    API: pass_through_codec(encode, decode, BedrockFramer, InvokeDecoder, unpacked),
+    COUNT_API: pass_through_codec(
+        encode_count, decode_count, BedrockFramer, InvokeDecoder, unpacked
+    ),
+}
 
 
 def find_codec(api: str, target: Target) -> Codec | None:
     """The codec of Anthropic's API, for its models."""
-    return CODEC if api == API and invokes_claude(target) else None
+    return CODECS.get(api) if invokes_claude(target) else None

@@ -69,16 +69,16 @@ def find_host(location: str) -> str:
     return f"{location}-aiplatform.googleapis.com"
 
 
-def find_path(target: Target, method: str) -> str:
+def find_path(target: Target, method: str, instead: str | None = None) -> str:
     """
-    The path of a method of the target's model.
+    The path of a method of the target's model, or of what its publisher has `instead` of a model.
 
     docs.cloud.google.com/vertex-ai/docs/reference/rest/v1/projects.locations.publishers.models
     """
     model, options = model_of(target), target.options
     project = quote(options.get("vertex_project", ""), safe=":")
     location = quote(options.get("vertex_location", DEFAULT_LOCATION))
-    name = quote(model.id, safe="@")
+    name = instead or quote(model.id, safe="@")
     place = (
         f"endpoints/{name}"
         if model.id.isdecimal()

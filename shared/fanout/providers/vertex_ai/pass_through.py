@@ -10,9 +10,10 @@ from __future__ import annotations
 from ...schema.pass_through import OriginalRequest
 from ...wire import json
 from ...wire.http import WireRequest
-from ..anthropic.pass_through import API, headers_of, stream_change
+from ..anthropic.pass_through import API, COUNT_API, headers_of, stream_change
 from ..base import Codec, Target
 from ..gemini.framer import StreamFramer
+from ..gemini.provider import COUNTS
 from ..pass_through import pass_through_codec
 from .claude import VERSION, ClaudeDecoder, decode
 from .models import find_path, model_of
@@ -26,9 +27,30 @@ def encode(original: OriginalRequest, target: Target, stream: bool) -> WireReque
     return WireRequest(path, body, headers=headers_of(original, ("anthropic-beta",)))
 
 
-CODEC = pass_through_codec(encode, decode, StreamFramer, ClaudeDecoder)
+def encode_count(original: OriginalRequest, target: Target, _: bool) -> WireRequest:  # noqa: FBT001
+    """
+    The client's request for the number of its tokens; here the model is in the body.
+
+    docs.cloud.google.com/vertex-ai/generative-ai/docs/partner-models/claude/count-tokens, 2026-11.
+    """
+    model = json.encode(model_of(target).id)
+    body = original.body({"model": model, "anthropic_version": json.encode(VERSION)})
+    path = find_path(target, "rawPredict", "count-tokens")
+    return WireRequest(path, body, headers=headers_of(original, ("anthropic-beta",)))
+
+
+CODECS = {
+    API: pass_through_codec(encode, decode, StreamFramer, ClaudeDecoder),
+    COUNT_API: pass_through_codec(encode_count, decode, StreamFramer, ClaudeDecoder),
+}
 
 
 def find_codec(api: str, target: Target) -> Codec | None:
-    """The codec of Anthropic's API, for its models."""
-    return CODEC if api == API and model_of(target).publisher == "anthropic" else None
+    """The codec of Anthropic's API, for its models, and what counts the tokens of Google's."""
+    if model_of(target).publisher == "anthropic":
+        return CODECS.get(api)
+    if api not in COUNTS:
+        return None
+    from .token_count import CODEC  # only counts need it
+
+    return CODEC
