@@ -192,6 +192,9 @@ def test_every_refusal_has_its_status_and_what_to_do(
         assert (status, answer["error"]["param"]) == (400, name)
         assert "`blocked: true`" in answer["error"]["message"]
     assert gateway.json({**cheap, "model": "unpriced"}, headers=bearer(key()))[0] == 200
+    some, vectors = bearer(key(models=["b"], max_budget=1)), {"model": "unpriced", "input": "x"}
+    status, _, answer = gateway.json(vectors, "/v1/embeddings", headers=some)
+    assert (status, answer["error"]["code"]) == (403, "model_not_allowed")
     cheap["model"] = "claude"
     status, _, answer = gateway.json(cheap, "/v1/messages", headers=bearer(cases["budget"][0]))
     assert (status, answer["type"], answer["error"]["type"]) == (402, "error", "billing_error")

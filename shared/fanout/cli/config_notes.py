@@ -98,7 +98,10 @@ def extra_lines(catalog: Catalog) -> list[str]:
 
 def _notes(deployment: Deployment) -> Iterator[str]:
     if why := _rejection(deployment):
-        yield f"each request to `{deployment.name}` is rejected: {why}"
+        find, target = deployment.provider.pass_through, deployment.target
+        passes = any(find(api, target) is not None for api in ("messages", "responses"))
+        but = ", but for those that pass through," if passes else ""
+        yield f"each request to `{deployment.name}`{but} is rejected: {why}"
     model, provider = deployment.target.model, deployment.provider
     if not is_for_chat(model) and not is_for_embeddings(model):
         yield f"`{deployment.name}`: `{model}` is not for chat, and there is no other API here"

@@ -105,7 +105,8 @@ async def reserve(exchange: Exchange, request: FanOutRequest) -> Charge:
 
 
 async def reserve_embeddings(exchange: Exchange, request: EmbeddingRequest) -> Charge:
-    """Reserve what the vectors of a request may cost."""
+    """Reserve what the vectors of a request may cost; the model is one that the key may use."""
+    exchange.gateway.prepare(request.options, exchange.client)
     found = estimate_embeddings(request.model, request.options.size, _costs(exchange))
     meter = Meter(found.need.tokens, 0)
     return await _reserve(exchange, request.options, found, meter, request.user)

@@ -49,6 +49,14 @@ def pass_through_codec(
     )
 
 
+def counted_prompt(tokens: int) -> ChatCompletion:
+    """A completion that has only the number of a prompt's tokens, in its usage."""
+    usage = {"prompt_tokens": tokens, "completion_tokens": 0, "total_tokens": tokens}
+    completion: Any = {"choices": [], "usage": usage}
+    made: ChatCompletion = completion
+    return made
+
+
 class EventKeeper:
     """Adds each event to its first chunk; an event without chunks gets one without a choice."""
 

@@ -170,7 +170,8 @@ def test_check_notes_parameters_with_which_each_request_is_rejected(
 ) -> None:
     listed = [entry(model, **params), entry(model, "n", drop_params=True, temperature=0.5)]
     (note,) = notes(catalog(ENV, model_list=listed))
-    assert note.startswith("each request to `m` is rejected: ")
+    passes = ", but for those that pass through,"
+    assert note.startswith(f"each request to `m`{passes} is rejected: ")
     assert named in note
 
 

@@ -187,8 +187,8 @@ def _result(block: Block, path: str, losses: Losses) -> Block:
 
 
 def _as_error(content: Any) -> Any:
-    if isinstance(content, list):
-        return [{"type": "text", "text": "Error:"}, *content]
+    if isinstance(content, list):  # some vendors join the texts without a space
+        return [{"type": "text", "text": "Error: "}, *content]
     text = content or ""
     is_marked = isinstance(text, str) and "error" in text[:32].lower()
     return text if is_marked else f"Error: {text}"

@@ -11,7 +11,6 @@ from __future__ import annotations
 
 from base64 import b64decode, b64encode
 from collections.abc import Iterator
-from typing import Any
 from urllib.parse import quote
 
 from msgspec import Struct
@@ -26,7 +25,7 @@ from ..anthropic.pass_through import API, COUNT_API
 from ..anthropic.response import decode
 from ..anthropic.stream import ChatDecoder
 from ..base import BadWire, Codec, Target
-from ..pass_through import pass_through_codec
+from ..pass_through import counted_prompt, pass_through_codec
 from .errors import make_error
 from .framer import BedrockFramer
 from .models import find_model, invokes_claude
@@ -101,11 +100,7 @@ def encode_count(original: OriginalRequest, target: Target, _: bool) -> WireRequ
 
 def decode_count(response: WireResponse, _: Target) -> ChatCompletion:
     """A completion that has only the number, in its usage; raises any msgspec error."""
-    count = json.decode(response.body, type=_Count).input_tokens
-    usage = {"prompt_tokens": count, "completion_tokens": 0, "total_tokens": count}
-    completion: Any = {"choices": [], "usage": usage}
-    made: ChatCompletion = completion
-    return made
+    return counted_prompt(json.decode(response.body, type=_Count).input_tokens)
 
 
 CODECS = {

@@ -16,6 +16,7 @@ from ...wire import json
 from ...wire.http import WireRequest, WireResponse
 from ..base import Codec, Target
 from ..fields import UnsupportedFields
+from ..pass_through import counted_prompt
 from ..request_reader import without_none
 from .framer import StreamFramer
 from .request import encode_body
@@ -37,11 +38,7 @@ def encode(request: ChatRequest, target: Target, _: bool) -> WireRequest:  # noq
 
 def decode(response: WireResponse, _: Target) -> ChatCompletion:
     """A completion that has only the number, in its usage; raises any msgspec error."""
-    count = json.decode(response.body, type=_Count).total_tokens
-    usage = {"prompt_tokens": count, "completion_tokens": 0, "total_tokens": count}
-    completion: Any = {"choices": [], "usage": usage}
-    made: ChatCompletion = completion
-    return made
+    return counted_prompt(json.decode(response.body, type=_Count).total_tokens)
 
 
 CODEC = Codec(encode, decode, StreamFramer, ChatDecoder, passes_through=True)

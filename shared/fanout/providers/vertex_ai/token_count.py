@@ -8,13 +8,13 @@ docs.cloud.google.com/vertex-ai/docs/reference/rest/v1/projects.locations.publis
 
 from __future__ import annotations
 
+from msgspec.structs import replace
+
 from ...schema.request import ChatRequest
 from ...wire import json
 from ...wire.http import WireRequest
-from ..base import Codec, Target
-from ..gemini.framer import StreamFramer
-from ..gemini.response import ChatDecoder
-from ..gemini.token_count import decode
+from ..base import Target
+from ..gemini import token_count
 from . import gemini
 from .models import find_path
 
@@ -29,4 +29,4 @@ def encode(request: ChatRequest, target: Target, _: bool) -> WireRequest:  # noq
     return WireRequest(find_path(target, "countTokens"), json.encode(prompt))
 
 
-CODEC = Codec(encode, decode, StreamFramer, ChatDecoder, passes_through=True)
+CODEC = replace(token_count.CODEC, encode=encode)
