@@ -24,7 +24,8 @@ class OriginalRequest(HiddenRepr, frozen=True):
     the API's names of parameters of chat requests, which a config may set; `a.b` is in an object.
 
     `is_bound`: it has what only the maker of an earlier response can read. `unbound` are the
-    members without that, if it can be left out; `left_out` is then its name.
+    members without that, if it can be left out. `left_out` names what the members do not have of
+    the client's request, because no vendor with the API would accept it.
     """
 
     api: str
