@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import asyncio
+import subprocess
+import sys
 from collections.abc import Mapping
 from datetime import UTC
 from pathlib import Path
@@ -96,6 +98,35 @@ async def _set_often(free: asyncio.Event) -> None:
 async def open_account(store: Store, limits: Mapping[str, Any]) -> None:
     account = new_account(DIGEST, 1_795_953_600, UTC, limits)
     assert await store.create(account_key(DIGEST), {**account, "until": NEVER})
+
+
+def test_a_command_beside_a_gateway_that_has_the_store_twice_loses_nothing(tmp_path: Path) -> None:
+    path = tmp_path / "keys.sqlite"
+    command = """
+import asyncio, sys
+from pathlib import Path
+from fanout.keys.sqlite_store import SQLiteStore
+async def main():
+    store = SQLiteStore(Path(sys.argv[1]))
+    print(len(await store.items("many")))
+    store.close()
+asyncio.run(main())
+"""
+
+    async def main() -> None:
+        first, second = SQLiteStore(path), SQLiteStore(path)
+        for number, store in enumerate((first, second, first)):
+            assert await store.create(ItemKey("many", f"{number}"), {})
+            done = subprocess.run(  # noqa: ASYNC221,S603 -- nothing else runs; the code is written here
+                [sys.executable, "-c", command, path], capture_output=True, text=True, check=False
+            )
+            assert (done.stdout, done.stderr) == (f"{number + 1}\n", "")
+            assert path.with_name("keys.sqlite-wal").exists(), "another process was not the last"
+        assert len(await second.items("many")) == 3
+        first.close()
+        second.close()
+
+    asyncio.run(main())
 
 
 def test_a_thousand_parallel_requests_of_a_key_with_a_budget_for_500(tmp_path: Path) -> None:

@@ -11,8 +11,10 @@ import os
 import sqlite3
 from collections.abc import Callable, Sequence
 from concurrent.futures import ThreadPoolExecutor
+from contextlib import suppress
 from functools import partial
 from pathlib import Path
+from threading import Lock
 from time import monotonic
 from typing import TypeAlias, TypeVar
 
@@ -32,6 +34,8 @@ BUSY_TIMEOUT = 1.0
 
 TIMEOUT_STEP = 0.1
 PRIMARY_CODE = 0xFF
+_creating = Lock()  # no other thread connects to a file that is created
+
 FULL = frozenset({sqlite3.SQLITE_FULL, sqlite3.SQLITE_IOERR_WRITE, sqlite3.SQLITE_IOERR_SHMSIZE})
 """
 Codes of a write that failed, https://www.sqlite.org/rescode.html (2026-05-17).
@@ -215,7 +219,7 @@ def _open(path: Path, schema: str) -> sqlite3.Connection:
     """Open or create the file, and make its folder private; SQLite's other files are like it."""
     make_private_folder(path.parent)
     make_private(path.parent)
-    os.close(os.open(path, os.O_RDWR | os.O_CREAT, PRIVATE_FILE))
+    _create(path)
     connection = sqlite3.connect(
         path, isolation_level=None, timeout=BUSY_TIMEOUT, check_same_thread=False
     )
@@ -227,6 +231,18 @@ def _open(path: Path, schema: str) -> sqlite3.Connection:
         connection.close()
         raise
     return connection
+
+
+def _create(path: Path) -> None:
+    """
+    Create the file, which only this user may read, unless it exists.
+
+    A file that exists is not opened: closing it would end the locks of this process's connections
+    to it, and another process would then delete its log (https://www.sqlite.org/howtocorrupt.html,
+    section 2.2, 2026-11-30).
+    """
+    with _creating, suppress(FileExistsError):
+        os.close(os.open(path, os.O_RDWR | os.O_CREAT | os.O_EXCL, PRIVATE_FILE))
 
 
 def _storage_error(error: sqlite3.Error | OSError, path: Path) -> StorageError:
