@@ -259,6 +259,32 @@ def test_only_listed_models_have_a_discount_at_groq_and_together() -> None:
     assert codec("openai", model="anything").price_factor == 0.5
 
 
+def test_azures_batches_are_at_a_deployment_of_their_own() -> None:
+    """The lines name it; how they are written follows from the model, whatever its name is."""
+
+    def sent(model: str, **options: str) -> dict[str, Any]:
+        options = {"api_version": "2024-10-21", "batch_deployment": "our-batch", **options}
+        batches = codec("azure", model=model, options=options)
+        request = parse_chat(
+            {"messages": [{"role": "user", "content": "Hi"}], "max_completion_tokens": 9}
+        )
+        (line,) = batches.data([NativeLine("f1-1", request)]).splitlines()
+        created = json.loads(batches.create("k1", "file-in").body)
+        found: dict[str, Any] = json.loads(line)
+        assert found["url"] == created["endpoint"]
+        assert batches.poll("batch_1").path == "/openai/v1/batches/batch_1"
+        return found
+
+    assert sent("gpt-4o")["body"]["model"] == "our-batch"
+    assert sent("o3-mini")["body"]["max_completion_tokens"] == 9
+    assert sent("chat", base_model="o3-mini")["body"]["max_completion_tokens"] == 9
+    assert sent("gpt5_series/chat")["body"]["model"] == "our-batch"
+    for responses in (sent("gpt-5-pro"), sent("responses/gpt-4o")):
+        assert responses["url"] == "/v1/responses"
+        assert responses["body"]["model"] == "our-batch"
+        assert "input" in responses["body"]
+
+
 def test_azures_address_may_have_the_path() -> None:
     options = {"api_base": "https://r.openai.azure.com/openai/v1/"}
     assert codec("azure", options=options).poll("batch_1").path == "/batches/batch_1"

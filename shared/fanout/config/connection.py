@@ -28,6 +28,7 @@ def provider_options(params: ModelParams, env: Mapping[str, str]) -> dict[str, s
         or _version_in(params.api_base)
         or env.get("AZURE_API_VERSION"),
         "base_model": _without_provider(params.base_model),
+        "batch_deployment": params.batch_deployment,
         "region": params.region or params.aws_region_name,
     }
     return {name: value for name, value in found.items() if value}

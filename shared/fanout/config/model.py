@@ -116,6 +116,7 @@ class ModelParams(HiddenRepr, frozen=True, kw_only=True):
     input_cost_per_token_priority: Price | None = None
     output_cost_per_token_priority: Price | None = None
     native_batches: bool | None = None
+    batch_deployment: Name | None = None
     extra_body: dict[str, Any] | None = None
     extra_headers: dict[str, str] | None = None
     organization: str | list[str] | None = None
@@ -139,6 +140,7 @@ OF_TEMPLATE = (
 
 OF_SOME_PROVIDERS = (
     "api_version",
+    "batch_deployment",
     "model_id",
     "organization",
     "region",

@@ -4,10 +4,10 @@ from __future__ import annotations
 
 import asyncio
 import json
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Mapping
 from contextlib import asynccontextmanager
 from pathlib import Path
-from typing import Any
+from typing import Any, ClassVar
 
 import pytest
 
@@ -20,6 +20,7 @@ from tests.bulk.local_jobs import LocalJobs, jsonl, line, open_jobs
 from tests.bulk.native.native_jobs import (
     KINDS,
     MODELS,
+    PRICES,
     Ended,
     Providers,
     config,
@@ -29,6 +30,8 @@ from tests.bulk.native.native_jobs import (
     run_job,
 )
 from tests.support.native_doubles.bill import Lane
+from tests.support.native_doubles.mounted import DoubleEngine
+from tests.support.native_doubles.openai_likes import AzureDouble
 from tests.support.native_doubles.script import Script, in_turn
 from tests.support.virtual_clock import run_threads_at_once
 
@@ -59,6 +62,34 @@ def test_each_vendors_lines_go_by_batches_at_half_the_price(tmp_path: Path) -> N
     assert {body["service_tier"] for body in bodies} == {"batch"}
     assert {body["model"] for body in bodies} == MODELS.keys()
     assert found.seconds < HOUR
+
+
+class TwoDeployments(AzureDouble):
+    """A resource with a deployment for batches, and one for real time, which it notes calls of."""
+
+    models = frozenset({"our-batch"})
+    called: ClassVar[list[str]] = []
+
+    def realtime(self, request: WireRequest, names: Mapping[str, str]) -> WireResponse:
+        self.called.append(json.loads(request.body)["model"])
+        return super().realtime(request, names)
+
+
+def test_azures_lines_go_to_the_deployment_for_batches_and_in_real_time_to_the_other(
+    tmp_path: Path,
+) -> None:
+    providers, host = Providers(), "r.openai.azure.com"
+    double = TwoDeployments(clock=now, bill=providers.bill, script=Script(stuck=0.5))
+    providers.doubles["azure"], providers.engine = double, DoubleEngine({host: double})
+    entry: dict[str, Any] = {"model": "azure/gpt-4o", "api_base": f"https://{host}", "api_key": "k"}
+    entry |= {"batch_deployment": "our-batch", **PRICES}
+    settings = {"model_list": [{"model_name": "azure", "litellm_params": entry}]}
+    data = lines_of(["azure"], COUNT)
+    found = run_job(tmp_path, providers, data, settings=settings, completion_window="6h")
+    assert (found.job.status, found.errors) == ("completed", {})
+    assert found.lanes == {"native": COUNT // 2, "realtime": COUNT // 2}
+    assert double.called == ["gpt-4o"] * (COUNT // 2)
+    check_costs(found, providers)
 
 
 HARMLESS = {

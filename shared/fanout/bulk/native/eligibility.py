@@ -70,11 +70,13 @@ def route_of(deployment: Deployment) -> Route | None:
     The batches of a deployment.
 
     It has none at an address of its own, which is a proxy's or another server's, unless the config
-    says so; nor with additions to its requests, nor where the provider reads its input from an
-    object store.
+    says so, or names the vendor's deployment for batches; nor with additions to its requests, nor
+    where the provider reads its input from an object store.
     """
     extra, choice = deployment.additions, deployment.native_batches
-    has_api = "api_base" not in deployment.target.options if choice is None else choice
+    options = deployment.target.options
+    if (has_api := choice) is None:
+        has_api = "api_base" not in options or "batch_deployment" in options
     if not has_api or extra.body or extra.defaults:
         return None
     batches = registry.native_batches(deployment.provider.name, deployment.target)

@@ -68,7 +68,7 @@ _SERIES = {"o_series/": "o1", "gpt5_series/": "gpt-5"}
 def encode_azure(request: ChatRequest, target: Target, stream: bool) -> WireRequest:  # noqa: FBT001
     """The client's body, for a deployment."""
     version = target.options.get("api_version", "")
-    if _calls_responses(target):
+    if calls_responses(target):
         from ..openai.responses.request import encode_responses  # few models need it
 
         kind = kind_of(target)
@@ -86,6 +86,11 @@ def _without_prefix(target: Target) -> tuple[Target, str]:
             name = target.model.removeprefix(prefix)
             return replace(target, model=name), name if is_reasoning(name) else kind
     return target, kind_of(target)
+
+
+def prefix_of(model: str) -> str:
+    """The prefix of a deployment's name that says how its model is called, or nothing."""
+    return next((one for one in (*_SERIES, PREFIX) if model.startswith(one)), "")
 
 
 def _quirks(version: str, kind: str) -> Quirks:
@@ -125,19 +130,19 @@ def pass_through(api: str, target: Target) -> Codec | None:
     from ..openai.responses.pass_through import has_responses, responses_codec
 
     has_date = _is_dated(target.options.get("api_version", ""))
-    if _calls_responses(target) or (not has_date and has_responses(kind_of(target))):
+    if calls_responses(target) or (not has_date and has_responses(kind_of(target))):
         return responses_codec(lambda at: v1_path("/responses", at))
     return None
 
 
-def _calls_responses(target: Target) -> bool:
+def calls_responses(target: Target) -> bool:
     """Whether the model is called with the Responses API, which has no dates in its path."""
     return target.model.startswith(PREFIX) or has_only_responses(kind_of(target))
 
 
 def decode(response: WireResponse, target: Target) -> ChatCompletion:
     """The response; a message that the filter emptied gets a `content` of null."""
-    if _calls_responses(target):
+    if calls_responses(target):
         from ..openai.responses.response import decode_response
 
         return decode_response(response, target)
@@ -190,7 +195,7 @@ class AzureDecoder:
 
 def azure_decoder(target: Target) -> StreamDecoder:
     """The decoder of a stream of either API."""
-    if _calls_responses(target):
+    if calls_responses(target):
         from ..openai.responses.stream import ResponsesDecoder
 
         return ResponsesDecoder(target)
