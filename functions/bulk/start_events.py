@@ -13,11 +13,11 @@ from typing import TypeVar
 
 from aws_lambda_powertools.utilities.parser import ValidationError, parse
 from aws_lambda_powertools.utilities.parser.models import S3EventNotificationEventBridgeModel
-from pydantic import BaseModel, ConfigDict, Field, field_validator
+from pydantic import BaseModel, ConfigDict, Field, ValidationInfo, field_validator
 from pydantic_core import ErrorDetails
 
 from fanout.bulk.aws.job_starter import ExistingJob, InboxObject, Start, StartRequest
-from fanout.bulk.lanes import choose_cache, choose_lane
+from fanout.bulk.lanes import choose_cache, choose_lane, choose_native
 from fanout.bulk.service.new_job import cost_cap, parse_window
 from fanout.bulk.service.webhooks import NewWebhook
 from fanout.errors import RequestError
@@ -74,6 +74,7 @@ class ManualStart(_Written):
     lane: str | None = Field(None, description="`auto`, `realtime`, `flex` or `native`")
     webhook: GivenWebhook | None = Field(None, description="an object with `url` and `secret`")
     cache: str | None = Field(None, description="`order`, `auto` or `off`")
+    native: str | None = Field(None, description="`never`, `auto` or `require`")
 
     @field_validator("max_cost_usd")
     @classmethod
@@ -102,6 +103,15 @@ class ManualStart(_Written):
         with _value_errors("cache"):
             choose_cache(cache, "cache")
         return cache
+
+    @field_validator("native")
+    @classmethod
+    def _fits_the_lane(cls, native: str | None, info: ValidationInfo) -> str | None:
+        given, window = info.data.get("lane"), info.data.get("completion_window", "24h")
+        with _value_errors("native"):
+            lane = choose_lane(given, parse_window(window))
+            choose_native(native, lane, has_batches=True, name="native")
+        return native
 
 
 @contextmanager

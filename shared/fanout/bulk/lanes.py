@@ -112,7 +112,8 @@ def choose_native(
     if lane not in ALLOWED_LANES[choice]:
         fitting = " or ".join(f"`{one}`" for one in ALLOWED_LANES[choice])
         raise RequestError(
-            f"`{name}: {choice}` does not fit the lane `{lane}`; the lane must be {fitting}", name
+            f"`{name}` is `{choice}`, which does not fit the lane `{lane}`, only {fitting}",
+            name,
         )
     if choice != "never" and not has_batches:
         field = "fanout.lane" if given is None else name

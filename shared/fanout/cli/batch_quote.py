@@ -66,12 +66,13 @@ async def print_quote(  # noqa: PLR0913 -- what was given, each once
             yield piece
             await asyncio.sleep(0)
 
+    has_batches = store is None or store.jobs.has_batches  # an older stack has none
     options: dict[str, Any] = {
         "default_model": model,
         "catalog": catalog,
         "check": lambda name: check_model(catalog, ClientKey(ANONYMOUS, None), name),
         "lane": lane,
-        "goes_native": may_go_native(catalog),
+        "goes_native": may_go_native(catalog) if has_batches else lambda _: False,
         "must_go_native": must_go_native,
         "has_cache": partial(expects_cache, catalog, cache or "order"),
     }

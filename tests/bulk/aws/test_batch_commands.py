@@ -115,6 +115,7 @@ def stack(s3: Any, blobs: S3BlobStore, table: DynamoTable, tmp_path: Path) -> Co
     a, b = (entry["litellm_params"] for entry in config["model_list"])
     a["api_key"] = "os.environ/PROVIDER_KEY"
     b["rpm"] = "os.environ/LIMIT"
+    a["native_batches"] = True
     file = {"config": config, "environment": {"LIMIT": "60"}}
     s3.create_bucket(Bucket="assets")
     s3.put_object(Bucket="assets", Key="c.json", Body=json.dumps(file))
@@ -339,7 +340,10 @@ def test_a_job_with_batches_keeps_them_when_it_is_resumed(
 def test_a_stack_without_batches_refuses_them_by_the_name_of_the_option(
     batch: Command, stack: CommandStack, tmp_path: Path
 ) -> None:
-    path, stack.has_batches = write(tmp_path, [line("x")]), False
+    path = write(tmp_path, [line("x")])
+    assert json.loads(batch("quote", path, "--json").out)["lanes"].keys() == {"realtime", "native"}
+    stack.has_batches = False
+    assert json.loads(batch("quote", path, "--json").out)["lanes"].keys() == {"realtime"}
     for action in ("run", "quote"):
         with pytest.raises(RequestError, match="`--native` asks for the providers"):
             batch(action, path, "--native", "auto")

@@ -25,6 +25,7 @@ FIELDS = (
     "lane",
     "webhook",
     "cache",
+    "native",
 )
 KNOWN = "the input may have " + ", ".join(f"`{name}`" for name in FIELDS)
 
@@ -187,6 +188,14 @@ def test_a_folder_made_in_the_console_creates_no_job(open_steps: Any) -> None:
         (
             {"input": "s3://jobs/x", "lane": "fast"},
             "`lane` must be one of `auto`, `realtime`, `flex`, `native`, not `fast`",
+        ),
+        (
+            {"input": "s3://jobs/x", "native": "auto", "lane": "flex"},
+            "`native` is `auto`, which does not fit the lane `flex`, only `auto` or `native`",
+        ),
+        (
+            {"input": "s3://jobs/x", "native": "always"},
+            "`native` must be one of `never`, `auto`, `require`, not `always`",
         ),
         (
             {"input": "s3://jobs/x", "webhook": {"url": "https://10.0.0.1/", "secret": "HOOK"}},

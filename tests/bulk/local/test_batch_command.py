@@ -528,7 +528,7 @@ def test_native_batches_are_chosen_by_an_option(batch: BatchCommand, upstream: U
     assert (refused.code, "native_not_possible" in refused.out + refused.err) == (1, True)
     for words, said in (
         (["--native", "always"], "`--native` must be one of `never`, `auto`, `require`"),
-        (["--native", "auto", "--lane", "flex"], "the lane must be `auto` or `native`"),
+        (["--native", "auto", "--lane", "flex"], "the lane `flex`, only `auto` or `native`"),
         (["--native", "auto", "--window", "1h"], "does not fit the lane `realtime`"),
     ):
         ran = batch.run("run", path, *words)

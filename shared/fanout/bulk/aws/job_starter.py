@@ -73,6 +73,7 @@ class StartRequest(Struct, frozen=True):
     lane: str | None = None
     webhook: NewWebhook | None = None
     cache: str | None = None
+    native: str | None = None
 
 
 class InboxObject(Struct, frozen=True):
@@ -196,7 +197,7 @@ class JobStarter:
             completion_window=request.completion_window,
             model=request.model,
             max_cost_usd=request.max_cost_usd,
-            fanout=BatchOptions(lane=request.lane, cache=request.cache),
+            fanout=BatchOptions(lane=request.lane, cache=request.cache, native=request.native),
         )
         job_id = execution.job_id
         output = OUTBOX + f"{job_id}/"
