@@ -262,6 +262,19 @@ def test_every_endpoint_and_mode_is_charged(gateway: RunningGateway, upstream: U
     assert headers["x-fanout-cost"] == "0.006000000"  # the usage of the response
 
 
+def test_an_error_has_the_cost_of_its_calls(gateway: RunningGateway, upstream: Upstream) -> None:
+    upstream.script("a", stalls())
+    key = manage(gateway, "/key/generate", {})["key"]
+    for stream in (False, True):
+        before = spent(gateway, key)[0]
+        body = {"model": "a", "messages": HI, "timeout": 0.1, "stream": stream}
+        status, headers, _ = gateway.json(body, headers=bearer(key))
+        cost = spent(gateway, key)[0] - before
+        assert status == 504
+        assert float(headers["x-fanout-cost"]) == pytest.approx(cost)
+        assert cost > 0
+
+
 def test_calls_without_usage_cost_what_their_texts_have(
     gateway: RunningGateway, upstream: Upstream
 ) -> None:

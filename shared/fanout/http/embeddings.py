@@ -40,8 +40,8 @@ async def embeddings(exchange: Exchange) -> None:
     charge = exchange.charge = await reserve_embeddings(exchange, request)
     try:
         await _respond(exchange, request)
-    finally:
-        await charge.settle()
+    finally:  # an error has the cost of its calls, too
+        exchange.response_headers |= await charge.settle()
 
 
 async def _respond(exchange: Exchange, request: EmbeddingRequest) -> None:

@@ -75,8 +75,8 @@ async def _charged(
     charge = exchange.charge = await reserve(exchange, request)
     try:
         await respond(exchange, request, translation)
-    finally:
-        await charge.settle()
+    finally:  # an error has the cost of its calls, too
+        exchange.response_headers |= await charge.settle()
 
 
 async def _whole(
