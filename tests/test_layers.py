@@ -124,7 +124,7 @@ TOP_LEVEL = {
     "shared/fanout/keys/*.py": """
         __init__ account budgets charged_job clients dynamodb_store groups imports items
         job_rows jobs late_settlements ledger litellm management metering opening postgres
-        prompt_tokens secrets spend spend_rows sqlite_store windows
+        secrets spend spend_rows sqlite_store windows
     """,
     "shared/fanout/http/key_management/*.py": """
         __init__ budget global_spend key requests routes spend team user
@@ -142,7 +142,7 @@ TOP_LEVEL = {
         __init__ accumulator agreement allowed_values canonical chat chat_builders checked
         choice_deltas embeddings error extensions fallbacks fanout foreign_parts free_text
         gateway_fields json_schema judging litellm_arguments litellm_names messages one_call
-        pass_through request response_chunks schema_words schema_work strategies
+        pass_through prompt_tokens request response_chunks schema_words schema_work strategies
         text_keys token_estimate tokens validation value_kinds
     """,
     "shared/fanout/server/*.py": """
@@ -230,7 +230,7 @@ PURE = """
     config/fields  config/google  config/litellm  config/model  config/resolve  config/routes
     config/unknown_keys  errors
     gateway/combine  gateway/interleave  gateway/ladder  gateway/report
-    keys/account  keys/items  keys/litellm  keys/metering  keys/prompt_tokens  keys/windows
+    keys/account  keys/items  keys/litellm  keys/metering  keys/windows
     library/chunk_builder  library/errors  library/inputs  library/options
     library/structured_output  library/types
     providers

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Any
 
-from fanout.keys.prompt_tokens import MEDIA_TOKENS, prompt_tokens
+from fanout.schema.prompt_tokens import MEDIA_TOKENS, prompt_tokens
 from fanout.schema.request import ChatRequest
 
 LONG = "x y " * 10_000

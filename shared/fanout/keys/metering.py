@@ -14,11 +14,11 @@ from ..errors import FanoutError, Forbidden
 from ..routing.leg import Leg, Outcome
 from ..schema.chat import ChatChunk
 from ..schema.fanout import FanOutRequest
+from ..schema.prompt_tokens import prompt_tokens, tokens_in
 from ..schema.request import ChatRequest
 from ..schema.tokens import BYTES_PER_TOKEN
 from ..telemetry.prices import TokenPrices, count_of, nanodollars_of, prices_of_usage
 from .account import Need
-from .prompt_tokens import prompt_tokens, tokens_in
 
 ASSUMED_OUTPUT_TOKENS = 500
 """Charged at most for what a provider goes on to write after a disconnect, without a usage."""

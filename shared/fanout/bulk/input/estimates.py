@@ -5,9 +5,12 @@ from __future__ import annotations
 from typing import Any
 
 from ...schema.agreement import DEFAULT_K
+from ...schema.gateway_fields import GATEWAY_FIELDS
+from ...schema.prompt_tokens import body_tokens
 from ...schema.request import Check
 from ...schema.tokens import BYTES_PER_TOKEN
 from ...telemetry.prices import FLEX, nanodollars_of
+from ...wire import json
 from ..costs import Costs
 from .line_parser import Line
 
@@ -84,20 +87,44 @@ def output_tokens(line: Line, assumed: int = DEFAULT_OUTPUT_TOKENS) -> int:
     return 0 if line.is_embedding else max_tokens(line) or assumed
 
 
-def estimate_cost(costs: Costs, line: Line, size: int, assumed: int = DEFAULT_OUTPUT_TOKENS) -> int:
+def estimate_cost(costs: Costs, line: Line, size: int) -> int:
     """
     The nanodollars that a line of `size` bytes may cost.
 
     Each response is expected to use all of its max tokens. A line on the flex tier counts with the
-    standard price, because it is sent in real time if the tier has no room. `assumed` are the
-    output tokens of a response whose request does not limit them.
+    standard price, because it is sent in real time if the tier has no room.
     """
+    return _cost(costs, line, -(-size // BYTES_PER_TOKEN), DEFAULT_OUTPUT_TOKENS)
+
+
+def estimate_for_key(costs: Costs, line: Line, size: int) -> int:
+    """
+    The nanodollars that a virtual key reserves for a line of `size` bytes.
+
+    The tokens of the prompt are those that a request with this body reserves.
+    """
+    return _cost(costs, line, _tokens_sent(line, size), KEY_OUTPUT_TOKENS)
+
+
+def _tokens_sent(line: Line, size: int) -> int:
+    """The tokens of all conversations of a line, or of the inputs of one for embeddings."""
+    if line.is_embedding:
+        return -(-len(json.encode(line.body)) // BYTES_PER_TOKEN)
+    body = {name: value for name, value in line.body.items() if name not in GATEWAY_FIELDS}
+    try:
+        return sum(body_tokens({**body, "messages": one}) for one in conversations_of(line))
+    except RecursionError:
+        return -(-size // BYTES_PER_TOKEN)
+
+
+def _cost(costs: Costs, line: Line, sent: int, assumed: int) -> int:
+    """`assumed` are the output tokens of a response whose request does not limit them."""
     total, tier = 0, tier_of(line)
     for name in models_of(line):
         if prices := costs.prices(name, has_output=not line.is_embedding):
             if tier != FLEX:
                 prices = prices.of(tier)
             output = output_tokens(line, assumed) * len(conversations_of(line))
-            total += prices.per_request + prices.input * -(-size // BYTES_PER_TOKEN)
+            total += prices.per_request + prices.input * sent
             total += prices.output * output
     return nanodollars_of(total)

@@ -11,7 +11,7 @@ from msgspec.structs import replace
 from ...config.catalog import ClientKey
 from ..activity import ActivityTracker
 from ..costs import Costs
-from ..input.estimates import KEY_OUTPUT_TOKENS, estimate_cost
+from ..input.estimates import estimate_cost, estimate_for_key
 from ..input.line_order import open_order
 from ..input.line_parser import Line
 from ..input.planner import LineError, Shard
@@ -132,7 +132,7 @@ async def _pass(  # noqa: PLR0913 -- its parts, each once
 def line_estimate(job: Job, costs: Costs) -> Callable[[Line, int], int]:
     """What a line may cost: a virtual key reserves as much as for a request."""
     if job.account is not None:
-        return partial(estimate_cost, costs, assumed=KEY_OUTPUT_TOKENS)
+        return partial(estimate_for_key, costs)
     if job.max_cost is not None:
         return partial(estimate_cost, costs)
     return lambda _line, _size: 0

@@ -14,9 +14,9 @@ from ...disk.threads import in_thread
 from ...errors import FanoutError, RequestError, UnknownModel
 from ...keys.groups import TEAMS, GroupManager
 from ...keys.items import Item
-from ...keys.prompt_tokens import prompt_tokens
 from ...keys.spend import add_up, day_of
 from ...schema.fanout import parse_request
+from ...schema.prompt_tokens import prompt_tokens
 from ...telemetry.prices import TokenPrices, nanodollars_of, to_dollars
 from ..exchange import Exchange
 from .requests import ledger_of, may_read, number, object_of, query_of

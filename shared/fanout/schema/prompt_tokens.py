@@ -8,11 +8,12 @@ type has it, and only if it is an address or encoded bytes.
 from __future__ import annotations
 
 import re
+from collections.abc import Mapping
 from typing import Any
 
-from ..schema.request import ChatRequest
-from ..schema.token_estimate import estimate_tokens
 from ..wire import json
+from .request import ChatRequest
+from .token_estimate import estimate_tokens
 
 MEDIA_TOKENS = 1_500
 """Of an image or another file in a message: its bytes are no text."""
@@ -45,8 +46,13 @@ STRUCTURES = ("tools", "functions", "response_format")
 
 def prompt_tokens(chat: ChatRequest) -> int:
     """The tokens of a conversation, about; its tools and schema count too."""
+    return body_tokens(chat.body)
+
+
+def body_tokens(body: Mapping[str, Any]) -> int:
+    """The tokens of a request's body without the gateway's own fields, about."""
     total = 1
-    for name, value in chat.body.items():
+    for name, value in body.items():
         if name in STRUCTURES:
             total += estimate_tokens(json.encode(value).decode(errors="replace"))
         else:
