@@ -12,8 +12,11 @@ from typing import Any, ClassVar
 import pytest
 
 from fanout.bulk.input.planner import ShardSize
+from fanout.bulk.native.eligibility import Routes, account_of
 from fanout.bulk.service.new_job import BatchOptions
 from fanout.bulk.service.records import Job
+from fanout.config.load import check
+from fanout.config.resolve import resolve
 from fanout.transport.engine import Incoming, Outgoing, StreamedResponse
 from fanout.wire.http import WireRequest, WireResponse
 from tests.bulk.local_jobs import LocalJobs, jsonl, line, open_jobs
@@ -358,3 +361,51 @@ def test_lines_that_begin_alike_are_warmed_only_if_they_are_sent_in_real_time(
     assert not any(
         b"prompt_cache_key" in data for data in providers.doubles["openai"].files.values()
     )
+
+
+def test_a_batch_is_fetched_after_an_edit_of_the_config_and_without_its_deployment_the_wait_says_so(
+    tmp_path: Path,
+) -> None:
+    """Another model comes first then; or the model is another one for a while."""
+    models = config()["model_list"]
+    other = {"model_name": "other", "litellm_params": {"model": "openai/gpt-4o", "api_key": "k"}}
+    edits: dict[str, list[Any]] = {
+        "reordered": [other, *reversed(models)],
+        "gone": [{**other, "model_name": "openai"}, *models[1:]],
+    }
+
+    async def main(home: Path, providers: Providers, edited: Any, waits: list[str]) -> Ended:
+        began, data = now(), lines_of(["openai"], COUNT)
+        async with open_jobs(home, providers, now=now, config=config()) as jobs:
+            job = await jobs.create(data, fanout=BatchOptions(lane="native"))
+            await asyncio.sleep(300.0)
+        settings = {**config(), "model_list": edited}
+        async with open_jobs(home, providers, now=now, config=settings) as jobs:
+            await asyncio.sleep(1000.0)
+            job = await jobs.job(job)
+            found = job.to_dict(await jobs.service.jobs.totals(job))["fanout"]
+            waits += [one["message"] for one in found["waits"]]
+            if other in edited:
+                return await ended(jobs, job, began)
+        async with open_jobs(home, providers, now=now, config=config()) as jobs:
+            return await ended(jobs, job, began)
+
+    wrong = []
+    for name, edited in edits.items():
+        providers, waits = Providers({"openai": Script(queue=HOUR)}), list[str]()
+        found = run_threads_at_once(main(tmp_path / name, providers, edited, waits), 0.0)
+        providers.settle()
+        is_told = any("does not have the deployment" in one for one in waits)
+        state = (found.job.status, found.lanes, dict(providers.bill.lines()), is_told)
+        if state != ("completed", {"native": COUNT}, {"native": COUNT}, name == "gone"):
+            wrong.append((name, state, waits))
+    assert wrong == []
+
+
+def test_rows_of_an_earlier_version_are_of_their_models_deployment() -> None:
+    routes = Routes(resolve(check(config(), {}), {}))
+    route = routes.of("openai")
+    assert route is not None
+    accounts = (account_of(route.deployment), "openai#0", "openai#7", "0" * 24)
+    assert [routes.at("openai", one) is route for one in accounts] == [True, True, True, False]
+    assert routes.at("renamed", accounts[0]) is not None

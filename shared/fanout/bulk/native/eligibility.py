@@ -5,7 +5,8 @@ rights. What may not is sent by another lane, which also reports what is wrong w
 
 from __future__ import annotations
 
-from collections.abc import Callable
+import hashlib
+from collections.abc import Callable, Sequence
 
 from msgspec import Struct
 
@@ -36,12 +37,29 @@ class Route(Struct, frozen=True):
     batches: NativeBatches
 
 
+def account_of(deployment: Deployment) -> str:
+    """
+    What a ledger names a deployment by: a digest of its provider, address, model and key's name.
+
+    It stays the same if the config has other models before it, or if the key is replaced.
+    """
+    secret = next(iter(deployment.keys), deployment.credentials)
+    parts = (
+        deployment.provider.name,
+        deployment.base_url,
+        deployment.target.model,
+        "" if secret is None else secret.name,
+    )
+    return hashlib.sha256("\n".join(parts).encode()).hexdigest()[:24]
+
+
 class Routes:
-    """The routes of a catalog's models, by their names; `at` finds one by its deployment's id."""
+    """The routes of a catalog's models, by their names; `at` finds one by its account."""
 
     def __init__(self, catalog: Catalog) -> None:
         self._catalog = catalog
         self._by_model: dict[str, Route | None] = {}
+        self._by_account: dict[tuple[str, str], Route | None] = {}
 
     def of(self, model: str) -> Route | None:
         """The route of a model; `None` if no batch API has it at a lower price."""
@@ -49,20 +67,32 @@ class Routes:
             self._by_model[model] = self._find(model)
         return self._by_model[model]
 
-    def at(self, model: str, deployment: str) -> Route | None:
-        """The route, if it still is the one of this deployment."""
-        route = self.of(model)
-        return route if route is not None and route.deployment.id == deployment else None
+    def at(self, model: str, account: str) -> Route | None:
+        """The route of a ledger's row; `None` if no deployment of the config fits any more."""
+        key = (model, account)
+        if key not in self._by_account:
+            self._by_account[key] = self._find_account(model, account)
+        return self._by_account[key]
+
+    def _find_account(self, model: str, account: str) -> Route | None:
+        first = self.of(model)
+        others = (*self._deployments(model), *self._catalog.deployments)
+        routes = [first, *map(route_of, others)]
+        found = (r for r in routes if r is not None and account_of(r.deployment) == account)
+        # rows of an earlier version have the model's name and a position in the config
+        return next(found, first if "#" in account else None)
 
     def _find(self, model: str) -> Route | None:
         if model in self._catalog.routes.sets:
             return None
-        try:
-            deployments = self._catalog.find(model)
-        except FanoutError:
-            return None
-        routes = map(route_of, deployments)
+        routes = map(route_of, self._deployments(model))
         return next((route for route in routes if route is not None), None)
+
+    def _deployments(self, model: str) -> Sequence[Deployment]:
+        try:
+            return self._catalog.find(model)
+        except FanoutError:
+            return ()
 
 
 def route_of(deployment: Deployment) -> Route | None:

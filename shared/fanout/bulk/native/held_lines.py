@@ -11,6 +11,12 @@ from ..activity import Wait
 from .ledger import NativeRow
 from .numbers import ranges
 
+NO_DEPLOYMENT = (
+    "the config does not have the deployment of the batch any more: add it again, with the same "
+    "address, model and key's name"
+)
+"""Without it, the batch can neither be fetched nor cancelled."""
+
 
 class HeldLines:
     """Those of some rows, from the line `first` on and before the line `end`."""
@@ -48,4 +54,7 @@ def batch_wait(rows: Sequence[NativeRow]) -> Wait:
     models = {row.model for row in held}
     model = models.pop() if len(models) == 1 else None
     lines = sum(row.count for row in held)
-    return Wait("native_batch", "their provider's batch has not ended", model, lines=lines)
+    why = "their provider's batch has not ended"
+    if gone := sum(row.count for row in held if row.is_gone):
+        why = NO_DEPLOYMENT if gone == lines else f"{why}; of {gone} of them, {NO_DEPLOYMENT}"
+    return Wait("native_batch", why, model, lines=lines)

@@ -39,8 +39,9 @@ class NativeRow(Struct, frozen=True, omit_defaults=True):
     """
     A native batch. Times are in seconds since 1970, money in nanodollars.
 
-    `key` is its label at the provider, `deployment` the id of the deployment whose account it is
-    of. `lines` are the numbers of its `count` lines, `estimate` is what they may cost in real time.
+    `key` is its label at the provider, `deployment` the digest of the deployment whose account it
+    is of, which `is_gone` if the config does not have it any more. `lines` are the numbers of its
+    `count` lines, `estimate` is what they may cost in real time.
     `attempt` is 2 for the lines of a batch that failed as a whole. `source` is the uploaded input,
     `sent_at` when its creation was sent, `searches` how often it was looked for and not found,
     `candidates` the ids of which one may be it. `outputs` and `ended_as` are those of its end,
@@ -75,6 +76,7 @@ class NativeRow(Struct, frozen=True, omit_defaults=True):
     fetches: int = 0
     shards: tuple[int, ...] = ()
     hedged: bool = False
+    is_gone: bool = False
     succeeded: int = 0
     failed: int = 0
     missing: int = 0

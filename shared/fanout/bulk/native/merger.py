@@ -81,6 +81,9 @@ class Merger:
 
     async def _advance(self, row: NativeRow, deadline: Deadline, *, is_ending: bool) -> None:
         job = self.job
+        is_gone = row.state != "planned" and job.route(row) is None
+        if is_gone != row.is_gone:
+            row = await job.ledger.write(replace(row, is_gone=is_gone))
         if row.may_run and not is_ending and self._is_late(row, deadline):
             row = await job.ledger.write(replace(row, hedged=True))  # before any call
         match row.state:

@@ -15,7 +15,7 @@ from msgspec import Struct, field
 
 from ...telemetry.prices import to_nanodollars
 from .deadline import most_lines
-from .eligibility import Candidate, Eligibility, Route
+from .eligibility import Candidate, Eligibility, Route, account_of
 from .input_lines import InputLine
 from .ledger import NativeRow
 from .numbers import pack
@@ -126,7 +126,7 @@ async def plan_batches(
         if not isinstance(found, Candidate):
             reasons[found] += 1
             continue
-        key = (found.route.deployment.id, found.model)
+        key = (account_of(found.route.deployment), found.model)
         if (group := groups.get(key)) is None:
             group = groups[key] = _Group(found.route, found.model, choice.most(found.route))
         if taken >= group.most:
@@ -150,7 +150,7 @@ def _rows(job: str, groups: Iterable[_Group], choice: Choice) -> list[NativeRow]
                 NativeRow(
                     number,
                     batch_key(job, number, numbers),
-                    group.route.deployment.id,
+                    account_of(group.route.deployment),
                     group.model,
                     numbers,
                     count,
