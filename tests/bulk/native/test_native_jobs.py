@@ -33,6 +33,7 @@ from tests.bulk.native.native_jobs import (
     run_job,
 )
 from tests.support.native_doubles.bill import Lane
+from tests.support.native_doubles.double import Double
 from tests.support.native_doubles.mounted import DoubleEngine
 from tests.support.native_doubles.openai_likes import AzureDouble
 from tests.support.native_doubles.script import Script, in_turn
@@ -175,22 +176,31 @@ def test_a_line_without_a_row_in_a_complete_batch_may_be_paid_twice_and_is_repor
 
 
 def test_a_batch_without_a_label_is_known_by_the_ids_of_its_rows(tmp_path: Path) -> None:
-    """A workspace's other batches are neither adopted nor cancelled."""
-    providers = Providers({"anthropic": in_turn(Script(), Script(reply="lost", queue=HOUR))})
-    double = providers.doubles["anthropic"]
+    """
+    A workspace's other batches are neither adopted nor cancelled.
 
-    async def open_another(_jobs: LocalJobs, _job: Job) -> None:
-        params = {"model": "m", "max_tokens": 5, "messages": [{"role": "user", "content": "Hi"}]}
-        body = {"requests": [{"custom_id": "theirs", "params": params}]}
-        data = json.dumps(body).encode()
-        await double(WireRequest("/v1/messages/batches", data, headers={"x-api-key": "k"}))
+    The batch is found also if it is in no list before the other one has ended.
+    """
+    wrong = []
+    for late, queue in ((0, HOUR), (1, 60.0)):
+        own = Script(reply="lost", queue=queue, late_lists=late)
+        providers = Providers({"anthropic": in_turn(Script(), own)})
+        double = providers.doubles["anthropic"]
 
-    found = run_job(tmp_path, providers, lines_of(["anthropic"], COUNT), meanwhile=open_another)
-    (stranger,) = (one for one in double.batches.values() if len(one.lines) == 1)
-    assert (found.job.status, found.lanes) == ("completed", {"native": COUNT})
-    assert stranger.cancelled_at is None
-    assert len(double.batches) == 2
-    assert not providers.bill.twice()
+        async def open_another(_jobs: LocalJobs, _job: Job, double: Double = double) -> None:
+            message = {"role": "user", "content": "Hi"}
+            params = {"model": "m", "max_tokens": 5, "messages": [message]}
+            body = {"requests": [{"custom_id": "theirs", "params": params}]}
+            data = json.dumps(body).encode()
+            await double(WireRequest("/v1/messages/batches", data, headers={"x-api-key": "k"}))
+
+        data = lines_of(["anthropic"], COUNT)
+        found = run_job(tmp_path / str(late), providers, data, meanwhile=open_another)
+        (stranger,) = (one for one in double.batches.values() if len(one.lines) == 1)
+        state = (found.job.status, found.lanes, len(double.batches), stranger.cancelled_at)
+        if state != ("completed", {"native": COUNT}, 2, None) or providers.bill.twice():
+            wrong.append((late, state))
+    assert wrong == []
 
 
 def test_cancelled_jobs_keep_what_their_batches_have_done(tmp_path: Path) -> None:

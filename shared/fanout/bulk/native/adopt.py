@@ -14,7 +14,7 @@ from ...providers.base import BadWire
 from ...providers.native_batch import NativeBatch, Page
 from ...wire import json
 from .eligibility import Route
-from .job import RETRY, NativeJob, is_good
+from .job import NativeJob, is_good
 from .ledger import NativeRow
 from .results import fetch
 from .submit import opened, read_batch
@@ -41,7 +41,7 @@ async def search(job: NativeJob, row: NativeRow, known: frozenset[str]) -> Nativ
     found = None if route is None else await _listed(job, row, route)
     if route is None or found is None:
         return await job.later(row, None)
-    others = [one for one in found if one.id not in known]
+    others = [one for one in found if one.id not in known and one.id not in row.foreign]
     if route.batches.adoption == "none":
         ids = tuple(one.id for one in others)
         next_row = replace(row, state="parked", candidates=ids, next_at=now + PARKED)
@@ -104,11 +104,12 @@ async def look_at_candidates(job: NativeJob, row: NativeRow) -> NativeRow:
             left.append(candidate)
         elif _has_lines_of(job, row, files.ids):
             return await job.ledger.write(replace(opened(row, batch, now), next_at=now))
+    others = tuple(one for one in row.candidates if one not in left)
+    row = replace(row, candidates=tuple(left), foreign=(*row.foreign, *others))
     if left:
-        return await job.ledger.write(replace(row, candidates=tuple(left), next_at=now + PARKED))
-    return await job.ledger.write(
-        replace(row, state="planned", candidates=(), sent_at=None, next_at=now + RETRY)
-    )
+        return await job.ledger.write(replace(row, next_at=now + PARKED))
+    # the list that they are from may have been read before the row's own batch was in it
+    return await job.ledger.write(replace(row, state="lost", searches=0, next_at=now))
 
 
 def _has_lines_of(job: NativeJob, row: NativeRow, ids: frozenset[str]) -> bool:

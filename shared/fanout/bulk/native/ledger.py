@@ -44,7 +44,8 @@ class NativeRow(Struct, frozen=True, omit_defaults=True):
     `count` lines, `estimate` is what they may cost in real time.
     `attempt` is 2 for the lines of a batch that failed as a whole. `source` is the uploaded input,
     `sent_at` when its creation was sent, `searches` how often it was looked for and not found,
-    `candidates` the ids of which one may be it. `outputs` and `ended_as` are those of its end,
+    `candidates` the ids of which one may be it, `foreign`
+    those that turned out to be somebody else's. `outputs` and `ended_as` are those of its end,
     `fetches` is how often lines were missing in its files, `shards` are those with rows of it.
     `absent` are lines without a row although the batch ended well: they may be billed. If it is
     `hedged`, its lines are sent in real time, too; `wasted` is what those cost that have both
@@ -65,6 +66,7 @@ class NativeRow(Struct, frozen=True, omit_defaults=True):
     sent_at: float | None = None
     searches: int = 0
     candidates: tuple[str, ...] = ()
+    foreign: tuple[str, ...] = ()
     id: str | None = None
     opened_at: float | None = None
     give_up_at: float | None = None

@@ -120,6 +120,7 @@ def opened(row: NativeRow, batch: NativeBatch, now: float) -> NativeRow:
         id=batch.id,
         opened_at=now,
         candidates=(),
+        foreign=(),
         next_at=now + FIRST_POLL,
     )
 
