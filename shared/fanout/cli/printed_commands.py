@@ -14,6 +14,9 @@ from pathlib import Path
 from ..wire.terminal_text import without_controls
 
 NAME = "fanout"
+WRITING = frozenset({"resume", "retry", "results"})
+"""Actions on jobs that write responses."""
+
 PLAIN = frozenset(map(chr, range(32, 127))) - set("\\%'!")
 """Characters without a meaning to `printf` in single quotes, or to a shell that has a history."""
 
@@ -85,6 +88,8 @@ def batch_command(
     """An action on a job, where this command's jobs are."""
     to = [] if output is None else ["-o", output]
     form = ["--json"] if action == "resume" and getattr(arguments, "json", False) else []
+    if action in WRITING and getattr(arguments, "escape_formulas", False):
+        form = [*form, "--escape-formulas"]
     return command(["batch", action, job_id, *_place(arguments), *to, *form])
 
 

@@ -579,6 +579,9 @@ def test_values_like_formulas_stay_and_are_reported(
     found = rows(Path("out.csv").read_bytes())
     assert [row["answer"] for row in found] == ["'=1+1", "'- ITEM", "-5", "'@X"]
     assert [row["review"] for row in found] == ["'=1+1", "'- item", "-5", "'@x"]
+    upstream.script("a", [refuse(400, "no")])
+    ran = folder.run("run", "r.csv", *words, "--escape-formulas", "--fresh")
+    assert ran.err.rstrip().endswith(" -o out.csv --escape-formulas"), "the retry's, to paste"
 
 
 # ---- JSONL and Parquet ----

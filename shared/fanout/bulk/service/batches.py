@@ -26,6 +26,9 @@ from .records import Job
 from .registry import Page, Registry, Report, new_id
 from .webhooks import Webhook
 
+ENDING = frozenset({"cancelling", "finalizing"})
+"""Statuses of a job that will soon be over."""
+
 NO_NATIVE = (
     "a virtual key's lines are sent in real time or on the flex tier, where each counts against its"
     " budget: leave `native` out, or use a key of `general_settings`"
@@ -192,7 +195,7 @@ class JobService:
         def change(job: Job) -> Job | None:
             if job.is_over:
                 raise RequestError(f"Cannot cancel a batch with status '{job.status}'.", "id")
-            if job.status in {"cancelling", "finalizing"}:
+            if job.status in ENDING:
                 return None
             return replace(
                 job, status="cancelling", cancelling_at=int(self._now()), reason="cancelled"
@@ -204,9 +207,8 @@ class JobService:
         """Delete a job that is over or that no process runs, with its responses."""
         job = await self.find(job_id, client)
         if not job.is_over and not (await self.totals(job)).is_stopped:
-            raise RequestError(
-                f"Cannot delete a batch with status '{job.status}': cancel it first.", "id"
-            )
+            first = "wait for its end" if job.status in ENDING else "cancel it first"
+            raise RequestError(f"Cannot delete a batch with status '{job.status}': {first}.", "id")
         await delete_job(self.files, self._table, self.registry, job)
         await self._host.forget(job.id)
 
