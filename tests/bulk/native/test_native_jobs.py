@@ -144,7 +144,9 @@ def test_what_a_batch_does_not_answer_is_sent_in_real_time(tmp_path: Path) -> No
         data = lines_of(["openai"], COUNT)
         found = run_job(tmp_path / name, providers, data, completion_window="6h")
         state = (found.job.status, found.errors, dict(providers.bill.lines()))
-        is_late = found.seconds > 6 * HOUR
+        assert found.job.totals is not None
+        hedged = found.job.totals.hedged.lines  # a lost line may have been billed
+        is_late = found.seconds > 6 * HOUR or hedged != (script.cancel == "loses")
         if state != ("completed", {}, expected) or is_late or providers.bill.twice():
             wrong.append((name, state, found.seconds / HOUR))
         else:
@@ -217,6 +219,37 @@ def test_cancelled_jobs_keep_what_their_batches_have_done(tmp_path: Path) -> Non
     assert providers.bill.lines() == {"native": done}
     check_costs(found, providers)
     assert found.seconds < HOUR
+
+
+def test_lines_that_are_not_sent_in_real_time_are_not_counted_as_hedged(tmp_path: Path) -> None:
+    """One job is cancelled, and no process runs the other one until its window is over."""
+
+    async def main(home: Path, providers: Providers, *, is_cancelled: bool) -> Ended:
+        began, data = now(), lines_of(["openai"], COUNT)
+        async with open_jobs(home, providers, now=now, config=config()) as jobs:
+            job = await jobs.create(data, fanout=BatchOptions(lane="native"))
+            await asyncio.sleep(HOUR)
+            if is_cancelled:
+                await jobs.service.jobs.cancel(job.id, None)
+                return await ended(jobs, job, began)
+        await asyncio.sleep(24 * HOUR)
+        async with open_jobs(home, providers, now=now, config=config()) as jobs:
+            return await ended(jobs, job, began)
+
+    wrong = []
+    scripts = {"cancelled": Script(stuck=0.5, cancel="loses"), "late": Script(queue=2 * HOUR)}
+    for name, script in scripts.items():
+        providers = Providers({"openai": script})
+        is_cancelled = name == "cancelled"
+        found = run_threads_at_once(
+            main(tmp_path / name, providers, is_cancelled=is_cancelled), 0.0
+        )
+        totals = found.job.totals
+        assert totals is not None
+        state = (totals.hedged.lines, found.lanes.get("realtime"))
+        if state != (0, None) or "native" not in found.lanes:
+            wrong.append((name, found.lanes, totals.hedged))
+    assert wrong == []
 
 
 @pytest.mark.parametrize("after", [0.0, 45.0, 1300.0])

@@ -22,6 +22,7 @@ from .eligibility import Route
 from .input_lines import InputLine
 from .job import RETRY, NativeJob
 from .ledger import NativeRow
+from .numbers import pack
 from .results import Rows, fetch
 from .split import split
 
@@ -78,19 +79,23 @@ async def _unfetched(job: NativeJob, row: NativeRow) -> NativeRow:
     if not is_late:
         return await job.later(row, None)
     job.release(row.estimate)
-    return await job.ledger.write(replace(row, state="stored", hedged=True, missing=row.count))
+    return await job.ledger.write(
+        replace(row, state="stored", hedged=True, missing=row.count, unclear=row.lines)
+    )
 
 
 async def _store(job: NativeJob, row: NativeRow, route: Route, rows: Rows) -> NativeRow:
     pieces: dict[int, list[bytes]] = {}
     found = dict(rows.by_id)
-    succeeded = failed = missing = absent = 0
+    succeeded = failed = missing = 0
+    unclear: list[int] = []
     async for one in job.lines.read(row.numbers):
         result = found.pop(job.line_id(one.number), None)
         line = None if result is None else _result_line(job, row, route, one, result)
         if line is None or result is None:
             missing += 1
-            absent += result is None and row.ended_as == "completed"
+            if result is None and rows.files:  # without a file, no line has run
+                unclear.append(one.number)
             continue
         succeeded += result.kind == "ok"
         failed += result.kind != "ok"
@@ -105,7 +110,7 @@ async def _store(job: NativeJob, row: NativeRow, route: Route, rows: Rows) -> Na
             succeeded=succeeded,
             failed=failed,
             missing=missing,
-            absent=absent,
+            unclear=pack(unclear),
             repeated=rows.repeated,
             orphans=len(found) + rows.unreadable,
         )

@@ -47,9 +47,10 @@ class NativeRow(Struct, frozen=True, omit_defaults=True):
     `candidates` the ids of which one may be it, `foreign`
     those that turned out to be somebody else's. `outputs` and `ended_as` are those of its end,
     `fetches` is how often lines were missing in its files, `shards` are those with rows of it.
-    `absent` are lines without a row although the batch ended well: they may be billed. If it is
-    `hedged`, its lines are sent in real time, too; `wasted` is what those cost that have both
-    responses. `expires_at` is the job's end; a store may delete the row a month after it.
+    `unclear` are the numbers of lines that are in no file of it: they may have run, and be billed.
+    If it is `hedged`, its lines are sent in real time, too: `twice` is how many have both
+    responses, `wasted` what the unused ones cost. `expires_at` is the job's end; a store may delete
+    the row a month after it.
     """
 
     number: int
@@ -82,9 +83,10 @@ class NativeRow(Struct, frozen=True, omit_defaults=True):
     succeeded: int = 0
     failed: int = 0
     missing: int = 0
-    absent: int = 0
+    unclear: str = ""
     repeated: int = 0
     orphans: int = 0
+    twice: int = 0
     wasted: int = 0
     expires_at: float | None = None
 

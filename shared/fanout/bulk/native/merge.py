@@ -43,26 +43,27 @@ class ResultMerger:
 
     async def merge(self, rows: Sequence[NativeRow], shards: Sequence[Shard]) -> None:
         """Merge stored rows, whose state is `merged` then; `shards` are all of the job's."""
-        wasted = {row.number: 0 for row in rows}
+        wasted = {row.number: (row.twice, row.wasted) for row in rows}
         for shard in shards:
             own = [row for row in rows if shard.index in row.shards]
             if own:
-                for row, cost in zip(own, await self._merge_shard(shard, own), strict=True):
-                    wasted[row.number] += cost
+                for row, more in zip(own, await self._merge_shard(shard, own), strict=True):
+                    twice, cost = wasted[row.number]
+                    wasted[row.number] = (twice + more[0], cost + more[1])
         for row in rows:
-            done = replace(row, state="merged", wasted=row.wasted + wasted[row.number])
-            await self._ledger.write(done)
+            twice, cost = wasted[row.number]
+            await self._ledger.write(replace(row, state="merged", twice=twice, wasted=cost))
 
-    async def _merge_shard(self, shard: Shard, rows: Sequence[NativeRow]) -> list[int]:
-        """Add the shard's lines; what is wasted of each row, in nanodollars."""
+    async def _merge_shard(self, shard: Shard, rows: Sequence[NativeRow]) -> list[tuple[int, int]]:
+        """Add the shard's lines; how many of each row are not used, and their nanodollars."""
         results = await self._results.open(shard.index)
         try:
             stored, totals = await count_stored(results, self._cost)
             own = await self._own(shard.index) if any(row.hedged for row in rows) else set()
             self._progress.begin_shard(shard.index, totals)
-            wasted: list[int] = []
+            wasted: list[tuple[int, int]] = []
             for row in rows:
-                spent = 0
+                twice = spent = 0
                 key = piece_key(self._folder, row.number, shard.index)
                 async for line in whole_lines(self._blobs.read(key)):
                     failed, result = _read(line)
@@ -74,9 +75,10 @@ class ResultMerger:
                         counted = self._count(result)
                         totals.add(counted)
                         self._progress.settle(shard.index, 0, counted)
-                    elif row.hedged and result.custom_id not in own:
-                        spent += self._cost(result.body).nanodollars if not failed else 0
-                wasted.append(spent)
+                    elif row.hedged and not failed and result.custom_id not in own:
+                        twice += 1
+                        spent += self._cost(result.body).nanodollars
+                wasted.append((twice, spent))
             await results.flush()
         finally:
             await results.close()
@@ -94,12 +96,13 @@ class ResultMerger:
         found: set[str] = set()
         async for failed, line in self._results.lines(shard):
             result = None if failed else read_result(line, failed=False)
-            if result is not None and _is_by_batch(result):
+            if result is not None and is_by_batch(result):
                 found.add(result.custom_id)
         return found
 
 
-def _is_by_batch(result: StoredResult) -> bool:
+def is_by_batch(result: StoredResult) -> bool:
+    """Whether a response came by a native batch."""
     return any(one.get("service_tier") == BATCH for one in responses_in(result.body))
 
 

@@ -16,9 +16,7 @@ from msgspec import Struct
 from ...concurrency import first_error
 from ..activity import ActivityTracker
 from ..input.planner import Shard
-from ..lanes import LaneTotals
 from ..store import JobProgress, Stop
-from ..totals import Totals
 from ..work.spec import WorkResult
 from .held_lines import batch_wait
 from .ledger import Ledger, NativeRow
@@ -198,14 +196,3 @@ def shards_of(shards: Sequence[Shard], numbers: Sequence[int]) -> list[Shard]:
         if index < len(numbers) and numbers[index] < last:
             found.append(shard)
     return found
-
-
-def hedged_totals(rows: Sequence[NativeRow]) -> Totals:
-    """
-    The lines that may have been paid for twice, and what their unused responses cost.
-
-    These are the lines of hedged batches, and those that a batch which ended well has no row for.
-    """
-    wasted = sum(row.wasted for row in rows if row.hedged)
-    lines = sum(row.count if row.hedged else row.absent for row in rows)
-    return Totals(cost=wasted, hedged=LaneTotals(lines, wasted))

@@ -25,12 +25,13 @@ from ..store import BlobStore, JobProgress, RecordStore, ResultStore
 from ..totals import Totals
 from ..work.manifest import read_manifest
 from .eligibility import Eligibility, Routes
+from .hedged import hedged_totals
 from .input_lines import InputLines
 from .job import NativeJob, Reserve
 from .ledger import Ledger, NativeRow
 from .merge import ResultMerger
 from .merger import Merger
-from .phase import NativePhase, PhaseParts, Work, hedged_totals
+from .phase import NativePhase, PhaseParts, Work
 from .planned import Choice, plan_batches
 
 CALL_TIMEOUT = 600.0
@@ -60,8 +61,12 @@ class NativeHost(Struct, frozen=True):
         return Ledger(self.records, job.id)
 
     async def hedged(self, job: Job) -> Totals:
-        """What the job's lines cost that were sent by two lanes."""
-        return hedged_totals(await self.ledger(job).rows())
+        """The lines of the job that were sent by two lanes, before its results are joined."""
+        shards = list[Shard]()
+        if await self.blobs.size(job.input_key) is not None:  # else no line can be found
+            shards = [shard async for shard in read_manifest(self.blobs, job.manifest_key)]
+        lines = InputLines(self.blobs, job.input_key, job.model, shards)
+        return await hedged_totals(await self.ledger(job).rows(), lines, self.results(job))
 
     async def send(self, deployment: Deployment, request: WireRequest) -> WireResponse:
         """One call to a batch API, which is not repeated."""

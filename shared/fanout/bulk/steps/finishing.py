@@ -16,6 +16,7 @@ async def finish(host: JobHost, job: Job) -> Job:
     output = f"files/{job.future_output_id}"
     errors = f"{output[:-1]}e"
     folder = f"jobs/{job.id}"
+    hedged = await host.native_host().hedged(job) if host.uses_batches(job) else None
     finished = await join_results(
         FinishSpec(
             job.input_key,
@@ -42,8 +43,8 @@ async def finish(host: JobHost, job: Job) -> Job:
                 key, f"{job.id}_{kind}.jsonl", "batch_output", job.owner, job.output_lifetime
             )
         ids.append(record.id if size else None)
-    if host.uses_batches(job):
-        finished.totals.add(await host.native_host().hedged(job))
+    if hedged is not None:
+        finished.totals.add(hedged)
     closed = await host.jobs.change(
         job.id,
         lambda found: replace(

@@ -1,0 +1,51 @@
+"""Counts the lines of a job that two lanes have sent, when it ends."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+from ..lanes import LaneTotals
+from ..store import ResultStore
+from ..totals import Totals
+from ..work.result_lines import read_result
+from .input_lines import InputLines
+from .ledger import NativeRow
+from .merge import is_by_batch
+from .numbers import unpack
+
+
+async def hedged_totals(
+    rows: Sequence[NativeRow], lines: InputLines, results: ResultStore
+) -> Totals:
+    """
+    The lines that may have been paid for twice, and what their unused responses cost.
+
+    These are the lines with a response of each lane, and those that were sent in real time
+    although their batch may have run them: no file of the batch has them, or it has none.
+    """
+    unclear = sorted(number for row in rows for number in _unclear(row))
+    count = sum(row.twice for row in rows) + await _sent(unclear, lines, results)
+    wasted = sum(row.wasted for row in rows)
+    return Totals(cost=wasted, hedged=LaneTotals(count, wasted))
+
+
+def _unclear(row: NativeRow) -> list[int]:
+    """The numbers of the lines of which it is not known whether the batch ran them."""
+    if row.state in {"stored", "merged"}:
+        return unpack(row.unclear)
+    return row.numbers if row.hedged else []
+
+
+async def _sent(numbers: Sequence[int], lines: InputLines, results: ResultStore) -> int:
+    """How many of these lines have a result of another lane."""
+    by_shard: dict[int, set[str]] = {}
+    async for one in lines.read(numbers):
+        by_shard.setdefault(one.shard, set()).add(one.line.custom_id)
+    count = 0
+    for shard, names in by_shard.items():
+        async for failed, line in results.lines(shard):
+            result = read_result(line, failed=failed)
+            if result is not None and result.custom_id in names:
+                names.remove(result.custom_id)
+                count += failed or not is_by_batch(result)
+    return count
