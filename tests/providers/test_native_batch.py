@@ -204,6 +204,8 @@ def test_a_row_is_a_completion_a_failure_or_not_run(name: str, case: dict[str, A
     assert row.may_succeed == case["may_succeed"]
     if "code" in case:
         assert row.error.code == case["code"]
+    if "type" in case:
+        assert row.error.type == case["type"]
 
 
 @pytest.mark.parametrize("name", NAMES)

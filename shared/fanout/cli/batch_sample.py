@@ -25,7 +25,7 @@ from ..bulk.input.sampled_costs import (
     estimate_costs,
 )
 from ..bulk.input.splitter import iter_lines
-from ..bulk.lanes import REALTIME, LaneChoice
+from ..bulk.lanes import NATIVE, REALTIME, LaneChoice
 from ..bulk.local.prompt_jobs import add_job_of_lines
 from ..bulk.service.new_job import BatchOptions, NewJob
 from ..bulk.service.records import Job
@@ -33,7 +33,7 @@ from ..bulk.totals import count_response
 from ..bulk.work.partial_results import result_lines
 from ..bulk.work.result_lines import read_result
 from ..config.catalog import Catalog
-from ..telemetry.prices import FLEX, PICODOLLARS, TokenPrices, to_dollars
+from ..telemetry.prices import BATCH, FLEX, PICODOLLARS, TokenPrices, to_dollars
 from .batch_backend import BatchBackend
 
 Read = Callable[[], AsyncIterator[bytes]]
@@ -61,10 +61,17 @@ class SampleQuote(Struct, frozen=True):
 class SampledFile:
     """A file of which lines are drawn: each has a key, of its models and its service tier."""
 
-    def __init__(self, catalog: Catalog, lane: LaneChoice, model: str | None) -> None:
+    def __init__(
+        self,
+        catalog: Catalog,
+        lane: LaneChoice,
+        model: str | None,
+        goes_native: Callable[[Line], bool],
+    ) -> None:
         self._costs = Costs(catalog)
         self._offers = cache(partial(offers_flex, catalog))
         self._lane = lane
+        self._goes_native = goes_native
         self._model = model
         self._keys: dict[str, tuple[list[str], str | None]] = {}
         self.parts: dict[str, tuple[int, int]] = {}
@@ -72,6 +79,8 @@ class SampledFile:
     def _key(self, line: Line) -> str:
         flex = flex_model(line, self._lane)
         tier = FLEX if flex is not None and self._offers(flex) else tier_of(line)
+        if self._lane == NATIVE and self._goes_native(line):
+            tier = BATCH
         models = models_of(line)
         key = f"{','.join(models)}|{tier}"
         self._keys[key] = models, tier
@@ -116,6 +125,9 @@ class SampledFile:
         """The mean prices of the models of a key: a response's tokens are those of all of them."""
         models, tier = self._keys[key]
         found = [self._costs.prices(name) for name in models]
+        if tier == BATCH:
+            pairs = zip(models, found, strict=True)
+            found = [one and self._costs.batch_prices(name, one) for name, one in pairs]
         known = [prices.of(tier) for prices in found if prices is not None and prices.knows(tier)]
         if not known or len(known) < len(found):
             return None
@@ -155,7 +167,8 @@ async def sample_quote(
     for the end of a job. `options` are those of both quotes.
     """
     catalog, model = options["catalog"], options["default_model"]
-    file, sampler = SampledFile(catalog, options["lane"], model), Sampler(count)
+    file = SampledFile(catalog, options["lane"], model, options["goes_native"])
+    sampler = Sampler(count)
     whole = await quote(read, on_line=partial(file.add_to, sampler), **options)
     if whole.errors:
         return whole, SampleQuote(0, 0, 0.0)

@@ -473,6 +473,11 @@ def test_a_quote_by_sample_sends_some_lines_and_their_responses_are_not_paid_aga
     assert batch.run("run", path).code == 0
     assert len(prompts_sent(upstream)) == len(set(prompts_sent(upstream))) == 30
     assert len(batch.responses()) == 30
+    models = [entry(upstream, "a", **PRICES, native_batches=True)]
+    write_config(batch.folder, {"model_list": models})
+    path = batch.write(jsonl([line(f"b{number}", text=f"Verb {number}") for number in range(30)]))
+    by_batch = batch.run("quote", path, "--sample", "10", "--lane", "native", "--json").json
+    assert by_batch["sample"]["cost"] == pytest.approx(20 * COST / 2, rel=0.1)
     wrong = batch.run("quote", path, "--sample", "0")
     assert (wrong.code, "--sample must be between 1 and 1000" in wrong.err) == (2, True)
 

@@ -31,6 +31,8 @@ from ..native_batch_data import (
     text_of,
     whole_number,
 )
+from . import wire
+from .errors import explain_fault
 from .provider import PROVIDER
 
 STATES: Mapping[str, BatchState] = {
@@ -50,8 +52,17 @@ A cancelled batch may end as SUCCEEDED with rows of code 1, or as CANCELLED with
 CANCELLED = 1
 """gRPC's code of a cancelled call: google/rpc/code.proto."""
 
-STATUS_OF = {3: 400, 4: 504, 5: 404, 7: 403, 8: 429, 13: 500, 14: 503, 16: 401}
-"""The HTTP statuses of gRPC's other codes."""
+STATUS_OF = {
+    3: (400, "INVALID_ARGUMENT"),
+    4: (504, "DEADLINE_EXCEEDED"),
+    5: (404, "NOT_FOUND"),
+    7: (403, "PERMISSION_DENIED"),
+    8: (429, "RESOURCE_EXHAUSTED"),
+    13: (500, "INTERNAL"),
+    14: (503, "UNAVAILABLE"),
+    16: (401, "UNAUTHENTICATED"),
+}
+"""The HTTP statuses and the names of gRPC's other codes."""
 
 UPLOAD = "/upload/v1beta/files"
 
@@ -151,8 +162,9 @@ class GeminiBatches(Struct, frozen=True):
         if code is None or code == CANCELLED:
             detail = ErrorDetail(message or "the row has no response", code="batch_cancelled")
             return Row(row_id, "not_run", error=detail)
-        status = STATUS_OF.get(code, 502)
-        return failed_row(row_id, status, ErrorDetail(message or f"Google's code {code}"))
+        status, name = STATUS_OF.get(code, (502, ""))
+        fault = wire.Fault(message or f"Google's code {code}", status, name)
+        return failed_row(row_id, status, explain_fault(fault))
 
 
 def _path_of(address: str) -> str:
