@@ -237,8 +237,8 @@ def test_each_option_reaches_the_template(tmp_path: Path) -> None:
     assert function["Layers"] == ["arn:aws:lambda:eu-west-1:111111111111:layer:Mine:3"]
     worker = chosen.one("Lambda::Function", "BulkFunctionsWork")
     assert (worker["MemorySize"], worker["Timeout"]) == (2048, 300)
-    ((_, machine),) = definitions(chosen.template["Resources"])
-    most = machine["States"]["Work"]["MaxConcurrency"]
+    machines = [machine for _, machine in definitions(chosen.template["Resources"])]
+    (most,) = [m["States"]["Work"]["MaxConcurrency"] for m in machines if "Work" in m["States"]]
     assert most == "{% $states.input.workers > 0 ? $states.input.workers : 7 %}"
     rules = {r["Id"]: r for r in chosen.one("S3::Bucket")["LifecycleConfiguration"]["Rules"]}
     assert rules["files"]["ExpirationInDays"] == 91
