@@ -84,6 +84,7 @@ FORMS: Mapping[str, tuple[str, tuple[str, ...]]] = {
 QUERIES: Mapping[str, tuple[str, ...]] = {
     **openapi_keys.QUERIES,
     "GET /models": ("limit", "mode"),
+    "GET /model/info": ("litellm_model_id",),
     "GET /files": ("after", "limit", "order", "purpose"),
     "GET /batches": ("after", "limit"),
     "POST /openai/deployments/{id}/chat/completions": ("api-version",),

@@ -173,6 +173,14 @@ def test_model_info_has_the_clients_deployments_without_keys_and_addresses(
         ]
     }
     _, _, everything = gateway.json(path=path, method="GET", headers={"x-litellm-api-key": KEY})
+    _, _, one = gateway.json(
+        path=f"{path}?litellm_model_id=b%231", method="GET", headers={"x-api-key": KEY}
+    )
+    assert one == body
+    other = gateway.json(
+        path=f"{path}?litellm_model_id=x", method="GET", headers={"x-api-key": KEY}
+    )
+    assert (other[0], other[2]["error"]["param"]) == (404, "litellm_model_id")
     modes = {one["model_name"]: one["model_info"]["mode"] for one in everything["data"]}
     assert modes == {**dict.fromkeys(["a", "b", "team/c", "aws"], "chat"), "vectors": "embedding"}
     for secret in ("127.0.0.1", "sk-provider", "123456789012", "marker"):

@@ -5,6 +5,7 @@ from __future__ import annotations
 import argparse
 import asyncio
 from collections.abc import Callable, Coroutine
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -29,7 +30,7 @@ from .batch_backend import (
     open_local_backend,
     open_stack_backend,
 )
-from .batch_input import BatchInput, check_form, open_batch_input
+from .batch_input import BatchInput, check_form, check_keys, open_batch_input
 from .batch_jobs import STOPPED, named_job, remove_job, show_jobs, state_of
 from .batch_output import DONE, default_output, run_to_end, unit_of, write_lines, write_results
 from .batch_progress import error_lines, show_activity
@@ -95,7 +96,14 @@ async def _run(arguments: argparse.Namespace, open_stack: OpenStack, given: Batc
     async with open_backend(arguments, open_stack, needs_config=True) as backend:
         webhook = await _checked_webhook(backend, given.webhook)
         _check_native(backend, given)
-        job = await find_or_create_job(backend, given.prompts, new_job, fresh=arguments.fresh)
+        catalog = None if arguments.stack else await backend.catalog()
+        job = await find_or_create_job(
+            backend,
+            given.prompts,
+            new_job,
+            fresh=arguments.fresh,
+            check=partial(check_keys, catalog, given.model),
+        )
         job, cap = await _with_higher_cap(backend, job, given.cap)
         job = await _with_options(backend, job, cap, given, webhook)
         if not job.is_over:

@@ -31,7 +31,7 @@ from ..bulk.tables import parquet
 from ..bulk.tables.formats import SUFFIXES, check_name, stem_of, suffix_of
 from ..config.catalog import Catalog, ClientKey
 from ..config.model import ANONYMOUS
-from ..errors import RequestError, UnknownModel
+from ..errors import MissingKey, RequestError, UnknownModel
 from .config_choice import pick_models, select_config, split_names
 from .output_paths import STDOUT, Output, check_output
 from .printing import show
@@ -189,6 +189,31 @@ def _model(arguments: argparse.Namespace) -> str | None:
     if arguments.stack:
         raise RequestError("name one of the stack's models: -m NAME", "model")
     return pick_models(select_config(arguments.config), [], several=False)[0]
+
+
+def check_keys(catalog: Catalog | None, model: str | None) -> None:
+    """Raise `MissingKey` if no model of lines without one has its provider's key."""
+    if catalog is None or model is None:
+        return
+    names = split_names([model])
+    missing = [key for name in names if (key := _missing_key(catalog, name))]
+    if missing and len(missing) == len(names):
+        where = f"set `{missing[0]}` in the environment, or `api_key` in the config"
+        raise MissingKey(f"no key for `{names[0]}`: {where}")
+
+
+def _missing_key(catalog: Catalog, name: str) -> str | None:
+    """The name of the key that every deployment of the model lacks."""
+    if name in catalog.routes.sets:
+        return None
+    lacking = [
+        deployment.keys[0].name
+        for deployment in catalog.find(name)
+        if deployment.keys
+        and not deployment.provider.key_optional
+        and not any(key.is_known for key in deployment.keys)
+    ]
+    return lacking[0] if len(lacking) == len(catalog.find(name)) else None
 
 
 def _check_model(catalog: Catalog, name: str) -> None:

@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 from typing import Any
+from urllib.parse import parse_qs
 
 from ..config.catalog import Catalog, ClientKey
 from ..config.deployment import Deployment
+from ..errors import NotFound
 from ..providers.registry import is_for_chat, is_for_embeddings
 from ..telemetry.prices import PICODOLLARS, prices_of
 from ..transport.redaction import redact
@@ -16,9 +18,15 @@ async def model_info(exchange: Exchange) -> None:
     """
     `GET /model/info`: the deployments of the models that this client may use, as LiteLLM has them.
 
-    The response has no keys, no addresses and no account numbers.
+    With `litellm_model_id`, only the deployment with this id. The response has no keys, addresses
+    or account numbers.
     """
-    await exchange.json({"data": listed(exchange.gateway.catalog, exchange.client)})
+    found = listed(exchange.gateway.catalog, exchange.client)
+    if wanted := parse_qs(exchange.query).get("litellm_model_id"):
+        found = [one for one in found if one["model_info"]["id"] == wanted[-1]]
+        if not found:
+            raise NotFound(f"there is no deployment `{wanted[-1][:80]}`", "litellm_model_id")
+    await exchange.json({"data": found})
 
 
 def listed(catalog: Catalog, client: ClientKey) -> list[dict[str, Any]]:

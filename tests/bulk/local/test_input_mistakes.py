@@ -185,3 +185,17 @@ def test_a_job_that_is_over_says_that_nothing_is_sent(
 )
 def test_a_small_cost_is_not_nothing(amount: float, shown: str) -> None:
     assert dollars(amount) == shown
+
+
+def test_a_model_without_its_providers_key_is_named_before_anything_is_stored(
+    folder: BatchCommand, upstream: Upstream, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.delenv("GROQ_API_KEY", raising=False)
+    monkeypatch.setenv("FANOUT_CONFIG", "groq.json")
+    model = {"model_name": "g", "litellm_params": {"model": "groq/llama-3.3-70b-versatile"}}
+    Path("groq.json").write_text(json.dumps({"model_list": [model]}))
+    folder.write(csv_of([(1, "good")]), "r.csv")
+    ran = folder.run("run", "r.csv", "--column", "review", "-m", "g")
+    where = "set `GROQ_API_KEY` in the environment, or `api_key` in the config"
+    assert (ran.code, ran.err) == (2, f"fanout: no key for `g`: {where}\n")
+    assert (folder.run("status").out, upstream.calls) == ("no jobs\n", [])

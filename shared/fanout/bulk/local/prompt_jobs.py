@@ -8,7 +8,7 @@ the file was changed, the new job sends only what no earlier job of this machine
 from __future__ import annotations
 
 import asyncio
-from collections.abc import AsyncIterator, Iterator
+from collections.abc import AsyncIterator, Callable, Iterator
 from contextlib import suppress
 from functools import partial
 
@@ -31,11 +31,17 @@ PIECE = 1 << 16
 
 
 async def find_or_create_job(
-    store: JobStore, prompts: PromptFile, options: NewJob, *, fresh: bool
+    store: JobStore,
+    prompts: PromptFile,
+    options: NewJob,
+    *,
+    fresh: bool,
+    check: Callable[[], None] = lambda: None,
 ) -> Job:
     """
     The latest job of these prompts, unless it failed; otherwise a new one, not yet started.
 
+    Before a new one, `check` raises what would make every line fail.
     Of several processes that look for it at the same time, one creates it and all return it.
     """
     key = await asyncio.to_thread(prompts.fingerprint, options.model or "")
@@ -45,6 +51,7 @@ async def find_or_create_job(
         known = await store.table.get("run", key)
         found = None if known is None or known == ignored else await _find(store, known.decode())
         if found is None:
+            check()
             job = job or await _draft(store, prompts, options, reuse=not fresh)
             pointer = Change("run", key, job.id.encode(), known)
             if await store.jobs.registry.create_with(job.id, job, pointer):
