@@ -26,6 +26,12 @@ _NUMBER = re.compile(
     r"(?:[eE][-+]?\d{1,3})?)[ ]?(%|\u00b0?[^\W\d_]*)[.]?"
 )
 
+_SPAN = re.compile(r"(?<![\w*])(\*{1,3})(?=[^\s*])([^*]*[^\s*])\1(?![\w*])")
+"""Emphasis in a text, such as `**B)** Paris`; `2**3`, `*args` and `a*` are none."""
+
+_CLOSING = re.compile(r"(?<=[^\s*_`])([*_`]+)(?=[^\w*_`])")
+"""Marks amid a text that end emphasis."""
+
 _MARKS = "*_`"
 """Characters of Markdown's emphasis, and of its code."""
 
@@ -48,19 +54,22 @@ def text_key(text: str) -> str | None:
     if it is over 64 characters: two models never write a long text alike. It is empty if there is
     no answer after the label.
     """
-    found = _extracted(text[-MAX_READ:], is_whole=len(text) <= MAX_READ)
+    found, is_labelled = _extracted(text[-MAX_READ:], is_whole=len(text) <= MAX_READ)
     if found is None:
         return None
-    found = _bare(clean(found))
+    found = _bare(_SPAN.sub(r"\2", clean(found)))
+    if is_labelled or found[:1] == found[-1:]:
+        found = _unmarked(found)
     return _short_key(found) if len(found) <= MAX_SHORT else None
 
 
-def _extracted(text: str, *, is_whole: bool) -> str | None:
+def _extracted(text: str, *, is_whole: bool) -> tuple[str | None, bool]:
+    """The text's answer, and whether a label names it."""
     if (place := text.rfind(BOXED)) >= 0:
-        return _in_braces(text, place + len(BOXED))
+        return _in_braces(text, place + len(BOXED)), True
     if labels := list(_LABEL.finditer(text)):
-        return _after_label(labels[-1], text)
-    return text if is_whole else None
+        return _after_label(labels[-1], text), True
+    return (text if is_whole else None), False
 
 
 def _after_label(label: re.Match[str], text: str) -> str:
@@ -77,6 +86,8 @@ def _after_label(label: re.Match[str], text: str) -> str:
         said = behind[max(opened, 0) :] + said  # it begins the answer: `Answer:**B**`
     opened -= len(behind)
     found = said.rstrip()
+    if opened > 0 and (end := _CLOSING.search(found)) and len(end.group(1)) >= opened:
+        return found[: end.end(1) - opened] + found[end.end(1) :]  # `**Answer: B)** Paris`
     if opened > 0 and found.removesuffix(".").endswith(tuple(_MARKS)):
         found = found.removesuffix(".")
         marks = len(found) - len(found.rstrip(_MARKS))
@@ -106,7 +117,7 @@ def _bare(text: str) -> str:
             inner = _inside(inner, *pair)
     for pair in _QUOTES:
         found = _inside(found, *pair)
-    return _unmarked(found)
+    return found
 
 
 def _inside(text: str, first: str, last: str) -> str:

@@ -192,14 +192,27 @@ EMPHASISED = [
     "_**B**_",
     "***B***",
     "__B__",
-    "B**",
-    "**B",
     "**Answer: B",
     "Answer: B**",
     "Answer**: B",
 ]
 LABELLED = EMPHASISED.index("__B__")
 """From here on, only an option or a number is without its marks."""
+
+
+PARTLY = [
+    "B) Paris",
+    "**B)** Paris",
+    "**B**) Paris",
+    "*B)* Paris",
+    "B) **Paris**",
+    "Answer: **B)** Paris",
+    "**Answer:** **B)** Paris",
+    "**Answer: B)** Paris",
+    "**Answer: B)** Paris.",
+    "**Final answer: B) Paris**",
+]
+"""Emphasis of a part of the answer."""
 
 
 @pytest.mark.parametrize(
@@ -209,6 +222,7 @@ LABELLED = EMPHASISED.index("__B__")
         ("b", ["B", "(B)", "b.", "B)", "Option B", "So\n**Answer:** B", '"B"']),
         ("b", [*EMPHASISED, *(text.replace("B", "(B)") for text in EMPHASISED)]),
         ("new york", [text.replace("B", "New York") for text in EMPHASISED[:LABELLED]]),
+        ("b) paris", PARTLY),
         ("a*", ["a*", "Answer: a*", "**Answer: a***", "* Answer: a*", "`Answer: a*`"]),
         ("__init__", ["__init__", "Answer: __init__", "`__init__`", "**Answer:** `__init__`"]),
         ("", ["", "Answer: ", "**Answer:** ", r"\boxed{}"]),
@@ -230,6 +244,12 @@ APART = [
     ["A: Paris", "A: London", "(A) and (C)", "(A) and (B)", "A", "A) is wrong"],
     ["1.10.2024", "1.1.2024", "10.10.0.1", "10.1.0.1", "1.10.0", "1.1.0"],
     ["01234", "1234"],
+    ["**p", "p", "p**", "__p"],
+    ["**2", "2"],
+    ["2**3**4", "2*3*4", "234"],
+    ["f(*a, *b)", "f(a, b)"],
+    ["*.py, *.md", ".py, .md"],
+    ["a *b", "a b", "a b*"],
     ["10\u2075", "105", "10\u2085"],
     ["1267650600228229401496703205376", "1267650600228229401496703205399"],
     ["5 mW", "5 MW"],
