@@ -186,3 +186,33 @@ def test_the_report_has_times_usage_and_what_the_provider_does_with_the_bill(
     assert lost["duration_ms"] >= 50
     assert response.headers["x-fanout-mode"] == "race"
     assert response.headers["x-fanout-winner"] == "a"
+
+
+@pytest.mark.parametrize("mode", ["race", "hedge", "fallback"])
+def test_each_conversation_of_a_list_has_its_report(
+    server: RunningGateway, upstream: Upstream, mode: str
+) -> None:
+    fanout = {"mode": mode, "models": ["a", "b"], "max_parallel": 1}  # one conversation at a time
+    if mode == "hedge":
+        fanout["stagger"] = 60
+    body: dict[str, Any] = {"messages": [HI, HI, HI], "fanout": fanout, "num_retries": 0}
+    for form in ("object", "list", "stream"):
+        upstream.script("a", [refuse(500)], [refuse(500)], [role, say("word"), cut])
+        upstream.script("b", answers("one"), [refuse(500)], answers("three"))
+        if form == "list":
+            status, _, rows = server.json({**body, "fanout": {**fanout, "shape": "list"}})
+            found = [row[0]["fanout"] for row in rows]
+        else:
+            response = server.chat({**body, "stream": form == "stream"})
+            status = response.status
+            found = [response.choices[index]["fanout"] for index in range(3)]
+        one, failed, third = (
+            {attempt["model"]: attempt["outcome"] for attempt in report["attempts"]}
+            for report in found
+        )
+        assert (status, [report["mode"] for report in found]) == (200, [mode] * 3)
+        assert one == {"a": "failed", "b": "won"}, form
+        assert failed == {"a": "failed", "b": "failed"}, form
+        assert third["a"] == "failed", form
+        assert (third["b"] == "won") is (form != "stream"), form
+        assert found[0]["attempts"][1]["usage"], form

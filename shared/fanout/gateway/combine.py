@@ -23,13 +23,18 @@ NO_USAGE: Mapping[str, None] = {"usage": None, "cost_usd": None}
 
 
 class CellResult(Struct, frozen=True):
-    """The response or error of one conversation and model; `elapsed` in s, `cost` in US dollars."""
+    """
+    The response or error of one conversation and model; `elapsed` in s, `cost` in US dollars.
+
+    `report` says what became of each model if all have failed; a response has its own.
+    """
 
     models: tuple[str, ...]
     completion: ChatCompletion | None
     error: Exception | None
     elapsed: float
     cost: float | None = None
+    report: Mapping[str, Any] | None = None
 
     @property
     def label(self) -> str:
@@ -69,7 +74,8 @@ def combined_response(cells: Sequence[CellResult], request: FanOutRequest) -> di
 def _choices(cell: CellResult, index: int, width: int) -> list[dict[str, Any]]:
     extra = {"model": cell.model, "latency_ms": round(cell.elapsed * 1000, 1)}
     if cell.completion is None:
-        return [failed_choice(cell, index * width) | extra | {"cost_usd": cell.cost}]
+        failed = failed_choice(cell, index * width)
+        return [failed | extra | {"cost_usd": cell.cost} | _report(cell)]
     found: list[dict[str, Any]] = []
     places: dict[int, int] = {}
     top = response_fields(cell.completion)
@@ -81,6 +87,10 @@ def _choices(cell: CellResult, index: int, width: int) -> list[dict[str, Any]]:
         report = {"fanout": cell.completion["fanout"]} if "fanout" in cell.completion else {}
         found.append({**top, **choice, **number, **extra, **used, **report})
     return found
+
+
+def _report(cell: CellResult) -> dict[str, Any]:
+    return {} if cell.report is None else {"fanout": cell.report}
 
 
 def place_choice(places: dict[int, int], index: int, width: int) -> int | None:
@@ -136,12 +146,13 @@ def list_response(
     LiteLLM's list: one object for each cell; with several conversations, one list for each.
 
     `width` is the number of cells of a conversation, `None` if there is only one conversation.
-    `complete` adds missing fields to a response. A failed cell is `{"error": {…}, "model": …}`.
+    `complete` adds missing fields to a response. A failed cell is `{"error": {…}, "model": …}`,
+    with a report if there is one.
     """
     flat: list[Any] = [
         complete(cell.completion)
         if cell.completion is not None
-        else {"error": cell.error_object, "model": cell.label}
+        else {"error": cell.error_object, "model": cell.label, **_report(cell)}
         for cell in cells
     ]
     if width is None:

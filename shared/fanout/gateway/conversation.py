@@ -119,7 +119,7 @@ class ConversationRunner:
         if result.winner is None:
             result = empty_winner(result, empty, cell.legs)
         if result.winner is None:
-            raise all_failed(cell.legs, result)
+            raise cell.all_failed(request.mode, result, started)
         report = make_report(request.mode, cell.legs, result.outcomes, started, perf_counter())
         winner = cell.legs[result.winner].responding_model
         return {**result.value, "model": winner, "fanout": report}
@@ -218,6 +218,7 @@ class ConversationRunner:
         """One cell's response as a stream; the block starts when its race has a winner."""
         openers = [partial(self._open_stream, request, leg, cell.request) for leg in cell.legs]
         # An empty response is valid, but does not win against models that are still running.
+        started = perf_counter()
         qualifies = has_content if request.stagger is not None and len(openers) > 1 else _any_chunk
         async with race_streams(
             openers,
@@ -226,7 +227,7 @@ class ConversationRunner:
             empty_error=empty_error(cell.legs),
         ) as (result, chunks):
             if result.winner is None:
-                raise all_failed(cell.legs, result)
+                raise cell.all_failed(request.mode, result, started)
             yield result, cell.legs[result.winner], chunks
 
     @asynccontextmanager

@@ -212,6 +212,7 @@ async def _chat_all(run: Run) -> GatewayResponse:
             error=outcome.error if isinstance(outcome, Failure) else None,
             elapsed=outcome.elapsed,
             cost=cell.cost,
+            report=cell.report,
         )
         for cell, outcome in zip(grid, outcomes, strict=True)
     ]

@@ -11,11 +11,12 @@ import random
 from collections.abc import AsyncIterator, Callable
 from contextlib import AbstractAsyncContextManager
 from math import inf
+from time import perf_counter
 from typing import TYPE_CHECKING, Any
 
 from msgspec import Struct, field
 
-from ..concurrency import Deadline, FairLimiter
+from ..concurrency import Deadline, FairLimiter, RaceResult
 from ..config.catalog import Catalog, ClientKey
 from ..errors import DeadlineExceeded
 from ..routing.leg import HeldSlots, Leg, Watcher
@@ -26,7 +27,7 @@ from ..schema.request import ChatRequest
 from ..secret import HiddenRepr
 from ..telemetry.prices import to_dollars
 from .conversation import ConversationRunner
-from .report import total_cost
+from .report import Report, all_failed, make_report, total_cost
 
 if TYPE_CHECKING:
     from .checked_cell import CheckedCell
@@ -97,7 +98,8 @@ class GridCell(Struct, frozen=True, gc=False):
     If the response must fit a schema, it has a `checked` (a `CheckedCell`). `extra` has the costs
     of calls to a judge, in nanodollars, which a `judge_pace` makes if there is one. With a
     `pace` (a `TimedPace`), each call has the request's time, because it may have to wait for its
-    turn. `late_attempts` are the calls of models that have not voted in time.
+    turn. `late_attempts` are the calls of models that have not voted in time. `reports` has the
+    report that a failed response, or a stream, does not have itself.
     """
 
     request: ChatRequest
@@ -108,6 +110,7 @@ class GridCell(Struct, frozen=True, gc=False):
     pace: Any = None
     judge_pace: Any = None
     late_attempts: list[Any] = field(default_factory=list)
+    reports: list[Report] = field(default_factory=list)
 
     def late(self, error: DeadlineExceeded) -> DeadlineExceeded:
         """The error after the deadline, with the calls as far as they are known."""
@@ -115,6 +118,19 @@ class GridCell(Struct, frozen=True, gc=False):
             found: DeadlineExceeded = self.checked.late(error, self.late_attempts)
             return found
         return DeadlineExceeded(str(error), attempts=self.late_attempts)
+
+    def all_failed(self, mode: Mode, result: RaceResult[Any], started: float) -> Exception:
+        """The error of a race without a winner; the report is kept, if the error has no calls."""
+        has_calls = self.checked is not None and self.checked.last is not None
+        if mode not in {"one", "all"} and not has_calls:
+            ended = perf_counter()
+            self.reports.append(make_report(mode, self.legs, result.outcomes, started, ended))
+        return all_failed(self.legs, result)
+
+    @property
+    def report(self) -> Report | None:
+        """The last of `reports`."""
+        return self.reports[-1] if self.reports else None
 
     @property
     def cost(self) -> float | None:

@@ -12,7 +12,7 @@ from functools import partial
 from time import perf_counter
 from typing import TypeVar
 
-from ..concurrency import Deadline, merge_streams, prepend, with_deadline
+from ..concurrency import Deadline, Failure, merge_streams, prepend, with_deadline
 from ..errors import AllFailed
 from ..schema.chat import ChatChunk, has_content
 from .client_chunks import chunks_of, winner_chunks, with_model_name
@@ -75,15 +75,17 @@ async def _merged_stream(run: Run, cell: GridCell) -> AsyncIterator[ResponseStre
 @asynccontextmanager
 async def _stream_all(run: Run) -> AsyncIterator[ResponseStream]:
     grid = run.grid()
-    reports: dict[int, Report] = {}
-    openers = [partial(_stream_cell, run, reports, cell, i) for i, cell in enumerate(grid)]
+    openers = [partial(_stream_cell, run, cell) for cell in grid]
     models = [cell.models for cell in grid]
 
     def cost(index: int) -> float | None:
         return grid[index].cost
 
+    def report(index: int) -> Report | None:
+        return grid[index].report
+
     interleave = Interleave(
-        models, run.request, random_id(), run.created, perf_counter, cost, reports.get
+        models, run.request, random_id(), run.created, perf_counter, cost, report
     )
     async with merge_streams(openers, limit=run.limit) as items:
         chunks = interleave.chunks(items)
@@ -99,16 +101,27 @@ async def _stream_all(run: Run) -> AsyncIterator[ResponseStream]:
 
 @asynccontextmanager
 async def _stream_cell(
-    run: Run, reports: dict[int, Report], cell: GridCell, index: int
+    run: Run, cell: GridCell
 ) -> AsyncIterator[AsyncIterator[tuple[str, ChatChunk]]]:
-    """One cell's chunks, each with its model's name; a whole response's report is kept."""
+    """One cell's chunks, each with its model's name; its report is kept."""
     if run.request.is_whole:
         completion = await run.chat(cell)
-        reports[index] = completion["fanout"]
+        cell.reports.append(completion["fanout"])
         yield with_model_name(completion["model"], chunks_of(completion))
         return
-    async with _race_cell(run, cell) as (_, leg, chunks):
-        yield with_model_name(leg.responding_model, chunks)
+    started = perf_counter()
+    async with _race_cell(run, cell) as (result, leg, chunks):
+        outcomes = [*result.outcomes]
+        try:
+            yield with_model_name(leg.responding_model, chunks)
+        except Exception as error:
+            failed = Failure(error, perf_counter() - started)
+            found = zip(cell.legs, outcomes, strict=True)
+            outcomes = [failed if one is leg else outcome for one, outcome in found]
+            raise
+        finally:
+            if (mode := run.request.mode) not in {"one", "all"}:
+                cell.reports.append(make_report(mode, cell.legs, outcomes, started, perf_counter()))
 
 
 @asynccontextmanager
