@@ -2,17 +2,13 @@
 
 from __future__ import annotations
 
-import asyncio
 from pathlib import Path
-from types import SimpleNamespace
 from typing import Any
 
-import pytest
 from msgspec import json
 
-from fanout.cli.prompt_runner import print_agreement
 from tests.cli.commands import Command
-from tests.support.provider_steps import answers, refuse
+from tests.support.provider_steps import answers, refuse, reply
 from tests.support.scripted_provider import Upstream
 
 
@@ -43,19 +39,49 @@ def test_without_agreement_nothing_is_printed_and_the_exit_code_is_1(
     assert (shown.code, json.decode(shown.out)["fanout"]["agree"]["decided"]) == (1, False)
 
 
-def test_a_response_without_a_report_of_votes_is_printed(
-    capsys: pytest.CaptureFixture[str],
+ODD_VOTES: tuple[Any, ...] = (
+    [],
+    "yes",
+    {},
+    {"decided": "yes"},
+    {"decided": True, "votes": 3},
+    {"decided": True, "votes": [1, {}, {"votes": [], "value": None, "models": 3}]},
+    {"decided": True, "votes": [{"votes": 2, "value": "Paris"}]},
+    {"decided": True, "votes": [{"votes": 2, "value": {"n": 1}, "models": [1, None, "a"]}]},
+    {"decided": True, "calls": "two", "calls_saved": "one", "saved_usd": "much"},
+    {"decided": True, "calls": 2, "calls_saved": 1, "saved_usd": "much"},
+)
+ODD_REPORTS: tuple[Any, ...] = (
+    *(None, [1], "agreed", 7, {}, {"mode": "agree", "attempts": []}, {"attempts": 3}),
+    {"attempts": [1, {}, {"outcome": []}, {"outcome": "failed"}]},
+    {"attempts": [{"outcome": "failed", "model": 3, "error": "down"}]},
+    {"attempts": [{"outcome": "no_vote", "model": "a", "error": {"message": None}}]},
+    *({"agree": votes} for votes in ODD_VOTES),
+)
+
+
+def test_the_response_is_printed_whatever_its_report_is(
+    fanout: Command, upstream: Upstream
 ) -> None:
     """As a gateway of another version may send it."""
-    body = {"choices": [{"index": 0, "message": {"role": "assistant", "content": "Paris"}}]}
-
-    class Source:
-        async def chat(self, _request: Any, _context: Any) -> Any:
-            return SimpleNamespace(body={**body, "fanout": {"mode": "agree", "attempts": []}})
-
-    source: Any = Source()
-    assert asyncio.run(print_agreement(source, source, source)) == 1
-    assert capsys.readouterr().out == "Paris\n"
+    words = ("agree", "Hi", "-m", "a,b", "--gateway", f"{upstream.url}/v1")
+    message = {"role": "assistant", "content": "Paris"}
+    wrong = []
+    for report in ODD_REPORTS:
+        body = {"choices": [{"index": 0, "message": message}], "fanout": report}
+        votes = report.get("agree") if isinstance(report, dict) else None
+        is_agreed = isinstance(votes, dict) and votes.get("decided") is True
+        upstream.script("", *[[reply(200, json.encode(body))]] * 2)
+        ran = fanout(*words)
+        if (ran.code, ran.out) != (int(not is_agreed), "Paris\n"):
+            wrong.append((report, ran))
+        ran = fanout(*words, "--json")
+        if (ran.code, json.decode(ran.out)) != (
+            int(isinstance(votes, dict) and not is_agreed),
+            body,
+        ):
+            wrong.append((report, ran))
+    assert wrong == []
 
 
 def test_the_options_are_the_fields_of_the_request_and_errors_name_them(

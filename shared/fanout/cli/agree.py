@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import argparse
 import sys
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 from ..errors import RequestError
@@ -14,6 +14,9 @@ from .printing import show
 
 MAX_SHOWN = 60
 """Characters of an answer in the report."""
+
+MAX_SAVED = 1e9
+"""US dollars; a larger number is a mistake."""
 
 
 def add_rules(parser: argparse.ArgumentParser) -> None:
@@ -89,26 +92,59 @@ def _weight(given: str) -> tuple[str, float]:
     return name, weight
 
 
-def show_votes(report: Mapping[str, Any]) -> bool:
-    """Print how the models voted on standard error; return whether they agree."""
-    votes = report.get("agree")
-    for ballot in votes["votes"] if votes else ():
-        names = ", ".join(map(one_line, ballot["models"]))
-        _print(f"{ballot['votes']} x {_short(ballot['value'])}: {names}")
-    for attempt in report.get("attempts", ()):
-        if attempt["outcome"] in {"failed", "no_vote"}:
-            reason = (attempt["error"] or {}).get("message", "")
-            _print(f"no vote: {one_line(attempt['model'])}: {one_line(reason)}")
+def show_votes(report: object) -> bool:
+    """
+    Print how the models voted on standard error; return whether they agree.
+
+    A gateway of another version may send another report: what cannot be read is left out.
+    """
+    found = _object(report)
+    votes = found.get("agree")
+    if not isinstance(votes, dict):
+        votes = None
+    for ballot in _objects(votes and votes.get("votes")):
+        names = ", ".join(map(_text, _list(ballot.get("models"))))
+        _print(f"{_text(ballot.get('votes'))} x {_short(ballot.get('value'))}: {names}")
+    for attempt in _objects(found.get("attempts")):
+        if attempt.get("outcome") in ("failed", "no_vote"):
+            reason = _object(attempt.get("error")).get("message")
+            _print(f"no vote: {_text(attempt.get('model'))}: {_text(reason)}")
     if votes is None:
         _print("the response has no report of votes")
         return False
-    saved = votes["calls_saved"]
-    end = "agreed" if votes["decided"] else "not agreed"
-    more = f"; {saved} not needed" if saved else ""
-    if saved and votes["saved_usd"]:
-        more += f", ${votes['saved_usd']:.6f} saved"
-    _print(f"{end} after {votes['calls']} {'call' if votes['calls'] == 1 else 'calls'}{more}")
-    return bool(votes["decided"])
+    _print(_end(votes))
+    return votes.get("decided") is True
+
+
+def _end(votes: Mapping[str, Any]) -> str:
+    """The last line: whether the models agree, after how many calls, and what that saved."""
+    calls, saved, saved_usd = (votes.get(name) for name in ("calls", "calls_saved", "saved_usd"))
+    line = "agreed" if votes.get("decided") is True else "not agreed"
+    if isinstance(calls, int):
+        line += f" after {calls} {'call' if calls == 1 else 'calls'}"
+    if isinstance(saved, int) and saved:
+        line += f"; {saved} not needed"
+        if isinstance(saved_usd, int | float) and 0 < saved_usd < MAX_SAVED:
+            line += f", ${saved_usd:.6f} saved"
+    return line
+
+
+def _object(value: object) -> Mapping[str, Any]:
+    return value if isinstance(value, dict) else {}
+
+
+def _list(value: object) -> Sequence[Any]:
+    return value if isinstance(value, list) else ()
+
+
+def _objects(value: object) -> list[Mapping[str, Any]]:
+    return [one for one in _list(value) if isinstance(one, dict)]
+
+
+def _text(value: object) -> str:
+    """A text or a number of the report as one line; `?` for anything else."""
+    is_known = isinstance(value, str | int | float)
+    return one_line(str(value)) if is_known else "?"
 
 
 def _short(value: Any) -> str:

@@ -160,7 +160,7 @@ async def print_agreement(gateway: ResponseSource, request: FanOutRequest, conte
     from .agree import show_votes
 
     body: Any = (await gateway.chat(request, context)).body
-    is_decided = show_votes(body.get("fanout") or {})
+    is_decided = show_votes(body.get("fanout"))
     message = body["choices"][0]["message"]
     if is_decided or not message.get("refusal"):
         show_response(first_choice_text(body))
@@ -184,8 +184,9 @@ async def _print_json(gateway: ResponseSource, request: FanOutRequest, context: 
 
 def _exit_code(body: Any) -> int:
     """1 if one of several models failed, or if the models do not agree; else 0."""
-    votes = (body.get("fanout") or {}).get("agree")
-    if votes is not None and not votes["decided"]:
+    report = body.get("fanout")
+    votes = report.get("agree") if isinstance(report, dict) else None
+    if isinstance(votes, dict) and votes.get("decided") is not True:
         return 1
     return int(any(choice.get("error") for choice in body.get("choices", ())))
 
