@@ -7,9 +7,16 @@ from time import perf_counter
 from typing import Any, Literal
 
 import pytest
-from pydantic import BaseModel
+from pydantic import BaseModel, field_validator
 
-from fanout.errors import AllFailed, MissingKey, Overloaded, RateLimited, RequestError
+from fanout.errors import (
+    AllFailed,
+    MissingKey,
+    Overloaded,
+    RateLimited,
+    RequestError,
+    SchemaMismatch,
+)
 from fanout.routing.first_token_times import COLD
 from tests.library.ways import HI, Way, at, content, kind_of, spoken
 from tests.support.provider_steps import (
@@ -212,6 +219,32 @@ def test_the_agreeing_response_that_fits_the_class_is_parsed(upstream: Upstream,
     assert (found.choices[0].message.parsed, found.model) == (Label(label="x"), "openai/b")
     with pytest.raises(RequestError, match="escalate"):
         call(NAME, models("a", "b"), HI, escalate=["openai/c"], **given)
+
+
+def test_the_agreeing_response_that_the_validators_of_the_class_accept_is_sent(
+    upstream: Upstream, call: Way
+) -> None:
+    class Label(BaseModel):
+        label: Literal["x", "y"]
+        reason: str
+
+        @field_validator("reason")
+        @classmethod
+        def says_something(cls, given: str) -> str:
+            if not given:
+                raise ValueError("it is empty")
+            return given
+
+    upstream.script("a", answers('{"label": "x", "reason": ""}'))
+    upstream.script("b", answers('{"label": "x", "reason": "It is."}'))
+    agree = {"k": 2, "on": ["label"]}
+    given: dict[str, Any] = {"agree": agree, "response_format": Label, **at(upstream)}
+    found = call(NAME, models("a", "b"), HI, **given)
+    assert (found.choices[0].message.parsed.reason, found.model) == ("It is.", "openai/b")
+    assert [one.outcome for one in found.fanout.attempts] == ["agreed", "won"]
+    upstream.script("b", answers('{"label": "x", "reason": ""}'))
+    with pytest.raises(SchemaMismatch, match="`reason`: Value error, it is empty"):
+        call(NAME, models("a", "b"), HI, **given)
 
 
 def test_models_that_do_not_agree_are_named_as_they_were_given(

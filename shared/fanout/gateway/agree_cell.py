@@ -66,7 +66,7 @@ class AgreeCell:
         """
         The response of the first listed model that agrees, or one that says they disagree.
 
-        A response that fits the schema goes before others.
+        A response that the rules accept goes before others, then one that fits the schema.
 
         At the deadline, by the event loop's clock, the votes so far are all. Raises `failed(…)` if
         no model responds, and `NoVoteInTime` if none has voted in time.
@@ -124,7 +124,9 @@ class AgreeCell:
         return None if is_over else self._count.next_starts()
 
     def _winner(self, voters: list[int], outcomes: Sequence[RaceOutcome[ChatCompletion]]) -> int:
-        """The first of the voters whose response fits the schema, else the first one."""
+        """The first of the voters that is accepted and fits the schema, else the first one."""
+        if (accepts := self._rules.accepts) is not None:
+            voters = [one for one in voters if accepts(_value(outcomes[one]))] or voters
         if self._schema is None:
             return voters[0]
         try:

@@ -11,8 +11,11 @@ import os
 import random
 from collections.abc import AsyncIterator, Callable, Mapping, Sequence
 from contextlib import AsyncExitStack, asynccontextmanager
+from functools import partial
 from typing import Any, Literal
 from weakref import WeakKeyDictionary
+
+from msgspec.structs import replace
 
 from ..config.catalog import Catalog
 from ..config.routes import Routes
@@ -39,7 +42,7 @@ from .errors import ForkedProcess
 from .inputs import plain, plain_options
 from .options import check_names, check_timeout, longer_models
 from .streams import ChunkStream
-from .structured_output import parsed, parsed_class
+from .structured_output import is_parsed, parsed, parsed_class
 from .types import ChatCompletion
 
 NOT_SENT = frozenset({"fanout", "stream", "timeout", "request_timeout", "num_retries", "fallbacks"})
@@ -177,6 +180,9 @@ class Call:
             raise _not_utf8() from None
         except RequestError as error:
             raise _own_name(error) from None
+        if self._parse_as is not None and request.agree is not None:
+            agree = replace(request.agree, accepts=partial(is_parsed, kind=self._parse_as))
+            request = replace(request, agree=agree)
         if not request.nested:
             self._checked = request
         return request

@@ -124,6 +124,19 @@ def parsed(completion: ChatCompletion, kind: type[BaseModel]) -> ParsedChatCompl
     return result
 
 
+def is_parsed(completion: Mapping[str, Any], kind: type[BaseModel]) -> bool:
+    """Whether `parsed` accepts the completion; not if a validator of the class fails."""
+    for choice in completion["choices"]:
+        message = choice["message"]
+        if (text := message.get("content")) is None or message.get("refusal"):
+            continue
+        try:
+            kind.model_validate_json(text)
+        except Exception:  # noqa: BLE001 -- a validator is the caller's code
+            return False
+    return True
+
+
 def _reason(error: ValidationError) -> str:
     """Each problem and where it is, without the values, which may quote a prompt."""
     problems = error.errors(include_url=False, include_context=False, include_input=False)

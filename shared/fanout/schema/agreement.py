@@ -7,10 +7,11 @@ Loaded for the first request in this mode only. Pure.
 from __future__ import annotations
 
 import re
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from typing import Any, Literal, NotRequired, Protocol, TypedDict
 
 from msgspec import Struct
+from msgspec.structs import replace
 
 from ..errors import RequestError
 from ..wire import json
@@ -47,7 +48,8 @@ class Agree(Struct, frozen=True):
     `k` of them must be equal in `on`: the whole JSON, the text, or the named fields. `start` models
     run at a time. The leader must be `lead` votes ahead. With `confidence`, its answer must be
     right with that probability, by the models' `accuracies` (in the order of the request's models).
-    `order` is the order in which they start. `given` are the request's fields.
+    `order` is the order in which they start. `given` are the request's fields. A
+    response that `accepts` returns true for goes before others that agree.
     """
 
     k: int
@@ -58,10 +60,11 @@ class Agree(Struct, frozen=True):
     lead: int = 1
     confidence: float | None = None
     given: Any = None
+    accepts: Callable[[ChatCompletion], bool] | None = None
 
     def of(self, chat: ChatRequest, models: Sequence[str]) -> Agree:
         """The same rules for other models: those that the request's name stands for."""
-        return read_agree(chat, models, self.given)
+        return replace(read_agree(chat, models, self.given), accepts=self.accepts)
 
     def check_models(self) -> None:
         """Raise `RequestError` if there is only one model."""
