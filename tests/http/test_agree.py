@@ -395,6 +395,23 @@ def test_each_conversation_of_a_list_has_its_own_vote(
     assert found == [True, True]
 
 
+@both_ways
+def test_a_conversation_whose_models_all_fail_has_its_report(
+    server: RunningGateway, upstream: Upstream, *, stream: bool
+) -> None:
+    for mode in ("agree", "best"):
+        for name in ("a", "b"):
+            upstream.script(name, answers("4"), [refuse(500)])
+        fanout: dict[str, Any] = {"mode": mode, "max_parallel": 1}
+        fanout |= {"judge": "c"} if mode == "best" else {}
+        body = {"model": "a, b", "messages": [HI, HI], "num_retries": 0, "fanout": fanout}
+        failed = server.chat({**body, "stream": stream}).choices[1]
+        found = {one["model"]: one["outcome"] for one in failed["fanout"]["attempts"]}
+        rest = "not_started" if mode == "agree" else "failed"  # one model cannot agree
+        assert found == {"a": "failed", "b": rest}, mode
+        assert failed["error"]["message"]
+
+
 def test_only_valid_responses_vote_if_they_are_checked(
     server: RunningGateway, upstream: Upstream
 ) -> None:

@@ -60,7 +60,7 @@ class AgreeCell:
     async def run(
         self,
         call: Call,
-        failed: Callable[[Sequence[Leg], RaceResult[Any]], Exception],
+        failed: Callable[[RaceResult[Any]], Exception],
         deadline: float = inf,
     ) -> ChatCompletion:
         """
@@ -83,7 +83,8 @@ class AgreeCell:
             self._name_outcomes(report, outcomes, None, None)
             raise NoVoteInTime(report)
         if not any(isinstance(outcome, Success) for outcome in outcomes):
-            raise self._too_few_left(outcomes) or failed(self._legs, RaceResult(None, outcomes))
+            error = failed(RaceResult(None, outcomes))
+            raise self._too_few_left(outcomes) or error
         key = self._count.decided
         report = make_report("agree", self._legs, outcomes, started, perf_counter())
         winner = None if key is None else self._winner(sorted(self._count.voters[key]), outcomes)

@@ -140,7 +140,7 @@ class ConversationRunner:
     def _decisions(self) -> Decisions:
         from .decisions import Decisions  # most requests do not need it
 
-        return Decisions(self._router, self._catalog, all_failed)
+        return Decisions(self._router, self._catalog)
 
     def merged_stream(
         self, request: FanOutRequest, cell: GridCell

@@ -9,6 +9,7 @@ from __future__ import annotations
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from math import inf
+from time import perf_counter
 from typing import TYPE_CHECKING
 
 from msgspec.structs import replace
@@ -34,10 +35,10 @@ RESPONDED = frozenset({"won", "agreed", "dissented", "no_vote", "lost", "merged"
 
 
 class Decisions:
-    """Decides cells over a router; `failed` makes the error of a cell without any response."""
+    """Decides cells over a router."""
 
-    def __init__(self, router: Router, catalog: Catalog, failed: Failed) -> None:
-        self._router, self._catalog, self._failed = router, catalog, failed
+    def __init__(self, router: Router, catalog: Catalog) -> None:
+        self._router, self._catalog = router, catalog
 
     async def chat(self, request: FanOutRequest, cell: GridCell) -> ChatCompletion:
         """The response that the models agree on, or that a judge chooses or makes of theirs."""
@@ -47,14 +48,14 @@ class Decisions:
 
     async def _decided(self, request: FanOutRequest, cell: GridCell) -> ChatCompletion:
         if request.agree is not None:
-            return await self._agree(request.agree, cell)
+            return await self._agree(request, request.agree, cell)
         if request.judging is None:
             raise AssertionError(f"nothing is decided in mode {request.mode}")
         judged, judge = self._judge_cell(request, request.judging, cell)
         plain: Call = self._router.chat_by_stream
         checked = plain if cell.checked is None else cell.checked.valid(plain)
         try:
-            return await judged.run(checked, self._failed)
+            return await judged.run(checked, _failed(request, cell))
         finally:
             cell.extra.append(judge.nanodollars or 0)
 
@@ -64,7 +65,7 @@ class Decisions:
         if request.judging is None:
             raise AssertionError(f"nothing is merged in mode {request.mode}")
         judged, _ = self._judge_cell(request, request.judging, cell)
-        opening = judged.stream(self._router.chat_by_stream, self._failed)
+        opening = judged.stream(self._router.chat_by_stream, _failed(request, cell))
         async with opening as (model, chunks, make_report):
             reports: list[Report] = []
 
@@ -95,7 +96,7 @@ class Decisions:
         )
         self._router.observer.decision(record)
 
-    async def _agree(self, rules: Agree, cell: GridCell) -> ChatCompletion:
+    async def _agree(self, request: FanOutRequest, rules: Agree, cell: GridCell) -> ChatCompletion:
         call: Call = self._router.chat_by_stream
         if cell.checked is not None:
             call = cell.checked.valid(call)
@@ -104,7 +105,8 @@ class Decisions:
         agreeing = AgreeCell(rules, cell.request, cell.legs, self._catalog)
         deadline = None if cell.pace is not None else cell.legs[0].deadline
         try:
-            return await agreeing.run(call, self._failed, inf if deadline is None else deadline)
+            failed = _failed(request, cell)
+            return await agreeing.run(call, failed, inf if deadline is None else deadline)
         except NoVoteInTime as late:
             report, models = late.report, len(cell.legs)
             if cell.checked is not None:
@@ -120,6 +122,12 @@ class Decisions:
         leg = replace(cell.legs[0], model=name, responding_model=name, alias=None)
         judge = JudgeCalls(leg, self._router, cell.judge_pace)
         return JudgeCell(judging, request.mode, cell.request, cell.legs, judge), judge
+
+
+def _failed(request: FanOutRequest, cell: GridCell) -> Failed:
+    """What makes the error of the cell, which begins now, if it has no response."""
+    started = perf_counter()
+    return lambda result: cell.all_failed(request.mode, result, started)
 
 
 def with_decision(calls: Report, decided: Report, models: int) -> Report:

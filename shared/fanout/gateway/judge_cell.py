@@ -38,7 +38,7 @@ from .judge_calls import JudgeCalls, limit
 from .report import Report, make_report
 from .timed_pace import Call
 
-Failed = Callable[[Sequence[Leg], RaceResult[Any]], Exception]
+Failed = Callable[[RaceResult[Any]], Exception]
 
 MergedStream = tuple[str, AsyncIterator[ChatChunk], Callable[[], Report]]
 """A stream's model, its chunks, and its report, which is complete at its end."""
@@ -127,7 +127,7 @@ class JudgeCell:
         self._outcomes = await map_all(timed, self._legs, limit=len(self._legs))
         done = [n for n, outcome in enumerate(self._outcomes) if isinstance(outcome, Success)]
         if not done:
-            raise failed(self._legs, RaceResult(None, self._outcomes))
+            raise failed(RaceResult(None, self._outcomes))
         if found := [index for index in done if self._says(index, _says_anything)]:
             return found
         return [index for index in done if not self._says(index, is_empty)][:1] or done[:1]
