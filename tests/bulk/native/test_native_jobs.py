@@ -286,6 +286,14 @@ def test_a_cost_cap_counts_what_batches_may_cost_in_real_time(tmp_path: Path) ->
     check_costs(found, providers)
 
 
+def test_a_creation_that_is_repeated_counts_once_under_the_cap(tmp_path: Path) -> None:
+    """A batch of twenty lines may cost 21 dollars; no batch comes of its first creation."""
+    providers = Providers()
+    providers.doubles["openai"].refuse_creates.append(503)
+    found = run_job(tmp_path, providers, lines_of(["openai"], 20), max_cost_usd=25.0)
+    assert (found.lanes, providers.bill.lines()) == ({"native": 20}, {"native": 20})
+
+
 def test_a_batch_that_does_not_fit_under_the_cap_is_not_created(tmp_path: Path) -> None:
     providers = Providers()
     found = run_job(tmp_path, providers, lines_of(["openai"], COUNT), max_cost_usd=5.0)

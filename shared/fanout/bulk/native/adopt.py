@@ -37,7 +37,7 @@ async def search(job: NativeJob, row: NativeRow, known: frozenset[str]) -> Nativ
     """Look for the batch of a lost row; `known` are the ids that belong to rows."""
     now, route = job.now(), job.route(row)
     if route is not None and route.batches.adoption == "token":  # a second creation is ignored
-        return await job.ledger.write(replace(row, state="planned", sent_at=None, next_at=now))
+        return await job.ledger.write(_planned_again(job, row))
     found = None if route is None else await _listed(job, row, route)
     if route is None or found is None:
         return await job.later(row, None)
@@ -50,15 +50,21 @@ async def search(job: NativeJob, row: NativeRow, known: frozenset[str]) -> Nativ
         own = next((one for one in others if _is_its(row, one)), None)
         next_row = row if own is None else opened(row, own, now)
         is_found = own is not None
-    return await job.ledger.write(next_row if is_found else _not_found(row, now))
+    return await job.ledger.write(next_row if is_found else _not_found(job, row))
 
 
-def _not_found(row: NativeRow, now: float) -> NativeRow:
+def _not_found(job: NativeJob, row: NativeRow) -> NativeRow:
     """The row after a list without its batch: it is created again after the second one."""
     searches = row.searches + 1
     if searches < SEARCHES:
-        return replace(row, searches=searches, next_at=now + BETWEEN_SEARCHES)
-    return replace(row, state="planned", searches=0, sent_at=None, next_at=now)
+        return replace(row, searches=searches, next_at=job.now() + BETWEEN_SEARCHES)
+    return _planned_again(job, row)
+
+
+def _planned_again(job: NativeJob, row: NativeRow) -> NativeRow:
+    """The row before another creation, which reserves what the batch may cost again."""
+    job.release(row.estimate)
+    return replace(row, state="planned", searches=0, sent_at=None, next_at=job.now())
 
 
 def _is_its(row: NativeRow, batch: NativeBatch) -> bool:
