@@ -32,6 +32,8 @@ from ..bulk.tables.formats import SUFFIXES, check_name, stem_of, suffix_of
 from ..config.catalog import Catalog, ClientKey
 from ..config.model import ANONYMOUS
 from ..errors import MissingKey, RequestError, UnknownModel
+from ..secret import Secret
+from ..transport.credentials import EnvironmentSecrets
 from .config_choice import pick_models, select_config, split_names
 from .output_paths import STDOUT, Output, check_output
 from .printing import show
@@ -198,22 +200,23 @@ def check_keys(catalog: Catalog | None, model: str | None) -> None:
     names = split_names([model])
     missing = [key for name in names if (key := _missing_key(catalog, name))]
     if missing and len(missing) == len(names):
-        where = f"set `{missing[0]}` in the environment, or `api_key` in the config"
-        raise MissingKey(f"no key for `{names[0]}`: {where}")
+        hint = EnvironmentSecrets().hint(missing[0])
+        raise MissingKey(f"no key for `{names[0]}`: {hint}")
 
 
-def _missing_key(catalog: Catalog, name: str) -> str | None:
-    """The name of the key that every deployment of the model lacks."""
+def _missing_key(catalog: Catalog, name: str) -> Secret | None:
+    """A key that a deployment of the model lacks, if each deployment lacks its own."""
     if name in catalog.routes.sets:
         return None
+    deployments = catalog.find(name)
     lacking = [
-        deployment.keys[0].name
-        for deployment in catalog.find(name)
+        deployment.keys[0]
+        for deployment in deployments
         if deployment.keys
         and not deployment.provider.key_optional
         and not any(key.is_known for key in deployment.keys)
     ]
-    return lacking[0] if len(lacking) == len(catalog.find(name)) else None
+    return lacking[0] if len(lacking) == len(deployments) else None
 
 
 def _check_model(catalog: Catalog, name: str) -> None:

@@ -11,6 +11,7 @@ from ...errors import Forbidden, NotFound, RequestError
 from ...keys.account import refreshed
 from ...keys.budgets import BudgetManager
 from ...keys.clients import MANAGEMENT, READ_ONLY
+from ...keys.groups import GroupManager
 from ...keys.items import Item
 from ...keys.ledger import Ledger
 from ...keys.management import MAX_ID, Changes, KeyManager
@@ -71,6 +72,16 @@ def strings_of(body: Mapping[str, Any], name: str) -> list[str]:
     if not isinstance(given, list) or not all(isinstance(one, str) for one in given):
         raise RequestError(f"`{name}` must be a list of strings", name)
     return given
+
+
+async def delete_listed(manager: GroupManager, body: Mapping[str, Any], name: str) -> list[Item]:
+    """Delete the teams or users whose ids the field `name` lists; none if one does not exist."""
+    items = [await manager.find(one) for one in strings_of(body, name)]
+    if not items:
+        raise RequestError(f"`{name}` is missing: a list of ids", name)
+    for item in items:
+        await manager.delete(item)
+    return items
 
 
 def required(body: Mapping[str, Any], name: str) -> str:

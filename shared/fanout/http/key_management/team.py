@@ -11,6 +11,7 @@ from .requests import (
     budgeted,
     check_manager,
     current,
+    delete_listed,
     id_of,
     kept,
     ledger_of,
@@ -19,7 +20,6 @@ from .requests import (
     object_of,
     query_of,
     required,
-    strings_of,
 )
 
 
@@ -44,12 +44,7 @@ async def update_team(exchange: Exchange) -> None:
 
 async def delete_teams(exchange: Exchange) -> None:
     """`POST /team/delete`: delete the teams in `team_ids`, with their keys."""
-    manager, body = _manager(exchange), await object_of(exchange)
-    items = [await manager.find(one) for one in strings_of(body, "team_ids")]
-    if not items:
-        raise RequestError("`team_ids` is missing: a list of ids", "team_ids")
-    for item in items:
-        await manager.delete(item)
+    items = await delete_listed(_manager(exchange), await object_of(exchange), "team_ids")
     await exchange.json({"deleted_teams": [group_body(item, TEAMS)["team_id"] for item in items]})
 
 

@@ -22,6 +22,7 @@ from .requests import (
     budgeted,
     check_manager,
     current,
+    delete_listed,
     id_of,
     kept,
     ledger_of,
@@ -29,7 +30,6 @@ from .requests import (
     number,
     object_of,
     query_of,
-    strings_of,
 )
 
 ROLE = "internal_user"
@@ -83,12 +83,7 @@ async def update_user(exchange: Exchange) -> None:
 
 async def delete_users(exchange: Exchange) -> None:
     """`POST /user/delete`: delete the users in `user_ids`, with their keys; how many they were."""
-    manager, body = _manager(exchange), await object_of(exchange)
-    items = [await manager.find(one) for one in strings_of(body, "user_ids")]
-    if not items:
-        raise RequestError("`user_ids` is missing: a list of ids", "user_ids")
-    for item in items:
-        await manager.delete(item)
+    items = await delete_listed(_manager(exchange), await object_of(exchange), "user_ids")
     await exchange.json(len(items))
 
 
