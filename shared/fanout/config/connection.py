@@ -42,6 +42,24 @@ def _version_in(base: str | None) -> str | None:
     return version_in(base)
 
 
+def check_batches(provider: Provider, params: ModelParams, model: str) -> None:
+    """Raise `ConfigError` for native batches that would be at the deployment for real time."""
+    name = params.batch_deployment
+    if "batch_deployment" not in provider.settings or params.native_batches is False:
+        return
+    if name == model.rpartition("/")[2]:
+        raise ConfigError(
+            f"`batch_deployment` is the same as `model` (`{name}`): a deployment for batches takes "
+            "no calls in real time; write the name of one that does in `model`"
+        )
+    if params.native_batches and name is None:
+        raise ConfigError(
+            f"`native_batches: true` needs `batch_deployment`, because `{provider.name}` has "
+            "deployments of their own for batches: write its name there, and the name of a "
+            "deployment for real time in `model`"
+        )
+
+
 def region_of(env: Mapping[str, str]) -> str | None:
     """The environment's region of AWS, by the two variables that boto3 reads."""
     return env.get("AWS_REGION") or env.get("AWS_DEFAULT_REGION")

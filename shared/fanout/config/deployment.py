@@ -18,6 +18,7 @@ from .connection import (
     Additions,
     AWSLogin,
     base_url,
+    check_batches,
     extra_body,
     extra_headers,
     given_base,
@@ -136,6 +137,7 @@ def make_deployment(
         model = provider.rename(model, not has_base)
     if provider.complete:
         options = provider.complete(model, options)
+    check_batches(provider, params, model)
     if region := region_of(env):
         options = {"region": region, **options}
     base = base_url(provider, params, {**options, "deployment": model.rpartition("/")[2]}, env)

@@ -4,7 +4,9 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import AsyncIterator
+from contextlib import nullcontext
 from pathlib import Path
+from re import escape
 from typing import Any
 
 import pytest
@@ -18,7 +20,7 @@ from fanout.bulk.native.eligibility import may_go_native
 from fanout.bulk.native.numbers import pack, unpack
 from fanout.config.load import check
 from fanout.config.resolve import resolve
-from fanout.errors import RequestError
+from fanout.errors import ConfigError, RequestError
 from tests.bulk.conftest import serve_jobs
 from tests.bulk.local_jobs import line
 from tests.bulk.native.native_jobs import config
@@ -35,6 +37,25 @@ def test_a_host_without_batches_refuses_them_and_names_the_field() -> None:
         with pytest.raises(RequestError, match="deploy it again") as raised:
             choose_native(given_choice, lane, has_batches=False)  # type: ignore[arg-type]
         assert raised.value.param == param
+
+
+@pytest.mark.parametrize(
+    ("params", "message"),
+    [
+        ({"native_batches": True}, "`native_batches: true` needs `batch_deployment`"),
+        ({"batch_deployment": "chat"}, "`batch_deployment` is the same as `model` (`chat`)"),
+        ({"batch_deployment": "chat", "native_batches": False}, None),
+        ({"batch_deployment": "other", "native_batches": True}, None),
+    ],
+)
+def test_a_deployment_for_batches_is_not_the_one_for_real_time(
+    params: dict[str, Any], message: str | None
+) -> None:
+    """Azure has deployments of its own for batches, which take no calls in real time."""
+    entry = {"model": "azure/chat", "api_base": "https://r.openai.azure.com", "api_key": "k"}
+    settings = {"model_list": [{"model_name": "a", "litellm_params": entry | params}]}
+    with nullcontext() if message is None else pytest.raises(ConfigError, match=escape(message)):
+        resolve(check(settings, {}), {})
 
 
 def test_the_quote_has_the_price_of_batches() -> None:

@@ -2,10 +2,12 @@ import assert from "node:assert/strict";
 import { test } from "node:test";
 
 import {
+  laneFields,
   laneHint,
   laneName,
   laneOptions,
   lanesOf,
+  nativeOptions,
 } from "../../../shared/fanout/page/jobs/lanes.js";
 
 const lane = (/** @type {number} */ lines, /** @type {number} */ dollars) => ({
@@ -26,7 +28,25 @@ test("only lanes that lines of the file may go by are offered and explained", ()
   assert.deepEqual(values({ realtime: {}, native: {} }), ["", "realtime", "native"]);
   assert.match(laneHint({ flex: {} }), /flex from 3 hours/);
   assert.doesNotMatch(laneHint({ flex: {} }), /Native/);
-  assert.match(laneHint({ native: {} }), /real time\. Native: /);
+  assert.match(laneHint({ native: {} }), /real time\. Native batches: /);
+});
+
+test("native batches are never, auto or required, as the lane allows", () => {
+  const values = (/** @type {string} */ lane, /** @type {Record<string, any>} */ lanes) =>
+    nativeOptions(lane, lanes).map(([value]) => value);
+  assert.deepEqual(values("", { native: {} }), ["never", "auto", "require"]);
+  assert.deepEqual(values("native", { native: {} }), ["auto", "require"]);
+  assert.deepEqual(values("flex", { flex: {}, native: {} }), []);
+  assert.deepEqual(values("", { flex: {} }), []);
+});
+
+test("the job has the choice of native batches if it fits the lane", () => {
+  assert.deepEqual(laneFields("", ""), {});
+  assert.deepEqual(laneFields("", "never"), {});
+  assert.deepEqual(laneFields("", "require"), { lane: "auto", native: "require" });
+  assert.deepEqual(laneFields("native", "require"), { lane: "native", native: "require" });
+  assert.deepEqual(laneFields("native", "never"), { lane: "native" });
+  assert.deepEqual(laneFields("flex", "require"), { lane: "flex" });
 });
 
 test("each lane has its lines and dollars, and the job its savings", () => {

@@ -21,6 +21,24 @@ export function laneOptions(lanes) {
   return options;
 }
 
+/** What the user may choose of native batches on a lane; none if the lane or the file excludes them. @param {string} lane @param {Record<string, any>} lanes @returns {LaneOption[]} */
+export function nativeOptions(lane, lanes) {
+  if (!lanes.native || lane === "realtime" || lane === "flex") return [];
+  /** @type {LaneOption[]} */
+  const options = [
+    ["auto", "auto: lines that are cheaper so"],
+    ["require", "require: all lines, or none is sent"],
+  ];
+  return lane === "native" ? options : [["never", "never"], ...options];
+}
+
+/** The fields of a job with these choices; one of native batches that does not fit the lane is left out. @param {string} lane @param {string} native @returns {{lane?: string, native?: string}} */
+export function laneFields(lane, native) {
+  const fits = ["auto", "require"].includes(native) && !["realtime", "flex"].includes(lane);
+  if (!fits) return lane ? { lane } : {};
+  return { lane: lane || "auto", native };
+}
+
 /** What the choices mean. @param {Record<string, any>} lanes */
 export function laneHint(lanes) {
   const texts = [
@@ -30,7 +48,7 @@ export function laneHint(lanes) {
   ];
   if (lanes.native)
     texts.push(
-      "Native: what the provider's batches do not answer in time is sent in real time, at its price.",
+      "Native batches: what they do not answer in time is sent in real time, at its price. With the lane automatic, auto uses them only if the time is long enough and they save $0.05 or more.",
     );
   return texts.join(" ");
 }

@@ -7,6 +7,7 @@ import { formatBytes } from "../ui/format.js";
 import { csvForm } from "./csv-form.js";
 import { dropZone, uploadedFiles } from "./drop-zone.js";
 import { jsonLines, openInput } from "./input-file.js";
+import { laneFields } from "./lanes.js";
 import { quoteFields, quoteView } from "./quote.js";
 
 const ENDPOINT = "/v1/chat/completions";
@@ -28,7 +29,7 @@ export function newJobForm(onStarted) {
   const step = h("div", { class: "step" });
   const notesList = h("ul", { class: "hint", "aria-label": "How the file was read" });
   const fields = quoteFields(() => void getQuote());
-  const { model, cap, window, lane } = fields;
+  const { model, cap, window, lane, native } = fields;
   const uploaded = uploadedFiles((id, filename) => void useUploaded(id, filename));
   const dropped = dropZone((file) => void useFile(file), useSample);
   const choice = h("div", { class: "step" }, dropped, uploaded.element);
@@ -163,7 +164,7 @@ export function newJobForm(onStarted) {
       endpoint: ENDPOINT,
       completion_window: window.value,
       ...(model.value ? { model: model.value } : {}),
-      fanout: { keep_input: !file.isNew, ...(lane.value ? { lane: lane.value } : {}) },
+      fanout: { keep_input: !file.isNew, ...laneFields(lane.value, native.value) },
     };
   }
 

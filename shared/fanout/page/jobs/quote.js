@@ -9,7 +9,7 @@ import {
   plural,
   UNKNOWN,
 } from "../ui/format.js";
-import { laneHint, laneName, laneOptions } from "./lanes.js";
+import { laneHint, laneName, laneOptions, nativeOptions } from "./lanes.js";
 
 const HEADINGS = ["Model", "Lines", "Tokens in", "Tokens out", "Cost", "Duration"];
 const WINDOWS = [
@@ -27,6 +27,7 @@ const MAX_ERRORS = 20; // that are listed
  *   cap: HTMLInputElement,
  *   window: HTMLSelectElement,
  *   lane: HTMLSelectElement,
+ *   native: HTMLSelectElement,
  * }} Fields
  * their values are kept from one quote to the next
  */
@@ -36,6 +37,7 @@ export function quoteFields(changed) {
   return {
     model: h("select", { onchange: changed }),
     lane: h("select", { onchange: changed, "aria-describedby": "lane-hint" }),
+    native: h("select", { onchange: changed, "aria-describedby": "lane-hint" }),
     cap: h("input", {
       type: "number",
       min: 0.000001,
@@ -59,9 +61,13 @@ export function quoteFields(changed) {
  * @param {() => void} start
  * @param {() => void} back
  */
-export function quoteView({ filename, isTable }, quote, { model, cap, window, lane }, start, back) {
+export function quoteView({ filename, isTable }, quote, fields, start, back) {
+  const { model, cap, window, lane, native } = fields;
   const hasLanes = Boolean(quote.lanes?.flex || quote.lanes?.native);
-  setLanes(lane, hasLanes ? quote.lanes : {});
+  const lanes = hasLanes ? quote.lanes : {};
+  setOptions(lane, laneOptions(lanes));
+  const choices = nativeOptions(lane.value, lanes);
+  setOptions(native, choices);
   const isValid = !quote.errors.length && quote.lines > 0;
   const startButton = h(
     "button",
@@ -108,6 +114,7 @@ export function quoteView({ filename, isTable }, quote, { model, cap, window, la
       h("label", null, "Cost cap in US dollars", cap),
       h("label", null, "Complete within", window),
       hasLanes && h("label", null, "Lane", lane),
+      choices.length > 0 && h("label", null, "Native batches", native),
     ),
     hasLanes && h("p", { class: "hint", id: "lane-hint" }, laneHint(quote.lanes)),
     h(
@@ -132,15 +139,14 @@ function tile(name, value) {
   return h("div", null, h("dt", null, name), h("dd", null, value));
 }
 
-/** Offers the lanes that there are; the selected one stays if it is among them. @param {HTMLSelectElement} select @param {Record<string, any>} lanes */
-function setLanes(select, lanes) {
+/** Offers these options; the selected one stays if it is among them, else it is the first. @param {HTMLSelectElement} select @param {[value: string, name: string][]} options */
+function setOptions(select, options) {
   const selected = select.value;
-  const options = laneOptions(lanes);
   setChildren(
     select,
     options.map(([value, name]) => h("option", { value }, name)),
   );
-  select.value = options.some(([value]) => value === selected) ? selected : "";
+  select.value = (options.find(([value]) => value === selected) ?? options[0])?.[0] ?? "";
 }
 
 /** What the whole file costs by lane. @param {Record<string, any>} lanes */
@@ -222,12 +228,14 @@ export function fileErrors(errors) {
   return h(
     "div",
     { class: "error-box" },
-    h(
-      "p",
-      null,
-      h("strong", null, "The file has errors."),
-      " Correct these lines and choose the file again.",
-    ),
+    errors.every((error) => error.code === "native_not_possible")
+      ? h("p", null, h("strong", null, "The lanes do not fit the file."))
+      : h(
+          "p",
+          null,
+          h("strong", null, "The file has errors."),
+          " Correct these lines and choose the file again.",
+        ),
     h("ul", null, items),
     more,
   );

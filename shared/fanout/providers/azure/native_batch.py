@@ -16,9 +16,9 @@ def make_batches(target: Target) -> OpenAIBatches:
     """
     Azure never expires a batch, so only its client's own deadline ends it.
 
-    A line's model is the name of a deployment for batches, which is not the one for real time: the
-    option `batch_deployment`, or the only one that the config has. The endpoint without dates has
-    the API, whatever `api_version` is.
+    A line's model is the name of a deployment for batches, the option `batch_deployment`. It is not
+    the one for real time: neither takes the other's requests. The endpoint without dates has the
+    API, whatever `api_version` is.
     learn.microsoft.com/azure/ai-foundry/openai/how-to/batch, 2026-09.
     """
     limits = Limits(lines=100_000, bytes=200_000_000, drain=600.0)
