@@ -7,11 +7,13 @@ from typing import Any
 import pytest
 
 from fanout.bulk.costs import Costs
-from fanout.bulk.input.estimates import estimate_cost
+from fanout.bulk.input.estimates import estimate_cost, estimate_for_key
 from fanout.bulk.input.line_parser import Line
 from fanout.bulk.totals import LineCost
 from fanout.config.load import check
 from fanout.config.resolve import resolve
+from fanout.keys.metering import estimate as known_request
+from fanout.schema.fanout import parse_request
 
 PRICES = {
     "input_cost_per_token": 0.001,
@@ -81,6 +83,35 @@ def test_a_line_reserves_the_price_that_it_may_get(tier: str | None, factor: int
     body = {"model": "m", "messages": [{"role": "user", "content": "Hi"}], "max_tokens": 7}
     line = Line("n", body if tier is None else {**body, "service_tier": tier})
     assert estimate_cost(costs(PRICES), line, 20) == STANDARD * factor
+
+
+MODES: dict[str, tuple[int, dict[str, Any]]] = {
+    "fallback": (3, {"model": ["m", "dear"], "fanout": {"mode": "fallback"}}),
+    "cascade": (3, {"model": ["m", "dear"], "fanout": {"start": 1, "schema": {"type": "object"}}}),
+    "hedge": (4, {"model": ["m", "dear"], "fanout": {"mode": "hedge"}}),
+    "all": (4, {"model": ["m", "dear"]}),
+    "once": (3, {"model": ["m", "dear"], "fanout": {"mode": "hedge", "stagger": 1, "once": True}}),
+    "own fallbacks": (3, {"model": "m", "fallbacks": ["dear"]}),
+    "fallbacks of the config": (3, {"model": "m2"}),
+}
+
+
+@pytest.mark.parametrize("name", MODES)
+def test_a_line_reserves_as_much_as_a_request(name: str) -> None:
+    """One model after the other costs what the dearest of them does."""
+    triple = {name: price * 3 for name, price in PLAIN.items()}
+    models = [
+        {"model_name": one, "litellm_params": {"model": "openai/x", "api_key": "k", **prices}}
+        for one, prices in (("m", PLAIN), ("m2", PLAIN), ("dear", triple))
+    ]
+    config: Any = {"model_list": models, "router_settings": {"fallbacks": [{"m2": ["dear"]}]}}
+    known = Costs(resolve(check(config, {}), {}))
+    factor, fields = MODES[name]
+    body = {"messages": [{"role": "user", "content": "Hi"}], "max_tokens": 7, **fields}
+    if name != "cascade":  # whose attempts a request reserves at once
+        request = known_request(parse_request(body), known)
+        assert estimate_for_key(known, Line("n", body), 20) == request.need.cost
+    assert estimate_cost(known, Line("n", body), 20) == STANDARD * factor
 
 
 @pytest.mark.parametrize(

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import json
 from collections.abc import AsyncIterator, Mapping
 from contextlib import asynccontextmanager
@@ -12,6 +13,7 @@ from typing import Any
 import pytest
 
 from fanout.transport.engine import Outgoing
+from fanout.wire.http import WireResponse
 from tests.bulk.local_jobs import CONFIG, COST, USAGE, EchoProvider, jsonl, line, open_jobs
 from tests.support.scripted_engine import Incoming
 from tests.support.virtual_clock import now, run_threads_at_once
@@ -152,3 +154,64 @@ def test_each_call_for_an_agreement_waits_for_its_own_models_limit_and_is_repeat
     }
     limited = provider.times["limited"]
     assert all(later - earlier >= 2 for earlier, later in pairwise(limited))
+
+
+class SlowProvider(VotingProvider):
+    """The model `stuck` responds after a minute."""
+
+    @asynccontextmanager
+    async def stream(self, request: Outgoing) -> AsyncIterator[Any]:
+        async with super().stream(request) as response:
+            if json.loads(request.body)["model"] == "stuck":
+                await asyncio.sleep(60)
+            yield response
+
+    async def send(self, request: Outgoing) -> WireResponse:
+        model = json.loads(request.body)["model"]
+        self.times.setdefault(model, []).append(now())
+        if statuses := self.failing.get(model):
+            body = {"error": {"message": "slow down", "type": "t", "code": None}}
+            return WireResponse(statuses.pop(0), {"retry-after": "2"}, json.dumps(body).encode())
+        self.times[model].pop()
+        return await super().send(request)
+
+
+def test_a_later_model_of_a_hedge_or_fallback_uses_its_limit_only_when_it_is_called(
+    tmp_path: Path,
+) -> None:
+    """`slow` permits one call a minute, and 1 of 7 lines needs one."""
+    provider = SlowProvider({"down": [500], "limited": [429]})
+    first = CONFIG["model_list"][0]
+    models: list[dict[str, Any]] = [
+        {
+            "model_name": name,
+            "litellm_params": first["litellm_params"] | {"model": f"openai/{name}"},
+        }
+        for name in ("a", "b", "slow", "down", "limited", "stuck")
+    ]
+    models[2]["litellm_params"]["rpm"] = 1
+    fanouts: dict[str, dict[str, Any]] = {
+        f"{mode}{n}": {"mode": mode, "models": ["a", "slow"]}
+        for mode in ("fallback", "hedge")
+        for n in range(2)
+    }
+    fanouts["down"] = {"mode": "fallback", "models": ["down", "slow"]}
+    fanouts["limited"] = {"mode": "fallback", "models": ["limited", "b"]}
+    fanouts["stuck"] = {"mode": "hedge", "models": ["stuck", "b"], "stagger": 1}
+
+    async def main() -> dict[str, str]:
+        async with open_jobs(
+            tmp_path, provider, config={**CONFIG, "model_list": models}, now=now
+        ) as jobs:
+            lines = [line(name, None, fanout=fanout) for name, fanout in fanouts.items()]
+            began = now()
+            job = await jobs.wait(await jobs.create(jsonl(lines)))
+            assert (job.status, job.error_file_id) == ("completed", None)
+            assert now() - began < 30
+            output = await jobs.content(job.output_file_id)
+            return {one["custom_id"]: one["response"]["body"]["model"] for one in output}
+
+    found = run_threads_at_once(main(), 0.001)
+    others = {name: "a" for name in fanouts if name[:-1] in {"fallback", "hedge"}}
+    assert found == {**others, "down": "slow", "limited": "b", "stuck": "b"}
+    assert len(provider.times.get("slow", [])) <= 1

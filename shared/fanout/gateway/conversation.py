@@ -178,6 +178,8 @@ class ConversationRunner:
         plain = self._plain(by_stream=by_stream)
         if cell.checked is not None:
             plain = cell.checked.valid(plain)
+        elif cell.pace is not None:
+            plain = cell.pace.paced(plain)
         call = partial(self._call_special, plain) if self._has_special else plain
         legs = self._with_fallback_legs(request, leg)
         if len(legs) == 1:

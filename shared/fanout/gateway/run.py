@@ -42,8 +42,8 @@ class Context(Struct, frozen=True, gc=False):
     start within `patience` seconds, the request fails with `Busy`; without it, it waits.
     `deadline_hint` is what to do if `deadline` was too short. If there is a `held`, it holds the
     slots of the call whose response is used, unless several responses are. A `pace` (a
-    `timed_pace.Pace`) makes the calls of a checked request, or of models that are to agree; then
-    each has the request's time. A `judge_pace` makes those of a judge.
+    `timed_pace.Pace`) makes the calls of a checked request, of models that are to agree, of a hedge
+    or of fallbacks; then each has the request's time. A `judge_pace` makes those of a judge.
     With `flex`, calls for whole responses are on the flex tier of the deployments that have one.
     """
 

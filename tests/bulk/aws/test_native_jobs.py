@@ -5,7 +5,10 @@ from __future__ import annotations
 import asyncio
 from typing import Any
 
+import pytest
+
 from fanout.bulk.aws.dynamodb import DynamoTable
+from fanout.bulk.native.ledger import Ledger
 from fanout.bulk.service.records import Job
 from tests.bulk.native.native_jobs import MODELS, Ended, Providers, lines_of
 from tests.support.native_doubles.script import Script, in_turn
@@ -140,6 +143,31 @@ def test_cancelled_jobs_end_their_batches_and_keep_what_these_have_done(
     assert providers.bill.lines() == {"native": len(found.responses)}
     check_costs(found, providers)
     assert found.seconds < HOUR / 2
+
+
+@pytest.mark.parametrize("stop_turns", [None, 2])
+@pytest.mark.parametrize("end", ["fail", "abandon"])
+def test_a_job_that_a_failed_step_closes_has_its_batches_cancelled(
+    s3: Any, table: DynamoTable, end: str, stop_turns: int | None
+) -> None:
+    """Also if nothing has made turns any more; the ledger is empty then."""
+    providers = Killed({"openai": Script(queue=60.0, run=5 * HOUR)})
+
+    async def main() -> tuple[Job, list[Any]]:
+        async with open_native_stack(s3, table, providers) as stack:
+            stack.stop_turns = stop_turns
+            job = await stack.create(lines_of(["openai"], COUNT))
+            await stack.invoke("plan", lambda handlers: handlers.plan(job.id))
+            await asyncio.sleep(300.0)
+            await stack.invoke("finish", lambda handlers: getattr(handlers, end)(job.id, "why"))
+            await asyncio.sleep(900.0)
+            rows = await Ledger(stack.stores.table, job.id).rows()
+            return await stack.service.jobs.find(job.id, None), rows
+
+    job, rows = run_threads_at_once(main(), 0.003)
+    assert (job.status, rows) == ("failed", [])
+    (batch,) = providers.doubles["openai"].batches.values()
+    assert batch.cancelled_at is not None
 
 
 def test_a_cost_cap_counts_what_batches_may_cost_in_real_time(s3: Any, table: DynamoTable) -> None:

@@ -127,7 +127,7 @@ class NativeSteps:
         except NotFound:
             return Turn("done")
         if job.is_over:
-            return Turn("done")
+            return await self._end(job)
         rate, total = realtime_rate(host.gateway.catalog, job), await self._done(job)
         native = native_job(
             host,
@@ -140,6 +140,24 @@ class NativeSteps:
             return Turn("done")
         wait = turn_wait(status.rows, status.next_at, now(), now() - job.created_at)
         return Turn("wait", ceil(wait))
+
+    async def _end(self, job: Job) -> Turn:
+        """Cancel what the batches of a job do that a failed step has closed before they ended."""
+        host, ledger, now = self._host, self._host.ledger(job), self._host.now
+        if any(row.is_to_cancel for row in await ledger.rows()):
+            native = native_job(host, job, (), lambda _: 0.0)
+            until = now() + TURN_SECONDS
+            status = await Merger(native, only_ends=True).step(is_ending=True, until=until)
+            if status.next_at is not None:
+                wait = turn_wait(status.rows, status.next_at, now(), now() - job.created_at)
+                return Turn("wait", ceil(wait))
+        await ledger.clear()
+        return Turn("done")
+
+    async def end(self, job: Job) -> None:
+        """Start turns that cancel the batches of a job that is to be closed, if there are any."""
+        if any(row.is_to_cancel for row in await self._host.ledger(job).rows()):
+            await self._begin(f"{job.id}-end", job)
 
     async def read(self, job: Job) -> JobBatches:
         """The job's batches, of which nothing is merged now."""

@@ -100,7 +100,7 @@ class StepHandlers:
             clear=stores.clear,
             observer=observer,
             now=stores.now,
-            options=options,
+            options=replace(options, ends_batches_later=True),
             accounts=accounts,
             ledger=stores.table,
         )
@@ -217,13 +217,25 @@ class StepHandlers:
 
     async def fail(self, job_id: str, why: str) -> Finished:
         """End the job as failed, and keep the results it has; `why` goes to its `errors`."""
-        return await self._close(await self._jobs.change(job_id, partial(failing, why)))
+        job = await self._jobs.change(job_id, partial(failing, why))
+        await self._end_batches(job)
+        return await self._close(job)
 
     async def abandon(self, job_id: str, why: str) -> Finished:
         """Close the job's record only, if its results cannot be joined."""
         job = await self._jobs.change(job_id, partial(failed, why, int(self._stores.now())))
+        await self._end_batches(job)
         await self._start_webhook(job)
         return Finished(job.id, job.status, "done")
+
+    async def _end_batches(self, job: Job) -> None:
+        """Have the batches of a failed job cancelled; if that cannot start, the job ends anyway."""
+        if not _has_batches(job):
+            return
+        try:
+            await self.native.end(job)
+        except Exception as error:  # noqa: BLE001 -- the job is to be closed
+            self._observer.bug(job.id, error)
 
     async def just_started(self) -> set[str]:
         """The jobs that have begun within the last minute: their workers are about to start."""

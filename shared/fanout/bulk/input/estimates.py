@@ -2,9 +2,12 @@
 
 from __future__ import annotations
 
+from contextlib import suppress
 from typing import Any
 
+from ...errors import FanoutError
 from ...schema.agreement import DEFAULT_K
+from ...schema.fallbacks import read_fallbacks
 from ...schema.gateway_fields import GATEWAY_FIELDS
 from ...schema.prompt_tokens import body_tokens
 from ...schema.request import Check
@@ -118,13 +121,43 @@ def _tokens_sent(line: Line, size: int) -> int:
 
 
 def _cost(costs: Costs, line: Line, sent: int, assumed: int) -> int:
-    """`assumed` are the output tokens of a response whose request does not limit them."""
-    total, tier = 0, tier_of(line)
-    for name in models_of(line):
+    """
+    What all calls of a line may cost, as for a request: see `keys/metering.py`.
+
+    `assumed` are the output tokens of a response whose request does not limit them.
+    """
+    models = models_of(line)
+    several = costs.catalog.routes.sets.get(models[0]) if len(models) == 1 else None
+    is_one = _is_one_by_one(line) or (several is not None and several.mode == "fallback")
+    if several is not None and is_one:
+        models = list(several.models)
+    received = output_tokens(line, assumed) * len(conversations_of(line))
+    parts = [_dearest(costs, line, name, sent, received) for name in models]
+    return nanodollars_of(max(parts, default=0) if is_one else sum(parts))
+
+
+def _is_one_by_one(line: Line) -> bool:
+    """Whether a line's models are called one after the other, until one responds."""
+    fanout = line.body.get("fanout")
+    if not isinstance(fanout, dict):
+        return False
+    mode = fanout.get("mode")
+    is_cascade = mode is None and fanout.get("start") == 1
+    return mode == "fallback" or is_cascade or fanout.get("once") is True
+
+
+def _dearest(costs: Costs, line: Line, model: str, sent: int, received: int) -> int:
+    """The most picodollars that a call to a model, or to one of its fallbacks, may cost."""
+    found, tier = 0, tier_of(line)
+    own = line.body.get("fallbacks")
+    names = [model, *costs.catalog.routes.fallbacks_of(model)]
+    if own:
+        with suppress(FanoutError):  # which the line's own call reports
+            names += read_fallbacks(own, tuple(models_of(line))).get(model, ())
+    for name in names:
         if prices := costs.prices(name, has_output=not line.is_embedding):
             if tier != FLEX:
                 prices = prices.of(tier)
-            output = output_tokens(line, assumed) * len(conversations_of(line))
-            total += prices.per_request + prices.input * sent
-            total += prices.output * output
-    return nanodollars_of(total)
+            cost = prices.per_request + prices.input * sent + prices.output * received
+            found = max(found, cost)
+    return found

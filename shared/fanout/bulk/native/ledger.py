@@ -100,6 +100,16 @@ class NativeRow(Struct, frozen=True, omit_defaults=True):
         return self.state in AT_THE_PROVIDER
 
     @property
+    def is_to_cancel(self) -> bool:
+        """Whether there may be a batch that runs until it is cancelled, and that can be."""
+        return (
+            self.may_run
+            and self.state != "parked"  # which may be another program's
+            and self.cancelled_at is None
+            and not self.is_gone
+        )
+
+    @property
     def holds_its_lines(self) -> bool:
         """Whether its lines may not be sent by another lane."""
         return self.state != "merged" and not self.hedged

@@ -49,10 +49,15 @@ class Status(Struct, frozen=True):
 
 
 class Merger:
-    """The native batches of one job. With `is_ending`, no batch is created and all are ended."""
+    """
+    The native batches of one job. With `is_ending`, no batch is created and all are ended.
 
-    def __init__(self, job: NativeJob) -> None:
+    With `only_ends`, batches are only cancelled: the job is closed, so their results go nowhere.
+    """
+
+    def __init__(self, job: NativeJob, *, only_ends: bool = False) -> None:
         self.job = job
+        self._only_ends = only_ends
 
     async def step(self, *, is_ending: bool = False, until: float | None = None) -> Status:
         """Do what is due now. After `until`, nothing further is begun, and is due at once."""
@@ -61,7 +66,7 @@ class Merger:
         deadline = job.deadline(rows)
         is_changed = False
         for row in rows:
-            if _due_at(row, job.now(), is_ending=is_ending) > job.now():
+            if not self._is_left(row) or _due_at(row, job.now(), is_ending=is_ending) > job.now():
                 continue
             if until is not None and job.now() >= until:
                 break
@@ -71,13 +76,15 @@ class Merger:
                 is_changed = True
                 break
         rows = await job.ledger.rows()
-        times = [
-            _due_at(row, job.now(), is_ending=is_ending)
-            for row in rows
-            if row.state not in {"stored", "merged"}
-        ]
+        times = [_due_at(row, job.now(), is_ending=is_ending) for row in rows if self._is_left(row)]
         next_at = job.now() + AGAIN if is_changed else min(times, default=None)
         return Status(tuple(rows), next_at)
+
+    def _is_left(self, row: NativeRow) -> bool:
+        """Whether something is left to do for the row at its provider."""
+        if self._only_ends:
+            return row.is_to_cancel
+        return row.state not in {"stored", "merged"}
 
     async def _advance(self, row: NativeRow, deadline: Deadline, *, is_ending: bool) -> None:
         job = self.job

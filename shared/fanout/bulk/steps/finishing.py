@@ -56,6 +56,9 @@ async def finish(host: JobHost, job: Job) -> Job:
     )
     await host.blobs.delete(folder)
     if host.uses_batches(job):
-        await host.native_host().ledger(job).clear()
+        ledger = host.native_host().ledger(job)
+        rows = await ledger.rows() if host.options.ends_batches_later else ()
+        if not any(row.is_to_cancel for row in rows):  # else its last turn clears it
+            await ledger.clear()
     await host.files.delete_orphan(job.input_file_id, job.input_key)
     return closed

@@ -31,7 +31,8 @@ class RunnerOptions(Struct, frozen=True):
     How a host runs jobs; times are in seconds (`work/spec.py` explains them).
 
     With `orders_all`, one worker sends the lines of all shards in the order of their beginnings.
-    Otherwise each worker orders the lines of its shard.
+    Otherwise each worker orders the lines of its shard. With `ends_batches_later`, batches that a
+    closed job leaves at providers are cancelled after that.
     """
 
     shard_size: ShardSize = LARGE_SHARDS
@@ -41,6 +42,7 @@ class RunnerOptions(Struct, frozen=True):
     initial_concurrency: int = INITIAL_CONCURRENCY
     sync_interval: float = SYNC_INTERVAL
     orders_all: bool = True
+    ends_batches_later: bool = False
 
     def work_spec(self, job: Job) -> WorkSpec:
         """What a worker needs to know of the job."""

@@ -16,22 +16,18 @@ from ...routing.leg import Leg
 from ...schema.chat import ChatCompletion
 from ...schema.request import ChatRequest
 from ...wire import json
-from ..pacing.rate_limiter import RateLimiter
-from .checked_lines import MakePermit
+from .permitted_calls import PermittedCalls
 
 
 class JudgeCalls(Struct, eq=False):
     """
     The judge's calls of one line: a `gateway.timed_pace.Pace`.
 
-    `ready` waits until calls may start, `used_tokens` gets the tokens of each call. A call is
-    repeated until the judge's share of the line's time is over: the gateway cancels it then.
+    A call is repeated until the judge's share of the line's time is over: the gateway cancels it
+    then.
     """
 
-    limiter: RateLimiter
-    permit: MakePermit
-    ready: Callable[[], Awaitable[None]]
-    used_tokens: Callable[[str, int, int], None]
+    calls: PermittedCalls
 
     async def __call__(
         self,
@@ -45,25 +41,7 @@ class JudgeCalls(Struct, eq=False):
         size = len(json.encode(chat.body["messages"]))
         while True:
             try:
-                return await self._once(call, leg, size)
+                return await self.calls.make(call, leg, size)
             except RateLimited as error:
                 if isinstance(error, QuotaExceeded):
                     raise
-
-    async def _once(
-        self, call: Callable[[], Awaitable[ChatCompletion]], leg: Leg, size: int
-    ) -> ChatCompletion:
-        async with self.permit(leg.model, size) as permit:
-            await self.ready()
-            started = self.limiter.clock()
-            try:
-                completion = await call()
-            except RateLimited as error:
-                if not isinstance(error, QuotaExceeded):
-                    await self.limiter.rejected(leg.model, started, error.retry_after, permit.size)
-                raise
-            usage = completion.get("usage")
-            if usage and isinstance(tokens := usage.get("total_tokens"), int):
-                permit.tokens_used = tokens
-                self.used_tokens(leg.model, tokens, size)
-            return completion

@@ -31,6 +31,7 @@ from ..pacing.rate_limiter import RateLimiter
 from .call_watcher import CallWatcher, ShownPermit, rate_limited_models
 from .checked_lines import PacedCalls
 from .judge_calls import JudgeCalls
+from .permitted_calls import LaterCalls, PermittedCalls
 from .requests_of_lines import as_stream, request_of
 
 if TYPE_CHECKING:
@@ -42,6 +43,10 @@ SMOOTHING = 0.1
 
 HOLD_POLL = 0.1
 """Seconds between two looks at whether a call may start again."""
+
+
+ONE_AFTER_ANOTHER = frozenset({"fallback", "hedge"})
+"""The modes in which a line's later models may not be called at all."""
 
 
 def make_line_sender(  # noqa: PLR0913 -- its parts, each once
@@ -98,7 +103,8 @@ class _LineSender(Struct, eq=False):
         The body of the line's response.
 
         It is sent when each of its models permits it, or each call when its model does: of a line
-        that is checked, or whose models are to agree.
+        that is checked, or whose models are to agree. A hedge or a fallback is sent when its first
+        model permits it, and each later call when its own does.
         """
         if sent.line.is_embedding:
             return await self._send_embedding(sent, concurrency)
@@ -112,6 +118,11 @@ class _LineSender(Struct, eq=False):
             async with self._permit(name, sent.line, sent.size, calls) as permit:
                 return await self._call(sent, request, watcher, {name: permit}, calls)
         permits: dict[str, Permit] = {}
+        if request.mode in ONE_AFTER_ANOTHER:
+            first = request.models[0]
+            async with self._permit(first, sent.line, sent.size, calls) as permit:
+                later = LaterCalls(self._permitted_calls(sent), first, permit, calls)
+                return await self._call(sent, request, watcher, {first: permit}, calls, later)
         async with AsyncExitStack() as stack:
             for name in request.models:
                 opening = self._permit(name, sent.line, sent.size, calls)
@@ -184,6 +195,7 @@ class _LineSender(Struct, eq=False):
         watcher: CallWatcher,
         permits: dict[str, Permit],
         calls: int,
+        later: LaterCalls | None = None,
     ) -> object:
         activity = self.activity
         await self._until_ready()
@@ -195,17 +207,21 @@ class _LineSender(Struct, eq=False):
                 sent.deadline,
                 watcher,
                 held=sent.held,
+                pace=later,
                 judge_pace=self._judge_calls(sent, request),
                 flex=sent.tier == FLEX,
             )
             body = (await self.gateway.chat(as_stream(sent, request), context)).body
         except FanoutError as error:
+            if later is not None:
+                raise later.stopped or error from None
             for name, seconds in rate_limited_models(error):
                 size = permits[name].size if name in permits else 1.0
                 await self.limiter.rejected(name, watcher.starts.get(name, 0.0), seconds, size)
             raise
         except Exception as error:
-            self.observer.bug(sent.request_id, error)
+            if later is None or later.stopped is None:
+                self.observer.bug(sent.request_id, error)
             raise
         else:
             sent.received(body)
@@ -221,7 +237,11 @@ class _LineSender(Struct, eq=False):
         """What makes the judge's calls, if there is a judge."""
         if request.judging is None:
             return None
-        return JudgeCalls(
+        return JudgeCalls(self._permitted_calls(sent))
+
+    def _permitted_calls(self, sent: LineRequest) -> PermittedCalls:
+        """What makes calls that wait for their own model's rate limit."""
+        return PermittedCalls(
             self.limiter,
             lambda name, size: self._permit(name, sent.line, size, 1),
             self._until_ready,
