@@ -143,6 +143,8 @@ def test_the_clouds_count_tokens() -> None:
                 assert (sent["max_tokens"], sent["anthropic_version"]) == (1, "bedrock-2023-05-31")
             if name == "vertex":
                 assert sent["model"] == "claude-sonnet-4-5@20250929"
+                assert sent["anthropic_version"] == "vertex-2023-10-16"
+                assert call.url.endswith(path)
             if name == "gemini":
                 assert sent.keys() >= {"contents", "systemInstruction"}
             else:

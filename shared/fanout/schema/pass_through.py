@@ -7,10 +7,27 @@ sent. Everything between works with the chat forms: races, retries, reports, pri
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
+from typing import Any
+
+from msgspec import Struct
 
 from ..secret import HiddenRepr
 from ..wire.json_members import Members
+
+
+class DefaultField(Struct, frozen=True):
+    """
+    Where an API has a parameter of chat requests that a config may set for all requests.
+
+    `paths` are its places in the API: `a.b` is a member of an object. `also` are its names in other
+    APIs of the same vendors; `convert` makes the API's form of a value, and does not change one
+    that has it.
+    """
+
+    paths: tuple[str, ...]
+    also: tuple[str, ...] = ()
+    convert: Callable[[Any], Any] = lambda value: value
 
 
 class OriginalRequest(HiddenRepr, frozen=True):
@@ -20,8 +37,8 @@ class OriginalRequest(HiddenRepr, frozen=True):
     `api` is the name of the API, `headers` are those that its vendor reads. `gateway_fields` are
     members of the body that are only for the gateway. `own_fields` are the paths of those that only
     the vendor knows, so that they may choose another model. `untranslatable` is the error for a
-    model of another API, if the request has what no chat request has a place for. `defaults` has
-    the API's names of parameters of chat requests, which a config may set; `a.b` is in an object.
+    model of another API, if the request has what no chat request has a place for. `defaults` says
+    where the API has the parameters of chat requests that a config may set, by their names there.
 
     `is_bound`: it has what only the maker of an earlier response can read. `unbound` are the
     members without that, if it can be left out. `left_out` names what the members do not have of
@@ -34,7 +51,7 @@ class OriginalRequest(HiddenRepr, frozen=True):
     gateway_fields: tuple[str, ...] = ()
     own_fields: tuple[str, ...] = ()
     untranslatable: Exception | None = None
-    defaults: Mapping[str, str] = {}
+    defaults: Mapping[str, DefaultField] = {}
     is_bound: bool = False
     unbound: Members | None = None
     left_out: tuple[str, ...] = ()

@@ -12,7 +12,6 @@ from typing import Any
 from msgspec.structs import replace
 
 from ..config.deployment import Deployment
-from ..errors import RequestError
 from ..schema.request import ChatRequest
 from ..wire import json
 from ..wire.http import WireRequest
@@ -56,50 +55,13 @@ def encode_original(deployment: Deployment, request: ChatRequest, *, stream: boo
 
 
 def _defaults(deployment: Deployment, request: ChatRequest) -> Mapping[str, Any]:
-    """
-    The config's defaults that the client's request does not set, by the names of its API.
-
-    Those that only the vendor knows have the same names. Of the others, those are left out that the
-    model would not take in the same request as a chat request.
-    """
-    original = request.original
-    if not original.defaults:  # a count of tokens
+    """The config's defaults that the client's request does not set, by the names of its API."""
+    is_count = not request.original.defaults
+    if is_count or not (deployment.defaults or deployment.additions.defaults):
         return {}
-    has = original.members.value
-    found = {n: v for n, v in deployment.additions.defaults.items() if has(n) is None}
-    given = {n: v for n, v in deployment.defaults.items() if n in original.defaults}
-    absent = {n: v for n, v in given.items() if has(original.defaults[n].split(".")[0]) is None}
-    if not absent:
-        return found
-    translated = _translated(deployment, request)
-    for name, value in absent.items():
-        member, _, inner = original.defaults[name].partition(".")
-        if any(b'"%b":' % one.encode() in translated for one in (*_forms(name), member)):
-            found[member] = {inner: value} if inner else value
-    return found
+    from .original_defaults import absent_defaults  # few deployments have defaults
 
-
-def _forms(name: str) -> tuple[str, str]:
-    """How the vendors' APIs write a name: `top_p` and `topP`."""
-    first, *others = name.split("_")
-    return name, first + "".join(word.title() for word in others)
-
-
-def _translated(deployment: Deployment, request: ChatRequest) -> bytes:
-    """The same request in the vendor's chat API, with those defaults that fit; maybe nothing."""
-    from .unfit_defaults import fit_defaults  # few deployments have defaults
-
-    def encode(request: ChatRequest) -> WireRequest:
-        return deployment.provider.chat.encode(request, deployment.target, False)
-
-    try:
-        try:
-            wire: WireRequest | RequestError = encode(request)
-        except RequestError as error:
-            wire = error
-        return fit_defaults(deployment, request, encode, wire).body
-    except RequestError:
-        return b""  # the vendor's own API may take what its chat API does not
+    return absent_defaults(deployment, request)
 
 
 def _joined(own: Mapping[str, str], given: Mapping[str, str]) -> Mapping[str, str]:

@@ -13,7 +13,7 @@ import re
 from collections.abc import Iterator, Mapping
 from typing import Any
 
-from ...schema.pass_through import OriginalRequest
+from ...schema.pass_through import DefaultField, OriginalRequest
 from ..base import RequestBody
 from ..original_bytes import members_or_none
 from .foreign_blocks import LEFT_OUT, without_foreign
@@ -26,14 +26,22 @@ _NAME = re.compile(r"[a-zA-Z0-9_-]+")
 MOST_LETTERS = 128
 """Of a tool's name: https://platform.claude.com/docs/en/api/messages/create, 2026-11."""
 
+_THINKING = DefaultField(("thinking", "output_config.effort"))
 DEFAULTS = {
-    "service_tier": "service_tier",
-    "temperature": "temperature",
-    "top_k": "top_k",
-    "top_p": "top_p",
-    "user": "metadata.user_id",
+    "parallel_tool_calls": DefaultField(("tool_choice",)),
+    "reasoning_effort": _THINKING,
+    "response_format": DefaultField(("output_config.format",)),
+    "service_tier": DefaultField(("service_tier",)),
+    "stop": DefaultField(("stop_sequences",)),
+    "temperature": DefaultField(("temperature",)),
+    "thinking": _THINKING,
+    "tool_choice": DefaultField(("tool_choice",)),
+    "tools": DefaultField(("tools",)),
+    "top_k": DefaultField(("top_k",)),
+    "top_p": DefaultField(("top_p",)),
+    "user": DefaultField(("metadata.user_id",)),
 }
-"""The names here of parameters that a config may set for all requests."""
+"""Where the API has the parameters that a config may set for all requests."""
 
 _SAMPLING = frozenset({"temperature", "top_k", "top_p"})
 WITHOUT_SAMPLING = "2026-10-21"
@@ -96,7 +104,7 @@ def original_of(body: RequestBody, own: frozenset[str]) -> OriginalRequest | Non
     )
 
 
-def _defaults(headers: Mapping[str, str]) -> Mapping[str, str]:
+def _defaults(headers: Mapping[str, str]) -> Mapping[str, DefaultField]:
     if headers.get("anthropic-version", "") < WITHOUT_SAMPLING:
         return DEFAULTS
     return {name: DEFAULTS[name] for name in DEFAULTS.keys() - _SAMPLING}

@@ -16,7 +16,7 @@ from typing import Any
 from ...errors import RequestError
 from ...schema.fanout import FanOutRequest
 from ...schema.gateway_fields import GATEWAY_FIELDS
-from ...schema.pass_through import OriginalRequest
+from ...schema.pass_through import DefaultField, OriginalRequest
 from ...wire import json
 from ...wire.json_members import Members
 from ..base import RequestBody
@@ -32,20 +32,51 @@ HEADERS = ("openai-beta",)
 OWN = GATEWAY_FIELDS - {"model", "stream", "stream_options"}
 """The gateway's own fields."""
 
+
+def _flat_tools(tools: Any) -> Any:
+    """Tools as they are here; in a chat request, `strict` is false if it is not set."""
+    return [
+        {"strict": False, **_flat_choice(tool)} if "function" in tool else tool for tool in tools
+    ]
+
+
+def _flat_choice(value: Any) -> Any:
+    """A tool, or the choice of one, without the object `function` of a chat request."""
+    inner = value.get("function") if isinstance(value, dict) else None
+    return {"type": "function", **inner} if isinstance(inner, dict) else value
+
+
+def _flat_format(value: Any) -> Any:
+    """A response format without the object `json_schema` of a chat request."""
+    inner = value.get("json_schema") if isinstance(value, dict) else None
+    return {"type": "json_schema", **inner} if isinstance(inner, dict) else value
+
+
+_LIMIT = DefaultField(("max_output_tokens",), ("max_completion_tokens", "max_tokens"))
+_EFFORT = DefaultField(("reasoning.effort",), ("reasoning_effort",))
+_SAME = (
+    "metadata",
+    "parallel_tool_calls",
+    "prompt_cache_key",
+    "safety_identifier",
+    "service_tier",
+    "store",
+    "temperature",
+    "top_p",
+    "user",
+)
 DEFAULTS = {
-    "max_completion_tokens": "max_output_tokens",
-    "max_tokens": "max_output_tokens",
-    "metadata": "metadata",
-    "prompt_cache_key": "prompt_cache_key",
-    "reasoning_effort": "reasoning.effort",
-    "safety_identifier": "safety_identifier",
-    "service_tier": "service_tier",
-    "temperature": "temperature",
-    "top_p": "top_p",
-    "user": "user",
-    "verbosity": "text.verbosity",
+    **{name: DefaultField((name,)) for name in _SAME},
+    "max_completion_tokens": _LIMIT,
+    "max_tokens": _LIMIT,
+    "reasoning_effort": _EFFORT,
+    "response_format": DefaultField(("text.format",), ("response_format",), _flat_format),
+    "thinking": _EFFORT,
+    "tool_choice": DefaultField(("tool_choice",), convert=_flat_choice),
+    "tools": DefaultField(("tools",), convert=_flat_tools),
+    "verbosity": DefaultField(("text.verbosity",), ("verbosity",)),
 }
-"""The names here of parameters that a config may set for all requests."""
+"""Where the API has the parameters that a config may set for all requests."""
 
 SAFE = frozenset(
     {

@@ -31,7 +31,10 @@ def encode_count(original: OriginalRequest, target: Target, _: bool) -> WireRequ
     """
     The client's request for the number of its tokens; here the model is in the body.
 
-    docs.cloud.google.com/vertex-ai/generative-ai/docs/partner-models/claude/count-tokens, 2026-11.
+    The path, and `model` and `messages` in the body: docs.cloud.google.com/gemini-enterprise-agent-
+    platform/models/partner-models/claude/count-tokens. `anthropic_version`, which is not on that
+    page, is what Anthropic's own client sends: anthropic-sdk-python 2.12, lib/vertex/_client.py.
+    Both 2026-11.
     """
     model = json.encode(model_of(target).id)
     body = original.body({"model": model, "anthropic_version": json.encode(VERSION)})
