@@ -33,6 +33,8 @@ NOT_NULL = REQUIRED - {
     *("reasoning", "user", "usage", "max_output_tokens", "max_tool_calls", "safety_identifier"),
     "prompt_cache_key",
 }
+OF_TOOL = {"type", "name", "description", "parameters", "strict"}
+OF_FORMAT = {"type", "name", "description", "schema", "strict"}
 
 
 def test_recorded_requests_get_what_their_clients_need(
@@ -80,7 +82,7 @@ def chat_faults(body: dict[str, Any]) -> list[str]:
 
 
 def test_open_responses_cases(server: RunningGateway, upstream: Upstream) -> None:
-    """The seven cases of its compliance test, by their descriptions."""
+    """The seven cases of its compliance test, by their descriptions, and a response format."""
     user = {"type": "message", "role": "user", "content": "Say hello in exactly 3 words."}
     system = {"type": "message", "role": "system", "content": "You are a pirate."}
     image = [
@@ -94,6 +96,7 @@ def test_open_responses_cases(server: RunningGateway, upstream: Upstream) -> Non
         "description": "The weather of a place",
         "parameters": {"type": "object", "properties": {"city": {"type": "string"}}},
     }
+    form = {"type": "json_schema", "name": "place"}
     cases: dict[str, dict[str, Any]] = {
         "basic": {"input": [user]},
         "stream": {"input": [user], "stream": True},
@@ -101,6 +104,7 @@ def test_open_responses_cases(server: RunningGateway, upstream: Upstream) -> Non
         "tool call": {"input": [user], "tools": [tool]},
         "streamed tool call": {"input": [user], "tools": [tool], "stream": True},
         "image": {"input": [{"type": "message", "role": "user", "content": image}]},
+        "schema": {"input": [user], "text": {"format": {**form, "schema": tool["parameters"]}}},
         "several turns": {"input": [user, said, {**user, "content": "What is my name?"}]},
     }
     faults = []
@@ -115,6 +119,9 @@ def test_open_responses_cases(server: RunningGateway, upstream: Upstream) -> Non
             faults.append((name, missing))
         if empty := {field for field in NOT_NULL if response[field] is None}:
             faults.append((name, empty))
+        faults += [(name, tool) for tool in response["tools"] if OF_TOOL - tool.keys()]
+        shown = response["text"]["format"]
+        faults += [(name, shown)] if "text" in body and OF_FORMAT - shown.keys() else []
         kind = "function_call" if "tools" in body else "message"
         if (response["status"], [item["type"] for item in response["output"]]) != (
             "completed",
@@ -125,7 +132,7 @@ def test_open_responses_cases(server: RunningGateway, upstream: Upstream) -> Non
     sent = [call.body["messages"] for call in upstream.calls_to("a")]
     assert [message["role"] for message in sent[2]] == ["system", "user"]
     assert [part["type"] for part in sent[5][0]["content"]] == ["text", "image_url"]
-    assert [message["role"] for message in sent[6]] == ["user", "assistant", "user"]
+    assert [message["role"] for message in sent[7]] == ["user", "assistant", "user"]
 
 
 def event(kind: str, **fields: Any) -> bytes:

@@ -29,7 +29,7 @@ class OpenReasoning:
 
     def started(self) -> Item:
         """The item as it begins."""
-        return {"id": self._id, "type": "reasoning", "summary": [], "encrypted_content": None}
+        return {"id": self._id, "type": "reasoning", "summary": []}
 
     def feed(self, delta: Mapping[str, Any], event: MakeEvent) -> list[bytes]:
         """The events of one piece."""

@@ -210,6 +210,18 @@ def _format(given: object) -> dict[str, Any] | None:
     return {"type": "json_schema", "json_schema": inner}
 
 
+_OF_TOOL: Mapping[str, Any] = {"description": None, "parameters": None, "strict": None}
+_OF_FORMAT: Mapping[str, Any] = {"description": None, "strict": False}
+"""What a response has of each function and format; Open Responses requires it, 2026-04-24."""
+
+
+def _shown(value: Any, fields: Mapping[str, Any]) -> Any:
+    """A function or a format with a schema, with all fields of a response."""
+    if not isinstance(value, dict) or value.get("type") not in {"function", "json_schema"}:
+        return value
+    return {**fields, **{k: v for k, v in value.items() if k not in fields or v is not None}}
+
+
 def _echo(body: Mapping[str, Any]) -> dict[str, Any]:
     """What the response repeats; Open Responses requires each of them, null where it may be."""
     text = _object(body, "text")
@@ -223,11 +235,11 @@ def _echo(body: Mapping[str, Any]) -> dict[str, Any]:
     return {
         "previous_response_id": None,
         "instructions": given("instructions"),
-        "tools": given("tools", []),
+        "tools": [_shown(tool, _OF_TOOL) for tool in given("tools", [])],
         "tool_choice": given("tool_choice", "auto"),
         "truncation": "disabled",
         "parallel_tool_calls": given("parallel_tool_calls", default=True),
-        "text": {**text, "format": text.get("format") or {"type": "text"}},
+        "text": {**text, "format": _shown(text.get("format") or {"type": "text"}, _OF_FORMAT)},
         "top_p": given("top_p", 1.0),
         "presence_penalty": given("presence_penalty", 0.0),
         "frequency_penalty": given("frequency_penalty", 0.0),
