@@ -155,9 +155,9 @@ TOP_LEVEL = {
         __init__ address_rules alpn broken_ends client client_engine connection_pool
         credentials engine error_bodies error_mapping expired_audio http1_chunks
         http1_client http1_connection http1_repair httpx_client httpx_transport odd_bodies
-        pass_through public_post pyqwest_connection quiet_end redaction request_encoding
-        request_params socket_limit split_pairs stream_calls stream_events stream_reader
-        text_events unfit_defaults unpacking without_stream
+        original_defaults pass_through public_post pyqwest_connection quiet_end redaction
+        request_encoding request_params socket_limit split_pairs stream_calls stream_events
+        stream_reader text_events unfit_defaults unpacking without_stream
     """,
     "shared/fanout/wire/*.py": """
         __init__ eventstream http json json_members json_size lenient_json sigv4 sse
