@@ -61,8 +61,8 @@ TOP_LEVEL = {
         test_public_api test_startup
     """,
     "shared/fanout/aws/*.py": """
-        __init__ credentials dynamodb endpoints errors hedge_counts open_requests secrets_manager
-        stack_keys
+        __init__ credentials dynamodb endpoints errors hedge_counts open_requests
+        secrets_manager stack_keys watched_request
     """,
     "shared/fanout/bulk/*.py": "__init__ activity costs lanes paid_calls runner store totals",
     "shared/fanout/bulk/input/*.py": """
@@ -118,14 +118,15 @@ TOP_LEVEL = {
     "shared/fanout/endpoints/embeddings/*.py": "__init__ division request response",
     "shared/fanout/errors/*.py": "__init__ base config gateway provider",
     "shared/fanout/gateway/*.py": """
-        __init__ agree_cell aliases authorization bound_requests checked_cell client_chunks
-        combine conversation decisions embeddings factory gateway hedge_delays interleave
-        judge_calls judge_cell ladder report run streams timed_pace vote_count
+        __init__ agree_cell aliases authorization bound_requests checked_cell
+        client_chunks combine conversation decisions embeddings factory fallback_calls
+        gateway hedge_delays interleave judge_calls judge_cell ladder possible_votes
+        report run streams timed_pace vote_count
     """,
     "shared/fanout/keys/*.py": """
         __init__ account budgets charged_job clients dynamodb_store groups imports items
-        job_rows jobs late_settlements ledger litellm management metering opening postgres
-        secrets spend spend_rows sqlite_store windows
+        job_rows jobs late_settlements ledger litellm management metering opening
+        postgres rate_limits secrets spend spend_rows sqlite_store windows
     """,
     "shared/fanout/http/key_management/*.py": """
         __init__ budget global_spend key requests routes spend team user
@@ -140,11 +141,12 @@ TOP_LEVEL = {
         stream_attempts
     """,
     "shared/fanout/schema/*.py": """
-        __init__ accumulator agreement allowed_values canonical chat chat_builders checked
-        choice_deltas embeddings error extensions fallbacks fanout foreign_parts free_text
-        gateway_fields json_schema judging litellm_arguments litellm_names messages one_call
-        pass_through prompt_tokens request response_chunks schema_words schema_work strategies
-        text_keys token_estimate tokens validation value_kinds
+        __init__ accumulator agreement allowed_values canonical chat chat_builders
+        checked choice_deltas embeddings error extensions fallbacks fanout foreign_parts
+        free_text gateway_fields json_schema judging litellm_arguments litellm_names
+        messages modes one_call pass_through prompt_tokens request response_chunks
+        schema_words schema_work strategies text_keys token_estimate tokens validation
+        value_kinds votes
     """,
     "shared/fanout/server/*.py": """
         __init__ connection connections lifespan limits listener request_parser request_queue
@@ -153,11 +155,12 @@ TOP_LEVEL = {
     "shared/fanout/telemetry/*.py": "__init__ known_names observers prices prometheus traces",
     "shared/fanout/transport/*.py": """
         __init__ address_rules alpn broken_ends client client_engine connection_pool
-        credentials engine error_bodies error_mapping expired_audio http1_chunks
-        http1_client http1_connection http1_repair httpx_client httpx_transport odd_bodies
-        original_defaults pass_through public_post pyqwest_connection quiet_end redaction
-        request_encoding request_params socket_limit split_pairs stream_calls stream_events
-        stream_reader text_events unfit_defaults unpacking without_stream
+        credentials engine error_bodies error_classes error_mapping expired_audio
+        http1_chunks http1_client http1_connection http1_parser http1_repair
+        http1_socket httpx_client httpx_transport odd_bodies original_defaults
+        pass_through public_post pyqwest_connection quiet_end redaction request_encoding
+        request_params socket_limit split_pairs stream_calls stream_events stream_reader
+        text_events unfit_defaults unpacking without_stream
     """,
     "shared/fanout/wire/*.py": """
         __init__ eventstream http json json_members json_size lenient_json sigv4 sse
@@ -231,9 +234,9 @@ PURE = """
     config/fields  config/google  config/litellm  config/model  config/resolve  config/routes
     config/unknown_keys  errors
     gateway/combine  gateway/interleave  gateway/ladder  gateway/report
-    keys/account  keys/items  keys/litellm  keys/metering  keys/windows
+    keys/account  keys/items  keys/litellm  keys/metering  keys/rate_limits  keys/windows
     library/chunk_builder  library/errors  library/inputs  library/options
-    library/structured_output  library/types
+    library/chunk_types  library/structured_output  library/types
     providers
     routing/leg  routing/retry_policy  schema  secret  telemetry/observers
     server/limits  server/request_parser

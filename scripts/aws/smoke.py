@@ -15,17 +15,14 @@ import sys
 import time
 from collections.abc import Callable, Sequence
 from concurrent.futures import ThreadPoolExecutor
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from http import HTTPStatus
 from typing import Any
-from urllib.parse import urlsplit
 
 import boto3
-import httpx2
-import openai
-from botocore.exceptions import BotoCoreError, ClientError
 
-PROMPT = "Count from 1 to 40, one number a line."
+from .smoke_stack import Stack, error_text, open_stack, resources_of
+
 MEGABYTE = 1_000_000
 JOB_SECONDS, LOG_SECONDS = 600, 120
 SPREAD = 0.1
@@ -33,52 +30,7 @@ SPREAD = 0.1
 Seconds between the first and the last piece of a stream; a model takes over a second to count.
 """
 
-SDK_TIMEOUT = 300.0
 MANY = 128
-
-
-@dataclass
-class Stack:
-    """A deployed stack, with the ids of the requests that were sent since `began`."""
-
-    name: str
-    url: str
-    key: str
-    model: str = ""
-    request_ids: list[str] = field(default_factory=list)
-    began: float = field(default_factory=time.time)
-    client: httpx2.Client = field(
-        default_factory=lambda: httpx2.Client(
-            timeout=SDK_TIMEOUT, limits=httpx2.Limits(max_connections=None)
-        )
-    )
-    """It keeps its connection, so that a check does not measure how long one takes."""
-
-    def send(
-        self, method: str, path: str, body: bytes | None = None, *, key: str | None = None
-    ) -> httpx2.Response:
-        """Send a request; return its response."""
-        headers = {"authorization": f"Bearer {key or self.key}", "content-type": "application/json"}
-        return self.client.request(method, f"{self.url}{path}", content=body, headers=headers)
-
-    def seconds_without_function(self) -> float:
-        """Return how long API Gateway takes to reject a path outside the stage, at best."""
-        parts = urlsplit(self.url)
-        url = f"{parts.scheme}://{parts.netloc}/no-such-stage"
-        return min(self.client.get(url).elapsed.total_seconds() for _ in range(5))
-
-    def chat(self, *, stream: bool) -> dict[str, Any]:
-        """Return the arguments of a chat request for the client's `request` and `stream`."""
-        body = {"model": self.model, "stream": stream, "max_tokens": 200}
-        return {
-            "method": "POST",
-            "url": f"{self.url}/chat/completions",
-            "json": body | {"messages": [{"role": "user", "content": PROMPT}]},
-            "headers": {"authorization": f"Bearer {self.key}"},
-        }
-
-    def sdk(self) -> openai.OpenAI:
-        return openai.OpenAI(base_url=self.url, api_key=self.key, timeout=SDK_TIMEOUT)
 
 
 @dataclass(frozen=True)
@@ -115,31 +67,6 @@ def main() -> int:
     return int(failed > 0)
 
 
-def open_stack(name: str, region: str | None, profile: str | None) -> Stack:
-    """Return the stack, or exit with one line that says what is wrong and what to do."""
-    try:
-        boto3.setup_default_session(region_name=region, profile_name=profile)
-        return find(name)
-    except (BotoCoreError, ClientError) as error:
-        where = region or (boto3.DEFAULT_SESSION and boto3.DEFAULT_SESSION.region_name)
-        sys.exit(
-            f"make smoke: the stack `{name}` cannot be read in the region `{where or 'none'}`: "
-            f'{error}. Name them with STACK=… and ARGS="--region … --profile …".'
-        )
-
-
-def find(name: str) -> Stack:
-    """Return the stack, with its address and its key; raises boto3's errors."""
-    found = boto3.client("cloudformation").describe_stacks(StackName=name)["Stacks"][0]
-    outputs = {one["OutputKey"]: one["OutputValue"] for one in found["Outputs"]}
-    url: str = outputs["BaseUrl"]
-    if endpoint := os.environ.get("AWS_ENDPOINT_URL"):  # an emulator serves the API below itself
-        api = url.removeprefix("https://").split(".")[0]
-        url = f"{endpoint}/restapis/{api}/v1/_user_request_"
-    secret = boto3.client("secretsmanager").get_secret_value(SecretId=outputs["MasterKey"])
-    return Stack(name, url, secret["SecretString"])
-
-
 def check_limit(_: Stack) -> Result:
     limits = boto3.client("lambda").get_account_settings()["AccountLimit"]
     return Result(passed=True, seen=f"{limits['ConcurrentExecutions']} at the same time")
@@ -158,12 +85,12 @@ def check_health(stack: Stack) -> Result:
 
 def check_key(stack: Stack) -> Result:
     response = stack.send("GET", "/models", key="wrong")
-    return Result(response.status_code == HTTPStatus.UNAUTHORIZED, _error(response))
+    return Result(response.status_code == HTTPStatus.UNAUTHORIZED, error_text(response))
 
 
 def check_path(stack: Stack) -> Result:
     response = stack.send("GET", "/nowhere")
-    return Result(response.status_code == HTTPStatus.NOT_FOUND, _error(response))
+    return Result(response.status_code == HTTPStatus.NOT_FOUND, error_text(response))
 
 
 def check_plain(stack: Stack) -> Result:
@@ -172,7 +99,7 @@ def check_plain(stack: Stack) -> Result:
     names = [name.lower() for name, _ in response.headers.multi_items()]
     repeated = sorted({name for name in names if names.count(name) > 1})
     is_error = response.status_code != HTTPStatus.OK
-    status = _error(response) if is_error else f"{response.status_code}"
+    status = error_text(response) if is_error else f"{response.status_code}"
     seen = f"{status}, {response.elapsed.total_seconds():.2f} s"
     passed = response.status_code == HTTPStatus.OK and not repeated
     return Result(passed, f"{seen}, repeated headers: {', '.join(repeated) or 'none'}")
@@ -183,7 +110,7 @@ def check_stream(stack: Stack) -> Result:
     with stack.client.stream(**stack.chat(stream=True)) as response:
         if response.status_code != HTTPStatus.OK:
             response.read()
-            return Result(passed=False, seen=_error(response))
+            return Result(passed=False, seen=error_text(response))
         for piece in response.iter_text():
             times.append(time.perf_counter() - began)
             text += piece
@@ -199,19 +126,19 @@ def check_stream(stack: Stack) -> Result:
 def check_large_body(stack: Stack) -> Result:
     """7 MB: more than Lambda takes, less than API Gateway does. AWS documents no status for it."""
     response = stack.send("POST", "/chat/completions", b" " * 7 * MEGABYTE)
-    return Result(400 <= response.status_code < 600, _error(response))  # noqa: PLR2004
+    return Result(400 <= response.status_code < 600, error_text(response))  # noqa: PLR2004
 
 
 def check_largest_body(stack: Stack) -> Result:
     response = stack.send("POST", "/chat/completions", b" " * 11 * MEGABYTE)
-    return Result(response.status_code == HTTPStatus.REQUEST_ENTITY_TOO_LARGE, _error(response))
+    return Result(response.status_code == HTTPStatus.REQUEST_ENTITY_TOO_LARGE, error_text(response))
 
 
 def check_metrics(stack: Stack) -> Result:
     """The request's log line and its metrics are in CloudWatch although no other request came."""
     if "AWS_ENDPOINT_URL" in os.environ:
         return Result(passed=True, seen="not checked: an emulator has no logs of streams")
-    (group,) = _resources(stack, "AWS::Logs::LogGroup", "ApiLog")
+    (group,) = resources_of(stack, "AWS::Logs::LogGroup", "ApiLog")
     events = boto3.client("logs").get_paginator("filter_log_events")  # a page may be empty
     since, began = int(stack.began * 1000), time.monotonic()
     missing: list[str] = []
@@ -249,7 +176,7 @@ def _json_object(line: str) -> dict[str, Any] | None:
 
 def check_job(stack: Stack) -> Result:
     """Three lines through the state machine, the worker and S3."""
-    if not _resources(stack, "AWS::StepFunctions::StateMachine", "Bulk"):
+    if not resources_of(stack, "AWS::StepFunctions::StateMachine", "Bulk"):
         return Result(passed=True, seen="the stack has no jobs")
     body = {"model": stack.model, "max_tokens": 5, "messages": [{"role": "user", "content": "Hi"}]}
     lines = [
@@ -273,7 +200,7 @@ def check_job(stack: Stack) -> Result:
 
 def check_many(stack: Stack) -> Result:
     """Many requests at once, which use no tokens, in the few environments of managed instances."""
-    names = _resources(stack, "AWS::Lambda::CapacityProvider", "Api")
+    names = resources_of(stack, "AWS::Lambda::CapacityProvider", "Api")
     if not names:
         return Result(passed=True, seen="not checked: each has an environment on classic Lambda")
     provider = boto3.client("lambda").get_capacity_provider(CapacityProviderName=names[0])
@@ -282,25 +209,6 @@ def check_many(stack: Stack) -> Result:
     served = sum(response.status_code == HTTPStatus.OK for response in responses)
     state = provider["CapacityProvider"]["State"]
     return Result(served == MANY, f"{served} of {MANY} served, instances are {state}")
-
-
-def _resources(stack: Stack, kind: str, part: str) -> list[str]:
-    """Return the names of a type; `part` is a prefix of their logical ids."""
-    found = boto3.client("cloudformation").describe_stack_resources(StackName=stack.name)
-    return [
-        resource["PhysicalResourceId"]
-        for resource in found["StackResources"]
-        if resource["ResourceType"] == kind and resource["LogicalResourceId"].startswith(part)
-    ]
-
-
-def _error(response: httpx2.Response) -> str:
-    """The status, and the code and the message of OpenAI's error object."""
-    try:
-        error = response.json()["error"]
-        return f"{response.status_code} {error['code']} ({error['message'][:200]})"
-    except (ValueError, KeyError, TypeError):
-        return f"{response.status_code} no error object: {response.text[:100]!r}"
 
 
 ENDED = {"completed", "failed", "expired", "cancelled"}

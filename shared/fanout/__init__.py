@@ -56,6 +56,13 @@ if TYPE_CHECKING:
     from .library.arguments import Deployments, Stagger
     from .library.batch import abatch_completion, batch_completion
     from .library.chunk_builder import stream_chunk_builder
+    from .library.chunk_types import (
+        ChatCompletionChunk,
+        ChunkChoice,
+        Delta,
+        DeltaFunction,
+        DeltaToolCall,
+    )
     from .library.completion import acompletion, completion
     from .library.embedding import EmbeddingInput, aembedding, embedding
     from .library.embedding_types import Embedding, EmbeddingResponse
@@ -76,15 +83,10 @@ if TYPE_CHECKING:
         Audio,
         Ballot,
         ChatCompletion,
-        ChatCompletionChunk,
         Choice,
-        ChunkChoice,
         CompletionTokensDetails,
         CustomCall,
         CustomToolCall,
-        Delta,
-        DeltaFunction,
-        DeltaToolCall,
         ErrorObject,
         FanoutReport,
         FinishReason,
@@ -212,6 +214,11 @@ _MODULES = {
     "aembedding": "library.embedding",
     "embedding": "library.embedding",
     "EmbeddingInput": "library.embedding",
+    "ChatCompletionChunk": "library.chunk_types",
+    "ChunkChoice": "library.chunk_types",
+    "Delta": "library.chunk_types",
+    "DeltaFunction": "library.chunk_types",
+    "DeltaToolCall": "library.chunk_types",
     "Embedding": "library.embedding_types",
     "EmbeddingResponse": "library.embedding_types",
     "abatch_completion": "library.batch",

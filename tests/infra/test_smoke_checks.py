@@ -11,7 +11,8 @@ from pathlib import Path
 import httpx2
 import pytest
 
-from scripts.aws.smoke import Result, Stack, check_health, check_plain, check_stream, missing_lines
+from scripts.aws.smoke import Result, check_health, check_plain, check_stream, missing_lines
+from scripts.aws.smoke_stack import Stack
 
 ROOT = Path(__file__).parents[2]
 

@@ -17,12 +17,12 @@ import asyncio
 import time
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import suppress
-from hashlib import sha256
-from typing import Any, Protocol
+from typing import Any
 
 from ..transport.credentials import Signer
 from ..transport.engine import Engine
 from .dynamodb import ConditionFailed, DynamoDB, TableUnavailable
+from .watched_request import Watch, Watched, item_id, microseconds, number_in
 
 TABLE_VARIABLE = "FANOUT_REQUESTS_TABLE"
 
@@ -47,48 +47,6 @@ BATCH = 100
 Clock = Callable[[], float]
 
 
-class Watched(Protocol):
-    """An open request, as this module uses it; `key` is its client's name and its id."""
-
-    @property
-    def key(self) -> tuple[str, str]: ...
-
-    @property
-    def lease(self) -> float | None: ...
-
-    @property
-    def received(self) -> float | None: ...
-
-    def cancel(self) -> None: ...
-
-    def renew(self) -> None: ...
-
-
-class _Watch:
-    """A request that is watched: its item, and what has been read of it."""
-
-    def __init__(self, request: Watched, now: float) -> None:
-        self.request = request
-        self.id = item_id(request.key)
-        # A client may use an id again, so marks that are older than the request are not its own.
-        self.received = _microseconds(min(request.received or now, now))
-        self.opened_at: int | None = None  # once a registration has been sent
-        self.is_registered = False
-        self.registration: asyncio.Future[None] | None = None
-        self.renewals = 0
-        self.mark: int | None = None
-
-    def apply(self, item: Mapping[str, Any]) -> None:
-        """Cancel or renew the request as the item says."""
-        mark, renewals = _number(item, "cancelled_at"), _number(item, "renewals")
-        if mark >= self.received and self.mark is None:
-            self.mark = mark
-            self.request.cancel()
-        elif renewals != self.renewals:
-            self.request.renew()
-        self.renewals = renewals
-
-
 class OpenRequestsTable:
     """
     The open requests of all environments.
@@ -109,7 +67,7 @@ class OpenRequestsTable:
         self._database = database
         self._report = report
         self._now = now
-        self._watches: list[_Watch] = []
+        self._watches: list[Watch] = []
         self._turn = asyncio.Lock()
         self._due = 0.0
         self._is_reported = False
@@ -124,7 +82,7 @@ class OpenRequestsTable:
         while clock() < until:
             await asyncio.sleep(ACKNOWLEDGEMENT_INTERVAL)
             for found in await self._read([item]):
-                if _number(found, "acknowledged_at") >= mark:
+                if number_in(found, "acknowledged_at") >= mark:
                     return True
         with suppress(ConditionFailed):  # a later cancel, or a request with a lease
             await self._delete(
@@ -137,7 +95,7 @@ class OpenRequestsTable:
         await self._try(self._mark(key))
 
     async def _mark(self, key: tuple[str, str]) -> int:
-        mark = _microseconds(self._now())
+        mark = microseconds(self._now())
         await self._update(item_id(key), "SET cancelled_at = :mark, #ttl = :ttl", {":mark": mark})
         return mark
 
@@ -158,7 +116,7 @@ class OpenRequestsTable:
 
     async def watch(self, request: Watched) -> None:
         """Cancel and renew the request as others ask, until this is cancelled."""
-        watch = _Watch(request, self._now())
+        watch = Watch(request, self._now())
         self._watches.append(watch)
         try:
             if request.lease is not None:
@@ -192,7 +150,7 @@ class OpenRequestsTable:
             is_open = watch in self._watches  # its request may have ended meanwhile
             if is_open and watch.request.lease is not None and not watch.is_registered:
                 await self._begin_registration(watch)
-        watches: dict[str, list[_Watch]] = {}
+        watches: dict[str, list[Watch]] = {}
         for watch in self._watches:
             watches.setdefault(watch.id, []).append(watch)
         for batch in _batches([*watches]):
@@ -200,22 +158,22 @@ class OpenRequestsTable:
                 for watch in watches[item["id"]["S"]]:
                     watch.apply(item)
 
-    def _begin_registration(self, watch: _Watch) -> asyncio.Future[None]:
+    def _begin_registration(self, watch: Watch) -> asyncio.Future[None]:
         """Register the request; the write goes on if the task that waits for it is cancelled."""
         watch.registration = asyncio.ensure_future(self._try(self._register(watch)))
         return asyncio.shield(watch.registration)
 
-    async def _register(self, watch: _Watch) -> None:
+    async def _register(self, watch: Watch) -> None:
         """Write that the request is open, and apply what others have written before."""
-        watch.opened_at = watch.opened_at or _microseconds(self._now())
+        watch.opened_at = watch.opened_at or microseconds(self._now())
         item = await self._update(
             watch.id, "SET opened_at = :opened, #ttl = :ttl", {":opened": watch.opened_at}
         )
-        watch.is_registered, watch.renewals = True, _number(item, "renewals")
+        watch.is_registered, watch.renewals = True, number_in(item, "renewals")
         if watch in self._watches:  # else the request has ended
             watch.apply(item)
 
-    async def _close(self, watch: _Watch) -> None:
+    async def _close(self, watch: Watch) -> None:
         """Acknowledge that the request was cancelled, or delete its registration."""
         if watch.mark is not None:
             changes = "SET acknowledged_at = :mark, #ttl = :ttl REMOVE opened_at"
@@ -288,19 +246,6 @@ def open_requests_table(
     """The table that the environment names; `None` in a stack of an older version."""
     table = env.get(TABLE_VARIABLE)
     return OpenRequestsTable(table, DynamoDB(env, engine, signer), report) if table else None
-
-
-def item_id(key: tuple[str, str]) -> str:
-    """The item of a request: a digest, as a client's name may be longer than a key."""
-    return sha256("\n".join(key).encode()).hexdigest()
-
-
-def _microseconds(seconds: float) -> int:
-    return int(seconds * 1_000_000)
-
-
-def _number(item: Mapping[str, Any], name: str) -> int:
-    return int(item[name]["N"]) if name in item else 0
 
 
 def _numbers(values: Mapping[str, int]) -> dict[str, Any]:

@@ -9,16 +9,13 @@ from functools import partial
 from pathlib import Path
 from typing import Any
 
-from msgspec.structs import replace
-
 from ..bulk.input.lines import ENDPOINT
-from ..bulk.lanes import NATIVE, NO_BATCHES_HERE, choose_native, quoted_lane
+from ..bulk.lanes import NATIVE, quoted_lane
 from ..bulk.local.lazy_service import data_home
 from ..bulk.local.prompt_jobs import find_or_create_job, finished_job
 from ..bulk.local.response_index import INDEX
 from ..bulk.service.new_job import BatchOptions, NewJob, cost_cap
 from ..bulk.service.records import Job
-from ..bulk.service.webhooks import FieldNames, NewWebhook, Webhook, check_webhook, rules_of
 from ..concurrency.garbage import collecting_rarely
 from ..config.catalog import Catalog
 from ..errors import RequestError
@@ -32,6 +29,7 @@ from .batch_backend import (
 )
 from .batch_input import BatchInput, check_form, check_keys, open_batch_input
 from .batch_jobs import STOPPED, named_job, remove_job, show_jobs, state_of
+from .batch_options import check_native, checked_webhook, with_higher_cap, with_options
 from .batch_output import DONE, default_output, run_to_end, unit_of, write_lines, write_results
 from .batch_progress import error_lines, show_activity
 from .config_choice import select_config
@@ -39,13 +37,6 @@ from .output_paths import Output, check_output
 from .printed_commands import batch_command
 from .printing import show, show_json
 from .stop_signals import stop_signals
-
-KEEPS_BATCHES = (
-    "the job {job} may have batches at its providers, which would be paid for twice: resume it "
-    "with the lane and `--native` that it has, or cancel it"
-)
-
-WEBHOOK_OPTIONS = FieldNames("--webhook", "--webhook-secret")
 
 
 def run_action(arguments: argparse.Namespace, open_stack: OpenStack = open_stack_backend) -> int:
@@ -94,8 +85,8 @@ async def _run(arguments: argparse.Namespace, open_stack: OpenStack, given: Batc
     )
     output = given.output or check_output("-")
     async with open_backend(arguments, open_stack, needs_config=True) as backend:
-        webhook = await _checked_webhook(backend, given.webhook)
-        _check_native(backend, given)
+        webhook = await checked_webhook(backend, given.webhook)
+        check_native(backend, given)
         catalog = None if arguments.stack else await backend.catalog()
         job = await find_or_create_job(
             backend,
@@ -104,8 +95,8 @@ async def _run(arguments: argparse.Namespace, open_stack: OpenStack, given: Batc
             fresh=arguments.fresh,
             check=partial(check_keys, catalog, given.model),
         )
-        job, cap = await _with_higher_cap(backend, job, given.cap)
-        job = await _with_options(backend, job, cap, given, webhook)
+        job, cap = await with_higher_cap(backend, job, given.cap)
+        job = await with_options(backend, job, cap, given, webhook)
         if not job.is_over:
             await backend.jobs.run(job)
         return await run_to_end(backend, job, arguments, output, given)
@@ -132,71 +123,6 @@ async def _retry(arguments: argparse.Namespace, open_stack: OpenStack) -> int:
             return await run_to_end(backend, job, arguments, mine)
 
 
-async def _checked_webhook(backend: BatchBackend, given: NewWebhook | None) -> Webhook | None:
-    """The webhook, by the rules of the config; on this machine, its secret must be there."""
-    if given is None:
-        return None
-    catalog = await backend.catalog()
-    webhook = check_webhook(given, rules_of(catalog), WEBHOOK_OPTIONS)
-    if not backend.is_remote and not catalog.env.get(webhook.secret):
-        raise RequestError(
-            f"`--webhook-secret`: the environment has no `{webhook.secret}`", "webhook-secret"
-        )
-    return webhook
-
-
-def _check_native(backend: BatchBackend, given: BatchInput) -> None:
-    """Raise `RequestError` if batches are asked for where there are none."""
-    if given.native not in {None, "never"} and not backend.jobs.has_batches:
-        raise RequestError(NO_BATCHES_HERE.format(name="--native"), "native")
-
-
-async def _with_higher_cap(
-    backend: BatchBackend, job: Job, cap: int | None
-) -> tuple[Job, int | None]:
-    """
-    The job, and its cap; of a job that ended at a lower cap, the retry with what is left of this.
-
-    Both are in nanodollars; a retry's cap does not include what was spent before.
-    """
-    spent = 0
-    while (
-        cap is not None
-        and job.reason == "capped"
-        and job.error_file_id is not None
-        and cap > spent + (job.max_cost or 0)
-    ):
-        spent += (await backend.jobs.totals(job)).cost
-        job = await backend.jobs.retry(job.id, backend.owner, max_cost=cap - spent)
-    return job, None if cap is None else cap - spent
-
-
-async def _with_options(
-    backend: BatchBackend,
-    job: Job,
-    cap: int | None,
-    given: BatchInput,
-    webhook: Webhook | None,
-) -> Job:
-    """A resumed job takes the new command's cost cap, and its lanes and webhook if it has any."""
-    if job.is_over:
-        return job
-    lane, webhook = given.lane or job.lane, webhook or job.webhook
-    native = job.native
-    if given.native is not None or job.lane != lane:
-        native = choose_native(
-            given.native, lane, has_batches=backend.jobs.has_batches, name="--native"
-        )
-    if (job.max_cost, job.lane, job.native, job.webhook) == (cap, lane, native, webhook):
-        return job
-    if native == "never" != job.native:
-        raise RequestError(KEEPS_BATCHES.format(job=job.id), "native")
-    return await backend.jobs.registry.change(
-        job.id,
-        lambda now: replace(now, max_cost=cap, lane=lane, native=native, webhook=webhook),
-    )
-
-
 async def _quote(arguments: argparse.Namespace, open_stack: OpenStack, given: BatchInput) -> int:
     """Print a quote of what would be sent, with the stack's own config unless --config is given."""
     from .batch_quote import check_sample, print_finished, print_quote
@@ -206,7 +132,7 @@ async def _quote(arguments: argparse.Namespace, open_stack: OpenStack, given: Ba
     ) -> int:
         prompts, as_json = given.prompts, arguments.json
         if store is not None:
-            _check_native(store, given)
+            check_native(store, given)
         if store is not None and (job := await finished_job(store, prompts, given.model)):
             retry = batch_command(arguments, "retry", job.id)
             return await print_finished(store, job, prompts, retry, as_json=as_json)

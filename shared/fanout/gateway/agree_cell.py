@@ -16,20 +16,19 @@ from typing import Any
 from ..concurrency import Cancelled, Failure, Outcome, RaceOutcome, RaceResult, Success
 from ..concurrency.panel import run_panel
 from ..config.catalog import Catalog
-from ..config.deployment import Deployment
 from ..errors import AllFailed, Busy, Cause, FanoutError, RequestError, public_message
 from ..routing.leg import Leg
-from ..schema.agreement import Agree, AgreeReport, Ballot, NoVote, Vote, vote_of
+from ..schema.agreement import Agree, AgreeReport, Ballot
 from ..schema.chat import ChatCompletion
 from ..schema.checked import schema_of, validator_of
 from ..schema.request import ChatRequest
-from ..schema.value_kinds import Kinds, values_of
+from ..schema.votes import NoVote, Vote, vote_of
 from ..telemetry.prices import nanodollars_of_usage, to_dollars
 from .combine import sum_usage
 from .ladder import find_invalid
+from .possible_votes import _deployment, vote_count
 from .report import Report, make_report
 from .timed_pace import Call
-from .vote_count import PLAUSIBLE, VoteCount
 
 MOST_OF_MESSAGE = 300
 """Characters of each failure's message in the response that says that the models disagree."""
@@ -262,29 +261,6 @@ class AgreeCell:
         )
 
 
-def vote_count(
-    rules: Agree, chat: ChatRequest, models: Sequence[str], catalog: Catalog
-) -> VoteCount:
-    """The count of the models' votes; raises `RequestError` if they can never decide."""
-    found = [(name, _deployment(catalog, name)) for name in models]
-    families = [name if one is None else one.provider.name for name, one in found]
-    count = VoteCount(rules, families, _plausible(schema_of(chat), rules))
-    if not count.is_open:
-        raise RequestError(
-            f"`fanout.confidence` of {rules.confidence:g} cannot be reached, even if all models "
-            "agree: name more models, or models of other providers, or give their `weights`",
-            "fanout.confidence",
-        )
-    return count
-
-
-def _deployment(catalog: Catalog, name: str) -> Deployment | None:
-    try:
-        return catalog.find(name)[0]
-    except FanoutError:
-        return None
-
-
 def _as_sent(outcome: RaceOutcome[ChatCompletion], leg: Leg) -> RaceOutcome[ChatCompletion]:
     """The outcome; a call that was cancelled before it was sent was not started."""
     return None if isinstance(outcome, Cancelled) and leg.deployment is None else outcome
@@ -295,14 +271,3 @@ def _value(outcome: RaceOutcome[ChatCompletion]) -> ChatCompletion:
         found: ChatCompletion = outcome.value
         return found
     raise LookupError("the call has no response")
-
-
-def _plausible(schema: Mapping[str, Any] | None, rules: Agree) -> int:
-    """How many answers there are: the values of the enum, if one field with an enum is compared."""
-    kinds = Kinds(schema)
-    schemas = kinds.of(kinds.root, {})
-    known = {name for one in schemas for name in one.get("properties", ())}
-    names = rules.on if isinstance(rules.on, tuple) else tuple(known)
-    own = [kinds.of(kinds.property_of(schemas, name), "") for name in names if name in known]
-    enums = [values for one in own if (values := values_of(one))]
-    return len(enums[0]) if len(enums) == 1 else PLAUSIBLE

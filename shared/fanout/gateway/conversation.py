@@ -7,20 +7,20 @@ Knows nothing of several conversations or of HTTP.
 from __future__ import annotations
 
 from collections.abc import AsyncIterator, Awaitable, Callable
-from contextlib import AbstractAsyncContextManager, AsyncExitStack, asynccontextmanager
+from contextlib import AbstractAsyncContextManager, asynccontextmanager
 from functools import cached_property, partial
 from time import perf_counter
 from typing import TYPE_CHECKING, Any, TypeAlias
 
 from ..concurrency import RaceResult, Stagger, Success, race, race_streams
-from ..config.catalog import Catalog, ClientKey
+from ..config.catalog import Catalog
 from ..errors import FanoutError
 from ..routing.leg import Leg
 from ..routing.router import Router
 from ..schema.chat import ChatChunk, ChatCompletion, has_content, is_empty
 from ..schema.fanout import FanOutRequest
-from ..schema.request import ChatRequest
-from .report import all_failed, empty_error, empty_winner, make_report
+from .fallback_calls import FallbackCalls, any_chunk
+from .report import empty_error, empty_winner, make_report
 
 if TYPE_CHECKING:
     from ..routing.first_token_times import FirstTokenTimes
@@ -29,7 +29,6 @@ if TYPE_CHECKING:
     from .judge_cell import MergedStream
     from .run import GridCell
 
-_Call: TypeAlias = Callable[[Leg, ChatRequest], Awaitable[ChatCompletion]]
 
 ShareTimes: TypeAlias = "Callable[[FirstTokenTimes], None]"
 
@@ -49,8 +48,7 @@ class ConversationRunner:
         self._router = router
         self.share_times: ShareTimes | None = None
         self._catalog = catalog
-        self._routes = catalog.routes
-        self._has_special = catalog.routes.has_special
+        self.calls = FallbackCalls(router, catalog)
         self.times: FirstTokenTimes | None = None
 
     def chat(self, request: FanOutRequest, cell: GridCell) -> Awaitable[ChatCompletion]:
@@ -91,7 +89,7 @@ class ConversationRunner:
         """The first response that fits of the models that are called when no other's does."""
         checked.is_escalating = True
         legs = [cell.legs[0].fallback(name) for name in checked.check.escalate]
-        call = checked.valid(self._plain(by_stream=_is_by_stream(request)))
+        call = checked.valid(self.calls.plain(by_stream=_is_by_stream(request)))
         result = await race([partial(call, leg, cell.request) for leg in legs], stagger=None)
         if checked.fatal is not None:
             raise checked.fatal
@@ -103,7 +101,7 @@ class ConversationRunner:
         by_stream = _is_by_stream(request)
         if request.mode in {"one", "all"}:
             leg = cell.legs[0]
-            completion = await self._with_fallbacks(request, leg, cell, by_stream=by_stream)
+            completion = await self.calls.chat(request, leg, cell, by_stream=by_stream)
             return {**completion, "model": leg.responding_model}
         if request.is_decided:
             return await self._decisions.chat(request, cell)
@@ -111,7 +109,7 @@ class ConversationRunner:
         empty: dict[int, Success[ChatCompletion]] = {}
         call: Callable[..., Awaitable[ChatCompletion]]
         if request.stagger is None:
-            call = partial(self._with_fallbacks, by_stream=by_stream)
+            call = partial(self.calls.chat, by_stream=by_stream)
         else:
             call = partial(self._with_content, empty)
         calls = [partial(call, request, leg, cell) for leg in cell.legs]
@@ -162,66 +160,19 @@ class ConversationRunner:
         noted in `empty`, by the id of its leg.
         """
         started = perf_counter()
-        completion = await self._with_fallbacks(request, leg, cell, by_stream=True)
+        completion = await self.calls.chat(request, leg, cell, by_stream=True)
         if all(is_empty(choice["message"]) for choice in completion["choices"]):
             empty[id(leg)] = Success(completion, perf_counter() - started)
             raise empty_error([leg])(0)
         return completion
 
-    def _plain(self, *, by_stream: bool) -> _Call:
-        return self._router.chat_by_stream if by_stream else self._router.chat
-
-    def _with_fallbacks(
-        self, request: FanOutRequest, leg: Leg, cell: GridCell, *, by_stream: bool = False
-    ) -> Awaitable[ChatCompletion]:
-        """One model's response, or that of the first of its fallbacks that succeeds."""
-        plain = self._plain(by_stream=by_stream)
-        if cell.checked is not None:
-            plain = cell.checked.valid(plain)
-        elif cell.pace is not None:
-            plain = cell.pace.paced(plain)
-        call = partial(self._call_special, plain) if self._has_special else plain
-        legs = self._with_fallback_legs(request, leg)
-        if len(legs) == 1:
-            return call(leg, cell.request)
-        return self._first_of(legs, cell.request, call)
-
-    async def _first_of(self, legs: list[Leg], chat: ChatRequest, call: _Call) -> ChatCompletion:
-        """The first response of a model and its fallbacks, which are called one after the other."""
-        leg = legs[0]
-        result = await race([partial(call, each, chat) for each in legs], stagger=None)
-        if result.winner is None:
-            raise all_failed(legs, result)
-        leg.responding_model = legs[result.winner].responding_model
-        return result.value
-
-    async def _call_special(self, call: _Call, leg: Leg, chat: ChatRequest) -> ChatCompletion:
-        """The call's response, or that of a fallback for the kind of error it failed with."""
-        try:
-            return await call(leg, chat)
-        except FanoutError as error:
-            fallbacks = self._special_legs(leg, error)
-            if not fallbacks:
-                raise
-        result = await race([partial(call, each, chat) for each in fallbacks], stagger=None)
-        if result.winner is None:
-            raise all_failed(fallbacks, result)
-        leg.responding_model = fallbacks[result.winner].model
-        return result.value
-
-    def _special_legs(self, leg: Leg, error: FanoutError) -> list[Leg]:
-        """A leg for each fallback of its model for this kind of error."""
-        names = self._routes.special_fallbacks(leg.model, error.detail.code)
-        names = allowed_names(leg.client, names)
-        return [leg.fallback(name) for name in names]
-
     @asynccontextmanager
     async def stream(self, request: FanOutRequest, cell: GridCell) -> AsyncIterator[CellRace]:
         """One cell's response as a stream; the block starts when its race has a winner."""
-        openers = [partial(self._open_stream, request, leg, cell.request) for leg in cell.legs]
+        openers = [partial(self.calls.stream, request, leg, cell.request) for leg in cell.legs]
         # An empty response is valid, but does not win against models that are still running.
         started = perf_counter()
-        qualifies = has_content if request.stagger is not None and len(openers) > 1 else _any_chunk
+        qualifies = has_content if request.stagger is not None and len(openers) > 1 else any_chunk
         async with race_streams(
             openers,
             stagger=self._stagger(request, cell),
@@ -231,67 +182,6 @@ class ConversationRunner:
             if result.winner is None:
                 raise cell.all_failed(request.mode, result, started)
             yield result, cell.legs[result.winner], chunks
-
-    @asynccontextmanager
-    async def _open_stream(
-        self, request: FanOutRequest, leg: Leg, chat: ChatRequest
-    ) -> AsyncIterator[AsyncIterator[ChatChunk]]:
-        """One model's stream, or that of the first of its fallbacks that succeeds."""
-        legs = self._with_fallback_legs(request, leg)
-        call = self._stream_special if self._has_special else self._router.stream
-        if len(legs) == 1:
-            async with call(leg, chat) as chunks:
-                yield chunks
-            return
-        openers = [partial(call, each, chat) for each in legs]
-        async with race_streams(
-            openers, stagger=None, qualifies=_any_chunk, empty_error=empty_error(legs)
-        ) as (result, chunks):
-            if result.winner is None:
-                raise all_failed(legs, result)
-            leg.responding_model = legs[result.winner].responding_model
-            yield chunks
-
-    @asynccontextmanager
-    async def _stream_special(
-        self, leg: Leg, chat: ChatRequest
-    ) -> AsyncIterator[AsyncIterator[ChatChunk]]:
-        """The model's stream, or that of a fallback for the kind of error it failed with."""
-        async with AsyncExitStack() as stack:
-            try:
-                chunks = await stack.enter_async_context(self._router.stream(leg, chat))
-            except FanoutError as error:
-                fallbacks = self._special_legs(leg, error)
-                if not fallbacks:
-                    raise
-                openers = [partial(self._router.stream, each, chat) for each in fallbacks]
-                result, chunks = await stack.enter_async_context(
-                    race_streams(
-                        openers,
-                        stagger=None,
-                        qualifies=_any_chunk,
-                        empty_error=empty_error(fallbacks),
-                    )
-                )
-                if result.winner is None:
-                    raise all_failed(fallbacks, result) from None
-                leg.responding_model = fallbacks[result.winner].model
-            yield chunks
-
-    def _with_fallback_legs(self, request: FanOutRequest, leg: Leg) -> list[Leg]:
-        """The leg, and one for each fallback of its model; a single one has none (`_resolve`)."""
-        if request.mode == "one":
-            return [leg]
-        names = self.fallbacks_of(request, leg.model, leg.client)
-        return [leg, *(leg.fallback(name) for name in names)]
-
-    def fallbacks_of(
-        self, request: FanOutRequest, name: str, client: ClientKey | None
-    ) -> tuple[str, ...]:
-        """The model's fallbacks: the request's, else those of the config that the client may use"""
-        if request.fallbacks is None:
-            return allowed_names(client, self._routes.fallbacks_of(name))
-        return request.fallbacks.get(name, ())
 
 
 def _is_by_stream(request: FanOutRequest) -> bool:
@@ -303,14 +193,3 @@ def _is_by_stream(request: FanOutRequest) -> bool:
     """
     is_race = request.stagger is not None and request.mode not in {"one", "all"}
     return is_race or request.stream
-
-
-def allowed_names(client: ClientKey | None, names: tuple[str, ...]) -> tuple[str, ...]:
-    """The names that a client may use, all for the user of this process."""
-    if client is None or not client.is_limited:
-        return names
-    return tuple(name for name in names if client.may_use(name))
-
-
-def _any_chunk(_: ChatChunk) -> bool:
-    return True

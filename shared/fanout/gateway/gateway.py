@@ -160,7 +160,7 @@ class Gateway:
         for name in request.names:
             self.catalog.find(name)
         if request.agree is not None and request.agree.confidence is not None:
-            from .agree_cell import vote_count  # few requests need it
+            from .possible_votes import vote_count
 
             vote_count(request.agree, request.conversations[0], request.models, self.catalog)
         if request.check is not None:
@@ -176,7 +176,7 @@ class Gateway:
     def _with_fallbacks(self, request: FanOutRequest, client: ClientKey | None) -> FanOutRequest:
         if request.mode != "one":
             return request
-        fallbacks = self._host.runner.fallbacks_of(request, request.models[0], client)
+        fallbacks = self._host.runner.calls.fallbacks_of(request, request.models[0], client)
         if not fallbacks:
             return request
         models = (*request.models, *fallbacks)
@@ -187,7 +187,9 @@ class Gateway:
             return request
         from .bound_requests import fit_bound  # few requests have encrypted reasoning
 
-        further = (self._host.runner.fallbacks_of(request, one, client) for one in request.names)
+        further = (
+            self._host.runner.calls.fallbacks_of(request, one, client) for one in request.names
+        )
         names = sorted(request.names.union(*further))
         return fit_bound(request, [one for name in names for one in self.catalog.find(name)])
 

@@ -16,16 +16,14 @@ from ..config.catalog import Catalog
 from ..errors import (
     DamagedRecord,
     FanoutError,
-    Forbidden,
     NoWebSocket,
     ShuttingDown,
     StorageError,
     StorageFull,
-    UnknownModel,
     status_of,
 )
 from ..gateway.gateway import Gateway
-from ..telemetry.observers import NullObserver, Observer, RequestRecord
+from ..telemetry.observers import NullObserver, Observer
 from ..transport.credentials import EnvironmentSecrets, SecretSource
 from .asgi import (
     SEND_TIMEOUT,
@@ -41,6 +39,7 @@ from .asgi import (
 from .auth import ANONYMOUS, KEY_HEADERS, KeysUnavailable
 from .exchange import KEEP_ALIVE_INTERVAL, Exchange, LazyBatchService, request_id_of
 from .open_requests import OtherProcesses
+from .request_record import observe
 from .routes import PAGE, PREFLIGHT, ROUTES, Route, call_endpoint, find_route, surface_of
 from .running_app import OpenKeys, RunningApp, running_app
 
@@ -186,7 +185,7 @@ class App:
             elif exchange.admitted is not None:
                 exchange.admitted.release()
         if not isinstance(self._observer, NullObserver):
-            self._record(exchange, error, time.perf_counter() - started)
+            observe(self._observer, exchange, error, time.perf_counter() - started)
 
     def _exchange(
         self, running: RunningApp, scope: Scope, receive: Receive, send: Send
@@ -273,24 +272,6 @@ class App:
             body = surface.error_body(error, exchange.request_id)
         await send_json(exchange.send, exchange.status, body, headers)
 
-    def _record(self, exchange: Exchange, error: Exception | None, seconds: float) -> None:
-        request = exchange.request
-        if request is None and error is None:
-            return  # /health and /models
-        self._observer.request(
-            RequestRecord(
-                request_id=exchange.request_id,
-                caller=exchange.client.name,
-                mode=request.mode if request else "none",
-                models=_known_models(exchange, error),
-                winner=exchange.winner,
-                stream=bool(request and request.stream),
-                status=exchange.status or 0,
-                error=type(error).__name__ if error else None,
-                duration_ms=round(seconds * 1000, 1),
-            )
-        )
-
 
 def _serving(route: Route, exchange: Exchange) -> Awaitable[None]:
     """Run the endpoint: once for all requests with the same `Idempotency-Key`."""
@@ -309,11 +290,3 @@ def _set_surface(exchange: Exchange, name: str) -> None:
 
     surface = exchange.surface = find_surface(name)
     exchange.response_headers |= surface.headers(exchange.request_id)
-
-
-def _known_models(exchange: Exchange, error: Exception | None) -> tuple[str, ...]:
-    """The request's models; if one is unknown or not allowed, only those that exist."""
-    names = exchange.request.models if exchange.request else ()
-    if not isinstance(error, UnknownModel | Forbidden):
-        return names
-    return tuple(name for name in names if exchange.gateway.catalog.has(name))

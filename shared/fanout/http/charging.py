@@ -15,7 +15,7 @@ from msgspec.structs import replace
 
 from ..bulk.costs import Costs
 from ..errors import BudgetExceeded, FanoutError, Forbidden
-from ..keys.account import Need, Reservation, limit_of, rate_headers, refreshed
+from ..keys.account import Need, Reservation, limit_of, refreshed
 from ..keys.clients import LLM_API, KeyAccount, client_of
 from ..keys.items import Item
 from ..keys.late_settlements import Settlement
@@ -28,6 +28,7 @@ from ..keys.metering import (
     estimate_embeddings,
     output_tokens,
 )
+from ..keys.rate_limits import rate_headers
 from ..schema.chat import ChatChunk
 from ..schema.fanout import FanOutRequest
 from ..telemetry.prices import to_dollars

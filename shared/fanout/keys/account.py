@@ -22,17 +22,12 @@ from ..errors import (
     BudgetExceeded,
     BudgetHeld,
     FanoutError,
-    KeyRateLimited,
-    RequestError,
     Unauthorized,
 )
 from .items import Condition, Item, ItemKey, Update
+from .rate_limits import MINUTE, UNLIMITED, over_rate
 from .windows import NEVER, window_end
 
-UNLIMITED = 10**18
-"""A budget of a billion dollars; of requests and tokens, so many in a minute or at once."""
-
-MINUTE = 60
 NOTHING: Mapping[str, Any] = MappingProxyType({})
 TEAM, USER = "team:", "user:"
 """What the ids of a team's and a user's account begin with; that of a key's is a hash."""
@@ -156,27 +151,7 @@ def refusal(item: Item, need: Need, now: float) -> FanoutError | None:
             f"the {whose}'s {item['parallel_limit']} parallel requests are in flight; try again",
             code="parallel_limit_exceeded",
         )
-    return _over_rate(item, need, now, whose)
-
-
-def _over_rate(item: Item, need: Need, now: float, whose: str) -> FanoutError | None:
-    """Why the request is over the limits of this minute."""
-    if need.tokens > item["tpm_limit"]:
-        return RequestError(
-            f"the request may take {need.tokens} tokens, and the {whose}'s limit is "
-            f"{item['tpm_limit']} a minute: set a smaller `max_tokens`",
-            "max_tokens",
-            "tokens_exceed_limit",
-        )
-    if item["rpm_left"] >= 1 and item["tpm_left"] >= need.tokens:
-        return None
-    unit = "requests" if item["rpm_left"] < 1 else "tokens"
-    limit = item["rpm_limit"] if unit == "requests" else item["tpm_limit"]
-    wait = max(1.0, (item["minute"] + 1) * MINUTE - now)
-    message = (
-        f"the {whose}'s limit of {limit} {unit} a minute is reached; try again in {wait:.0f} s"
-    )
-    return KeyRateLimited(message, wait, rate_headers(item, now))
+    return over_rate(item, need.tokens, now, whose)
 
 
 def reserve(item: Item, need: Need, now: float, lease: float, zone: tzinfo) -> Update | FanoutError:
@@ -252,18 +227,6 @@ def needs_repair(item: Item, now: float) -> bool:
     """Whether no request can be in flight, but some still count as if they were."""
     is_off = item["reserved"] != 0 or item["parallel_left"] != item["parallel_limit"]
     return bool(is_off and item["busy_until"] <= now < item["window_end"])
-
-
-def rate_headers(item: Item, now: float) -> dict[str, str]:
-    """OpenAI's `x-ratelimit-*` headers for the limits that the account has."""
-    headers: dict[str, str] = {}
-    reset = f"{max(1, (item['minute'] + 1) * MINUTE - int(now))}s"
-    for unit, name in (("requests", "rpm"), ("tokens", "tpm")):
-        if (limit := item[f"{name}_limit"]) != UNLIMITED:
-            headers[f"x-ratelimit-limit-{unit}"] = str(limit)
-            headers[f"x-ratelimit-remaining-{unit}"] = str(max(0, item[f"{name}_left"]))
-            headers[f"x-ratelimit-reset-{unit}"] = reset
-    return headers
 
 
 def new_account(digest: str, now: float, zone: tzinfo, limits: Item) -> dict[str, int | str]:

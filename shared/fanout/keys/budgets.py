@@ -14,12 +14,13 @@ from uuid import uuid4
 
 from ..errors import NotFound, RequestError, StorageBusy
 from ..telemetry.prices import to_dollars
-from .account import UNLIMITED, limit_of
+from .account import limit_of
 from .groups import KINDS
 from .items import Condition, Item, ItemKey, Rejected, Update
 from .ledger import TRIES, Ledger
 from .litellm import changes_of, read_fields, time_text
 from .management import INDEX, MAX_ID, Changes, KeyManager, accounts_in, all_items
+from .rate_limits import UNLIMITED
 from .windows import NEVER, window_end
 
 PARTITION = "budgets"

@@ -19,8 +19,9 @@ from ..schema.validation import convert
 from ..secret import HiddenRepr
 from ..telemetry.prices import to_dollars, to_nanodollars
 from ..wire import json
-from .account import UNLIMITED, limit_of
+from .account import limit_of
 from .items import Item
+from .rate_limits import UNLIMITED
 from .windows import NEVER, seconds_of, window_end
 
 MAX_DOLLARS = 100_000_000

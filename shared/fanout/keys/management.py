@@ -12,9 +12,10 @@ from typing import Any, TypeAlias
 
 from ..errors import FanoutError, NotFound, RequestError, StorageBusy
 from ..wire import json
-from .account import ACCOUNT, NOTHING, UNLIMITED, account_key, changed, new_account, refreshed
+from .account import ACCOUNT, NOTHING, account_key, changed, new_account, refreshed
 from .items import Condition, Item, ItemKey, Rejected, Store, Update
 from .ledger import TRIES, Ledger, digest_of
+from .rate_limits import UNLIMITED
 from .secrets import new_key, shown
 from .spend_rows import row_name
 from .windows import NEVER, window_end

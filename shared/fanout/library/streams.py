@@ -7,8 +7,8 @@ from contextlib import AbstractAsyncContextManager, AsyncExitStack
 from typing import Any, Self, TypeVar
 
 from .background_loop import background_loop
+from .chunk_types import ChatCompletionChunk
 from .openai_errors import openai_errors
-from .types import ChatCompletionChunk
 
 T = TypeVar("T")
 

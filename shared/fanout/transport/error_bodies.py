@@ -15,29 +15,20 @@ from msgspec.structs import asdict, replace
 from ..concurrency import EarlyEnd
 from ..config.deployment import Deployment
 from ..errors import (
-    ContentFiltered,
-    ContextLengthExceeded,
     ErrorDetail,
     Malformed,
-    ModelNotFound,
     Overloaded,
-    PermissionDenied,
     ProviderError,
-    QuotaExceeded,
     RateLimited,
     Refused,
     Rejected,
-    TimedOut,
     Unreachable,
-    UnsupportedCountry,
 )
 from ..providers.base import BadWire, WireError
 from ..providers.error_rules import (
     UNKNOWN_STATUS,
     ErrorBody,
-    ErrorKind,
     classify,
-    is_about_key,
     is_status,
     read_error_body,
 )
@@ -54,6 +45,7 @@ from .engine import (
     ProxyRefused,
     is_broken_end,
 )
+from .error_classes import OPENAI_TYPES, STATUS_BY_KIND, class_of
 from .error_mapping import (
     BY_ENGINE_ERROR,
     MAX_ERROR_BODY,
@@ -66,49 +58,8 @@ from .error_mapping import (
 from .quiet_end import watch_end
 from .redaction import redact
 
-STATUS_BY_KIND: Mapping[ErrorKind | None, int] = {"invalid_request": 400, "overloaded": 503}
-"""The status of an error that the provider named in a success, as if it had its own status."""
-
 # What decoding raises if a response is not in the provider's format.
 DECODE_ERRORS = (BadWire, MsgspecError, UnicodeDecodeError, RecursionError)
-
-# Errors by HTTP status. Every other 4xx is `Rejected`, every other 5xx is `Overloaded`.
-BY_STATUS: Mapping[int, type[ProviderError]] = {
-    401: Refused,
-    402: QuotaExceeded,
-    403: Refused,
-    408: TimedOut,
-    409: Overloaded,
-    424: Overloaded,  # Bedrock: "an error processing your request; retry"
-    425: Overloaded,
-    429: RateLimited,
-    451: UnsupportedCountry,  # "Unavailable For Legal Reasons"
-    504: TimedOut,
-}
-
-BY_KIND: Mapping[ErrorKind, type[ProviderError]] = {
-    "content_filter": ContentFiltered,
-    "context_length": ContextLengthExceeded,
-    "model_not_found": ModelNotFound,
-    "unsupported_country": UnsupportedCountry,
-    "permission": PermissionDenied,
-    "invalid_key": Refused,
-    "insufficient_quota": QuotaExceeded,
-    "rate_limit": RateLimited,
-    "overloaded": Overloaded,
-    "timeout": TimedOut,
-    "invalid_request": Rejected,
-}
-
-# The kinds for which clients get OpenAI's code, and its type if the provider names none.
-OPENAI_TYPES: Mapping[type[ProviderError], str] = {
-    ContentFiltered: "invalid_request_error",
-    ContextLengthExceeded: "invalid_request_error",
-    ModelNotFound: "invalid_request_error",
-    UnsupportedCountry: "request_forbidden",
-    QuotaExceeded: "insufficient_quota",
-    RateLimited: "rate_limit_error",
-}
 
 
 def from_decoding(
@@ -229,7 +180,7 @@ def _error(
 ) -> ProviderError:
     status = body.status
     named_kind = classify((*rules_of(deployment.provider.name), *GENERAL), body)
-    kind = _class_of(named_kind, body)
+    kind = class_of(named_kind, body)
     is_busy = in_success and named_kind == "overloaded" and status < 500  # noqa: PLR2004
     if status == UNKNOWN_STATUS or is_busy:
         status = STATUS_BY_KIND.get(named_kind, status)
@@ -285,20 +236,6 @@ def _with_limits(
         after = read_pause(headers, table) if after is None else after
         error.retry_after = None if after is None else min(after, MAX_RETRY_AFTER)
     return error
-
-
-def _class_of(kind: ErrorKind | None, body: ErrorBody) -> type[ProviderError]:
-    """The error's class: by the kind that the body names, then by the status."""
-    status = body.status
-    if status == 407:  # noqa: PLR2004 -- from a proxy, which reads requests over plain HTTP
-        return Unreachable
-    if status < 400:  # noqa: PLR2004 -- a redirect is not followed: it would get the key
-        return Malformed
-    if kind:
-        return BY_KIND[kind]
-    if status == 403 and not is_about_key(body):  # noqa: PLR2004
-        return PermissionDenied
-    return BY_STATUS.get(status) or (Overloaded if status >= 500 else Rejected)  # noqa: PLR2004
 
 
 def _redacted(detail: ErrorDetail, keys: Sequence[str], base_url: str) -> ErrorDetail:

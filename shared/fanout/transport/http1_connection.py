@@ -8,17 +8,17 @@ rules are those of RFC 9112: https://www.rfc-editor.org/rfc/rfc9112 (2026-11).
 from __future__ import annotations
 
 import asyncio
-import select
 import socket
 from collections import deque
 from collections.abc import AsyncIterator, Callable
 from contextlib import suppress
-from functools import partial
 from typing import Any
 
 import httptools
 
 from .engine import Bounded, ConnectionLost, EngineError
+from .http1_parser import FIRST_FINAL, NO_BODY, VERSIONS, response_parser
+from .http1_socket import KEEPALIVE, input_check
 
 MAX_OVERHEAD = 64 * 1024
 """Bytes that are not of the body: those of a head, of trailers and of chunk extensions."""
@@ -29,47 +29,6 @@ FRAMING = 16
 MAX_HEADERS = 256
 MAX_QUEUED = 256 * 1024
 """Bytes of a stream that wait for their reader, above which no more are read from the socket."""
-
-KEEPALIVE = 30
-"""Seconds between probes of a silent connection."""
-
-FIRST_FINAL = 200
-"""The first status that is not of an interim response, such as `103 Early Hints`."""
-
-NO_BODY = frozenset({204, 304})
-"""Statuses of responses that have no body, whatever their headers say."""
-
-VERSIONS = frozenset({"1.0", "1.1"})
-
-
-def response_parser(calls: Connection) -> Any:
-    """
-    A parser that accepts what other clients accept, as far as the meaning is clear.
-
-    That is a line end without its CR, blanks behind a chunk's size, and a `Content-Length` beside
-    `Transfer-Encoding: chunked`, which then does not count (RFC 9112, 2.2, 6.3 and 7.1.1). What it
-    still rejects may be repaired.
-    """
-    parser = httptools.HttpResponseParser(calls)
-    parser.set_dangerous_leniencies(
-        lenient_chunked_length=True,
-        lenient_optional_cr_before_lf=True,
-        lenient_spaces_after_chunk_size=True,
-    )
-    return parser
-
-
-def input_check(descriptor: int) -> Callable[[], object]:
-    """
-    What asks a socket, without waiting, whether it has bytes to read or its other end is closed.
-
-    The event loop may not have seen that yet.
-    """
-    if hasattr(select, "poll"):
-        polling = select.poll()
-        polling.register(descriptor, select.POLLIN)
-        return partial(polling.poll, 0)
-    return lambda: select.select([descriptor], [], [], 0)[0]  # Windows
 
 
 class Connection(asyncio.Protocol):

@@ -8,14 +8,8 @@ from typing import Any
 import pytest
 from pydantic import BaseModel, TypeAdapter, ValidationError
 
-from fanout.library.types import (
-    ChatCompletion,
-    ChatCompletionChunk,
-    CustomToolCall,
-    Message,
-    ToolCall,
-    Usage,
-)
+from fanout.library.chunk_types import ChatCompletionChunk
+from fanout.library.types import ChatCompletion, CustomToolCall, Message, ToolCall, Usage
 
 CALL = {"id": "call_1", "type": "function", "function": {"name": "f", "arguments": "{}"}}
 BODY: dict[str, Any] = {

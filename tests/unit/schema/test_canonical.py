@@ -6,10 +6,11 @@ from typing import Any
 
 import pytest
 
-from fanout.schema.agreement import Agree, NoVote, Vote, vote_of
+from fanout.schema.agreement import Agree
 from fanout.schema.canonical import MISSING, field_of, json_key
 from fanout.schema.free_text import compared_part
 from fanout.schema.text_keys import text_key, unfenced
+from fanout.schema.votes import NoVote, Vote, vote_of
 
 SCHEMA = {
     "properties": {
