@@ -3,7 +3,8 @@
 
 Prints docs/benchmarks.md and writes it. `--quick` takes fewer measurements, leaves LiteLLM out, and
 writes nothing. `--votes` measures the sections on agreement and hedges alone, `--keys` that on
-virtual keys, and `--lambda` that under AWS's runtime code; they put it into the page with its date.
+virtual keys, `--cpu` where the CPU of a call goes, and `--lambda` the section under AWS's runtime
+code; they put it into the page with its date.
 If the machine has other work, `chrt -r 5 make bench ONLY=lambda` gets the CPU first. All load stays
 on this machine; every process is stopped, even after an error.
 """
@@ -30,6 +31,7 @@ from typing import ParamSpec
 import psutil
 
 from . import (
+    cpu_shares,
     gateway,
     hedges,
     jobs,
@@ -63,16 +65,18 @@ ADAPTER_HEAD = (
 def main(arguments: Sequence[str]) -> int:
     """Measure, print, write."""
     signal.signal(signal.SIGTERM, lambda *_: sys.exit(143))  # so that every `with` block ends
+    _, files = resource.getrlimit(resource.RLIMIT_NOFILE)
+    resource.setrlimit(resource.RLIMIT_NOFILE, (files, files))  # the stub has thousands of clients
     if "--votes" in arguments:
         return _measure_alone(_measure_votes, "A race")
     if "--keys" in arguments:
         return _measure_alone(_measure_keys, "The gateway")
+    if "--cpu" in arguments:
+        return _measure_alone(_measure_cpu, "The gateway")
     if "--lambda" in arguments:
         return _measure_alone(_measure_lambda, "What a cold start imports")
     plan = QUICK if "--quick" in arguments else Plan()
     used = _Usage()
-    _, files = resource.getrlimit(resource.RLIMIT_NOFILE)
-    resource.setrlimit(resource.RLIMIT_NOFILE, (files, files))  # the stub has thousands of clients
     sections = measure(plan)
     report = page(_head(used.seconds(), used.by_others()), sections)
     print(report)
@@ -109,6 +113,11 @@ def _measure_votes() -> Sequence[Section]:
     return [replace(voted, note=note, figures=[*voted.figures, figure]), hedges.measure()]
 
 
+def _measure_cpu() -> Sequence[Section]:
+    with tempfile.TemporaryDirectory() as name, open_testbed(Path(name)) as bed:
+        return [cpu_shares.measure(Path(name), bed, Plan())]
+
+
 def _measure_keys() -> Sequence[Section]:
     with tempfile.TemporaryDirectory() as name, open_testbed(Path(name)) as bed:
         return [keys.measure(bed, Plan())]
@@ -133,6 +142,7 @@ def measure(plan: Plan) -> list[Section]:
         with start_servers(bed, peers=plan.peers) as servers:
             load = _sections("The gateway", gateway.measure, bed.stub, servers, plan, litellm)
             raced = _sections("A race", race.measure, bed.stub, servers, plan, litellm)
+        shares = _sections("What limits", cpu_shares.measure, Path(name), bed, plan)
         keyed = _sections("Virtual keys", keys.measure, bed, plan)
         voted = _sections("Agreement", votes.measure)
         voted += _sections("Adaptive hedges", hedges.measure)
@@ -147,6 +157,7 @@ def measure(plan: Plan) -> list[Section]:
         many,
         more,
         first,
+        shares,
         keyed,
         raced,
         voted,

@@ -1,0 +1,87 @@
+"""Measures where the CPU of a call goes, for the figures that are limited by it."""
+
+from __future__ import annotations
+
+import json
+import subprocess
+import sys
+from collections.abc import Mapping
+from pathlib import Path
+
+from .load import run_load
+from .prompts import tls_provider
+from .report import Section, number
+from .servers import ENV, OURS, ROOT, free_port, run_server
+from .testbed import STUB_REQUEST, Plan, Testbed
+
+CLIENTS = 64
+SAMPLING: list[str | Path] = [OURS / "python", "-m", "tests.bench.sampling"]
+PLAIN = "5,000 prompts, HTTP/1.1 without TLS", 5_000
+SECURE = "10,000 prompts, HTTP/2 over TLS", 10_000
+"""The loads of which `scale.py` has the wall time."""
+
+NOTE = (
+    "Where Fanout's process spends the CPU of a call, by samples of each millisecond of CPU time; "
+    "the provider's CPU is not in it. All of its Python runs on one thread. *Kernel* is the time "
+    "in system calls, mostly of sockets. *pyqwest's threads* have TLS and HTTP/2, in Rust. "
+    "*Transport* has connections, HTTP/1.1 and the reading of responses, and what the event loop "
+    "does in C between them. *Strategy and routing* have the task of each call, its deadline and "
+    "its retries; *translation* has requests and responses. With thousands of prompts at once, the "
+    "wall time is the provider's second and the CPU of all calls: for 1.5 x the ideal, a call may "
+    "take 0.10 ms of 5,000, or 0.05 ms of 10,000, on one thread."
+)
+
+TRANSPORT = ("fanout/transport", "the event loop", "uvloop", "httptools", "pyqwest")
+STRATEGY = ("fanout/concurrency", "fanout/gateway", "fanout/routing", "fanout/library")
+TRANSLATION = ("fanout/providers", "fanout/schema", "fanout/wire", "msgspec")
+SERVER = ("fanout/server", "fanout/http", "fanout/keys", "fanout/telemetry")
+GROUPS = (TRANSPORT, STRATEGY, TRANSLATION, SERVER)
+
+
+def measure(folder: Path, bed: Testbed, plan: Plan) -> Section:
+    """One row for each load; times are milliseconds of CPU for each call."""
+    name, count = PLAIN
+    rows = [_row(name, _prompts(folder, bed.url("steady"), count, ENV), count)]
+    with tls_provider(folder) as (url, env):
+        name, count = SECURE
+        rows.append(_row(name, _prompts(folder, url, count, env), count))
+    found, count = _gateway(folder, bed, plan.seconds * 4)
+    rows.append(_row(f"the gateway, {CLIENTS} clients, one model", found, count))
+    header = ["", "CPU for each call", "kernel", "pyqwest's threads", "transport"]
+    header += [
+        "strategy and routing",
+        "translation",
+        "server, keys, log",
+        "Python's library, others",
+    ]
+    return Section("What limits the time of many calls", NOTE, header, rows)
+
+
+def _prompts(folder: Path, url: str, count: int, env: Mapping[str, str]) -> dict[str, float]:
+    output = folder / "shares.json"
+    command = [*SAMPLING, output, "prompts", url, str(count)]
+    subprocess.run(command, cwd=ROOT, env=env, stdout=sys.stderr, check=True, timeout=120)
+    found: dict[str, float] = json.loads(output.read_text())
+    return found
+
+
+def _gateway(folder: Path, bed: Testbed, seconds: float) -> tuple[dict[str, float], int]:
+    """The seconds of a gateway under load, from its start, and its number of requests."""
+    output, port = folder / "shares.json", free_port()
+    options: list[str | Path] = ["--quiet", "--config", bed.config, "--port", str(port)]
+    with run_server("fanout", [*SAMPLING, output, "serve", *options], port, STUB_REQUEST):
+        load = run_load(port, STUB_REQUEST, clients=CLIENTS, seconds=seconds)
+    found: dict[str, float] = json.loads(output.read_text())
+    return found, len(load.response_times)
+
+
+def _row(name: str, found: Mapping[str, float], count: int) -> list[str]:
+    """The row of a load; the time in the kernel is left out of the parts of the main thread."""
+    rest = dict(found)
+    whole, kernel, threads = (rest.pop(part) for part in ("all", "kernel", "threads"))
+    own = sum(rest.values()) or 1.0
+    user = max(0.0, whole - kernel - threads)
+    parts = [sum(rest.pop(one, 0.0) for one in group) for group in GROUPS]
+    parts.append(sum(rest.values()))
+    times = [whole, kernel, threads, *(user * part / own for part in parts)]
+    return [name, *(number(one / count * 1000, "ms") for one in times)]
