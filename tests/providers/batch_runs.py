@@ -7,10 +7,11 @@ from collections.abc import Coroutine, Iterable
 from typing import Any, TypeVar
 
 from msgspec import Struct
+from msgspec.structs import replace
 
 from fanout.providers import registry
 from fanout.providers.base import Target
-from fanout.providers.native_batch import NativeBatch, NativeBatches, NativeLine, Row, Stored
+from fanout.providers.native_batch import NativeBatch, NativeBatches, NativeLine, Row
 from fanout.providers.native_batch_data import data_lines
 from fanout.schema.validation import parse_chat
 from fanout.wire.http import WireRequest, WireResponse
@@ -72,10 +73,6 @@ class Run(Struct):
         step = self.codec.upload(key, data, None)
         while isinstance(step, WireRequest):
             step = self.codec.upload(key, data, await self.send(step))
-        if isinstance(step, Stored):
-            assert isinstance(self.double, BedrockDouble)
-            await self.double.put(step.uri, data)
-            return step.uri
         return step
 
     async def create(self, texts: Iterable[str], key: str = "k1") -> NativeBatch:
@@ -105,12 +102,16 @@ class Run(Struct):
         """The content of each result file."""
         found = []
         for request in self.codec.results(batch):
-            if isinstance(request, Stored):
-                assert isinstance(self.double, BedrockDouble)
-                found.append(await self.double.get(request.uri) or b"")
-            else:
-                found.append((await self.send(request)).body)
+            try:
+                found.append(await self._whole(request))
+            except ErrorStatus as error:
+                if error.status != 404 or batch.state not in self.codec.limits.unwritten:
+                    raise
         return found
+
+    async def _whole(self, request: WireRequest) -> bytes:
+        """A file in one response, also of a request for a range."""
+        return (await self.send(replace(request, headers={}))).body
 
     async def rows(self, batch: NativeBatch) -> list[Row]:
         """All rows."""

@@ -45,7 +45,7 @@ def test_a_request_goes_to_the_same_url_as_openais_sdk_for_bedrock() -> None:
 
 
 def test_requests_are_signed_unless_there_is_a_key() -> None:
-    assert BEDROCK.auth == SigV4("bedrock")
+    assert BEDROCK.auth == SigV4("bedrock", frozenset({"bedrock", "s3"}))
     assert BEDROCK.keys == ("AWS_BEARER_TOKEN_BEDROCK",)
     assert BEDROCK.key_optional
     assert BEDROCK.billing == "continues"

@@ -13,11 +13,10 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from msgspec.structs import asdict
 
 from fanout.providers import registry
 from fanout.providers.base import BadWire, Target
-from fanout.providers.native_batch import NativeBatches, NativeLine, Stored
+from fanout.providers.native_batch import NativeBatches, NativeLine
 from fanout.providers.native_batch_data import data_lines
 from fanout.schema.validation import parse_chat
 from fanout.wire.http import WireRequest, WireResponse
@@ -25,6 +24,8 @@ from fanout.wire.http import WireRequest, WireResponse
 FILES = sorted((Path(__file__).parent / "native").glob("*.json"))
 VENDORS = {path.stem: json.loads(path.read_text()) for path in FILES}
 NAMES = sorted(VENDORS)
+
+CLAUDE = "us.anthropic.claude-sonnet-4-5-20250929-v1:0"
 
 HI = parse_chat({"messages": [{"role": "user", "content": "Hi"}]})
 LINE = NativeLine("f1-1", HI)
@@ -48,12 +49,11 @@ def each(part: str) -> list[Any]:
     ]
 
 
-def shown(request: WireRequest | Stored) -> dict[str, Any]:
+def shown(request: WireRequest) -> dict[str, Any]:
     """The request as it is in the files."""
-    if isinstance(request, Stored):
-        return asdict(request)
     body = {"body": json.loads(request.body)} if request.body else {}
-    return {"method": request.method, "path": request.path, **body}
+    at = {"service": request.service} if request.service else {}
+    return {"method": request.method, "path": request.path, **at, **body}
 
 
 def test_every_vendor_of_the_design_has_a_codec_and_others_have_none() -> None:
@@ -151,7 +151,10 @@ def test_google_takes_a_file_in_two_requests() -> None:
 def test_anthropic_gets_the_lines_with_the_batch_and_aws_finds_them_in_s3() -> None:
     data = codec("anthropic").data([LINE])
     assert codec("anthropic").upload("k1", data, None) == data.decode()
-    assert codec("bedrock").upload("k1", b"x", None) == Stored("s3://b/batches/k1.jsonl")
+    upload = codec("bedrock").upload("k1", b"x", None)
+    assert upload == WireRequest("/b/batches/k1.jsonl", b"x", "PUT", service="s3")
+    done = codec("bedrock").upload("k1", b"x", WireResponse(200, {}, b""))
+    assert done == "s3://b/batches/k1.jsonl"
 
 
 @pytest.mark.parametrize(("name", "case"), each("batches"))
@@ -241,8 +244,58 @@ def test_a_vendors_own_rules_for_lines() -> None:
     assert "at most 10000000" in (codec("together_ai").rejection(NativeLine("f1-1", long)) or "")
     tools = [{"type": "function", "function": {"name": "f", "parameters": {"type": "object"}}}]
     called = parse_chat({"messages": [{"role": "user", "content": "Hi"}], "tools": tools})
-    assert codec("bedrock").rejection(NativeLine("f1-1", called)) == "batches take no tools"
+    why = codec("bedrock").rejection(NativeLine("f1-1", called))
+    assert why == "batches of this model take no tools"
+    assert codec("bedrock", model=CLAUDE).rejection(NativeLine("f1-1", called)) is None
+    image = {"type": "image_url", "image_url": {"url": "https://example.com/a.png"}}
+    seen = parse_chat({"messages": [{"role": "user", "content": [image]}]})
+    for model in (CLAUDE, "us.amazon.nova-2-lite-v1:0"):
+        why = codec("bedrock", model=model).rejection(NativeLine("f1-1", seen))
+        assert "URL" in (why or "") or "the web" in (why or "")
+    openai = codec("bedrock", model="openai.gpt-oss-20b-1:0").rejection(LINE)
+    assert openai == "batches are for models with the Converse API"
     assert codec("openai").rejection(NativeLine("f1-1", called)) is None
+
+
+def test_claude_is_invoked_with_its_own_api_and_other_models_with_converse() -> None:
+    batches = codec("bedrock", model=f"eu-west-1/{CLAUDE}")
+    request = parse_chat({"messages": [{"role": "user", "content": "Hi"}], "max_tokens": 9})
+    created = json.loads(batches.create("k1", "s3://b/k1.jsonl").body)
+    assert (created["modelId"], created["modelInvocationType"]) == (CLAUDE, "InvokeModel")
+    (line,) = map(json.loads, batches.data([NativeLine("f1-1", request)]).splitlines())
+    assert line["modelInput"] == {
+        "anthropic_version": "bedrock-2023-05-31",
+        "max_tokens": 9,
+        "messages": [{"role": "user", "content": "Hi"}],
+    }
+    output = {
+        "type": "message",
+        "role": "assistant",
+        "content": [{"type": "text", "text": "Hello"}],
+        "stop_reason": "end_turn",
+        "usage": {"input_tokens": 5, "output_tokens": 7},
+    }
+    row = batches.row(json.dumps({"recordId": "f1-1", "modelOutput": output}).encode())
+    assert row.completion is not None
+    assert row.completion["choices"][0]["message"]["content"] == "Hello"
+    converse = codec("bedrock", model=f"converse/{CLAUDE}").create("k1", "s3://b/k1.jsonl")
+    assert json.loads(converse.body)["modelInvocationType"] == "Converse"
+
+
+def test_what_an_error_of_a_creation_means_may_be_in_its_name() -> None:
+    def status(number: int, name: str) -> int:
+        headers = {"x-amzn-errortype": f"{name}:http://internal.amazon.com/"}
+        return codec("bedrock").creation_status(WireResponse(number, headers, b"{}"))
+
+    assert status(400, "ServiceQuotaExceededException") == 429
+    assert status(400, "ConflictException") == 409
+    assert status(400, "ValidationException") == 400
+    assert codec("openai").creation_status(WireResponse(503, {}, b"")) == 503
+
+
+def test_aws_has_batches_only_with_a_bucket_and_a_role() -> None:
+    for options in ({}, {"batch_uri": "s3://b/x"}, {"batch_role": "arn:aws:iam::1:role/x"}):
+        assert registry.native_batches("bedrock", Target("m", CLAUDE, options=options)) is None
 
 
 @pytest.mark.parametrize("name", NAMES)

@@ -162,9 +162,9 @@ def test_a_file_that_ends_in_the_middle_of_a_row_is_recognized() -> None:
         one.double.batches[made.id].script = Script(gone=True)
         is_gone = False
         try:
-            is_gone = await one.fetch(batch) == [b""]
+            await one.fetch(batch)
         except ErrorStatus as error:
-            is_gone = error.status == 404
+            is_gone = error.status == (403 if name == "bedrock" else 404)
         return is_cut(cut), is_cut(whole), is_cut(no_newline), is_gone
 
     expected = (True, False, False, True)

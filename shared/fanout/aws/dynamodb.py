@@ -12,11 +12,12 @@ from typing import Any
 
 from msgspec import MsgspecError, Struct, field
 
+from ..config.aws_services import service_endpoint
 from ..errors import FanoutError, MissingKey
 from ..transport.credentials import Signer
 from ..transport.engine import Engine, EngineError, Outgoing
 from ..wire import json
-from .endpoints import own_region, send_signed, service_endpoint
+from .endpoints import own_region, send_signed
 
 TIMEOUT = 1.0
 """Seconds that a call may take."""

@@ -1,4 +1,4 @@
-"""The region of the process, the addresses of AWS's services, and calls to them."""
+"""The region of the process, and calls to AWS's services."""
 
 from __future__ import annotations
 
@@ -9,23 +9,10 @@ from ..transport.credentials import Signer
 from ..transport.engine import Engine, Outgoing
 from ..wire.http import WireResponse
 
-VARIABLES = {
-    "dynamodb": "AWS_ENDPOINT_URL_DYNAMODB",
-    "secretsmanager": "AWS_ENDPOINT_URL_SECRETS_MANAGER",
-}
-"""boto3's variables: https://docs.aws.amazon.com/sdkref/latest/guide/feature-ss-endpoints.html."""
-
 
 def own_region(env: Mapping[str, str]) -> str:
     """The region of the process, by its environment."""
     return region_of(env) or "us-east-1"
-
-
-def service_endpoint(env: Mapping[str, str], service: str, region: str) -> str:
-    """The service's address in the region, or the one that boto3's environment variables name."""
-    named = env.get(VARIABLES[service]) or env.get("AWS_ENDPOINT_URL")
-    domain = "amazonaws.com.cn" if region.startswith("cn-") else "amazonaws.com"
-    return named or f"https://{service}.{region}.{domain}"
 
 
 async def send_signed(

@@ -17,12 +17,13 @@ from contextlib import asynccontextmanager
 
 from msgspec import MsgspecError, Struct
 
+from ..config.aws_services import service_endpoint
 from ..errors import MissingKey
 from ..secret import Secret
 from ..transport.credentials import Signer
 from ..transport.engine import Engine, EngineError, Outgoing
 from ..wire import json
-from .endpoints import own_region, send_signed, service_endpoint
+from .endpoints import own_region, send_signed
 
 TTL = 300.0
 """Seconds until a value is fetched again; a random part of up to a fifth is subtracted."""

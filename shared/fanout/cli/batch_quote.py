@@ -9,11 +9,12 @@ from typing import TYPE_CHECKING, Any, cast
 
 from ..bulk.input.line_checks import check_model
 from ..bulk.input.quote import METHOD, Quote, quote
+from ..bulk.input.quote_groups import NO_BATCHES
 from ..bulk.lanes import CacheChoice, LaneChoice
 from ..bulk.local.job_store import JobStore
 from ..bulk.local.prompt_files import PromptFile
 from ..bulk.local.response_reuse import unpaid_lines
-from ..bulk.native.eligibility import may_go_native
+from ..bulk.native.eligibility import native_offer
 from ..bulk.pacing.prompt_caches import expects_cache
 from ..bulk.service.records import Job
 from ..config.catalog import Catalog, ClientKey
@@ -72,7 +73,7 @@ async def print_quote(  # noqa: PLR0913 -- what was given, each once
         "catalog": catalog,
         "check": lambda name: check_model(catalog, ClientKey(ANONYMOUS, None), name),
         "lane": lane,
-        "goes_native": may_go_native(catalog) if has_batches else lambda _: False,
+        "native": native_offer(catalog) if has_batches else NO_BATCHES,
         "must_go_native": must_go_native,
         "has_cache": partial(expects_cache, catalog, cache or "order"),
     }

@@ -167,7 +167,7 @@ async def sample_quote(
     for the end of a job. `options` are those of both quotes.
     """
     catalog, model = options["catalog"], options["default_model"]
-    file = SampledFile(catalog, options["lane"], model, options["goes_native"])
+    file = SampledFile(catalog, options["lane"], model, options["native"].takes)
     sampler = Sampler(count)
     whole = await quote(read, on_line=partial(file.add_to, sampler), **options)
     if whole.errors:

@@ -49,6 +49,7 @@ class Deployment(Struct, frozen=True):
     Deployments with a lower `order` are called first. `fails` are the failures before a cooldown by
     kind of error. `tier_prices` has service tiers, each with its input and its output price.
     `native_batches` says whether its address has the provider's batch API, if the config does.
+    `services` are the addresses of the vendor's services besides `base_url`, by their names.
     `credentials` are Google's: the path of a JSON file, or its JSON; `None` for the default ones.
     """
 
@@ -76,6 +77,7 @@ class Deployment(Struct, frozen=True):
     native_batches: bool | None = None
     additions: Additions = NONE
     credentials: Secret | None = None
+    services: Mapping[str, str] = field(default_factory=dict)
 
     @property
     def own_keys(self) -> tuple[Secret, ...]:
@@ -143,6 +145,8 @@ def make_deployment(
     base = base_url(provider, params, {**options, "deployment": model.rpartition("/")[2]}, env)
     if has_base:
         options = {**options, "api_base": base}
+    services, batches = _services(provider, params, options, env)
+    options = {**options, **batches}
     additions = _additions(provider, params, defaults, env)
     return Deployment(
         id=f"{name}#{number}",
@@ -169,7 +173,19 @@ def make_deployment(
         native_batches=params.native_batches,
         additions=additions,
         credentials=credentials,
+        services=services,
     )
+
+
+def _services(
+    provider: Provider, params: ModelParams, options: Mapping[str, str], env: Mapping[str, str]
+) -> tuple[Mapping[str, str], Mapping[str, str]]:
+    """The addresses of AWS's other services, and the options of batches that are stored there."""
+    if not isinstance(provider.auth, SigV4):
+        return {}, {}
+    from .aws_services import batch_options, service_addresses
+
+    return service_addresses(provider, options, env), batch_options(params, env)
 
 
 def _tier_prices(params: ModelParams) -> tuple[tuple[str, float, float], ...]:

@@ -117,6 +117,7 @@ class ModelParams(HiddenRepr, frozen=True, kw_only=True):
     output_cost_per_token_priority: Price | None = None
     native_batches: bool | None = None
     batch_deployment: Name | None = None
+    s3_bucket_name: Name | None = None
     extra_body: dict[str, Any] | None = None
     extra_headers: dict[str, str] | None = None
     organization: str | list[str] | None = None
@@ -124,6 +125,7 @@ class ModelParams(HiddenRepr, frozen=True, kw_only=True):
     aws_secret_access_key: str | None = None
     aws_session_token: str | None = None
     aws_role_name: str | None = None
+    aws_batch_role_arn: Name | None = None
     aws_session_name: str | None = None
     aws_external_id: str | None = None
     aws_profile_name: str | None = None
@@ -144,6 +146,7 @@ OF_SOME_PROVIDERS = (
     "model_id",
     "organization",
     "region",
+    "s3_bucket_name",
     "supports_system_message",
     "template_rules",
     *(name for name in ModelParams.__struct_fields__ if name.startswith("aws_")),

@@ -44,10 +44,17 @@ def _letters(name: str) -> str:
 
 
 def shortened(name: str, known: Iterable[str]) -> str:
-    """The only key of a cloud that a name shortens: `aws_region` is `aws_region_name`."""
+    """
+    The only key of a cloud that a name shortens: `aws_region` is `aws_region_name`.
+
+    Keys that it begins come before those that have its words.
+    """
     if not name.startswith(OF_A_CLOUD):
         return ""
-    found = [one for one in known if _is_within(name.split("_"), one.split("_"))]
+    names, words = list(known), name.split("_")
+    found = [one for one in names if one.startswith(f"{name}_")] or [
+        one for one in names if _is_within(words, one.split("_"))
+    ]
     return found[0] if len(found) == 1 else ""
 
 

@@ -2,13 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
 from functools import partial
 from typing import Any
 
 from ..bulk.input.line_checks import check_model
-from ..bulk.input.line_parser import Line
 from ..bulk.input.quote import quote
+from ..bulk.input.quote_groups import NO_BATCHES, NativeOffer
 from ..bulk.lanes import quoted_lane
 from ..bulk.pacing.prompt_caches import expects_cache
 from ..bulk.service.new_job import BatchOptions, NewJob, check_endpoint
@@ -64,21 +63,21 @@ async def _quote(exchange: Exchange, new_job: NewJob) -> None:
         catalog=catalog,
         check=lambda name: check_model(catalog, client, name),
         lane=lane,
-        goes_native=_goes_native(exchange, catalog),
+        native=_native_offer(exchange, catalog),
         has_cache=partial(expects_cache, catalog, new_job.cache),
         must_go_native=native == "require",
     )
     await exchange.json(result.to_dict())
 
 
-def _goes_native(exchange: Exchange, catalog: Catalog) -> Callable[[Line], bool]:
-    """Whether a line may go by its provider's own batches, on a host that uses them."""
+def _native_offer(exchange: Exchange, catalog: Catalog) -> NativeOffer:
+    """Which lines may go by their provider's own batches, on a host that uses them."""
     is_virtual = exchange.client.account is not None
     if is_virtual or not batch_service_of(exchange).jobs.has_batches:
-        return lambda _: False
-    from ..bulk.native.eligibility import may_go_native  # only quotes of such a host need it
+        return NO_BATCHES
+    from ..bulk.native.eligibility import native_offer  # only quotes of such a host need it
 
-    return may_go_native(catalog)
+    return native_offer(catalog)
 
 
 async def list_batches(exchange: Exchange) -> None:

@@ -32,9 +32,15 @@ class Header(Struct, frozen=True):
 
 
 class SigV4(Struct, frozen=True):
-    """AWS's request signature, with the credentials of the environment or the role."""
+    """
+    AWS's request signature, with the credentials of the environment or the role.
+
+    `others` are the services of AWS that a `WireRequest` may name. Their names are in their
+    addresses and in the signatures of requests to them.
+    """
 
     service: str
+    others: frozenset[str] = frozenset()
 
 
 class GoogleToken(Struct, frozen=True):

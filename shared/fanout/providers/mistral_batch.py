@@ -87,6 +87,9 @@ class MistralBatches(Struct, frozen=True):
         }
         return WireRequest("/batch/jobs", json.encode(body))
 
+    def creation_status(self, response: WireResponse) -> int:
+        return response.status
+
     def read(self, response: WireResponse) -> NativeBatch:
         return _job(read_object(response.body))
 

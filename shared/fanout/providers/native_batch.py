@@ -48,7 +48,8 @@ class Limits(Struct, frozen=True):
     What one batch may have: `lines`, `bytes` of its input, `least` lines, bytes of one line.
 
     `drain` is how many seconds a cancelled batch needs to end. `window` is how many seconds before
-    a deadline a batch is worth creating.
+    a deadline a batch is worth creating. In an end of `unwritten`, no line has run if a result file
+    does not exist.
     """
 
     lines: int
@@ -57,6 +58,7 @@ class Limits(Struct, frozen=True):
     window: float = 6 * 3600.0
     least: int = 1
     line_bytes: int | None = None
+    unwritten: frozenset[BatchState] = frozenset()
 
 
 class NativeLine(Struct, frozen=True):
@@ -119,12 +121,6 @@ class Row(Struct, frozen=True):
     may_succeed: bool = True
 
 
-class Stored(Struct, frozen=True):
-    """Data that the vendor reads from, or writes to, an object store: the address of an object."""
-
-    uri: str
-
-
 class NativeBatches(Protocol):
     """The codec of one vendor's batch API, for one deployment's model."""
 
@@ -147,19 +143,24 @@ class NativeBatches(Protocol):
         """The input of a batch: the content of a file, or what `create` sends."""
         ...
 
-    def upload(
-        self, key: str, data: bytes, last: WireResponse | None, /
-    ) -> WireRequest | Stored | str:
+    def upload(self, key: str, data: bytes, last: WireResponse | None, /) -> WireRequest | str:
         """
         The next request of the upload after the response `last`, or the input for `create`.
 
-        That is the name of a file, or all of the data if the API has no files. A `Stored` is where
-        the caller is to put the data; its `uri` is the input.
+        That is the name of a file, or all of the data if the API has no files.
         """
         ...
 
     def create(self, key: str, source: str, /) -> WireRequest:
         """The request that creates the batch `key` of an input. It may not be repeated blindly."""
+        ...
+
+    def creation_status(self, response: WireResponse, /) -> int:
+        """
+        The status of the response to `create`, as HTTP means it.
+
+        409 says that the batch may exist, 429 that there is no room for it now.
+        """
         ...
 
     def read(self, response: WireResponse, /) -> NativeBatch:
@@ -182,7 +183,7 @@ class NativeBatches(Protocol):
         """The request that cancels a batch. What follows is only seen by `poll`."""
         ...
 
-    def results(self, batch: NativeBatch, /) -> tuple[WireRequest | Stored, ...]:
+    def results(self, batch: NativeBatch, /) -> tuple[WireRequest, ...]:
         """The requests for all files with rows, in whatever state the batch has ended."""
         ...
 

@@ -127,10 +127,10 @@ WITH_BATCHES = ("anthropic", "azure", "bedrock", "gemini", "openai")
 
 
 def native_batches(name: str, target: Target) -> NativeBatches | None:
-    """The batch API of a provider for one model; `None` if none is known."""
+    """The batch API of a provider for one model; `None` if it has none, or the config lacks it."""
     if name in WITH_BATCHES:
         folder = import_module(f".{name}.native_batch", __package__)
-        batches: NativeBatches = folder.make_batches(target)
+        batches: NativeBatches | None = folder.make_batches(target)
         return batches
     from .native_batch_rows import ROWS
 

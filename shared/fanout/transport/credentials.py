@@ -166,7 +166,8 @@ class RequestSigner:
         It gets none of the keys with which it was `tried`, if there is another one. With
         `first_key`, several keys are not used in turn.
         """
-        provider, url = deployment.provider, join(deployment.base_url, wire.path)
+        provider, base = deployment.provider, deployment.base_url
+        url = join(deployment.services[wire.service] if wire.service else base, wire.path)
         headers = {"content-type": "application/json", **provider.headers, **wire.headers}
         secret, key = await self._pick_key(deployment, tried, first_key=first_key)
         token = None
@@ -174,12 +175,13 @@ class RequestSigner:
             case Bearer():  # first: most providers have it
                 if key:
                     headers["authorization"] = f"Bearer {key}"
-            case SigV4(service) if not key:
+            case SigV4(service) if not key or wire.service not in {"", service}:
                 headers |= deployment.additions.headers  # the signature covers them
                 region = deployment.target.options.get("region", "us-east-1")
                 outgoing = Outgoing(wire.method, url, headers, wire.body)
                 signer = await self._signer_of(deployment)
-                headers = {**headers, **await signer.headers(outgoing, service, region)}
+                name = wire.service or service
+                headers = {**headers, **await signer.headers(outgoing, name, region)}
             case GoogleToken(scope) if not key:
                 token = await self._google_headers(deployment, scope)
                 headers, key = {**headers, **token}, _bearer(token)

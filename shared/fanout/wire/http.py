@@ -26,7 +26,8 @@ class WireRequest(HiddenRepr, frozen=True, gc=False):
     """
     A request without its secrets, so that it can be stored in a file. Its repr shows no prompt.
 
-    `path` is joined to the deployment's base URL. `dropped` names what was left out or adapted:
+    `path` is joined to the deployment's base URL, or to the address of the `service` that is named,
+    of those that its vendor has besides. `dropped` names what was left out or adapted:
     parameters with `drop_params`, and what other providers added to earlier messages. With
     `one_call`, the client wants at most one tool call, and the provider cannot be asked for that;
     with `one_choice`, it asked for one choice, and the decoder has to know.
@@ -39,6 +40,7 @@ class WireRequest(HiddenRepr, frozen=True, gc=False):
     dropped: tuple[str, ...] = ()
     one_call: bool = False
     one_choice: bool = False
+    service: str = ""
 
     def __repr__(self) -> str:
         return f"WireRequest({self.method!r}, {self.path!r}, {len(self.body)} bytes)"

@@ -17,6 +17,7 @@ from fanout.transport.engine import Outgoing
 from fanout.wire.http import WireResponse
 from tests.bulk.local_jobs import EchoProvider, LocalJobs, jsonl, line, open_jobs
 from tests.support.native_doubles.anthropic_double import AnthropicDouble
+from tests.support.native_doubles.bedrock_double import BedrockDouble
 from tests.support.native_doubles.bill import Bill
 from tests.support.native_doubles.clock import EPOCH
 from tests.support.native_doubles.double import Double, Outcome, succeed
@@ -36,19 +37,38 @@ MODELS = {
     "anthropic": "anthropic/claude-haiku-5-5",
     "gemini": "gemini/gemini-2.5-flash",
     "mistral": "mistral/mistral-small-latest",
+    "bedrock": "bedrock/us.anthropic.claude-sonnet-4-5-20250929-v1:0",
 }
+OPTIONS = {
+    "bedrock": {
+        "api_key": None,
+        "aws_access_key_id": "k",
+        "aws_secret_access_key": "s",
+        "aws_region_name": "us-east-1",
+        "s3_bucket_name": "our-batches",
+        "aws_batch_role_arn": "arn:aws:iam::111122223333:role/batches",
+    }
+}
+"""What the entries of some vendors have besides; the others have a key."""
+
 HOSTS = {
-    "openai": "api.openai.com",
-    "anthropic": "api.anthropic.com",
-    "gemini": "generativelanguage.googleapis.com",
-    "mistral": "api.mistral.ai",
+    "api.openai.com": "openai",
+    "api.anthropic.com": "anthropic",
+    "generativelanguage.googleapis.com": "gemini",
+    "api.mistral.ai": "mistral",
+    "bedrock-runtime.us-east-1.amazonaws.com": "bedrock",
+    "bedrock.us-east-1.amazonaws.com": "bedrock",
+    "s3.us-east-1.amazonaws.com": "bedrock",
 }
 KINDS: Mapping[str, type[Double]] = {
     "openai": OpenAIDouble,
     "anthropic": AnthropicDouble,
     "gemini": GeminiDouble,
     "mistral": MistralDouble,
+    "bedrock": BedrockDouble,
 }
+LEAST = 100
+"""Lines of a job of Bedrock's."""
 
 
 def now() -> float:
@@ -58,10 +78,15 @@ def now() -> float:
 def config(**more: Any) -> dict[str, Any]:
     """A model of each vendor at its own address."""
     models = [
-        {"model_name": name, "litellm_params": {"model": model, "api_key": "k", **PRICES, **more}}
+        {"model_name": name, "litellm_params": _params(name, model, more)}
         for name, model in MODELS.items()
     ]
     return {"model_list": models, "router_settings": {"num_retries": 0}}
+
+
+def _params(name: str, model: str, more: Mapping[str, Any]) -> dict[str, Any]:
+    found = {"model": model, "api_key": "k", **PRICES, **more, **OPTIONS.get(name, {})}
+    return {key: value for key, value in found.items() if value is not None}
 
 
 class Providers(EchoProvider):
@@ -86,7 +111,7 @@ class Providers(EchoProvider):
             )
             for name, kind in KINDS.items()
         }
-        self.engine = DoubleEngine({HOSTS[name]: double for name, double in self.doubles.items()})
+        self.engine = DoubleEngine({host: self.doubles[name] for host, name in HOSTS.items()})
 
     async def send(self, request: Outgoing) -> WireResponse:
         return await self.engine.send(request)
@@ -120,6 +145,13 @@ class Ended(Struct):
 def lines_of(models: Sequence[str], count: int, **more: Any) -> bytes:
     """So many lines, of these models in turn."""
     return jsonl(line(f"n{n}", models[n % len(models)], **more) for n in range(count))
+
+
+def lines_of_all(count: int) -> bytes:
+    """So many lines of the vendors in turn, and `LEAST` of the one whose batches need that many."""
+    others = sorted(MODELS.keys() - {"bedrock"})
+    data = lines_of(others, count)
+    return data + jsonl(line(f"n{n}", "bedrock") for n in range(count, count + LEAST))
 
 
 async def ended(jobs: LocalJobs, job: Job, began: float) -> Ended:

@@ -7,7 +7,7 @@ from typing import Any
 
 from msgspec import Struct
 
-from tests.bulk.native.native_jobs import KINDS
+from tests.bulk.native.native_jobs import KINDS, LEAST
 from tests.support.native_doubles.bill import Lane
 from tests.support.native_doubles.script import Cancel, Poll, Script, Scripts
 
@@ -52,13 +52,15 @@ def case_of(seed: int, *, is_clean: bool = False) -> Case:
     vendors = tuple(chance.sample(sorted(KINDS), chance.choice((1, 1, 2, 4))))
     kills = tuple(chance.randint(1, 25) for _ in range(chance.choice((0, 0, 1, 2))))
     queue, lines = chance.choice(sorted(QUEUES)), chance.choice((5, 20, 60))
+    if "bedrock" in vendors:
+        lines = LEAST * len(vendors)
     lane, is_slow = chance.choice(("native", "native", "auto")), chance.random() < SLOW
     return Case(
         seed,
         WINDOWS[seed % 3],
         queue,
         vendors,
-        240 if is_slow else lines,
+        max(240, lines) if is_slow else lines,
         lane,
         () if is_clean else kills,
         RPM if is_slow else None,

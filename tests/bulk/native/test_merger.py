@@ -10,7 +10,7 @@ import random
 
 from fanout.config.load import check
 from fanout.config.resolve import resolve
-from tests.bulk.native.native_jobs import KINDS, config
+from tests.bulk.native.native_jobs import KINDS, LEAST, config
 from tests.bulk.native.simulated_job import SimulatedJob, run_all
 from tests.support.native_doubles.script import Poll, Script
 
@@ -43,13 +43,17 @@ def script(chance: random.Random) -> Script:
     return Script(queue=queue, run=queue * chance.random(), **more)  # type: ignore[arg-type]
 
 
+def count_of(vendor: str) -> int:
+    return LEAST if vendor == "bedrock" else COUNT
+
+
 def test_jobs_have_one_result_for_each_line_in_time_and_at_half_the_price() -> None:
     chance = random.Random(7)  # noqa: S311 -- no secret
     catalog = resolve(check(config(), {}), {})
     jobs = [
-        SimulatedJob(catalog, vendor, hours, COUNT, script(chance), seed)
+        SimulatedJob(catalog, vendor, hours, count_of(vendor), script(chance), seed)
         for seed in range(JOBS)
-        for vendor, hours in [(sorted(KINDS)[seed % 4], (1, 6, 24)[seed % 3])]
+        for vendor, hours in [(sorted(KINDS)[seed % len(KINDS)], (1, 6, 24)[seed % 3])]
     ]
     run_all(jobs)
     wrong = [
@@ -72,3 +76,32 @@ def test_jobs_have_one_result_for_each_line_in_time_and_at_half_the_price() -> N
     ]
     paid = sum(job.bill.nanodollars for job in longest)
     assert paid <= 0.55 * sum(job.bill.at_list_price for job in longest)
+
+
+AWS_ENDS: dict[str, tuple[Script, float, int]] = {
+    "no room, then room": (Script(over_limit=True), 6, LEAST),
+    "Failed": (Script(bad_line=7), 6, 0),
+    "Stopped before it began": (Script(queue=1000 * HOUR), 6, 0),
+    "Stopped": (Script(queue=60.0, stuck=0.5), 6, LEAST // 2),
+    "Expired": (Script(queue=1000 * HOUR), 36, 0),
+    "PartiallyCompleted": (Script(queue=60.0, stuck=0.5), 36, LEAST // 2),
+}
+"""What happens to a job, the window in hours, and how many lines have its rows."""
+
+
+def test_each_end_of_a_job_of_aws_gives_its_rows_and_no_other_line_is_hedged() -> None:
+    """A job that never ran has no output, so it is known that its lines are not billed."""
+    catalog = resolve(check(config(), {}), {})
+    jobs = {
+        name: SimulatedJob(catalog, "bedrock", hours, LEAST, script, 7, kills=0.0)
+        for name, (script, hours, _) in AWS_ENDS.items()
+    }
+    run_all(list(jobs.values()))
+    assert {
+        name: (list(job.results.values()).count("native"), len(job.hedged), job.bill.twice())
+        for name, job in jobs.items()
+    } == {name: (rows, 0, set()) for name, (_, _, rows) in AWS_ENDS.items()}
+    states = {
+        one.state(job.clock()) for job in jobs.values() for one in job.double.batches.values()
+    }
+    assert states == {"completed", "failed", "cancelled", "expired"}

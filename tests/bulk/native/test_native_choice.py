@@ -16,7 +16,7 @@ from openai import OpenAI
 
 from fanout.bulk.input.quote import quote
 from fanout.bulk.lanes import choose_native
-from fanout.bulk.native.eligibility import may_go_native
+from fanout.bulk.native.eligibility import native_offer
 from fanout.bulk.native.numbers import pack, unpack
 from fanout.config.load import check
 from fanout.config.resolve import resolve
@@ -72,7 +72,7 @@ def test_the_quote_has_the_price_of_batches() -> None:
             catalog=catalog,
             check=lambda _: None,
             lane="native",
-            goes_native=may_go_native(catalog),
+            native=native_offer(catalog),
         )
     )
     native, realtime = found.lanes["native"], found.lanes["realtime"]

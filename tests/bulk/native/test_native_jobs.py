@@ -22,6 +22,7 @@ from fanout.wire.http import WireRequest, WireResponse
 from tests.bulk.local_jobs import LocalJobs, jsonl, line, open_jobs
 from tests.bulk.native.native_jobs import (
     KINDS,
+    LEAST,
     MODELS,
     PRICES,
     Ended,
@@ -29,6 +30,7 @@ from tests.bulk.native.native_jobs import (
     config,
     ended,
     lines_of,
+    lines_of_all,
     now,
     run_job,
 )
@@ -40,6 +42,7 @@ from tests.support.native_doubles.script import Script, in_turn
 from tests.support.virtual_clock import run_threads_at_once
 
 COUNT = 40
+ALL = COUNT + LEAST
 HOUR = 3600.0
 
 
@@ -54,10 +57,10 @@ def check_costs(found: Ended, providers: Providers) -> None:
 
 def test_each_vendors_lines_go_by_batches_at_half_the_price(tmp_path: Path) -> None:
     providers = Providers()
-    found = run_job(tmp_path, providers, lines_of(sorted(MODELS), COUNT))
+    found = run_job(tmp_path, providers, lines_of_all(COUNT))
     assert (found.job.status, found.errors) == ("completed", {})
-    assert found.lanes == {"native": COUNT}
-    assert providers.bill.lines() == {"native": COUNT}
+    assert found.lanes == {"native": ALL}
+    assert providers.bill.lines() == {"native": ALL}
     assert providers.batches == len(MODELS)
     check_costs(found, providers)
     assert found.job.totals is not None
@@ -114,9 +117,9 @@ def test_faults_of_the_apis_change_no_result(tmp_path: Path) -> None:
     wrong = []
     for name, script in HARMLESS.items():
         providers = Providers(dict.fromkeys(KINDS, script))
-        found = run_job(tmp_path / name, providers, lines_of(sorted(MODELS), COUNT))
+        found = run_job(tmp_path / name, providers, lines_of_all(COUNT))
         state = (found.job.status, found.errors, found.lanes, dict(providers.bill.lines()))
-        if state != ("completed", {}, {"native": COUNT}, {"native": COUNT}):
+        if state != ("completed", {}, {"native": ALL}, {"native": ALL}):
             wrong.append((name, state))
         else:
             check_costs(found, providers)
@@ -152,6 +155,18 @@ def test_what_a_batch_does_not_answer_is_sent_in_real_time(tmp_path: Path) -> No
         else:
             check_costs(found, providers)
     assert wrong == []
+
+
+def test_fewer_lines_than_a_batch_needs_are_sent_in_real_time_or_are_an_error(
+    tmp_path: Path,
+) -> None:
+    providers, data = Providers(), lines_of(["bedrock"], LEAST - 1)
+    found = run_job(tmp_path / "auto", providers, data)
+    assert (found.lanes, providers.batches) == ({"realtime": LEAST - 1}, 0)
+    found = run_job(tmp_path / "require", providers, data, native="require")
+    (error,) = found.job.errors
+    assert (found.job.status, error.code) == ("failed", "native_not_possible")
+    assert f"{LEAST - 1} lines: a batch of its model has {LEAST} lines or more" in error.message
 
 
 def test_a_batch_that_never_ends_is_hedged_and_reported(tmp_path: Path) -> None:

@@ -196,18 +196,23 @@ class AnthropicDouble(Double):
 
     def answer(self, text: str, lane: Lane, model: str) -> dict[str, Any]:
         """A message; its `service_tier` proves the price (OR:anthropic section 5)."""
+        found = message(text, model)
         tier = "batch" if lane == "native" else "standard"
-        usage = {"input_tokens": tokens_of(text), "output_tokens": RECEIVED}
-        return {
-            "id": "msg_1",
-            "type": "message",
-            "role": "assistant",
-            "model": model,
-            "content": [{"type": "text", "text": f"echo: {text}"}],
-            "stop_reason": "end_turn",
-            "stop_sequence": None,
-            "usage": {**usage, "service_tier": tier},
-        }
+        return {**found, "usage": {**found["usage"], "service_tier": tier}}
+
+
+def message(text: str, model: str) -> dict[str, Any]:
+    """A response that repeats its prompt."""
+    return {
+        "id": "msg_1",
+        "type": "message",
+        "role": "assistant",
+        "model": model,
+        "content": [{"type": "text", "text": f"echo: {text}"}],
+        "stop_reason": "end_turn",
+        "stop_sequence": None,
+        "usage": {"input_tokens": tokens_of(text), "output_tokens": RECEIVED},
+    }
 
 
 def _wrong_id(found: str | None) -> str | None:

@@ -16,12 +16,23 @@ import pytest
 from fanout.aws.credentials import AWSSigner
 from fanout.errors import MissingKey
 from fanout.secret import Secret
-from fanout.transport.credentials import AWSKeys, EnvironmentSecrets, aws_keys
+from fanout.transport.credentials import (
+    AWSKeys,
+    EnvironmentSecrets,
+    RequestSigner,
+    TokenSource,
+    aws_keys,
+)
 from fanout.transport.engine import Outgoing
+from fanout.wire.http import WireRequest
 from tests.unit.config.sections import catalog, deployment, entry, names, refusal
 
 NOVA = "bedrock/amazon.nova-lite-v1:0"
 PAIR: dict[str, Any] = {"aws_access_key_id": "AKIDOWN", "aws_secret_access_key": "own-secret"}
+BATCHES = {
+    "s3_bucket_name": "ours",
+    "aws_batch_role_arn": "arn:aws:iam::111122223333:role/batches",
+}
 ENV = {"AWS_ACCESS_KEY_ID": "AKIDENV", "AWS_SECRET_ACCESS_KEY": "env-secret"}
 REQUEST = Outgoing("POST", "https://bedrock.example/x", {"host": "bedrock.example"}, b"{}")
 
@@ -71,6 +82,20 @@ def test_they_count_before_a_bedrock_key_of_the_environment() -> None:
         (NOVA, {"aws_access_key_id": "A"}, "`aws_secret_access_key` is missing"),
         (NOVA, {"aws_secret_access_key": "S"}, "`aws_access_key_id` is missing"),
         ("openai/gpt-4o", PAIR, "`openai` does not read `aws_access_key_id`"),
+        (NOVA, {"s3_bucket_name": "ours"}, "`aws_batch_role_arn` is missing"),
+        (
+            NOVA,
+            {"aws_batch_role_arn": BATCHES["aws_batch_role_arn"]},
+            "`s3_bucket_name` is missing",
+        ),
+        (NOVA, {**BATCHES, "s3_bucket_name": "s3://ours"}, "`s3_bucket_name` must be the name of"),
+        (
+            NOVA,
+            {**BATCHES, "aws_batch_role_arn": "batches"},
+            "`aws_batch_role_arn` must be the ARN",
+        ),
+        (NOVA, {"native_batches": True}, "`native_batches: true` needs `s3_bucket_name`"),
+        ("openai/gpt-4o", BATCHES, "`openai` does not read `aws_batch_role_arn`"),
     ],
 )
 def test_credentials_that_cannot_work_are_a_problem(
@@ -79,7 +104,41 @@ def test_credentials_that_cannot_work_are_a_problem(
     assert why in refusal({"AWS_REGION": "eu-west-1"}, model_list=[entry(model, **params)])
 
 
+def test_batches_are_in_the_deployments_bucket_or_in_the_stacks() -> None:
+    own = deployment(NOVA, {"AWS_REGION": "eu-west-1"}, **BATCHES).target.options
+    assert own["batch_uri"] == "s3://ours/fanout-batches"
+    assert own["batch_role"] == BATCHES["aws_batch_role_arn"]
+    stack = {"AWS_REGION": "eu-west-1", "FANOUT_SECRET_PREFIX": "Fanout/"}
+    with_jobs = {**stack, "FANOUT_BUCKET": "stacks", "FANOUT_BATCH_ROLE": own["batch_role"]}
+    found = deployment(NOVA, with_jobs, native_batches=True).target.options
+    assert found["batch_uri"] == "s3://stacks/fanout-batches"
+    for env, params in ((with_jobs, {}), (stack, {"native_batches": True})):
+        assert "batch_uri" not in deployment(NOVA, env, **params).target.options
+
+
 # ---- signing ----
+
+
+def test_a_request_to_another_service_has_its_address_and_a_signature_for_it() -> None:
+    """A key of Bedrock's is none of S3's."""
+
+    def no_tokens() -> TokenSource:
+        raise AssertionError
+
+    signer = RequestSigner(EnvironmentSecrets(), lambda _: AWSSigner(ENV), no_tokens)
+    env = {"AWS_REGION": "eu-west-1", "AWS_ENDPOINT_URL_S3": "http://localhost:1/"}
+    own = deployment(NOVA, {**env, "AWS_BEARER_TOKEN_BEDROCK": "bearer"}, **BATCHES)
+
+    def sent(service: str) -> tuple[str, str]:
+        wire = WireRequest("/a%2Fb", b"", "GET", service=service)
+        found = asyncio.run(signer.sign(own, wire, first_key=True)).outgoing
+        return found.url, found.headers["authorization"]
+
+    assert sent("bedrock") == ("https://bedrock.eu-west-1.amazonaws.com/a%2Fb", "Bearer bearer")
+    url, authorization = sent("s3")
+    assert url == "http://localhost:1/a%2Fb"
+    assert "/eu-west-1/s3/aws4_request" in authorization
+    assert "x-amz-content-sha256" in authorization
 
 
 def test_requests_are_signed_with_the_deployments_own_keys() -> None:

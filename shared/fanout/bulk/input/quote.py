@@ -31,7 +31,17 @@ from .line_parser import Line, parse_line
 from .lines import BadLine
 from .order_writer import OrderWriter, Shared
 from .planner import LineError, plan
-from .quote_groups import Calls, Group, Groups, Sent, cost_of, lines_of
+from .quote_groups import (
+    NO_BATCHES,
+    Calls,
+    Group,
+    Groups,
+    NativeOffer,
+    Sent,
+    cost_of,
+    lines_of,
+    without_small_batches,
+)
 from .splitter import iter_lines
 
 METHOD = (
@@ -118,7 +128,7 @@ async def quote(  # noqa: PLR0913 -- what is known of the job, each once
     catalog: Catalog,
     check: Callable[[str], None],
     lane: LaneChoice = REALTIME,
-    goes_native: Callable[[Line], bool] = lambda _: False,
+    native: NativeOffer = NO_BATCHES,
     has_cache: Callable[[str], bool] = lambda _: False,
     on_line: Callable[[Line, int, int], None] = lambda _line, _number, _tokens: None,
     must_go_native: bool = False,
@@ -126,8 +136,8 @@ async def quote(  # noqa: PLR0913 -- what is known of the job, each once
     """
     Read the file twice: to check it, and to count its tokens. Invalid lines do not count.
 
-    `goes_native` says whether a line may go by its provider's own batches, `has_cache` whether a
-    model's provider reads what lines share from its cache. `on_line` gets each line, its number and
+    `native` says which lines may go by their provider's own batches, `has_cache` whether a model's
+    provider reads what lines share from its cache. `on_line` gets each line, its number and
     its estimated tokens. With `must_go_native` it is an error if a line may not go by batches.
     """
     with OrderWriter() as order:
@@ -146,9 +156,10 @@ async def quote(  # noqa: PLR0913 -- what is known of the job, each once
                 if not known.issuperset(head.models):
                     continue
                 line = parse_line(data, number, default_model)
-                on_line(line, number, _add_line(result, groups, line, offers, goes_native))
+                on_line(line, number, _add_line(result, groups, line, offers, native.takes))
         except BadLine:
             continue
+    groups = without_small_batches(groups, native.least)
     _add_cached(result, shared)
     costs = Costs(catalog)
     cached = {name: part.cached for name, part in result.models.items()}

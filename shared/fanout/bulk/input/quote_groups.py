@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
+from collections import Counter
+from collections.abc import Callable, Iterable, Mapping
 from typing import NamedTuple, TypeAlias
 
 from msgspec import Struct
@@ -37,6 +38,16 @@ class Group(NamedTuple):
         return FLEX if self.may_be_on_flex and lane in WITH_FLEX else self.tier
 
 
+class NativeOffer(Struct, frozen=True):
+    """Which lines `takes` says that a native batch takes, if their model has at least `least`."""
+
+    takes: Callable[[Line], bool] = lambda _: False
+    least: Callable[[str], int] = lambda _: 1
+
+
+NO_BATCHES = NativeOffer()
+
+
 class Sent(Struct):
     """What the lines of a group send and get; a line of several models is in several groups."""
 
@@ -45,6 +56,11 @@ class Sent(Struct):
     tokens_in_high: int = 0
     tokens_out_low: int = 0
     tokens_out_high: int = 0
+
+    def add(self, other: Sent) -> None:
+        """Add the lines of another group."""
+        for name in self.__struct_fields__:
+            setattr(self, name, getattr(self, name) + getattr(other, name))
 
     def costs(self, prices: TokenPrices, cached: float) -> tuple[int, int]:
         """
@@ -62,6 +78,18 @@ class Sent(Struct):
 
 
 Groups: TypeAlias = dict[Group, Sent]
+
+
+def without_small_batches(groups: Groups, least: Callable[[str], int]) -> Groups:
+    """The groups, where no batch takes the lines of a model with too few of them."""
+    counts = Counter[str]()
+    for group, sent in groups.items():
+        counts[group.model] += sent.lines if group.may_be_native else 0
+    found = Groups()
+    for group, sent in groups.items():
+        is_enough = group.may_be_native and counts[group.model] >= least(group.model)
+        found.setdefault(group._replace(may_be_native=is_enough), Sent()).add(sent)
+    return found
 
 
 class Calls(NamedTuple):

@@ -1,7 +1,8 @@
 """
 Finds the batch of a creation without a response, so that none is created twice.
 
-A batch is found by its label or by its input. Where a list shows neither, every batch may be it
+A batch is found by its label or by its input. Where the creation is known by a token, it may be
+repeated if that finds nothing. Where a list shows neither, every batch may be it
 that was created since and belongs to no row; then its results' ids tell, once it has ended. Batches
 that may belong to somebody else are never cancelled.
 """
@@ -36,12 +37,11 @@ PARKED = 300.0
 async def search(job: NativeJob, row: NativeRow, known: frozenset[str]) -> NativeRow:
     """Look for the batch of a lost row; `known` are the ids that belong to rows."""
     now, route = job.now(), job.route(row)
-    if route is not None and route.batches.adoption == "token":  # a second creation is ignored
-        return await job.ledger.write(_planned_again(job, row))
     found = None if route is None else await _listed(job, row, route)
-    if route is None or found is None:
+    is_repeatable = route is not None and route.batches.adoption == "token"
+    if route is None or (found is None and not is_repeatable):
         return await job.later(row, None)
-    others = [one for one in found if one.id not in known and one.id not in row.foreign]
+    others = [one for one in found or () if one.id not in known and one.id not in row.foreign]
     if route.batches.adoption == "none":
         ids = tuple(one.id for one in others)
         next_row = replace(row, state="parked", candidates=ids, next_at=now + PARKED)
@@ -50,7 +50,9 @@ async def search(job: NativeJob, row: NativeRow, known: frozenset[str]) -> Nativ
         own = next((one for one in others if _is_its(row, one)), None)
         next_row = row if own is None else opened(row, own, now)
         is_found = own is not None
-    return await job.ledger.write(next_row if is_found else _not_found(job, row))
+    if not is_found:  # a second creation with the same token is ignored
+        next_row = _planned_again(job, row) if is_repeatable else _not_found(job, row)
+    return await job.ledger.write(next_row)
 
 
 def _not_found(job: NativeJob, row: NativeRow) -> NativeRow:

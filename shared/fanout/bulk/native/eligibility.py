@@ -14,15 +14,19 @@ from ...config.catalog import Catalog, ClientKey
 from ...config.deployment import Deployment
 from ...errors import FanoutError
 from ...providers import registry
-from ...providers.native_batch import NativeBatches, NativeLine, Stored
+from ...providers.native_batch import NativeBatches, NativeLine
 from ...schema.fanout import FanOutRequest, parse_request
 from ...schema.request import ChatRequest
 from ...schema.validation import with_defaults
 from ..input.estimates import tier_of
 from ..input.flex_lines import flex_model
 from ..input.line_parser import Line
+from ..input.quote_groups import NativeOffer
 
 FULL_PRICE = 1.0
+
+OF_BATCHES = frozenset({"batch_deployment", "batch_role"})
+"""Options of deployments that only their vendor's batches have."""
 
 REALTIME_ONLY = frozenset(
     {"additional_drop_params", "allowed_openai_params", "drop_params", "timeout", "request_timeout"}
@@ -100,19 +104,16 @@ def route_of(deployment: Deployment) -> Route | None:
     The batches of a deployment.
 
     It has none at an address of its own, which is a proxy's or another server's, unless the config
-    says so, or names the vendor's deployment for batches; nor with additions to its requests, nor
-    where the provider reads its input from an object store.
+    says so, or names what the vendor's batches need; nor with additions to its requests.
     """
     extra, choice = deployment.additions, deployment.native_batches
     options = deployment.target.options
     if (has_api := choice) is None:
-        has_api = "api_base" not in options or "batch_deployment" in options
+        has_api = "api_base" not in options or not OF_BATCHES.isdisjoint(options)
     if not has_api or extra.body or extra.defaults:
         return None
     batches = registry.native_batches(deployment.provider.name, deployment.target)
     if batches is None or batches.price_factor >= FULL_PRICE:
-        return None
-    if isinstance(batches.upload("-", b"", None), Stored):
         return None
     return Route(deployment, batches)
 
@@ -165,12 +166,16 @@ def _form(line: Line) -> str | None:
     return None
 
 
-def may_go_native(catalog: Catalog) -> Callable[[Line], bool]:
-    """What says whether a line may go by a native batch, by its form and its model alone."""
+def native_offer(catalog: Catalog) -> NativeOffer:
+    """Which lines may go by a native batch, by their form and their model alone."""
     routes = Routes(catalog)
 
     def may_go(line: Line) -> bool:
         model = None if _form(line) is not None else flex_model(line, "auto")
         return model is not None and routes.of(model) is not None
 
-    return may_go
+    def least(model: str) -> int:
+        route = routes.of(model)
+        return 1 if route is None else route.batches.limits.least
+
+    return NativeOffer(may_go, least)

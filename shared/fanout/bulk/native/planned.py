@@ -10,6 +10,7 @@ from __future__ import annotations
 import hashlib
 from collections import Counter
 from collections.abc import AsyncIterator, Callable, Iterable
+from typing import TypeAlias
 
 from msgspec import Struct, field
 
@@ -68,9 +69,13 @@ class Choice(Struct, frozen=True):
         return most_lines(self.now, self.expires_at, run, limits.drain, self.rate)
 
 
+_Part: TypeAlias = list[tuple[int, int]]
+"""The lines of one batch, by their numbers, with their estimates."""
+
+
 class _Group(Struct, eq=False):
     """
-    The lines of one model that are in no batch yet, and its batches.
+    The lines of one model: the batch that is `filling`, the `full` one before it, and the others.
 
     `most` is how many lines of the job may wait for batches when a line of this one is added.
     """
@@ -78,28 +83,48 @@ class _Group(Struct, eq=False):
     route: Route
     model: str
     most: int
-    numbers: list[int] = field(default_factory=list)
+    filling: _Part = field(default_factory=list)
     size: int = 0
-    estimate: int = 0
+    full: _Part = field(default_factory=list)
     batches: list[tuple[str, int, int]] = field(default_factory=list)
+    left: int = 0
 
     def add(self, one: InputLine, estimate: int) -> None:
         """Add a line, to another batch if this one is full."""
         limits = self.route.batches.limits
-        if self.numbers and (
-            len(self.numbers) >= min(limits.lines, MAX_LINES)
+        if self.filling and (
+            len(self.filling) >= min(limits.lines, MAX_LINES)
             or self.size + one.size > min(limits.bytes // 2, MAX_BYTES)
         ):
-            self.close()
-        self.numbers.append(one.number)
+            self._store(self.full)
+            self.full, self.filling, self.size = self.filling, [], 0
+        self.filling.append((one.number, estimate))
         self.size += one.size
-        self.estimate += estimate
 
     def close(self) -> None:
-        """End the batch; fewer lines than the provider's least stay out of it."""
-        if len(self.numbers) >= self.route.batches.limits.least:
-            self.batches.append((pack(self.numbers), len(self.numbers), self.estimate))
-        self.numbers, self.size, self.estimate = [], 0, 0
+        """
+        End the last batch, which gets lines of the one before it if it has too few.
+
+        If these have too few together, they are `left` for another lane.
+        """
+        least = self.route.batches.limits.least
+        missing = least - len(self.filling)
+        if self.filling and 0 < missing <= len(self.full) - least:
+            self.full, moved = self.full[:-missing], self.full[-missing:]
+            self.filling = [*moved, *self.filling]
+        self._store(self.full)
+        self._store(self.filling)
+        self.full, self.filling = [], []
+
+    def _store(self, part: _Part) -> None:
+        if not part:
+            return
+        if len(part) < self.route.batches.limits.least:
+            self.left += len(part)
+            return
+        numbers = [number for number, _ in part]
+        estimate = sum(one for _, one in part)
+        self.batches.append((pack(numbers), len(part), estimate))
 
     @property
     def saving(self) -> float:
@@ -134,7 +159,12 @@ async def plan_batches(
             continue
         taken += 1
         group.add(one, choice.estimate(one))
-    return _rows(job, groups.values(), choice), reasons
+    rows = _rows(job, groups.values(), choice)
+    for group in groups.values():
+        if group.left:
+            least = group.route.batches.limits.least
+            reasons[f"a batch of its model has {least} lines or more"] += group.left
+    return rows, reasons
 
 
 def _rows(job: str, groups: Iterable[_Group], choice: Choice) -> list[NativeRow]:

@@ -3,15 +3,19 @@
 from __future__ import annotations
 
 from msgspec import Struct, field
+from msgspec.structs import replace
 
 from ...disk.threads import in_thread
 from ...errors import FanoutError
 from ...providers.base import BadWire
-from ...providers.native_batch import NativeBatch, Row, Stored
+from ...providers.native_batch import NativeBatch, Row
 from ...providers.native_batch_data import data_lines, is_cut
 from ...wire import json
+from ...wire.http import WireRequest, WireResponse
 from .eligibility import Route
 from .job import NativeJob, is_good
+
+NO_FILE, NO_RANGE, PART = 404, 416, 206
 
 UNREADABLE = (BadWire, FanoutError, *json.NOT_JSON)
 
@@ -34,17 +38,39 @@ class Rows(Struct):
 
 
 async def fetch(job: NativeJob, route: Route, batch: NativeBatch) -> Rows | None:
-    """All rows of a batch that is over; `None` if a file cannot be fetched, or is cut."""
-    rows = Rows()
+    """
+    All rows of a batch that is over; `None` if a file cannot be fetched, or is cut.
+
+    A file that its vendor has never written has no rows.
+    """
+    rows, is_unwritten = Rows(), batch.state in route.batches.limits.unwritten
     for request in route.batches.results(batch):
-        if isinstance(request, Stored):
-            return None
         response = await job.ask(route, request)
-        if response is None or not is_good(response):
-            return None
-        if not await in_thread(_read, route, response.body, rows):
+        if response is not None and response.status == NO_FILE and is_unwritten:
+            continue
+        data = await _whole(job, route, request, response)
+        if data is None or not await in_thread(_read, route, data, rows):
             return None
     return rows
+
+
+async def _whole(
+    job: NativeJob, route: Route, request: WireRequest, response: WireResponse | None
+) -> bytes | None:
+    """The file, of which the request may ask for a range: then the others follow. RFC 9110, 14."""
+    data = bytearray()
+    while response is not None and is_good(response):
+        data += response.body
+        total = response.headers.get("content-range", "").rpartition("/")[2]
+        if response.status != PART or not total.isdecimal() or len(data) >= int(total):
+            return bytes(data)
+        if not response.body:
+            return None
+        end = len(data) + len(response.body) - 1
+        headers = {**request.headers, "range": f"bytes={len(data)}-{end}"}
+        response = await job.ask(route, replace(request, headers=headers))
+    is_empty = response is not None and response.status == NO_RANGE and not data
+    return b"" if is_empty else None
 
 
 def _read(route: Route, data: bytes, rows: Rows) -> bool:

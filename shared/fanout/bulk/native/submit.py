@@ -12,7 +12,7 @@ from msgspec.structs import replace
 from ...disk.threads import in_thread
 from ...errors import FanoutError
 from ...providers.base import BadWire
-from ...providers.native_batch import NativeBatch, NativeLine, Stored
+from ...providers.native_batch import NativeBatch, NativeLine
 from ...wire.http import WireResponse
 from .eligibility import Candidate, Route
 from .job import NativeJob, is_good, retry_after
@@ -54,7 +54,7 @@ async def submit(job: NativeJob, row: NativeRow) -> NativeRow:
         source = None
     if not isinstance(source, str):
         job.release(row.estimate)
-        is_final = source is not None and _is_refusal(source)
+        is_final = source is not None and _is_refusal(source.status)
         return await (job.give_back(row) if is_final else job.later(row, source))
     name = source if len(source) <= MAX_SOURCE else None
     row = replace(row, state="sent", sent_at=job.now(), source=name, searches=0)
@@ -84,8 +84,6 @@ async def _upload(
         step = route.batches.upload(row.key, data, last)
         if isinstance(step, str):
             return step
-        if isinstance(step, Stored):
-            raise BadWire("this input is read from an object store")
         last = await job.ask(route, step)
         if not is_good(last):
             return last
@@ -97,16 +95,17 @@ async def _created(
 ) -> NativeRow:
     """The row after the response to its creation."""
     now = job.now()
+    status = 0 if response is None else route.batches.creation_status(response)
     if response is not None and is_good(response):
         if (batch := read_batch(route, response)) is not None:
             return await job.ledger.write(opened(row, batch, now))
-    elif response is not None and response.status == TOO_MANY:
+    elif response is not None and status == TOO_MANY:
         job.release(row.estimate)
         pause = max(BUSY, retry_after(response))
         return await job.ledger.write(
             replace(row, state="planned", sent_at=None, next_at=now + pause)
         )
-    elif response is not None and _is_refusal(response):
+    elif _is_refusal(status):
         job.release(row.estimate)
         return await job.give_back(row)
     return await job.ledger.write(replace(row, state="lost", next_at=now + FIRST_SEARCH))
@@ -133,7 +132,6 @@ def read_batch(route: Route, response: WireResponse) -> NativeBatch | None:
         return None
 
 
-def _is_refusal(response: WireResponse) -> bool:
+def _is_refusal(status: int) -> bool:
     """Whether the same request would be refused again, and nothing was created."""
-    status = response.status
     return 400 <= status < 500 and status not in UNCLEAR and status != TOO_MANY  # noqa: PLR2004

@@ -70,12 +70,15 @@ PARAMS = (
     rejected(
         "Fanout has no such endpoint",
         "vector_store_id "
-        "use_in_pass_through use_chat_completions_api s3_bucket_name s3_region_name "
-        "s3_access_key_id s3_secret_access_key s3_output_bucket_name aws_batch_role_arn "
+        "use_in_pass_through use_chat_completions_api s3_output_bucket_name "
         "gcs_bucket_name bucket_name s3_endpoint_url s3_encryption_key_id s3_bucket_owner "
         "max_file_size_mb milvus_text_field milvus_db_name milvus_partition_names valkey_host "
         "valkey_port valkey_password valkey_ssl valkey_text_field valkey_embedding_field "
         "vector_bucket_name index_name embedding_model",
+    ),
+    rejected(
+        "native batches have a bucket in the model's region, and the deployment's credentials",
+        "s3_region_name s3_access_key_id s3_secret_access_key",
     ),
     rejected("`reasoning_content` is always its own field", "merge_reasoning_content_in_choices"),
     rejected(

@@ -84,6 +84,9 @@ class AnthropicBatches(Struct, frozen=True):
         """The request with all lines."""
         return WireRequest(PATH, source.encode())
 
+    def creation_status(self, response: WireResponse) -> int:
+        return response.status
+
     def read(self, response: WireResponse) -> NativeBatch:
         """A batch. One that has ended is complete, also if it was cancelled or has expired."""
         return _batch(read_object(response.body))

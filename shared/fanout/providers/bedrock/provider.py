@@ -53,7 +53,7 @@ PROVIDER = Provider(
     keys=("AWS_BEARER_TOKEN_BEDROCK",),
     chat=codec_by_model(_codec, BedrockFramer),
     explain=explain,
-    auth=SigV4("bedrock"),
+    auth=SigV4("bedrock", others=frozenset({"bedrock", "s3"})),
     key_optional=True,
     billing="continues",
     endpoint=r"/model(?:/.*)?",
@@ -73,6 +73,8 @@ PROVIDER = Provider(
             "aws_session_name",
             "aws_external_id",
             "aws_profile_name",
+            "aws_batch_role_arn",
+            "s3_bucket_name",
         }
     ),
 )

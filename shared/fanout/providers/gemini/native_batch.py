@@ -119,6 +119,9 @@ class GeminiBatches(Struct, frozen=True):
         body = json.encode({"batch": batch})
         return WireRequest(f"/v1beta/{name}:batchGenerateContent", body)
 
+    def creation_status(self, response: WireResponse) -> int:
+        return response.status
+
     def read(self, response: WireResponse) -> NativeBatch:
         return _batch(read_object(response.body))
 

@@ -130,6 +130,9 @@ class OpenAIBatches(Struct, frozen=True):
             body["metadata"] = {KEY: key}
         return WireRequest(f"{self.prefix}/batches", json.encode(body))
 
+    def creation_status(self, response: WireResponse) -> int:
+        return response.status
+
     def read(self, response: WireResponse) -> NativeBatch:
         """A batch object; Together's response to `create` has it in `job`."""
         value = read_object(response.body)
