@@ -78,8 +78,8 @@ TOP_LEVEL = {
         table_prompts webhook_tasks
     """,
     "shared/fanout/bulk/native/*.py": """
-        __init__ adopt deadline eligibility harvest hedged held_lines input_lines job ledger merge
-        merger numbers phase planned poll results setup split submit
+        __init__ adopt chosen_rows deadline eligibility harvest hedged held_lines input_lines job
+        ledger merge merger numbers phase planned poll quoted_batches results setup split submit
     """,
     "shared/fanout/bulk/pacing/*.py": """
         __init__ adaptive_concurrency estimated_limit failing_lines fair_turns flex_lane

@@ -131,6 +131,7 @@ def test_the_quote_has_the_lanes_of_the_file_and_their_prices(
         expect(page.get_by_text("1 line cannot go by their provider's own batches")).to_be_visible()
         expect(page.get_by_role("button", name="Start 2 lines")).to_be_disabled()
         native.select_option("auto")
+        expect(page.get_by_text("This job sends 1 line by native batches.")).to_be_visible()
         expect(page.get_by_role("button", name="Start 2 lines")).to_be_enabled()
         page.get_by_role("button", name="Choose another file").click()
         give(page, "other.jsonl", line("two", "2", model="b"), tmp_path)

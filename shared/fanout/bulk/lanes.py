@@ -121,11 +121,6 @@ def choose_native(
     return choice
 
 
-def quoted_lane(lane: LaneChoice, native: NativeChoice) -> LaneChoice:
-    """The lane whose costs a quote of such a job has: `native` if its lines may go by batches."""
-    return lane if native == "never" else NATIVE
-
-
 def choose_cache(given: str | None, name: str = "fanout.cache") -> CacheChoice:
     """The choice that was given, else `order`; raises `RequestError` about `name`."""
     if given is None:

@@ -10,7 +10,7 @@ from pathlib import Path
 from typing import Any
 
 from ..bulk.input.lines import ENDPOINT
-from ..bulk.lanes import NATIVE, quoted_lane
+from ..bulk.lanes import NATIVE
 from ..bulk.local.lazy_service import data_home
 from ..bulk.local.prompt_jobs import find_or_create_job, finished_job
 from ..bulk.local.response_index import INDEX
@@ -142,12 +142,12 @@ async def _quote(arguments: argparse.Namespace, open_stack: OpenStack, given: Ba
             catalog,
             prompts,
             given.model,
-            quoted_lane(lane, native),
+            lane,
             as_json=as_json,
             store=store,
             cache=given.cache,
             sample=sample,
-            must_go_native=native == "require",
+            native=native,
         )
 
     check_region(arguments)

@@ -3,25 +3,26 @@
 from __future__ import annotations
 
 import asyncio
+import time
 from collections.abc import AsyncIterator, Callable
 from functools import partial
 from typing import TYPE_CHECKING, Any, cast
 
 from ..bulk.input.line_checks import check_model
-from ..bulk.input.quote import METHOD, Quote, quote
-from ..bulk.input.quote_groups import NO_BATCHES
-from ..bulk.lanes import CacheChoice, LaneChoice
+from ..bulk.input.quote import METHOD, NO_BATCHES, Quote, quote
+from ..bulk.lanes import CacheChoice, LaneChoice, NativeChoice
 from ..bulk.local.job_store import JobStore
 from ..bulk.local.prompt_files import PromptFile
 from ..bulk.local.response_reuse import unpaid_lines
-from ..bulk.native.eligibility import native_offer
+from ..bulk.native.quoted_batches import QuotedBatches, QuotedJob
 from ..bulk.pacing.prompt_caches import expects_cache
 from ..bulk.service.records import Job
 from ..config.catalog import Catalog, ClientKey
 from ..config.model import ANONYMOUS
 from ..errors import RequestError
+from ..gateway.gateway import prepare
 from ..telemetry.prices import FLEX
-from .batch_progress import dollars, error_lines
+from .batch_progress import DAY, dollars, error_lines
 from .printing import show, show_json
 from .table import columns
 
@@ -33,6 +34,9 @@ LANES_HEADER = ("LANE", "LINES", "COST", "RESPONSES TAKE")
 HEADER = ("MODEL", "LINES", "TOKENS IN", "CACHED", "TOKENS OUT", "COST", "MINUTES")
 
 
+USER = ClientKey(ANONYMOUS, None)
+"""Who uses this command, with all rights."""
+
 MAX_SAMPLE = 1_000
 """Lines that a quote sends at most."""
 
@@ -41,6 +45,12 @@ def check_sample(count: int) -> None:
     """Raise `RequestError` for a number of lines that is not sent."""
     if not 1 <= count <= MAX_SAMPLE:
         raise RequestError(f"--sample must be between 1 and {MAX_SAMPLE}", "sample")
+
+
+def _batches(catalog: Catalog, lane: LaneChoice, native: NativeChoice) -> QuotedBatches:
+    """The native batches of a job with the default window."""
+    job = QuotedJob(lane, native, DAY)
+    return QuotedBatches(catalog, partial(prepare, catalog), USER, job, time.time())
 
 
 async def print_quote(  # noqa: PLR0913 -- what was given, each once
@@ -53,7 +63,7 @@ async def print_quote(  # noqa: PLR0913 -- what was given, each once
     store: JobStore | None = None,
     cache: CacheChoice | None = None,
     sample: int | None = None,
-    must_go_native: bool = False,
+    native: NativeChoice = "never",
 ) -> int:
     """
     Print the quote of a job on this lane; returns 1 if the file has errors, else 0.
@@ -71,10 +81,10 @@ async def print_quote(  # noqa: PLR0913 -- what was given, each once
     options: dict[str, Any] = {
         "default_model": model,
         "catalog": catalog,
-        "check": lambda name: check_model(catalog, ClientKey(ANONYMOUS, None), name),
+        "check": lambda name: check_model(catalog, USER, name),
         "lane": lane,
-        "native": native_offer(catalog) if has_batches else NO_BATCHES,
-        "must_go_native": must_go_native,
+        "native": native,
+        "batches": _batches(catalog, lane, native) if has_batches else NO_BATCHES,
         "has_cache": partial(expects_cache, catalog, cache or "order"),
     }
     if sample is not None:
@@ -220,7 +230,10 @@ def _print_lanes(found: Quote) -> None:
     for name, lane in found.lanes.items():
         cost = _dollars(lane.cost_low, lane.cost_high)
         rows.append((name, f"{lane.lines:,}", cost, lane.latency))
-    show(f"\n--lane {found.lane}; the costs of the whole file by lane:\n")
+    native = "" if found.native == "never" else f" --native {found.native}"
+    counted = "1 line goes" if found.native_lines == 1 else f"{found.native_lines:,} lines go"
+    batches = f"{counted} by native batches; " if native else ""
+    show(f"\n--lane {found.lane}{native}; {batches}the costs of the whole file by lane:\n")
     show(columns(rows))
     if FLEX in found.lanes:
         show("\nA line for which the flex tier has no room costs the price in real time.")

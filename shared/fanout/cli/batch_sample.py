@@ -15,6 +15,7 @@ from ..bulk.input.flex_lines import flex_model, offers_flex
 from ..bulk.input.line_parser import Line, batch_line, parse_line
 from ..bulk.input.lines import ENDPOINT
 from ..bulk.input.quote import Quote, quote
+from ..bulk.input.quote_groups import Label, LineBatches
 from ..bulk.input.sampled_costs import (
     CONFIDENCE,
     Drawn,
@@ -25,7 +26,7 @@ from ..bulk.input.sampled_costs import (
     estimate_costs,
 )
 from ..bulk.input.splitter import iter_lines
-from ..bulk.lanes import NATIVE, REALTIME, LaneChoice
+from ..bulk.lanes import REALTIME, LaneChoice
 from ..bulk.local.prompt_jobs import add_job_of_lines
 from ..bulk.service.new_job import BatchOptions, NewJob
 from ..bulk.service.records import Job
@@ -66,35 +67,38 @@ class SampledFile:
         catalog: Catalog,
         lane: LaneChoice,
         model: str | None,
-        goes_native: Callable[[Line], bool],
+        batches: LineBatches,
     ) -> None:
         self._costs = Costs(catalog)
         self._offers = cache(partial(offers_flex, catalog))
         self._lane = lane
-        self._goes_native = goes_native
+        self._batches = batches
         self._model = model
         self._keys: dict[str, tuple[list[str], str | None]] = {}
         self.parts: dict[str, tuple[int, int]] = {}
+        self._by_batch: dict[tuple[str, Label], int] = {}
 
     def _key(self, line: Line) -> str:
         flex = flex_model(line, self._lane)
         tier = FLEX if flex is not None and self._offers(flex) else tier_of(line)
-        if self._lane == NATIVE and self._goes_native(line):
-            tier = BATCH
         models = models_of(line)
         key = f"{','.join(models)}|{tier}"
         self._keys[key] = models, tier
         return key
 
-    def add_to(self, sampler: Sampler, line: Line, number: int, tokens: int) -> None:
+    def add_to(
+        self, sampler: Sampler, line: Line, number: int, tokens: int, _batch: Label | None
+    ) -> None:
         """Add a line to those that may be drawn."""
         sampler.add(self._key(line), number, tokens)
 
-    def count(self, line: Line, _number: int, tokens: int) -> None:
-        """Count a line without a response."""
+    def count(self, line: Line, _number: int, tokens: int, batch: Label | None) -> None:
+        """Count a line without a response, which may be in this native batch."""
         key = self._key(line)
         lines, total = self.parts.get(key, (0, 0))
         self.parts[key] = lines + 1, total + tokens
+        if batch is not None:
+            self._by_batch[key, batch] = self._by_batch.get((key, batch), 0) + tokens
 
     async def drawn_lines(self, read: Read, drawn: list[Drawn]) -> tuple[bytes, dict[str, Drawn]]:
         """The input of a job of these lines, and each by its name."""
@@ -113,7 +117,7 @@ class SampledFile:
         parts: dict[str, Part] = {}
         saved = 0.0
         for key, (lines, tokens) in self.parts.items():
-            prices = self._prices(key)
+            prices = self._mean_prices(key, tokens)
             if prices is None:
                 return None
             parts[key] = Part(lines, tokens, float(prices.input), float(prices.output))
@@ -121,9 +125,27 @@ class SampledFile:
         found = estimate_costs(responses, parts)
         return None if found is None else (found, saved * _counted(responses))
 
-    def _prices(self, key: str) -> TokenPrices | None:
-        """The mean prices of the models of a key: a response's tokens are those of all of them."""
+    def _mean_prices(self, key: str, tokens: int) -> TokenPrices | None:
+        """The mean prices of a key's tokens, some of which go by native batches."""
         models, tier = self._keys[key]
+        plain = self._prices(models, tier)
+        by_batch = sum(
+            count
+            for (own, batch), count in self._by_batch.items()
+            if own == key and self._batches.are_created((None, batch))[1]
+        )
+        cheap = self._prices(models, BATCH) if by_batch else None
+        if plain is None or cheap is None:
+            return plain
+        share = by_batch / tokens
+        return TokenPrices(
+            round(plain.input + (cheap.input - plain.input) * share),
+            round(plain.output + (cheap.output - plain.output) * share),
+            plain.cached if share < 1 else cheap.cached,
+        )
+
+    def _prices(self, models: list[str], tier: str | None) -> TokenPrices | None:
+        """The mean prices of models on a tier: a response's tokens are those of all of them."""
         found = [self._costs.prices(name) for name in models]
         if tier == BATCH:
             pairs = zip(models, found, strict=True)
@@ -167,7 +189,7 @@ async def sample_quote(
     for the end of a job. `options` are those of both quotes.
     """
     catalog, model = options["catalog"], options["default_model"]
-    file = SampledFile(catalog, options["lane"], model, options["native"].takes)
+    file = SampledFile(catalog, options["lane"], model, options["batches"])
     sampler = Sampler(count)
     whole = await quote(read, on_line=partial(file.add_to, sampler), **options)
     if whole.errors:

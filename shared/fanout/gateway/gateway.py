@@ -33,6 +33,29 @@ if TYPE_CHECKING:
     from .embeddings import UseVectors
 
 
+def prepare(catalog: Catalog, request: FanOutRequest, client: ClientKey) -> FanOutRequest:
+    """
+    The request with the models of a name that stands for several; see `ModelSet`.
+
+    Raises `Forbidden` for what the client may not send. The router checks every call; this check is
+    before the first one, so that one error names the field.
+    """
+    if client.is_limited or not request.is_text:
+        from .authorization import check_request
+
+        check_request(client, request, catalog.general)
+    return _expand(catalog, request)
+
+
+def _expand(catalog: Catalog, request: FanOutRequest) -> FanOutRequest:
+    sets = catalog.routes.sets
+    if not sets or sets.keys().isdisjoint(request.models):
+        return request
+    from .aliases import expanded
+
+    return expanded(request, sets)
+
+
 class Gateway:
     """Gets responses, whole or streamed. All its calls share the slots of `limiter`, if given."""
 
@@ -81,25 +104,8 @@ class Gateway:
         self._host.runner.times = times
 
     def prepare(self, request: FanOutRequest, client: ClientKey) -> FanOutRequest:
-        """
-        The request with the models of a name that stands for several; see `ModelSet`.
-
-        Raises `Forbidden` for what the client may not send. The router checks every call; this
-        check is before the first one, so that one error names the field.
-        """
-        if client.is_limited or not request.is_text:
-            from .authorization import check_request
-
-            check_request(client, request, self.catalog.general)
-        return self._expand(request)
-
-    def _expand(self, request: FanOutRequest) -> FanOutRequest:
-        sets = self.catalog.routes.sets
-        if not sets or sets.keys().isdisjoint(request.models):
-            return request
-        from .aliases import expanded
-
-        return expanded(request, sets)
+        """See `prepare`."""
+        return prepare(self.catalog, request, client)
 
     def divide(self) -> None:
         """Divide the slots among keys from now on: there are several."""
@@ -154,7 +160,7 @@ class Gateway:
 
     def _resolve(self, request: FanOutRequest, client: ClientKey | None) -> FanOutRequest:
         """Reject unknown model names; turn a single model with fallbacks into mode `fallback`."""
-        request = self._expand(request)
+        request = _expand(self.catalog, request)
         if request.agree is not None:
             request.agree.check_models()
         for name in request.names:

@@ -2,18 +2,18 @@
 
 from __future__ import annotations
 
+import time
 from functools import partial
 from typing import Any
 
 from ..bulk.input.line_checks import check_model
-from ..bulk.input.quote import quote
-from ..bulk.input.quote_groups import NO_BATCHES, NativeOffer
-from ..bulk.lanes import quoted_lane
+from ..bulk.input.quote import NO_BATCHES, quote
+from ..bulk.input.quote_groups import LineBatches
+from ..bulk.lanes import NativeChoice
 from ..bulk.pacing.prompt_caches import expects_cache
-from ..bulk.service.new_job import BatchOptions, NewJob, check_endpoint
+from ..bulk.service.new_job import BatchOptions, NewJob, check_endpoint, cost_cap, parse_window
 from ..bulk.service.records import Job
 from ..bulk.service.webhooks import NewWebhook, check_webhook, rules_of
-from ..config.catalog import Catalog
 from ..errors import Forbidden, NotFound
 from ..schema.validation import convert, reject_unknown
 from .exchange import Exchange
@@ -50,7 +50,6 @@ async def _quote(exchange: Exchange, new_job: NewJob) -> None:
     """Respond with what the job would cost; creates nothing and calls no provider."""
     check_endpoint(new_job)
     native = batch_service_of(exchange).jobs.native(new_job)
-    lane = quoted_lane(new_job.lane, native)
     files, client, catalog = (
         batch_service_of(exchange).files,
         exchange.client,
@@ -62,22 +61,24 @@ async def _quote(exchange: Exchange, new_job: NewJob) -> None:
         default_model=new_job.model,
         catalog=catalog,
         check=lambda name: check_model(catalog, client, name),
-        lane=lane,
-        native=_native_offer(exchange, catalog),
+        lane=new_job.lane,
+        native=native,
+        batches=_batches(exchange, new_job, native),
         has_cache=partial(expects_cache, catalog, new_job.cache),
-        must_go_native=native == "require",
     )
     await exchange.json(result.to_dict())
 
 
-def _native_offer(exchange: Exchange, catalog: Catalog) -> NativeOffer:
-    """Which lines may go by their provider's own batches, on a host that uses them."""
+def _batches(exchange: Exchange, new_job: NewJob, native: NativeChoice) -> LineBatches:
+    """The native batches that the job would have, on a host that uses them."""
     is_virtual = exchange.client.account is not None
     if is_virtual or not batch_service_of(exchange).jobs.has_batches:
         return NO_BATCHES
-    from ..bulk.native.eligibility import native_offer  # only quotes of such a host need it
+    from ..bulk.native.quoted_batches import QuotedBatches, QuotedJob  # only such quotes need it
 
-    return native_offer(catalog)
+    gateway, window = exchange.gateway, parse_window(new_job.completion_window)
+    job = QuotedJob(new_job.lane, native, window, cost_cap(new_job.max_cost_usd))
+    return QuotedBatches(gateway.catalog, gateway.prepare, exchange.client, job, time.time())
 
 
 async def list_batches(exchange: Exchange) -> None:

@@ -525,7 +525,8 @@ def test_native_batches_are_chosen_by_an_option(batch: BatchCommand, upstream: U
     write_config(batch.folder, {"model_list": models, "router_settings": {"num_retries": 0}})
     path = batch.write(jsonl([line("x"), line("y", "b")]))
     found = batch.run("quote", path, "--native", "auto", "--json").json
-    assert (found["lane"], found["lanes"]["native"]["lines"], found["errors"]) == ("native", 1, [])
+    shown = (found["lane"], found["native"], found["lanes"]["native"]["lines"], found["errors"])
+    assert shown == ("auto", "auto", 1, [])
     assert found["cost_high"] == found["lanes"]["native"]["cost_high"]
     needed = batch.run("quote", path, "--native", "require")
     assert (needed.code, "1 line cannot go by their provider's own" in needed.out) == (1, True)

@@ -169,8 +169,8 @@ class SimulatedJob:
         if not await native.ledger.is_planned():
             choice = Choice(self.clock(), self.window, self.deadline, RATE, lambda _: 1_000_000_000)
             lines = self.lines.all()
-            rows, _ = await plan_batches(native.id, lines, self.eligibility, choice, native.line_id)
-            await native.ledger.plan(rows)
+            plan = await plan_batches(lines, self.eligibility, choice, native.line_id)
+            await native.ledger.plan(list(plan.rows(native.id).values()))
         while True:
             rows = await native.ledger.rows()
             for row in rows:

@@ -329,7 +329,7 @@ def test_lines_that_must_go_by_batches_and_cannot_are_an_error_before_anything_i
     assert (found.job.status, providers.batches, providers.bill.entries) == ("failed", 0, [])
     (error,) = found.job.errors
     assert (error.code, error.param) == ("native_not_possible", "fanout.native")
-    assert "1 lines" in error.message
+    assert "(1 line: " in error.message
 
 
 def test_batches_that_must_be_and_do_not_fit_under_the_cap_are_an_error_before_anything_is_sent(

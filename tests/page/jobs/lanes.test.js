@@ -7,6 +7,7 @@ import {
   laneName,
   laneOptions,
   lanesOf,
+  nativeLines,
   nativeOptions,
 } from "../../../shared/fanout/page/jobs/lanes.js";
 
@@ -38,6 +39,8 @@ test("native batches are never, auto or required, as the lane allows", () => {
   assert.deepEqual(values("native", { native: {} }), ["auto", "require"]);
   assert.deepEqual(values("flex", { flex: {}, native: {} }), []);
   assert.deepEqual(values("", { flex: {} }), []);
+  assert.match(nativeLines({ native_lines: 2 }), /sends 2 lines by/);
+  assert.match(nativeLines({ native_lines: 0 }), /sends no line by/);
 });
 
 test("the job has the choice of native batches if it fits the lane", () => {

@@ -19,12 +19,13 @@ from ...errors import NotFound
 from ...gateway.gateway import Gateway
 from ..costs import Costs
 from ..input.planner import LineError, Shard
+from ..native.chosen_rows import realtime_rate
 from ..native.held_lines import HeldLines
 from ..native.ledger import NativeRow
 from ..native.merge import ResultMerger
 from ..native.merger import Merger
 from ..native.phase import SETTLE, SETTLE_EXPIRED
-from ..native.setup import NativeHost, native_job, plan_once, realtime_rate
+from ..native.setup import NativeHost, native_job, plan_once
 from ..service.records import Job
 from ..service.registry import Registry
 from ..totals import Totals
@@ -111,7 +112,7 @@ class NativeSteps:
 
     async def plan(self, job: Job) -> LineError | None:
         """Choose the job's batches, unless that is done; its error if it has to fail."""
-        host, rate = self._host, realtime_rate(self._host.gateway.catalog, job)
+        host, rate = self._host, realtime_rate(self._host.gateway.catalog, job.models)
         native = native_job(host, job, await self._shards(job), lambda waiting: waiting / rate)
         until = host.now() + PLAN_SECONDS
         error = await plan_once(host, job, native, rate, until=until, reserves_all=True)
@@ -128,7 +129,7 @@ class NativeSteps:
             return Turn("done")
         if job.is_over:
             return await self._end(job)
-        rate, total = realtime_rate(host.gateway.catalog, job), await self._done(job)
+        rate, total = realtime_rate(host.gateway.catalog, job.models), await self._done(job)
         native = native_job(
             host,
             job,

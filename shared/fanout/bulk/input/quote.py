@@ -13,7 +13,7 @@ from __future__ import annotations
 import asyncio
 from collections.abc import AsyncIterator, Callable, Mapping
 from functools import cache, partial
-from typing import Any, Literal
+from typing import Any, Literal, TypeAlias
 
 from msgspec import Struct, field
 from msgspec.structs import asdict
@@ -23,7 +23,7 @@ from ...errors import FanoutError
 from ...schema.token_estimate import TOLERANCE
 from ...telemetry.prices import FLEX
 from ..costs import Costs
-from ..lanes import NATIVE, REALTIME, LaneChoice
+from ..lanes import NATIVE, REALTIME, LaneChoice, NativeChoice
 from . import lines
 from .estimates import certain_calls, check_of, models_of, tier_of
 from .flex_lines import flex_model, offers_flex
@@ -32,15 +32,18 @@ from .lines import BadLine
 from .order_writer import OrderWriter, Shared
 from .planner import LineError, plan
 from .quote_groups import (
-    NO_BATCHES,
     Calls,
     Group,
     Groups,
-    NativeOffer,
+    Label,
+    LineBatches,
+    NoBatches,
+    Place,
     Sent,
+    Unplaced,
     cost_of,
     lines_of,
-    without_small_batches,
+    placed,
 )
 from .splitter import iter_lines
 
@@ -50,6 +53,11 @@ METHOD = (
     "of a line's limit to all of it, without a limit 50 to 1,000; checked responses: from one call "
     "to every attempt of every model; models that are to agree: from the fewest that can to all"
 )
+
+
+OnLine: TypeAlias = Callable[[Line, int, int, Label | None], None]
+
+NO_BATCHES = NoBatches()
 
 
 class ModelQuote(Struct):
@@ -99,11 +107,13 @@ class Quote(Struct):
     The whole file; costs are in US dollars, and `None` if a model's price is unknown.
 
     `minutes` is at a job's share of the limits in the config, `None` if there are none, and without
-    further calls of checked lines. The costs
-    are those of the job's `lane`, `lanes` has each lane's.
+    further calls of checked lines. The costs are those of the job, which asks for `lane` and
+    `native` and of which `native_lines` go by batches; `lanes` has those of each lane.
     """
 
     lane: LaneChoice = REALTIME
+    native: NativeChoice = "never"
+    native_lines: int = 0
     lanes: dict[str, LaneQuote] = field(default_factory=dict)
     lines: int = 0
     models: dict[str, ModelQuote] = field(default_factory=dict)
@@ -128,17 +138,17 @@ async def quote(  # noqa: PLR0913 -- what is known of the job, each once
     catalog: Catalog,
     check: Callable[[str], None],
     lane: LaneChoice = REALTIME,
-    native: NativeOffer = NO_BATCHES,
+    native: NativeChoice = "never",
+    batches: LineBatches = NO_BATCHES,
     has_cache: Callable[[str], bool] = lambda _: False,
-    on_line: Callable[[Line, int, int], None] = lambda _line, _number, _tokens: None,
-    must_go_native: bool = False,
+    on_line: OnLine = lambda _line, _number, _tokens, _batch: None,
 ) -> Quote:
     """
     Read the file twice: to check it, and to count its tokens. Invalid lines do not count.
 
-    `native` says which lines may go by their provider's own batches, `has_cache` whether a model's
-    provider reads what lines share from its cache. `on_line` gets each line, its number and
-    its estimated tokens. With `must_go_native` it is an error if a line may not go by batches.
+    `batches` divides lines among their providers' own batches, `has_cache` says whether a model's
+    provider reads what lines share from its cache. `on_line` gets each line, its number, its
+    estimated tokens, and its batch in the job.
     """
     with OrderWriter() as order:
         found = await plan(
@@ -146,7 +156,9 @@ async def quote(  # noqa: PLR0913 -- what is known of the job, each once
         )
         await asyncio.to_thread(order.finish)
         shared = {name: one for name, one in order.shared.items() if has_cache(name)}
-    result, groups = Quote(lane, lines=found.total, errors=found.errors), Groups()
+    result = Quote(lane, native, lines=found.total, errors=found.errors)
+    unplaced: Unplaced = {}
+    batches.start(found.models)
     known = {name for name in found.models if _is_usable(check, name)}
     offers = cache(partial(offers_flex, catalog))
     async for number, _, _, data in iter_lines(read()):
@@ -156,25 +168,40 @@ async def quote(  # noqa: PLR0913 -- what is known of the job, each once
                 if not known.issuperset(head.models):
                     continue
                 line = parse_line(data, number, default_model)
-                on_line(line, number, _add_line(result, groups, line, offers, native.takes))
+                place = batches.add(line, number, len(data))
+                tokens = _add_line(result, unplaced, line, offers, place)
+                on_line(line, number, tokens, place[1])
         except BadLine:
             continue
-    groups = without_small_batches(groups, native.least)
+    error, groups = batches.end(), placed(unplaced, batches)
+    if error is not None:
+        result.errors.append(error)
     _add_cached(result, shared)
+    _add_costs(result, groups, catalog)
+    return result
+
+
+def _add_costs(result: Quote, groups: Groups, catalog: Catalog) -> None:
+    """Add what the job costs and how long it takes, by model and together, and by lane."""
     costs = Costs(catalog)
     cached = {name: part.cached for name, part in result.models.items()}
+    result.native_lines = lines_of(sent for group, sent in groups.items() if group.is_own)
+
+    def tier_of_job(group: Group) -> str | None:
+        return group.own_tier(result.lane)
+
     for name, part in result.models.items():
         own = {group: sent for group, sent in groups.items() if group.model == name}
-        part.cost_low, part.cost_high = cost_of(own, costs, cached, lane)
+        part.cost_low, part.cost_high = cost_of(own, costs, cached, tier_of_job)
         part.minutes = _minutes(part, name, catalog)
     minutes = [part.minutes for part in result.models.values() if part.minutes is not None]
     result.minutes = max(minutes, default=None)
-    result.cost_low, result.cost_high = cost_of(groups, costs, cached, lane)
-    result.lanes = _lanes(result, groups, lambda lane: cost_of(groups, costs, cached, lane))
-    by_batch = result.lanes[NATIVE].lines if NATIVE in result.lanes else 0
-    if must_go_native and by_batch < result.lines:
-        result.errors.append(not_native(result.lines - by_batch))
-    return result
+    result.cost_low, result.cost_high = cost_of(groups, costs, cached, tier_of_job)
+    result.lanes = _lanes(
+        result,
+        groups,
+        lambda lane: cost_of(groups, costs, cached, lambda group: group.tier_on(lane)),
+    )
 
 
 def not_native(count: int, why: str = "", then: str = "") -> LineError:
@@ -197,7 +224,7 @@ def _lanes(
     if on_flex := lines_of(s for group, s in groups.items() if group.tier_on("flex") == FLEX):
         low, high = cost("flex")
         lanes[FLEX] = LaneQuote(on_flex, low, high, result.minutes, "minutes")
-    if by_batch := lines_of(sent for group, sent in groups.items() if group.may_be_native):
+    if by_batch := lines_of(sent for group, sent in groups.items() if group.is_native):
         low, high = cost(NATIVE)
         lanes[NATIVE] = LaneQuote(by_batch, low, high, None, "hours")
     return lanes
@@ -221,23 +248,22 @@ def _add_cached(result: Quote, shared: Mapping[str, Shared]) -> None:
 
 def _add_line(
     result: Quote,
-    groups: Groups,
+    unplaced: Unplaced,
     line: Line,
     offers: Callable[[str], bool],
-    goes_native: Callable[[Line], bool],
+    place: Place,
 ) -> int:
     """Add a line; returns the estimated tokens of its calls to one model."""
     calls = Calls.of(line)
     flex = flex_model(line, "flex")
     may_be_on_flex = flex is not None and offers(flex)
-    may_be_native = goes_native(line)
     check, models, certain = check_of(line), models_of(line), certain_calls(line)
     names = [(name, certain is None or at < certain) for at, name in enumerate(models)]
     names += [(name, False) for name in (check.escalate if check else ())]
     for name, is_first in names:
         part = result.models.setdefault(name, ModelQuote())
-        key = Group(name, tier_of(line), may_be_on_flex, may_be_native)
-        group = groups.setdefault(key, Sent())
+        key = (Group(name, tier_of(line), may_be_on_flex), place)
+        group = unplaced.setdefault(key, Sent())
         attempts = check.attempts if check else 1
         part.calls += calls.chats * is_first
         part.calls_high += calls.chats * attempts

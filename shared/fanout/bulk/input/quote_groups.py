@@ -2,9 +2,8 @@
 
 from __future__ import annotations
 
-from collections import Counter
 from collections.abc import Callable, Iterable, Mapping
-from typing import NamedTuple, TypeAlias
+from typing import NamedTuple, Protocol, TypeAlias
 
 from msgspec import Struct
 
@@ -12,9 +11,10 @@ from ...schema.token_estimate import TOLERANCE, estimate_prompt, estimate_tokens
 from ...telemetry.prices import BATCH, FLEX, PICODOLLARS, TokenPrices
 from ...wire import json
 from ..costs import Costs
-from ..lanes import NATIVE, WITH_FLEX, LaneChoice
+from ..lanes import NATIVE, REALTIME, WITH_FLEX, LaneChoice
 from .estimates import CORRECTION_TOKENS, conversations_of, max_tokens
 from .line_parser import Line
+from .planner import LineError
 
 OUTPUT_LOW, OUTPUT_HIGH = 50, 1_000
 """Output tokens of a line without a limit."""
@@ -24,28 +24,27 @@ CONTEXT = ("tools", "response_format")
 
 
 class Group(NamedTuple):
-    """A model, the tier that its lines name, and whether `flex` or a native batch takes them."""
+    """
+    A model, the tier that its lines name, and whether `flex` or native batches take them.
+
+    `is_native`: in a job of the lane `native`; `is_own`: in the job that the quote is for.
+    """
 
     model: str
     tier: str | None
     may_be_on_flex: bool
-    may_be_native: bool
+    is_native: bool = False
+    is_own: bool = False
 
     def tier_on(self, lane: LaneChoice) -> str | None:
-        """The tier of the group's lines if the job asks for this lane."""
-        if self.may_be_native and lane == NATIVE:
+        """The tier of the group's lines if the job asks for this lane, and batches only if so."""
+        if self.is_native and lane == NATIVE:
             return BATCH
         return FLEX if self.may_be_on_flex and lane in WITH_FLEX else self.tier
 
-
-class NativeOffer(Struct, frozen=True):
-    """Which lines `takes` says that a native batch takes, if their model has at least `least`."""
-
-    takes: Callable[[Line], bool] = lambda _: False
-    least: Callable[[str], int] = lambda _: 1
-
-
-NO_BATCHES = NativeOffer()
+    def own_tier(self, lane: LaneChoice) -> str | None:
+        """The tier of the group's lines in the job, which asks for this lane."""
+        return BATCH if self.is_own else self.tier_on(REALTIME if lane == NATIVE else lane)
 
 
 class Sent(Struct):
@@ -57,10 +56,13 @@ class Sent(Struct):
     tokens_out_low: int = 0
     tokens_out_high: int = 0
 
-    def add(self, other: Sent) -> None:
-        """Add the lines of another group."""
-        for name in self.__struct_fields__:
-            setattr(self, name, getattr(self, name) + getattr(other, name))
+    def add(self, more: Sent) -> None:
+        """Add what other lines send and get."""
+        self.lines += more.lines
+        self.tokens_in += more.tokens_in
+        self.tokens_in_high += more.tokens_in_high
+        self.tokens_out_low += more.tokens_out_low
+        self.tokens_out_high += more.tokens_out_high
 
     def costs(self, prices: TokenPrices, cached: float) -> tuple[int, int]:
         """
@@ -79,17 +81,64 @@ class Sent(Struct):
 
 Groups: TypeAlias = dict[Group, Sent]
 
+Label: TypeAlias = tuple[str, str, int]
+"""A batch that a line may go by."""
 
-def without_small_batches(groups: Groups, least: Callable[[str], int]) -> Groups:
-    """The groups, where no batch takes the lines of a model with too few of them."""
-    counts = Counter[str]()
-    for group, sent in groups.items():
-        counts[group.model] += sent.lines if group.may_be_native else 0
-    found = Groups()
-    for group, sent in groups.items():
-        is_enough = group.may_be_native and counts[group.model] >= least(group.model)
-        found.setdefault(group._replace(may_be_native=is_enough), Sent()).add(sent)
-    return found
+Place: TypeAlias = tuple[Label | None, Label | None]
+"""A line's batch in a job of the lane `native`, and in the job that the quote is for."""
+
+
+class LineBatches(Protocol):
+    """Divides the lines of a file among native batches, as a job does."""
+
+    def start(self, models: Iterable[str]) -> None:
+        """Begin with a file whose lines name these models."""
+        ...
+
+    def add(self, line: Line, number: int, size: int) -> Place:
+        """The batches of the next line, of so many bytes, as far as they are created."""
+        ...
+
+    def end(self) -> LineError | None:
+        """Decide which batches are created; the job's error if a line has none and must."""
+        ...
+
+    def are_created(self, place: Place) -> tuple[bool, bool]:
+        """Whether these batches are."""
+        ...
+
+
+class NoBatches:
+    """A host whose jobs have none, or a quote that is not asked for them."""
+
+    def start(self, models: Iterable[str]) -> None:
+        """Nothing is divided."""
+
+    def add(self, _line: Line, _number: int, _size: int) -> Place:
+        """No batch."""
+        return (None, None)
+
+    def end(self) -> LineError | None:
+        """No error."""
+        return None
+
+    def are_created(self, _place: Place) -> tuple[bool, bool]:
+        """None is."""
+        return (False, False)
+
+
+Unplaced: TypeAlias = dict[tuple[Group, Place], Sent]
+"""The groups while it is not known yet which batches are created."""
+
+
+def placed(unplaced: Unplaced, batches: LineBatches) -> Groups:
+    """The groups, once the batches have been decided on."""
+    groups: Groups = {}
+    for (group, place), sent in unplaced.items():
+        is_native, is_own = batches.are_created(place)
+        key = group._replace(is_native=is_native, is_own=is_own)
+        groups.setdefault(key, Sent()).add(sent)
+    return groups
 
 
 class Calls(NamedTuple):
@@ -136,17 +185,20 @@ def _input_tokens(line: Line) -> int:
 
 
 def cost_of(
-    groups: Mapping[Group, Sent], costs: Costs, cached: Mapping[str, float], lane: LaneChoice
+    groups: Mapping[Group, Sent],
+    costs: Costs,
+    cached: Mapping[str, float],
+    tier_of: Callable[[Group], str | None],
 ) -> tuple[float, float] | tuple[None, None]:
     """
-    The least and the most that the groups cost in a job that asks for this lane, in dollars.
+    The least and the most that the groups cost on these tiers, in dollars.
 
     `cached` is the part of each model's input that may be read from its cache.
     """
     low = high = 0
     for group, sent in groups.items():
         has_output = sent.tokens_out_high > 0
-        prices, tier = costs.prices(group.model, has_output=has_output), group.tier_on(lane)
+        prices, tier = costs.prices(group.model, has_output=has_output), tier_of(group)
         if prices is None or not prices.knows(tier):
             return None, None
         if tier == BATCH:

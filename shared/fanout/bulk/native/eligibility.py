@@ -18,15 +18,16 @@ from ...providers.native_batch import NativeBatches, NativeLine
 from ...schema.fanout import FanOutRequest, parse_request
 from ...schema.request import ChatRequest
 from ...schema.validation import with_defaults
-from ..input.estimates import tier_of
+from ..input.estimates import models_of, tier_of
 from ..input.flex_lines import flex_model
 from ..input.line_parser import Line
-from ..input.quote_groups import NativeOffer
 
 FULL_PRICE = 1.0
 
 OF_BATCHES = frozenset({"batch_deployment", "batch_role"})
 """Options of deployments that only their vendor's batches have."""
+
+NO_ROUTE = "its model has no cheaper batches"
 
 REALTIME_ONLY = frozenset(
     {"additional_drop_params", "allowed_openai_params", "drop_params", "timeout", "request_timeout"}
@@ -137,13 +138,15 @@ class Eligibility(Struct, frozen=True):
         """The line as a request to a route, or why it may not go by a native batch."""
         if (why := _form(line)) is not None:
             return why
+        if self.routes.of(models_of(line)[0]) is None:
+            return NO_ROUTE
         try:
             request = self.prepare(parse_request({**line.body, "stream": False}), self.client)
             if len(request.models) != 1 or len(request.conversations) != 1:
                 return "the line has several calls"
             route = self.routes.of(request.models[0])
             if route is None:
-                return "its model has no cheaper batches"
+                return NO_ROUTE
             chat = with_defaults(request.conversations[0], route.deployment.defaults)
         except FanoutError as error:
             return str(error)
@@ -164,18 +167,3 @@ def _form(line: Line) -> str | None:
     if any("audio" in message for message in line.body["messages"] if isinstance(message, dict)):
         return "the line has audio"
     return None
-
-
-def native_offer(catalog: Catalog) -> NativeOffer:
-    """Which lines may go by a native batch, by their form and their model alone."""
-    routes = Routes(catalog)
-
-    def may_go(line: Line) -> bool:
-        model = None if _form(line) is not None else flex_model(line, "auto")
-        return model is not None and routes.of(model) is not None
-
-    def least(model: str) -> int:
-        route = routes.of(model)
-        return 1 if route is None else route.batches.limits.least
-
-    return NativeOffer(may_go, least)

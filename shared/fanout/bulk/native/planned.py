@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import hashlib
 from collections import Counter
-from collections.abc import AsyncIterator, Callable, Iterable
+from collections.abc import AsyncIterator, Callable
 from typing import TypeAlias
 
 from msgspec import Struct, field
@@ -34,6 +34,10 @@ TOO_MANY = "the job has too many lines to choose batches for all of them"
 
 RUN = 0.5
 """The part of a provider's usual window that a batch has at least before it is given up."""
+
+
+Label: TypeAlias = tuple[str, str, int]
+"""A batch of a plan: the account and the model of its group, and its number there."""
 
 
 def batch_key(job: str, number: int, lines: str, salt: str = "") -> str:
@@ -78,28 +82,32 @@ class _Group(Struct, eq=False):
     The lines of one model: the batch that is `filling`, the `full` one before it, and the others.
 
     `most` is how many lines of the job may wait for batches when a line of this one is added.
+    `place` is the number of the batch that is filling; `batches` are by their numbers.
     """
 
     route: Route
     model: str
     most: int
     filling: _Part = field(default_factory=list)
+    place: int = 0
     size: int = 0
     full: _Part = field(default_factory=list)
-    batches: list[tuple[str, int, int]] = field(default_factory=list)
+    batches: dict[int, tuple[str, int, int]] = field(default_factory=dict)
     left: int = 0
 
-    def add(self, one: InputLine, estimate: int) -> None:
-        """Add a line, to another batch if this one is full."""
+    def add(self, one: InputLine, estimate: int) -> int:
+        """Add a line, to another batch if this one is full; returns the number of its batch."""
         limits = self.route.batches.limits
         if self.filling and (
             len(self.filling) >= min(limits.lines, MAX_LINES)
             or self.size + one.size > min(limits.bytes // 2, MAX_BYTES)
         ):
-            self._store(self.full)
+            self._store(self.place - 1, self.full)
             self.full, self.filling, self.size = self.filling, [], 0
+            self.place += 1
         self.filling.append((one.number, estimate))
         self.size += one.size
+        return self.place
 
     def close(self) -> None:
         """
@@ -112,11 +120,11 @@ class _Group(Struct, eq=False):
         if self.filling and 0 < missing <= len(self.full) - least:
             self.full, moved = self.full[:-missing], self.full[-missing:]
             self.filling = [*moved, *self.filling]
-        self._store(self.full)
-        self._store(self.filling)
+        self._store(self.place - 1, self.full)
+        self._store(self.place, self.filling)
         self.full, self.filling = [], []
 
-    def _store(self, part: _Part) -> None:
+    def _store(self, place: int, part: _Part) -> None:
         if not part:
             return
         if len(part) < self.route.batches.limits.least:
@@ -124,69 +132,87 @@ class _Group(Struct, eq=False):
             return
         numbers = [number for number, _ in part]
         estimate = sum(one for _, one in part)
-        self.batches.append((pack(numbers), len(part), estimate))
+        self.batches[place] = (pack(numbers), len(part), estimate)
 
     @property
     def saving(self) -> float:
         """What its batches save of the estimate in real time, in nanodollars."""
-        return sum(one[2] for one in self.batches) * (1 - self.route.batches.price_factor)
+        return sum(one[2] for one in self.batches.values()) * (1 - self.route.batches.price_factor)
 
 
-async def plan_batches(
-    job: str,
-    lines: AsyncIterator[InputLine],
-    eligibility: Eligibility,
-    choice: Choice,
-    line_id: Callable[[int], str],
-) -> tuple[list[NativeRow], Counter[str]]:
-    """The rows of all batches of a job, and how many lines have none, by the reason."""
-    groups: dict[tuple[str, str], _Group] = {}
-    reasons = Counter[str]()
-    taken = 0
-    async for one in lines:
-        if choice.is_over():
-            reasons[TOO_MANY] += 1
-            break
-        found = eligibility.check(one.line, line_id(one.number))
+class BatchPlan:
+    """
+    Divides lines among native batches, one line after the other; its memory is that of the rows.
+
+    `reasons` has how many lines are in no batch, by the reason.
+    """
+
+    def __init__(self, choice: Choice) -> None:
+        self.choice = choice
+        self.reasons = Counter[str]()
+        self._groups: dict[tuple[str, str], _Group] = {}
+        self._accounts: dict[int, tuple[Route, str]] = {}
+        self._taken = 0
+
+    def add(self, one: InputLine, found: Candidate | str) -> Label | None:
+        """Add a line, or why it may not go by a batch; returns its batch, if that is created."""
         if not isinstance(found, Candidate):
-            reasons[found] += 1
-            continue
-        key = (account_of(found.route.deployment), found.model)
-        if (group := groups.get(key)) is None:
-            group = groups[key] = _Group(found.route, found.model, choice.most(found.route))
-        if taken >= group.most:
-            reasons[TOO_LATE] += 1
-            continue
-        taken += 1
-        group.add(one, choice.estimate(one))
-    rows = _rows(job, groups.values(), choice)
-    for group in groups.values():
-        if group.left:
-            least = group.route.batches.limits.least
-            reasons[f"a batch of its model has {least} lines or more"] += group.left
-    return rows, reasons
+            self.reasons[found] += 1
+            return None
+        key = (self._account_of(found.route), found.model)
+        if (group := self._groups.get(key)) is None:
+            most = self.choice.most(found.route)
+            group = self._groups[key] = _Group(found.route, found.model, most)
+        if self._taken >= group.most:
+            self.reasons[TOO_LATE] += 1
+            return None
+        self._taken += 1
+        return (*key, group.add(one, self.choice.estimate(one)))
 
+    def _account_of(self, route: Route) -> str:
+        """The account of a route, which few of them are."""
+        if (known := self._accounts.get(id(route))) is None:
+            known = self._accounts[id(route)] = (route, account_of(route.deployment))
+        return known[1]
 
-def _rows(job: str, groups: Iterable[_Group], choice: Choice) -> list[NativeRow]:
-    """The groups' batches, but for those that save too little to wait for."""
-    rows: list[NativeRow] = []
-    for group in groups:
-        group.close()
-        if group.saving < LEAST_SAVING and not choice.is_asked:
-            continue
-        for numbers, count, estimate in group.batches:
-            number = len(rows) + 1
-            rows.append(
-                NativeRow(
+    def rows(self, job: str) -> dict[Label, NativeRow]:
+        """The batches of a job, but for those that save too little to wait for; ends the plan."""
+        rows: dict[Label, NativeRow] = {}
+        for key, group in self._groups.items():
+            group.close()
+            if group.left:
+                least = group.route.batches.limits.least
+                self.reasons[f"a batch of its model has {least} lines or more"] += group.left
+                group.left = 0
+            if group.saving < LEAST_SAVING and not self.choice.is_asked:
+                continue
+            for place, (numbers, count, estimate) in group.batches.items():
+                number = len(rows) + 1
+                rows[(*key, place)] = NativeRow(
                     number,
                     batch_key(job, number, numbers),
-                    account_of(group.route.deployment),
+                    key[0],
                     group.model,
                     numbers,
                     count,
                     estimate,
-                    next_at=choice.now,
-                    expires_at=choice.expires_at,
+                    next_at=self.choice.now,
+                    expires_at=self.choice.expires_at,
                 )
-            )
-    return rows
+        return rows
+
+
+async def plan_batches(
+    lines: AsyncIterator[InputLine],
+    eligibility: Eligibility,
+    choice: Choice,
+    line_id: Callable[[int], str],
+) -> BatchPlan:
+    """The plan of all lines of a job."""
+    plan = BatchPlan(choice)
+    async for one in lines:
+        if choice.is_over():
+            plan.reasons[TOO_MANY] += 1
+            break
+        plan.add(one, eligibility.check(one.line, line_id(one.number)))
+    return plan

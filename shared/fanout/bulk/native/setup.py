@@ -3,47 +3,35 @@
 from __future__ import annotations
 
 import asyncio
-from collections import Counter
 from collections.abc import Callable, Sequence
 from functools import partial
 
 from msgspec import Struct
 
-from ...config.catalog import Catalog
 from ...config.deployment import Deployment
-from ...errors import ErrorDetail, FanoutError, TimedOut
+from ...errors import ErrorDetail, TimedOut
 from ...gateway.gateway import Gateway
-from ...telemetry.prices import to_dollars
 from ...wire.http import WireRequest, WireResponse
 from ..activity import ActivityTracker
 from ..costs import Costs
-from ..input.estimates import estimate_cost
 from ..input.planner import LineError, Shard
-from ..input.quote import not_native
 from ..service.records import Job
 from ..store import BlobStore, JobProgress, RecordStore, ResultStore
 from ..totals import Totals
 from ..work.manifest import read_manifest
+from .chosen_rows import asks_for_batches, choice_of, chosen_rows, realtime_rate
 from .eligibility import Eligibility, Routes
 from .hedged import hedged_totals
 from .input_lines import InputLines
 from .job import NativeJob, Reserve
-from .ledger import Ledger, NativeRow
+from .ledger import Ledger
 from .merge import ResultMerger
 from .merger import Merger
 from .phase import NativePhase, PhaseParts, Work
-from .planned import Choice, plan_batches
+from .planned import plan_batches
 
 CALL_TIMEOUT = 600.0
 """Seconds for one call to a batch API, which may carry 50 MB."""
-
-USUAL_RATE = 20.0
-"""Lines a second in real time, of models whose rate limits the config does not have."""
-
-TOKENS_OF_A_LINE = 1_000
-"""What a line is expected to count against a limit of tokens a minute."""
-
-MAX_REASONS = 3
 
 
 class NativeHost(Struct, frozen=True):
@@ -86,7 +74,7 @@ class Preparation:
         self._job = job
         self._progress = progress
         self._done = 0
-        self._rate = realtime_rate(host.gateway.catalog, job)
+        self._rate = realtime_rate(host.gateway.catalog, job.models)
 
     async def phase(self, work: Work, activity: ActivityTracker) -> NativePhase | LineError:
         """The phase; the job's error if a line may not go by a batch although it must."""
@@ -175,67 +163,19 @@ async def plan_once(
     """
     if await native.ledger.is_planned():
         return None
-    estimate = partial(estimate_cost, host.costs)
-    choice = Choice(
+    choice = choice_of(
+        host.costs,
+        rate,
         now=host.now(),
         window=job.expires_at - job.created_at,
         expires_at=job.expires_at,
-        rate=rate,
-        estimate=lambda one: estimate(one.line, one.size),
-        is_asked=job.lane == "native" or job.native == "require",
+        is_asked=asks_for_batches(job.lane, job.native),
         is_over=lambda: until is not None and host.now() >= until,
     )
     lines = native.lines.all()
-    rows, reasons = await plan_batches(job.id, lines, native.eligibility, choice, native.line_id)
-    if reasons and job.native == "require":
-        return _required(reasons)
-    if job.native == "require" and (error := _over_cap(job, rows)) is not None:
-        return error
-    if reserves_all and job.max_cost is not None:
-        rows = _within(rows, job.max_cost)
-    await native.ledger.plan(rows)
+    plan = await plan_batches(lines, native.eligibility, choice, native.line_id)
+    found = chosen_rows(plan, job.id, job.native, job.max_cost, is_within=reserves_all)
+    if isinstance(found, LineError):
+        return found
+    await native.ledger.plan(list(found.values()))
     return None
-
-
-def _within(rows: Sequence[NativeRow], most: int) -> list[NativeRow]:
-    """The rows that cost at most so many nanodollars together, the first ones first."""
-    found: list[NativeRow] = []
-    for row in rows:
-        if row.estimate <= most:
-            most -= row.estimate
-            found.append(row)
-    return found
-
-
-def _required(reasons: Counter[str]) -> LineError:
-    """The error of a job whose lines must all go by batches, and do not."""
-    shown = "; ".join(f"{count} lines: {why}" for why, count in reasons.most_common(MAX_REASONS))
-    return not_native(reasons.total(), f" ({shown})", " Nothing was sent.")
-
-
-def _over_cap(job: Job, rows: Sequence[NativeRow]) -> LineError | None:
-    """The error of a job whose batches may cost more than its cap: some would go in real time."""
-    most = sum(row.estimate for row in rows)
-    if job.max_cost is None or most <= job.max_cost:
-        return None
-    message = (
-        f"The lines may cost {to_dollars(most):g} US dollars, more than `max_cost_usd` "
-        f"({job.max_cost_usd:g}), so not all of them can go by their provider's own batches. "
-        "Nothing was sent. Raise the cap, or use `auto` to send what fits."
-    )
-    return LineError("native_not_possible", message, "max_cost_usd", None)
-
-
-def realtime_rate(catalog: Catalog, job: Job) -> float:
-    """How many lines a second the job sends in real time, by its models' rate limits."""
-    rates: list[float] = []
-    for name in job.models:
-        try:
-            deployments = catalog.find(name)
-        except FanoutError:
-            continue
-        if all(one.rpm for one in deployments):
-            rates.append(sum(one.rpm or 0 for one in deployments) / 60)
-        if all(one.tpm for one in deployments):
-            rates.append(sum(one.tpm or 0 for one in deployments) / 60 / TOKENS_OF_A_LINE)
-    return min(rates) * catalog.general.batch_share if rates else USUAL_RATE

@@ -1,6 +1,6 @@
 /** The lanes of a job's lines: how they were sent, and at which price. */
 
-import { formatCount, formatUsd } from "../ui/format.js";
+import { formatCount, formatUsd, plural } from "../ui/format.js";
 
 /** The name of a lane for people. @param {string} lane */
 export function laneName(lane) {
@@ -30,6 +30,12 @@ export function nativeOptions(lane, lanes) {
     ["require", "require: all lines, or none is sent"],
   ];
   return lane === "native" ? options : [["never", "never"], ...options];
+}
+
+/** How many lines the job of a quote sends by native batches. @param {any} quote */
+export function nativeLines(quote) {
+  const lines = quote.native_lines ?? 0;
+  return `This job sends ${lines ? plural(lines, "line") : "no line"} by native batches.`;
 }
 
 /** The fields of a job with these choices; one of native batches that does not fit the lane is left out. @param {string} lane @param {string} native @returns {{lane?: string, native?: string}} */

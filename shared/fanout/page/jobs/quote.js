@@ -9,7 +9,7 @@ import {
   plural,
   UNKNOWN,
 } from "../ui/format.js";
-import { laneHint, laneName, laneOptions, nativeOptions } from "./lanes.js";
+import { laneHint, laneName, laneOptions, nativeLines, nativeOptions } from "./lanes.js";
 
 const HEADINGS = ["Model", "Lines", "Tokens in", "Tokens out", "Cost", "Duration"];
 const WINDOWS = [
@@ -106,6 +106,7 @@ export function quoteView({ filename, isTable }, quote, fields, start, back) {
     ),
     quote.errors.length ? fileErrors(quote.errors) : table(quote.models),
     hasLanes && lanesTable(quote.lanes),
+    choices.length > 0 && h("p", { class: "hint" }, nativeLines(quote)),
     h("p", { class: "hint" }, `Estimates: ${quote.note}.`),
     h(
       "div",

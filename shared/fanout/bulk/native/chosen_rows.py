@@ -1,0 +1,123 @@
+"""The native batches of a planned job. A quote decides on them here, too."""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Callable, Iterable, Mapping
+from functools import partial
+
+from ...config.catalog import Catalog
+from ...errors import FanoutError
+from ...telemetry.prices import to_dollars
+from ..costs import Costs
+from ..input.estimates import estimate_cost
+from ..input.planner import LineError
+from ..input.quote import not_native
+from ..lanes import LaneChoice, NativeChoice
+from .ledger import NativeRow
+from .planned import BatchPlan, Choice, Label
+
+USUAL_RATE = 20.0
+"""Lines a second in real time, of models whose rate limits the config does not have."""
+
+TOKENS_OF_A_LINE = 1_000
+"""What a line is expected to count against a limit of tokens a minute."""
+
+MAX_REASONS = 3
+
+
+def asks_for_batches(lane: LaneChoice, native: NativeChoice) -> bool:
+    """Whether the user chose batches, also to save little."""
+    return lane == "native" or native == "require"
+
+
+def choice_of(
+    costs: Costs,
+    rate: float,
+    *,
+    now: float,
+    window: float,
+    expires_at: float,
+    is_asked: bool,
+    is_over: Callable[[], bool] = lambda: False,
+) -> Choice:
+    """The choice of a job; each line costs what it reserves under a cost cap."""
+    estimate = partial(estimate_cost, costs)
+    return Choice(
+        now,
+        window,
+        expires_at,
+        rate,
+        lambda one: estimate(one.line, one.size),
+        is_asked,
+        is_over,
+    )
+
+
+def chosen_rows(
+    plan: BatchPlan,
+    job: str,
+    native: NativeChoice,
+    max_cost: int | None,
+    *,
+    is_within: bool,
+) -> Mapping[Label, NativeRow] | LineError:
+    """
+    The batches of a planned job; its error if a line may not go by one although it must.
+
+    With `is_within`, all batches together cost at most `max_cost` nanodollars in real time.
+    """
+    rows = plan.rows(job)
+    if native == "require":
+        if plan.reasons:
+            return _required(plan.reasons)
+        if (error := _over_cap(max_cost, rows.values())) is not None:
+            return error
+    return rows if max_cost is None or not is_within else _within(rows, max_cost)
+
+
+def _within(rows: Mapping[Label, NativeRow], most: int) -> dict[Label, NativeRow]:
+    """The rows that cost at most so many nanodollars together, the first ones first."""
+    found: dict[Label, NativeRow] = {}
+    for label, row in rows.items():
+        if row.estimate <= most:
+            most -= row.estimate
+            found[label] = row
+    return found
+
+
+def _required(reasons: Counter[str]) -> LineError:
+    """The error of a job whose lines must all go by batches, and do not."""
+    shown = "; ".join(
+        f"{count} line{'' if count == 1 else 's'}: {why}"
+        for why, count in reasons.most_common(MAX_REASONS)
+    )
+    return not_native(reasons.total(), f" ({shown})", " Nothing was sent.")
+
+
+def _over_cap(max_cost: int | None, rows: Iterable[NativeRow]) -> LineError | None:
+    """The error of a job whose batches may cost more than its cap: some would go in real time."""
+    most = sum(row.estimate for row in rows)
+    if max_cost is None or most <= max_cost:
+        return None
+    message = (
+        f"The lines may cost {to_dollars(most):g} US dollars, more than `max_cost_usd` "
+        f"({to_dollars(max_cost):g}), so not all of them can go by their provider's own batches. "
+        "Nothing was sent. Raise the cap, or use `auto` to send what fits."
+    )
+    return LineError("native_not_possible", message, "max_cost_usd", None)
+
+
+def realtime_rate(catalog: Catalog, models: Iterable[str]) -> float:
+    """How many lines a second a job of these models sends in real time, by their rate limits."""
+    rates: list[float] = []
+    for name in models:
+        try:
+            deployments = catalog.find(name)
+        except FanoutError:
+            continue
+        if all(one.rpm for one in deployments):
+            rates.append(sum(one.rpm or 0 for one in deployments) / 60)
+        if all(one.tpm for one in deployments):
+            rates.append(sum(one.tpm or 0 for one in deployments) / 60 / TOKENS_OF_A_LINE)
+    return min(rates) * catalog.general.batch_share if rates else USUAL_RATE
