@@ -12,6 +12,7 @@ from math import inf
 from typing import TYPE_CHECKING, Any
 
 from ..errors import FanoutError, Internal, RequestTimeout
+from .limits import Linger
 from .request_parser import Head, RequestParser, StopParsing
 from .request_queue import RequestQueue
 from .served_request import ServedRequest
@@ -45,8 +46,7 @@ class Connection(asyncio.Protocol):
         self._is_closing = False  # the last response is written
         self._is_reading = True
         self._error: FanoutError | None = None  # the last response, after those that wait
-        self._drops_left: float = 0  # bytes that may still be read and dropped
-        self._linger_until = inf
+        self._linger = Linger(self._limits)
         self._unsent = 0
 
     @property
@@ -151,7 +151,7 @@ class Connection(asyncio.Protocol):
         if requests.current is request:
             self.deadline = inf
         elif request.is_complete:
-            self._linger_until = inf
+            self._linger.until = inf
             self._next()
 
     # ---- what the request calls ----
@@ -263,7 +263,7 @@ class Connection(asyncio.Protocol):
     def _extend(self, size: int) -> None:
         """The clock of a body: each byte prolongs it, up to a full `body_silence` from now."""
         if self._requests.is_lingering:
-            self._linger()
+            self.deadline = self._linger.deadline(self.loop.time())
         elif self._requests.is_current_incomplete:
             latest = self.loop.time() + self._limits.body_silence
             is_app_slow = not self._is_reading
@@ -271,20 +271,14 @@ class Connection(asyncio.Protocol):
             self.deadline = inf if is_app_slow else min(extended, latest)
 
     def _begin_linger(self) -> None:
-        self._linger_until = self.loop.time() + self._limits.linger_seconds
-        self._linger()
+        self.deadline = self._linger.begin(self.loop.time())
         self._resume()
 
-    def _linger(self) -> None:
-        silence = self.loop.time() + self._limits.linger_silence
-        self.deadline = min(silence, self._linger_until)
-
     def _drop(self, size: int) -> None:
-        self._drops_left -= size
-        if self._drops_left < 0:
-            self._transport.abort()
+        if self._linger.may_drop(size):
+            self.deadline = self._linger.deadline(self.loop.time())
         else:
-            self._linger()
+            self._transport.abort()
 
     def _stop_parsing(self) -> None:
         """Serve what has come, and then close."""
@@ -312,7 +306,7 @@ class Connection(asyncio.Protocol):
     def _end_writing(self, drops: float) -> None:
         """End our side; the client's last bytes are dropped, so that it gets the response."""
         self._is_parsing, self._is_closing = False, True
-        self._drops_left = drops
+        self._linger.drops_left = drops
         if not self._transport.is_closing():
             self._transport.write_eof()
 

@@ -6,6 +6,8 @@ What one connection may take, whatever it sends.
 
 from __future__ import annotations
 
+from math import inf
+
 from msgspec import Struct
 
 KIBIBYTE = 1024
@@ -99,3 +101,33 @@ class ConnectionLimits(Struct, frozen=True, kw_only=True):
 
     sweep_seconds: float = 1.0
     """How often the clocks are looked at."""
+
+
+class Linger:
+    """
+    Until when a connection is read after its last response, and how much may be dropped.
+
+    A connection that is closed with unread bytes is reset, and the client may lose the response
+    (RFC 9112, section 9.6).
+
+    `until` is on the event loop's clock; `drops_left` counts bytes.
+    """
+
+    def __init__(self, limits: ConnectionLimits) -> None:
+        self._limits = limits
+        self.until = inf
+        self.drops_left: float = 0
+
+    def begin(self, now: float) -> float:
+        """Start the clock; returns the first deadline."""
+        self.until = now + self._limits.linger_seconds
+        return self.deadline(now)
+
+    def deadline(self, now: float) -> float:
+        """When the connection ends if nothing more comes."""
+        return min(now + self._limits.linger_silence, self.until)
+
+    def may_drop(self, size: int) -> bool:
+        """Count bytes that have come; false if they are too many."""
+        self.drops_left -= size
+        return self.drops_left >= 0
