@@ -26,7 +26,7 @@ class Case(Struct, frozen=True, kw_only=True):
     """
     One strategy: the request's `model`, `messages` (a conversation, or several) and `extra` body.
 
-    `endpoint` is the path that it is sent to.
+    `endpoint` is the path that it is sent to; for embeddings, `messages` are texts.
 
     The response must have as many `responses`. In a race, hedge or fallback one of `winners` must
     win, and the outcome of every other model must be one of `others`.
@@ -83,6 +83,7 @@ REVIEW = [{"role": "user", "content": "Label this review: The bread was fresh an
 CONTEST = {"winners": frozenset(TRIO), "others": CANCELLED}
 LATE = {"winners": frozenset(TRIO), "others": CANCELLED | {"not_started"}}
 FELL_BACK = {"winners": frozenset({"smol"}), "others": frozenset({"failed"})}
+TEXTS = ["The bread was fresh.", "The bakery sells warm loaves.", "The train left at nine."]
 SHOPS = [talk("bakery"), talk("bicycle shop"), talk("library")]
 
 CASES = (
@@ -108,6 +109,7 @@ CASES = (
     Case(title="agree, streamed", messages=REVIEW, extra=AGREE, stream=True, **ELECTED),
     Case(title="/v1/messages, race", endpoint="messages", model=COMMAS, extra=RACE, **CONTEST),
     Case(title="/v1/responses, race", endpoint="responses", model=COMMAS, extra=RACE, **CONTEST),
+    Case(title="/v1/embeddings", endpoint="embeddings", messages=TEXTS, responses=len(TEXTS)),
 )
 
 
@@ -121,6 +123,8 @@ def run(case: Case, client: OpenAI) -> Result:
             _message(result, client)
         elif case.endpoint == "responses":
             _response(result, client)
+        elif case.endpoint == "embeddings":
+            _vectors(result, client)
         elif case.stream:
             _streamed(result, client, body, started)
         else:
@@ -171,6 +175,13 @@ def _response(result: Result, client: OpenAI) -> None:
     result.texts[0] = response.output_text
     result.report = (response.model_extra or {})["fanout"]
     result.first_ms = _first_ms(result.report)
+
+
+def _vectors(result: Result, client: OpenAI) -> None:
+    """Send texts for their vectors."""
+    found = client.embeddings.create(model=result.case.model, input=result.case.messages)
+    for one in found.data:
+        result.texts[one.index] = str(one.embedding)
 
 
 def _streamed(result: Result, client: OpenAI, body: Mapping[str, Any], started: float) -> None:

@@ -30,7 +30,10 @@ class Recorder:
 
     def __call__(self, name: str) -> Any:
         assert name == "xllamacpp"
-        return SimpleNamespace(CommonParams=self.parameters, Server=self.server)
+        pooling = SimpleNamespace(LLAMA_POOLING_TYPE_MEAN="mean")
+        return SimpleNamespace(
+            CommonParams=self.parameters, Server=self.server, llama_pooling_type=pooling
+        )
 
     def parameters(self) -> Any:
         inner = {"model": SimpleNamespace(), "cpuparams": SimpleNamespace()}
@@ -50,6 +53,7 @@ def test_it_listens_on_this_machine_only_with_a_key_and_without_extras() -> None
     assert address == "http://127.0.0.1:1234"
     assert (given.hostnames, given.port, given.api_keys) == (["127.0.0.1"], 0, ["a-key"])
     assert (given.ui, given.endpoint_slots, given.cors_origins) == (False, False, "")
+    assert (given.embedding, given.pooling_type) == (True, "mean")
     assert (given.model.path, given.model_alias, given.offline) == ("/w/tiny.gguf", ["tiny"], True)
 
 

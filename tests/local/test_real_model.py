@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import asyncio
 import http.client
-from collections.abc import AsyncIterator, Awaitable, Callable
+from collections.abc import AsyncIterator, Awaitable, Callable, Sequence
 from contextlib import asynccontextmanager
 from time import sleep
 from typing import Any, TypeVar
@@ -17,6 +17,7 @@ import pytest
 from msgspec import json
 
 from fanout.cli.config_choice import LOCAL_CONFIG
+from fanout.endpoints.embeddings.request import parse_request as parse_embeddings
 from fanout.errors import Refused, Rejected
 from fanout.gateway.factory import load_catalog, open_gateway
 from fanout.gateway.gateway import Gateway
@@ -182,6 +183,43 @@ def test_a_prompt_over_its_context_is_the_requests_fault(engine: RunningEngine, 
     with pytest.raises(Rejected) as rejected:
         answer(engine, chat_request)
     assert rejected.value.status == 400
+
+
+def test_texts_have_vectors_of_one_width_and_a_text_has_always_the_same(
+    engine: RunningEngine,
+) -> None:
+    texts = ["The bread was fresh.", "The train left at nine."]
+    vectors = embed(engine, texts)
+    assert {len(vector) for vector in vectors} == {576}
+    assert all(abs(sum(number**2 for number in vector) - 1) < 1e-3 for vector in vectors)
+    bread, train = vectors
+    assert dot(bread, train) < 0.99
+    assert dot(bread, embed(engine, texts[:1])[0]) > 0.999
+
+
+def test_a_text_that_is_too_long_for_a_vector_is_named(engine: RunningEngine) -> None:
+    with pytest.raises(Rejected) as rejected:
+        embed(engine, ["short", "word " * 600])
+    assert (rejected.value.status, rejected.value.detail.param) == (400, "input[1]")
+
+
+def embed(engine: RunningEngine, texts: list[str]) -> list[list[float]]:
+    """The vectors of some texts, from the engine by the gateway."""
+    found: list[list[float]] = []
+
+    async def use(_: int, vectors: Sequence[bytes]) -> None:
+        found.extend(json.decode(vector) for vector in vectors)
+
+    async def ask(gateway: Gateway) -> None:
+        chat_request = parse_embeddings({"model": "smol", "input": texts})
+        await gateway.embed(chat_request, Context("req_1"), use, lambda _: None)
+
+    run(engine, ask)
+    return found
+
+
+def dot(one: list[float], other: list[float]) -> float:
+    return sum(a * b for a, b in zip(one, other, strict=True))
 
 
 def test_json_by_a_schema_is_json(engine: RunningEngine) -> None:

@@ -83,7 +83,7 @@ def start(
     if options.port:
         _check_free(options.port)
     try:
-        server = module.Server(_parameters(module.CommonParams(), options))
+        server = module.Server(_parameters(module, options))
     except RuntimeError as error:
         raise LocalError(f"the local engine did not start: {error}") from None
     return server.listening_address, server
@@ -101,8 +101,14 @@ def _check_free(port: int) -> None:
             ) from None
 
 
-def _parameters(params: Any, options: EngineOptions) -> Any:
-    """llama.cpp's parameters: this machine only, with a key, without its web page."""
+def _parameters(module: Any, options: EngineOptions) -> Any:
+    """
+    llama.cpp's parameters: this machine only, with a key, without its web page.
+
+    With `embedding`, the engine has `/v1/embeddings` beside all the others: the mean of the model's
+    states after its last layer. A text may have as many tokens as it works on at a time, 512.
+    """
+    params = module.CommonParams()
     params.model.path = str(options.weights)
     params.model_alias = [options.name]
     params.offline = True
@@ -113,6 +119,8 @@ def _parameters(params: Any, options: EngineOptions) -> Any:
     params.ui = False
     params.endpoint_slots = False  # would show prompts
     params.endpoint_metrics = True
+    params.embedding = True
+    params.pooling_type = module.llama_pooling_type.LLAMA_POOLING_TYPE_MEAN
     params.n_parallel = options.parallel
     params.n_ctx = options.context * options.parallel
     params.n_predict = MAX_TOKENS

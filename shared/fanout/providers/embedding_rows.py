@@ -92,6 +92,8 @@ ROWS: Mapping[str, Callable[[Target], EmbeddingAPI] | None] = {
     "fireworks_ai": _always(make_api(Limits(inputs=8))),
     # docs.vllm.ai/en/latest/models/pooling_models: old versions reject base64. 2026-11
     "hosted_vllm": _always(make_api(Limits(inputs=256), has_tokens=True)),
+    # llama.cpp's server on the CPU, such as that of `fanout local`: small calls end in time.
+    "local": _always(make_api(Limits(inputs=16, tokens=4_000), has_tokens=True, has_user=False)),
     "mistral": _always(_MISTRAL),
     "nvidia_nim": _nvidia,
     # docs.ollama.com/api/openai-compatibility: strings only. 2026-11

@@ -39,6 +39,8 @@ _NAMES: tuple[ErrorRule, ...] = (
         "model_context_window_exceeded",
         "tokens_limit_reached",  # GitHub Models: github.com/cline/cline/issues/2115
     ),
+    # llama.cpp, of a text for embeddings: tools/server/server-context.cpp, 2026-10
+    rule("context_length", text=r"too large to process\. increase the physical batch size"),
     rule("context_length", "string_above_max_length", text="'messages"),
     # "Request too large for gpt-4 … on tokens per min (TPM): Limit 10000, Requested 12000": no
     # pause helps. Groq has the same with status 413. "Rate limit reached … Limit 10000, Used 0,
