@@ -56,7 +56,7 @@ LOST = frozenset({
     "function_call", "images", "parsed", "provider_specific_fields", "reasoning_steps",
     "search_results",
 })  # fmt: skip
-"""Fields of a message that have no place in the other APIs."""
+"""Fields of a message that have no place in the other APIs; Responses has annotations."""
 
 OTHER = {
     *(
@@ -154,7 +154,9 @@ def next_request(name: str, given: list[dict[str, Any]], tools: dict[str, Any]) 
 
 def chat_request(name: str, message: dict[str, Any], tools: dict[str, Any]) -> dict[str, Any]:
     """The same conversation in chat completions, without what the endpoint cannot have."""
-    kept = {field: value for field, value in message.items() if field not in LOST}
+    has_annotations = name == "responses" and message.get("annotations")
+    lost = LOST - {"annotations"} if has_annotations else LOST
+    kept = {field: value for field, value in message.items() if field not in lost}
     calls = kept.get("tool_calls") or []
     if name == "messages":
         kept.pop("extra_content", None)

@@ -14,9 +14,11 @@ from typing import Any, Protocol
 from msgspec import Struct, field
 
 from ..errors import status_of
-from ..schema.chat import ChatChunk
+from ..schema.chat import ORIGINAL_BODY, ORIGINAL_EVENTS, ChatChunk
 from ..schema.fanout import FanOutRequest
 from ..secret import HiddenRepr
+
+_ORIGINAL = frozenset({ORIGINAL_BODY, ORIGINAL_EVENTS})
 
 
 class TranslatedRequest(HiddenRepr, frozen=True):
@@ -77,7 +79,8 @@ class Surface(Struct, frozen=True):
     field. `error_body` makes the JSON of an error, of the error and the request's id. `headers` are
     those of every response, of the request's id. `status` is the HTTP status of an error. `field`
     is the client's name of a field of the chat request that a vendor does not take. `lost` names
-    what of a message the endpoint's response has no place for.
+    what the endpoint's response has no place for: of a message, or of its piece in a stream, or of
+    what is beside the messages.
     """
 
     read: Callable[[RequestBody], TranslatedRequest]
@@ -106,10 +109,19 @@ class Translation(Struct, frozen=True):
         return tuple(dict.fromkeys((*self.request.dropped, *theirs)))
 
     def lost(self, body: Any) -> tuple[str, ...]:
-        """What the whole response has no place for, as `output.NAME`."""
-        choices = body.get("choices") if isinstance(body, dict) else None
-        messages = [choice.get("message") or {} for choice in choices or ()]
-        names = (name for message in messages for name in self.surface.lost(message))
+        """
+        What a response, or one chunk of it, has no place for, as `output.NAME`.
+
+        A vendor's own response is passed on, so it loses nothing.
+        """
+        if not isinstance(body, dict):
+            return ()
+        parts: list[Any] = [body]
+        for choice in body.get("choices") or ():
+            if not _ORIGINAL.isdisjoint(choice):
+                continue
+            parts.append(choice.get("message") or choice.get("delta") or {})
+        names = (name for part in parts for name in self.surface.lost(part))
         return tuple(dict.fromkeys(f"output.{name}" for name in names))
 
     def encoder(self) -> StreamEncoder:

@@ -104,6 +104,7 @@ async def _streamed(
         exchange.send, exchange.response_headers, exchange.keep_alive, encoder or ChatEncoder()
     )
     charge, usage = exchange.charge, None
+    lost: dict[str, None] = {}
     async with exchange.opened() as group:
         if charge is not None:
             group.create_task(charge.open())
@@ -112,15 +113,20 @@ async def _streamed(
             async with exchange.gateway.stream(request, exchange.context) as response:
                 exchange.winner = response.winner
                 await events.start(_response_headers(response, translation))
+                watched = None if response.passed_through else translation
                 async for chunk in response.chunks:
                     if charge is not None:
                         charge.chunk(chunk)
                         if translation is None and chunk.get("usage") and not chunk["choices"]:
                             usage = chunk  # the last chunk: it gets the cost
                             continue
+                    if watched is not None:
+                        lost |= dict.fromkeys(watched.lost(chunk))
                     await events.chunk(chunk)
         finally:
             keep_alive_task.cancel()
+    if lost:
+        await events.comment(DROPPED, ", ".join(lost))
     if charge is not None:
         await events.cost(await charge.settle(), usage)
     exchange.status = 200

@@ -88,7 +88,11 @@ class EventStream:
         if usage is not None:
             priced: Any = {**(usage.get("usage") or {}), "cost": float(cost)}
             await self.chunk({**usage, "usage": priced})
-        await self._write(f": x-fanout-cost: {cost}\n\n".encode(), more=True)
+        await self.comment("x-fanout-cost", cost)
+
+    async def comment(self, name: str, value: str) -> None:
+        """Send a header's value that was not known when the headers were sent, as a comment."""
+        await self._write(f": {name}: {value}\n\n".encode(), more=True)
 
     async def end(self) -> None:
         """End a complete response."""

@@ -57,6 +57,7 @@ class ResponseMessage(TypedDict):
     """
     The message of a response.
 
+    `annotations` are citations in OpenAI's form, `citations` those in the vendor's own.
     `reasoning_content` is the text of its reasoning. `thinking_blocks` is LiteLLM's name for
     reasoning with its signature, which must be sent back with the next request of a tool loop.
     """
@@ -66,6 +67,7 @@ class ResponseMessage(TypedDict):
     refusal: NotRequired[str | None]
     reasoning_content: NotRequired[str]
     tool_calls: NotRequired[list[ToolCall]]
+    annotations: NotRequired[list[Object]]
     citations: NotRequired[list[Object]]
     extra_content: NotRequired[Object]
     thinking_blocks: NotRequired[list[Object]]
@@ -113,6 +115,7 @@ class Delta(TypedDict, total=False):
     refusal: str | None
     reasoning_content: str
     tool_calls: list[ToolCallDelta]
+    annotations: list[Object]
     audio: Object
     citations: list[Object]
     extra_content: Object

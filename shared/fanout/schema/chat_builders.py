@@ -65,6 +65,7 @@ def make_message(
     reasoning: str = "",
     thoughts: Sequence[Object] = (),
     calls: Sequence[ToolCall] = (),
+    citations: Sequence[Object] = (),
 ) -> ResponseMessage:
     """A message of these parts. Its `content` is null if something else stands in for the text."""
     content = text or (None if calls or refusal else "")
@@ -77,6 +78,8 @@ def make_message(
         message["thinking_blocks"] = [*thoughts]
     if calls:
         message["tool_calls"] = [*calls]
+    if citations:
+        message["citations"] = [*citations]
     return message
 
 

@@ -134,6 +134,18 @@ def _message(body: Any, given: Given) -> object:
     return message | report
 
 
+LOST = (
+    "annotations",
+    "audio",
+    "citations",
+    "context",
+    "executed_tools",
+    "images",
+    "related_questions",
+    "search_results",
+)
+"""What other vendors' messages and responses have, and Anthropic's message has no place for."""
+
 SURFACE = Surface(
     read=read,
     respond=respond,
@@ -142,5 +154,5 @@ SURFACE = Surface(
     headers=lambda request_id: {"request-id": request_id},
     status=error_status,
     field=_client_field,
-    lost=lambda message: [name for name in ("annotations", "audio", "images") if message.get(name)],
+    lost=lambda part: [name for name in LOST if part.get(name)],
 )

@@ -38,9 +38,18 @@ def made_image(item: Mapping[str, Any]) -> dict[str, Any] | None:
     return image
 
 
-def lost_content(message: Mapping[str, Any]) -> list[str]:
-    """What of a message has no place in a response."""
-    lost = ["audio"] if message.get("audio") else []
-    images = message.get("images")
+_OF_MESSAGES = ("audio", "citations", "context", "executed_tools")
+
+
+def lost_content(part: Mapping[str, Any]) -> list[str]:
+    """
+    What of a message has no place in a response.
+
+    What is beside the messages has: it is kept under its own name.
+    """
+    if "choices" in part:
+        return []
+    lost = [name for name in _OF_MESSAGES if part.get(name)]
+    images = part.get("images")
     listed = images if isinstance(images, list) else []
     return [*lost, *(["images"] if any(image_item(one, "") is None for one in listed) else [])]

@@ -60,10 +60,12 @@ def decode_message(message: wire.Message) -> ResponseMessage:
     texts: list[str] = []
     thoughts: list[Object] = []
     calls: list[ToolCall] = []
+    citations: list[Object] = []
     for raw in message.content:
         match wire.read_block(raw):
-            case wire.TextBlock(text=text):
+            case wire.TextBlock(text=text, citations=cited):
                 texts.append(text)
+                citations.extend(cited or ())
             case wire.ToolUseBlock() as use:
                 call_id = use.id or make_call_id(message.id, len(calls))
                 calls.append(make_call(call_id, use.name, json.encode(use.input).decode()))
@@ -77,6 +79,7 @@ def decode_message(message: wire.Message) -> ResponseMessage:
         reasoning="".join(block.get("thinking", "") for block in thoughts),
         thoughts=thoughts,
         calls=calls,
+        citations=citations,
     )
 
 

@@ -88,9 +88,11 @@ class ChatDecoder:
     def _open(self, start: wire.BlockStart) -> Iterator[ChatChunk]:
         self._last = index = self._last + 1 if start.index is None else start.index
         match wire.read_block(start.content_block):
-            case wire.TextBlock(text=text):
+            case wire.TextBlock(text=text, citations=citations):
                 if text:
                     yield self._chunk({"content": text})
+                if citations:
+                    yield self._chunk({"citations": [*citations]})
             case wire.ThinkingBlock(thinking=text, signature=signature):
                 self._thoughts[index] = _OpenThought([text], [signature])
                 if text:
@@ -124,8 +126,11 @@ class ChatDecoder:
                 if text and (call := self._calls.get(index)):
                     call.has_pieces = True
                     yield self._arguments(call, text)
+            case wire.CitationsDelta(citation=citation):
+                if citation:
+                    yield self._chunk({"citations": [citation]})
             case None:
-                pass  # citations of documents
+                pass  # a type that was added to the API since
 
     def _thought(self, index: int) -> _OpenThought:
         if self._last < 0:

@@ -28,6 +28,7 @@ class Kind(Struct, frozen=True):
 
 class TextBlock(Struct, frozen=True):
     text: str
+    citations: list[dict[str, Any]] | None = None
 
 
 class ThinkingBlock(Struct, frozen=True):
@@ -219,13 +220,18 @@ class InputDelta(Struct, frozen=True, tag_field="type", tag="input_json_delta"):
     partial_json: str
 
 
-Delta: TypeAlias = TextDelta | ThinkingDelta | SignatureDelta | InputDelta
+class CitationsDelta(Struct, frozen=True, tag_field="type", tag="citations_delta"):
+    citation: dict[str, Any]
+
+
+Delta: TypeAlias = TextDelta | ThinkingDelta | SignatureDelta | InputDelta | CitationsDelta
 
 _DELTAS: dict[str, type[Delta]] = {
     "text_delta": TextDelta,
     "thinking_delta": ThinkingDelta,
     "signature_delta": SignatureDelta,
     "input_json_delta": InputDelta,
+    "citations_delta": CitationsDelta,
 }
 
 
@@ -250,7 +256,7 @@ def read_delta_event(event: WireEvent) -> DeltaEvent | None:
 
 
 def read_delta(raw: Raw) -> Delta | None:
-    """A piece of a block; `None` for citations and other types that OpenAI's API does not have."""
+    """A piece of a block; `None` for types that no request of ours asks for."""
     delta = _known_kind(raw, _DELTAS, _DELTAS_BY_FIELD)
     return None if delta is None else json.decode_tolerant(raw, delta)
 

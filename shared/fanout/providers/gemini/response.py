@@ -8,10 +8,9 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
 from itertools import count
-from typing import Any
 
 import msgspec
-from msgspec import Struct
+from msgspec import Struct, field
 
 from ...errors import ErrorDetail
 from ...schema.accumulator import ChunkAccumulator
@@ -30,6 +29,8 @@ from ..base import BadWire, Target, WireError
 from ..signatures import make_extra_content
 from . import wire
 from .errors import explain_fault
+from .grounding import Sources
+from .logprobs import decode_logprobs
 from .media import decode_audio, decode_image
 from .signatures import make_id
 
@@ -100,6 +101,7 @@ class _Progress(Struct):
     calls: int = 0
     finished: bool = False
     spoke: bool = False
+    sources: Sources = field(default_factory=Sources)
 
 
 class ChatDecoder:
@@ -186,9 +188,12 @@ class ChatDecoder:
         progress = self._candidates[index]
         parts = (candidate.content and candidate.content.parts) or []
         chunks = [self._chunk(index, delta) for delta in self._deltas(parts, progress) if delta]
+        progress.sources.add(candidate)
         if reason:
             _raise_failure(reason, candidate.finish_message)
             progress.finished = True
+            if annotations := progress.sources.annotations():
+                chunks.append(self._chunk(index, {"annotations": annotations}))
             chunks.append(self._chunk(index, {}, finish_reason(reason, progress.calls)))
         if chunks and (logprobs := decode_logprobs(candidate.logprobs_result)):
             chunks[0]["choices"][0]["logprobs"] = logprobs
@@ -209,6 +214,8 @@ class ChatDecoder:
             delta = Delta()
             if part.text:
                 delta["reasoning_content" if part.thought else "content"] = part.text
+            if part.text and not part.thought:
+                progress.sources.texts.append(part.text)
             if part.thought_signature:
                 delta["extra_content"] = make_extra_content(part.thought_signature)
             yield delta
@@ -279,23 +286,3 @@ def decode_usage(usage: wire.Usage | None) -> Usage | None:
         cached=usage.cached_content_token_count,
         reasoning=usage.thoughts_token_count,
     )
-
-
-def decode_logprobs(result: wire.Logprobs | None) -> dict[str, Any] | None:
-    """The chosen tokens, each with the most likely ones at its place."""
-    if not result or not result.chosen_candidates:
-        return None
-    tops = result.top_candidates or []
-    content = []
-    for index, token in enumerate(result.chosen_candidates):
-        top = (tops[index].candidates or []) if index < len(tops) else []
-        content.append({**_token(token), "top_logprobs": [_token(one) for one in top]})
-    return {"content": content}
-
-
-def _token(token: wire.Token) -> dict[str, Any]:
-    return {
-        "token": token.token,
-        "logprob": token.log_probability,
-        "bytes": list(token.token.encode()),
-    }

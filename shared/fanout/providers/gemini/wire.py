@@ -63,6 +63,8 @@ class Candidate(Struct, frozen=True, rename="camel"):
     finish_message: str | None = None
     index: json.Index | None = None
     logprobs_result: Logprobs | None = None
+    grounding_metadata: Any = None
+    citation_metadata: Any = None
 
 
 class PromptFeedback(Struct, frozen=True, rename="camel"):

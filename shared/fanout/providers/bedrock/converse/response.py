@@ -57,10 +57,12 @@ def decode_message(message: wire.Message) -> ResponseMessage:
     reasoning: list[str] = []
     thoughts: list[Object] = []
     calls: list[ToolCall] = []
+    citations: list[Object] = []
     for block in message.content:
         texts.append(block.text or "")
         if block.citations_content:
             texts.extend(cited.text for cited in block.citations_content.content)
+            citations.extend(block.citations_content.citations)
         if (use := block.tool_use) and use.type is None:
             call_id = use.tool_use_id or make_call_id(None, len(calls))
             calls.append(make_call(call_id, use.name, json.encode(use.input).decode()))
@@ -69,7 +71,11 @@ def decode_message(message: wire.Message) -> ResponseMessage:
             reasoning.append(text.text)
             thoughts.extend(decode_thought(text.text, text.signature, thought.redacted_content))
     return make_message(
-        "".join(texts), reasoning="".join(reasoning), thoughts=thoughts, calls=calls
+        "".join(texts),
+        reasoning="".join(reasoning),
+        thoughts=thoughts,
+        calls=calls,
+        citations=citations,
     )
 
 

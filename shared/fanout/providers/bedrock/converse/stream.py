@@ -81,6 +81,8 @@ class ConverseDecoder:
     def _continue(self, index: int, piece: wire.Delta) -> Iterator[ChatChunk]:
         if piece.text:
             yield self._chunk({"content": piece.text})
+        if piece.citation:
+            yield self._chunk({"citations": [piece.citation]})
         if piece.tool_use and piece.tool_use.input and (call := self._calls.get(index)):
             call.has_pieces = True
             yield self._arguments(call, piece.tool_use.input)

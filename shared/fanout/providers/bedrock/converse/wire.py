@@ -42,6 +42,7 @@ class CitedText(Struct, frozen=True):
 
 class Citations(Struct, frozen=True):
     content: list[CitedText] = []
+    citations: list[dict[str, Any]] = []
 
 
 class Block(Struct, frozen=True, rename="camel"):
@@ -122,6 +123,7 @@ class Delta(Struct, frozen=True, rename="camel"):
     text: str | None = None
     tool_use: InputDelta | None = None
     reasoning_content: ReasoningDelta | None = None
+    citation: dict[str, Any] | None = None
 
 
 class BlockDelta(Struct, frozen=True, rename="camel"):
