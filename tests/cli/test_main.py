@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import re
 import subprocess
 import sys
@@ -9,7 +10,10 @@ from pathlib import Path
 
 import pytest
 
-from tests.cli.commands import Command
+from fanout.cli.main import main
+from tests.cli.commands import Command, write_config
+
+MODEL = {"model_name": "a", "litellm_params": {"model": "openai/gpt-4o", "api_key": "k"}}
 
 HEAVY = {
     "asyncio",
@@ -137,3 +141,15 @@ def test_misuse_is_code_2_with_the_error_on_standard_error(
     ran = fanout(*words)
     assert (ran.code, ran.out) == (2, "")
     assert re.match(r"fanout[ a-z]*: error: ", ran.err.splitlines()[-1])
+
+
+@pytest.mark.parametrize("words", ["check --json", "check", "--version", "models --config"])
+def test_a_reader_of_the_output_that_has_gone_is_no_traceback(
+    words: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    config = write_config(tmp_path, {"model_list": [{}] if "--json" in words else [MODEL]})
+    read, write = os.pipe()
+    os.close(read)
+    with os.fdopen(write, "w") as output:
+        monkeypatch.setattr("sys.stdout", output)
+        assert main([*words.split(), *([] if "version" in words else [str(config)])]) == 1

@@ -238,6 +238,53 @@ def test_an_error_event_in_a_stream_is_the_same_error(
     assert text == ("Hel" if pieces[0] else "")
 
 
+BEDROCK = [row.values[1] for row in IN_BODY if row.values[0] == "bedrock"]
+NAMED = {
+    "validationException": "temperature: the value is too high.",
+    "accessDeniedException": "Your account may not do this now.",
+    "modelErrorException": "The model has failed.",
+    "internalServerException": "Something has failed.",
+}
+
+
+@pytest.mark.parametrize("row", BEDROCK)
+def test_bedrocks_error_is_the_same_wherever_its_name_is(row: dict[str, Any]) -> None:
+    """In a header, in the body, in a stream's first event; without a name, by its text."""
+    found = {described(error) for error in errors_of(row)}
+    assert len(found) == 1, found
+    for status in (200, row["status"]):
+        nameless, _ = raised("bedrock", row, whole({**row, "headers": {}}, status), stream=False)
+        if row["kind"] != "overloaded":
+            ((kind, client, _, _, code),) = found
+            assert (type(nameless), nameless.status, nameless.detail.code) == (kind, client, code)
+
+
+def test_so_is_one_that_only_its_name_classifies() -> None:
+    for name, text in NAMED.items():
+        header = {"x-amzn-errortype": name[:1].upper() + name[1:]}
+        status = {"val": 400, "acc": 403, "mod": 424, "int": 500}[name[:3]]
+        row = {"body": {"message": text}, "words": text, "exception": name, "headers": header}
+        found = {described(error) for error in errors_of({**row, "status": status})}
+        assert len(found) == 1, found
+        assert found.pop()[2] == status
+
+
+def described(error: ProviderError) -> tuple[Any, ...]:
+    return type(error), error.status, error.upstream, error.detail.type, error.detail.code
+
+
+def errors_of(row: dict[str, Any]) -> list[ProviderError]:
+    """The error of each of a name's places."""
+    body = {**row["body"], "__type": "x#" + row["exception"][:1].upper() + row["exception"][1:]}
+    typed, kind = {**row, "headers": {}, "body": body}, "application/vnd.amazon.eventstream"
+    event = Reply(200, [error_event("bedrock", row)], headers={"content-type": kind})
+    replies = [
+        *(whole(one, status) for one in (row, typed) for status in (row["status"], 200)),
+        event,
+    ]
+    return [raised("bedrock", row, one, stream=one is event)[0] for one in replies]
+
+
 @pytest.mark.parametrize(
     ("text", "kind"),
     [

@@ -12,7 +12,14 @@ from fanout.providers import registry
 from fanout.providers.base import Target
 from fanout.schema.validation import parse_chat
 from fanout.wire.http import WireRequest
-from tests.providers.strict import anthropic_api, bedrock_api, cohere_api, gemini_api, openai_api
+from tests.providers.strict import (
+    anthropic_api,
+    bedrock_api,
+    cohere_api,
+    gemini_api,
+    openai_api,
+    vertex_api,
+)
 
 U = {"role": "user", "content": "Hello."}
 BEDROCK = "us.anthropic.claude-sonnet-4-5-20250929-v1:0"
@@ -598,3 +605,25 @@ def test_the_first_call_of_a_message_is_signed_for_gemini_3(
     first, second = body["messages"][1]["tool_calls"]
     assert first.get("extra_content") == sent
     assert "extra_content" not in second
+
+
+@pytest.mark.parametrize(
+    ("provider", "model", "judge"),
+    [
+        ("anthropic", "claude-sonnet-4-5", anthropic_api.check),
+        ("bedrock", BEDROCK, bedrock_api.check),
+        ("bedrock", "arn:aws:bedrock:eu-west-1:1:application-inference-profile/a", None),
+        ("vertex_ai", "claude-sonnet-4-5@20250929", vertex_api.check),
+    ],
+)
+def test_the_text_that_claude_continues_does_not_end_with_white_space(
+    provider: str, model: str, judge: Any
+) -> None:
+    for content in ("The answer is \n", [{"type": "text", "text": "The answer is "}]):
+        for mark in ({}, {"cache_control": {"type": "ephemeral"}}):
+            body = body_of(provider, model, U, {"role": "assistant", "content": content, **mark})
+            assert '"The answer is"' in json.dumps(body)
+            if judge is not None:
+                judge(model, body)
+    inner = [U, {"role": "assistant", "content": "Yes. "}, U]
+    assert '"Yes. "' in json.dumps(body_of(provider, model, *inner)), "the end alone is stripped"

@@ -259,6 +259,7 @@ NULLS = ["audio", "frequency_penalty", "functions", "logit_bias", "logprobs", "m
          "a_field_of_tomorrow"]  # fmt: skip
 EMPTY: list[tuple[str, Any]] = [
     *((name, None) for name in NULLS),
+    ("function_call", "auto"), ("function_call", "none"), ("functions", []),
     ("logit_bias", {}), ("metadata", {}), ("modalities", []), ("prompt_cache_key", ""),
     ("safety_identifier", ""), ("stop", []), ("stop", ""), ("tools", []), ("user", ""),
 ]  # fmt: skip

@@ -187,6 +187,46 @@ def test_a_stream_with_an_odd_value_arrives(case: Path, data: st.DataObject) -> 
         assert whole["usage"] in (None, expected["usage"])
 
 
+ENDINGS = {
+    "bedrock": re.compile("messageStop"),
+    "cohere": re.compile("event: message-end"),
+    "anthropic": re.compile("event: message_stop"),
+}
+NO_OBJECTS = (b"null", b'""', b"[]", b"{}", b"0", b"true", b"[1]")
+
+
+def place_of_end(case: Path) -> int | None:
+    """Where the event is whose name says that the response ends; `None` if its vendor has none."""
+    name = ENDINGS.get(case.parent.name)
+    heads = [head for head, _ in events_of(case)]
+    return next((i for i, head in enumerate(heads) if name and name.match(head)), None)
+
+
+@pytest.mark.parametrize("case", [one for one in STREAMS if place_of_end(one.values[0])])
+def test_a_stream_whose_last_event_has_only_its_name_is_complete(case: Path) -> None:
+    original = events_of(case)
+    at = place_of_end(case) or 0
+    for odd in NO_OBJECTS:
+        value = (original[at][0], Written(odd))
+        chunks, texts = read(case, [*original[:at], value, *original[at + 1 :]], 1 << 20)
+        assert texts == as_recorded(case)[0]
+        whole = collected(chunks)
+        assert all(choice["finish_reason"] for choice in whole["choices"])
+        check(whole)
+
+
+@pytest.mark.parametrize("odd", [*NO_OBJECTS, b'{"candidates": []}', b'{"usageMetadata": null}'])
+def test_so_is_one_of_googles_whose_last_event_says_nothing(odd: bytes) -> None:
+    part = {"content": {"parts": [{"text": "Hi."}]}, "index": 0}
+    usage = {"promptTokenCount": 1, "candidatesTokenCount": 2}
+    chunks, texts = read(
+        Path("gemini/x"),
+        [("", {"candidates": [part], "usageMetadata": usage}), ("", Written(odd))],
+        1 << 20,
+    )
+    assert (texts[0], collected(chunks)["choices"][0]["finish_reason"]) == ("Hi.", "length")
+
+
 def collected(chunks: list[Any]) -> Any:
     accumulator = ChunkAccumulator()
     for chunk in chunks:

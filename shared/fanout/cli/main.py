@@ -141,15 +141,9 @@ class _WholeWriter(io.BufferedWriter):
 
 def main(argv: Sequence[str] | None = None) -> int:
     """Run one command and return its exit code."""
-    words = sys.argv[1:] if argv is None else argv
-    arguments = argparse.Namespace()
     try:
-        arguments = _parse(words)
-        _write_whole_pieces()
-        code: int = arguments.run(arguments)
+        code = _run(sys.argv[1:] if argv is None else argv)
         sys.stdout.flush()
-    except FanoutError as error:
-        return _failed(error, as_json=getattr(arguments, "json", False))
     except BrokenPipeError:  # the reader of the output has closed it, like `head`
         return _without_output()
     except OSError as error:
@@ -161,6 +155,21 @@ def main(argv: Sequence[str] | None = None) -> int:
     except KeyboardInterrupt:
         _say_cancelled()
         return INTERRUPTED
+    return code
+
+
+def _run(words: Sequence[str]) -> int:
+    """The command's exit code; its errors are printed."""
+    arguments = argparse.Namespace()
+    try:
+        arguments = _parse(words)
+        _write_whole_pieces()
+        code: int = arguments.run(arguments)
+    except FanoutError as error:
+        return _failed(error, as_json=getattr(arguments, "json", False))
+    except SystemExit:  # after a help or a version
+        sys.stdout.flush()
+        raise
     return code
 
 

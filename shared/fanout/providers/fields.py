@@ -171,6 +171,7 @@ class UnsupportedFields:
 
 DEFAULTS: Mapping[str, tuple[object, ...]] = {
     "frequency_penalty": (0,),
+    "function_call": ("auto", "none"),
     "functions": ([],),
     "logit_bias": ({},),
     "logprobs": (False,),

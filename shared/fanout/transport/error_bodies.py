@@ -67,7 +67,7 @@ def from_decoding(
 ) -> ProviderError:
     """The error of a body with status 200 that its codec could not decode."""
     if isinstance(error, WireError):
-        return _from_wire_error(deployment, error, response.body, (), key)
+        return _from_wire_error(deployment, error, response.body, _names_of(response), key)
     return _from_body(deployment, response.body[:MAX_ERROR_BODY], key)
 
 
@@ -115,10 +115,10 @@ def from_response(deployment: Deployment, response: WireResponse, key: str | Non
     """The error of a response whose status is not 200; `key` is removed from its message."""
     body = response.body[:MAX_ERROR_BODY]
     detail = deployment.provider.explain(response.status, body)
-    named = response.headers.get("x-amzn-errortype", "").partition(":")[0]
-    if named and detail.type == "api_error":  # AWS names most error types only in this header
-        detail = replace(detail, type=named)
-    found = read_error_body(response.status, body, names=[named])
+    names = _names_of(response)
+    if names and detail.type == "api_error":
+        detail = replace(detail, type=names[0])
+    found = read_error_body(response.status, body, names=names)
     error = _error(deployment, found, detail, key)
     if isinstance(error, Malformed) and 300 <= response.status < 400:  # noqa: PLR2004
         place = _path_of_redirect(response)
@@ -127,6 +127,12 @@ def from_response(deployment: Deployment, response: WireResponse, key: str | Non
         error = Malformed(deployment, detail, upstream=response.status)
     error.broken_end = response.broken_end
     return _with_limits(deployment, error, found, body, response.headers)
+
+
+def _names_of(response: WireResponse) -> list[str]:
+    """The error's type if a header has it: AWS names most types only there."""
+    named = response.headers.get("x-amzn-errortype", "").partition(":")[0]
+    return [named] if named else []
 
 
 def _path_of_redirect(response: WireResponse) -> str:

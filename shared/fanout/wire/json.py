@@ -98,6 +98,23 @@ def decode_part(data: msgspec.Raw, kind: type[T]) -> T:
         return fit({}, kind)
 
 
+def decode_named(data: bytes, kind: type[T]) -> T:
+    """
+    The data of an event whose name says its `kind`: empty if they say nothing.
+
+    That is null, an empty text, a list, a number or no data. Raises `MsgspecError` for other texts,
+    which may be an error's, and for data that are not JSON.
+    """
+    try:
+        return decode_tolerant(data, kind)
+    except NOT_JSON:
+        from .tolerant import fit  # only odd responses need it
+
+        if data.strip() and (value := decode_any(data)) and isinstance(value, str | dict):
+            raise
+        return fit({}, kind)
+
+
 def decode_any(data: bytes) -> Any:
     """
     One JSON value of a provider; a byte order mark before it is ignored.

@@ -31,6 +31,10 @@ def check(model: str, body: dict[str, Any]) -> None:
         if any("document" in block for block in blocks):
             assert any("text" in block for block in blocks), "a document needs a text block"
     check_calls(turns, body)
+    last = [block for block in turns[-1][1] if "cachePoint" not in block][-1]
+    if claude and roles[-1] == "assistant" and "text" in last:
+        text = last["text"]
+        assert text == text.rstrip(), "final assistant content cannot end with trailing whitespace"
     for block in body.get("system", ()):
         assert block.get("text", "x").strip()
     check_cache_points(model, body)

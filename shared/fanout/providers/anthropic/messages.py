@@ -38,7 +38,7 @@ from ..request_reader import (
     reject_low_detail,
     split_turns,
 )
-from .rules import CALL_IDS, IMAGES, is_blank, is_signed
+from .rules import CALL_IDS, IMAGES, is_blank, is_signed, strip_end
 from .settings import reject_prefill
 
 _WEB = ("http://", "https://")
@@ -88,10 +88,10 @@ def called_names(messages: list[Block]) -> list[str]:
 
 
 def _strip_end(blocks: list[Block]) -> list[Block]:
-    """The text that the response continues: it "cannot end with trailing whitespace"."""
+    """The blocks that the response continues."""
     if blocks[-1]["type"] != "text":
         return blocks
-    return [*blocks[:-1], {**blocks[-1], "text": blocks[-1]["text"].rstrip()}]
+    return [*blocks[:-1], {**blocks[-1], "text": strip_end(blocks[-1]["text"])}]
 
 
 def _shorten(blocks: list[Block]) -> str | list[Block]:

@@ -45,6 +45,17 @@ def is_blank(text: str) -> bool:
     return not text or text.isspace()
 
 
+def strip_end(text: str) -> str:
+    """
+    The last text of the assistant, which the response continues.
+
+    "messages: final assistant content cannot end with trailing whitespace": the API's own error,
+    github.com/tailcallhq/forgecode/issues/1872; also through Bedrock: aws/aws-sdk-net/pull/4015,
+    2026-11.
+    """
+    return text.rstrip()
+
+
 def is_signed(block: object) -> bool:
     """
     Whether a block of thinking has Anthropic's signature, without which it is rejected.

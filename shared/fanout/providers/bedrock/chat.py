@@ -13,12 +13,11 @@ from typing import Any
 
 from msgspec.structs import replace
 
-from ...errors import ErrorDetail
 from ...schema.chat import ChatChunk, ChatCompletion
 from ...schema.request import ChatRequest
 from ...wire.http import WireEvent, WireRequest, WireResponse
 from ...wire.sse import SSEFramer
-from ..base import Codec, Target, WireError
+from ..base import Codec, Target
 from ..fields import VENDORS_FIELDS
 from ..openai.chat import encode
 from ..openai.message_rules import MESSAGES
@@ -27,7 +26,7 @@ from ..openai.normalize import normalize
 from ..openai.quirks import Quirks
 from ..openai.response import check_whole, is_chunk, read
 from ..openai.stream import ChatDecoder
-from .errors import explain_aws, status_of
+from .errors import raise_aws_error
 from .models import find_model
 from .reasoning_tags import TagSplitter
 
@@ -60,7 +59,7 @@ def _tags_reasoning(target: Target) -> bool:
 def decode(response: WireResponse, target: Target) -> ChatCompletion:
     """The response, with its reasoning moved out of its text."""
     value = read(response.body)
-    _raise_aws_error(value)
+    _raise_aws_error(value, response)
     whole: Any = check_whole(value)
     value = normalize(whole, "message")
     if _tags_reasoning(target):
@@ -87,7 +86,7 @@ class BedrockDecoder:
         value = self._plain.read(event)
         if value is None:
             return
-        _raise_aws_error(value)
+        _raise_aws_error(value, _EVENT)
         if is_chunk(value):
             normal: Any = self._split(take_normalized(self._plain, value))
             chunk: ChatChunk = normal
@@ -123,11 +122,13 @@ def _split(choice: dict[str, Any], part: str, splitter: TagSplitter) -> dict[str
     return {**choice, part: rest}
 
 
-def _raise_aws_error(value: dict[str, Any]) -> None:
+def _raise_aws_error(value: dict[str, Any], response: WireResponse) -> None:
     """Raise AWS's own error, inside a response that began as a success."""
-    if "choices" not in value and ("__type" in value or isinstance(value.get("message"), str)):
-        detail: ErrorDetail = explain_aws(value, 502)
-        raise WireError(status_of(value), detail)
+    if "choices" not in value:
+        raise_aws_error(value, response)
 
+
+_EVENT = WireResponse(200, {}, b"")
+"""An event of a stream has no headers of its own."""
 
 CODEC = Codec(encode_bedrock, decode, SSEFramer, BedrockDecoder)

@@ -20,7 +20,11 @@ RULES: tuple[ErrorRule, ...] = (
         statuses=(400, 502),
     ),
     rule("model_not_found", "ResourceNotFoundException"),
-    rule("model_not_found", text="^the provided model identifier is invalid"),
+    rule(
+        "model_not_found",
+        text="^the provided model identifier is invalid|^could not resolve the foundation model"
+        "|^model use case details have not been submitted",
+    ),
     rule("insufficient_quota", "ServiceQuotaExceededException"),
     rule("insufficient_quota", "ThrottlingException", text=r"\bper day\b"),
     rule(
@@ -40,9 +44,11 @@ RULES: tuple[ErrorRule, ...] = (
         "UnrecognizedClientException",
     ),
     rule("invalid_key", "AccessDeniedException", text="api key|bearer token|authentication failed"),
+    rule("invalid_key", text="^the security token included in the request is"),
     rule("permission", "AccessDeniedException", "OptInRequired"),
     rule("permission", text="^you don.t have access to the model"),
     rule("overloaded", "ServiceUnavailableException", "ModelNotReadyException"),
     rule("rate_limit", "ThrottlingException", "TooManyRequestsException"),
+    rule("rate_limit", text="^too many (?:tokens|requests), please wait"),
     rule("timeout", "ModelTimeoutException"),
 )

@@ -6,7 +6,9 @@ from typing import Any
 
 from ...errors import ErrorDetail
 from ...wire import json
+from ...wire.http import WireResponse
 from ..base import WireError
+from ..error_rules import UNKNOWN_STATUS
 from ..openai.errors import NO_REASON, explain_value, type_of
 
 # docs.aws.amazon.com/bedrock/latest/APIReference/CommonErrors.html, and those of InvokeModel and
@@ -45,14 +47,23 @@ def explain(status: int, body: bytes) -> ErrorDetail:
 
 
 def explain_aws(value: dict[str, Any], status: int) -> ErrorDetail:
-    """Read AWS's own shape, in which `message` may begin with a capital letter."""
+    """
+    Read AWS's own shape, in which `message` may begin with a capital letter.
+
+    The exception's name is the type of an error that is not the client's.
+    """
     kind = exception_of(value)
-    message = value.get("message") or value.get("Message")
+    message = _text(value)
     if not isinstance(message, str):
         message = f"{kind or f'HTTP {status}'}, {NO_REASON}"
-    return ErrorDetail(
-        message, type_of(_STATUSES.get(kind, status)), None, _CODES.get(kind, kind or None)
-    )
+    named = type_of(_STATUSES.get(kind, status))
+    if named == "api_error" and kind:
+        named = kind
+    return ErrorDetail(message, named, None, _CODES.get(kind))
+
+
+def _text(value: dict[str, Any]) -> Any:
+    return value.get("message") or value.get("Message")
 
 
 def exception_of(value: dict[str, Any]) -> str:
@@ -66,6 +77,15 @@ def exception_of(value: dict[str, Any]) -> str:
     return named.rpartition("#")[2].partition(":")[0] if isinstance(named, str) else ""
 
 
+def raise_aws_error(value: object, response: WireResponse) -> None:
+    """Raise AWS's error in the `value` of a body with status 200, if it is one."""
+    if not isinstance(value, dict) or not ("__type" in value or isinstance(_text(value), str)):
+        return
+    named = value.get("__type") or response.headers.get("x-amzn-errortype")
+    value = {**value, "__type": named}
+    raise WireError(status_of(value), explain_aws(value, UNKNOWN_STATUS))
+
+
 def make_error(name: str, data: bytes) -> WireError:
     """The error called `name` inside a stream, with the message in `data`."""
     body = json.decode_or_none(data)
@@ -76,4 +96,4 @@ def make_error(name: str, data: bytes) -> WireError:
 
 def status_of(value: dict[str, Any]) -> int:
     """The HTTP status of an exception inside a success; 502 for an unknown one."""
-    return _STATUSES.get(exception_of(value), 502)
+    return _STATUSES.get(exception_of(value), UNKNOWN_STATUS)

@@ -55,7 +55,8 @@ class ChatDecoder:
         """Yield the event's chunks; most events have one or none."""
         if event.data == b"[DONE]":
             return  # undocumented, but Cohere's own SDK looks for it
-        item = json.decode_tolerant(event.data, wire.Event)
+        decode = json.decode_named if event.type in _KINDS else json.decode_tolerant
+        item = decode(event.data, wire.Event)
         match _kind_of(item, event):
             case "message-start":
                 self._more = {"id": item.id} if item.id else {}

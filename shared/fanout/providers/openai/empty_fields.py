@@ -3,7 +3,8 @@ The fields of a request that ask for something.
 
 A vendor rejects a null or an empty value as it rejects any other: "'reasoning_effort' does not
 support null with this model": github.com/livekit/agents/issues/3966. "[] is too short - 'stop'",
-"'' is too short": OpenAI's own errors. 2026-11
+"'' is too short", "'function_call' is only allowed when 'functions' are specified": OpenAI's own
+errors. 2026-11
 """
 
 from __future__ import annotations
@@ -21,6 +22,8 @@ def without_empty(request: ChatRequest) -> dict[str, Any]:
         for name, value in request.body.items()
         if value is not None and (value or name not in MAYBE_EMPTY)
     }
+    if "functions" not in body and body.get("function_call") in ("auto", "none"):
+        del body["function_call"]
     if "stop" in request.extensions:  # tokens by their ids
         return body
     stops = [stop for stop in request.stops if stop]

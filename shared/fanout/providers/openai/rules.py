@@ -207,6 +207,8 @@ TOOL_EFFORTS = (
 
 MAYBE_EMPTY = frozenset(
     {
+        "function_call",
+        "functions",
         "logit_bias",
         "metadata",
         "modalities",

@@ -19,6 +19,7 @@ from ....schema.chat import Object
 from ....schema.messages import AssistantMessage, FunctionToolCall, ToolMessage
 from ....schema.request import ChatRequest
 from ...anthropic.models import find_traits
+from ...anthropic.rules import strip_end
 from ...anthropic.settings import reject_prefill
 from ...calls import CallIds
 from ...fields import UnsupportedFields
@@ -78,8 +79,10 @@ def encode_conversation(
     if system and not has_system(kind):
         system, turns = [], system_as_user(system, turns, unsupported)
     turns = open_with_user(turns, {"text": unsupported.opening}, unsupported)
-    if turns[-1][0] == "assistant" and is_claude(kind) and not find_traits(kind).prefill:
-        reject_prefill(request, unsupported)
+    if turns[-1][0] == "assistant" and thinks:
+        if is_claude(kind) and not find_traits(kind).prefill:
+            reject_prefill(request, unsupported)
+        turns = [*turns[:-1], ("assistant", _strip_end(turns[-1][1]))]
     if context.ids.changed:
         unsupported.note("messages[].tool_calls[].id")
     messages = [{"role": role, "content": _beside_documents(blocks)} for role, blocks in turns]
@@ -91,6 +94,14 @@ def _beside_documents(blocks: list[Block]) -> list[Block]:
     if any("document" in block for block in blocks) and not any("text" in b for b in blocks):
         return [*blocks, {"text": BESIDE_DOCUMENTS}]
     return blocks
+
+
+def _strip_end(blocks: list[Block]) -> list[Block]:
+    """The blocks that the response continues; a cache point may be after the last one."""
+    last = next((i for i in reversed(range(len(blocks))) if "cachePoint" not in blocks[i]), 0)
+    if "text" not in blocks[last]:
+        return blocks
+    return [*blocks[:last], {"text": strip_end(blocks[last]["text"])}, *blocks[last + 1 :]]
 
 
 def called_names(messages: Sequence[Block]) -> list[str]:

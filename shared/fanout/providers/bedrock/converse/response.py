@@ -22,6 +22,7 @@ from ....schema.chat_builders import (
 from ....wire import json
 from ....wire.http import WireResponse
 from ...base import STOP_REASONS, BadWire, Target, WireError, is_paid
+from ..errors import raise_aws_error
 from ..models import find_model
 from . import wire
 
@@ -40,6 +41,7 @@ def decode(response: WireResponse, target: Target) -> ChatCompletion:
     whole = json.decode_tolerant(response.body, wire.Response)
     usage = decode_usage(whole.usage)
     if not (whole.output.message.content or whole.stop_reason or is_paid(usage)):
+        raise_aws_error(json.decode_or_none(response.body), response)
         raise BadWire("the response has no message")
     decoded = decode_message(whole.output.message)
     return make_completion(

@@ -159,4 +159,4 @@ _EVENTS: dict[str, type[Event]] = {
 def read_event(kind: str, data: bytes) -> Event | None:
     """An event; `None` for types added to the API since."""
     event = _EVENTS.get(kind)
-    return None if event is None else json.decode_tolerant(data, event)
+    return None if event is None else json.decode_named(data, event)
