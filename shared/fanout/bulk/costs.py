@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from typing import Any
 
 from msgspec.structs import replace
@@ -17,12 +17,24 @@ CODES_WITH_FALLBACKS = ("context_length_exceeded", "content_filter")
 """Errors for which a config may name fallbacks of their own."""
 
 
-class Costs:
-    """The prices of a catalog's models; of several deployments, the most expensive one counts."""
+MAX_RECORDED = 20
+"""Models whose prices a job's record has at most: it is written again with each change."""
 
-    def __init__(self, catalog: Catalog) -> None:
+
+class Costs:
+    """
+    The prices of a catalog's models; of several deployments, the most expensive one counts.
+
+    `recorded` are those that a job had, which count first.
+    """
+
+    def __init__(self, catalog: Catalog, recorded: Mapping[str, TokenPrices] = {}) -> None:
         self.catalog = catalog
-        self._prices: dict[tuple[str, bool], TokenPrices | None] = {}
+        self._prices: dict[tuple[str, bool], TokenPrices | None] = {
+            (name, has_output): prices
+            for name, prices in recorded.items()
+            for has_output in (True, False)
+        }
         self._batch_prices: dict[str, TokenPrices] = {}
 
     def prices(self, model: str, *, has_output: bool = True) -> TokenPrices | None:
@@ -36,12 +48,35 @@ class Costs:
             self._prices[key] = self._find(model, has_output=has_output)
         return self._prices[key]
 
-    def unpriced(self, model: str) -> str | None:
-        """The model without a price that a response may have: this one or a fallback of it."""
+    def to_record(self, models: Iterable[str], *, has_batches: bool) -> dict[str, TokenPrices]:
+        """The prices of these models, of which there are few, and of those called in their place"""
+        names = set[str]()
+        for model in models:
+            several = self.catalog.routes.sets.get(model)
+            for name in (model,) if several is None else several.models:
+                names.update(self._with_fallbacks(name))
+            if len(names) > MAX_RECORDED:
+                return {}
+        found: dict[str, TokenPrices] = {}
+        for name in sorted(names):
+            prices = self.prices(name) or self.prices(name, has_output=False)
+            if prices is not None and has_batches:
+                prices = replace(prices, batch=self.batch_prices(name, prices))
+            if prices is not None:
+                found[name] = prices
+        return found
+
+    def _with_fallbacks(self, model: str) -> list[str]:
+        """A model and its fallbacks."""
         routes = self.catalog.routes
         names = [model, *routes.fallbacks_of(model)]
         for code in CODES_WITH_FALLBACKS:
             names += routes.special_fallbacks(model, code)
+        return names
+
+    def unpriced(self, model: str) -> str | None:
+        """The model without a price that a response may have: this one or a fallback of it."""
+        names = self._with_fallbacks(model)
         return next((name for name in names if self.prices(name) is None), None)
 
     def _find(self, model: str, *, has_output: bool) -> TokenPrices | None:
@@ -111,6 +146,8 @@ class Costs:
 
     def batch_prices(self, model: str, prices: TokenPrices) -> TokenPrices:
         """What the model's native batches cost; of several deployments, the most expensive one."""
+        if prices.batch is not None:
+            return prices.batch
         if model not in self._batch_prices:
             from ..providers.registry import native_batches  # only jobs with batches need it
 

@@ -186,7 +186,7 @@ async def _write_rows(
     backend: BatchBackend, job: Job, output: Output, options: TableOptions
 ) -> None:
     """Write the input's rows with their responses so far."""
-    cost = Costs(await backend.catalog()).cost_of
+    cost = Costs(await backend.catalog(), job.prices).cost_of
     lines = result_lines(job, backend.files, backend.results)
     async with _writer(output) as write:
         written = await write_table(job, backend.files, backend.jobs, lines, cost, options, write)

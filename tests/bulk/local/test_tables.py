@@ -14,7 +14,8 @@ from typing import Any
 import pytest
 
 from tests.bulk.local.test_batch_command import COST, BatchCommand, batch, prompts_sent
-from tests.cli.commands import spawned
+from tests.cli.commands import spawned, write_config
+from tests.support.gateway_server import entry
 from tests.support.patience import PATIENCE
 from tests.support.provider_steps import answers, pause, refuse, stop
 from tests.support.scripted_provider import Call, Upstream
@@ -150,6 +151,21 @@ def test_the_suffix_of_the_output_selects_its_form(folder: BatchCommand) -> None
     assert folder.run("run", "r.csv", *PROMPT, "-o", "out.jsonl.gz").code == 0
     assert json.loads(gzip.decompress(Path("out.jsonl.gz").read_bytes()))["answer"] == "GOOD"
     assert folder.run("run", "r.csv", *PROMPT, "-o", "-").out.startswith("id;review;answer;")
+
+
+def test_results_have_the_costs_of_the_job_whatever_the_config_at_hand_has(
+    folder: BatchCommand, upstream: Upstream
+) -> None:
+    """It has other prices, or lacks the model."""
+    folder.write(b"id,review\n1,good\n", "r.csv")
+    assert folder.run("run", "r.csv", *PROMPT, "-o", "out.csv").code == 0
+    job = folder.run("status", "--json").json[0]["id"]
+    dearer: dict[str, Any] = {"input_cost_per_token": 1, "output_cost_per_token": 1}
+    for name, more in (("a", dearer), ("other", {})):
+        config = {"model_list": [entry(upstream, name, **more)]}
+        folder.set_env(FANOUT_CONFIG=write_config(folder.folder, config))
+        (row,) = rows(folder.run("results", job, "-o", "-").out)
+        assert (row["model"], row["cost_usd"]) == ("a", str(COST)), name
 
 
 def test_only_added_and_corrected_rows_are_paid_for(

@@ -65,12 +65,17 @@ class LineError(Struct, frozen=True):
 
 
 class Plan(Struct):
-    """What the planner found; `total` counts lines, `size` bytes, `models` the lines of each."""
+    """
+    What the planner found; `total` counts lines, `size` bytes, `models` the lines of each.
+
+    `names` are all models that lines name, also for further calls.
+    """
 
     total: int = 0
     size: int = 0
     shards: int = 0
     models: Counter[str] = field(default_factory=Counter)
+    names: frozenset[str] = frozenset()
     errors: list[LineError] = field(default_factory=list)
     more_errors: int = 0
 
@@ -224,6 +229,7 @@ class _Validator:
         self._builder.close()
         self._result.shards = self._builder.count
         self._result.total = self._builder.total
+        self._result.names = frozenset(self._checked)
         for models, use in self._uses.items():
             for model in models:
                 self._result.models[model] += use.lines

@@ -7,7 +7,7 @@ from typing import Any, Literal, TypeAlias, TypeVar
 from msgspec import UNSET, Struct, UnsetType, field
 from msgspec.structs import asdict, force_setattr, replace
 
-from ...telemetry.prices import to_dollars, to_nanodollars
+from ...telemetry.prices import TokenPrices, to_dollars, to_nanodollars
 from ..activity import Wait
 from ..input.job_source import JobSource
 from ..input.planner import LineError
@@ -48,7 +48,8 @@ class Job(Struct, frozen=True, kw_only=True):
     with `deliver_to`. `source` is the file of `fanout batch run`; `reused` lines of it have
     responses of earlier jobs, and are neither in the job's input nor in its counts. `lane` is how
     its lines are sent, `native` whether they go by their providers' batches, `cache` what is done
-    about providers' caches. Without `keep_input`, the input file is deleted with the job, and if
+    about providers' caches. `prices` are those of its models when it began, unless they are many.
+    Without `keep_input`, the input file is deleted with the job, and if
     the job fails before its first call. `account` is that of the virtual key that pays for it.
     """
 
@@ -69,6 +70,7 @@ class Job(Struct, frozen=True, kw_only=True):
     earlier_outputs: list[str] = field(default_factory=list, name="extra")
     total: int = 0
     models: dict[str, int] = {}
+    prices: dict[str, TokenPrices] = {}
     errors: list[LineError] = []
     reason: (
         Literal["cancelled", "expired", "capped", "failed", "refused", "unfunded", "forbidden"]

@@ -50,8 +50,9 @@ async def plan(host: JobHost, job: Job) -> Job:
             raise BadLine("price_not_found", message, "max_cost_usd")
 
     result = await _write_manifest(host, job, checked)
+    prices = host.costs.to_record(result.names, has_batches=host.uses_batches(job))
     planned = await host.jobs.change(
-        job.id, lambda found: transitions.planned(found, result, int(host.now()))
+        job.id, lambda found: transitions.planned(found, result, prices, int(host.now()))
     )
     if planned.is_invalid:
         await delete_own_input(host.files, host.jobs, planned)

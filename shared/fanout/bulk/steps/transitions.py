@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from msgspec.structs import replace
 
+from ...telemetry.prices import TokenPrices
 from ..input.planner import LineError, Plan
 from ..service.records import Job
 from ..work.finisher import SkipReason
@@ -54,15 +55,19 @@ KEY_ERRORS = {
 """Why a job of a virtual key ends before its last line."""
 
 
-def planned(job: Job, result: Plan, now: int) -> Job:
-    """The job after its input is checked; it may have been cancelled meanwhile."""
+def planned(job: Job, result: Plan, prices: dict[str, TokenPrices], now: int) -> Job:
+    """
+    The job after its input is checked; it may have been cancelled meanwhile.
+
+    `prices` are those of its models.
+    """
     if result.errors:
         errors = result.errors
         if result.more_errors:
             message = f"{result.more_errors} more errors are not listed."
             errors = [*errors, LineError("too_many_errors", message, None, None)]
         return replace(job, status="failed", failed_at=now, errors=errors)
-    found = replace(job, total=result.total, models=dict(result.models))
+    found = replace(job, total=result.total, models=dict(result.models), prices=prices)
     if job.status != "validating":
         return found
     return replace(found, status="in_progress", in_progress_at=now)
