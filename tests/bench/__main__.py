@@ -3,8 +3,8 @@
 
 Prints docs/benchmarks.md and writes it. `--quick` takes fewer measurements, leaves LiteLLM out, and
 writes nothing. `--votes` measures the sections on agreement and hedges alone, `--keys` that on
-virtual keys, `--cpu` where the CPU of a call goes, and `--lambda` the section under AWS's runtime
-code; they put it into the page with its date.
+virtual keys, `--cpu` where the CPU of a call goes, `--embeddings` many texts in one request, and
+`--lambda` the section under AWS's runtime code; they put it into the page with its date.
 If the machine has other work, `chrt -r 5 make bench ONLY=lambda` gets the CPU first. All load stays
 on this machine; every process is stopped, even after an error.
 """
@@ -32,6 +32,7 @@ import psutil
 
 from . import (
     cpu_shares,
+    embeddings,
     gateway,
     hedges,
     jobs,
@@ -67,14 +68,9 @@ def main(arguments: Sequence[str]) -> int:
     signal.signal(signal.SIGTERM, lambda *_: sys.exit(143))  # so that every `with` block ends
     _, files = resource.getrlimit(resource.RLIMIT_NOFILE)
     resource.setrlimit(resource.RLIMIT_NOFILE, (files, files))  # the stub has thousands of clients
-    if "--votes" in arguments:
-        return _measure_alone(_measure_votes, "A race")
-    if "--keys" in arguments:
-        return _measure_alone(_measure_keys, "The gateway")
-    if "--cpu" in arguments:
-        return _measure_alone(_measure_cpu, "The gateway")
-    if "--lambda" in arguments:
-        return _measure_alone(_measure_lambda, "What a cold start imports")
+    for name, (measurement, after) in _ALONE.items():
+        if f"--{name}" in arguments:
+            return _measure_alone(measurement, after)
     plan = QUICK if "--quick" in arguments else Plan()
     used = _Usage()
     sections = measure(plan)
@@ -128,6 +124,16 @@ def _measure_lambda() -> Sequence[Section]:
         return lambda_runtime.measure(bed, Plan())
 
 
+_ALONE: dict[str, tuple[Callable[[], Sequence[Section]], str]] = {
+    "votes": (_measure_votes, "A race"),
+    "keys": (_measure_keys, "The gateway"),
+    "cpu": (_measure_cpu, "The gateway"),
+    "embeddings": (lambda: [embeddings.measure()], "Jobs"),
+    "lambda": (_measure_lambda, "What a cold start imports"),
+}
+"""The sections that can be measured alone, and those that they stand after."""
+
+
 def measure(plan: Plan) -> list[Section]:
     """
     Measure every section; servers run only while they are needed.
@@ -147,6 +153,7 @@ def measure(plan: Plan) -> list[Section]:
         voted = _sections("Agreement", votes.measure)
         voted += _sections("Adaptive hedges", hedges.measure)
         batch = _sections("Jobs", jobs.measure, bed, plan)
+        vectors = _sections("Embeddings", embeddings.measure, 3 if plan.peers else 1)
         seconds = servers["litellm"].seconds if plan.peers else None
         start = _sections("Start", startup.measure, bed, plan, litellm, seconds)
         limited = _sections("As a Lambda", lambda_limits.measure, bed, plan)
@@ -162,6 +169,7 @@ def measure(plan: Plan) -> list[Section]:
         raced,
         voted,
         batch,
+        vectors,
         start,
         limited,
         emulated,

@@ -178,7 +178,8 @@ def _section(stub_port: int, server: Server, texts: Sequence[str], repeats: int)
         f"{TEXTS:,} texts of {LENGTH} characters; vectors of {WIDTH:,} numbers in base64, "
         f"{size / 1e6:.0f} MB in all. The calls without a gateway have {PART:,} texts each, "
         f"{AT_ONCE} at a time. Medians of {repeats} rounds. The gateway takes {before:.0f} MB "
-        f"before, and at most {peak.most:.0f} MB."
+        f"before, and at most {peak.most:.0f} MB. If the provider responds at once, all the time "
+        "is that of bytes, and one process reads and writes them here. So that row has no target."
     )
     figures = [
         Figure("embeddings: time next to the bare calls", times, TIMES, "x"),
