@@ -101,6 +101,38 @@ def test_claude_on_a_cloud_gets_and_sends_every_byte() -> None:
             assert app.observer.attempts[-1].usage["completion_tokens"] == 7  # type: ignore[index]
 
 
+def test_the_configs_defaults_have_the_form_of_the_clouds_own_api() -> None:
+    thinking = {"type": "enabled", "budget_tokens": 1024}
+    function = {"name": "f", "parameters": {"type": "object", "properties": {}}}
+    defaults = {
+        "stop": "END",
+        "thinking": thinking,
+        "tools": [{"type": "function", "function": function}],
+        "parallel_tool_calls": False,
+        "service_tier": "default",
+    }
+    models = config()
+    for one in models["model_list"]:
+        one["litellm_params"] |= defaults
+    clouds = Clouds()
+    ask = {"max_tokens": 2000, "messages": [{"role": "user", "content": "Hi"}]}
+    with run_in_process(models, clouds) as app:
+        for name in ("bedrock", "vertex"):
+            app.ask("POST", "/v1/messages", [json.dumps({**ask, "model": name}).encode()])
+            sent = json.loads(clouds.sent[-1].body)
+            assert (sent["stop_sequences"], sent["thinking"]) == (["END"], thinking)
+            more = {field: sent.get(field) for field in ("service_tier", "tool_choice")}
+            if name == "bedrock":  # the forms of Converse are others, and no choice without tools
+                assert (more, "tools" in sent) == (
+                    {"service_tier": None, "tool_choice": None},
+                    False,
+                )
+            else:
+                [tool] = sent["tools"]
+                choice = {"type": "auto", "disable_parallel_tool_use": True}
+                assert (tool["name"], more["tool_choice"]) == ("f", choice)
+
+
 def test_an_error_amid_a_stream_of_bedrock_and_its_other_api() -> None:
     clouds = Clouds()
     ask = {"max_tokens": 9, "stream": True, "messages": [{"role": "user", "content": "Hi"}]}

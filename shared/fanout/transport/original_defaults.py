@@ -46,6 +46,8 @@ def absent_defaults(deployment: Deployment, request: ChatRequest) -> Mapping[str
             value = translated.value(path, field)
             if value is not None and (change := _change(original, path, value, found)):
                 found |= change
+    if "tools" not in found and has("tools") is None:
+        found.pop("tool_choice", None)  # APIs reject a choice without tools
     return found
 
 

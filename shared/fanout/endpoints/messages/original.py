@@ -26,17 +26,35 @@ _NAME = re.compile(r"[a-zA-Z0-9_-]+")
 MOST_LETTERS = 128
 """Of a tool's name: https://platform.claude.com/docs/en/api/messages/create, 2026-11."""
 
+
+def _tools(value: Any) -> Any:
+    """Tools as they are here, else `None`: Converse has them in another form."""
+    has_names = isinstance(value, list) and all("name" in tool for tool in value)
+    return value if has_names else None
+
+
+def _tool_choice(value: Any) -> Any:
+    """The same of the choice of a tool."""
+    return value if isinstance(value, dict) and "type" in value else None
+
+
+def _name(value: Any) -> Any:
+    """The same of a name."""
+    return value if isinstance(value, str) else None
+
+
+_CHOICE = DefaultField(("tool_choice",), convert=_tool_choice)
 _THINKING = DefaultField(("thinking", "output_config.effort"))
 DEFAULTS = {
-    "parallel_tool_calls": DefaultField(("tool_choice",)),
+    "parallel_tool_calls": _CHOICE,
     "reasoning_effort": _THINKING,
     "response_format": DefaultField(("output_config.format",)),
-    "service_tier": DefaultField(("service_tier",)),
+    "service_tier": DefaultField(("service_tier",), convert=_name),
     "stop": DefaultField(("stop_sequences",)),
     "temperature": DefaultField(("temperature",)),
     "thinking": _THINKING,
-    "tool_choice": DefaultField(("tool_choice",)),
-    "tools": DefaultField(("tools",)),
+    "tool_choice": _CHOICE,
+    "tools": DefaultField(("tools",), convert=_tools),
     "top_k": DefaultField(("top_k",)),
     "top_p": DefaultField(("top_p",)),
     "user": DefaultField(("metadata.user_id",)),
