@@ -12,7 +12,7 @@ import os
 import re
 import subprocess
 import sys
-from collections.abc import Collection, Iterator, Mapping
+from collections.abc import Collection, Iterable, Iterator, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -46,6 +46,12 @@ WRONG_CONFIG = 2
 STACK_REGION = "the-stacks-region"
 """A placeholder for the region, which is known only at deployment."""
 
+BATCH_STORAGE = {
+    "FANOUT_BUCKET": "the-stacks-bucket",
+    "FANOUT_BATCH_ROLE": "arn:aws:iam::000000000000:role/the-stacks-role",
+}
+"""Placeholders for the variables that functions have if native batches use the stack's bucket."""
+
 
 @dataclass(frozen=True)
 class BedrockModel:
@@ -56,13 +62,29 @@ class BedrockModel:
 
 
 @dataclass(frozen=True)
+class BatchModel:
+    """
+    A model with native batches in S3; `bucket` and `role` are `None` if they are the stack's.
+
+    They are used with the function's own role, unless `is_elsewhere`: then with credentials or a
+    role that the config names.
+    """
+
+    model: BedrockModel
+    bucket: str | None = None
+    role: str | None = None
+    is_elsewhere: bool = False
+
+
+@dataclass(frozen=True)
 class GatewayConfig:
     """
     The config as JSON, which functions parse faster than YAML, and what it refers to.
 
     `provider_keys` are those of `other_keys` that are sent to providers. `bedrock_models` are
-    called with the function's own role, `roles` are assumed for others. `webhook_secrets` are names
-    of secrets that no key has.
+    called with the function's own role, `roles` are assumed for others, `batch_roles` for native
+    batches. `batch_models` are those with native batches in S3. `webhook_secrets` are names of
+    secrets that no key has.
     """
 
     text: str
@@ -71,6 +93,8 @@ class GatewayConfig:
     provider_keys: tuple[str, ...]
     bedrock_models: tuple[BedrockModel, ...]
     roles: tuple[str, ...] = ()
+    batch_models: tuple[BatchModel, ...] = ()
+    batch_roles: tuple[str, ...] = ()
     webhook_secrets: tuple[str, ...] = ()
 
 
@@ -103,7 +127,9 @@ def read_config(path: Path, environment: Mapping[str, str]) -> GatewayConfig:
         other_keys=tuple(sorted(keys - {master[1]})),
         provider_keys=tuple(sorted(providers)),
         bedrock_models=tuple(dict.fromkeys(_bedrock(checked))),
-        roles=tuple(sorted({model["role"] for model in checked["models"] if model.get("role")})),
+        roles=_roles(checked["models"]),
+        batch_models=tuple(dict.fromkeys(_batches(path, checked))),
+        batch_roles=_roles(model for model in checked["models"] if model.get("batches")),
         webhook_secrets=tuple(_webhook_secrets(path, value["general_settings"], keys)),
     )
 
@@ -142,7 +168,13 @@ def _check(path: Path, environment: Mapping[str, str]) -> Mapping[str, Any]:
     system = {k: v for k, v in os.environ.items() if k in {"PATH", "SYSTEMROOT", "LANG"}}
     done = subprocess.run(  # noqa: S603
         [sys.executable, "-m", "fanout", "check", str(path.resolve()), "--json"],
-        env={**system, "PYTHONPATH": str(SHARED), "AWS_REGION": STACK_REGION, **environment},
+        env={
+            **system,
+            "PYTHONPATH": str(SHARED),
+            "AWS_REGION": STACK_REGION,
+            **BATCH_STORAGE,
+            **environment,
+        },
         capture_output=True,
         text=True,
         check=False,
@@ -219,8 +251,40 @@ def _reject_in_template(name: str, present: object) -> None:
 def _bedrock(checked: Mapping[str, Any]) -> Iterator[BedrockModel]:
     """Yield the models that are called with the function's role, not with a key."""
     for model in checked["models"]:
-        is_own = model["auth"] == "aws" and not model.get("role")
-        if is_own and model["provider"] == "bedrock":
-            region = re.search(r"//bedrock-runtime\.([a-z0-9-]+)\.", model["api_base"])
-            is_local = region is None or region[1] == STACK_REGION
-            yield BedrockModel(model["model"], None if is_local else str(region and region[1]))
+        if _is_own(model) and model["provider"] == "bedrock":
+            yield _bedrock_model(model)
+
+
+def _is_own(model: Mapping[str, Any]) -> bool:
+    """Whether a model is called with the function's own role."""
+    return model["auth"] == "aws" and not model.get("role")
+
+
+def _bedrock_model(model: Mapping[str, Any]) -> BedrockModel:
+    region = re.search(r"//bedrock-runtime\.([a-z0-9-]+)\.", model["api_base"])
+    is_local = region is None or region[1] == STACK_REGION
+    return BedrockModel(model["model"], None if is_local else str(region and region[1]))
+
+
+def _roles(models: Iterable[Mapping[str, Any]]) -> tuple[str, ...]:
+    """The roles that these models are called with."""
+    return tuple(sorted({model["role"] for model in models if model.get("role")}))
+
+
+def _batches(path: Path, checked: Mapping[str, Any]) -> Iterator[BatchModel]:
+    """Yield the models with native batches in S3; reject one far from the stack's bucket."""
+    for model in checked["models"]:
+        if not (batches := model.get("batches")):
+            continue
+        bucket, role = batches["uri"].split("/")[2], batches["role"]
+        found = _bedrock_model(model)
+        if role != BATCH_STORAGE["FANOUT_BATCH_ROLE"]:
+            yield BatchModel(found, bucket, role, not _is_own(model))
+            continue
+        if found.region is not None:
+            raise ContextError(
+                f"`{path}`: the native batches of `{model['name']}` need a bucket in "
+                f"`{found.region}`, and the stack's is in its own region: set `s3_bucket_name` and "
+                "`aws_batch_role_arn`, or remove `native_batches`"
+            )
+        yield BatchModel(found, is_elsewhere=not _is_own(model))

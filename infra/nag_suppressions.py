@@ -21,8 +21,8 @@ REASONS = {
     "AmazonAPIGatewayPushToCloudWatchLogs]": "AWS documents this policy for API Gateway's "
     "account-wide log role; it allows only writing logs.",
     "AwsSolutions-IAM5[Resource::*]": "X-Ray's PutTraceSegments and PutTelemetryRecords accept no "
-    "resource, and neither does Lambda's GetAccountSettings. Nothing else is granted on `*`; "
-    "tests/infra checks that.",
+    "resource, and neither do Lambda's GetAccountSettings and Bedrock's ListModelInvocationJobs. "
+    "Nothing else is granted on `*`; tests/infra checks that.",
     "AwsSolutions-SMG4": "Only the provider can issue its key. `fanout keys set` rotates it "
     "without a deployment, and the secret may hold two keys at a time.",
 }

@@ -179,8 +179,8 @@ TOP_LEVEL = {
         web_adapter
     """,
     "infra/bulk/*.py": """
-        __init__ config_asset functions inbox jobs monitoring native_batches repeated_step
-        state_machine state_machine_definition storage webhooks
+        __init__ batch_role config_asset functions inbox jobs monitoring native_batches
+        repeated_step state_machine state_machine_definition storage webhooks
     """,
     "infra/bundling/*.py": "__init__ bundle bytecode strip",
     "infra/monitoring/*.py": "__init__ dashboard metrics monitoring",

@@ -11,7 +11,7 @@ import aws_cdk as cdk
 from aws_cdk import aws_s3_assets as assets
 from constructs import Construct
 
-from ..config import GatewayConfig
+from ..config import BATCH_STORAGE, GatewayConfig
 
 OUTPUT = "JobsConfig"
 
@@ -20,9 +20,11 @@ def publish_config(scope: Construct, config: GatewayConfig, environment: Mapping
     """
     Upload the config and its environment variables to CDK's own bucket; an output has the address.
 
-    Neither contains a key.
+    Neither contains a key. A quote needs no more of the bucket and the role for native batches than
+    that they are there.
     """
-    content = {"config": json.loads(config.text), "environment": dict(environment)}
+    variables = {**(BATCH_STORAGE if config.batch_models else {}), **environment}
+    content = {"config": json.loads(config.text), "environment": variables}
     with TemporaryDirectory() as folder:
         path = Path(folder) / "config.json"
         path.write_text(json.dumps(content, sort_keys=True), encoding="utf-8")

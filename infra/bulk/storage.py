@@ -67,6 +67,12 @@ class JobStorage(Construct):
             removal_policy=cdk.RemovalPolicy(props.removal.upper()),
         )
 
+    def expire(self, prefix: str, days: int) -> None:
+        """Delete the objects below the prefix after so many days."""
+        self.bucket.add_lifecycle_rule(
+            id=prefix.rstrip("/"), prefix=prefix, expiration=cdk.Duration.days(days)
+        )
+
     @property
     def _resource(self) -> s3.CfnBucket:
         return cast(s3.CfnBucket, self.bucket.node.default_child)

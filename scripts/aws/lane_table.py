@@ -54,7 +54,7 @@ ROWS = (
         "bedrock",
         "half for most models; no cache",
         "24 to 168 h, as the request says; what is finished then stays",
-        "100 lines at least (a quota), 1 GB",
+        "100 lines at least (a quota), 50,000 lines, 1 GB, a bucket",
         "[guide](https://docs.aws.amazon.com/bedrock/latest/userguide/batch-inference.html)",
     ),
     (
@@ -102,7 +102,7 @@ On the flex tier, a response takes minutes and may be refused; in real time, sec
 
 In a stack, a job that waits for batches costs {hour} for an hour and {day} for a day, whatever the
 number of its lines up to a million: state transitions, and functions that run for a second. Without
-such a job the lane costs nothing.
+such a job the lane costs nothing. Batches of Bedrock are kept in S3 besides, for 15 days.
 
 Nothing in this table was called live for it. It is from the vendors' pages and SDKs, and from what
 others have captured and published, from August to November 2026.

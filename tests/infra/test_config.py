@@ -9,7 +9,7 @@ from typing import Any
 
 import pytest
 
-from infra.config import BedrockModel, GatewayConfig, read_config
+from infra.config import BatchModel, BedrockModel, GatewayConfig, read_config
 from infra.props import ContextError
 
 from .synth import ROOT, config_file
@@ -77,6 +77,14 @@ def test_bedrock_models_are_those_without_a_key(tmp_path: Path) -> None:
         BedrockModel("openai.gpt-oss-20b-1:0"),
         BedrockModel("amazon.nova-pro-v1:0", "us-west-2"),
     )
+
+
+def test_batches_far_from_the_stacks_bucket_need_one_of_their_own(tmp_path: Path) -> None:
+    model = {"model": "bedrock/amazon.nova-pro-v1:0", "native_batches": True}
+    config = read_config(Path(config_file(tmp_path, model)), {})
+    assert config.batch_models == (BatchModel(BedrockModel("amazon.nova-pro-v1:0")),)
+    with pytest.raises(ContextError, match=r"need a bucket in `us-west-2`.*`s3_bucket_name`"):
+        read_config(Path(config_file(tmp_path, {**model, "region": "us-west-2"})), {})
 
 
 def test_a_config_without_a_master_key_is_rejected(tmp_path: Path) -> None:

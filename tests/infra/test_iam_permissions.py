@@ -78,8 +78,14 @@ def test_each_role_is_assumed_by_one_service(everything: Template) -> None:
         if services[-1] == "states.amazonaws.com":
             account = {"StringEquals": {"aws:SourceAccount": {"Ref": "AWS::AccountId"}}}
             assert statement["Condition"] == account
+        if services[-1] == "bedrock.amazonaws.com":
+            found = statement["Condition"]
+            assert found["StringEquals"] == account["StringEquals"]
+            arn = everything.render(found["ArnLike"]["aws:SourceArn"])
+            assert arn.endswith(":<AWS::Region>:<AWS::AccountId>:model-invocation-job/*")
     assert sorted(services) == [
         "apigateway.amazonaws.com",
+        "bedrock.amazonaws.com",
         "codedeploy.amazonaws.com",
         "events.amazonaws.com",
         *["lambda.amazonaws.com"] * 6,

@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+from pathlib import Path
+
 from scripts.aws.state_machines import definitions
 
-from .synth import Template
+from .synth import Template, config_file, synthesize
 from .test_bulk_jobs import bucket, keys, permissions
 
 PREFIX = "BulkBatches"
@@ -48,3 +50,63 @@ def test_a_turn_that_fails_is_made_again_until_after_the_longest_job(stack: Temp
     assert payload == {"job": "{% $states.context.Execution.Input.job %}"}
     (function,) = stack.resources("Lambda::Function", PREFIX)
     assert permissions(stack, f"{PREFIX}Role") == {("lambda:InvokeFunction", f"<{function}.Arn>")}
+
+
+CLAUDE = "anthropic.claude-sonnet-4-5-20250929-v1:0"
+ARN = "arn:<AWS::Partition>:bedrock"
+MODELS = {
+    f"{ARN}:*::foundation-model/{CLAUDE}",
+    f"{ARN}:<AWS::Region>:<AWS::AccountId>:inference-profile/eu.{CLAUDE}",
+}
+JOBS = f"{ARN}:<AWS::Region>:<AWS::AccountId>:model-invocation-job/*"
+
+
+def test_batches_of_bedrock_are_in_the_stacks_bucket_with_a_role_for_it(
+    everything: Template,
+) -> None:
+    place = bucket(everything)
+    own_account = '{"StringEquals": {"aws:ResourceAccount": {"Ref": "AWS::AccountId"}}}'
+    objects = {(f"s3:{verb}Object", f"{place}/fanout-batches/*", '""') for verb in ("Get", "Put")}
+    assert set(everything.statements("BulkBatchRole")) == {
+        ("s3:ListBucket", place, own_account),
+        *objects,
+        *(("bedrock:InvokeModel", model, '""') for model in MODELS),
+    }
+    (role,) = everything.resources("IAM::Role", "BulkBatchRole")
+    passed = '{"StringEquals": {"iam:PassedToService": "bedrock.amazonaws.com"}}'
+    step = set(everything.statements(f"{PREFIX}Native"))
+    create = "bedrock:CreateModelInvocationJob"
+    assert {one for one in step if one[0].startswith(("bedrock:", "iam:"))} == {
+        *((create, model, '""') for model in MODELS),
+        *((f"bedrock:{v}ModelInvocationJob", JOBS, '""') for v in ("Create", "Get", "Stop")),
+        ("bedrock:ListModelInvocationJobs", "*", '""'),
+        ("iam:PassRole", f"<{role}.Arn>", passed),
+    }
+    assert objects <= step
+    functions = everything.properties("Lambda::Function", "Bulk")
+    readers = [one for one in functions if not one["Handler"].startswith("functions.bulk.webhook")]
+    readers.append(everything.one("Lambda::Function", "Api"))
+    for function in readers:
+        variables = function["Environment"]["Variables"]
+        assert everything.render(variables["FANOUT_BATCH_ROLE"]) == f"<{role}.Arn>"
+        assert "FANOUT_BUCKET" in variables
+    rules = everything.one("S3::Bucket")["LifecycleConfiguration"]["Rules"]
+    assert [one["ExpirationInDays"] for one in rules if one["Id"] == "fanout-batches"] == [15]
+
+
+def test_batches_in_a_bucket_of_ones_own_need_no_role_of_the_stacks(tmp_path: Path) -> None:
+    given = {
+        "model": "bedrock/amazon.nova-pro-v1:0",
+        "aws_region_name": "us-west-2",
+        "s3_bucket_name": "ours",
+        "aws_batch_role_arn": "arn:aws:iam::111122223333:role/batches",
+    }
+    found = synthesize({"config": config_file(tmp_path, given)})
+    assert found.resources("IAM::Role", "BulkBatchRole") == {}
+    step = set(found.statements(f"{PREFIX}Native"))
+    jobs = JOBS.replace("<AWS::Region>", "us-west-2")
+    assert {r for a, r, _ in step if a == "bedrock:StopModelInvocationJob"} == {jobs}
+    assert {r for a, r, _ in step if a == "iam:PassRole"} == {given["aws_batch_role_arn"]}
+    there = "arn:<AWS::Partition>:s3:::ours"
+    assert ("s3:PutObject", f"{there}/fanout-batches/*", '""') in step
+    assert ("s3:ListBucket", there, '""') in step

@@ -22,7 +22,7 @@ class DeploymentSummary(Struct, frozen=True, omit_defaults=True):
     One deployment.
 
     `place` are its project and its location on Google Cloud, `role` is the AWS role that is assumed
-    to call it.
+    to call it. `batches` are the folder and the role of its native batches, if AWS stores them.
     """
 
     name: str
@@ -37,6 +37,7 @@ class DeploymentSummary(Struct, frozen=True, omit_defaults=True):
     fallbacks: tuple[str, ...]
     place: Mapping[str, str] = field(default_factory=dict)
     role: str = ""
+    batches: Mapping[str, str] = field(default_factory=dict)
 
     @property
     def missing(self) -> tuple[str, ...]:
@@ -75,6 +76,11 @@ def _summarize_deployment(deployment: Deployment, catalog: Catalog) -> Deploymen
             if isinstance(provider.auth, GoogleToken)
         },
         role=deployment.additions.aws.role or "" if deployment.additions.aws else "",
+        batches={
+            name: deployment.target.options[f"batch_{name}"]
+            for name in ("uri", "role")
+            if "batch_role" in deployment.target.options
+        },
     )
 
 
