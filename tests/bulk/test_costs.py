@@ -93,6 +93,8 @@ MODES: dict[str, tuple[int, dict[str, Any]]] = {
     "once": (3, {"model": ["m", "dear"], "fanout": {"mode": "hedge", "stagger": 1, "once": True}}),
     "own fallbacks": (3, {"model": "m", "fallbacks": ["dear"]}),
     "fallbacks of the config": (3, {"model": "m2"}),
+    "fallbacks for long prompts": (3, {"model": "m3"}),
+    "and those of a fallback": (3, {"model": "m", "fallbacks": ["m3"]}),
 }
 
 
@@ -102,9 +104,10 @@ def test_a_line_reserves_as_much_as_a_request(name: str) -> None:
     triple = {name: price * 3 for name, price in PLAIN.items()}
     models = [
         {"model_name": one, "litellm_params": {"model": "openai/x", "api_key": "k", **prices}}
-        for one, prices in (("m", PLAIN), ("m2", PLAIN), ("dear", triple))
+        for one, prices in (("m", PLAIN), ("m2", PLAIN), ("m3", PLAIN), ("dear", triple))
     ]
-    config: Any = {"model_list": models, "router_settings": {"fallbacks": [{"m2": ["dear"]}]}}
+    to_dear = {"fallbacks": [{"m2": ["dear"]}], "context_window_fallbacks": [{"m3": ["dear"]}]}
+    config: Any = {"model_list": models, "router_settings": to_dear}
     known = Costs(resolve(check(config, {}), {}))
     factor, fields = MODES[name]
     body = {"messages": [{"role": "user", "content": "Hi"}], "max_tokens": 7, **fields}

@@ -13,9 +13,6 @@ from ..telemetry.prices import BATCH, FLEX, TokenPrices, count_of, prices_of, to
 from .lanes import NATIVE, REALTIME
 from .totals import LineCost, failed_calls, objects_in, reports_in, responses_in
 
-CODES_WITH_FALLBACKS = ("context_length_exceeded", "content_filter")
-"""Errors for which a config may name fallbacks of their own."""
-
 
 MAX_RECORDED = 20
 """Models whose prices a job's record has at most: it is written again with each change."""
@@ -54,7 +51,7 @@ class Costs:
         for model in models:
             several = self.catalog.routes.sets.get(model)
             for name in (model,) if several is None else several.models:
-                names.update(self._with_fallbacks(name))
+                names.update(self.catalog.routes.may_respond(name))
             if len(names) > MAX_RECORDED:
                 return {}
         found: dict[str, TokenPrices] = {}
@@ -66,17 +63,9 @@ class Costs:
                 found[name] = prices
         return found
 
-    def _with_fallbacks(self, model: str) -> list[str]:
-        """A model and its fallbacks."""
-        routes = self.catalog.routes
-        names = [model, *routes.fallbacks_of(model)]
-        for code in CODES_WITH_FALLBACKS:
-            names += routes.special_fallbacks(model, code)
-        return names
-
     def unpriced(self, model: str) -> str | None:
         """The model without a price that a response may have: this one or a fallback of it."""
-        names = self._with_fallbacks(model)
+        names = self.catalog.routes.may_respond(model)
         return next((name for name in names if self.prices(name) is None), None)
 
     def _find(self, model: str, *, has_output: bool) -> TokenPrices | None:

@@ -94,6 +94,17 @@ class Routes(Struct, frozen=True):
         found = by_code.get(code or "")
         return () if found is None else self._of(found, name) or found.get(ANY, ())
 
+    def may_respond(self, name: str, own: Iterable[str] = ()) -> list[str]:
+        """The models that a request for this one may call; `own` are the request's fallbacks."""
+        names = dict.fromkeys([name, *self.fallbacks_of(name), *own])
+        special = [
+            one
+            for first in names
+            for code in ("context_length_exceeded", CONTENT_CODES[0])
+            for one in self.special_fallbacks(first, code)
+        ]
+        return [*dict.fromkeys([*names, *special])]
+
     @property
     def has_special(self) -> bool:
         """Whether any error has fallbacks of its own."""

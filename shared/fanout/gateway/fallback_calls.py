@@ -9,9 +9,10 @@ from __future__ import annotations
 from collections.abc import AsyncIterator, Awaitable, Callable
 from contextlib import AsyncExitStack, asynccontextmanager
 from functools import partial
-from typing import TYPE_CHECKING, TypeAlias
+from time import perf_counter
+from typing import TYPE_CHECKING, Any, TypeAlias
 
-from ..concurrency import race, race_streams
+from ..concurrency import Failure, Opener, RaceResult, race, race_streams
 from ..config.catalog import Catalog, ClientKey
 from ..errors import FanoutError
 from ..routing.leg import Leg
@@ -60,7 +61,8 @@ class FallbackCalls:
     async def _first_of(self, legs: list[Leg], chat: ChatRequest, call: _Call) -> ChatCompletion:
         """The first response of a model and its fallbacks, which are called one after the other."""
         leg = legs[0]
-        result = await race([partial(call, each, chat) for each in legs], stagger=None)
+        calls = [partial(_noted_call, partial(call, each, chat), leg, each) for each in legs]
+        result = await race(calls, stagger=None)
         if result.winner is None:
             raise all_failed(legs, result)
         leg.responding_model = legs[result.winner].responding_model
@@ -68,15 +70,18 @@ class FallbackCalls:
 
     async def _call_special(self, call: _Call, leg: Leg, chat: ChatRequest) -> ChatCompletion:
         """The call's response, or that of a fallback for the kind of error it failed with."""
+        started = perf_counter()
         try:
             return await call(leg, chat)
         except FanoutError as error:
             fallbacks = self._special_legs(leg, error)
             if not fallbacks:
                 raise
-        result = await race([partial(call, each, chat) for each in fallbacks], stagger=None)
+            leg.failure = failure = Failure(error, perf_counter() - started)
+        calls = [partial(_noted_call, partial(call, each, chat), leg, each) for each in fallbacks]
+        result = await race(calls, stagger=None)
         if result.winner is None:
-            raise all_failed(fallbacks, result)
+            raise all_failed([leg, *fallbacks], _with_first(failure, result))
         leg.responding_model = fallbacks[result.winner].model
         return result.value
 
@@ -97,7 +102,7 @@ class FallbackCalls:
             async with call(leg, chat) as chunks:
                 yield chunks
             return
-        openers = [partial(call, each, chat) for each in legs]
+        openers = [partial(_noted_stream, partial(call, each, chat), leg, each) for each in legs]
         async with race_streams(
             openers, stagger=None, qualifies=any_chunk, empty_error=empty_error(legs)
         ) as (result, chunks):
@@ -111,14 +116,19 @@ class FallbackCalls:
         self, leg: Leg, chat: ChatRequest
     ) -> AsyncIterator[AsyncIterator[ChatChunk]]:
         """The model's stream, or that of a fallback for the kind of error it failed with."""
+        started, plain = perf_counter(), self._router.stream
         async with AsyncExitStack() as stack:
             try:
-                chunks = await stack.enter_async_context(self._router.stream(leg, chat))
+                chunks = await stack.enter_async_context(plain(leg, chat))
             except FanoutError as error:
                 fallbacks = self._special_legs(leg, error)
                 if not fallbacks:
                     raise
-                openers = [partial(self._router.stream, each, chat) for each in fallbacks]
+                leg.failure = failure = Failure(error, perf_counter() - started)
+                openers = [
+                    partial(_noted_stream, partial(plain, each, chat), leg, each)
+                    for each in fallbacks
+                ]
                 result, chunks = await stack.enter_async_context(
                     race_streams(
                         openers,
@@ -128,7 +138,7 @@ class FallbackCalls:
                     )
                 )
                 if result.winner is None:
-                    raise all_failed(fallbacks, result) from None
+                    raise all_failed([leg, *fallbacks], _with_first(failure, result)) from None
                 leg.responding_model = fallbacks[result.winner].model
             yield chunks
 
@@ -146,6 +156,49 @@ class FallbackCalls:
         if request.fallbacks is None:
             return allowed_names(client, self._routes.fallbacks_of(name))
         return request.fallbacks.get(name, ())
+
+
+async def _noted_call(
+    call: Callable[[], Awaitable[ChatCompletion]], first: Leg, leg: Leg
+) -> ChatCompletion:
+    """The call of a leg that is `first` or a fallback of it; why it fails is noted."""
+    started = _begin(first, leg)
+    try:
+        return await call()
+    except Exception as error:
+        _note(leg, error, started)
+        raise
+
+
+@asynccontextmanager
+async def _noted_stream(
+    opener: Opener[ChatChunk], first: Leg, leg: Leg
+) -> AsyncIterator[AsyncIterator[ChatChunk]]:
+    """The same for a stream."""
+    started = _begin(first, leg)
+    try:
+        async with opener() as chunks:
+            yield chunks
+    except Exception as error:
+        _note(leg, error, started)
+        raise
+
+
+def _begin(first: Leg, leg: Leg) -> float:
+    if leg is not first:
+        first.fallbacks += (leg,)
+    return perf_counter()
+
+
+def _note(leg: Leg, error: Exception, started: float) -> None:
+    """Note why a leg fails; if it has fallbacks of its own, it is already known."""
+    if leg.failure is None:
+        leg.failure = Failure(error, perf_counter() - started)
+
+
+def _with_first(failure: Failure, result: RaceResult[Any]) -> RaceResult[Any]:
+    """A race that no one has won, with a failure before it."""
+    return RaceResult(None, [failure, *result.outcomes])
 
 
 def allowed_names(client: ClientKey | None, names: tuple[str, ...]) -> tuple[str, ...]:

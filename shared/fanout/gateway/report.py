@@ -6,7 +6,7 @@ The report has each model's outcome, times, usage and cost.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from typing import TYPE_CHECKING, Any, Literal, NotRequired, TypeAlias, TypedDict
 
 from ..concurrency import Cancelled, Failure, RaceOutcome, RaceResult, Success
@@ -55,6 +55,7 @@ class Attempt(TypedDict):
     usage: Usage | None
     cost_usd: float | None
     service_tier: NotRequired[str]
+    fallback_of: NotRequired[str]
     billing: Literal["stops", "continues", "unknown"] | None
 
 
@@ -81,7 +82,9 @@ def make_report(
     `ended` is the end of the winner's response; a stream ends later than its race.
     """
     attempts = [
-        _attempt(leg, outcome, started, ended) for leg, outcome in zip(legs, outcomes, strict=True)
+        attempt
+        for leg, outcome in zip(legs, outcomes, strict=True)
+        for attempt in _attempts(leg, outcome, started, ended)
     ]
     report = Report(mode=mode, attempts=attempts)
     if (cost := total_cost(legs)) is not None:
@@ -97,19 +100,28 @@ def is_undecided(completion: Mapping[str, Any]) -> bool:
 
 def total_cost(legs: Sequence[Leg]) -> float | None:
     """The cost of these legs in US dollars; `None` if no cost is known."""
-    latest = [leg.latest for leg in legs]
+    called = [one for leg in legs for one in leg.called]
     costs = [
         nanodollars_of_usage(leg.deployment, leg.usage, leg.tier)
-        for leg in latest
+        for leg in called
         if leg.deployment
     ]
     known = [cost for cost in costs if cost is not None]
     return to_dollars(sum(known)) if known else None
 
 
+def _attempts(
+    leg: Leg, outcome: RaceOutcome[Any], started: float, ended: float
+) -> Iterator[Attempt]:
+    """The leg's own attempt, then those of its fallbacks; the `outcome` is that of the last one."""
+    yield _attempt(leg, leg.failure or outcome, started, ended)
+    for number, fallback in enumerate(leg.fallbacks, 1):
+        found = outcome if number == len(leg.fallbacks) else None
+        yield from _attempts(fallback, found, started, ended)
+
+
 def _attempt(leg: Leg, outcome: RaceOutcome[Any], started: float, ended: float) -> Attempt:
-    latest = leg.latest
-    deployment = latest.deployment
+    deployment = leg.deployment
     was_cancelled = deployment is not None and isinstance(outcome, Cancelled)
     duration = (
         ended - started if isinstance(outcome, Success) else outcome.elapsed if outcome else None
@@ -117,15 +129,17 @@ def _attempt(leg: Leg, outcome: RaceOutcome[Any], started: float, ended: float) 
     attempt = Attempt(
         model=leg.model,
         outcome=_outcome_name(outcome),
-        first_token_ms=_milliseconds(latest.first_token, started),
+        first_token_ms=_milliseconds(leg.first_token, started),
         duration_ms=_milliseconds(duration),
         error=_error(outcome.error) if isinstance(outcome, Failure) else None,
-        usage=latest.usage,
-        cost_usd=cost_of(deployment, latest.usage, latest.tier) if deployment else None,
-        billing=latest.billing if was_cancelled else None,
+        usage=leg.usage,
+        cost_usd=cost_of(deployment, leg.usage, leg.tier) if deployment else None,
+        billing=leg.billing if was_cancelled else None,
     )
-    if latest.tier is not None:
-        attempt["service_tier"] = latest.tier
+    if leg.tier is not None:
+        attempt["service_tier"] = leg.tier
+    if leg.fallback_of:
+        attempt["fallback_of"] = leg.fallback_of
     return attempt
 
 
@@ -178,12 +192,18 @@ def _outcome_name(outcome: RaceOutcome[Any]) -> Any:
 
 
 def all_failed(legs: Sequence[Leg], result: RaceResult[Any]) -> Exception:
-    """`AllFailed` with every error, in call order; if only one model ran, its own error."""
-    failures = [
-        Cause(leg.model, outcome.error)
-        for leg, outcome in zip(legs, result.outcomes, strict=True)
-        if isinstance(outcome, Failure)
-    ]
+    """
+    `AllFailed` with every error, in call order; if only one model ran, its own error.
+
+    The errors of a model whose fallbacks failed, too, are its own and theirs.
+    """
+    failures: list[Cause] = []
+    for leg, outcome in zip(legs, result.outcomes, strict=True):
+        if isinstance(outcome, Failure):
+            error = outcome.error
+            failures += (
+                error.failures if isinstance(error, AllFailed) else [Cause(leg.model, error)]
+            )
     is_one = len(failures) == 1 or all(isinstance(cause.error, Busy) for cause in failures)
     return failures[0].error if is_one else AllFailed(failures)
 
@@ -205,7 +225,7 @@ def empty_error(legs: Sequence[Leg]) -> Callable[[int], Exception]:
     """What makes the error of a leg whose stream has ended without content."""
 
     def error(index: int) -> Exception:
-        deployment = legs[index].deployment
+        deployment = legs[index].latest.deployment
         if deployment is None:
             raise AssertionError("a stream that ended was never opened")
         return Broken(deployment, ErrorDetail("the response ended without any content"))

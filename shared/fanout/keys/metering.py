@@ -46,7 +46,7 @@ def estimate(request: FanOutRequest, costs: Costs) -> Estimate:
         sent, received = prompt_tokens(chat), output_tokens(chat)
         parts = []
         for model in request.models:
-            names = (model, *routes.fallbacks_of(model), *(request.fallbacks or {}).get(model, ()))
+            names = routes.may_respond(model, (request.fallbacks or {}).get(model, ()))
             unpriced |= {name for name in names if costs.prices(name) is None}
             parts.append(_dearest(costs, names, sent, received))
         calls = 1 if request.mode in ONE_RESPONSE else len(parts)

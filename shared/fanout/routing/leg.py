@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING, Any, Literal, Protocol, Self, TypeAlias
 
 from msgspec import UNSET, Struct
 
-from ..concurrency import drop_tracebacks
+from ..concurrency import Failure, drop_tracebacks
 from ..config.catalog import ClientKey
 from ..config.deployment import Deployment
 from ..errors import ErrorDetail, FanoutError, Internal, ProviderError, RequestError, TimedOut
@@ -92,7 +92,8 @@ class Leg(Struct):
     `passed_through`: the last call's request was the client's own, of another API.
     `sent` is the last request, `completion` the last whole response if it has no usage.
     `times` (a `FirstTokenTimes`) gets the time to its first content, once a request has asked for
-    hedges by these.
+    hedges by these. `failure` is why its own `fallbacks` were called: these are the called ones, in
+    the order of their calls. `fallback_of` is the model whose fallback this one is.
     """
 
     model: str
@@ -121,6 +122,8 @@ class Leg(Struct):
     is_on_flex: bool = False
     is_stream: bool = False
     fallbacks: tuple[Leg, ...] = ()
+    fallback_of: str = ""
+    failure: Failure | None = None
     times: Any = None
     sent: Any = None
     completion: ChatCompletion | None = None
@@ -142,8 +145,8 @@ class Leg(Struct):
         return self.deployment.provider.billing if self.is_stream else "unknown"
 
     def fallback(self, model: str) -> Leg:
-        """Make a leg of the same request for another model: the next fallback of this one."""
-        fallback = Leg(
+        """Make a leg of the same request for another model, which may be called if this fails."""
+        return Leg(
             model,
             self.request_id,
             mode=self.mode,
@@ -156,17 +159,18 @@ class Leg(Struct):
             watcher=self.watcher,
             held=self.held,
             times=self.times,
+            fallback_of=self.model,
         )
-        self.fallbacks += (fallback,)
-        return fallback
 
     @property
     def latest(self) -> Leg:
-        """The leg whose times and usage are reported: the last fallback started, or this leg."""
-        for fallback in reversed(self.fallbacks):
-            if fallback.started is not None:
-                return fallback
-        return self
+        """The leg that was called last: the last fallback, or this leg."""
+        return self.fallbacks[-1].latest if self.fallbacks else self
+
+    @property
+    def called(self) -> list[Leg]:
+        """The leg and its fallbacks, in the order of their calls."""
+        return [self, *(leg for fallback in self.fallbacks for leg in fallback.called)]
 
 
 class Attempt(Struct, gc=False):

@@ -248,6 +248,35 @@ test("if a fallback responds under its own name, the report says whose response 
   );
 });
 
+test("a fallback that won is its model's response, and the others keep their reports", () => {
+  const run = newRun(draft({ mode: "race" }), 1);
+  const [request] = run.requests;
+  applyChunk(request, delta(0, "spare", "other"), 5);
+  const attempt = (outcome, cost, more = {}) => ({
+    outcome,
+    first_token_ms: 1,
+    duration_ms: 2,
+    error: null,
+    usage: null,
+    cost_usd: cost,
+    billing: null,
+    ...more,
+  });
+  const attempts = [
+    attempt("failed", 0.5, { error: { message: "no" } }),
+    attempt("won", 1, { fallback_of: "a" }),
+    attempt("cancelled", 4),
+  ];
+  applyChunk(request, { model: "other", choices: [], fanout: { attempts } }, 6);
+  assert.deepEqual(
+    run.legs.map((leg) => [leg.won, leg.text, leg.cost]),
+    [
+      [true, "spare", 1.5],
+      [false, "", 4],
+    ],
+  );
+});
+
 test("races over several prompts are one request each", () => {
   const run = newRun(
     draft({

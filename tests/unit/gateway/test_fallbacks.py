@@ -4,10 +4,10 @@ from typing import Any
 
 import pytest
 
-from fanout.errors import AllFailed, Overloaded, UnknownModel
+from fanout.errors import AllFailed, Overloaded, UnknownModel, detail_of
 from tests.support.scripted_engine import USAGE, answers, breaks, refuses
 from tests.support.virtual_clock import now, run
-from tests.unit.gateway.gateway_harness import Harness, contents, outcomes, stream_text
+from tests.unit.gateway.gateway_harness import HELLO, Harness, contents, outcomes, stream_text
 
 TO_B: dict[str, Any] = {"fallbacks": [{"a": ["b"]}]}
 
@@ -129,9 +129,11 @@ def test_a_model_may_win_a_race_by_its_fallback_under_the_fallbacks_name() -> No
         )
         body = await harness.ask("a, c", fastest_response=True)
         assert (contents(body), body["model"], now()) == (["B"], "b", 1.0)
-        won, lost = body["fanout"]["attempts"]
-        assert (won["model"], won["outcome"], won["usage"]) == ("a", "won", USAGE)
-        assert won["cost_usd"] == 12.0
+        failed, won, lost = body["fanout"]["attempts"]
+        assert (failed["model"], failed["outcome"], failed["usage"]) == ("a", "failed", None)
+        assert failed["error"]["code"] == "provider_overloaded"
+        assert (won["model"], won["outcome"], won["usage"]) == ("b", "won", USAGE)
+        assert (won["cost_usd"], won["fallback_of"]) == (12.0, "a")
         assert won["first_token_ms"] is not None
         assert (lost["model"], lost["outcome"]) == ("c", "cancelled")
 
@@ -146,7 +148,99 @@ def test_in_a_streamed_race_the_report_has_the_usage_of_a_winning_fallback() -> 
         chunks = await harness.read(
             "a, c", fastest_response=True, stream_options={"include_usage": True}
         )
-        won, _ = chunks[-1]["fanout"]["attempts"]
+        _, won, _ = chunks[-1]["fanout"]["attempts"]
         assert (won["outcome"], won["usage"], chunks[-1]["model"]) == ("won", USAGE, "b")
+
+    run(main())
+
+
+# ---- fallbacks for one kind of error ----
+
+TO_C: dict[str, Any] = {"context_window_fallbacks": [{"a": ["c"]}]}
+LONG = "context_length_exceeded"
+PRICES = {
+    name: {"input_cost_per_token": price, "output_cost_per_token": price}
+    for name, price in (("a", 0.001), ("b", 0.5), ("c", 1.0))
+}
+
+
+def report_of(attempts: Any) -> list[tuple[Any, ...]]:
+    return [
+        (one["model"], one["outcome"], one["error"] and one["error"]["code"], one["cost_usd"])
+        for one in attempts
+    ]
+
+
+def test_the_report_of_a_special_fallback_names_who_failed_and_who_won() -> None:
+    async def main() -> None:
+        scripts: dict[str, Any] = {
+            "a": refuses(400, code=LONG),
+            "b": answers("B"),
+            "c": answers("C"),
+        }
+        harness = Harness(params=PRICES, router_settings=TO_C, **scripts)
+        expected = [
+            ("a", "failed", LONG, None),
+            ("c", "won", None, 12.0),
+            ("b", "not_started", None, None),
+        ]
+        body = await harness.ask("a", fallbacks=["b"])
+        assert (body["model"], report_of(body["fanout"]["attempts"])) == ("c", expected)
+        assert body["fanout"]["cost_usd"] == 12.0
+        usage: dict[str, Any] = {"stream_options": {"include_usage": True}}
+        chunks = await harness.read("a", fallbacks=["b"], **usage)
+        assert report_of(chunks[-1]["fanout"]["attempts"]) == expected
+        raced = await harness.ask("a, b", fastest_response=True, fallbacks=[{"a": ["b"]}])
+        assert report_of(raced["fanout"]["attempts"])[-1][:2] == ("b", "won")
+        listed = await harness.ask("a", fallbacks=["b"], messages=[HELLO, HELLO])
+        for choice in listed["choices"]:
+            assert report_of(choice["fanout"]["attempts"]) == expected
+        chunks = await harness.read("a", fallbacks=["b"], messages=[HELLO, HELLO], **usage)
+        reports = [one["fanout"] for each in chunks for one in each["choices"] if "fanout" in one]
+        assert [report_of(one["attempts"]) for one in reports] == [expected, expected]
+
+    run(main())
+
+
+@pytest.mark.parametrize("stream", [False, True])
+@pytest.mark.parametrize("models", ["one", "fallback", "race", "all"])
+def test_if_the_special_fallback_fails_too_no_reason_is_lost(models: str, *, stream: bool) -> None:
+    async def main() -> None:
+        scripts: dict[str, Any] = {
+            "a": refuses(400, code=LONG),
+            "b": refuses(429),
+            "c": refuses(500),
+        }
+        harness = Harness(router_settings=TO_C, **scripts)
+        names = {"one": ["a", "c"], "all": ["a", "b"]}.get(models, ["a", "c", "b"])
+        body: Any = {
+            "one": {"model": "a"},
+            "fallback": {"model": "a", "fallbacks": ["b"]},
+            "race": {"model": "a, b", "fastest_response": True},
+            "all": {"model": "a, b"},
+        }[models]
+        with pytest.raises(AllFailed) as raised:
+            await (harness.read if stream else harness.ask)(**body)
+        found = raised.value.failures
+        assert [cause.model for cause in found] == names
+        for status in ("400", "500", *(["429"] if "b" in names else [])):
+            assert f"status {status}" in str(raised.value)
+        if models != "all":  # where a model's error names its own and its fallback's reason
+            assert detail_of(found[0].error).code == LONG
+
+    run(main())
+
+
+def test_a_fallback_that_is_cancelled_comes_after_the_model_that_failed() -> None:
+    async def main() -> None:
+        harness = Harness(
+            router_settings=TO_B,
+            a=refuses(500),
+            b=answers("B", after=9.0),
+            c=answers("C", after=1.0),
+        )
+        body = await harness.ask("a, c", fastest_response=True)
+        expected = [("a", "failed"), ("b", "cancelled"), ("c", "won")]
+        assert outcomes(body["fanout"]) == expected
 
     run(main())

@@ -93,13 +93,22 @@ def test_only_cancelled_calls_have_a_billing_note() -> None:
     assert billing == ["stops", "continues", "unknown", "unknown", None, None]
 
 
-def test_the_last_fallback_that_ran_counts_for_its_leg() -> None:
+def test_each_fallback_that_was_called_has_an_attempt_after_its_model() -> None:
     leg = Leg("a", "r", started=0.0, deployment=deployment("openai/x"))
-    first, second = leg.fallback("b"), leg.fallback("c")
-    first.started, first.deployment, first.is_stream = 0.5, deployment("groq/x"), True
-    assert leg.latest is first
-    outcomes: list[RaceOutcome[int]] = [Cancelled(0.75)]
-    (only,) = make_report("race", [leg], outcomes, 0.0, 1.0)["attempts"]
-    assert (only["model"], only["billing"]) == ("a", "continues")
-    second.started = 0.7
-    assert leg.latest is second
+    first, second, inner = leg.fallback("b"), leg.fallback("c"), leg.fallback("d").fallback("e")
+    assert leg.latest is leg
+    leg.failure = first.failure = second.failure = Failure(ValueError("x"), 0.25)
+    leg.fallbacks, second.fallbacks = (first, second), (inner,)
+    inner.deployment, inner.is_stream = deployment("groq/x"), True
+    assert leg.latest is inner
+    outcomes: list[RaceOutcome[int]] = [Cancelled(0.75), None]
+    attempts = make_report("race", [leg, Leg("f", "r")], outcomes, 0.0, 1.0)["attempts"]
+    found = [(one["model"], one["outcome"], one.get("fallback_of")) for one in attempts]
+    assert found == [
+        ("a", "failed", None),
+        ("b", "failed", "a"),
+        ("c", "failed", "a"),
+        ("e", "cancelled", "d"),
+        ("f", "not_started", None),
+    ]
+    assert [one["billing"] for one in attempts] == [None, None, None, "continues", None]

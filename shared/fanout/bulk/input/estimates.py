@@ -149,12 +149,11 @@ def _is_one_by_one(line: Line) -> bool:
 def _dearest(costs: Costs, line: Line, model: str, sent: int, received: int) -> int:
     """The most picodollars that a call to a model, or to one of its fallbacks, may cost."""
     found, tier = 0, tier_of(line)
-    own = line.body.get("fallbacks")
-    names = [model, *costs.catalog.routes.fallbacks_of(model)]
-    if own:
+    own: tuple[str, ...] = ()
+    if given := line.body.get("fallbacks"):
         with suppress(FanoutError):  # which the line's own call reports
-            names += read_fallbacks(own, tuple(models_of(line))).get(model, ())
-    for name in names:
+            own = read_fallbacks(given, tuple(models_of(line))).get(model, ())
+    for name in costs.catalog.routes.may_respond(model, own):
         if prices := costs.prices(name, has_output=not line.is_embedding):
             if tier != FLEX:
                 prices = prices.of(tier)

@@ -9,7 +9,6 @@ from ...config.catalog import Catalog
 from ...config.deployment import Deployment
 from ...errors import FanoutError
 from ...wire import json
-from ..costs import CODES_WITH_FALLBACKS
 from ..input.prefixes import MARK, with_mark, without_marks
 from ..lanes import CacheChoice
 from .prefix_groups import PrefixCall
@@ -52,12 +51,8 @@ def expects_cache(catalog: Catalog, choice: CacheChoice, name: str) -> bool:
 
 def _callable(catalog: Catalog, name: str) -> list[Deployment]:
     """The deployments that may get a request for this model: its own, and its fallbacks'."""
-    routes = catalog.routes
-    names = [name, *routes.fallbacks_of(name)]
-    for code in CODES_WITH_FALLBACKS:
-        names += routes.special_fallbacks(name, code)
     found: list[Deployment] = []
-    for one in names:
+    for one in catalog.routes.may_respond(name):
         try:
             found += catalog.find(one)
         except FanoutError:

@@ -62,11 +62,16 @@ export function callsOfLeg(leg, attempts) {
   );
   const last = own.at(-1);
   if (!last) return null;
-  const costs = own.map((attempt) => attempt.cost_usd).filter((cost) => typeof cost === "number");
   return {
     ...last,
     first_token_ms: own[0].first_token_ms,
     duration_ms: own.reduce((sum, attempt) => sum + (attempt.duration_ms ?? 0), 0),
-    cost_usd: costs.length ? costs.reduce((sum, cost) => sum + cost) : null,
+    cost_usd: costOf(own),
   };
+}
+
+/** What calls cost together; `null` if no cost is known. @param {any[]} calls */
+export function costOf(calls) {
+  const costs = calls.map((call) => call.cost_usd).filter((cost) => typeof cost === "number");
+  return costs.length ? costs.reduce((sum, cost) => sum + cost) : null;
 }

@@ -1,6 +1,6 @@
 /** What the gateway's report, which arrives at the end of a race, says of its legs. Pure. */
 
-import { callsOfLeg, isChecked, setValid } from "./checked-calls.js";
+import { callsOfLeg, costOf, isChecked, setValid } from "./checked-calls.js";
 import { errorInfo, OUTCOME_STATES } from "./leg-errors.js";
 
 /** @typedef {import("./run.js").Leg} Leg */
@@ -21,12 +21,13 @@ export const NOT_STARTED = {
  * Updates the legs of a race. The gateway counts time from when it received the request: some
  * milliseconds after the page sent it.
  * @param {RunRequest} request
- * @param {any[]} attempts one per leg, in order; in a checked race one per call
+ * @param {any[]} attempts one per leg, in order, each with its fallbacks after it; in a checked race
+ * one per call
  */
 export function applyReport(request, attempts) {
   const shown = request.legs.find((leg) => leg.won);
   const isOfCalls = isChecked(request);
-  const reports = isOfCalls ? reportsOfLegs(request, attempts) : attempts;
+  const reports = isOfCalls ? reportsOfLegs(request, attempts) : withFallbacks(attempts);
   const delay = isOfCalls ? 0 : delayOf(shown, attempts); // a checked response arrives when complete
   reports.forEach((report, at) => {
     const leg = request.legs[at];
@@ -43,6 +44,17 @@ export function applyReport(request, attempts) {
   });
   const winner = request.legs.find((leg) => leg.won);
   if (isOfCalls && winner) setValid(winner, attempts);
+}
+
+/** One report per leg: that of the last of its fallbacks that was called. @param {any[]} attempts */
+function withFallbacks(attempts) {
+  /** @type {any[][]} */
+  const legs = [];
+  for (const attempt of attempts) {
+    if (attempt.fallback_of) legs.at(-1)?.push(attempt);
+    else legs.push([attempt]);
+  }
+  return legs.map((own) => ({ ...own.at(-1), cost_usd: costOf(own) }));
 }
 
 /** @param {Leg | undefined} shown @param {any[]} attempts */
