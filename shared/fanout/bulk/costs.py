@@ -13,7 +13,6 @@ from ..telemetry.prices import BATCH, FLEX, TokenPrices, count_of, prices_of, to
 from .lanes import NATIVE, REALTIME
 from .totals import LineCost, failed_calls, objects_in, reports_in, responses_in
 
-
 MAX_RECORDED = 20
 """Models whose prices a job's record has at most: it is written again with each change."""
 
