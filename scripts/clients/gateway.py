@@ -15,6 +15,11 @@ OPENAI_MODELS = {"gpt": "gpt-4o"} | {
 }
 """Model names of clients, and the models of the OpenAI-shaped stub."""
 
+CLAUDES = ("claude-opus-4-8", "claude-sonnet-4-5")
+"""Models with Anthropic's own names, from which Claude Code sees how they think."""
+RACE = {"models": ["slow", "gpt"], "mode": "race"}
+"""What the model name `fast` means, for clients that cannot add a field to a request."""
+
 
 def config(upstream: str) -> dict[str, Any]:
     """
@@ -25,6 +30,8 @@ def config(upstream: str) -> dict[str, Any]:
     models = {name: (f"openai/{model}", f"{upstream}/v1") for name, model in OPENAI_MODELS.items()}
     models["vectors"] = ("hosted_vllm/embedder", f"{upstream}/v1")
     models["claude"] = ("anthropic/claude-sonnet-4-5", upstream)
+    for name in CLAUDES:
+        models[name] = (f"anthropic/{name}", upstream)
     models["gemini"] = ("gemini/gemini-3-pro-preview", upstream)
     models["thinker"] = models["claude"]
     entries: list[dict[str, Any]] = [
@@ -36,7 +43,10 @@ def config(upstream: str) -> dict[str, Any]:
     ]
     # With a budget, a model of this family rejects tool calls in its history without thinking.
     entries[-1]["litellm_params"] |= {"reasoning_effort": "low", "max_tokens": 8000}
-    return {"model_list": entries, "router_settings": {"num_retries": 0}}
+    return {
+        "model_list": entries,
+        "router_settings": {"num_retries": 0, "model_group_alias": {"fast": RACE}},
+    }
 
 
 @contextmanager

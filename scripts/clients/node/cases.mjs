@@ -37,6 +37,12 @@ export function checkFirst(text) {
   return text;
 }
 
+/** Checks the text of a client that returns one response of the models `all`, and returns it. */
+export function checkOne(text) {
+  assert.match(text, /^Hello from (slow|gpt-4o)\.$/);
+  return text;
+}
+
 /** Checks the text of a client that takes all chunks for those of one choice. */
 export function checkMixed(text) {
   for (const word of ["Hello", "from", "slow.", "gpt-4o."]) assert.ok(text.includes(word), text);
