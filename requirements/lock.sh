@@ -14,6 +14,7 @@ compile ../pyproject.toml --extra local run.in -c dev.txt -o run.txt
 compile ../pyproject.toml -o runtime.txt
 compile infra.in -o infra.txt
 compile clients.in -o clients.txt
+compile clients-openai2.in -o clients-openai2.txt
 compile bench.in --excludes bench-without.in --overrides bench-overrides.in -o bench.txt
 compile first-hour.in -o first-hour.txt
 compile browser.in -o browser.txt

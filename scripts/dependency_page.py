@@ -130,6 +130,7 @@ def _tools() -> Iterator[str]:
         ("the AWS stack and its tests", "infra"),
         ("`make bench`", "bench"),
         ("`make clients`", "clients"),
+        ("its clients that need `openai` 2", "clients-openai2"),
         ("`make audit`", "audit"),
     ):
         yield f"* {what}: {len(locked(lock))} packages, `requirements/{lock}.txt`."

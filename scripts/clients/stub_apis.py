@@ -56,7 +56,8 @@ def read_openai(model: str, body: Body) -> Turn:
         raise ValueError(f"Unrecognized request arguments: {unknown}")
     if "stream_options" in body and not body.get("stream"):
         raise ValueError("stream_options is only allowed with `stream`")
-    openai_api.check("openai", body)
+    # A model with another name than OpenAI's is one of any server with this API.
+    openai_api.check("openai" if model.startswith("gpt") else "openai_like", body)
     results: list[str] = []
     for message in body["messages"]:
         results = [*results, _text(message["content"])] if message["role"] == "tool" else []
@@ -64,6 +65,7 @@ def read_openai(model: str, body: Body) -> Turn:
         model,
         [tool["function"]["name"] for tool in body.get("tools", ())],
         results,
+        conversation=str(body["messages"]),
         one_call=body.get("parallel_tool_calls") is False,
         structured="response_format" in body,
     )
@@ -142,14 +144,17 @@ def openai_error(status: int, message: str) -> Body:
 
 def read_anthropic(model: str, body: Body) -> Turn:
     """Check a request for messages and return the response to it."""
-    anthropic_api.check(model, body)
-    last = body["messages"][-1]["content"]
+    # Claude Code puts messages of the system among the others; the judge knows the others only.
+    messages = [message for message in body["messages"] if message["role"] != "system"]
+    anthropic_api.check(model, {**body, "messages": messages})
+    last = messages[-1]["content"]
     blocks = [] if isinstance(last, str) else last
     choice = body.get("tool_choice", {})
     turn = respond(
         model,
         [tool["name"] for tool in body.get("tools", ())],
         [_text(block["content"]) for block in blocks if block["type"] == "tool_result"],
+        conversation=str(body["messages"]),
         one_call=bool(choice.get("disable_parallel_tool_use")),
         structured="format" in body.get("output_config", {}) or "JSON object" in str(body),
     )
@@ -240,7 +245,13 @@ def read_gemini(model: str, body: Body) -> Turn:
     ]
     declared = [one for tool in body.get("tools", ()) for one in tool["functionDeclarations"]]
     structured = config.get("responseMimeType") == "application/json"
-    return respond(model, [one["name"] for one in declared], results, structured=structured)
+    return respond(
+        model,
+        [one["name"] for one in declared],
+        results,
+        conversation=str(body["contents"]),
+        structured=structured,
+    )
 
 
 def _gemini_response(turn: Turn, parts: list[Body], reason: str | None) -> Body:

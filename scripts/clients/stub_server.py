@@ -17,6 +17,8 @@ from .stub_apis import ANTHROPIC, GEMINI, OPENAI, Api, vectors
 from .stub_turns import Turn
 
 GEMINI_PATH = re.compile(r"/v1beta/models/([^:]+):(generateContent|streamGenerateContent\?alt=sse)")
+BETAS = {"context_management": "context-management-2025-06-27"}
+"""Fields that Anthropic takes with a beta only, and the beta."""
 SLOW = 0.4
 """Seconds before the model `slow` responds."""
 PATIENCE = 10.0
@@ -70,7 +72,7 @@ class Handler(BaseHTTPRequestHandler):
         try:
             if not self.headers[api.key]:
                 raise ValueError("no API key")  # noqa: TRY301 -- reported as the judges' are
-            turn = api.read(model, body)
+            turn = api.read(model, self._without_betas(body))
         except Exception as error:  # noqa: BLE001 -- the judges raise more than AssertionError
             line = traceback.extract_tb(error.__traceback__)[-1].line
             call.rejected = f"{api.name} rejects the request: {str(error) or line}"
@@ -91,6 +93,11 @@ class Handler(BaseHTTPRequestHandler):
             return GEMINI, found[1], "stream" in found[2]
         api = ANTHROPIC if self.path.endswith("/v1/messages") else OPENAI
         return api, body["model"], bool(body.get("stream"))
+
+    def _without_betas(self, body: dict[str, Any]) -> dict[str, Any]:
+        """Return the body without the fields that the request's betas allow."""
+        betas = self.headers.get("anthropic-beta", "").split(",")
+        return {name: one for name, one in body.items() if BETAS.get(name) not in betas}
 
     def _endless(self, api: Api, turn: Turn) -> Iterator[str]:
         events = list(api.events(Turn(turn.model, ["more "])))

@@ -11,6 +11,8 @@ from typing import Any
 CITIES = ("Oslo", "Bergen")
 WEATHER = {"city": "Oslo", "degrees": 7}
 """The structured output."""
+SHELLS = {"exec_command": "cmd", "Bash": "command"}
+"""The tools by which Codex and Claude Code run a command, and their argument for it."""
 NUMBERS = itertools.count()
 """For ids, which are unique in a conversation."""
 
@@ -40,6 +42,7 @@ def respond(
     tools: Sequence[str],
     results: Sequence[str],
     *,
+    conversation: str,
     one_call: bool = False,
     structured: bool = False,
 ) -> Turn:
@@ -47,19 +50,24 @@ def respond(
     Return the response to a request.
 
     `results` are those after the model's last turn. The weather tool is called for two cities, or
-    for one if the request allows one call only. Other tools are called with the structured output.
+    for one if the request allows one call only; so is a shell, if the conversation is about the
+    weather. Of other tools, the last is called, with the structured output.
     """
     if results:
         return Turn(model, ["The tools returned: ", ", ".join(results), "."])
     if structured:
         return Turn(model, [json.dumps(WEATHER)[:10], json.dumps(WEATHER)[10:]])
+    cities = CITIES[:1] if one_call else CITIES
     if "get_weather" in tools:
-        cities = CITIES[:1] if one_call else CITIES
-        return Turn(model, calls=[_weather(city) for city in cities])
-    if tools:
-        return Turn(model, calls=[ToolCall(f"call_{next(NUMBERS)}", tools[0], WEATHER)])
+        return Turn(model, calls=[_call("get_weather", {"city": city}) for city in cities])
+    shell = next((name for name in tools if name in SHELLS), "")
+    if shell and "weather" in conversation:
+        commands = [{SHELLS[shell]: f"echo 7 degrees in {city}"} for city in cities]
+        return Turn(model, calls=[_call(shell, command) for command in commands])
+    if tools and not shell:
+        return Turn(model, calls=[_call(tools[-1], WEATHER)])
     return Turn(model, ["Hello ", "from ", f"{model}."])
 
 
-def _weather(city: str) -> ToolCall:
-    return ToolCall(f"call_{next(NUMBERS)}", "get_weather", {"city": city})
+def _call(name: str, arguments: dict[str, Any]) -> ToolCall:
+    return ToolCall(f"call_{next(NUMBERS)}", name, arguments)

@@ -13,6 +13,9 @@ ROOT = Path(__file__).parents[2]
 SOURCES = Path(__file__).parent
 HOME = ROOT / ".build" / "clients"
 PYTHON = HOME / "bin" / "python"
+OPENAI_2 = HOME / "openai2"
+CLIENTS_OF_OPENAI_2 = {"litellm_client.py", "llama_index_client.py", "llama_index_llm_client.py"}
+"""The Python clients that need `openai` before 3.0. They have an environment of their own."""
 NODE, GO, RUST, JAVA = HOME / "node", HOME / "go", HOME / "rust", HOME / "java"
 JAVA_CLIENTS = {
     "OpenAi": "openai",
@@ -26,9 +29,10 @@ JAVA_CLIENTS = {
 
 def commands() -> Iterator[list[str]]:
     """Install each language's clients and yield their commands, which take the base URL."""
-    install_python()
+    newest = install_python(HOME, "clients.txt")
+    older = install_python(OPENAI_2, "clients-openai2.txt")
     for path in sorted((SOURCES / "python").glob("*_client.py")):
-        yield [str(PYTHON), str(path)]
+        yield [str(older if path.name in CLIENTS_OF_OPENAI_2 else newest), str(path)]
     node = install_node()
     for path in sorted((SOURCES / "node").glob("*_client.mjs")):
         yield [str(node), str(NODE / path.name)]
@@ -43,14 +47,19 @@ def commands() -> Iterator[list[str]]:
         print("java or mvn is not installed: its clients are skipped")
 
 
-def install_python() -> None:
-    """Create the environment, or update it; `requirements/clients.txt` has Node.js, too."""
+def install_python(home: Path, lock: str) -> Path:
+    """
+    Create an environment with the packages of a lock file, or update it; return its Python.
+
+    `clients.txt` has Node.js, too.
+    """
     uv = str(Path(sys.executable).with_name("uv"))
-    if not PYTHON.exists():
-        subprocess.run([uv, "venv", "-q", "--python", sys.executable, str(HOME)], check=True)
-    lock = str(ROOT / "requirements" / "clients.txt")
-    sync = [uv, "pip", "sync", "-q", "--python", str(PYTHON), "--require-hashes", lock]
-    subprocess.run(sync, check=True)
+    python = home / "bin" / "python"
+    if not python.exists():
+        subprocess.run([uv, "venv", "-q", "--python", sys.executable, str(home)], check=True)
+    sync = [uv, "pip", "sync", "-q", "--python", str(python), "--require-hashes"]
+    subprocess.run([*sync, str(ROOT / "requirements" / lock)], check=True)
+    return python
 
 
 def install_node() -> Path:

@@ -7,7 +7,6 @@ import (
 	"errors"
 	"fmt"
 	"os"
-	"runtime/debug"
 	"strings"
 	"time"
 
@@ -17,18 +16,11 @@ import (
 	"github.com/openai/openai-go/v3/shared"
 )
 
-const module = "github.com/openai/openai-go/v3"
-
 var (
 	client  openai.Client
 	ctx     = context.Background()
 	fastest = option.WithJSONSet("fastest_response", true)
 )
-
-type testCase struct {
-	name string
-	run  func() (string, error)
-}
 
 func main() {
 	client = openai.NewClient(option.WithBaseURL(os.Args[1]), option.WithAPIKey("none"))
@@ -58,29 +50,6 @@ func main() {
 	run(", responses", responseCases())
 }
 
-// run runs each case and prints its result; api is what the client's name has of the API.
-func run(api string, cases []testCase) {
-	for _, one := range cases {
-		result, err := one.run()
-		line := map[string]string{"client": name(api), "case": one.name, "result": result, "fault": ""}
-		if err != nil {
-			line["fault"] = err.Error()
-		}
-		data, _ := json.Marshal(line)
-		fmt.Println(string(data))
-	}
-}
-
-func name(api string) string {
-	info, _ := debug.ReadBuildInfo()
-	for _, dependency := range info.Deps {
-		if dependency.Path == module {
-			return "openai-go " + strings.TrimPrefix(dependency.Version, "v") + api + " (Go)"
-		}
-	}
-	return "openai-go" + api + " (Go)"
-}
-
 func ask(model, prompt string) openai.ChatCompletionNewParams {
 	messages := []openai.ChatCompletionMessageParamUnion{openai.UserMessage(prompt)}
 	return openai.ChatCompletionNewParams{Model: model, Messages: messages}
@@ -96,14 +65,6 @@ func accumulate(params openai.ChatCompletionNewParams, more ...option.RequestOpt
 		}
 	}
 	return &accumulator.ChatCompletion, stream.Err()
-}
-
-func check(condition bool, found any) error {
-	if condition {
-		return nil
-	}
-	data, _ := json.Marshal(found)
-	return errors.New(string(data))
 }
 
 func plain() (string, error) {
@@ -259,15 +220,7 @@ func structured(model string) (string, error) {
 			JSONSchema: shared.ResponseFormatJSONSchemaJSONSchemaParam{
 				Name:   "weather",
 				Strict: param.NewOpt(true),
-				Schema: map[string]any{
-					"type": "object",
-					"properties": map[string]any{
-						"city":    map[string]any{"type": "string"},
-						"degrees": map[string]any{"type": "integer", "minimum": -90, "maximum": 60},
-					},
-					"required":             []string{"city", "degrees"},
-					"additionalProperties": false,
-				},
+				Schema: weatherSchema,
 			},
 		},
 	}
@@ -275,24 +228,12 @@ func structured(model string) (string, error) {
 	if err != nil {
 		return "", err
 	}
-	var found struct {
-		City    string
-		Degrees int
-	}
-	text := answer.Choices[0].Message.Content
-	if err := json.Unmarshal([]byte(text), &found); err != nil {
-		return "", err
-	}
-	return text, check(found.City == "Oslo" && found.Degrees == 7, found)
+	return checkStructured(answer.Choices[0].Message.Content)
 }
 
 func failure(model string, status int) (string, error) {
 	_, err := client.Chat.Completions.New(ctx, ask(model, "Say hello."))
-	var raised *openai.Error
-	if !errors.As(err, &raised) {
-		return "", fmt.Errorf("not an API error: %v", err)
-	}
-	return fmt.Sprintf("openai.Error: %d", raised.StatusCode), check(raised.StatusCode == status, raised.StatusCode)
+	return checkRaised(err, status)
 }
 
 func cancelled() (string, error) {

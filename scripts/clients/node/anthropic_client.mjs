@@ -1,6 +1,8 @@
 // Anthropic's Node SDK against the gateway.
 import Anthropic, { InternalServerError, NotFoundError } from "@anthropic-ai/sdk";
+import { zodOutputFormat } from "@anthropic-ai/sdk/helpers/zod";
 import assert from "node:assert/strict";
+import { z } from "zod";
 import {
   all,
   checkFirst,
@@ -20,6 +22,7 @@ const { messages } = new Anthropic({
   maxRetries: 0,
 });
 const ask = { max_tokens: 4000, messages: [{ role: "user", content: prompt }] };
+const Weather = z.object({ city: z.string(), degrees: z.number().int().min(-90).max(60) });
 const tools = [
   {
     name: "get_weather",
@@ -93,6 +96,12 @@ await runCases(`@anthropic-ai/sdk ${version("@anthropic-ai/sdk")}`, {
   ...forEachVendor("tools", async (model) => {
     await weather(model, (body) => messages.create(body));
     return weather(model, (body) => messages.stream(body).finalMessage());
+  }),
+  ...forEachVendor("structured", async (model) => {
+    const output_config = { format: zodOutputFormat(Weather) };
+    const { parsed_output: found } = await messages.parse({ model, output_config, ...ask });
+    assert.deepEqual(found, { city: "Oslo", degrees: 7 });
+    return JSON.stringify(found);
   }),
   async "unknown model"() {
     const error = await messages.create({ model: "no-such-model", ...ask }).catch((e) => e);

@@ -7,7 +7,8 @@ import {
   all as models, checkAll, checkWeather, forEachVendor, prompt, question, runCases, settle, url, version,
 } from "./cases.mjs";
 
-const completions = new OpenAI({ baseURL: url, apiKey: "none" }).chat.completions;
+const client = new OpenAI({ baseURL: url, apiKey: "none" });
+const { completions } = client.chat;
 const messages = [{ role: "user", content: prompt }];
 const all = { model: models, messages };
 const race = { model: "slow, gpt", messages, fastest_response: true };
@@ -105,6 +106,11 @@ await runCases(`openai ${version("openai")}`, {
     assert.deepEqual(answer.choices[0].message.parsed, { city: "Oslo", degrees: 7 });
     return answer.choices[0].message.content;
   }),
+  async embeddings() {
+    const { data } = await client.embeddings.create({ model: "vectors", input: ["a", "bb", "ccc"] });
+    assert.deepEqual(data.map((one) => one.embedding[0]), [1, 2, 3]);
+    return `${data.length} vectors`;
+  },
   "unknown model": () => failure("no-such-model", NotFoundError),
   error: () => failure("failing", InternalServerError),
 });

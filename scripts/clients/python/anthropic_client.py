@@ -21,6 +21,7 @@ from cases import (
     for_each_vendor,
     run_cases,
 )
+from pydantic import BaseModel, Field
 
 client = Anthropic(base_url=sys.argv[1].removesuffix("/v1"), api_key="none", max_retries=0)
 messages: Any = client.messages
@@ -35,6 +36,11 @@ PARAMETERS = {
 MARK = {"type": "ephemeral"}
 TOOLS = [{"name": "get_weather", "input_schema": PARAMETERS, "cache_control": MARK}]
 THINKING = {"type": "enabled", "budget_tokens": 1024}
+
+
+class Weather(BaseModel):
+    city: str
+    degrees: int = Field(ge=-90, le=60)
 
 
 def text_of(message: Any) -> str:
@@ -105,6 +111,12 @@ def ask_streamed(**fields: Any) -> Any:
         return stream.get_final_message()
 
 
+def structured(model: str) -> str:
+    found = messages.parse(model=model, output_format=Weather, **ASK).parsed_output
+    check(found == Weather(city="Oslo", degrees=7), found)
+    return repr(found)
+
+
 def unknown_model() -> str:
     try:
         messages.create(model="no-such-model", **ASK)
@@ -144,6 +156,7 @@ run_cases(
         "race": race,
         "race, streamed": race_streamed,
         **for_each_vendor("tools", tools),
+        **for_each_vendor("structured", structured),
         "unknown model": unknown_model,
         "error": error,
     },

@@ -30,7 +30,7 @@ ENTRY = """\
   supports_tools: true
   supports_schema: true
 """
-NAMES = ("gpt", "claude", "gemini", "thinker", "endless", "failing")
+NAMES = ("gpt", "claude", "gemini", "thinker", "fast", "endless", "failing")
 MODELS = "".join(ENTRY.format(name=name, url=URL) for name in (*NAMES, f'"{ALL}"'))
 TOOL = 'def get_weather(city: str) -> str:\n    return f"7 degrees in {city}"\n'
 HOME = tempfile.TemporaryDirectory(prefix="llm-")
@@ -70,6 +70,13 @@ def all_streamed() -> str:
     return check_mixed(printed("-m", ALL, PROMPT))
 
 
+def race(*words: str) -> str:
+    """By a model name that stands for a race: the command cannot add a field."""
+    text = printed("-m", "fast", *words, PROMPT)
+    check(text == "Hello from gpt-4o.", text)
+    return text
+
+
 def structured(model: str) -> str:
     text = printed("-m", model, "--schema", "city, degrees int", PROMPT)
     check("Oslo" in text and "7" in text, text)
@@ -104,6 +111,8 @@ run_cases(
         "list of models": models,
         "endpoint command": lambda: printed(*ENDPOINT, "-m", "gpt", PROMPT),
         "all, one fails, streamed": all_streamed,
+        "race": lambda: race("--no-stream"),
+        "race, streamed": race,
         **for_each_vendor("tools", tools),
         **for_each_vendor("structured", structured),
         "unknown model": lambda: failure(

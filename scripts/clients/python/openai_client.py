@@ -135,6 +135,18 @@ def lists(model: str, **more: Any) -> str:
     return f"{len(found)} elements"
 
 
+def embeddings() -> str:
+    """As base64, which the SDK requests, and of tokens, which other libraries send."""
+    found = [one.embedding[0] for one in vectors(["a", "bb", "ccc"])]
+    tokens = [one.embedding[0] for one in vectors([[1, 2], [3]])]
+    check((found, tokens) == ([1, 2, 3], [2, 1]), (found, tokens))
+    return f"{len(found)} vectors"
+
+
+def vectors(texts: Any) -> Any:
+    return client.embeddings.create(model="vectors", input=texts).data
+
+
 def unknown_model() -> str:
     try:
         completions.create(model="no-such-model", messages=MESSAGES)
@@ -176,6 +188,7 @@ run_cases(
         "race, streamed": race_streamed,
         **for_each_vendor("tools", tools),
         **for_each_vendor("structured", structured),
+        "embeddings": embeddings,
         "lists": lambda: lists("lists"),
         "lists, race": lambda: lists("slow, lists", extra_body=RACE),
         "lists, all": lambda: lists("slow, lists"),

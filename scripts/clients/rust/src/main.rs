@@ -40,6 +40,7 @@ async fn main() {
     tester.print("streamed", tester.streamed().await);
     tester.print("all, one fails", tester.all_plain().await);
     tester.print("all, one fails, streamed", tester.all_streamed().await);
+    tester.print("race", tester.race().await);
     tester.print("lists", tester.lists("lists").await);
     tester.print("lists, all", tester.lists("slow, lists").await);
     for (vendor, model) in VENDORS {
@@ -178,6 +179,13 @@ impl Tester {
         )?;
         check(ends == [1, 1, 1] && !refusal.is_empty(), (ends, &refusal))?;
         Ok(refusal)
+    }
+
+    /// By a model name that stands for a race: the request type has no other fields.
+    async fn race(&self) -> Outcome {
+        let answer = self.send(ask("fast", "Say hello.")).await?;
+        check(answer.model == "gpt", &answer)?;
+        Ok(answer.model)
     }
 
     /// A vendor's list, which is not OpenAI's, comes in several chunks.
