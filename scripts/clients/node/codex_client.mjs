@@ -15,6 +15,9 @@ env_key = "FANOUT_KEY"
 wire_api = "responses"
 request_max_retries = 0
 stream_max_retries = 0
+
+[analytics]
+enabled = false
 `;
 const schema = join(folder, "schema.json");
 writeFileSync(join(folder, "config.toml"), settings);

@@ -23,7 +23,6 @@ public final class Cases {
     VENDORS.put("OpenAI", "gpt");
     VENDORS.put("Anthropic", "claude");
     VENDORS.put("Gemini", "gemini");
-    VENDORS.put("Claude that thinks", "thinker");
   }
 
   /** A case for one model name. */
@@ -52,10 +51,10 @@ public final class Cases {
     return this;
   }
 
-  /** Adds one case for each kind of upstream. */
+  /** Adds one case for each kind of upstream; tools are also tried with a Claude that thinks. */
   public Cases forEachVendor(String name, ForModel run) {
     VENDORS.forEach((vendor, model) -> add(name + ", " + vendor, () -> run.run(model)));
-    return this;
+    return name.equals("tools") ? add("tools, Claude that thinks", () -> run.run("thinker")) : this;
   }
 
   public void run() throws Exception {

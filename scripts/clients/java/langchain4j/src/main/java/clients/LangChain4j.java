@@ -8,6 +8,7 @@ import static clients.Cases.check;
 import static clients.Cases.checkRaises;
 import static clients.Cases.checkWeather;
 import static clients.Cases.settle;
+import static dev.langchain4j.model.chat.Capability.RESPONSE_FORMAT_JSON_SCHEMA;
 
 import dev.langchain4j.agent.tool.P;
 import dev.langchain4j.agent.tool.Tool;
@@ -46,6 +47,7 @@ public final class LangChain4j {
         .add("race", tester::race)
         .add("race, streamed", () -> checkRace(tester.stream("slow, gpt", RACE)))
         .forEachVendor("tools", tester::tools)
+        .forEachVendor("structured", tester::structured)
         .add("unknown model", () -> tester.failure("no-such-model", 404))
         .add("error", () -> tester.failure("failing", 502))
         .run();
@@ -144,6 +146,20 @@ public final class LangChain4j {
         .onError(done::completeExceptionally)
         .start();
     return checkWeather(done.get(30, TimeUnit.SECONDS).aiMessage().text());
+  }
+
+  /** The structured output. */
+  public record Weather(String city, int degrees) {}
+
+  interface Extractor {
+    Weather weather(String question);
+  }
+
+  private String structured(String model) {
+    var strict = chat(model).supportedCapabilities(RESPONSE_FORMAT_JSON_SCHEMA).strictJsonSchema(true);
+    var found = AiServices.create(Extractor.class, strict.build()).weather(PROMPT);
+    check(found.equals(new Weather("Oslo", 7)), found);
+    return found.toString();
   }
 
   private String failure(String model, int status) throws Exception {

@@ -65,9 +65,7 @@ abstract class OpenAiCases<P, A> {
         .add("race", () -> checkRace(ask(race())))
         .add("race, streamed", () -> checkRace(accumulate(race())))
         .forEachVendor("tools", this::tools)
-        .add("structured, OpenAI", () -> structured("gpt"))
-        .add("structured, Anthropic", () -> structured("claude"))
-        .add("structured, Gemini", () -> structured("gemini"))
+        .forEachVendor("structured", this::structured)
         .add("unknown model", () -> failure("no-such-model", 404))
         .add("error", () -> failure("failing", 502));
   }

@@ -14,6 +14,7 @@ import com.openai.errors.OpenAIServiceException;
 import java.util.ArrayList;
 import java.util.List;
 import java.util.Map;
+import org.springframework.ai.chat.client.AdvisorParams;
 import org.springframework.ai.chat.client.ChatClient;
 import org.springframework.ai.chat.messages.AssistantMessage;
 import org.springframework.ai.chat.messages.UserMessage;
@@ -42,6 +43,7 @@ public final class SpringAi {
         .add("race", tester::race)
         .add("race, streamed", tester::raceStreamed)
         .forEachVendor("tools", tester::tools)
+        .forEachVendor("structured", tester::structured)
         .add("unknown model", () -> tester.failure("no-such-model", 404))
         .add("error", () -> tester.failure("failing", 502))
         .run();
@@ -117,6 +119,16 @@ public final class SpringAi {
     checkWeather(chat(model).prompt().messages(List.copyOf(history)).toolCallbacks(tool).call().content());
     var words = chat(model).prompt(QUESTION).toolCallbacks(tool).stream().content().collectList().block();
     return checkWeather(String.join("", words));
+  }
+
+  /** The structured output. */
+  public record Weather(String city, int degrees) {}
+
+  private String structured(String model) {
+    var bySchema = AdvisorParams.ENABLE_NATIVE_STRUCTURED_OUTPUT;
+    var found = chat(model).prompt(PROMPT).advisors(bySchema).call().entity(Weather.class);
+    check(found.equals(new Weather("Oslo", 7)), found);
+    return found.toString();
   }
 
   private String failure(String model, int status) throws Exception {
