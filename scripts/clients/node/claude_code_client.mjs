@@ -1,12 +1,19 @@
 // Claude Code, by `claude --print`, against the gateway at argv[2].
 import assert from "node:assert/strict";
+import { readdirSync } from "node:fs";
+import { join } from "node:path";
 import {
   checkWeather, forEachVendor, prompt, question, runCases, settle, url, version,
 } from "./cases.mjs";
-import { output, start, weatherSchema } from "./cli_cases.mjs";
+import { output, packages, start, weatherSchema } from "./cli_cases.mjs";
 
 // Claude Code asks models with these names to think: as much as they like, and with a budget.
 const names = { claude: "claude-opus-4-8", thinker: "claude-sonnet-4-5" };
+// The program is in the package of this platform; npm would run a script to copy it.
+const makers = join(packages, "@anthropic-ai");
+const platform = readdirSync(makers).find((name) => name.startsWith("claude-code-"));
+const program = join(makers, platform ?? "claude-code", "claude");
+
 const env = {
   ANTHROPIC_BASE_URL: url.replace(/\/v1$/, ""),
   ANTHROPIC_AUTH_TOKEN: "none",
@@ -16,7 +23,7 @@ const env = {
 
 function claude(model, ...words) {
   const options = ["--print", "--model", names[model] ?? model, "--allowedTools", "Bash(echo:*)"];
-  return start("claude", [...options, ...words], env);
+  return start(program, [...options, ...words], env);
 }
 
 /** The result that `claude --print` prints. */

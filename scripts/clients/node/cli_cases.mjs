@@ -16,15 +16,17 @@ export const weatherSchema = {
   additionalProperties: false,
 };
 
+/** The folder of the npm packages. */
+export const packages = join(dirname(fileURLToPath(import.meta.url)), "node_modules");
+
 /**
- * Starts a command of an npm package.
+ * Starts a command.
  *
  * It inherits no variable but the path: no key, address or settings of the user's.
  */
-export function start(name, words, env) {
-  const path = join(dirname(fileURLToPath(import.meta.url)), "node_modules", ".bin", name);
+export function start(command, words, env) {
   const PATH = `${dirname(process.execPath)}:${process.env.PATH}`;
-  return spawn(path, words, {
+  return spawn(command, words, {
     cwd: folder,
     env: { PATH, HOME: folder, ...env },
     stdio: ["ignore", "pipe", "pipe"],

@@ -3,8 +3,9 @@ import assert from "node:assert/strict";
 import { writeFileSync } from "node:fs";
 import { join } from "node:path";
 import { checkWeather, forEachVendor, prompt, question, runCases, url, version } from "./cases.mjs";
-import { folder, output, start, weatherSchema } from "./cli_cases.mjs";
+import { folder, output, packages, start, weatherSchema } from "./cli_cases.mjs";
 
+const codex = join(packages, ".bin", "codex");
 const settings = `
 model_provider = "fanout"
 
@@ -27,7 +28,7 @@ writeFileSync(schema, JSON.stringify(weatherSchema));
 async function run(model, ...words) {
   const options = ["--json", "--skip-git-repo-check", "--model", model];
   const env = { CODEX_HOME: folder, FANOUT_KEY: "none" };
-  return output(start("codex", ["exec", ...options, ...words], env));
+  return output(start(codex, ["exec", ...options, ...words], env));
 }
 
 /** The last text of the model. */
