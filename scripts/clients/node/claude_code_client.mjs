@@ -74,6 +74,12 @@ await runCases(`@anthropic-ai/claude-code ${version("@anthropic-ai/claude-code")
     checkWeather(await text(model, "--continue", question));
     return "two commands, twice";
   }),
+  async "tools, vendors in turn"() {
+    checkWeather(await text("gpt", question));
+    const models = ["thinker", "gemini", "claude", "gpt", "thinker"];
+    for (const model of models) checkWeather(await text(model, "--continue", question));
+    return `${1 + models.length} questions`;
+  },
   ...forEachVendor("structured", async (model) => {
     const schema = ["--json-schema", JSON.stringify(weatherSchema), "--tools", ""];
     const found = (await ask(model, prompt, ...schema)).structured_output;

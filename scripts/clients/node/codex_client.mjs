@@ -63,6 +63,12 @@ await runCases(`@openai/codex ${version("@openai/codex")}`, {
     checkWeather(await ask(model, "resume", "--last", question));
     return "two commands, twice";
   }),
+  async "tools, vendors in turn"() {
+    checkWeather(await ask("gpt", question));
+    const models = ["thinker", "gemini", "claude", "gpt", "thinker"];
+    for (const model of models) checkWeather(await ask(model, "resume", "--last", question));
+    return `${1 + models.length} questions`;
+  },
   ...forEachVendor("structured", async (model) => {
     const text = await ask(model, "--output-schema", schema, prompt);
     assert.deepEqual(JSON.parse(text), { city: "Oslo", degrees: 7 });
