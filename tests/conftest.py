@@ -45,10 +45,16 @@ def pytest_pycollect_makeitem(collector: pytest.Collector) -> Generator[None, An
     return list(group(collector, made)) if isinstance(made, list) else made
 
 
+def pytest_collection() -> None:
+    """Collect no garbage while modules are imported: they leave hardly any."""
+    gc.disable()
+
+
 def pytest_collection_finish() -> None:
     """Leave what was collected out of each garbage collection from now on."""
     gc.collect()
     gc.freeze()
+    gc.enable()
 
 
 def pytest_unconfigure() -> None:

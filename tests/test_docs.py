@@ -13,6 +13,7 @@ import subprocess
 import sys
 import tomllib
 from collections.abc import Iterator
+from functools import cache
 from importlib import import_module
 from pathlib import Path
 from textwrap import dedent
@@ -185,9 +186,14 @@ def test_commands_that_are_named_are_there(page: Path) -> None:
     verbs = set(re.findall(r"^([a-z-]+):", (ROOT / "Makefile").read_text(), re.MULTILINE))
     named = re.findall(r"(?:`|^)make ([a-z-]+)(?:`|$| )", page.read_text(), re.MULTILINE)
     assert set(named) - verbs == set()
-    help_text = make_parser().format_help()
     named = re.findall(r"`(?:\.venv/bin/)?fanout ([a-z]+)", prose(page))
-    assert [name for name in named if f"\n    {name} " not in help_text] == []
+    assert [name for name in named if f"\n    {name} " not in help_text()] == []
+
+
+@cache
+def help_text() -> str:
+    """What `fanout --help` prints."""
+    return make_parser().format_help()
 
 
 def test_every_command_that_installs_fanout_works_without_an_index() -> None:

@@ -22,6 +22,7 @@ from fanout.bulk.service.webhooks import Webhook
 from tests.bulk.local_jobs import run
 from tests.bulk.service.test_webhooks import OVER
 from tests.support.api_function import ENV, write_config
+from tests.support.aws_session import shared_session
 from tests.support.webhook_receiver import SECRET, open_receiver
 
 NAMES: list[str] = []
@@ -61,6 +62,7 @@ def test_an_invocation_makes_one_attempt_and_says_when_the_next_one_is(
         own = {"FANOUT_CONFIG": config, "FANOUT_FILE_DAYS": "30", "AWS_DEFAULT_REGION": "eu-west-1"}
         for name, value in (ENV | own | {"AWS_ENDPOINT_URL_SECRETS_MANAGER": address}).items():
             monkeypatch.setenv(name, value)
+        monkeypatch.setattr(boto3, "DEFAULT_SESSION", shared_session())
         client = boto3.client("dynamodb")
         keys = [("kind", "HASH"), ("id", "RANGE")]
         client.create_table(

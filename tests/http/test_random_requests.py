@@ -90,20 +90,20 @@ def check(app: InProcess, response: AppResponse) -> None:
     app.observer.clear()
 
 
-@examples(300)
+@examples(150)
 @given(body=st.binary(max_size=200))
 def test_any_bytes_for_a_body(app: InProcess, body: bytes) -> None:
     check(app, app.post(body))
 
 
-@examples(300)
+@examples(200)
 @given(value=values)
 @example(value=10**40)
 def test_any_json_for_a_body(app: InProcess, value: Any) -> None:
     check(app, app.post(value))
 
 
-@examples(500)
+@examples(300)
 @given(
     body=st.sampled_from(GOOD), change=st.dictionaries(st.sampled_from(FIELDS), values, max_size=3)
 )
@@ -135,14 +135,14 @@ def put(value: Any, path: tuple[Any, ...], other: Any) -> Any:
 PLACES = [(body, path) for body in GOOD for path in places(body)]
 
 
-@examples(1_000)
+@examples(600)
 @given(place=st.sampled_from(PLACES), value=values)
 def test_any_json_at_any_depth(app: InProcess, place: tuple[Any, ...], value: Any) -> None:
     body, path = place
     check(app, app.post(put(body, path, value)))
 
 
-@examples(500)
+@examples(300)
 @given(body=st.sampled_from(GOOD), data=st.data())
 def test_any_bytes_inside_a_good_body(
     app: InProcess, body: dict[str, Any], data: st.DataObject
@@ -157,7 +157,7 @@ def test_any_bytes_inside_a_good_body(
 names = st.sampled_from([b"authorization", b"content-length", b"x-request-id", b"content-type"])
 
 
-@examples(500)
+@examples(300)
 @given(
     method=st.sampled_from(["GET", "POST", "PUT", "DELETE", "HEAD", "OPTIONS", "PATCH", "BREW"]),
     path=st.sampled_from(

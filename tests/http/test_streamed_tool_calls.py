@@ -4,12 +4,14 @@ from __future__ import annotations
 
 import itertools
 import json
+from collections.abc import Iterator
 from typing import Any
 
 import openai
 import pytest
 
 from tests.http.openai_clients import HI
+from tests.support.gateway_server import RunningGateway
 from tests.support.provider_steps import delta, reply, role, stop
 from tests.support.scripted_provider import Upstream
 
@@ -33,6 +35,13 @@ def part(index: int | None = 0, arguments: str | None = None, **fields: Any) -> 
 
 def begin(index: int | None, call_id: str, name: str, arguments: str = "") -> dict[str, Any]:
     return part(index, arguments, id=call_id, type="function", name=name)
+
+
+@pytest.fixture(scope="module")
+def client(server: RunningGateway) -> Iterator[openai.OpenAI]:
+    """The client with the usual base URL; `test_openai_client.py` has the one without `/v1`."""
+    with openai.OpenAI(api_key="k", base_url=f"{server.url}/v1", max_retries=0) as made:
+        yield made
 
 
 def streamed(client: openai.OpenAI, **more: Any) -> list[tuple[str, str]]:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import subprocess
 import sys
+from collections import deque
 from collections.abc import Mapping
 from datetime import UTC
 from pathlib import Path
@@ -62,8 +63,16 @@ async def _rejected(store: Store, update: Update) -> Item | None:
 
 
 async def spend(ledger: Ledger, requests: int, need: int, cost: int) -> list[str]:
-    """How so many requests end that are sent at once; one that is held is sent again."""
-    free = asyncio.Event()
+    """
+    How so many requests end that are sent at once.
+
+    One that is held is sent again when others have ended: as many as one that ends makes room for.
+    """
+    waiting: deque[asyncio.Event] = deque()
+
+    def wake(count: int) -> None:
+        for _ in range(min(count, len(waiting))):
+            waiting.popleft().set()
 
     async def request() -> str:
         item = await ledger.find(DIGEST)
@@ -72,27 +81,23 @@ async def spend(ledger: Ledger, requests: int, need: int, cost: int) -> list[str
             try:
                 held, _ = await ledger.reserve(item, Need(need), {}, lambda _: None)
             except BudgetHeld:
-                free.clear()
-                await free.wait()
+                waiting.append(turn := asyncio.Event())
+                await turn.wait()
             except BudgetExceeded:
+                wake(need)
                 return "refused"
             else:
                 await asyncio.sleep(0)
                 await ledger.settle(held, cost, 0, {}, "settled")
+                wake(need)
                 return "accepted"
 
     async with asyncio.TaskGroup() as group:
         tasks = [group.create_task(request()) for _ in range(requests)]
-        release = group.create_task(_set_often(free))
-        await asyncio.wait(tasks)
-        release.cancel()
+        while not all(task.done() for task in tasks):
+            await asyncio.wait(tasks, timeout=0.1)
+            wake(need)  # one may have begun to wait after the last had ended
     return [task.result() for task in tasks]
-
-
-async def _set_often(free: asyncio.Event) -> None:
-    while True:
-        await asyncio.sleep(0.1)
-        free.set()
 
 
 async def open_account(store: Store, limits: Mapping[str, Any]) -> None:

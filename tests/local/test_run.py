@@ -120,7 +120,7 @@ def test_at_a_terminal_ctrl_c_says_what_happens(own_home: dict[str, str]) -> Non
     }
     for action, text in expected.items():
         ours, theirs = pty.openpty()
-        words = ["--json"] if action == "run" else []
+        words = ["--threads", "1", *(["--json"] if action == "run" else [])]
         with started(own_home, action, "--port", "0", *words, stderr=theirs) as (process, _):
             os.close(theirs)
             process.send_signal(signal.SIGINT)

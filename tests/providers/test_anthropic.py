@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from functools import cache
 from pathlib import Path
 from typing import Any, get_args
 
@@ -108,7 +109,13 @@ ASSISTANT: TypeAdapter[Any] = TypeAdapter(AssistantMessageParam)
 
 
 def _through(adapter: TypeAdapter[Any], value: Any) -> Any:
-    return adapter.dump_python(adapter.validate_python(value), mode="json")
+    return _parsed(adapter, json.dumps(value))
+
+
+@cache
+def _parsed(adapter: TypeAdapter[Any], text: str) -> Any:
+    """The value of a JSON text; grids of requests have the same messages thousands of times."""
+    return adapter.dump_python(adapter.validate_python(json.loads(text)), mode="json")
 
 
 @pytest.mark.parametrize("path", cases("wire.json") + cases("wire_stream.json"))

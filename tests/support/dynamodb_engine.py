@@ -13,12 +13,13 @@ from collections.abc import AsyncIterator, Callable, Iterator, Mapping
 from contextlib import asynccontextmanager, contextmanager
 from typing import Any
 
-import boto3
 from botocore.exceptions import ClientError
 from moto import mock_aws
 
 from fanout.transport.engine import EngineError, Incoming, Outgoing
 from fanout.wire.http import WireResponse
+
+from .aws_session import shared_session
 
 ENV = {
     "AWS_REGION": "eu-west-1",
@@ -142,9 +143,7 @@ def _response(status: int, body: Mapping[str, Any]) -> WireResponse:
 def requests_table() -> Iterator[Any]:
     """A client of moto's DynamoDB with the table of open requests, which is empty."""
     with mock_aws():
-        client = boto3.client(
-            "dynamodb", "eu-west-1", aws_access_key_id="id", aws_secret_access_key="secret"
-        )
+        client = _client()
         _create(client, "requests", id="HASH")
         yield client
 
@@ -153,11 +152,15 @@ def requests_table() -> Iterator[Any]:
 def keys_table() -> Iterator[Any]:
     """A client of moto's DynamoDB with the table of virtual keys, which is empty."""
     with mock_aws():
-        client = boto3.client(
-            "dynamodb", "eu-west-1", aws_access_key_id="id", aws_secret_access_key="secret"
-        )
+        client = _client()
         _create(client, "keys", partition="HASH", name="RANGE")
         yield client
+
+
+def _client() -> Any:
+    return shared_session().client(
+        "dynamodb", "eu-west-1", aws_access_key_id="id", aws_secret_access_key="secret"
+    )
 
 
 def _create(client: Any, table: str, **keys: str) -> None:

@@ -47,8 +47,9 @@ class CapacityTable:
         kind, key = Item["kind"]["S"], Item["id"]["S"]
         if key not in self._items.setdefault(kind, {}):
             insort(self._ids.setdefault(kind, []), key)
-        self._items[kind][key] = Item, size(Item)
-        self.writes[kind, int(now())] += ceil(size(Item) / WRITE_UNIT)
+        total = size(Item)
+        self._items[kind][key] = Item, total
+        self.writes[kind, int(now())] += ceil(total / WRITE_UNIT)
         return {}
 
     def delete_item(self, *, Key: Item, **_: Any) -> dict[str, Any]:  # noqa: N803

@@ -5,16 +5,17 @@ from __future__ import annotations
 import threading
 from collections.abc import AsyncIterator, Iterator
 from contextlib import asynccontextmanager
-from functools import cache
 from typing import Any
 
 import boto3
 import pytest
 from moto import mock_aws
+from moto.core.models import MockAWS
 
 from fanout.bulk.aws.clients import make_client
 from fanout.bulk.aws.dynamodb import DynamoTable
 from fanout.bulk.aws.s3 import S3BlobStore
+from tests.support.aws_session import shared_session
 
 from .job_stack import open_job_stack
 from .stack_steps import StackSteps
@@ -22,19 +23,19 @@ from .stack_steps import StackSteps
 REGION = "us-east-1"
 
 
-@cache
-def shared_session() -> boto3.Session:
-    """One session for all tests: it takes a tenth of a second to read botocore's models."""
-    return boto3.Session()
+@pytest.fixture(scope="module")
+def mocked_aws() -> Iterator[MockAWS]:
+    """Moto, which registers a thousand addresses at its start; it starts once for each file."""
+    with mock_aws() as mock:
+        yield mock
 
 
 @pytest.fixture(autouse=True)
-def aws(monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
+def aws(mocked_aws: MockAWS, monkeypatch: pytest.MonkeyPatch) -> None:
     for name in ("AWS_ENDPOINT_URL", "AWS_PROFILE", "AWS_SESSION_TOKEN"):
         monkeypatch.delenv(name, raising=False)
-    with mock_aws():
-        monkeypatch.setattr(boto3, "DEFAULT_SESSION", shared_session())
-        yield
+    mocked_aws.reset()
+    monkeypatch.setattr(boto3, "DEFAULT_SESSION", shared_session())
 
 
 @pytest.fixture
