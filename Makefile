@@ -10,7 +10,7 @@ export JSII_SILENCE_WARNING_END_OF_LIFE_NODE_VERSION := 1
 PORT ?= 4000
 
 .DEFAULT_GOAL := help
-.PHONY: help install dist run demo clients check test test-rest test-local-jobs test-aws-jobs test-jobs test-http test-units test-infra test-page test-browser test-rie bench first-hour faults fuzz soak audit docs prices lock clean format install-infra synth deploy smoke cdk rehearse
+.PHONY: help install dist run demo clients check test test-rest test-local-jobs test-aws-jobs test-jobs test-commands test-http test-units test-infra test-page test-browser test-rie bench first-hour faults fuzz soak audit docs prices lock clean format install-infra synth deploy smoke cdk rehearse
 
 help:  ## show this list
 	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 15
@@ -72,17 +72,21 @@ format: install install-infra  ## format the code
 	$(INFRA)/node node_modules/prettier/bin/prettier.cjs --write --log-level warn $(SCRIPTS)
 
 test: install install-infra  ## run all tests, offline
-	@$(MAKE) --no-print-directory -k -j3 $(SYNC) test-rest test-local-jobs test-aws-jobs test-jobs test-http test-units test-infra test-page
+	@$(MAKE) --no-print-directory -k -j4 $(SYNC) test-commands test-local-jobs test-jobs test-aws-jobs test-units test-infra test-rest test-http test-page
 
 LOCAL := tests/bulk/local
 AWS := tests/bulk/aws
 JOBS := tests/bulk tests/faults tests/fuzz
 UNITS := tests/providers tests/unit
+COMMANDS := tests/cli tests/distribution tests/library tests/local tests/typing
 SYNC := $(if $(filter output-sync,$(.FEATURES)),-Otarget) # macOS's make lacks it
 
-# Processes and local jobs often wait, so three parts run at once on two cores; the longest ones first.
+# Commands and local jobs often wait, so four parts run at once on two cores; these two come first.
+test-commands:
+	$(BIN)/python -m pytest -q $(COMMANDS)
+
 test-rest:
-	$(BIN)/python -m pytest -q $(patsubst %,--ignore=%,$(JOBS) $(UNITS) tests/http)
+	$(BIN)/python -m pytest -q $(patsubst %,--ignore=%,$(COMMANDS) $(JOBS) $(UNITS) tests/http)
 
 test-local-jobs:
 	$(BIN)/python -m pytest -q $(LOCAL)

@@ -116,7 +116,10 @@ def operations(*, managed: bool = False) -> Mapping[str, Any]:
 def fuzz(operation: Any, count: int, client: FuzzClient) -> None:
     """Send `count` requests of one operation, half of them invalid where that is possible."""
     until = client.sent + count
-    for mode, many in ((GenerationMode.NEGATIVE, count // 2), (GenerationMode.POSITIVE, count)):
+    modes = [(GenerationMode.POSITIVE, count)]
+    if list(operation.body) or list(operation.query) or list(operation.headers):
+        modes.insert(0, (GenerationMode.NEGATIVE, count // 2))  # any text is a valid part of a path
+    for mode, many in modes:
 
         @settings(
             max_examples=max(1, min(many, until - client.sent)),

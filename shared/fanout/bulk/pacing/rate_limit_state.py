@@ -41,6 +41,8 @@ SEARCH = "search"
 
 _NEXT = ("requests", "tokens", CALLS, SEARCH)
 _TIMES = frozenset({*_NEXT, "pause", WRITTEN, AT, REJECTED_AT, OTHERS})
+_LATEST = dict.fromkeys(_NEXT, MAX_AHEAD) | {"pause": MAX_RETRY_AFTER, AT: MAX_RETRY_AFTER}
+"""How many seconds ahead a time may be; all others are times of the past."""
 
 
 class Reservation(Struct, frozen=True):
@@ -161,14 +163,15 @@ def believable(state: Mapping[str, float], now: float) -> State:
     Its times then go back as far. What still lies further in the future than it could is left out,
     and so is what is no number.
     """
-    kept = {kind: at for kind, at in state.items() if isinstance(at, int | float) and isfinite(at)}
+    kept = {kind: at for kind, at in state.items() if isinstance(at, (int, float)) and isfinite(at)}
     if (ahead := kept.get(WRITTEN, now) - now) > CLOCK_TOLERANCE:
         kept = {kind: at - ahead if _is_time(kind) else at for kind, at in kept.items()}
-    latest = dict.fromkeys(_NEXT, MAX_AHEAD) | {"pause": MAX_RETRY_AFTER, AT: MAX_RETRY_AFTER}
     return {
         kind: at
         for kind, at in kept.items()
-        if not _is_time(kind) or at - now <= latest.get(kind, 0.0) + CLOCK_TOLERANCE
+        if at - now <= CLOCK_TOLERANCE  # this holds for most, and takes the least time
+        or not _is_time(kind)
+        or at - now <= _LATEST.get(kind, 0.0) + CLOCK_TOLERANCE
     }
 
 
