@@ -11,6 +11,7 @@ import openai
 import pytest
 import uvloop
 
+from fanout.bulk.local import activity_files
 from fanout.bulk.local.lazy_service import open_local_batches
 from fanout.bulk.steps.host import RunnerOptions
 from fanout.config.load import check
@@ -37,6 +38,12 @@ def serve_jobs(config: Any, home: Path, env: Mapping[str, str] = {}) -> Iterator
     with background(lambda: _serving(app, observer), uvloop.new_event_loop) as served:
         yield served
     assert observer.bugs == []
+
+
+@pytest.fixture
+def rare_reports(monkeypatch: pytest.MonkeyPatch) -> None:
+    """What a job of hours of virtual time does is looked at every five seconds, not every one."""
+    monkeypatch.setattr(activity_files, "INTERVAL", 5.0)
 
 
 @pytest.fixture(scope="module")

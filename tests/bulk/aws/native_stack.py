@@ -95,7 +95,7 @@ class NativeStack:
         """The test runs the job."""
 
     def _handlers(self, invocation: Invocation | None) -> StepHandlers:
-        options = RunnerOptions(shard_size=ShardSize(20, 1 << 20), grace=0.3, sync_interval=1.0)
+        options = RunnerOptions(shard_size=ShardSize(20, 1 << 20), grace=0.3, sync_interval=5.0)
         stores = self._stores(invocation)
         return StepHandlers(
             self._gateway, stores, self.observer, options, start_batches=self._start

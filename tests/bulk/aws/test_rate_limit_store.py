@@ -76,7 +76,8 @@ def test_the_same_holds_on_dynamodb(table: DynamoTable) -> None:
     provider, chance = RateLimitedProvider(600, 45_000), random.Random(2)  # noqa: S311
     workers = Workers(table, Limits(600, 45_000))
     run_threads_at_once(
-        run_workers(provider, workers, lambda: chance.randint(50, 250), 150, minutes=0.25), 0.004
+        run_workers(provider, workers, lambda: chance.randint(50, 250), 150, minutes=0.25, each=3),
+        0.004,
     )
     check_use(provider, 600, 45_000, 0.25)
 

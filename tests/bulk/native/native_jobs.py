@@ -189,7 +189,7 @@ def run_job(
             providers,
             now=now,
             config=settings or config(),
-            sync_interval=1.0,
+            sync_interval=5.0,
             shard_size=shard_size,
         ) as jobs:
             began = now()

@@ -124,7 +124,7 @@ async def _run(case: Case, home: Path) -> tuple[Ended, KilledProviders]:
     for process in range(len(case.kills) + 1):
         folder = home / str(process)
         async with open_jobs(
-            folder, providers, now=now, config=config(rpm=case.rpm), sync_interval=1.0
+            folder, providers, now=now, config=config(rpm=case.rpm), sync_interval=5.0
         ) as jobs:
             if job is None:
                 job = await _create(jobs, case, data)
