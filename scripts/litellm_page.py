@@ -17,7 +17,8 @@ INTRO = """
 These tables are generated from those that `fanout check` and the functions use. *Rejected* keys are
 left out on purpose, *missing* ones may come. A key is ignored if its value is null, false, empty or
 LiteLLM's default, which is in parentheses. Sources: LiteLLM's reference pages ("All settings",
-"Routing", "Input params") and its types, as of October 2026, and release 1.106.2.
+"Routing", "Input params") and its types, as of November 2026, and release 1.110.2. Attributes of
+its module that only hold data, such as the lists of models, are left out.
 """
 
 TITLES = {"": "Top-level keys"}

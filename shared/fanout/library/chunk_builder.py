@@ -18,8 +18,9 @@ REJECTED: Mapping[str, str] = {
     "start_time": "measure the time where you read the stream",
     "end_time": "measure the time where you read the stream",
     "logging_obj": "the log has one JSON line for each attempt",
+    "count_prompt_tokens": "tokens are counted by the providers",
 }
-"""LiteLLM's arguments without an effect: the signature in LiteLLM 1.106.2 (2026-11)."""
+"""LiteLLM's arguments without an effect: the signature in LiteLLM 1.110.2 (2026-11)."""
 
 
 @overload

@@ -121,6 +121,8 @@ class ChatOptions(TypedDict, total=False):
     """A stable id of your end user, with which OpenAI detects abuse."""
     prompt_cache_key: str | None
     """Requests with the same key share the provider's prompt cache."""
+    prompt_cache_retention: str | None
+    """How long the provider keeps the prompt cache, such as `24h`."""
     extra_body: Mapping[str, Any] | None
     """Any other fields of the request, for options that only one vendor has."""
 

@@ -4,7 +4,7 @@ The arguments of LiteLLM's functions that are no fields of a chat completion.
 Each is implemented by Fanout's functions or rejected by name; over HTTP, too, because clients send
 them in bodies. None is ever sent to a provider, but for a field of that provider's own that has the
 same name (`VENDORS`). Sources, read in November 2026: the signature of
-`completion` and the list `all_litellm_params` of LiteLLM 1.106.2, and docs.litellm.ai ("Input
+`completion` and the list `all_litellm_params` of LiteLLM 1.110.2, and docs.litellm.ai ("Input
 params"). `docs/litellm.md` shows this table.
 """
 

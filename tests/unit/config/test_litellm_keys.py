@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+import json
+from pathlib import Path
+
 import pytest
 
 from fanout.config import unknown_keys
@@ -14,6 +17,13 @@ from fanout.config.model import (
     RouterSettings,
     ServiceSettings,
 )
+from fanout.library import chunk_builder
+from fanout.library.options import ChatOptions
+from fanout.schema.gateway_fields import GATEWAY_FIELDS
+from fanout.schema.litellm_arguments import CONFIG_ONLY, REJECTED
+from fanout.schema.request import ChatRequest
+
+PAGE = Path(__file__).parents[3] / "docs" / "litellm.md"
 
 OURS = {
     "": ConfigFile,
@@ -23,25 +33,6 @@ OURS = {
     "litellm_params": ModelParams,
     "model_info": ModelInfo,
 }
-
-ROUTER = """
-assistants_config search_tools guardrail_list redis_url redis_host redis_port redis_password
-redis_db cache_responses cache_kwargs caching_groups client_ttl polling_interval default_priority
-num_retries max_fallbacks timeout stream_timeout default_litellm_params
-default_max_parallel_requests set_verbose debug_level default_fallbacks fallbacks
-context_window_fallbacks content_policy_fallbacks model_group_alias enable_pre_call_checks
-enable_tag_filtering tag_filtering_match_any tag_routing_prefix plugins retry_after retry_policy
-model_group_retry_policy allowed_fails allowed_fails_policy cooldown_time disable_cooldowns
-routing_strategy optional_pre_call_checks routing_strategy_args routing_groups
-provider_budget_config alerting_config router_general_settings deployment_affinity_ttl_seconds
-model_group_affinity_config ignore_invalid_deployments enable_health_check_routing
-health_check_staleness_threshold health_check_ignore_transient_errors
-background_health_check_model_groups enable_weighted_failover fallback_access_check
-fallback_budget_check auto_router_capability_limit enable_pre_call_check client_ttl
-ttft_timeout stream_idle_timeout keepalive_seconds allow_client_keepalive_override
-heuristic_v2_router_limit
-"""
-"""The parameters of LiteLLM's `Router`, release 1.106.2, and of "All settings", October 2026."""
 
 SERVICE = """
 success_callback failure_callback callbacks service_callbacks turn_off_message_logging
@@ -112,20 +103,46 @@ input_cost_per_token_above_272k_tokens cache_read_input_token_cost_priority sile
 keepalive_seconds provider_affinity_header auto_router_max_input_chars use_xai_oauth
 """
 
-REFERENCE = {
-    "router_settings": ROUTER,
-    "litellm_settings": SERVICE,
-    "general_settings": GENERAL,
-    "litellm_params": PARAMS,
-}
+RELEASE = json.loads((Path(__file__).parent / "litellm_names.json").read_text())
+"""
+The names in LiteLLM's code: the fields of `ConfigGeneralSettings` and `LiteLLM_Params`, the
+parameters of `Router`, `completion` and `stream_chunk_builder`, `all_litellm_params`, and the
+attributes of its module, but for the constants and the tables of models.
+"""
+
+PAGES = {"litellm_settings": SERVICE, "general_settings": GENERAL, "litellm_params": PARAMS}
+"""The names of docs.litellm.ai."""
+
+
+def names_in(release: str) -> list[str]:
+    """The recorded names of a section or a function."""
+    return [name for line in RELEASE[release] for name in line.split()]
+
 
 ALL = [key for section in sections() for key in keys_of(section)]
 
 
-@pytest.mark.parametrize("section", REFERENCE)
-def test_every_key_of_litellms_reference_has_a_status(section: str) -> None:
-    names = REFERENCE[section].split()
-    assert [name for name in names if find(section, name) is None] == []
+@pytest.mark.parametrize("section", ["router_settings", *PAGES])
+def test_every_key_of_litellms_code_and_reference_has_a_status(section: str) -> None:
+    """Or it is supported elsewhere, which `fanout check` says."""
+    names = [*names_in(section), *PAGES.get(section, "").split()]
+    unknown = {name for name in names if find(section, name) is None}
+    lost = {name for name in unknown if not unknown_keys.section_with(section, name)}
+    assert lost - unknown_keys.TOP_LEVEL == set()
+
+
+def test_every_argument_of_litellms_functions_is_an_option_or_is_rejected() -> None:
+    options = {*ChatOptions.__annotations__, "messages", "model", "response_format", "stream"}
+    known = options | REJECTED.keys() | CONFIG_ONLY
+    assert set(names_in("completion")) - known == set()
+    of_requests = set(ChatRequest.__struct_fields__) | GATEWAY_FIELDS
+    assert set(names_in("arguments")) - known - of_requests == set()
+    of_chunks = chunk_builder.REJECTED.keys() | {"chunks", "messages"}
+    assert set(names_in("stream_chunk_builder")) == of_chunks
+
+
+def test_the_page_names_the_release_whose_names_these_are() -> None:
+    assert f"release {RELEASE['release']}." in PAGE.read_text()
 
 
 @pytest.mark.parametrize("section", OURS)

@@ -17,61 +17,6 @@ from fanout.schema.request import ChatRequest
 
 BASE: dict[str, Any] = {"model": "m", "messages": [{"role": "user", "content": "Hi"}]}
 
-COMPLETION = [
-    "model",
-    "messages",
-    "timeout",
-    "temperature",
-    "top_p",
-    "n",
-    "stream",
-    "stream_options",
-    "stop",
-    "max_completion_tokens",
-    "max_tokens",
-    "modalities",
-    "prediction",
-    "audio",
-    "presence_penalty",
-    "frequency_penalty",
-    "logit_bias",
-    "user",
-    "reasoning_effort",
-    "verbosity",
-    "response_format",
-    "seed",
-    "tools",
-    "tool_choice",
-    "logprobs",
-    "top_logprobs",
-    "parallel_tool_calls",
-    "web_search_options",
-    "include_server_side_tool_invocations",
-    "deployment_id",
-    "extra_headers",
-    "safety_identifier",
-    "service_tier",
-    "store",
-    "prompt_cache_key",
-    "functions",
-    "function_call",
-    "base_url",
-    "api_version",
-    "api_key",
-    "model_list",
-    "thinking",
-    "shared_session",
-    "enable_json_schema_validation",
-]
-"""The parameters of `litellm.completion`, release 1.106.2."""
-
-
-@pytest.mark.parametrize("name", COMPLETION)
-def test_every_parameter_of_completion_is_an_option_or_is_rejected(name: str) -> None:
-    of_ours = {*ChatOptions.__annotations__, "model", "messages", "stream", "response_format"}
-    assert name in of_ours | REJECTED.keys()
-
-
 SYSTEM = "supports_system_message"
 OPPOSITE = {"ssl_verify", SYSTEM}
 """True is the default and what is done; false asks for something: tests/library has a test."""

@@ -18,7 +18,8 @@ PARAMS = (
         "extra_body extra_headers organization aws_region_name aws_access_key_id "
         "aws_secret_access_key aws_session_token aws_role_name aws_session_name aws_profile_name "
         "aws_external_id vertex_project vertex_location vertex_credentials "
-        "additional_drop_params allowed_openai_params ensure_alternating_roles "
+        "s3_bucket_name aws_batch_role_arn additional_drop_params allowed_openai_params "
+        "ensure_alternating_roles "
         "supports_system_message=true user_continue_message assistant_continue_message"
     ),
     rejected("write `num_retries`", "max_retries", "num_retries"),

@@ -53,13 +53,22 @@ KEYS = (
         "scope_spend_list_endpoints_to_caller=true legacy_unscoped_spend_list_endpoints "
         "maximum_spend_logs_cleanup_batch_size=1000 maximum_spend_logs_cleanup_max_batches=500 "
         "maximum_spend_logs_cleanup_run_budget=5m maximum_spend_logs_cleanup_batch_timeout=30s "
-        "store_prompts_in_cold_storage track_unmanaged_vertex_batch_cost",
+        "store_prompts_in_cold_storage track_unmanaged_vertex_batch_cost "
+        "use_spend_logs_ledger=true spend_logs_prompt_storage spend_capture_rate_check "
+        "disable_requester_ip_address_logging maximum_daily_tag_spend_retention_period "
+        "maximum_spend_logs_size maximum_spend_logs_cleanup_target_size "
+        "maximum_spend_logs_size_check_interval",
     ),
     rejected(
         BUDGETS,
         "disable_reset_budget proxy_budget_rescheduler_min_time=597 "
         "proxy_budget_rescheduler_max_time=605 apply_user_budget_to_team_keys "
         "disable_budget_reservation fail_closed_budget_enforcement enforce_fallback_budget=true",
+    ),
+    rejected("the master key alone changes budgets", "self_serve_budget_policy"),
+    rejected(
+        "without the store of keys, a request always gets a 503",
+        "fail_closed_rate_limit_enforcement",
     ),
     rejected(
         ADMIN,
@@ -71,7 +80,8 @@ KEYS = (
         "disable_env_credential_login allow_cli_sso_verification_uri_complete "
         "hide_default_credentials_hint block_robots UI_USERNAME UI_PASSWORD ui "
         "max_failed_login_attempts=50 max_failed_login_attempts_per_source=250 "
-        "failed_login_window_seconds=900",
+        "failed_login_window_seconds=900 failed_login_block_seconds "
+        "max_failed_login_attempts_per_source_overrides enable_public_model_hub",
     ),
     rejected(
         "a client sends one of the config's keys, as a bearer token",
@@ -99,7 +109,21 @@ KEYS = (
         "health_check_concurrency health_check_ignore_transient_errors "
         "health_check_staleness_threshold enable_health_check_routing use_shared_health_check "
         "model_list_healthy_only health_check_model health_check_skip_disabled_background_models "
-        "background_health_check_model_groups",
+        "background_health_check_model_groups maximum_health_check_retention_period",
+    ),
+    rejected(
+        "Fanout fetches no address of a client",
+        "user_url_validation=true user_url_allowed_hosts provider_url_destination_allowed_hosts",
+    ),
+    rejected(
+        "there are no routers that read the prompt", "maximum_autorouter_session_retention_period"
+    ),
+    rejected(
+        "each response has its id in the header `x-request-id`", "include_call_id_in_error_body"
+    ),
+    rejected(
+        "a key's own limit is a 429 before any model is called",
+        "disable_fallbacks_on_per_model_rate_limits",
     ),
     rejected(
         ENDPOINTS,
@@ -107,14 +131,21 @@ KEYS = (
         "use_client_credentials_pass_through_routes pass_through_request_timeout "
         "disable_responses_id_security allow_unmanaged_response_ids "
         "enable_openai_websocket_passthrough vector_store_deny_by_default "
-        "search_tool_deny_by_default responses_websocket_session_limit_seconds search_tools "
-        "context_management_summary_model passthrough_managed_object_ids",
+        "search_tool_deny_by_default responses_websocket_session_limit_seconds=3600 search_tools "
+        "context_management_summary_model passthrough_managed_object_ids "
+        "vertex_ai_pass_through_drop_anthropic_betas transcribe_media_buckets skill_scanner "
+        "agent_access_default_deny claude_code_marketplace_auth_required "
+        "enable_claude_code_gateway claude_code_gateway_managed_settings "
+        "allowed_client_side_s3_buckets allowed_client_side_s3_endpoint_urls",
     ),
     rejected(
         MCP,
         "user_mcp_management_mode mcp_internal_ip_ranges mcp_required_fields "
         "mcp_trusted_proxy_ranges mcp_client_side_auth_header_name enable_mcp_registry "
-        "require_end_user_mcp_access_defined require_key_mcp_access_defined",
+        "require_end_user_mcp_access_defined require_key_mcp_access_defined "
+        "mcp_advertised_versions mcp_disabled_capabilities mcp_allowed_clients "
+        "mcp_require_explicit_server_scope "
+        "mcp_client_id_header mcp_xff_num_trusted_hops mcp_prefer_client_id_metadata_document",
     ),
     rejected(REDIS, "coordination_redis"),
     rejected(PLUGINS, "plugins"),
@@ -144,9 +175,12 @@ KEYS = (
         "max_batch_file_size_mb "
         "max_batch_file_records max_file_size_mb allowed_file_extensions "
         "blocked_file_extensions proxy_batch_polling_interval=3600 "
+        "max_batch_file_uploads_per_day max_file_downloads_per_minute "
         "disable_batch_input_file_rate_limiting skip_batch_input_file_rate_limiting_for_models "
         "skip_batch_input_file_rate_limiting_for_providers",
     ),
+    missing("write tags into a request's `metadata`", "request_tag_mappings"),
+    missing("`/v1/models` has no wildcards", "return_wildcard_routes"),
     missing(
         "a key's `models` are checked for the models of the request",
         "enforce_fallback_model_access",

@@ -65,8 +65,13 @@ KEYS = (
         "fallback_on_unsupported_params",
     ),
     missing(
+        "a stream that breaks after its first content is an error",
+        "enable_mid_stream_fallback_continuation",
+    ),
+    missing(
         "a client's requests may go to any deployment",
-        "deployment_affinity_ttl_seconds=3600 model_group_affinity_config",
+        "deployment_affinity_ttl_seconds=3600 model_group_affinity_config "
+        "session_affinity_repin_on_failover",
     ),
     missing(
         "there are no routers that read the prompt",

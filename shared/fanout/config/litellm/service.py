@@ -45,7 +45,8 @@ KEYS = (
         "telemetry=true allow_dynamic_callback_disabling=true extra_spend_tag_headers "
         "disable_add_user_agent_to_request_tags disable_streaming_logging langfuse_public_key "
         "langfuse_secret_key langfuse_host s3_audit_callback_params azure_content_safety_params "
-        "logged_real_time_event_types litellm_dashboard batch_line_item_callbacks datadog_use_v1 "
+        "email token logged_real_time_event_types litellm_dashboard "
+        "batch_line_item_callbacks datadog_use_v1 "
         "gcs_pub_sub_use_v1 generic_api_use_v1 otel_tenant_destination_mode pointfive_params "
         "zerobus_params prometheus_deployment_and_latency_caller_identity "
         "prometheus_emit_input_sequence_length_label prometheus_emit_rate_limit_labels "
@@ -149,7 +150,12 @@ KEYS = (
     rejected(
         "write `api_key` into `litellm_params`",
         "openai_key azure_key anthropic_key cohere_key groq_key openrouter_key xai_key "
-        "huggingface_key replicate_key ollama_key",
+        "huggingface_key replicate_key ollama_key ai21_key aleph_alpha_key amazon_nova_api_key "
+        "baseten_key bytez_key clarifai_key cloudflare_api_key cometapi_key databricks_key "
+        "datarobot_key gdc_key gigachat_key gradient_ai_api_key heroku_key inception_key "
+        "infinity_key lemonade_key llama_api_key maritalk_key nebius_key nlp_cloud_key "
+        "novita_api_key openai_like_key ovhcloud_key predibase_key predibase_tenant_id "
+        "sap_service_key snowflake_key togetherai_api_key vercel_ai_gateway_key wandb_key",
     ),
     rejected(
         "`NO_PROXY` and `HTTPS_PROXY` in the environment are read",
@@ -157,7 +163,8 @@ KEYS = (
     ),
     rejected(
         "there is one HTTP engine",
-        "use_aiohttp_transport=true disable_aiohttp_transport network_mock use_client",
+        "client_session aclient_session use_aiohttp_transport=true "
+        "disable_aiohttp_transport network_mock use_client",
     ),
     rejected("HTTP/2 is used wherever a provider has it", "http2"),
     rejected(
@@ -182,7 +189,7 @@ KEYS = (
     rejected(
         "tokens are counted by the providers", "disable_hf_tokenizer_download disable_token_counter"
     ),
-    rejected("price lists are part of a release", "model_cost_map_url"),
+    rejected("price lists are part of a release", "model_cost_map_url model_cost"),
     rejected(
         "nothing is fetched but the providers' responses",
         "anthropic_beta_headers_url autorouter_presets_url blog_posts_url",
@@ -190,7 +197,7 @@ KEYS = (
     rejected(
         "there is no such switch",
         "gdc_api_base provider_url_destination_allowed_hosts retry safe_memory_mode "
-        "use_litellm_proxy bedrock_request_metadata_fields",
+        "use_litellm_proxy bedrock_request_metadata_fields config_path litellm_mode project",
     ),
     rejected("write `max_tokens` into `litellm_params`", "max_tokens=4096"),
     missing("IPv6 is used where it works", "force_ipv4"),
