@@ -149,6 +149,7 @@ class Deployer:
             "PROVIDER_URL": self._provider_url,
             "OPENAI_BATCHES_URL": f"{base}{BATCHES}/openai/v1",
             "ANTHROPIC_BATCHES_URL": f"{base}{BATCHES}/anthropic",
+            "AWS_ENDPOINT_URL_BEDROCK": f"{base}{BATCHES}/bedrock",
         }
 
     def _log_role(self) -> dict[str, object]:

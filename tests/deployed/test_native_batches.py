@@ -15,6 +15,7 @@ from tests.support.native_doubles.script import Script, in_turn
 
 from .deployed_stack import DeployedStack
 from .job_client import ENDED, JobClient, line, sent_once, wait_for
+from .jobs_in_s3 import JobsInS3
 from .scripted_provider import ScriptedProvider
 
 COUNT = 12
@@ -106,3 +107,26 @@ def test_a_mixed_job_has_each_response_once_although_a_batch_never_ends_and_func
     assert lanes == {"native": 2 * COUNT, "realtime": 2 * COUNT}
     assert found["hedged"]["lines"] == COUNT
     assert found["saved_usd"] > 0
+
+
+def test_bedrocks_batches_are_read_and_written_in_the_stacks_bucket_with_its_role(
+    own: DeployedStack, provider: ScriptedProvider
+) -> None:
+    """Only the jobs are a double's: S3, and the function's rights to it, are the stack's."""
+    bill, soon = Bill(), Script(queue=2.0, run=2.0)
+    bedrock = JobsInS3(own.aws("s3"), clock=time.time, bill=bill, script=soon)
+    provider.doubles = {"bedrock": bedrock}
+    jobs, names = JobClient(own), [f"s3-{number}" for number in range(bedrock.least_lines)]
+    job = jobs.create([line(name, "in-s3") for name in names], fanout={"native": "require"})
+    wait_for(lambda: len(bedrock.batches) == 1)
+    time.sleep(soon.queue + soon.run + 1.0)
+    make_turn(own, job, batches=1)
+    job = jobs.wait_for_end(job)
+    assert (job.status, job.errors, job.error_file_id) == ("completed", None, None)
+    assert sorted(jobs.results(job.output_file_id)) == sorted(names)
+    bedrock.settle()
+    assert bill.lines() == {"native": len(names)}
+    found = job.model_dump()["fanout"]
+    assert found["lanes"]["native"]["lines"] == len(names)
+    (role,) = bedrock.roles
+    assert role.rpartition("/")[2] == own.resource("AWS::IAM::Role", "BulkBatchRole")

@@ -92,7 +92,7 @@ class BedrockDouble(Double):
         uri = f"s3://{names['bucket']}/{unquote(names['key'])}"
         for job in self.batches.values():
             if uri.startswith(self._folder(job)) and job.is_over(self.clock()):
-                found = self._result(job, uri) or _s3_error(404, "NoSuchKey")
+                found = self.result(job, uri) or _s3_error(404, "NoSuchKey")
                 return self._part(found, request.headers.get("range"))
         data = self.objects.get(uri)
         return _s3_error(404, "NoSuchKey") if data is None else WireResponse(200, {}, data)
@@ -113,15 +113,18 @@ class BedrockDouble(Double):
     def _folder(self, job: Batch) -> str:
         return f"{job.facts['folder'].rstrip('/')}/{job.facts['short']}/"
 
-    def _result(self, job: Batch, uri: str) -> WireResponse | None:
+    def output_of(self, job: Batch) -> str:
+        """The address of a job's rows (DOC)."""
+        return f"{self._folder(job)}{job.facts['source'].rpartition('/')[2]}.out"
+
+    def result(self, job: Batch, uri: str) -> WireResponse | None:
         """The rows of the processed records, or the manifest (DOC)."""
         done = [r for r in job.results() if r.kind in {"ok", "failed"}]
-        name = job.facts["source"].rpartition("/")[2]
         if not job.executed(job.ended_at):
             return None
         if uri == f"{self._folder(job)}manifest.json.out":
             return reply(self._manifest(done))
-        if uri != f"{self._folder(job)}{name}.out":
+        if uri != self.output_of(job):
             return None
         if job.script.gone:
             return _s3_error(403, "AccessDenied")
