@@ -124,7 +124,7 @@ TOP_LEVEL = {
         report run streams timed_pace vote_count
     """,
     "shared/fanout/keys/*.py": """
-        __init__ account budgets charged_job clients dynamodb_store groups imports items
+        __init__ account budgets charged_job clients dynamodb_store groups import_rows imports items
         job_rows jobs late_settlements ledger litellm management metering opening
         postgres rate_limits secrets spend spend_rows sqlite_store windows
     """,

@@ -8,9 +8,11 @@ LiteLLM 1.110.2.
 from __future__ import annotations
 
 import asyncio
+import csv
 from collections.abc import Iterator
 from contextlib import contextmanager
 from hashlib import sha256
+from io import StringIO
 from pathlib import Path
 from typing import Any
 
@@ -119,6 +121,71 @@ def test_the_tables_are_read_only_and_imported_once(tmp_path: Path) -> None:
         assert (team["max_budget"], team["spend"], team["models"]) == (500, 12.5, ["gpt-4o"])
         user = await GroupManager(ledger, "", KINDS[1]).find("u1")
         assert (user["name"], user["email"]) == ("Ann", "ann@example.com")
+        ledger.store.close()
+
+    asyncio.run(run())
+
+
+def test_no_right_and_no_limit_is_lost_without_a_note(tmp_path: Path) -> None:
+    """A key that would have more rights here is blocked."""
+    rows: dict[str, tuple[dict[str, str], tuple[str, bool], str]] = {
+        "reader": (
+            {"allowed_routes": "{info_routes}"},
+            ("read_only", False),
+            "as a key of type `read_only`",
+        ),
+        "manager": (
+            {"allowed_routes": "{management_routes}"},
+            ("management", False),
+            "as a key of type `management`",
+        ),
+        "caller": ({"allowed_routes": "{llm_api_routes}"}, ("llm_api", False), ""),
+        "some": (
+            {"allowed_routes": "{/chat/completions,/models}"},
+            ("llm_api", True),
+            "blocked, because of its allowed_routes",
+        ),
+        "zero": ({"rpm_limit": "0"}, ("llm_api", True), "blocked, because of its rpm_limit of 0"),
+        "inner": (
+            {"metadata": '{"guardrails": ["x"], "model_rpm_limit": {"a": 1}, "note": "y"}'},
+            ("llm_api", False),
+            "without metadata.guardrails, metadata.model_rpm_limit",
+        ),
+        "columns": (
+            {"allowed_cache_controls": "{no-cache}", "agent_id": "a1", "of_a_later_version": "1"},
+            ("llm_api", False),
+            "without agent_id, allowed_cache_controls, of_a_later_version",
+        ),
+        "free": ({"updated_at": "2026-11-01", "budget_fallbacks": "{}"}, ("llm_api", False), ""),
+        "twin": ({"key_alias": "free"}, ("llm_api", False), "with the alias `free-{token}`"),
+    }
+    heads = ["token", "key_alias", *{name: 0 for given, _, _ in rows.values() for name in given}]
+    text, tokens = StringIO(), {name: sha256(name.encode()).hexdigest() for name in rows}
+    writer = csv.DictWriter(text, list(dict.fromkeys(heads)))
+    writer.writeheader()
+    for name, (given, _, _) in rows.items():
+        writer.writerow({"token": tokens[name], "key_alias": name, **given})
+
+    async def run() -> None:
+        ledger = Ledger(SQLiteStore(tmp_path / "keys.sqlite"), lease=60)
+        manager = KeyManager(ledger, "x")
+        done = await import_keys(manager, ledger, text.getvalue())
+        assert done.created == len(rows)
+        found = {name: info_of(await manager.find(token)) for name, token in tokens.items()}
+        kinds = {name: (one["key_type"], one["blocked"]) for name, one in found.items()}
+        assert kinds == {name: kind for name, (_, kind, _) in rows.items()}
+        wanted = [
+            f"imported {how.format(token=tokens[name][:8])}"
+            for name, (_, _, how) in rows.items()
+            if how
+        ]
+        assert len(done.notes) == len(wanted)
+        assert all(text in note for text, note in zip(wanted, done.notes, strict=True))
+        again = await import_keys(manager, ledger, text.getvalue())
+        assert (again.created, again.present) == (0, len(rows))
+        budgets = "budget_id,max_budget,temp_budget_increase\nb,1,5\n"
+        noted = await import_budgets(BudgetManager(ledger, "x"), ledger, budgets)
+        assert noted.notes == ["`b`: imported without temp_budget_increase"]
         ledger.store.close()
 
     asyncio.run(run())

@@ -36,12 +36,13 @@ from tests.support.background_loop import background
 from tests.support.gateway_server import RecordingObserver, RunningGateway, _serving, entry
 from tests.support.memory_store import MemoryStore
 from tests.support.patience import PATIENCE
-from tests.support.provider_steps import answers, stalls
+from tests.support.provider_steps import answers, cut, raw, reply, stalls
 from tests.support.scripted_provider import Upstream
 
 MASTER = "sk-master-marker"
 PRICE = 0.001  # dollars for a token
 LINE = 12 * PRICE  # what a response of the scripted provider costs
+PART = b"HTTP/1.1 200 OK\r\ncontent-length: 9\r\ncontent-type: application/json\r\n\r\n{"
 ENDED = {"completed", "failed", "expired", "cancelled"}
 ADMIN = {"authorization": f"Bearer {MASTER}"}
 
@@ -176,6 +177,23 @@ def test_a_job_is_charged_exactly(gateway: RunningGateway, upstream: Upstream) -
     for name in (batch.input_file_id, batch.output_file_id):
         with pytest.raises(openai.NotFoundError):
             other.sdk.files.content(name)
+
+
+def test_a_line_whose_calls_may_be_billed_costs_their_prompts(
+    gateway: RunningGateway, upstream: Upstream
+) -> None:
+    """In the job's cost, in its key's spend, and against its cap alike."""
+    client = Client(gateway)
+    upstream.script("a", [reply(200, b"<p>")])
+    batch = client.ended(client.start(1, "a"))
+    job = batch.to_dict()
+    assert (job["cost_usd"], job["fanout"]["unpriced_lines"]) == (None, 1)
+    assert job["fanout"]["known_cost_usd"] > 0
+    assert client.spent == (job["fanout"]["known_cost_usd"], 0.0)
+    upstream.script("a", [raw(PART), cut], answers("one two three"))
+    job = client.ended(client.start(1, "a")).to_dict()
+    assert job["request_counts"]["completed"] == 1
+    assert job["fanout"]["known_cost_usd"] > LINE
 
 
 def test_a_spent_budget_ends_a_job_and_a_retry_goes_on(gateway: RunningGateway) -> None:

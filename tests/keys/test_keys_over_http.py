@@ -20,7 +20,7 @@ from fanout.wire import json
 from tests.support.dynamodb_engine import ENV, DynamoDBEngine, keys_table
 from tests.support.embedding_provider import embeds
 from tests.support.gateway_server import RunningGateway, entry, serve
-from tests.support.provider_steps import answers, refuse, reply, role, say, stalls
+from tests.support.provider_steps import answers, cut, raw, refuse, reply, reset, role, say, stalls
 from tests.support.scripted_provider import Call, Step, Upstream
 
 MASTER = "sk-master-marker"
@@ -42,6 +42,7 @@ def gateway(provider: Upstream, home: Path) -> Iterator[RunningGateway]:
         "model_list": [
             *(entry(provider, name, **prices) for name in ("a", "b")),
             entry(provider, "unpriced"),
+            entry(provider, "slow", timeout=0.2, **prices),
             entry(provider, "claude", "anthropic/claude-x", **prices),
         ],
         "router_settings": {"num_retries": 0},
@@ -273,6 +274,47 @@ def test_an_error_has_the_cost_of_its_calls(gateway: RunningGateway, upstream: U
         assert status == 504
         assert float(headers["x-fanout-cost"]) == pytest.approx(cost)
         assert cost > 0
+
+
+def test_each_call_that_may_be_billed_costs_its_prompt_and_a_rejected_one_nothing(
+    gateway: RunningGateway, upstream: Upstream
+) -> None:
+    """However the calls are made: with retries, fallbacks, or in a fan-out."""
+    key = manage(gateway, "/key/generate", {})["key"]
+    part = b'HTTP/1.1 200 OK\r\ncontent-length: 500\r\ncontent-type: application/json\r\n\r\n{"id'
+    broken, upstream_cut = [raw(part), cut], [role, say("one"), cut]
+    upstream.script("b", [refuse(500)])
+    upstream.script("slow", stalls())
+    body: dict[str, Any] = {"messages": HI, "max_tokens": 20}
+    both = {**body, "model": ["a", "b"]}
+    cases: dict[str, tuple[dict[str, Any], list[Any], int]] = {
+        "cut": ({**body, "model": "a"}, broken, 1),
+        "cut thrice": ({**body, "model": "a", "num_retries": 2}, broken, 3),
+        "fallback": ({**body, "model": "a", "fallbacks": ["b"]}, broken, 1),
+        "all": ({**both, "fanout": {"mode": "all"}}, broken, 1),
+        "race": ({**both, "fanout": {"mode": "race"}}, upstream_cut, 1),
+        "agree": ({**both, "fanout": {"mode": "agree"}}, upstream_cut, 1),
+        "not in its format": ({**body, "model": "a"}, [reply(200, b"<p>")], 1),
+        "late": ({**body, "model": "slow"}, broken, 1),
+        "late, streamed": ({**body, "model": "slow", "stream": True}, broken, 1),
+        "rejected": ({**body, "model": "b", "num_retries": 2}, broken, 0),
+        "no response": ({**body, "model": "a"}, [reset], 0),
+    }
+    found: dict[str, tuple[float, float]] = {}
+    for name, (asked, script, _) in cases.items():
+        upstream.script("a", script)
+        before = spent(gateway, key)[0]
+        headers = gateway.json(asked, headers=bearer(key))[1]
+        cost = spent(gateway, key)[0] - before
+        found[name] = (round(cost / PRICE), round(float(headers["x-fanout-cost"]) / PRICE))
+    prompt = found["cut"][0]
+    assert prompt > 0
+    assert found == {name: (prompt * calls,) * 2 for name, (_, _, calls) in cases.items()}
+    assert spent(gateway, key)[1] == 0
+    upstream.script("a", answers("one two three"))
+    late = {**body, "model": "slow", "fallbacks": ["a"]}
+    cost = float(gateway.json(late, headers=bearer(key))[1]["x-fanout-cost"]) / PRICE
+    assert round(cost) == prompt + 12
 
 
 def test_calls_without_usage_cost_what_their_texts_have(

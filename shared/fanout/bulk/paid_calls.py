@@ -1,9 +1,9 @@
 """
-The calls of a checked line that are paid for before the line has a result.
+The calls of a line that are paid for, or may be, before the line has a result.
 
-A line that ends without a result, for example at the job's cost cap, stores them. They count in the
-job's cost. When the line is sent again, none of them is made again: a request that was sent before
-has its stored response. Pure.
+A checked line that ends without a result, for example at the job's cost cap, stores those that
+succeeded. They count in the job's cost. When the line is sent again, none of them is made again: a
+request that was sent before has its stored response. Pure.
 """
 
 from __future__ import annotations
@@ -44,12 +44,12 @@ class PaidCalls:
     """
     The calls of one line so far: those that are stored, and those that were made since.
 
-    `cut` is the number of responses that were cut, and may be billed.
+    `lost` are those without a response that may be billed, with what their prompts have at least.
     """
 
     def __init__(self, stored: Sequence[PaidCall] = ()) -> None:
         self.made = [*stored]
-        self.cut = 0
+        self.lost: list[dict[str, Any]] = []
         self._unused = [*stored]
 
     def begin(self) -> None:
@@ -66,6 +66,11 @@ class PaidCalls:
     def add(self, call: PaidCall) -> None:
         """Note a call that was made."""
         self.made.append(call)
+
+    def lose(self, model: str, tokens: int) -> None:
+        """Note a call without a response that may be billed, with the tokens of its prompt."""
+        usage = {"prompt_tokens": tokens, "completion_tokens": 0, "total_tokens": tokens}
+        self.lost.append({"model": model, "outcome": "failed", "usage": usage})
 
     @property
     def used(self) -> list[dict[str, Any]]:

@@ -132,6 +132,7 @@ from .provider import (
     TimedOut,
     Unreachable,
     UnsupportedCountry,
+    may_be_billed,
     public_message,
 )
 
@@ -198,6 +199,7 @@ __all__ = [
     "UnsupportedEncoding",
     "WrongMethod",
     "detail_of",
+    "may_be_billed",
     "public_message",
     "restored",
     "status_of",

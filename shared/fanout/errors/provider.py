@@ -23,7 +23,8 @@ class ProviderError(FanoutError):
     One attempt failed. `status` is for the client; `upstream` is the provider's own status.
 
     `vendor_detail` has the provider's words, without the deployment's name before them. It
-    `may_be_billed` if a success had begun to arrive.
+    `may_be_billed` if the request was sent and no rejection came back: a success broke off, could
+    not be read, or did not arrive in time.
     """
 
     status = 502
@@ -31,6 +32,8 @@ class ProviderError(FanoutError):
     is_retryable: ClassVar[bool] = True
     cooldown: ClassVar[Literal["now", "counted", "never"]] = "counted"
     """Whether the deployment cools down at once, after several such errors, or never."""
+
+    may_be_billed = False
 
     stream_rejection: Literal["model", "request"] | None = None
     """Set if the request was rejected only because it asks for a stream; see `transport`."""
@@ -50,7 +53,6 @@ class ProviderError(FanoutError):
         self.rate_limits: Mapping[str, float] = {}
         self.broken_end = False
         self.vendor_detail = detail
-        self.may_be_billed = False
         self._detail = replace(detail, message=str(self), code=detail.code or self.code)
         self.status = self._status()
 
@@ -65,6 +67,11 @@ class ProviderError(FanoutError):
         """Name the part of the request that the failed call was about."""
         message = f"{self._detail.message} (`{param}`)"
         self._detail = replace(self._detail, param=param, message=message)
+
+
+def may_be_billed(error: BaseException | None) -> bool:
+    """Whether a call that ended with this error may be billed."""
+    return isinstance(error, ProviderError) and error.may_be_billed
 
 
 class Unreachable(ProviderError):
@@ -169,6 +176,7 @@ class Oversized(ProviderError):
     code = "provider_answer_too_large"
     is_retryable = False
     cooldown = "never"
+    may_be_billed = True
 
 
 class SchemaMismatch(FanoutError):

@@ -1,64 +1,39 @@
 """
 LiteLLM's tables of keys, teams, users and budgets as accounts.
 
-The hashes of keys are the same, so clients keep their keys. Source: litellm 1.110.2,
-`schema.prisma` (`LiteLLM_VerificationToken`, `LiteLLM_TeamTable`, `LiteLLM_UserTable`,
-`LiteLLM_BudgetTable`), 2026-11.
+The hashes of keys are the same, so clients keep their keys. `import_rows.py` reads the columns.
 """
 
 from __future__ import annotations
 
 import csv
 import io
-from collections.abc import Awaitable, Callable, Mapping, Sequence
-from datetime import UTC, datetime
+from collections.abc import Awaitable, Callable, Sequence
 from typing import Any, TypeAlias
 
-from msgspec import MsgspecError, Struct, field
+from msgspec import Struct, field
 
 from ..errors import RequestError
-from ..wire import json
 from .budgets import BudgetManager, read_budget
 from .groups import GroupManager
-from .ledger import HASH, Ledger
-from .litellm import amount_of, changes_of, read_fields
-from .management import KeyManager
-
-LEFT_OUT = (
-    "access_group_ids",
-    "aliases",
-    "allowed_routes",
-    "auto_rotate",
-    "budget_fallbacks",
-    "budget_limits",
-    "config",
-    "members",
-    "model_max_budget",
-    "object_permission_id",
-    "organization_id",
-    "permissions",
-    "policies",
-    "project_id",
-    "router_settings",
-    "teams",
-    "tpd_limit",
+from .import_rows import (
+    GROUP_TEXTS,
+    KEY_TEXTS,
+    Row,
+    fields_of,
+    has,
+    numbers,
+    rights_of,
+    spent_of,
+    unused,
+    zero_note,
 )
-"""Columns whose effect Fanout does not have."""
+from .ledger import HASH, Ledger
+from .management import MAX_ID, KeyManager
 
-EMPTY = frozenset({"", "{}", "[]", "null", "NULL", "\\N"})
-OFF = EMPTY | {"f", "false", "0"}
-"""What a column has whose effect is not used."""
-
-NUMBERS: Mapping[str, Callable[[str], float]] = {
-    "max_budget": float,
-    "soft_budget": float,
-    "tpm_limit": int,
-    "rpm_limit": int,
-    "max_parallel_requests": int,
-}
-GROUP_TEXTS = ("budget_duration",)
-KEY_TEXTS = ("key_alias", "team_id", "user_id", "key_type", *GROUP_TEXTS)
 USER_ROLE = "internal_user"
+SUFFIX = 8
+"""Characters of a key's hash that are added to its alias, if another key has that."""
 
 
 class Imported(Struct):
@@ -69,8 +44,25 @@ class Imported(Struct):
     notes: list[str] = field(default_factory=list)
 
 
-Make: TypeAlias = Callable[[Mapping[str, str]], Awaitable[tuple[bool, Sequence[str]]]]
-"""Makes what a row has; whether it was not there yet, and what of it was left out."""
+class Made(Struct):
+    """
+    What was made of a row: whether it was not there yet, and what a note says of it.
+
+    `left_out` are names of what has no effect here, `how` says how it differs.
+    """
+
+    is_new: bool
+    left_out: Sequence[str] = ()
+    how: Sequence[str] = ()
+
+    @property
+    def note(self) -> str:
+        """How the row was imported; empty if nothing of it is different."""
+        without = [f"without {', '.join(sorted(self.left_out))}"] if self.left_out else []
+        return "; ".join([*self.how, *without])
+
+
+Make: TypeAlias = Callable[[Row], Awaitable[Made]]
 
 
 async def import_keys(manager: KeyManager, ledger: Ledger, text: str) -> Imported:
@@ -82,15 +74,26 @@ async def import_keys(manager: KeyManager, ledger: Ledger, text: str) -> Importe
     """
     budgets = BudgetManager(ledger, "")
 
-    async def make(row: Mapping[str, str]) -> tuple[bool, Sequence[str]]:
+    async def make(row: Row) -> Made:
         if not HASH.fullmatch(token := row["token"].strip()):
             raise RequestError("`token` is no SHA-256 hash")
-        fields, unused = _fields(row, KEY_TEXTS, ledger.now()), _unused(row)
-        if (budget_id := row.get("budget_id") or "") not in EMPTY:
-            fields, is_there = await _with_budget(budgets, budget_id, fields)
-            unused += [] if is_there else ["budget_id"]
+        fields, left_out = fields_of(row, KEY_TEXTS, ledger.now()), unused(row)
+        rights, how = rights_of(row)
+        fields |= rights
+        how += zero_note(row)
+        if has(row, "budget_id"):
+            fields, is_there = await _with_budget(budgets, row["budget_id"], fields)
+            left_out += [] if is_there else ["budget_id"]
         shown = row.get("key_name") or "sk-..."
-        return await manager.adopt(token, shown, fields, _spent(row)), sorted(unused)
+        try:
+            is_new = await manager.adopt(token, shown, fields, spent_of(row))
+        except RequestError as error:
+            if error.detail.code != "alias_exists":
+                raise
+            alias = f"{fields['alias'][: MAX_ID - SUFFIX - 1]}-{token[:SUFFIX]}"
+            how.append(f"with the alias `{alias}`, because another key has its own")
+            is_new = await manager.adopt(token, shown, {**fields, "alias": alias}, spent_of(row))
+        return Made(is_new, left_out, how)
 
     return await _import(text, "token", "LiteLLM_VerificationToken", make)
 
@@ -99,23 +102,23 @@ async def import_group(manager: GroupManager, ledger: Ledger, text: str) -> Impo
     """Make an account of each team or user of a CSV; one that exists is left as it is."""
     kind = manager.kind
 
-    async def make(row: Mapping[str, str]) -> tuple[bool, Sequence[str]]:
-        fields = _fields(row, GROUP_TEXTS, ledger.now())
+    async def make(row: Row) -> Made:
+        fields = fields_of(row, GROUP_TEXTS, ledger.now())
         fields |= {
             name: row[column]
             for name, column in (("name", kind.alias_field), ("email", "user_email"))
-            if (row.get(column) or "") not in EMPTY
+            if has(row, column)
         }
-        unused = _unused(row)
-        if (role := row.get("user_role") or "") not in {*EMPTY, USER_ROLE}:
-            unused.append(f"the role {role[:40]}")
+        left_out = [name for name in unused(row) if name != kind.id_field]
+        if has(row, "user_role") and (role := row["user_role"]) != USER_ROLE:
+            left_out.append(f"the role {role[:40]}")
         try:
-            await manager.create(row[kind.id_field], fields, _spent(row))
+            await manager.create(row[kind.id_field], fields, spent_of(row))
         except RequestError as error:
             if error.detail.code != f"{kind.name}_exists":
                 raise
-            return False, ()
-        return True, sorted(unused)
+            return Made(is_new=False)
+        return Made(True, left_out, zero_note(row))
 
     return await _import(text, kind.id_field, kind.index, make)
 
@@ -123,17 +126,17 @@ async def import_group(manager: GroupManager, ledger: Ledger, text: str) -> Impo
 async def import_budgets(manager: BudgetManager, ledger: Ledger, text: str) -> Imported:
     """Make a budget of each row of a CSV; one that exists is left as it is."""
 
-    async def make(row: Mapping[str, str]) -> tuple[bool, Sequence[str]]:
-        given: dict[str, Any] = _numbers(row)
-        if (window := row.get("budget_duration") or "") not in EMPTY:
-            given["budget_duration"] = window
+    async def make(row: Row) -> Made:
+        given: dict[str, Any] = numbers(row)
+        if has(row, "budget_duration"):
+            given["budget_duration"] = row["budget_duration"]
         try:
             await manager.create(row["budget_id"], read_budget(given, ledger.now()))
         except RequestError as error:
             if error.detail.code != "budget_exists":
                 raise
-            return False, ()
-        return True, _unused(row)
+            return Made(is_new=False)
+        return Made(True, unused(row))
 
     return await _import(text, "budget_id", "LiteLLM_BudgetTable", make)
 
@@ -148,14 +151,14 @@ async def _import(text: str, column: str, table: str, make: Make) -> Imported:
         name = name if column == "token" else row[column]
         where = f"line {number} (`{name}`)"
         try:
-            is_new, unused = await make({**row, column: row[column] or ""})
+            made = await make({**row, column: row[column] or ""})
         except (RequestError, ValueError) as error:
             done.notes.append(f"{where}: {error}: left out")
             continue
-        done.created += is_new
-        done.present += not is_new
-        if unused and is_new:
-            done.notes.append(f"`{name}`: imported without {', '.join(unused)}")
+        done.created += made.is_new
+        done.present += not made.is_new
+        if made.is_new and made.note:
+            done.notes.append(f"`{name}`: imported {made.note}")
     return done
 
 
@@ -167,63 +170,3 @@ async def _with_budget(
         return {**await budgets.limits(budget_id, fields, None)}, True
     except RequestError:
         return fields, False
-
-
-def _unused(row: Mapping[str, str]) -> list[str]:
-    return [one for one in LEFT_OUT if (row.get(one) or "") not in OFF]
-
-
-def _numbers(row: Mapping[str, str]) -> dict[str, Any]:
-    return {
-        name: kind(row[name])
-        for name, kind in NUMBERS.items()
-        if (row.get(name) or "") not in EMPTY
-    }
-
-
-def _fields(row: Mapping[str, str], texts: Sequence[str], now: float) -> dict[str, Any]:
-    """The fields of an account of a row."""
-    given = _numbers(row)
-    given |= {name: row[name] for name in texts if (row.get(name) or "") not in EMPTY}
-    given["models"] = _array(row.get("models") or "")
-    given["blocked"] = (row.get("blocked") or "").lower() in {"t", "true", "1"}
-    metadata = _object(row.get("metadata") or "")
-    tags = metadata.pop("tags", None)
-    tags = [str(tag) for tag in tags] if isinstance(tags, list) else []
-    given["tags"] = list(dict.fromkeys([*_array(row.get("tags") or ""), *tags]))
-    given["metadata"] = metadata
-    fields = changes_of(read_fields(given), now)
-    if (expires := row.get("expires") or "") not in EMPTY:
-        fields["expires_at"] = int(_time(expires).timestamp())
-    return fields
-
-
-def _spent(row: Mapping[str, str]) -> int:
-    text = row.get("spend") or ""
-    return 0 if text in EMPTY else amount_of(float(text), "spend")
-
-
-def _time(text: str) -> datetime:
-    """A time of Postgres, in UTC if it names no zone."""
-    found = datetime.fromisoformat(text.strip())
-    return found if found.tzinfo else found.replace(tzinfo=UTC)
-
-
-def _array(text: str) -> list[str]:
-    """Postgres's `{a,"b c"}`, or a JSON list."""
-    if text in EMPTY:
-        return []
-    if text.startswith("["):
-        found = json.decode(text.encode())
-        return [str(one) for one in found] if isinstance(found, list) else []
-    return next(csv.reader([text.strip("{}")], escapechar="\\"))
-
-
-def _object(text: str) -> dict[str, Any]:
-    if text in EMPTY:
-        return {}
-    try:
-        found = json.decode(text.encode())
-    except MsgspecError:
-        raise RequestError("`metadata` is not JSON", "metadata") from None
-    return found if isinstance(found, dict) else {}

@@ -26,7 +26,7 @@ from .windows import NEVER, seconds_of, window_end
 
 MAX_DOLLARS = 100_000_000
 Dollars = Annotated[float, Meta(ge=0, le=MAX_DOLLARS)]
-Limit = Annotated[int, Meta(ge=0, le=10**12)]
+Limit = Annotated[int, Meta(le=10**12)]
 Name = Annotated[str, Meta(max_length=256)]
 Names = Annotated[list[Name], Meta(max_length=1_000)]
 
@@ -62,7 +62,7 @@ class KeyFields(HiddenRepr, frozen=True, kw_only=True):
 FIELDS = frozenset(KeyFields.__struct_fields__)
 
 LIMITS = ("rpm_limit", "tpm_limit", "max_parallel_requests")
-"""The limits of which 0 would let a client wait for ever."""
+"""The limits that must be at least 1: with 0, a client would wait for ever."""
 
 RENAMED = {
     "duration": "expires_at",
@@ -92,14 +92,14 @@ def changes_of(fields: KeyFields, now: float) -> dict[str, Any]:
     if given["tags"] is UNSET and isinstance(metadata, dict):
         given["tags"] = tags_of(metadata)
     for name in LIMITS:
-        if given[name] == 0:
+        if isinstance(value := given[name], int) and value < 1:
             raise RequestError(
                 f"`{name}` must be at least 1: set `blocked: true` to reject all requests", name
             )
     return {
-        RENAMED.get(name, name): read(value, now)
+        RENAMED.get(name, name): read(given[name], now)
         for name, read in READERS.items()
-        if (value := given[name]) is not UNSET
+        if given[name] is not UNSET
     }
 
 

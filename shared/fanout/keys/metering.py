@@ -10,7 +10,7 @@ from msgspec import Struct
 from ..bulk.costs import Costs
 from ..bulk.input.estimates import KEY_OUTPUT_TOKENS
 from ..config.catalog import Catalog
-from ..errors import FanoutError, Forbidden
+from ..errors import FanoutError, Forbidden, may_be_billed
 from ..routing.leg import Leg, Outcome
 from ..schema.chat import ChatChunk
 from ..schema.fanout import FanOutRequest
@@ -118,6 +118,7 @@ class Meter:
         self._sent = sent
         self._received = min(received, ASSUMED_OUTPUT_TOKENS)
         self._streamed = 0
+        self._begun: set[int] = set()
         self.cost = 0
         self.prompt_tokens = 0
         self.completion_tokens = 0
@@ -134,19 +135,21 @@ class Meter:
             self._streamed += tokens_in(choice.get("delta"))
 
     def started(self, leg: Leg) -> None:
-        """A call starts: it may cost nothing yet."""
+        """A call starts: it costs nothing yet."""
+        self._begun.discard(id(leg))
 
     def first_token(self, leg: Leg) -> None:
         """The provider has begun to respond."""
+        self._begun.add(id(leg))
 
     def checked(self, leg: Leg, error: FanoutError | None) -> None:
         """Whether the response fits a schema; it costs the same."""
 
-    def ended(self, leg: Leg, outcome: Outcome, error: BaseException | None) -> None:  # noqa: ARG002
+    def ended(self, leg: Leg, outcome: Outcome, error: BaseException | None) -> None:
         """Add what the call has cost."""
         if (deployment := leg.deployment) is None:
             return
-        usage: Mapping[str, Any] | None = leg.usage or self._assumed(leg, outcome)
+        usage: Mapping[str, Any] | None = leg.usage or self._assumed(leg, outcome, error)
         if usage is None:
             return
         prices = prices_of_usage(deployment, usage) or FREE
@@ -158,18 +161,20 @@ class Meter:
         known = self.by_model.get(leg.model, (0, 0, 0))
         self.by_model[leg.model] = [known[0] + cost, known[1] + sent, known[2] + received]
 
-    def _assumed(self, leg: Leg, outcome: Outcome) -> dict[str, int] | None:
+    def _assumed(
+        self, leg: Leg, outcome: Outcome, error: BaseException | None
+    ) -> dict[str, int] | None:
         """
         The usage of a call without one; `None` if it has cost nothing.
 
-        A provider charges the prompt of a call that was cancelled or broke off after its first
-        token, and what it has sent; some go on to write what no one reads.
+        A provider may charge the prompt of each call that it did not reject, and what it has sent;
+        some go on to write what no one reads after a call is cancelled.
         """
         if leg.completion is not None:
             received = sum(tokens_in(one.get("message")) for one in leg.completion["choices"])
-        elif outcome == "ok" or leg.first_token is not None:
+        elif outcome == "ok" or id(leg) in self._begun:
             received, self._streamed = self._streamed, 0  # each chunk is of one call
-        elif outcome == "cancelled":
+        elif outcome == "cancelled" or may_be_billed(error):
             received = 0
         else:
             return None

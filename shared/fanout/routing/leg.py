@@ -208,6 +208,7 @@ class Attempt(Struct, gc=False):
         if isinstance(error, TimeoutError):
             message = f"no response within {self.deployment.timeout or 0:g} s"
             late = TimedOut(self.deployment, ErrorDetail(message, "timeout_error"))
+            late.may_be_billed = True
             self.record("failed", late)
             drop_tracebacks(error)
             raise late from None

@@ -30,7 +30,8 @@ def full_error(error: Exception) -> dict[str, Any]:
     The error object.
 
     If a response does not fit the schema, it has its `text`, the `reason` and all `attempts`; so it
-    has if time runs out after such a response. If a success broke off, it has `may_be_billed`.
+    has if time runs out after such a response. If the provider may bill a call without a response,
+    it has `may_be_billed`.
     """
     found = error_object(detail_of(error)) | _mismatch(error)
     if isinstance(error, ProviderError) and error.may_be_billed:

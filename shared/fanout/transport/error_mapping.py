@@ -59,19 +59,23 @@ def from_engine_error(deployment: Deployment, error: EngineError) -> ProviderErr
     if is_cut := kind is Broken and error.in_success:
         message += " within the response, which may be billed"
     made = kind(deployment, ErrorDetail(message))
-    made.may_be_billed = is_cut
+    made.may_be_billed |= is_cut or kind is TimedOut
     return made
 
 
 def malformed(deployment: Deployment) -> ProviderError:
     message = f"the response is not in the format of `{deployment.provider.name}`"
-    return Malformed(deployment, ErrorDetail(message))
+    made = Malformed(deployment, ErrorDetail(message))
+    made.may_be_billed = True
+    return made
 
 
 def stream_timeout(deployment: Deployment) -> TimedOut:
     """The error of a stream that pauses for too long."""
     message = f"no data on the stream for {deployment.stream_timeout:g} s"
-    return TimedOut(deployment, ErrorDetail(message, "timeout_error"))
+    made = TimedOut(deployment, ErrorDetail(message, "timeout_error"))
+    made.may_be_billed = True
+    return made
 
 
 def retry_after(headers: Mapping[str, str]) -> float | None:

@@ -17,6 +17,7 @@ from msgspec.structs import replace
 from ...config.deployment import DEFAULT_RETRIES
 from ...errors import (
     AllFailed,
+    Broken,
     FanoutError,
     Malformed,
     ProviderError,
@@ -103,11 +104,7 @@ class LineRetry(Struct, frozen=True):
             tier = None if lane is None else lane.next_tier()
             left = None if self.deadline is None else max(0.1, self.deadline - self.clock())
             attempt = replace(request, deadline=left, repeat=self.repeat, tier=tier)
-            try:
-                body = await self.send(attempt, self.concurrency)
-            except FanoutError as error:
-                request.paid.cut += may_be_billed(error)
-                raise
+            body = await self.send(attempt, self.concurrency)
             if lane is not None:
                 lane.succeeded()
             return body
@@ -177,7 +174,7 @@ class LineRetry(Struct, frozen=True):
         cause = _error_to_wait_for(error)
         pause = self.retry.delay(failing.attempts, cause)
         failing.failed(began, self.clock())
-        failing.cut += may_be_billed(error)
+        failing.cut += _is_cut(error)
         is_last = retries is not None and failing.attempts > retries
         gives_up = is_last or self._gives_up(failing, pause)
         if (gives_up and not isinstance(cause, RateLimited)) or not _may_succeed_later(error):
@@ -219,10 +216,10 @@ def _what_happens(model: str, error: Exception) -> str:
     return f"`{model}` fails with {detail_of(error).code or type(error).__name__}"
 
 
-def may_be_billed(error: FanoutError) -> bool:
+def _is_cut(error: FanoutError) -> bool:
     """Whether a response began to arrive, of one model at least, and was cut."""
     causes = [one.error for one in error.failures] if isinstance(error, AllFailed) else [error]
-    return any(isinstance(cause, ProviderError) and cause.may_be_billed for cause in causes)
+    return any(isinstance(cause, Broken) and cause.may_be_billed for cause in causes)
 
 
 def _model(line: Line) -> str:

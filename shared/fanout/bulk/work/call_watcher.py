@@ -4,10 +4,12 @@ from __future__ import annotations
 
 from types import TracebackType
 
-from ...errors import AllFailed, FanoutError, QuotaExceeded, RateLimited
+from ...errors import AllFailed, FanoutError, QuotaExceeded, RateLimited, may_be_billed
 from ...providers.registry import rate_limits_of
 from ...routing.flex import is_rejection
 from ...routing.leg import Leg, Outcome
+from ...schema.prompt_tokens import prompt_tokens
+from ...schema.request import ChatRequest
 from ..activity import ActivityTracker
 from ..pacing.adaptive_concurrency import AdaptiveConcurrency
 from ..pacing.limits import Limits
@@ -15,6 +17,7 @@ from ..pacing.line_retry import NotSent
 from ..pacing.permit import Permit
 from ..pacing.prefix_groups import PrefixCall
 from ..pacing.rate_limiter import RateLimiter
+from ..paid_calls import PaidCalls
 
 
 class ShownPermit:
@@ -44,7 +47,9 @@ class CallWatcher:
     """
     Reports each call of a line.
 
-    By model, `tokens` are the tokens used, and `starts` when its last call was started.
+    By model, `tokens` are the tokens used, and `starts` when its last call was started. `paid` gets
+    the calls without a response that may be billed; `size` is the number of tokens of a call that
+    is not a chat.
     """
 
     def __init__(
@@ -53,8 +58,12 @@ class CallWatcher:
         limiter: RateLimiter,
         activity: ActivityTracker,
         prefix: PrefixCall | None,
+        paid: PaidCalls,
+        size: int = 0,
     ) -> None:
         self._prefix = prefix
+        self._paid = paid
+        self._size = size
         self._concurrency = concurrency
         self._limiter = limiter
         self._activity = activity
@@ -104,6 +113,9 @@ class CallWatcher:
         if leg.headers and leg.deployment:
             table = rate_limits_of(leg.deployment.provider.name)
             self._limiter.record_headers(leg.model, leg.deployment.id, leg.headers, table)
+        if may_be_billed(error) and not leg.usage:
+            is_chat = isinstance(leg.sent, ChatRequest)
+            self._paid.lose(leg.model, prompt_tokens(leg.sent) if is_chat else self._size)
         if isinstance(error, RateLimited):
             self._activity.rate_limited += 1
             if error.rate_limits and leg.deployment:

@@ -109,7 +109,7 @@ class _LineSender(Struct, eq=False):
         if sent.line.is_embedding:
             return await self._send_embedding(sent, concurrency)
         request = self.gateway.prepare(request_of(sent), self.client)
-        watcher = CallWatcher(concurrency, self.limiter, self.activity, sent.prefix)
+        watcher = CallWatcher(concurrency, self.limiter, self.activity, sent.prefix, sent.paid)
         if request.check is not None or request.agree is not None:
             return await self._send_paced(sent, request, watcher)
         calls = len(conversations_of(sent.line))
@@ -140,7 +140,8 @@ class _LineSender(Struct, eq=False):
             self.groups = EmbeddingGroups(self.gateway.catalog, self.activity)
 
         async def send(request: EmbeddingRequest, tokens: int) -> tuple[list[bytes], int]:
-            watcher = CallWatcher(concurrency, self.limiter, self.activity, None)
+            paid = sent.paid
+            watcher = CallWatcher(concurrency, self.limiter, self.activity, None, paid, tokens)
             return await self._call_embedding(sent, request, watcher, tokens)
 
         if sent.line.parse_error is not None:

@@ -118,7 +118,8 @@ class LineRunner(Struct, frozen=True):
             if not ready.received:
                 self.rejections.failed(line, detail_of(error))
                 self.stop.check_rejections()
-                result, stored = error_line(line.custom_id, request_id, error)
+                lost = ready.calls.lost
+                result, stored = error_line(line.custom_id, request_id, error, lost)
                 cost = self.resources.cost
                 return result, True, count_error(stored, line.custom_id, ready.number, cost)
         return self._response(ready)
@@ -183,8 +184,9 @@ class LineRunner(Struct, frozen=True):
         self.stop.check_rejections()
         body = ready.received[-1]
         cost = self.resources.cost(body)
-        if ready.calls.cut:
-            cost = replace(cost, is_complete=False)
+        if lost := ready.calls.lost:
+            more = self.resources.cost(paid_calls(lost)).nanodollars
+            cost = replace(cost, nanodollars=cost.nanodollars + more, is_complete=False)
         totals = count_response(body, cost)
         return response_line(ready.line.custom_id, ready.request_id, body), False, totals
 

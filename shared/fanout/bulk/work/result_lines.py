@@ -25,18 +25,23 @@ def response_line(custom_id: str, request_id: str, body: object) -> bytes:
 
 
 def error_line(
-    custom_id: str, request_id: str, error: Exception
+    custom_id: str, request_id: str, error: Exception, lost: Sequence[Mapping[str, Any]] = ()
 ) -> tuple[bytes, Mapping[str, object]]:
     """
     The error line of a failed request, and the error that it has.
 
-    A missed deadline is the line's own `error`, any other one is in its `response`.
+    `lost` are the calls without a response that may be billed; it has them as `attempts`. A missed
+    deadline is the line's own `error`, any other one is in its `response`.
     """
     if isinstance(error, DeadlineExceeded):
-        missed = {"code": "request_timeout", "message": str(error)}
+        missed: dict[str, Any] = {"code": "request_timeout", "message": str(error)}
+        if lost:
+            missed["attempts"] = [*lost]
         return _output_line(custom_id, request_id, None, missed), missed
     status = status_of(error)
     body = error_body(error if isinstance(error, FanoutError) else Exception())
+    if lost:
+        body["error"]["attempts"] = [*body["error"].get("attempts", ()), *lost]
     response = {"status_code": status, "body": body}
     return _output_line(custom_id, request_id, response, None), body["error"]
 
