@@ -124,12 +124,13 @@ TOP_LEVEL = {
         report run streams timed_pace vote_count
     """,
     "shared/fanout/keys/*.py": """
-        __init__ account budgets charged_job clients dynamodb_store groups import_rows imports items
+        __init__ account aliases audit budgets charged_job clients dynamodb_store groups
+        import_rows imports items
         job_rows jobs late_settlements ledger litellm management metering opening
         postgres rate_limits secrets spend spend_rows sqlite_store windows
     """,
     "shared/fanout/http/key_management/*.py": """
-        __init__ budget global_spend key requests routes spend team user
+        __init__ audit budget global_spend key requests routes selected_rows spend team user
     """,
     "shared/fanout/google/*.py": "__init__ credentials http",
     "shared/fanout/local/*.py": """

@@ -5,6 +5,9 @@ from __future__ import annotations
 from hashlib import sha256
 from pathlib import Path
 
+import pytest
+
+from fanout.cli.key_reports import print_csv
 from tests.cli.commands import Command
 
 OLD = "sk-of-litellm-1234"
@@ -34,6 +37,11 @@ def test_a_key_is_made_changed_listed_and_deleted(fanout: Command) -> None:
         60,
         5,
     )
+    cleared = ("--budget", "none", "--rpm", "none", "--window", "none", "--expires", "none")
+    changed = fanout("key", "update", "ci", *cleared, "--tpm", "5", "--json").json
+    names = ("max_budget", "rpm_limit", "budget_duration", "expires", "tpm_limit")
+    assert [changed[name] for name in names] == [None, None, None, None, 5]
+    assert "invalid float or none value" in fanout("key", "update", "ci", "--budget", "x").err
     assert fanout("key", "block", made.json["token"], "--json").json["blocked"] is True
     listed = fanout("key", "list")
     assert "ci" in listed.out
@@ -45,6 +53,10 @@ def test_a_key_is_made_changed_listed_and_deleted(fanout: Command) -> None:
     assert fanout("key", "reset-spend", "ci", "--json").json["spend"] == 0
     assert fanout("key", "delete", "ci").code == 0
     assert fanout("key", "list", "--json").json == {"keys": []}
+    changes = fanout("key", "audit", "--json").json["audit"]
+    actions = ["delete", "reset_spend", "regenerate", "block", "update", "update", "create"]
+    assert [one["action"] for one in changes] == actions
+    assert fanout("key", "audit").out.count("reset_spend") == 1
     other = fanout("key", "create", "--json")
     assert "once the config has `general_settings.master_key`" in other.err
     token = other.json["token"]
@@ -62,6 +74,11 @@ def test_a_key_is_made_changed_listed_and_deleted(fanout: Command) -> None:
     assert fanout("key", "spend", "--csv").out == (
         "key,spend,requests,prompt_tokens,completion_tokens\n"
     )
+
+
+def test_no_cell_of_a_csv_for_people_is_a_formula(capsys: pytest.CaptureFixture[str]) -> None:
+    print_csv([("tag", "spend"), ("=1+1", 0.5), ("@a", -2), ("plain", 1e-9)])
+    assert capsys.readouterr().out == "tag,spend\n'=1+1,0.5\n'@a,-2\nplain,0.000000001\n"
 
 
 def test_litellms_keys_are_imported_once_and_what_is_left_out_is_named(
@@ -96,6 +113,9 @@ def test_litellms_keys_are_imported_once_and_what_is_left_out_is_named(
     assert (again["imported"], again["present"]) == (0, 1)
     table.write_text("a,b\n1,2\n")
     assert "has no column `token`" in fanout("key", "import", table).err
+    refused = fanout("key", "import", "mysql://x:secretpw@y/z")
+    assert (refused.code, "secretpw" in refused.err) == (2, False)
+    assert "must be Postgres" in refused.err
 
 
 def test_teams_users_and_budgets_are_made_changed_and_deleted(fanout: Command) -> None:

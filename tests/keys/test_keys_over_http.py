@@ -455,6 +455,75 @@ def test_odd_values_are_errors_that_name_the_field_or_are_kept(
     assert manage(gateway, "/spend/logs", **bearer(own)) == []  # it is another key
 
 
+def test_no_parameter_of_a_list_or_report_is_ignored_and_a_deleted_keys_rows_are_there(
+    gateway: RunningGateway,
+) -> None:
+    lists = ("/key/list", "/team/list", "/v2/team/list", "/user/list", "/budget/list", "/audit")
+    spend = ("logs", "logs/v2", "keys", "users", "tags")
+    reports = ("", "/report", "/keys", "/models", "/tags", "/teams", "/provider")
+    paths = [
+        *lists,
+        *(f"/spend/{one}" for one in spend),
+        *(f"/global/spend{one}" for one in reports),
+    ]
+    asked = [f"{path}?organization_id=x" for path in [*paths, "/user/daily/activity"]]
+    asked += ["/key/list?status=deleted", "/key/list?sort_by=models"]
+    found = [gateway.json(None, path, "GET", ADMIN) for path in asked]
+    params = [
+        (status, path.partition("?")[2]) for path, (status, _, _) in zip(asked, found, strict=True)
+    ]
+    assert {status for status, _ in params} == {400}
+    named = [answer["error"]["param"] for _, _, answer in found]
+    assert named == [text.partition("=")[0] for _, text in params]
+    assert manage(gateway, "/spend/logs?organization_id=") != []  # without a value it is not sent
+    by_user = [manage(gateway, "/key/generate", {"user_id": "lister"}) for _ in range(2)]
+    chosen = f"/key/list?user_id=lister&key_hash={by_user[0]['token']}"
+    assert manage(gateway, chosen)["keys"] == [by_user[0]["token"]]
+    key, token = by_user[0]["key"], by_user[0]["token"]
+    assert gateway.json({"model": "a", "messages": HI}, headers=bearer(key))[0] == 200
+    manage(gateway, "/key/delete", {"keys": [token]})
+    assert [row["api_key"] for row in manage(gateway, f"/spend/logs?api_key={token}")] == [token]
+    assert manage(gateway, f"/spend/logs/v2?api_key={key}&min_spend=0.001")["total"] == 1
+    assert manage(gateway, f"/spend/logs/v2?api_key={key}&min_spend=10")["total"] == 0
+    assert manage(gateway, f"/spend/logs?api_key={'0' * 64}") == (404, "not_found")
+    logged = manage(gateway, f"/audit?object_id={token}")["audit_logs"]
+    assert [row["action"] for row in logged] == ["delete", "create"]
+    assert key not in str(logged)
+    status, _, answer = gateway.json(None, "/key/update", "PUT", ADMIN)
+    assert (status, answer["error"]["message"]) == (405, "PUT is not allowed here; use POST")
+    answer = gateway.json({"bogus": 1}, "/team/new", "POST", ADMIN)[2]
+    assert "is not supported for teams" in answer["error"]["message"]
+
+
+def test_the_tags_of_every_endpoint_count_and_are_not_sent_where_vendors_reject_them(
+    gateway: RunningGateway, upstream: Upstream
+) -> None:
+    upstream.script("claude-x", answers("one"))
+    upstream.script("b", [embeds("openai")])
+    key = manage(gateway, "/key/generate", {})["key"]
+    tags = {"metadata": {"tags": ["of-body"]}}
+    chat = {"messages": HI, "max_tokens": 20, **tags}
+    requests: dict[str, dict[str, Any]] = {
+        "/v1/chat/completions": {**chat, "model": "a"},
+        "/v1/messages": {
+            **chat,
+            "model": "claude",
+            "metadata": {**tags["metadata"], "user_id": "u"},
+        },
+        "/v1/responses": {"model": "a", "input": "Hi", **tags},
+        "/v1/embeddings": {"model": "b", "input": "x", **tags},
+    }
+    headers = {**bearer(key), "x-litellm-tags": "of-header, other"}
+    sent = len(upstream.calls)
+    statuses = [gateway.json(body, path, headers=headers)[0] for path, body in requests.items()]
+    assert statuses == [200] * len(requests)
+    rows = manage(gateway, "/spend/logs", **bearer(key))
+    assert [row["request_tags"] for row in rows] == [["of-body", "of-header", "other"]] * 4
+    bodies = {call.model: call.body for call in upstream.calls[sent:]}
+    assert bodies["claude-x"]["metadata"] == {"user_id": "u"}
+    assert "metadata" not in bodies["b"]
+
+
 def test_without_the_store_clients_get_503(provider: Upstream, tmp_path: Path) -> None:
     file = tmp_path / "keys.sqlite"
     config = {

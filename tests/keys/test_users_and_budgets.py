@@ -78,7 +78,8 @@ def test_users_are_managed_with_litellms_calls(gateway: RunningGateway) -> None:
     assert (updated["total_requested"], len(updated["successful_updates"])) == (3, 1)
     assert updated["successful_updates"][0]["key_info"]["tags"] == ["x"]
     reasons = [one["failed_reason"] for one in updated["failed_updates"]]
-    assert reasons == ["there is no such key", "`rpm_limit` must be at least 0"]
+    too_low = "`rpm_limit` must be at least 1: set `blocked: true` to reject all requests"
+    assert reasons == ["there is no such key", too_low]
     assert "sk-unknown" not in str(updated)
     assert manage(gateway, "/key/health", {}, **bearer(key))["key"] == "healthy"
     assert ask(gateway, key, "b") == "model_not_allowed"

@@ -5,12 +5,15 @@ from __future__ import annotations
 import argparse
 from typing import TYPE_CHECKING
 
+from .no_value import or_none
 from .shared_arguments import Help, add_config, add_json
 
 if TYPE_CHECKING:
     from argparse import _SubParsersAction
 
     Actions = _SubParsersAction[argparse.ArgumentParser]
+
+AMOUNT, NUMBER, TEXT = or_none(float), or_none(int), or_none(str)
 
 NAMED = "its alias, its hash (`token`), or the key itself"
 
@@ -34,7 +37,9 @@ def add(commands: Actions) -> None:
     _add_fields(_action(actions, "create", "make a key, which is shown once"))
     _action(actions, "list", "list all keys")
     _named(_action(actions, "info", "show a key's limits and spend"))
-    update = _action(actions, "update", "change what is given, and nothing else")
+    update = _action(
+        actions, "update", "change what is given, and nothing else; none removes a limit"
+    )
     _named(update)
     _add_fields(update)
     for name, about in CHANGES.items():
@@ -48,6 +53,7 @@ def add(commands: Actions) -> None:
     _named(reset)
     reset.add_argument("--to", type=float, default=0.0, metavar="USD", help="(default: 0)")
     _add_spend(_action(actions, "spend", "add up what keys have spent"))
+    _add_period(_action(actions, "audit", "list who has changed keys, teams, users and budgets"))
     load = _action(actions, "import", "take over LiteLLM's keys; no client changes its key")
     load.add_argument(
         "source",
@@ -71,16 +77,23 @@ def _named(parser: argparse.ArgumentParser) -> None:
 
 
 def _add_fields(parser: argparse.ArgumentParser) -> None:
+    """`none` removes a limit, as `update` says."""
     parser.add_argument("--alias", help="a name that no other key has")
     parser.add_argument("--models", metavar="NAMES", help="the models it may use, with commas")
-    parser.add_argument("--budget", type=float, metavar="USD", help="the most that it may spend")
-    parser.add_argument("--soft-budget", type=float, metavar="USD", help="the log says this amount")
-    parser.add_argument("--budget-id", metavar="ID", help="a budget whose limits it has")
-    parser.add_argument("--window", metavar="TIME", help="for which time, such as 1d, 7d or 1mo")
-    parser.add_argument("--rpm", type=int, metavar="N", help="requests a minute")
-    parser.add_argument("--tpm", type=int, metavar="N", help="tokens a minute")
-    parser.add_argument("--parallel", type=int, metavar="N", help="requests at the same time")
-    parser.add_argument("--expires", metavar="TIME", help="how long it is valid, such as 30d")
+    parser.add_argument("--budget", type=AMOUNT, metavar="USD", help="the most that it may spend")
+    parser.add_argument(
+        "--soft-budget", type=AMOUNT, metavar="USD", help="the log says this amount"
+    )
+    parser.add_argument("--budget-id", type=TEXT, metavar="ID", help="a budget whose limits it has")
+    parser.add_argument(
+        "--window", type=TEXT, metavar="TIME", help="for which time, such as 1d, 7d or 1mo"
+    )
+    parser.add_argument("--rpm", type=NUMBER, metavar="N", help="requests a minute")
+    parser.add_argument("--tpm", type=NUMBER, metavar="N", help="tokens a minute")
+    parser.add_argument("--parallel", type=NUMBER, metavar="N", help="requests at the same time")
+    parser.add_argument(
+        "--expires", type=TEXT, metavar="TIME", help="how long it is valid, such as 30d"
+    )
     parser.add_argument("--tag", action="append", help="a tag of its spend; repeat it for several")
     parser.add_argument("--team", help="its team")
     parser.add_argument("--user", help="its user")
@@ -96,6 +109,10 @@ def _add_spend(parser: argparse.ArgumentParser) -> None:
         default="key",
         help="(default: key)",
     )
+    _add_period(parser)
+
+
+def _add_period(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--from", dest="start", metavar="DAY", help="such as 2026-11-01, UTC")
     parser.add_argument("--to", dest="end", metavar="DAY", help="(default: today)")
     parser.add_argument("--csv", action="store_true", help="print CSV")

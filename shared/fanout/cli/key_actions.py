@@ -21,10 +21,10 @@ from ..keys.litellm import amount_of, changes_of, created_body, info_of, read_fi
 from ..keys.management import KeyManager
 from ..keys.opening import open_local
 from ..keys.postgres import is_address, read_tables
-from ..keys.spend import add_up, collect, period_of
 from ..keys.windows import seconds_of
 from ..settings import Settings
-from ..telemetry.prices import to_dollars
+from .key_reports import show_changes, show_spend
+from .no_value import NONE, given_values
 from .printing import show, show_json
 from .table import columns
 
@@ -75,7 +75,9 @@ async def _run(arguments: argparse.Namespace, ledger: Ledger) -> int:
     elif action == "list":
         await _list(arguments, manager, ledger)
     elif action == "spend":
-        await _spend(arguments, ledger)
+        await show_spend(arguments, ledger)
+    elif action == "audit":
+        await show_changes(arguments, ledger)
     elif action == "import":
         return await _import(arguments, manager, ledger)
     else:
@@ -115,12 +117,12 @@ async def _fields(
     arguments: argparse.Namespace, ledger: Ledger, item: Item | None = None
 ) -> Mapping[str, Any]:
     """The fields of an account that the options set, with the limits of its budget."""
-    given = {FIELDS[name]: value for name, value in vars(arguments).items() if name in FIELDS}
-    given = {name: value for name, value in given.items() if value is not None}
+    given = given_values(arguments, FIELDS)
     if arguments.models is not None:
         given["models"] = [name.strip() for name in arguments.models.split(",") if name.strip()]
     changes = changes_of(read_fields(given), ledger.now())
-    return await BudgetManager(ledger, "").limits(arguments.budget_id, changes, item)
+    budget_id = "" if arguments.budget_id is NONE else arguments.budget_id
+    return await BudgetManager(ledger, "").limits(budget_id, changes, item)
 
 
 async def _find(manager: KeyManager, text: str) -> Item:
@@ -170,38 +172,6 @@ async def _list(arguments: argparse.Namespace, manager: KeyManager, ledger: Ledg
     show(columns([heads, *rows]))
 
 
-async def _spend(arguments: argparse.Namespace, ledger: Ledger) -> None:
-    period = period_of(arguments.start, arguments.end, ledger.now())
-    found = add_up(await collect(ledger, period), arguments.by)
-    rows = [
-        {
-            arguments.by: name,
-            "spend": to_dollars(sums.cost),
-            "requests": sums.requests,
-            "prompt_tokens": sums.prompt_tokens,
-            "completion_tokens": sums.completion_tokens,
-        }
-        for name, sums in found.items()
-    ]
-    if arguments.json:
-        show_json({"spend": rows})
-        return
-    heads = (arguments.by, "spend", "requests", "prompt_tokens", "completion_tokens")
-    if arguments.csv:
-        _print_csv([heads, *(tuple(row.values()) for row in rows)])
-        return
-    show(columns([heads, *(tuple(map(str, row.values())) for row in rows)]))
-
-
-def _print_csv(rows: list[tuple[Any, ...]]) -> None:
-    import csv
-    import io
-
-    text = io.StringIO()
-    csv.writer(text, lineterminator="\n").writerows(rows)
-    show(text.getvalue(), end="")
-
-
 async def _import(arguments: argparse.Namespace, manager: KeyManager, ledger: Ledger) -> int:
     from ..keys.imports import import_keys
 
@@ -228,6 +198,11 @@ async def _import(arguments: argparse.Namespace, manager: KeyManager, ledger: Le
 
 
 async def _read(path: str) -> str:
+    if "://" in path:  # an address may have a password
+        raise ConfigError(
+            "LiteLLM's database must be Postgres: give its `postgresql://` address, or its table of"
+            " keys as a CSV file"
+        )
     try:
         return await in_thread(Path(path).read_text, encoding="utf-8-sig")
     except OSError as error:

@@ -5,12 +5,15 @@ from __future__ import annotations
 import argparse
 from typing import TYPE_CHECKING
 
+from .no_value import or_none
 from .shared_arguments import Help, add_config, add_json
 
 if TYPE_CHECKING:
     from argparse import _SubParsersAction
 
     Actions = _SubParsersAction[argparse.ArgumentParser]
+
+AMOUNT, NUMBER, TEXT = or_none(float), or_none(int), or_none(str)
 
 ABOUT = {
     "team": "make teams, whose keys share a budget, limits and models",
@@ -42,7 +45,9 @@ def add(commands: Actions) -> None:
         _add_fields(create, kind)
         _action(actions, kind, "list", f"list all {kind}s")
         _named(_action(actions, kind, "info", f"show a {kind}"))
-        update = _action(actions, kind, "update", "change what is given, and nothing else")
+        update = _action(
+            actions, kind, "update", "change what is given, and nothing else; none removes a limit"
+        )
         _named(update)
         _add_fields(update, kind)
         if kind != "budget":
@@ -66,17 +71,21 @@ def _named(parser: argparse.ArgumentParser) -> None:
 
 
 def _add_fields(parser: argparse.ArgumentParser, kind: str) -> None:
-    parser.add_argument("--budget", type=float, metavar="USD", help="the most that is spent")
-    parser.add_argument("--soft-budget", type=float, metavar="USD", help="the log says this amount")
-    parser.add_argument("--window", metavar="TIME", help="for which time, such as 1d, 7d or 1mo")
-    parser.add_argument("--rpm", type=int, metavar="N", help="requests a minute")
-    parser.add_argument("--tpm", type=int, metavar="N", help="tokens a minute")
-    parser.add_argument("--parallel", type=int, metavar="N", help="requests at the same time")
+    parser.add_argument("--budget", type=AMOUNT, metavar="USD", help="the most that is spent")
+    parser.add_argument(
+        "--soft-budget", type=AMOUNT, metavar="USD", help="the log says this amount"
+    )
+    parser.add_argument(
+        "--window", type=TEXT, metavar="TIME", help="for which time, such as 1d, 7d or 1mo"
+    )
+    parser.add_argument("--rpm", type=NUMBER, metavar="N", help="requests a minute")
+    parser.add_argument("--tpm", type=NUMBER, metavar="N", help="tokens a minute")
+    parser.add_argument("--parallel", type=NUMBER, metavar="N", help="requests at the same time")
     if kind == "budget":
         return
     parser.add_argument("--alias", help="its name")
     parser.add_argument("--models", metavar="NAMES", help="the models it may use, with commas")
-    parser.add_argument("--budget-id", metavar="ID", help="a budget whose limits it has")
+    parser.add_argument("--budget-id", type=TEXT, metavar="ID", help="a budget whose limits it has")
     if kind == "user":
         parser.add_argument("--email", help="an address that no other user has")
 

@@ -17,6 +17,7 @@ from ..keys.ledger import Ledger
 from ..keys.management import Changes
 from ..keys.opening import open_local
 from ..settings import Settings
+from .no_value import NONE, given_values
 from .printing import show, show_json
 from .table import columns
 
@@ -47,12 +48,6 @@ def run_action(arguments: argparse.Namespace) -> int:
     return 0
 
 
-def _given(arguments: argparse.Namespace) -> dict[str, Any]:
-    """The limits that the options set, by LiteLLM's names."""
-    given = {FIELDS[name]: value for name, value in vars(arguments).items() if name in FIELDS}
-    return {name: value for name, value in given.items() if value is not None}
-
-
 # ---- budgets ----
 
 
@@ -62,11 +57,11 @@ async def _budget(arguments: argparse.Namespace, ledger: Ledger, manager: Budget
         _list(arguments, "budget_id", [budget_body(item, now) for item in await manager.all()])
         return
     if arguments.action == "create":
-        item = await manager.create(arguments.id, read_budget(_given(arguments), now))
+        item = await manager.create(arguments.id, read_budget(given_values(arguments, FIELDS), now))
     else:
         item = await manager.find(arguments.id)
         if arguments.action == "update":
-            item = await manager.update(item, read_budget(_given(arguments), now))
+            item = await manager.update(item, read_budget(given_values(arguments, FIELDS), now))
         elif arguments.action == "delete":
             await manager.delete(item)
             _deleted(arguments)
@@ -111,7 +106,7 @@ async def _changes(
     """The fields of an account that the options set, with the limits of its budget."""
     if arguments.action not in {"create", "update"}:
         return {}
-    given = _given(arguments)
+    given = given_values(arguments, FIELDS)
     if arguments.alias is not None:
         given[kind.alias_field] = arguments.alias
     if arguments.models is not None:
@@ -119,7 +114,8 @@ async def _changes(
     changes = dict(read_group(given, kind, ledger.now()))
     if getattr(arguments, "email", None) is not None:
         changes["email"] = arguments.email
-    return await budgets.limits(arguments.budget_id, changes, item)
+    budget_id = "" if arguments.budget_id is NONE else arguments.budget_id
+    return await budgets.limits(budget_id, changes, item)
 
 
 def _body(ledger: Ledger, item: Item, kind: Kind) -> dict[str, Any]:

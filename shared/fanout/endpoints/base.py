@@ -80,7 +80,8 @@ class Surface(Struct, frozen=True):
     those of every response, of the request's id. `status` is the HTTP status of an error. `field`
     is the client's name of a field of the chat request that a vendor does not take. `lost` names
     what the endpoint's response has no place for: of a message, or of its piece in a stream, or of
-    what is beside the messages.
+    what is beside the messages. With `has_own_metadata`, the API's `metadata` has
+    no place for a request's tags.
     """
 
     read: Callable[[RequestBody], TranslatedRequest]
@@ -91,6 +92,7 @@ class Surface(Struct, frozen=True):
     status: Callable[[Exception], int] = status_of
     field: Callable[[TranslatedRequest, str], str] = lambda _, name: name
     lost: Callable[[Mapping[str, Any]], Iterable[str]] = lambda _: ()
+    has_own_metadata: bool = False
 
 
 class Translation(Struct, frozen=True):

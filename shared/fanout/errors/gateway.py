@@ -113,8 +113,8 @@ class WrongMethod(RequestError):
     code = "method_not_allowed"
 
     def __init__(self, method: str, allowed: Sequence[str]) -> None:
-        super().__init__(f"{method} is not allowed here; use {' or '.join(allowed)}")
-        self.allowed = allowed
+        self.allowed = tuple(dict.fromkeys(allowed))
+        super().__init__(f"{method} is not allowed here; use {' or '.join(self.allowed)}")
 
 
 class NoWebSocket(RequestError):

@@ -18,6 +18,7 @@ from ..errors import (
     FanoutError,
     NoWebSocket,
     ShuttingDown,
+    StorageBusy,
     StorageError,
     StorageFull,
     status_of,
@@ -212,8 +213,9 @@ class App:
 
     async def _settle(self, exchange: Exchange) -> None:
         """End the request; one with an `Idempotency-Key` is remembered, or frees it."""
-        if exchange.charge and exchange.charge.fault:
-            self._observer.bug(exchange.request_id, exchange.charge.fault)
+        fault = exchange.charge and exchange.charge.fault
+        if fault and not isinstance(fault, StorageBusy):
+            self._observer.bug(exchange.request_id, fault)
         try:
             if exchange.single:
                 await exchange.single.settle()
@@ -248,8 +250,9 @@ class App:
         return route, tail
 
     async def _fail(self, exchange: Exchange, error: Exception) -> None:
-        if isinstance(error, KeysUnavailable) and error.__cause__ is not None:
-            self._observer.bug(exchange.request_id, error.__cause__)
+        cause = error.__cause__
+        if isinstance(error, KeysUnavailable) and cause and not isinstance(cause, StorageBusy):
+            self._observer.bug(exchange.request_id, cause)
         if not isinstance(error, FanoutError) or type(error) in LOGGED:
             self._observer.bug(exchange.request_id, error)
         begun = exchange.status is not None

@@ -34,6 +34,7 @@ from ..schema.fanout import FanOutRequest
 from ..telemetry.prices import to_dollars
 from .auth import KeysUnavailable
 from .exchange import Exchange
+from .request_tags import tags_in, tags_of_header
 
 if TYPE_CHECKING:
     from ..endpoints.embeddings.request import EmbeddingRequest
@@ -209,9 +210,8 @@ def _row(
 ) -> dict[str, Any]:
     """The fields of the spend row that are known before the calls; none is of the prompt."""
     chat = request.conversations[0] if request.conversations else None
-    given = ((chat and chat.metadata) or {}).get("tags")
-    given = given if isinstance(given, list) else []
-    tags = [one[:MAX_TAG] for one in given if isinstance(one, str)]
+    given = (*tags_in(chat and chat.metadata), *exchange.tags, *tags_of_header(exchange.headers))
+    tags = [one[:MAX_TAG] for one in given]
     return {
         "request_id": exchange.request_id,
         "token": item["token"],

@@ -19,6 +19,7 @@ from ..errors import NotFound
 from .asgi import raw_headers
 from .endpoints import DROPPED, parse_body
 from .exchange import Exchange
+from .request_tags import split_tags
 
 TAIL = "/embeddings"
 """What follows the name in Azure's path."""
@@ -29,7 +30,8 @@ HELD = 4_000_000
 
 async def embeddings(exchange: Exchange) -> None:
     """Send the vectors of the request's inputs."""
-    request = await exchange.parsed(partial(_parsed, model=_model_of_path(exchange)))
+    read = partial(_parsed, model=_model_of_path(exchange))
+    request, exchange.tags = await exchange.parsed(read)
     exchange.request = request.options
     exchange.response_headers["x-fanout-mode"] = request.options.mode
     if exchange.client.account is None:
@@ -67,12 +69,16 @@ def _model_of_path(exchange: Exchange) -> str | None:
     return name
 
 
-def _parsed(body: bytes, model: str | None) -> EmbeddingRequest:
-    """The request; `model` is that of its path, if it has one, and counts before the body's."""
-    value = parse_body(body)
+def _parsed(body: bytes, model: str | None) -> tuple[EmbeddingRequest, tuple[str, ...]]:
+    """
+    The request, and its tags.
+
+    `model` is that of its path, if it has one, and counts before the body's.
+    """
+    value, tags = split_tags(parse_body(body))
     if model is not None and isinstance(value, dict):
         value = {**value, "model": model}
-    return parse_request(value, len(body))
+    return parse_request(value, len(body)), tags
 
 
 class _Response:

@@ -117,6 +117,7 @@ class Exchange(Struct):
     surface: Surface | None = None
     authenticator: Authenticator | None = None
     charge: Charge | None = None
+    tags: tuple[str, ...] = ()
     response_headers: dict[str, str] = field(default_factory=dict)
 
     def __repr__(self) -> str:

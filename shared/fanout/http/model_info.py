@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping, Sequence
 from typing import Any
 from urllib.parse import parse_qs
 
@@ -27,6 +28,40 @@ async def model_info(exchange: Exchange) -> None:
         if not found:
             raise NotFound(f"there is no deployment `{wanted[-1][:80]}`", "litellm_model_id")
     await exchange.json({"data": found})
+
+
+async def model_group_info(exchange: Exchange) -> None:
+    """
+    `GET /model_group/info`: the models that this client may use, as LiteLLM has them.
+
+    With `model_group`, only this one. A price is that of the most expensive deployment.
+    """
+    groups: dict[str, list[dict[str, Any]]] = {}
+    for one in listed(exchange.gateway.catalog, exchange.client):
+        groups.setdefault(one["model_name"], []).append(one["model_info"])
+    wanted = parse_qs(exchange.query).get("model_group", [])
+    await exchange.json(
+        {
+            "data": [
+                _group(name, found)
+                for name, found in groups.items()
+                if not wanted or name == wanted[-1]
+            ]
+        }
+    )
+
+
+def _group(name: str, found: Sequence[Mapping[str, Any]]) -> dict[str, Any]:
+    prices = ("input_cost_per_token", "output_cost_per_token")
+    return {
+        "model_group": name,
+        "providers": list(dict.fromkeys(one["litellm_provider"] for one in found)),
+        "mode": found[0]["mode"],
+        **{
+            price: max((one[price] for one in found if price in one), default=None)
+            for price in prices
+        },
+    }
 
 
 def listed(catalog: Catalog, client: ClientKey) -> list[dict[str, Any]]:

@@ -87,6 +87,17 @@ async def _model_info(exchange: Exchange) -> None:
     await model_info(exchange)
 
 
+async def _model_group_info(exchange: Exchange) -> None:
+    """
+    The models that this client may use, as LiteLLM's `/model_group/info` has them.
+
+    `model_info.py` is imported at the first such request.
+    """
+    from .model_info import model_group_info
+
+    await model_group_info(exchange)
+
+
 async def _translated(exchange: Exchange) -> None:
     """`POST /v1/NAME` of another API; `translated.py` is imported at the first such request."""
     from .translated import serve
@@ -161,6 +172,7 @@ ROUTES = (
     Route("GET", "/health/readiness", endpoints.readiness, is_public=True),
     Route("GET", "/openapi.json", endpoints.openapi, is_public=True),
     Route("GET", "/model/info", _model_info),
+    Route("GET", "/model_group/info", _model_group_info),
     *(
         Route("POST", f"/{name}", _translated, is_idempotent=True, surface=name)
         for name in SURFACES

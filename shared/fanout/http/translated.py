@@ -12,7 +12,9 @@ from typing import TYPE_CHECKING
 from msgspec.structs import replace
 
 from ..endpoints.base import RequestBody, TranslatedRequest, Translation
+from ..wire import json
 from .endpoints import DROPPED, parse_body, respond_to
+from .request_tags import split_tags
 
 if TYPE_CHECKING:
     from .exchange import Exchange
@@ -24,10 +26,14 @@ async def serve(exchange: Exchange) -> None:
     if surface is None:
         raise AssertionError("the route names a surface")
 
-    def read(body: bytes) -> TranslatedRequest:
-        return surface.read(RequestBody(parse_body(body), body, exchange.headers))
+    def read(body: bytes) -> tuple[TranslatedRequest, tuple[str, ...]]:
+        value, tags = parse_body(body), tuple[str, ...]()
+        if surface.has_own_metadata:
+            value, tags = split_tags(value)
+        data = json.encode(value) if tags else body
+        return surface.read(RequestBody(value, data, exchange.headers)), tags
 
-    found = await exchange.parsed(read)
+    found, exchange.tags = await exchange.parsed(read)
     found = replace(found, id=exchange.request_id, created=int(time.time()))
     if found.dropped and all(one.original is None for one in found.request.conversations):
         exchange.response_headers[DROPPED] = ", ".join(found.dropped)  # errors have it, too

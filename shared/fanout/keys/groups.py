@@ -98,7 +98,7 @@ def read_group(body: Mapping[str, Any], kind: Kind, now: float) -> Changes:
     for name in sorted(KEY_FIELDS & given.keys()):
         if given.pop(name) not in (None, ""):
             raise RequestError(f"`{name}` is not a field of {kind.index}: leave it out", name)
-    changes = changes_of(read_fields(given), now)
+    changes = changes_of(read_fields(given, whose=kind.index), now)
     if kind.alias_field in body:
         changes["name"] = text_of(body, kind.alias_field)
     return changes

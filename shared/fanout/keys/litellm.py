@@ -71,14 +71,21 @@ RENAMED = {
 }
 
 
-def read_fields(body: object, extra: frozenset[str] = frozenset()) -> KeyFields:
-    """The fields of a request; `extra` are those that the endpoint reads itself."""
+def read_fields(
+    body: object, extra: frozenset[str] = frozenset(), whose: str = "keys"
+) -> KeyFields:
+    """
+    The fields of a request; `extra` are those that the endpoint reads itself.
+
+    `whose` fields they are is said of one that is none.
+    """
     if not isinstance(body, Mapping):
         raise RequestError("the body must be a JSON object", None, "invalid_type")
     for name, value in body.items():
         if name not in FIELDS and name not in extra and value not in (None, "", 0, [], {}):
             raise RequestError(
-                f"`{name}` is not supported for keys: leave it out (docs/keys.md has the fields)",
+                f"`{name}` is not supported for {whose}: leave it out (docs/keys.md has the"
+                " fields)",
                 name,
                 "unsupported_parameter",
             )

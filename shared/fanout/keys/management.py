@@ -7,12 +7,12 @@ A change of a limit moves what is left of it by the difference, so it is exact w
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from datetime import UTC, datetime
 from typing import Any, TypeAlias
 
 from ..errors import FanoutError, NotFound, RequestError, StorageBusy
-from ..wire import json
 from .account import ACCOUNT, NOTHING, account_key, changed, new_account, refreshed
+from .aliases import alias_key, free_alias, take_alias
+from .audit import write_audit
 from .items import Condition, Item, ItemKey, Rejected, Store, Update
 from .ledger import TRIES, Ledger, digest_of
 from .rate_limits import UNLIMITED
@@ -49,9 +49,6 @@ PAGE = 1_000
 
 MAX_ID = 256
 """Characters of an id or an alias; a longer one is none, and is not looked up."""
-
-ALIAS_GRACE = 60
-"""Seconds after which an alias is free whose key was not made, because the process crashed."""
 
 
 async def all_items(store: Store, partition: str) -> list[tuple[str, Item]]:
@@ -156,7 +153,7 @@ class KeyManager:
     async def find_alias(self, alias: str) -> Item:
         """The account with this alias; raises `NotFound`."""
         is_alias = 0 < len(alias) <= MAX_ID
-        found = await self._store.get(_alias_key(alias)) if is_alias else None
+        found = await self._store.get(alias_key(alias)) if is_alias else None
         item = await self._store.get(account_key(found["account"])) if found else None
         if item is None:
             raise NotFound("there is no key with this alias")
@@ -256,48 +253,18 @@ class KeyManager:
         """Every account, the newest first."""
         return await accounts_in(self._store, INDEX)
 
-    # ---- aliases and audit rows ----
+    async def audit(self, action: str, account: str, fields: Changes) -> None:
+        """Write who has changed what; the fields hold no key."""
+        now = self._ledger.now()
+        await write_audit(self._store, now, self._actor, action, account, fields)
 
     async def _take_alias(self, alias: str, account: str) -> None:
-        """Take an alias; one whose key was never made, or has another alias now, is free."""
-        now, where = int(self._ledger.now()), _alias_key(alias)
-        for _ in range(2):
-            if not alias or await self._store.create(where, {"account": account, "at": now}):
-                return
-            found = await self._store.get(where)
-            if found is not None:
-                owner = await self._store.get(account_key(found["account"]))
-                is_used = owner is not None and owner["alias"] == alias
-                if is_used or found["at"] > now - ALIAS_GRACE:
-                    break
-                await self._store.delete(where)
-        raise RequestError(f"another key has the alias `{alias}`", "key_alias", "alias_exists")
+        await take_alias(self._store, alias, account, self._ledger.now())
 
     async def _free_alias(self, alias: str, account: str) -> None:
-        if alias:
-            found = await self._store.get(_alias_key(alias))
-            if found is not None and found["account"] == account:
-                await self._store.delete(_alias_key(alias))
-
-    async def audit(self, action: str, account: str, fields: Changes) -> None:
-        """Who has changed what; the fields hold no key."""
-        now = self._ledger.now()
-        where = ItemKey(f"audit#{datetime.fromtimestamp(now, UTC):%Y%m}", row_name(now))
-        changes = json.encode(dict(fields)).decode()
-        row = {
-            "at": int(now),
-            "actor": self._actor,
-            "action": action,
-            "account": account,
-            "changes": changes,
-        }
-        await self._store.create(where, row)
+        await free_alias(self._store, alias, account)
 
 
 def made_at(item: Item) -> float:
     """When an account was made, in seconds since 1970, to the millisecond."""
     return int(item["made"].partition("-")[0], 16) / 1_000
-
-
-def _alias_key(alias: str) -> ItemKey:
-    return ItemKey(f"alias#{alias}", "alias")

@@ -50,7 +50,7 @@ function _shtab_fanout_using
   test "$_shtab_fanout_cmdpath" = "$argv"
 end
 
-set -g _shtab_fanout_commands init serve ask race all agree batch 'batch run' 'batch quote' 'batch status' 'batch cancel' 'batch resume' 'batch retry' 'batch results' 'batch remove' check models local 'local install' 'local serve' 'local run' key 'key create' 'key list' 'key info' 'key update' 'key block' 'key unblock' 'key delete' 'key regenerate' 'key reset-spend' 'key spend' 'key import' team 'team create' 'team list' 'team info' 'team update' 'team block' 'team unblock' 'team delete' user 'user create' 'user list' 'user info' 'user update' 'user block' 'user unblock' 'user delete' budget 'budget create' 'budget list' 'budget info' 'budget update' 'budget delete' keys 'keys set' 'keys list' doctor completion
+set -g _shtab_fanout_commands init serve ask race all agree batch 'batch run' 'batch quote' 'batch status' 'batch cancel' 'batch resume' 'batch retry' 'batch results' 'batch remove' check models local 'local install' 'local serve' 'local run' key 'key create' 'key list' 'key info' 'key update' 'key block' 'key unblock' 'key delete' 'key regenerate' 'key reset-spend' 'key spend' 'key audit' 'key import' team 'team create' 'team list' 'team info' 'team update' 'team block' 'team unblock' 'team delete' user 'user create' 'user list' 'user info' 'user update' 'user block' 'user unblock' 'user delete' budget 'budget create' 'budget list' 'budget info' 'budget update' 'budget delete' keys 'keys set' 'keys list' doctor completion
 set -g _shtab_fanout_opts_with_value --alias --attached --attempts --budget --budget-id --by --cache --column --confidence --config --context --email --encoding --escalate --expires --from --gateway --grace --host --id --lane --lead --limit --max-cost --max-tokens --model --models --native --on --output --overlap --parallel --port --prompt --region --response-format --rpm --sample --separator --soft-budget --stack --stagger --start --system --tag --team --temperature --threads --timeout --to --tpm --type --user --webhook --webhook-secret --weight --window -k -m -o
 
 complete -c fanout -e
@@ -301,7 +301,7 @@ complete -c fanout -n '_shtab_fanout_using key; and test $_shtab_fanout_npos -eq
 complete -c fanout -n '_shtab_fanout_using key info' -s h -l help -d 'show this help message and exit'
 complete -c fanout -n '_shtab_fanout_using key info' -l config -xka "(__fish_complete_path (commandline -ct))" -d 'the config file (default: FANOUT_CONFIG)'
 complete -c fanout -n '_shtab_fanout_using key info' -l json -d 'print one JSON object'
-complete -c fanout -n '_shtab_fanout_using key; and test $_shtab_fanout_npos -eq 0' -a update -d 'Change what is given, and nothing else.'
+complete -c fanout -n '_shtab_fanout_using key; and test $_shtab_fanout_npos -eq 0' -a update -d 'Change what is given, and nothing else; none removes a limit.'
 complete -c fanout -n '_shtab_fanout_using key update' -s h -l help -d 'show this help message and exit'
 complete -c fanout -n '_shtab_fanout_using key update' -l config -xka "(__fish_complete_path (commandline -ct))" -d 'the config file (default: FANOUT_CONFIG)'
 complete -c fanout -n '_shtab_fanout_using key update' -l json -d 'print one JSON object'
@@ -349,6 +349,13 @@ complete -c fanout -n '_shtab_fanout_using key spend' -l by -xka "key team user 
 complete -c fanout -n '_shtab_fanout_using key spend' -l from -x -d 'such as 2026-11-01, UTC'
 complete -c fanout -n '_shtab_fanout_using key spend' -l to -x -d '(default: today)'
 complete -c fanout -n '_shtab_fanout_using key spend' -l csv -d 'print CSV'
+complete -c fanout -n '_shtab_fanout_using key; and test $_shtab_fanout_npos -eq 0' -a audit -d 'List who has changed keys, teams, users and budgets.'
+complete -c fanout -n '_shtab_fanout_using key audit' -s h -l help -d 'show this help message and exit'
+complete -c fanout -n '_shtab_fanout_using key audit' -l config -xka "(__fish_complete_path (commandline -ct))" -d 'the config file (default: FANOUT_CONFIG)'
+complete -c fanout -n '_shtab_fanout_using key audit' -l json -d 'print one JSON object'
+complete -c fanout -n '_shtab_fanout_using key audit' -l from -x -d 'such as 2026-11-01, UTC'
+complete -c fanout -n '_shtab_fanout_using key audit' -l to -x -d '(default: today)'
+complete -c fanout -n '_shtab_fanout_using key audit' -l csv -d 'print CSV'
 complete -c fanout -n '_shtab_fanout_using key; and test $_shtab_fanout_npos -eq 0' -a import -d 'Take over LiteLLM'"'"'s keys; no client changes its key.'
 complete -c fanout -n '_shtab_fanout_using key import' -s h -l help -d 'show this help message and exit'
 complete -c fanout -n '_shtab_fanout_using key import' -l config -xka "(__fish_complete_path (commandline -ct))" -d 'the config file (default: FANOUT_CONFIG)'
@@ -378,7 +385,7 @@ complete -c fanout -n '_shtab_fanout_using team; and test $_shtab_fanout_npos -e
 complete -c fanout -n '_shtab_fanout_using team info' -s h -l help -d 'show this help message and exit'
 complete -c fanout -n '_shtab_fanout_using team info' -l config -xka "(__fish_complete_path (commandline -ct))" -d 'the config file (default: FANOUT_CONFIG)'
 complete -c fanout -n '_shtab_fanout_using team info' -l json -d 'print one JSON object'
-complete -c fanout -n '_shtab_fanout_using team; and test $_shtab_fanout_npos -eq 0' -a update -d 'Change what is given, and nothing else.'
+complete -c fanout -n '_shtab_fanout_using team; and test $_shtab_fanout_npos -eq 0' -a update -d 'Change what is given, and nothing else; none removes a limit.'
 complete -c fanout -n '_shtab_fanout_using team update' -s h -l help -d 'show this help message and exit'
 complete -c fanout -n '_shtab_fanout_using team update' -l config -xka "(__fish_complete_path (commandline -ct))" -d 'the config file (default: FANOUT_CONFIG)'
 complete -c fanout -n '_shtab_fanout_using team update' -l json -d 'print one JSON object'
@@ -428,7 +435,7 @@ complete -c fanout -n '_shtab_fanout_using user; and test $_shtab_fanout_npos -e
 complete -c fanout -n '_shtab_fanout_using user info' -s h -l help -d 'show this help message and exit'
 complete -c fanout -n '_shtab_fanout_using user info' -l config -xka "(__fish_complete_path (commandline -ct))" -d 'the config file (default: FANOUT_CONFIG)'
 complete -c fanout -n '_shtab_fanout_using user info' -l json -d 'print one JSON object'
-complete -c fanout -n '_shtab_fanout_using user; and test $_shtab_fanout_npos -eq 0' -a update -d 'Change what is given, and nothing else.'
+complete -c fanout -n '_shtab_fanout_using user; and test $_shtab_fanout_npos -eq 0' -a update -d 'Change what is given, and nothing else; none removes a limit.'
 complete -c fanout -n '_shtab_fanout_using user update' -s h -l help -d 'show this help message and exit'
 complete -c fanout -n '_shtab_fanout_using user update' -l config -xka "(__fish_complete_path (commandline -ct))" -d 'the config file (default: FANOUT_CONFIG)'
 complete -c fanout -n '_shtab_fanout_using user update' -l json -d 'print one JSON object'
@@ -475,7 +482,7 @@ complete -c fanout -n '_shtab_fanout_using budget; and test $_shtab_fanout_npos 
 complete -c fanout -n '_shtab_fanout_using budget info' -s h -l help -d 'show this help message and exit'
 complete -c fanout -n '_shtab_fanout_using budget info' -l config -xka "(__fish_complete_path (commandline -ct))" -d 'the config file (default: FANOUT_CONFIG)'
 complete -c fanout -n '_shtab_fanout_using budget info' -l json -d 'print one JSON object'
-complete -c fanout -n '_shtab_fanout_using budget; and test $_shtab_fanout_npos -eq 0' -a update -d 'Change what is given, and nothing else.'
+complete -c fanout -n '_shtab_fanout_using budget; and test $_shtab_fanout_npos -eq 0' -a update -d 'Change what is given, and nothing else; none removes a limit.'
 complete -c fanout -n '_shtab_fanout_using budget update' -s h -l help -d 'show this help message and exit'
 complete -c fanout -n '_shtab_fanout_using budget update' -l config -xka "(__fish_complete_path (commandline -ct))" -d 'the config file (default: FANOUT_CONFIG)'
 complete -c fanout -n '_shtab_fanout_using budget update' -l json -d 'print one JSON object'

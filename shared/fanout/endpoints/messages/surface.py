@@ -155,4 +155,5 @@ SURFACE = Surface(
     status=error_status,
     field=_client_field,
     lost=lambda part: [name for name in LOST if part.get(name)],
+    has_own_metadata=True,
 )

@@ -2,11 +2,22 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
+
 from ...errors import RequestError
 from ...keys.budgets import BudgetManager, budget_body, read_budget
 from ...keys.clients import READ_ONLY
 from ..exchange import Exchange
-from .requests import check_manager, id_of, ledger_of, object_of, required, strings_of
+from .requests import check_manager, id_of, ledger_of, object_of, query_of, required, strings_of
+
+SETTINGS: Mapping[str, tuple[str, str]] = {
+    "max_parallel_requests": ("Integer", "requests in flight"),
+    "tpm_limit": ("Integer", "tokens a minute"),
+    "rpm_limit": ("Integer", "requests a minute"),
+    "budget_duration": ("String", "the window of the budget"),
+    "max_budget": ("Float", "US dollars in a window"),
+    "soft_budget": ("Float", "US dollars that the log says are spent"),
+}
 
 
 async def create_budget(exchange: Exchange) -> None:
@@ -36,7 +47,9 @@ async def read_budgets(exchange: Exchange) -> None:
 
 async def list_budgets(exchange: Exchange) -> None:
     """`GET /budget/list`: every budget."""
-    await _list(exchange, _manager(exchange, READ_ONLY), None)
+    manager = _manager(exchange, READ_ONLY)
+    query_of(exchange)
+    await _list(exchange, manager, None)
 
 
 async def delete_budget(exchange: Exchange) -> None:
@@ -45,6 +58,26 @@ async def delete_budget(exchange: Exchange) -> None:
     item = await manager.find(required(await object_of(exchange), "id"))
     await manager.delete(item)
     await exchange.json(budget_body(item, ledger.now()))
+
+
+async def list_settings(exchange: Exchange) -> None:
+    """`GET /budget/settings`: the limits of the budget `budget_id`, each with its type."""
+    manager = _manager(exchange, READ_ONLY)
+    item = await manager.find(query_of(exchange, "budget_id").get("budget_id", ""))
+    body = budget_body(item, ledger_of(exchange).now())
+    await exchange.json(
+        [
+            {
+                "field_name": name,
+                "field_type": kind,
+                "field_description": about,
+                "field_value": body[name],
+                "stored_in_db": body[name] is not None,
+                "field_default_value": None,
+            }
+            for name, (kind, about) in SETTINGS.items()
+        ]
+    )
 
 
 async def _list(exchange: Exchange, manager: BudgetManager, wanted: set[str] | None) -> None:

@@ -19,8 +19,8 @@ from ...schema.fanout import parse_request
 from ...schema.prompt_tokens import prompt_tokens
 from ...telemetry.prices import TokenPrices, nanodollars_of, to_dollars
 from ..exchange import Exchange
-from .requests import ledger_of, may_read, number, object_of, query_of
-from .spend import rows_of
+from .requests import ledger_of, may_read, number, object_of
+from .selected_rows import rows_of
 
 SENT = ("model", "messages", "tools")
 UNASSIGNED = "Unassigned"
@@ -51,34 +51,35 @@ async def calculate_spend(exchange: Exchange) -> None:
 
 async def total_spend(exchange: Exchange) -> None:
     """`GET /global/spend`: the sum; a gateway has no budget of its own."""
-    rows = await rows_of(exchange)
+    rows, _ = await rows_of(exchange)
     await exchange.json({"spend": to_dollars(sum(row["cost"] for row in rows)), "max_budget": None})
 
 
 async def keys_by_spend(exchange: Exchange) -> None:
     """`GET /global/spend/keys`: the keys that have spent the most."""
-    rows, most = await rows_of(exchange), _limit(exchange, 100)
+    rows, query = await rows_of(exchange, "limit")
     names = {row["token"]: row["alias"] for row in rows}
     found = await in_thread(_most, rows, "token")
     await exchange.json(
         [
             {"api_key": token, "key_alias": names[token] or None, "total_spend": spend}
-            for token, spend, _ in found[:most]
+            for token, spend, _ in found[: number(query, "limit", 100, 1_000)]
         ]
     )
 
 
 async def models_by_spend(exchange: Exchange) -> None:
     """`GET /global/spend/models`: the models that have cost the most."""
-    rows, most = await rows_of(exchange), _limit(exchange, 10)
+    rows, query = await rows_of(exchange, "limit")
+    most = number(query, "limit", 10, 1_000)
     found = await in_thread(_most, rows, "model")
     await exchange.json([{"model": name, "total_spend": one} for name, one, _ in found[:most]])
 
 
 async def tags_by_spend(exchange: Exchange) -> None:
     """`GET /global/spend/tags`: each tag, or those of `tags`."""
-    rows, wanted = await rows_of(exchange), query_of(exchange).get("tags", "")
-    chosen = {one.strip() for one in wanted.split(",") if one.strip()}
+    rows, query = await rows_of(exchange, "tags")
+    chosen = {one.strip() for one in query.get("tags", "").split(",") if one.strip()}
     found = await in_thread(_most, rows, "tag")
     shown = [
         {"name": name, "spend": spend, "log_count": count}
@@ -90,7 +91,7 @@ async def tags_by_spend(exchange: Exchange) -> None:
 
 async def teams_by_spend(exchange: Exchange) -> None:
     """`GET /global/spend/teams`: each day's spend of each team, and the teams' sums."""
-    rows = await rows_of(exchange)
+    rows, _ = await rows_of(exchange)
     teams = await GroupManager(ledger_of(exchange), "", TEAMS).all()
     names = {TEAMS.id_of(one): one.get("name") or TEAMS.id_of(one) for one in teams}
     await exchange.json(await in_thread(_teams, rows, names))
@@ -120,7 +121,8 @@ def _teams(rows: list[Item], names: Mapping[str, str]) -> dict[str, Any]:
 async def providers_by_spend(exchange: Exchange) -> None:
     """`GET /global/spend/provider`: each provider; a model that is gone is of `Unknown`."""
     catalog, sums = exchange.gateway.catalog, dict[str, float]()
-    for model, spend, _ in await in_thread(_most, await rows_of(exchange), "model"):
+    rows, _ = await rows_of(exchange)
+    for model, spend, _ in await in_thread(_most, rows, "model"):
         try:
             name = catalog.find(model)[0].provider.name
         except FanoutError:
@@ -133,10 +135,6 @@ def _most(rows: list[Item], group: str) -> list[tuple[str, float, int]]:
     """Each group's name, spend and requests, the most expensive first."""
     found = sorted(add_up(rows, group).items(), key=lambda one: -one[1].cost)
     return [(name, to_dollars(sums.cost), sums.requests) for name, sums in found]
-
-
-def _limit(exchange: Exchange, default: int) -> int:
-    return number(query_of(exchange), "limit", default, 1_000)
 
 
 def _prices(exchange: Exchange, model: object) -> TokenPrices:

@@ -30,6 +30,7 @@ from .requests import (
     may_read,
     number,
     object_of,
+    ordered,
     query_of,
     required,
     strings_of,
@@ -41,6 +42,18 @@ MIN_KEY = 16
 OWN_KEY = re.compile(f"(?=.{{{MIN_KEY}}})sk-[!-~]+")
 MAX_PAGE = 100
 MAX_UPDATES = 500
+FILTERS = {
+    "team_id": "team_id",
+    "user_id": "user_id",
+    "key_alias": "key_alias",
+    "key_hash": "token",
+}
+LIST = (
+    *("page", "size", "return_full_object", "include_team_keys", "include_created_by_keys"),
+    *("sort_by", "sort_order", *FILTERS),
+)
+"""The parameters of a list of keys; LiteLLM's `include_…` add none, as teams have no members."""
+
 NEW_KEY = frozenset({"new_key", "grace_period", "new_master_key"})
 
 
@@ -171,7 +184,7 @@ async def _regenerate(exchange: Exchange, key: str, body: Mapping[str, Any]) -> 
 
 async def read_key(exchange: Exchange) -> None:
     """`GET /key/info`: the account of `key` (a key or its hash); without one, the caller's own."""
-    key = query_of(exchange).get("key", "")
+    key = query_of(exchange, "key").get("key", "")
     own: Item | None = exchange.client.account and exchange.client.account.item
     ledger = ledger_of(exchange)
     if not key and own is not None:
@@ -187,25 +200,23 @@ async def read_key(exchange: Exchange) -> None:
 
 
 async def list_keys(exchange: Exchange) -> None:
-    """`GET /key/list`: the hashes of keys, or all of them with `return_full_object=true`."""
+    """
+    `GET /key/list`: the hashes of keys, or all of them with `return_full_object=true`.
+
+    Deleted keys are not there, and no key has an organization.
+    """
     manager, ledger = manager_of(exchange, READ_ONLY), ledger_of(exchange)
-    query = query_of(exchange)
+    query = query_of(exchange, *LIST)
     page, size = number(query, "page", 1, 10**6), number(query, "size", 10, MAX_PAGE)
-    wanted = {
-        name: query[given]
-        for given, name in (("team_id", "team_id"), ("user_id", "user_id"), ("key_alias", "alias"))
-        if given in query
-    }
-    found = [
-        item
-        for item in await manager.accounts()
-        if all(item[name] == value for name, value in wanted.items())
-    ]
+    wanted = {field: query[name] for name, field in FILTERS.items() if name in query}
+    shown = [info_of(current(ledger, item)) for item in await manager.accounts()]
+    chosen = [one for one in shown if all(one[name] == text for name, text in wanted.items())]
+    found = ordered(chosen, query, "desc")
     chosen = found[(page - 1) * size : page * size]
     is_full = query.get("return_full_object", "").lower() == "true"
     await exchange.json(
         {
-            "keys": [info_of(current(ledger, one)) if is_full else one["token"] for one in chosen],
+            "keys": [one if is_full else one["token"] for one in chosen],
             "total_count": len(found),
             "current_page": page,
             "total_pages": -(-len(found) // size),

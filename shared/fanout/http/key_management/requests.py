@@ -90,8 +90,41 @@ def required(body: Mapping[str, Any], name: str) -> str:
     return given
 
 
-def query_of(exchange: Exchange) -> dict[str, str]:
-    return {name: values[-1] for name, values in parse_qs(exchange.query).items()}
+def query_of(exchange: Exchange, *names: str) -> dict[str, str]:
+    """
+    The query, whose parameters are `names`; those without a value are left out.
+
+    Raises `RequestError` for another one: a filter that has no effect would show more than was
+    asked for.
+    """
+    query = {name: values[-1] for name, values in parse_qs(exchange.query).items()}
+    for name in query:
+        if name not in names:
+            known = f"it has {', '.join(f'`{one}`' for one in names)}" if names else "it has none"
+            raise RequestError(
+                f"`{name[:64]}` is not a parameter of this path: leave it out ({known})",
+                name[:64],
+                "unsupported_parameter",
+            )
+    return query
+
+
+def ordered(
+    bodies: list[dict[str, Any]], query: Mapping[str, str], default: str = "asc"
+) -> list[dict[str, Any]]:
+    """The bodies by the field `sort_by`, in the order `sort_order` (`asc` or `desc`)."""
+    field, order = query.get("sort_by", ""), query.get("sort_order", default).lower()
+    if order not in {"asc", "desc"}:
+        raise RequestError("`sort_order` must be `asc` or `desc`", "sort_order")
+    if not field:
+        return bodies
+    if bodies and not isinstance(bodies[0].get(field, []), str | int | float | None):
+        raise RequestError(
+            f"`sort_by` must be a field with one value, not `{field[:64]}`", "sort_by"
+        )
+    there = [one for one in bodies if one[field] is not None]
+    rest = [one for one in bodies if one[field] is None]
+    return sorted(there, key=lambda one: one[field], reverse=order == "desc") + rest
 
 
 def number(query: Mapping[str, str], name: str, default: int, most: int) -> int:

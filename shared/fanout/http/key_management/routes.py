@@ -20,6 +20,10 @@ POST /key/regenerate                 key     regenerate_key
 GET  /key/info                       key     read_key
 GET  /key/list                       key     list_keys
 POST /key/                           key     change_key
+POST /team/member_add                team    reject_members
+POST /team/member_delete             team    reject_members
+POST /team/member_update             team    reject_members
+GET  /team/permissions_list          team    list_permissions
 POST /team/new                       team    create_team
 POST /team/update                    team    update_team
 POST /team/delete                    team    delete_teams
@@ -42,6 +46,8 @@ POST /budget/update                  budget  update_budget
 POST /budget/info                    budget  read_budgets
 GET  /budget/list                    budget  list_budgets
 POST /budget/delete                  budget  delete_budget
+GET  /budget/settings                budget  list_settings
+GET  /audit                          audit   list_changes
 GET  /spend/logs                     spend   spend_logs
 GET  /spend/logs/v2                  spend   spend_logs_page
 GET  /spend/keys                     spend   spend_keys

@@ -10,18 +10,16 @@ from __future__ import annotations
 from collections.abc import Iterable, Mapping
 from typing import Any
 
-from msgspec.structs import replace
-
 from ...disk.threads import in_thread
 from ...errors import Forbidden, RequestError
 from ...keys.items import Item
-from ...keys.ledger import Ledger
 from ...keys.litellm import info_of, time_text
-from ...keys.management import KeyManager, made_at
-from ...keys.spend import GROUPS, Sums, add_up, collect, day_of, period_of
+from ...keys.management import KeyManager
+from ...keys.spend import GROUPS, Sums, add_up, day_of
 from ...telemetry.prices import to_dollars
 from ..exchange import Exchange
 from .requests import current, ledger_of, may_read, number, query_of
+from .selected_rows import AMOUNTS, rows_of
 
 MAX_ROWS = 10_000
 """Rows of one response."""
@@ -31,8 +29,7 @@ REPORTS = {"team": "team", "customer": "customer", "api_key": "token"}
 
 async def spend_logs(exchange: Exchange) -> None:
     """`GET /spend/logs`: one row a request, or sums a day with `start_date` and `summarize`."""
-    query = query_of(exchange)
-    rows = await rows_of(exchange)
+    rows, query = await rows_of(exchange, "summarize")
     is_summary = "start_date" in query and query.get("summarize", "true").lower() == "true"
     read = _summaries if is_summary else _logs
     await exchange.json(await in_thread(read, rows if is_summary else rows[-MAX_ROWS:]))
@@ -53,9 +50,8 @@ def _summaries(rows: list[Item]) -> list[dict[str, Any]]:
 
 async def spend_logs_page(exchange: Exchange) -> None:
     """`GET /spend/logs/v2`: the rows in pages, the newest first."""
-    query = query_of(exchange)
+    rows, query = await rows_of(exchange, "page", "page_size", *AMOUNTS)
     page, size = number(query, "page", 1, 10**6), number(query, "page_size", 50, 1_000)
-    rows = await rows_of(exchange)
     end = max(0, len(rows) - (page - 1) * size)
     await exchange.json(
         {
@@ -70,7 +66,7 @@ async def spend_logs_page(exchange: Exchange) -> None:
 
 async def spend_keys(exchange: Exchange) -> None:
     """`GET /spend/keys`: the keys that have spent the most in their windows."""
-    ledger, query = ledger_of(exchange), query_of(exchange)
+    ledger, query = ledger_of(exchange), query_of(exchange, "limit")
     account = exchange.client.account
     if may_read(exchange):
         items = await KeyManager(ledger, "").accounts()
@@ -85,7 +81,7 @@ async def spend_keys(exchange: Exchange) -> None:
 
 async def spend_tags(exchange: Exchange) -> None:
     """`GET /spend/tags`: the spend of each tag of keys and requests."""
-    found = await in_thread(add_up, await rows_of(exchange), "tag")
+    found = await in_thread(add_up, (await rows_of(exchange))[0], "tag")
     await exchange.json(
         [
             {
@@ -100,10 +96,9 @@ async def spend_tags(exchange: Exchange) -> None:
 
 async def spend_report(exchange: Exchange) -> None:
     """`GET /global/spend/report`: spend by day and team, or by `customer` or `api_key`."""
-    group = query_of(exchange).get("group_by", "team")
-    if group not in REPORTS:
+    rows, query = await rows_of(exchange, "group_by")
+    if (group := query.get("group_by", "team")) not in REPORTS:
         raise RequestError(f"`group_by` must be one of {', '.join(REPORTS)}", "group_by")
-    rows = await rows_of(exchange)
     await exchange.json(await in_thread(_report, rows, group))
 
 
@@ -121,7 +116,11 @@ def _report(rows: list[Item], group: str) -> list[dict[str, Any]]:
 
 async def daily_activity(exchange: Exchange) -> None:
     """`GET /user/daily/activity`: each day's metrics, by model, key and team too."""
-    await exchange.json(await in_thread(_activity, await rows_of(exchange)))
+    rows, query = await rows_of(exchange, "page", "page_size", "timezone")
+    if query.get("timezone", "0") != "0":
+        raise RequestError("`timezone` must be 0: days are UTC", "timezone")
+    is_first = number(query, "page", 1, 10**6) == 1
+    await exchange.json(await in_thread(_activity, rows if is_first else []))
 
 
 def _activity(rows: list[Item]) -> dict[str, Any]:
@@ -161,46 +160,6 @@ def _activity(rows: list[Item]) -> dict[str, Any]:
             "has_more": False,
         },
     }
-
-
-# ---- rows ----
-
-
-async def rows_of(exchange: Exchange) -> list[Item]:
-    """The rows that the query asks for and the client may read."""
-    ledger, query = ledger_of(exchange), query_of(exchange)
-    period = period_of(query.get("start_date"), query.get("end_date"), ledger.now())
-    account, since = await _account(exchange, ledger, query)
-    period = replace(period, start=max(period.start, since))
-    rows = await collect(ledger, period, account)
-    wanted: dict[str, str] = {
-        name: query[name] for name in ("user_id", "request_id", "team_id") if name in query
-    }
-    if teams := [one for one in query.get("team_ids", "").split(",") if one]:
-        rows = [row for row in rows if row["team_id"] in teams]
-    return await in_thread(_chosen, rows, wanted) if wanted else rows
-
-
-def _chosen(rows: list[Item], wanted: Mapping[str, str]) -> list[Item]:
-    return [row for row in rows if all(row[name] == value for name, value in wanted.items())]
-
-
-async def _account(
-    exchange: Exchange, ledger: Ledger, query: Mapping[str, str]
-) -> tuple[str | None, float]:
-    """
-    The account whose rows are read, and since when; `None` for all.
-
-    An ordinary key does not read the rows of a deleted key whose value it has.
-    """
-    asked, account = query.get("api_key", ""), exchange.client.account
-    if may_read(exchange):
-        return (str((await KeyManager(ledger, "").find(asked))["id"]) if asked else None), 0.0
-    own = account.item if account is not None else None
-    found = await ledger.find_key(asked) if asked else own
-    if own is None or found is None or found["id"] != own["id"]:
-        raise Forbidden("this key may only read its own spend", "api_key", "key_not_allowed")
-    return str(own["id"]), made_at(own)
 
 
 def _logs(rows: list[Item]) -> list[dict[str, Any]]:

@@ -2,9 +2,12 @@
 
 from __future__ import annotations
 
-from ...errors import Forbidden, RequestError
+from collections.abc import Mapping
+from typing import Any
+
+from ...errors import Forbidden, NotFound, RequestError
 from ...keys.clients import READ_ONLY
-from ...keys.groups import TEAMS, GroupManager, group_body, read_group
+from ...keys.groups import TEAMS, USERS, GroupManager, group_body, read_group
 from ...keys.litellm import info_of
 from ..exchange import Exchange
 from .requests import (
@@ -18,9 +21,13 @@ from .requests import (
     may_read,
     number,
     object_of,
+    ordered,
     query_of,
     required,
 )
+
+PAGED = ("page", "page_size", "team_id", "team_alias", "user_id", "sort_by", "sort_order")
+"""The parameters of a list of teams in pages."""
 
 
 async def create_team(exchange: Exchange) -> None:
@@ -67,7 +74,7 @@ async def _set_blocked(exchange: Exchange, blocked: int, action: str) -> None:
 
 async def read_team_info(exchange: Exchange) -> None:
     """`GET /team/info`: the team `team_id` and its keys; a key may read about its own team."""
-    ledger, team_id = ledger_of(exchange), query_of(exchange).get("team_id", "")
+    ledger, team_id = ledger_of(exchange), query_of(exchange, "team_id").get("team_id", "")
     account = exchange.client.account
     if not team_id:
         raise RequestError("`team_id` is missing", "team_id")
@@ -87,19 +94,21 @@ async def read_team_info(exchange: Exchange) -> None:
 
 
 async def list_teams(exchange: Exchange) -> None:
-    """`GET /team/list`: every team, the newest first."""
-    manager, ledger = _manager(exchange, READ_ONLY), ledger_of(exchange)
-    await exchange.json([group_body(current(ledger, one), TEAMS) for one in await manager.all()])
+    """`GET /team/list`: every team, the newest first, or those of the keys of `user_id`."""
+    manager = _manager(exchange, READ_ONLY)
+    await exchange.json(await _teams(exchange, manager, query_of(exchange, "user_id")))
 
 
 async def list_teams_in_pages(exchange: Exchange) -> None:
-    """`GET /v2/team/list`: the teams in pages, or those of `team_id` or `team_alias`."""
-    manager, ledger = _manager(exchange, READ_ONLY), ledger_of(exchange)
-    query = query_of(exchange)
+    """`GET /v2/team/list`: the teams in pages, or those of `team_id`, `team_alias`, `user_id`."""
+    manager = _manager(exchange, READ_ONLY)
+    query = query_of(exchange, *PAGED)
     page, size = number(query, "page", 1, 10**6), number(query, "page_size", 10, 100)
-    asked = {name: query[name] for name in ("team_id", "team_alias") if query.get(name)}
-    teams = [group_body(current(ledger, one), TEAMS) for one in await manager.all()]
-    found = [one for one in teams if all(one[name] == text for name, text in asked.items())]
+    asked = {name: query[name] for name in ("team_id", "team_alias") if name in query}
+    teams = await _teams(exchange, manager, query)
+    found = ordered(
+        [one for one in teams if all(one[name] == text for name, text in asked.items())], query
+    )
     await exchange.json(
         {
             "teams": found[(page - 1) * size : page * size],
@@ -111,10 +120,39 @@ async def list_teams_in_pages(exchange: Exchange) -> None:
     )
 
 
+async def _teams(
+    exchange: Exchange, manager: GroupManager, query: Mapping[str, str]
+) -> list[dict[str, Any]]:
+    """The teams as LiteLLM shows them; of a `user_id`, those of its keys."""
+    ledger = ledger_of(exchange)
+    teams = [group_body(current(ledger, one), TEAMS) for one in await manager.all()]
+    if (user_id := query.get("user_id")) is None:
+        return teams
+    keys = await GroupManager(ledger, "", USERS).keys(user_id)
+    ids = {one["team_id"] for one in keys}
+    return [one for one in teams if one["team_id"] in ids]
+
+
 async def list_available_teams(exchange: Exchange) -> None:
     """`GET /team/available`: the teams that a user may join; there are no members, so none."""
     ledger_of(exchange)
+    query_of(exchange)
     await exchange.json([])
+
+
+async def reject_members(exchange: Exchange) -> None:
+    """`POST /team/member_…`: a 404, as teams have no members."""
+    _manager(exchange)
+    raise NotFound("teams have no members: give the user's keys the team's `team_id`")
+
+
+async def list_permissions(exchange: Exchange) -> None:
+    """`GET /team/permissions_list`: what a team's members may do; there are no members."""
+    manager = _manager(exchange, READ_ONLY)
+    team_id = query_of(exchange, "team_id").get("team_id", "")
+    await manager.find(team_id)
+    none: dict[str, list[str]] = {"team_member_permissions": [], "all_available_permissions": []}
+    await exchange.json({"team_id": team_id, **none})
 
 
 def _manager(exchange: Exchange, *types: str) -> GroupManager:

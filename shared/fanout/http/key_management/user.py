@@ -29,6 +29,7 @@ from .requests import (
     may_read,
     number,
     object_of,
+    ordered,
     query_of,
 )
 
@@ -37,6 +38,9 @@ ROLE = "internal_user"
 
 KEY_FIELDS = ("key_alias", "duration", "auto_create_key")
 """What a new user's request has for the key that is made with it."""
+
+LIST = ("page", "page_size", "user_ids", "user_email", "role", "sort_by", "sort_order")
+"""The parameters of a list of users."""
 
 OWN = frozenset({*KEY_FIELDS, "user_email", "user_role", "send_invite_email", "spend"})
 """The fields that are read here, or, as no mail is sent, have no effect."""
@@ -122,7 +126,7 @@ async def read_user_alone(exchange: Exchange) -> None:
 async def list_users(exchange: Exchange) -> None:
     """`GET /user/list`: the users in pages, the newest first."""
     manager, ledger = _manager(exchange, READ_ONLY), ledger_of(exchange)
-    query = query_of(exchange)
+    query = query_of(exchange, *LIST)
     page, size = number(query, "page", 1, 10**6), number(query, "page_size", 25, 100)
     ids = [one.strip() for one in query.get("user_ids", "").split(",") if one.strip()]
     email, role = query.get("user_email", "").lower(), query.get("role") or ROLE
@@ -134,7 +138,8 @@ async def list_users(exchange: Exchange) -> None:
         and email in item.get("email", "").lower()
     ]
     keys = [one["user_id"] for one in await KeyManager(ledger, "").accounts()]
-    shown = [user_body(ledger, item) for item in found[(page - 1) * size : page * size]]
+    bodies = ordered([user_body(ledger, item) for item in found], query)
+    shown = bodies[(page - 1) * size : page * size]
     await exchange.json(
         {
             "users": [{**one, "key_count": keys.count(one["user_id"])} for one in shown],
@@ -209,7 +214,7 @@ async def _of_email(manager: GroupManager, body: Mapping[str, Any]) -> Item:
 
 async def _asked(exchange: Exchange) -> str:
     """The user that the query asks for; an ordinary key's own one, and raises `Forbidden`."""
-    user_id = query_of(exchange).get("user_id", "")
+    user_id = query_of(exchange, "user_id").get("user_id", "")
     if may_read(exchange):
         return user_id
     account = exchange.client.account

@@ -1,0 +1,75 @@
+"""What `fanout key spend` and `fanout key audit` print."""
+
+from __future__ import annotations
+
+import argparse
+from collections.abc import Sequence
+
+from ..bulk.tables.writers import CsvWriter
+from ..keys.audit import audit_rows
+from ..keys.ledger import Ledger
+from ..keys.litellm import time_text
+from ..keys.spend import add_up, collect, period_of
+from ..telemetry.prices import to_dollars
+from ..wire import json
+from .printing import show, show_json
+from .table import columns
+
+
+async def show_spend(arguments: argparse.Namespace, ledger: Ledger) -> None:
+    """Print what keys have spent, added up."""
+    period = period_of(arguments.start, arguments.end, ledger.now())
+    found = add_up(await collect(ledger, period), arguments.by)
+    rows = [
+        {
+            arguments.by: name,
+            "spend": to_dollars(sums.cost),
+            "requests": sums.requests,
+            "prompt_tokens": sums.prompt_tokens,
+            "completion_tokens": sums.completion_tokens,
+        }
+        for name, sums in found.items()
+    ]
+    if arguments.json:
+        show_json({"spend": rows})
+        return
+    heads = (arguments.by, "spend", "requests", "prompt_tokens", "completion_tokens")
+    if arguments.csv:
+        print_csv([heads, *(tuple(row.values()) for row in rows)])
+        return
+    show(columns([heads, *(tuple(map(str, row.values())) for row in rows)]))
+
+
+def print_csv(rows: Sequence[Sequence[object]]) -> None:
+    """Print CSV for people: no cell begins like a formula of a spreadsheet."""
+    head, *others = rows
+    writer = CsvWriter(
+        lambda data: show(data.decode(), end=""), [*map(str, head)], ",", escape=True
+    )
+    for row in others:
+        writer.write(row, ())
+    writer.end()
+
+
+async def show_changes(arguments: argparse.Namespace, ledger: Ledger) -> None:
+    """Print who has changed which account, the newest first."""
+    period = period_of(arguments.start, arguments.end, ledger.now())
+    rows = [
+        {
+            "time": time_text(row["at"]),
+            "by": row["actor"],
+            "action": row["action"],
+            "account": row["account"],
+            "changes": row["changes"],
+        }
+        for _, row in await audit_rows(ledger.store, period.start, period.end)
+    ]
+    if arguments.json:
+        changes = [{**row, "changes": json.decode(row["changes"].encode())} for row in rows]
+        show_json({"audit": changes})
+        return
+    heads = ("time", "by", "action", "account", "changes")
+    if arguments.csv:
+        print_csv([heads, *(tuple(row.values()) for row in rows)])
+        return
+    show(columns([heads, *(tuple(row.values()) for row in rows)]))
