@@ -85,9 +85,9 @@ QUOTAS = Limits(
 )
 """
 The usual quotas of a job and its file, which an account may have changed. AWS lists them in Service
-Quotas, which was not read: the numbers are those that users report (November 2026), and a job beyond
-its account's is rejected when it is created. How long a stop takes is a guess. A job that is stopped
-or fails before its first record has no output.
+Quotas, which was not read: the numbers are those that users report (November 2026). A job beyond
+its account's quota is rejected when it is created. How long a stop takes is a guess. A job that is
+stopped or fails before its first record has no output.
 """
 
 STATUSES = {"ConflictException": 409, "ServiceQuotaExceededException": 429}
