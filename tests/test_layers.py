@@ -127,7 +127,7 @@ TOP_LEVEL = {
         __init__ account aliases audit budgets charged_job clients dynamodb_store groups
         import_rows imports items
         job_rows jobs late_settlements ledger litellm management metering opening
-        postgres rate_limits secrets spend spend_rows sqlite_store windows
+        postgres rate_limits secrets spend spend_rows sqlite_store sweep windows
     """,
     "shared/fanout/http/key_management/*.py": """
         __init__ audit budget global_spend key requests routes selected_rows spend team user

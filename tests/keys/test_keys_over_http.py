@@ -14,8 +14,10 @@ import openai
 import pytest
 
 from fanout.aws.credentials import AWSSigner
+from fanout.errors import StorageBusy
 from fanout.keys.opening import TABLE_VARIABLE, open_local, open_table
 from fanout.keys.secrets import RANDOM, check_characters
+from fanout.keys.sqlite_store import SQLiteStore
 from fanout.wire import json
 from tests.support.dynamodb_engine import ENV, DynamoDBEngine, keys_table
 from tests.support.embedding_provider import embeds
@@ -481,13 +483,19 @@ def test_no_parameter_of_a_list_or_report_is_ignored_and_a_deleted_keys_rows_are
     assert manage(gateway, chosen)["keys"] == [by_user[0]["token"]]
     key, token = by_user[0]["key"], by_user[0]["token"]
     assert gateway.json({"model": "a", "messages": HI}, headers=bearer(key))[0] == 200
-    manage(gateway, "/key/delete", {"keys": [token]})
-    assert [row["api_key"] for row in manage(gateway, f"/spend/logs?api_key={token}")] == [token]
-    assert manage(gateway, f"/spend/logs/v2?api_key={key}&min_spend=0.001")["total"] == 1
+    again = manage(gateway, "/key/regenerate", {"key": key})
+    assert gateway.json({"model": "a", "messages": HI}, headers=bearer(again["key"]))[0] == 200
+    manage(gateway, "/key/delete", {"keys": [again["key"]]})
+    replaced = manage(gateway, f"/spend/logs?api_key={again['token']}")
+    assert [row["api_key"] for row in replaced] == [again["token"]]
+    assert [row["api_key"] for row in manage(gateway, f"/spend/logs?api_key={token}")][:1] == [
+        token
+    ]
+    assert manage(gateway, f"/spend/logs/v2?api_key={key}&min_spend=0.001")["total"] == 2
     assert manage(gateway, f"/spend/logs/v2?api_key={key}&min_spend=10")["total"] == 0
     assert manage(gateway, f"/spend/logs?api_key={'0' * 64}") == (404, "not_found")
     logged = manage(gateway, f"/audit?object_id={token}")["audit_logs"]
-    assert [row["action"] for row in logged] == ["delete", "create"]
+    assert [row["action"] for row in logged] == ["delete", "regenerate", "create"]
     assert key not in str(logged)
     status, _, answer = gateway.json(None, "/key/update", "PUT", ADMIN)
     assert (status, answer["error"]["message"]) == (405, "PUT is not allowed here; use POST")
@@ -524,7 +532,12 @@ def test_the_tags_of_every_endpoint_count_and_are_not_sent_where_vendors_reject_
     assert "metadata" not in bodies["b"]
 
 
-def test_without_the_store_clients_get_503(provider: Upstream, tmp_path: Path) -> None:
+def test_without_the_store_clients_get_503(
+    provider: Upstream, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    async def busy(*_: object) -> None:
+        raise StorageBusy("keys.sqlite", "locked")
+
     file = tmp_path / "keys.sqlite"
     config = {
         "model_list": [entry(provider, "a")],
@@ -538,9 +551,11 @@ def test_without_the_store_clients_get_503(provider: Upstream, tmp_path: Path) -
         status, headers, answer = served.json({}, headers=bearer("sk-unknown-key-marker"))
         assert (status, answer["error"]["code"]) == (503, "keys_unavailable")
         assert headers["retry-after"] == "1"
+        monkeypatch.setattr(SQLiteStore, "get", busy)
+        assert served.json({}, headers=bearer("sk-unknown-key-marker"))[0] == 503
         body = {"model": "a", "messages": HI}
         assert served.json(body, headers=ADMIN)[0] == 200  # the config's keys need no store
-    assert len(served.observer.bugs) == 1
+    assert len(served.observer.bugs) == 1  # the folder; a store that is in use is none
 
 
 def test_spend_is_added_up_by_key_team_tag_model_and_day(

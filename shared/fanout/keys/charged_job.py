@@ -23,7 +23,7 @@ from .account import HELD_SECONDS, Need, Reservation
 from .clients import models_of
 from .groups import shared_models
 from .items import Item, Rejected
-from .job_rows import JobRows
+from .job_rows import NOTHING_USED, JobRows
 
 FIRST_LINES, MAX_LINES = 10, 1_000
 """Lines that a reservation is for: the first, and at most if lines are used up quickly."""
@@ -69,7 +69,7 @@ class ChargedJob:
         self._held: deque[Reservation] = deque()
         self._covered = self._in_flight = 0
         self._spent = self._stored = self._charged = 0
-        self._sent = self._received = self._finished = 0
+        self._used = NOTHING_USED
         self._lines = FIRST_LINES
         self._is_short = False
         self._claiming: asyncio.Task[None] | None = None
@@ -122,9 +122,7 @@ class ChargedJob:
         self._inner.settle(shard, estimate, totals)
         self._in_flight -= estimate
         self._spent += totals.cost
-        self._sent += totals.tokens_in
-        self._received += totals.tokens_out
-        self._finished += totals.done + totals.failed
+        self._used = self._used.plus(totals)
 
     def release(self, estimate: int) -> None:
         """Release the estimate of a line that ended without a result."""
@@ -269,8 +267,7 @@ class ChargedJob:
         if self._item is None:
             return
         if (due := self._due) > 0:
-            used = (due, self._sent, self._received, self._finished)
-            await self._rows.charge(self._item, self._charged, *used)
+            await self._rows.charge(self._item, self._charged, due, self._used)
             self._charged += due
         await self._rows.hold(self._charged, ())
 
@@ -284,11 +281,10 @@ class ChargedJob:
 
     async def _settle_first(self, *, is_alone: bool) -> None:
         """Settle the oldest reservation: with its part of what is due, or all if it `is_alone`."""
-        held, sent, received = self._held[0], self._sent, self._received
-        finished = self._finished
+        held, used = self._held[0], self._used
         cost = self._due if is_alone else min(self._due, held.need.cost)
-        row = self._rows.used(cost, sent, received, finished)
-        settle = partial(self._ledger.settle, held, cost, sent + received, row, "settled")
+        row = self._rows.used(cost, used)
+        settle = partial(self._ledger.settle, held, cost, used.tokens, row, "settled")
         if not await settle():
             found = await self._ledger.store.get(held.row)
             if found is None and self._item is not None:  # it could not be opened
@@ -299,6 +295,4 @@ class ChargedJob:
         self._held.popleft()
         self._covered -= held.need.cost
         self._charged += cost
-        self._sent -= sent
-        self._finished -= finished
-        self._received -= received
+        self._used = self._used.minus(used)

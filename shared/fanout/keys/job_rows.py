@@ -12,7 +12,10 @@ from collections.abc import Iterable, Mapping
 from secrets import token_hex
 from typing import Any
 
+from msgspec import Struct
+
 from ..bulk.service.records import Job
+from ..bulk.totals import Totals
 from .account import account_key
 from .items import Condition, Item, ItemKey, Update
 from .ledger import Ledger
@@ -22,6 +25,32 @@ RETENTION = 30 * 24 * 3600
 
 NEVER_OPENED: Mapping[str, Any] = {"status": "lost", "window": 0, "cost": 0}
 """The row of a reservation that a killed run has named, so that nothing opens it any more."""
+
+
+class Used(Struct, frozen=True):
+    """The tokens and the finished lines of a part that are in no closed row."""
+
+    sent: int = 0
+    received: int = 0
+    lines: int = 0
+
+    def plus(self, totals: Totals) -> Used:
+        """With those of a line."""
+        lines = self.lines + totals.done + totals.failed
+        return Used(self.sent + totals.tokens_in, self.received + totals.tokens_out, lines)
+
+    def minus(self, used: Used) -> Used:
+        """Without what is in a row now."""
+        lines = self.lines - used.lines
+        return Used(self.sent - used.sent, self.received - used.received, lines)
+
+    @property
+    def tokens(self) -> int:
+        """All tokens."""
+        return self.sent + self.received
+
+
+NOTHING_USED = Used()
 
 
 def partition_of(job: Job) -> str:
@@ -80,22 +109,20 @@ class JobRows:
             row = await self.ledger.store.get(where)
         if row is not None and row["status"] == "open":
             held = self.ledger.reservation(self._account, where, row)
-            if await self.ledger.settle(held, 0, 0, self.used(0, 0, 0), "lost"):
+            if await self.ledger.settle(held, 0, 0, self.used(0), "lost"):
                 return 0
             row = await self.ledger.store.get(where)
         return 0 if row is None else int(row["cost"])
 
     # ---- spend rows ----
 
-    async def charge(
-        self, item: Item, charged: int, cost: int, sent: int = 0, received: int = 0, lines: int = 0
-    ) -> None:
+    async def charge(self, item: Item, charged: int, cost: int, used: Used = NOTHING_USED) -> None:
         """Charge what was spent without a reservation; raises `Rejected` as `hold` does."""
         held = self.ledger.unreserved(item)
         await self.hold(charged, [held.row])
-        fields = {**self.fields(item), **self.used(cost, sent, received, lines)}
+        fields = {**self.fields(item), **self.used(cost, used)}
         await self.ledger.open(held, fields)
-        await self.ledger.settle(held, cost, sent + received, fields, "settled")
+        await self.ledger.settle(held, cost, used.tokens, fields, "settled")
 
     def fields(self, item: Item) -> dict[str, Any]:
         """The fields of a spend row that are known before the calls."""
@@ -111,13 +138,13 @@ class JobRows:
             "end_user": "",
         }
 
-    def used(self, cost: int, sent: int, received: int, lines: int = 0) -> dict[str, Any]:
+    def used(self, cost: int, used: Used = NOTHING_USED) -> dict[str, Any]:
         """The fields that are known after the calls."""
         return {
-            "prompt_tokens": sent,
-            "completion_tokens": received,
-            "lines": lines,
-            "by_model": {self._models: [cost, sent, received]},
+            "prompt_tokens": used.sent,
+            "completion_tokens": used.received,
+            "lines": used.lines,
+            "by_model": {self._models: [cost, used.sent, used.received]},
             "ended": int(self.ledger.now()),
         }
 

@@ -26,23 +26,14 @@ from .account import (
     Reservation,
     account_key,
     account_of,
-    needs_repair,
     reaches_soft_budget,
-    repaired,
     reserve,
     settlements,
 )
 from .items import Condition, Item, ItemKey, Rejected, Store, Update
 from .late_settlements import LateSettlements
-from .spend_rows import (
-    lost_fields,
-    members_of,
-    months,
-    open_reservation,
-    row_name,
-    row_partition,
-    window_of,
-)
+from .spend_rows import members_of, open_reservation, row_name, row_partition
+from .sweep import sweep
 
 TRIES = 20
 """
@@ -55,11 +46,8 @@ SWEEP_INTERVAL = 60.0
 
 HASH = re.compile("[0-9a-f]{64}")
 
-PAGE = 1_000
-"""Spend rows that a sweep reads at once."""
-
-MAX_MEMBERS = 100_000
-"""Keys of a team whose rows a sweep reads."""
+MAX_SWEPT = 1_000
+"""Accounts of which a process remembers when it has swept them."""
 
 NOTHING_RESERVED = Need(0, requests=0)
 
@@ -257,48 +245,14 @@ class Ledger:
         is_suspect = isinstance(error, BudgetHeld) or item["reserved"] > 0
         if not is_suspect or now - self._swept.get(account, -SWEEP_INTERVAL) < SWEEP_INTERVAL:
             return False
-        if len(self._swept) > PAGE:
+        if len(self._swept) > MAX_SWEPT:
             self._swept.clear()
         self._swept[account] = now
         return await self.sweep(item)
 
     async def sweep(self, item: Item) -> bool:
-        """
-        Release what crashed requests hold of an account; whether there was anything.
-
-        The row of a request that was not settled in time becomes `lost`, and costs what it had
-        reserved: its calls may have been made. If no request can be in flight, the account's
-        numbers are those of its rows. Those of a team or user are in the partitions of its keys.
-        """
-        is_changed = False
-        spent, since, now = 0, float(item["window_start"]), self.now()
-        is_idle = needs_repair(item, now)
-        if not is_idle:  # only what has crashed of late; its sum is not needed
-            since = max(since, now - 2 * self._lease)
-        start = row_name(since).partition("-")[0]
-        members = await self.store.items(members_of(item["id"]), limit=MAX_MEMBERS)
-        for account in (item["id"], *(name for name, _ in members)):
-            for partition in months(account, since, now):
-                after = start
-                while rows := await self.store.items(partition, after=after, limit=PAGE):
-                    for name, row in rows:
-                        window = window_of(row, account, item["id"])
-                        if row["status"] == "open" and row["lease_until"] <= now:
-                            held = open_reservation(account, ItemKey(partition, name), row)
-                            cost, used = row["estimate"], lost_fields(row)
-                            is_changed |= await self.settle(held, cost, 0, used, "lost")
-                        elif row["status"] == "open":
-                            continue
-                        else:
-                            cost = row["cost"]
-                        spent += cost if window == item["window"] else 0
-                    after = rows[-1][0]
-        current = await self._read(account_key(item["id"]))
-        if is_idle and current["window"] == item["window"] and needs_repair(current, now):
-            with suppress(Rejected):
-                await self.store.update(repaired(current, spent))
-                is_changed = True
-        return is_changed
+        """Release what crashed requests hold of an account; whether there was anything."""
+        return await sweep(self, item, self._lease)
 
     async def join(self, item: Item, shared: Item) -> None:
         """Note, once, that a key reserves of the account of its team or user."""

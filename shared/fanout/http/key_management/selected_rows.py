@@ -50,6 +50,9 @@ async def rows_of(exchange: Exchange, *more: str) -> tuple[list[Item], Mapping[s
     period = replace(period, start=max(period.start, since))
     rows = await collect(ledger, period, account)
     wanted = [(field, query[name]) for name, field in FILTERS.items() if name in query]
+    asked = query.get("api_key", "")
+    if asked and account is None:  # a deleted key that had replaced another one
+        wanted.append(("token", hash_of(asked)))
     least, most = _dollars_in(query, "min_spend"), _dollars_in(query, "max_spend")
     teams, others = _listed(query, "team_ids"), _listed(query, "exclude_team_ids")
 
@@ -62,7 +65,10 @@ async def rows_of(exchange: Exchange, *more: str) -> tuple[list[Item], Mapping[s
             and (most is None or row["cost"] <= most)
         )
 
-    return await in_thread(_chosen, rows, is_wanted), query
+    chosen = await in_thread(_chosen, rows, is_wanted)
+    if asked and account is None and not chosen:
+        raise NotFound("there is no such key, and no row of one in this time")
+    return chosen, query
 
 
 def _chosen(rows: list[Item], is_wanted: Callable[[Item], bool]) -> list[Item]:
@@ -99,10 +105,9 @@ async def _account(
     return str(own["id"]), made_at(own)
 
 
-async def _named(ledger: Ledger, key: str) -> str:
-    """The account of a key or of its hash, also of a deleted one, whose rows stay."""
+async def _named(ledger: Ledger, key: str) -> str | None:
+    """The account of a key or its hash, also of a deleted one, whose rows stay, if it is known."""
     if (found := await ledger.find_key(key)) is not None:
         return str(found["id"])
-    if await ledger.store.get(ItemKey(INDEX, hash_of(key))) is None:
-        raise NotFound("there is no such key")
-    return hash_of(key)
+    known = await ledger.store.get(ItemKey(INDEX, hash_of(key)))
+    return None if known is None else hash_of(key)
