@@ -102,7 +102,7 @@ class JobRuntime:
         """
 
         async def report(handlers: StepHandlers) -> int:
-            await handlers.start_webhooks()
+            await handlers.webhooks.start_all()
             if count := await handlers.count_overdue():
                 self._observer.overdue(count)
             return count

@@ -66,7 +66,7 @@ def test_every_end_of_a_job_starts_its_delivery_until_it_is_delivered(
             assert await sender.attempt(running.id) is None
             assert [json.loads(one.body)["data"] for one in sent] == [{"id": done}]
             started.clear()
-            await stack.handlers.start_webhooks()  # every hour
+            await stack.handlers.webhooks.start_all()  # every hour
             assert sorted(started) == sorted([wrong, stopped, lost])
 
     run(main())

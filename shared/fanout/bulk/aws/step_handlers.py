@@ -39,6 +39,7 @@ from ..work.spec import WorkerResources, WorkResult, WorkSpec, flex_lane
 from ..work.worker import work
 from .batch_service import Stores
 from .job_changes import ended_early, expired, failed, failing, finalized, rejected
+from .job_delivery import WebhookStarts, copy_results
 from .rate_limit_store import DynamoRateLimitStore
 from .s3 import once
 from .step_payloads import Finished, Planned
@@ -81,7 +82,6 @@ class StepHandlers:
         self._observer = observer
         self._options = options
         self._on_worked = on_worked
-        self._notify = notify
         self._start_batches = start_batches
         self._made_native: NativeSteps | None = None
         self._costs = Costs(gateway.catalog)
@@ -91,6 +91,7 @@ class StepHandlers:
         self._limiter = RateLimiter(self._rate_limits, limits, stores.now, share)
         self._jobs = job_registry(stores.table)
         self._files = stores.files
+        self.webhooks = WebhookStarts(self._jobs, notify, observer)
         self._runner = Runner(
             gateway,
             self._files,
@@ -225,7 +226,7 @@ class StepHandlers:
         """Close the job's record only, if its results cannot be joined."""
         job = await self._jobs.change(job_id, partial(failed, why, int(self._stores.now())))
         await self._end_batches(job)
-        await self._start_webhook(job)
+        await self.webhooks.start(job)
         return Finished(job.id, job.status, "done")
 
     async def _end_batches(self, job: Job) -> None:
@@ -260,23 +261,9 @@ class StepHandlers:
             job = await self._runner.finish(job)
         if job.account is not None:
             await required(self._accounts).settle(job)
-        await self._deliver(job)
-        await self._start_webhook(job)
+        await copy_results(job, self._files, self._stores.blobs)
+        await self.webhooks.start(job)
         return Finished(job.id, job.status, "done")
-
-    async def start_webhooks(self) -> None:
-        """Start the deliveries of all jobs that owe their webhook, if one could not be started."""
-        for job in await self._jobs.all_open():
-            await self._start_webhook(job)
-
-    async def _start_webhook(self, job: Job) -> None:
-        """Start the delivery of the job's webhook; a fault of AWS's is logged and ends no job."""
-        if job.owed_webhook is None or self._notify is None:
-            return
-        try:
-            await self._notify(job.id)
-        except Exception as error:  # noqa: BLE001 -- the hourly check starts it again
-            self._observer.bug(job.id, error)
 
     async def _incomplete(self, job: Job, batches: JobBatches | None) -> Finished | None:
         """
@@ -314,18 +301,6 @@ class StepHandlers:
             max_workers(job),
             batches.hold if batches is not None and batches.open else None,
         )
-
-    async def _deliver(self, job: Job) -> None:
-        """Copy the results and the batch object to where the job's start request wants them."""
-        if job.deliver_to is None:
-            return
-        blobs = self._stores.blobs
-        for file_id, name in ((job.output_file_id, "output"), (job.error_file_id, "errors")):
-            if file_id is not None:
-                file = await self._files.find(file_id, None)
-                await blobs.join([file.key], f"{job.deliver_to}{name}.jsonl")
-        batch = json.encode(job.to_dict(job.totals or Totals()))
-        await blobs.write(f"{job.deliver_to}batch.json", once(batch))
 
 
 def _has_batches(job: Job) -> bool:
