@@ -61,26 +61,44 @@ BODIES: Mapping[str, Schema] = {
     ),
 }
 
+ROWS = (
+    *("api_key", "user_id", "internal_user_id", "request_id", "team_id", "customer_id"),
+    *("end_user", "key_alias", "model", "team_ids", "exclude_team_ids", *DATES),
+)
+"""What chooses spend rows."""
+
+SORT = ("sort_by", "sort_order")
+
 QUERIES: Mapping[str, tuple[str, ...]] = {
     "GET /key/info": ("key",),
-    "GET /key/list": ("page", "size", "team_id", "user_id", "key_alias", "return_full_object"),
+    "GET /key/list": (
+        *("page", "size", "team_id", "user_id", "key_alias", "key_hash", "return_full_object"),
+        *SORT,
+    ),
     "GET /team/info": ("team_id",),
-    "GET /v2/team/list": ("page", "page_size", "team_id", "team_alias"),
-    "GET /team/daily/activity": ("team_ids", *DATES),
+    "GET /team/list": ("user_id",),
+    "GET /team/permissions_list": ("team_id",),
+    "GET /v2/team/list": ("page", "page_size", "team_id", "team_alias", "user_id", *SORT),
+    "GET /team/daily/activity": ROWS,
     "GET /user/info": ("user_id",),
     "GET /v2/user/info": ("user_id",),
-    "GET /user/list": ("page", "page_size", "user_ids", "user_email", "role"),
-    "GET /user/daily/activity": ("api_key", "user_id", *DATES),
-    "GET /spend/logs": ("api_key", "user_id", "request_id", *DATES, "summarize"),
-    "GET /spend/logs/v2": ("api_key", *DATES, "page", "page_size"),
+    "GET /user/list": ("page", "page_size", "user_ids", "user_email", "role", *SORT),
+    "GET /user/daily/activity": ROWS,
+    "GET /budget/settings": ("budget_id",),
+    "GET /audit": (
+        *("page", "page_size", "object_id", "changed_by", "action", "table_name", *DATES),
+        "sort_order",
+    ),
+    "GET /spend/logs": (*ROWS, "summarize"),
+    "GET /spend/logs/v2": (*ROWS, "min_spend", "max_spend", "page", "page_size"),
     "GET /spend/keys": ("limit",),
     "GET /spend/users": ("user_id",),
-    "GET /spend/tags": DATES,
-    "GET /global/spend": DATES,
-    "GET /global/spend/report": ("group_by", "api_key", *DATES),
-    "GET /global/spend/keys": ("limit", *DATES),
-    "GET /global/spend/models": ("limit", *DATES),
-    "GET /global/spend/tags": ("tags", *DATES),
-    "GET /global/spend/teams": DATES,
-    "GET /global/spend/provider": DATES,
+    "GET /spend/tags": ROWS,
+    "GET /global/spend": ROWS,
+    "GET /global/spend/report": ("group_by", *ROWS),
+    "GET /global/spend/keys": ("limit", *ROWS),
+    "GET /global/spend/models": ("limit", *ROWS),
+    "GET /global/spend/tags": ("tags", *ROWS),
+    "GET /global/spend/teams": ROWS,
+    "GET /global/spend/provider": ROWS,
 }

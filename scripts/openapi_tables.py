@@ -65,6 +65,7 @@ QUERIES: Mapping[str, tuple[str, ...]] = {
     **openapi_keys.QUERIES,
     "GET /models": ("limit", "mode"),
     "GET /model/info": ("litellm_model_id",),
+    "GET /model_group/info": ("model_group",),
     "GET /files": ("after", "limit", "order", "purpose"),
     "GET /batches": ("after", "limit"),
     "POST /openai/deployments/{id}/chat/completions": ("api-version",),
