@@ -62,7 +62,7 @@ def test_every_get_route_serves_head(served: tuple[int, Popen[str], openai.OpenA
                 assert head == (*got[:2], b""), path
                 assert got[0] in {200, 404}
                 tried += 1
-    assert tried == 18
+    assert tried == 19
 
 
 def test_a_download_that_the_shutdown_cuts_off_is_not_taken_for_complete(
