@@ -83,7 +83,7 @@ TOP_LEVEL = {
     """,
     "shared/fanout/bulk/pacing/*.py": """
         __init__ adaptive_concurrency estimated_limit failing_lines fair_turns flex_lane
-        limit_search limit_wait limits line_attempt line_retry own_calls permit
+        limit_search limit_wait limits line_attempt line_retry load_trial own_calls permit
         prefix_groups prefix_state prompt_caches ramp rate_limit_state rate_limiter
         rejection
     """,

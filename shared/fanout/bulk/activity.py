@@ -213,6 +213,7 @@ class ActivityTracker:
     `waiting_for_room` results, or attempts to begin, wait for room on this machine's disk.
     Responses also wait while a slow disk is `writing`; a kill would lose them. So in both cases no
     call is sent. `is_stopping` says whether the worker is to end: then no call is sent, either.
+    `pause` is why the worker starts no line now, if calls that failed are the reason.
     `slot_waits` has the model of each line whose call waits for a slot. `is_rejected` says that the
     last calls were all rejected (`work/rejections.py`), and `succeeded` is the number of calls with
     a response. `grouped` lines for embeddings share a call with another line, or wait for that;
@@ -230,6 +231,7 @@ class ActivityTracker:
         self.is_rejected = False
         self.succeeded = 0
         self.is_capped = False
+        self.pause: Wait | None = None
         self.grouped = 0
         self.open_groups = 0
         self.left: Activity | None = None
@@ -281,6 +283,8 @@ class ActivityTracker:
             waits.append(replace(STORAGE_FULL, cause=self.room_cause))
         if self.is_capped:
             waits.append(COST_CAP)
+        if self.pause is not None:
+            waits.append(self.pause)
         return Activity(now, self.in_flight, self.rate_limited, self._rate.rate(now), merge(waits))
 
     def _slots(self) -> list[Wait]:

@@ -4,10 +4,9 @@ from __future__ import annotations
 
 from typing import Any
 
-import pytest
 from msgspec import Struct
 
-from fanout.bulk.pacing.adaptive_concurrency import AdaptiveConcurrency
+from fanout.bulk.pacing.adaptive_concurrency import GROWTH, AdaptiveConcurrency
 from fanout.errors import ErrorDetail, Overloaded, QuotaExceeded, RateLimited, Rejected
 from fanout.routing.leg import Leg
 
@@ -20,31 +19,41 @@ def error(kind: Any, **more: Any) -> Any:
     return kind(Deployment(), ErrorDetail("no"), **more)
 
 
-def test_concurrency_doubles_until_an_overload_and_falls_once_for_calls_in_flight_together() -> (
-    None
-):
-    now = [0.0]
-    concurrency = AdaptiveConcurrency(lambda: now[0], initial=4, maximum=100)
-    leg = Leg("a", "r", started=0.0)
-    for _ in range(4):
-        concurrency.ended(leg, "ok", None)
+def test_concurrency_doubles_until_an_overload_and_falls_for_as_long_as_it_rejects_calls() -> None:
+    concurrency = AdaptiveConcurrency(initial=4, maximum=100)
+
+    def calls(*ends: Any) -> None:
+        legs = [Leg("a", "r") for _ in ends]
+        for leg in legs:
+            concurrency.started(leg)
+        for leg, end in zip(legs, ends, strict=True):
+            concurrency.ended(leg, "failed" if end else "ok", end)
+
+    full = error(Overloaded, upstream=503)
+    calls(*[None] * 4)
     assert concurrency.limit == 8
-    now[0], leg.started = 2.0, 1.0
-    concurrency.ended(leg, "failed", error(RateLimited))
+    calls(error(RateLimited), error(QuotaExceeded), error(Rejected))
     assert concurrency.limit == 8, "the rate limiter lowers the rate"
-    for _ in range(5):
-        concurrency.ended(leg, "failed", error(Overloaded, upstream=503))
-    assert concurrency.limit == pytest.approx(5.6)  # all five started before the first one ended
-    leg.started = 3.0
-    concurrency.ended(leg, "failed", error(QuotaExceeded))
-    concurrency.ended(leg, "failed", error(Rejected))
-    concurrency.ended(leg, "cancelled", None)
-    assert concurrency.limit == pytest.approx(5.6)
-    concurrency.ended(leg, "ok", None)
-    assert concurrency.limit == pytest.approx(5.6 + 1 / 5.6)
-    for _ in range(50):
-        now[0] += 1
-        leg.started = now[0]
-        now[0] += 1
-        concurrency.ended(leg, "failed", error(Overloaded, upstream=503))
+    calls(*[full] * 3, *[None] * 4)
+    assert concurrency.limit < 7
+    lower = concurrency.limit
+    calls(*[None] * 50)
+    assert lower < concurrency.limit < 8 + GROWTH * 50 / 4
+    calls(*[full] * 30)
+    calls(*[full] * 30)
+    assert concurrency.is_down
     assert concurrency.limit == 1
+    calls(None)
+    assert not concurrency.is_down
+    assert concurrency.limit > 1
+
+
+def test_lines_that_fail_by_themselves_do_not_lower_it() -> None:
+    concurrency = AdaptiveConcurrency(initial=40, maximum=40)
+    for number in range(4000):
+        leg = Leg("a", "r")
+        concurrency.started(leg)
+        is_bad = number % 10 == 0
+        failure = error(Overloaded, upstream=500) if is_bad else None
+        concurrency.ended(leg, "failed" if is_bad else "ok", failure)
+    assert concurrency.limit > 27

@@ -24,7 +24,8 @@ from fanout.config.resolve import resolve
 from fanout.gateway.factory import open_gateway
 from fanout.settings import Settings
 from tests.bulk.local_jobs import CONFIG, EchoProvider, jsonl, line, open_jobs, run
-from tests.bulk.work.test_worker import CANCELLING, IDS, LINES, ONCE, WorkerHarness, immediately
+from tests.bulk.work.test_worker import CANCELLING, IDS, LINES, ONCE, immediately
+from tests.bulk.work.worker_harness import WorkerHarness
 from tests.support.gateway_server import RecordingObserver
 
 LIMITED: dict[str, Any] = {

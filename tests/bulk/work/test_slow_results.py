@@ -24,7 +24,8 @@ from fanout.config.resolve import resolve
 from fanout.gateway.factory import open_gateway
 from fanout.settings import Settings
 from tests.bulk.local_jobs import CONFIG, EchoProvider, line
-from tests.bulk.work.test_worker import CANCELLING, WorkerHarness, immediately
+from tests.bulk.work.test_worker import CANCELLING, immediately
+from tests.bulk.work.worker_harness import WorkerHarness
 from tests.support.gateway_server import RecordingObserver
 from tests.support.virtual_clock import run_threads_at_once
 

@@ -55,7 +55,8 @@ class LineRequest(Struct, frozen=True):
     is paid for, whatever happens to the attempt. `held` gets the call's slots, which its owner
     releases when the response is stored. `paid` has the calls of a checked line, `pay` and `repeat`
     are for its further ones, if a response does not fit its schema. `tier` is to be asked for,
-    whatever the line names. `prefix` is the beginning that it shares with other lines.
+    whatever the line names. `prefix` is the beginning that it shares with other lines. It
+    `is_retry` if the line has failed before.
     """
 
     line: Line
@@ -69,6 +70,7 @@ class LineRequest(Struct, frozen=True):
     repeat: Repeat = _call_once
     tier: Literal["flex", "standard"] | None = None
     prefix: PrefixCall | None = None
+    is_retry: bool = False
 
 
 SendLine: TypeAlias = Callable[[LineRequest, AdaptiveConcurrency], Awaitable[object]]

@@ -74,7 +74,8 @@ class LineRetry(Struct, frozen=True):
     It gives up `give_up_after` seconds after the first failure, and never goes past `deadline`, by
     `clock`. `is_stopping` says whether the worker is to start nothing new. `outcomes` are those of
     each model's lines: a line that fails while others succeed is to blame itself. `activity` shows
-    what waits.
+    what waits. `pause` waits for so many seconds before the line is sent again, and then until it
+    may be: meanwhile others are sent. `is_end` says whether all lines of the worker were started.
     A provider's pause that ends after `expires_at`, by the activity's clock, is not waited for.
     `flex` says which lines are on the flex tier.
     """
@@ -90,6 +91,8 @@ class LineRetry(Struct, frozen=True):
     expires_at: float | None = None
     outcomes: dict[str, ModelOutcomes] = field(default_factory=dict)
     flex: FlexLane | None = None
+    pause: Callable[[float], Awaitable[None]] = asyncio.sleep
+    is_end: Callable[[], bool] = lambda: True
 
     async def run(self, request: LineRequest, number: int = 1) -> object:
         """
@@ -99,17 +102,22 @@ class LineRetry(Struct, frozen=True):
         """
         line = request.line
         lane = self.flex.of(line, number) if self.flex else None
+        is_retry = False
 
         async def send() -> object:
+            nonlocal is_retry
             tier = None if lane is None else lane.next_tier()
             left = None if self.deadline is None else max(0.1, self.deadline - self.clock())
-            attempt = replace(request, deadline=left, repeat=self.repeat, tier=tier)
+            attempt = replace(
+                request, deadline=left, repeat=self.repeat, tier=tier, is_retry=is_retry
+            )
+            is_retry = True
             body = await self.send(attempt, self.concurrency)
             if lane is not None:
                 lane.succeeded()
             return body
 
-        return await self._repeat(_model(line), send, lane)
+        return await self._repeat(_model(line), send, lane, pause=self.pause)
 
     async def repeat(
         self, model: str, call: Callable[[], Awaitable[T]], retries: int | None = None, /
@@ -123,6 +131,7 @@ class LineRetry(Struct, frozen=True):
         call: Callable[[], Awaitable[T]],
         lane: LineLane | None,
         retries: int | None = None,
+        pause: Callable[[float], Awaitable[None]] = asyncio.sleep,
     ) -> T:
         if (outcomes := self.outcomes.get(model)) is None:
             outcomes = self.outcomes[model] = ModelOutcomes()
@@ -133,13 +142,14 @@ class LineRetry(Struct, frozen=True):
                 try:
                     result = await call()
                 except FanoutError as error:
-                    pause = None if lane is None else self._lane_pause(lane, error)
-                    wait = pause or self._failed(model, error, failing, began, retries)
+                    on_lane = None if lane is None else self._lane_pause(lane, error)
+                    wait = on_lane or self._failed(model, error, failing, began, retries)
                 else:
-                    outcomes.succeeded(began)
+                    outcomes.succeeded(began, is_first=not failing.attempts)
                     return result
+                frees = on_lane is None and wait.shown.reason == "provider_error"
                 with self.activity.waiting(wait.shown):
-                    await asyncio.sleep(wait.seconds)
+                    await (pause if frees else asyncio.sleep)(wait.seconds)
                 if self.is_stopping():
                     raise LineDeferred
         finally:
@@ -174,6 +184,8 @@ class LineRetry(Struct, frozen=True):
         cause = _error_to_wait_for(error)
         pause = self.retry.delay(failing.attempts, cause)
         failing.failed(began, self.clock())
+        if not (isinstance(cause, ProviderError) and cause.retry_after is not None):
+            pause = failing.pause(pause)
         failing.cut += _is_cut(error)
         is_last = retries is not None and failing.attempts > retries
         gives_up = is_last or self._gives_up(failing, pause)
@@ -186,7 +198,7 @@ class LineRetry(Struct, frozen=True):
 
     def _gives_up(self, failing: FailingLine, pause: float) -> bool:
         return (
-            failing.is_poison
+            failing.is_poison(is_end=self.is_end())
             or failing.cut > CUT_RETRIES
             or failing.seconds + pause > self.give_up_after
         )

@@ -47,9 +47,9 @@ class CallWatcher:
     """
     Reports each call of a line.
 
-    By model, `tokens` are the tokens used, and `starts` when its last call was started. `paid` gets
-    the calls without a response that may be billed; `size` is the number of tokens of a call that
-    is not a chat.
+    It `is_retry` if the line has failed before. By model, `tokens` are the tokens used, and
+    `starts` when its last call was started. `paid` gets the calls without a response that may be
+    billed; `size` is the number of tokens of a call that is not a chat.
     """
 
     def __init__(
@@ -60,8 +60,11 @@ class CallWatcher:
         prefix: PrefixCall | None,
         paid: PaidCalls,
         size: int = 0,
+        *,
+        is_retry: bool = False,
     ) -> None:
         self._prefix = prefix
+        self._is_retry = is_retry
         self._paid = paid
         self._size = size
         self._concurrency = concurrency
@@ -83,10 +86,10 @@ class CallWatcher:
         if self._may_not_send:
             raise NotSent("no call may start now")
         activity.slot_waits.pop(self, None)
+        self._concurrency.started(leg, is_retry=self._is_retry or leg.model in self.starts)
         self.starts[leg.model] = self._limiter.clock()
         self._limiter.sent(leg.model)
         self._activity.in_flight += 1
-        self._concurrency.started(leg)
         if self._prefix is not None:
             self._prefix.started()
 
@@ -101,7 +104,9 @@ class CallWatcher:
     def ended(self, leg: Leg, outcome: Outcome, error: BaseException | None) -> None:
         """A call has ended."""
         self._activity.in_flight -= 1
-        if not (leg.is_on_flex and is_rejection(error)):
+        if leg.is_on_flex and is_rejection(error):
+            self._concurrency.ended(leg, "cancelled", None)
+        else:
             self._concurrency.ended(leg, outcome, error)
         if outcome == "ok":
             self._activity.succeeded += 1

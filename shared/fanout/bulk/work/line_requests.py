@@ -109,7 +109,10 @@ class _LineSender(Struct, eq=False):
         if sent.line.is_embedding:
             return await self._send_embedding(sent, concurrency)
         request = self.gateway.prepare(request_of(sent), self.client)
-        watcher = CallWatcher(concurrency, self.limiter, self.activity, sent.prefix, sent.paid)
+        again = sent.is_retry
+        watcher = CallWatcher(
+            concurrency, self.limiter, self.activity, sent.prefix, sent.paid, is_retry=again
+        )
         if request.check is not None or request.agree is not None:
             return await self._send_paced(sent, request, watcher)
         calls = len(conversations_of(sent.line))
@@ -140,8 +143,10 @@ class _LineSender(Struct, eq=False):
             self.groups = EmbeddingGroups(self.gateway.catalog, self.activity)
 
         async def send(request: EmbeddingRequest, tokens: int) -> tuple[list[bytes], int]:
-            paid = sent.paid
-            watcher = CallWatcher(concurrency, self.limiter, self.activity, None, paid, tokens)
+            paid, again = sent.paid, sent.is_retry
+            watcher = CallWatcher(
+                concurrency, self.limiter, self.activity, None, paid, tokens, is_retry=again
+            )
             return await self._call_embedding(sent, request, watcher, tokens)
 
         if sent.line.parse_error is not None:

@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import asyncio
+from collections import deque
 
+from ..activity import Wait
 from ..pacing.adaptive_concurrency import AdaptiveConcurrency
 from ..store import Stop
 from .spec import WorkerResources, WorkSpec
@@ -12,13 +14,23 @@ from .stopping import WorkerStop
 POLL_INTERVAL = 0.1
 """Seconds after which a worker that may not start a line checks again."""
 
+MAX_RETRYING = 1000
+"""Lines that wait for a retry, beside those with a call, so that the memory for them is bounded."""
+
+PROBE_INTERVAL = 1.0
+"""Seconds between two calls to a model that is down."""
+
+DOWN = Wait("provider_error", "no call succeeds now; one is sent each second until one does")
+RETRYING = Wait("provider_error", f"{MAX_RETRYING:,} lines that failed wait to be sent again")
+
 
 class LineSlots:
     """
     How many lines may be in flight: by calls, by bytes, and by the job's cost cap.
 
-    `changed` is set when another line may start. None starts after `deadline`, by the event loop's
-    clock.
+    A line that waits for a retry has no slot. Lines to be sent again and other lines get slots in
+    turn. `changed` is set when another line may start. None starts after `deadline`, by the event
+    loop's clock.
     """
 
     def __init__(
@@ -39,6 +51,13 @@ class LineSlots:
         self._stop = stop
         self._deadline = deadline
         self._loop = asyncio.get_running_loop()
+        self._retrying = 0
+        self._retries: deque[asyncio.Future[None]] = deque()
+        self._next_probe = 0.0
+        self._is_retrys_turn = True
+        self._lacks_slot = False
+        self._wanted_at = float("-inf")  # a slot, for a line that is not sent yet
+        self._timer: asyncio.TimerHandle | None = None
 
     async def wait_to_start(self, size: int, estimate: int) -> Stop | None:
         """Wait until a line of that size may start, or return why none may start any more."""
@@ -50,6 +69,7 @@ class LineSlots:
                 if stop is None:
                     self.in_flight += 1
                     self._bytes += size
+                    self._took_slot(is_retry=False)
                 self._activity.is_capped = stop == "wait"
                 if stop != "wait":
                     return stop
@@ -60,11 +80,13 @@ class LineSlots:
         """A line of that size has ended."""
         self.in_flight -= 1
         self._bytes -= size
-        self.changed.set()
+        self._grant()
 
     async def pause(self) -> None:
         """Wait until something has changed, but not long."""
         self.changed.clear()
+        if self._lacks_slot:
+            self._wanted_at = self._loop.time()
         timer = self._loop.call_later(POLL_INTERVAL, self.changed.set)
         try:  # not `asyncio.timeout`, which costs more; every second line comes here
             await self.changed.wait()
@@ -74,10 +96,74 @@ class LineSlots:
     def has_room(self, size: int) -> bool:
         """Whether the calls and the bytes in flight allow for a line of that size."""
         activity = self._activity
+        activity.pause = self._why_none_starts()
+        self._lacks_slot = False
         if activity.is_held:
             return False
         if not self.in_flight:
             return True
-        calls = self.in_flight - activity.grouped
-        fits = self._bytes + size <= self._max_bytes
-        return fits and (calls < int(self._concurrency.limit) or activity.open_groups > 0)
+        if self._bytes + size > self._max_bytes or self._retrying >= MAX_RETRYING:
+            return False
+        self._grant_retries()
+        is_turn = not (self._retries and self._is_retrys_turn)
+        self._lacks_slot = not (is_turn and self._has_slot())
+        return not self._lacks_slot or activity.open_groups > 0
+
+    def _why_none_starts(self) -> Wait | None:
+        if self._concurrency.is_down:
+            return DOWN
+        return RETRYING if self._retrying >= MAX_RETRYING else None
+
+    def _has_slot(self) -> bool:
+        calls = self.in_flight - self._retrying - self._activity.grouped
+        if calls >= int(self._concurrency.limit):
+            return False
+        return not self._concurrency.is_down or self._loop.time() >= self._next_probe
+
+    def _took_slot(self, *, is_retry: bool) -> None:
+        self._is_retrys_turn = not is_retry
+        if self._concurrency.is_down:
+            self._next_probe = self._loop.time() + PROBE_INTERVAL
+
+    # ---- retries ----
+
+    async def wait_to_retry(self, seconds: float) -> None:
+        """Give the line's slot to others for so many seconds, and until there is one for it."""
+        self._retrying += 1
+        self._grant()
+        turn: asyncio.Future[None] = self._loop.create_future()
+        try:
+            await asyncio.sleep(seconds)
+            self._retries.append(turn)
+            self._grant()
+            await turn
+        finally:
+            if not turn.done() or turn.cancelled():
+                self._retrying -= 1
+
+    def _grant(self) -> None:
+        """Give free slots to the lines that wait for one."""
+        self._grant_retries()
+        self.changed.set()
+
+    def _grant_retries(self) -> None:
+        while self._retries and self._may_retry():
+            turn = self._retries.popleft()
+            if not turn.done():
+                turn.set_result(None)
+                self._retrying -= 1
+                self._took_slot(is_retry=True)
+        if self._retries and self._timer is None:
+            self._timer = self._loop.call_later(2 * POLL_INTERVAL, self._look_again)
+
+    def _may_retry(self) -> bool:
+        if self._stop.is_set():
+            return True  # the line is left
+        if not self._has_slot():
+            return False
+        is_wanted = self._loop.time() - self._wanted_at <= POLL_INTERVAL  # by another line
+        return self._is_retrys_turn or not is_wanted
+
+    def _look_again(self) -> None:
+        self._timer = None
+        self._grant()

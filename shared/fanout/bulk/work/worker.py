@@ -10,7 +10,6 @@ from __future__ import annotations
 
 import asyncio
 import random
-import time
 from collections.abc import AsyncGenerator, AsyncIterable, AsyncIterator, Mapping
 from functools import partial
 
@@ -58,7 +57,7 @@ class _Worker:
         self._loop = asyncio.get_running_loop()
         self._deadline = None if seconds is None else self._loop.time() + seconds - END_MARGIN
         concurrency = AdaptiveConcurrency(
-            clock=time.perf_counter, initial=spec.initial_concurrency, maximum=spec.max_concurrency
+            initial=spec.initial_concurrency, maximum=spec.max_concurrency
         )
         self._is_read = self._is_blocked = False
         self._lines = self._held = 0
@@ -80,6 +79,8 @@ class _Worker:
             resources.activity,
             spec.expires_at,
             flex=resources.flex,
+            pause=self._slots.wait_to_retry,
+            is_end=lambda: self._is_read,
         )
         self._runner = LineRunner(resources, retry, rejections, self._stop, self._total)
 
