@@ -146,7 +146,7 @@ def _check_message(
             if value and raw["role"] != "tool":
                 unsupported.note("messages[].name")
         elif name in MADE_FIELDS or raw["role"] == "assistant":
-            unsupported.count_value(f"messages[].{name}", value)
+            unsupported.leave_out("messages[]", name, value)
         else:
             unsupported.add(f"{path}.{name}")
 

@@ -115,6 +115,17 @@ class UnsupportedFields:
         """Note as many things that are left out of earlier messages."""
         self._dropped[param] = self._dropped.get(param, 0) + number
 
+    def leave_out(self, place: str, name: str, value: object = None) -> None:
+        """
+        Note a field of a message that is left out: each element, if its value is a list.
+
+        A name that no provider is known to use may be a client's text, so it is only counted.
+        """
+        if name in LOGGED_FIELDS:
+            self.count_value(f"{place}.{name}", value)
+        else:
+            self.count(f"{place}.*")
+
     def count_value(self, param: str, value: object) -> None:
         """Note a field that is left out: each element, if its value is a list."""
         self.count(param, len(value) if isinstance(value, list) else 1)
@@ -227,6 +238,19 @@ Fields of messages that only some vendors have. They are left out for the others
 
 Most are of responses, which clients send back with the next turn. None changes what a message says.
 """
+
+LOGGED_FIELDS = MADE_FIELDS | {
+    "audio",
+    "function_call",
+    "index",
+    "name",
+    "parsed",
+    "parsed_arguments",
+    "prefix",
+    "refusal",
+    "tool_calls",
+}
+"""The fields that the log names if they are left out: those that a provider or an SDK uses."""
 
 
 def fit_calls(

@@ -68,12 +68,18 @@ def check_endpoint(new: NewJob) -> None:
         raise RequestError(f"`endpoint` must be {wanted}", "endpoint")
 
 
+LEAST_COST_CAP = 1e-9
+"""US dollars: costs are counted in billionths."""
+
+
 def cost_cap(dollars: float | None, name: str = "max_cost_usd") -> int | None:
     """The nanodollars of a cap; raises `RequestError` about the field or option `name`."""
     if dollars is None:
         return None
     if not dollars > 0:
         raise RequestError(f"`{name}` must be above 0", name)
+    if dollars < LEAST_COST_CAP:
+        raise RequestError(f"`{name}` must be at least a billionth of a US dollar (1e-9)", name)
     if dollars > MAX_COST_CAP:
         raise RequestError(f"`{name}` must be at most {MAX_COST_CAP}", name)
     return to_nanodollars(dollars)

@@ -88,7 +88,7 @@ def _fit_fields(message: Message, rules: MessageRules, unsupported: UnsupportedF
             )
         ):
             if value != []:
-                unsupported.count_value(f"messages[].{name}", value)
+                unsupported.leave_out("messages[]", name, value)
         elif name == "name" and role not in _RESULTS and rules.not_in_names:
             if fit := _fit_name(value, rules, unsupported):
                 fitted[name] = fit
@@ -230,7 +230,7 @@ def _fit_call(
         return {**call, "id": ids.call(call["id"])}
     fitted = {name: value for name, value in call.items() if name in _CALL or name in rules.fields}
     for name in sorted(call.keys() - fitted.keys() - {"index"}):
-        unsupported.note(f"messages[].tool_calls[].{name}")
+        unsupported.leave_out("messages[].tool_calls[]", name)
     if fitted.get("type") is None:
         fitted["type"] = "function" if "function" in fitted else "custom"
     if fitted["type"] == "custom" and not rules.custom and isinstance(fitted.get("custom"), dict):
@@ -249,7 +249,7 @@ def _fit_function(
 ) -> Mapping[str, Any]:
     """The name and arguments. OpenAI's SDK for Python adds `parsed_arguments` to its responses."""
     for name in sorted(function.keys() - _FUNCTION):
-        unsupported.note(f"messages[].tool_calls[].function.{name}")
+        unsupported.leave_out("messages[].tool_calls[].function", name)
     fitted = {name: value for name, value in function.items() if name in _FUNCTION}
     arguments = function.get("arguments")
     if arguments is None or not rules.opaque_arguments:
