@@ -222,7 +222,7 @@ def test_an_output_has_the_address_of_the_config_which_contains_no_key(
     assert content.keys() == {"config", "environment"}
     assert content["config"]["general_settings"]["master_key"].startswith("os.environ/")
     assert content["config"]["model_list"]
-    assert content["environment"] == {"PROVIDER_URL": "https://llm.example.com/v1"}
+    assert content["environment"] == {**BATCH_STORAGE, "PROVIDER_URL": "https://llm.example.com/v1"}
 
 
 # ---- the inbox ----
