@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import json
 
+from infra.config import BATCH_STORAGE
+
 from .synth import Template
 from .test_iam_permissions import open_requests, virtual_keys
 
