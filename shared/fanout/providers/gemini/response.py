@@ -112,7 +112,6 @@ class ChatDecoder:
         self._response_id: str | None = None
         self._more: dict[str, str] = {}
         self._usage: Usage | None = None
-        self._is_paid = False
         self._candidates: dict[int, _Progress] = {}
         self._places: dict[int, int] = {}  # the choice of each of the vendor's indexes
         self._has_one = target.one_choice
@@ -139,25 +138,25 @@ class ChatDecoder:
         candidates = response.candidates or _blocked(response.prompt_feedback)
         for candidate, index in zip(candidates, self._choices_of(candidates), strict=True):
             yield from self._candidate(candidate, index)
-        # Every event may have the usage so far; only the last is sent to the client.
-        usage = decode_usage(response.usage_metadata)
-        if usage or candidates:
-            self._usage = usage
-        self._is_paid = self._is_paid or bool(usage and usage["completion_tokens"])
         if tier := tier_of(response.usage_metadata):
             self._more = {**self._more, "service_tier": tier}
-        if self.ended and self._usage:
-            yield make_usage_chunk(self._model, self._usage, **self._more)
+        # Every event may have the usage so far; only the last is sent to the client.
+        usage = decode_usage(response.usage_metadata)
+        if not (usage or candidates):  # the event says nothing
+            return
+        self._usage = usage
+        if self.ended and usage:
+            yield make_usage_chunk(self._model, usage, **self._more)
 
     def complete(self) -> Iterator[ChatChunk]:
         """
         The finish reasons that the last event left out, as proxies and previews do.
 
         Whether such a response is whole is unknown: the finish reason of a text is `length`,
-        so no client takes it for one that is. Some usage has tokens of the response, unless the
-        stream broke off at its start.
+        so no client takes it for one that is. The latest usage has the tokens of the response,
+        unless the stream broke off at its start; an event that says nothing leaves it as it was.
         """
-        if not self._is_paid:
+        if not self._usage or not self._usage["completion_tokens"]:
             return
         for index, progress in self._candidates.items():
             if not progress.finished:
@@ -165,8 +164,7 @@ class ChatDecoder:
                 yield self._chunk(
                     index, {}, finish_reason("" if progress.calls else "MAX_TOKENS", progress.calls)
                 )
-        if self._usage:
-            yield make_usage_chunk(self._model, self._usage, **self._more)
+        yield make_usage_chunk(self._model, self._usage, **self._more)
 
     def _choices_of(self, candidates: list[wire.Candidate]) -> list[int]:
         """
