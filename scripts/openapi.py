@@ -109,7 +109,7 @@ def _components() -> dict[str, Schema]:
     found |= openapi_messages.SCHEMAS | openapi_responses.SCHEMAS
     found["EmbeddingRequest"] = embeddings.REQUEST
     found["EmbeddingResponse"] = embeddings.RESPONSE
-    del found["Place"]  # only the codecs know it
+    del found["MessagePosition"]  # only the codecs know it
     kept: dict[str, Schema] = _without_others(dict(sorted(found.items())))
     return kept
 

@@ -82,10 +82,9 @@ TOP_LEVEL = {
         ledger merge merger numbers phase planned poll quoted_batches results setup split submit
     """,
     "shared/fanout/bulk/pacing/*.py": """
-        __init__ adaptive_concurrency estimated_limit failing_lines fair_turns flex_lane
-        limit_search limit_wait limits line_attempt line_retry load_trial own_calls permit
-        prefix_groups prefix_state prompt_caches ramp rate_limit_state rate_limiter
-        rejection
+        __init__ adaptive_concurrency estimated_limit failing_lines fair_lock flex_lane
+        limit_search limit_wait limits line_attempt line_retry load_trial permit prefix_groups
+        prefix_state prompt_caches ramp rate_limit_state rate_limiter recent_calls rejection
     """,
     "shared/fanout/bulk/service/*.py": """
         __init__ batches deletion failed_lines file_records files host idempotency new_job
@@ -103,7 +102,7 @@ TOP_LEVEL = {
     """,
     "shared/fanout/bulk/tables/*.py": "__init__ formats parquet responses template writers",
     "shared/fanout/concurrency/*.py": """
-        __init__ fair_limiter garbage map memory_budget outcomes panel race threaded_generator
+        __init__ fair_limiter garbage map memory_budget outcomes quorum race threaded_generator
         timeouts
     """,
     "shared/fanout/config/litellm/*.py": """
@@ -118,10 +117,10 @@ TOP_LEVEL = {
     "shared/fanout/endpoints/embeddings/*.py": "__init__ division request response",
     "shared/fanout/errors/*.py": "__init__ base config gateway provider",
     "shared/fanout/gateway/*.py": """
-        __init__ agree_cell aliases authorization bound_requests checked_cell
-        client_chunks combine conversation decisions embeddings factory fallback_calls
-        gateway hedge_delays interleave judge_calls judge_cell ladder possible_votes
-        report run streams timed_pace vote_count
+        __init__ agree_cell aliases authorization bound_requests checked_cell client_chunks
+        combine conversation decisions embeddings escalation factory fallback_calls gateway
+        hedge_delays interleave judge_calls judge_cell possible_votes report run streams
+        timed_pace vote_count
     """,
     "shared/fanout/keys/*.py": """
         __init__ account aliases audit budgets charged_job clients dynamodb_store groups
@@ -155,13 +154,13 @@ TOP_LEVEL = {
     """,
     "shared/fanout/telemetry/*.py": "__init__ known_names observers prices prometheus traces",
     "shared/fanout/transport/*.py": """
-        __init__ address_rules alpn broken_ends client client_engine connection_pool
-        credentials engine error_bodies error_classes error_mapping expired_audio
-        http1_chunks http1_client http1_connection http1_parser http1_repair
-        http1_socket httpx_client httpx_transport odd_bodies original_defaults
-        pass_through public_post pyqwest_connection quiet_end redaction request_encoding
-        request_params socket_limit split_pairs stream_calls stream_events stream_reader
-        text_events unfit_defaults unpacking without_stream
+        __init__ address_rules alpn client client_engine connection_pool credentials engine
+        error_bodies error_classes error_mapping expired_audio http1_chunks http1_client
+        http1_connection http1_parser http1_repair http1_socket httpx_client httpx_transport
+        original_defaults pass_through premature_close public_post pyqwest_connection redaction
+        request_encoding request_params socket_limit split_pairs stalled_response stream_calls
+        stream_events stream_mismatch stream_reader text_events unfit_defaults unpacking
+        without_stream
     """,
     "shared/fanout/wire/*.py": """
         __init__ eventstream http json json_members json_size lenient_json sigv4 sse
@@ -234,15 +233,15 @@ PURE = """
     config/catalog  config/connection  config/deployment  config/edits  config/entries
     config/fields  config/google  config/litellm  config/model  config/resolve  config/routes
     config/unknown_keys  errors
-    gateway/combine  gateway/interleave  gateway/ladder  gateway/report
+    gateway/combine  gateway/escalation  gateway/interleave  gateway/report
     keys/account  keys/items  keys/litellm  keys/metering  keys/rate_limits  keys/windows
     library/chunk_builder  library/errors  library/inputs  library/options
     library/chunk_types  library/structured_output  library/types
     providers
     routing/leg  routing/retry_policy  schema  secret  telemetry/observers
     server/limits  server/request_parser
-    transport/broken_ends  transport/error_bodies  transport/error_mapping  transport/odd_bodies
-    transport/redaction  wire
+    transport/error_bodies  transport/error_mapping  transport/premature_close
+    transport/redaction  transport/stream_mismatch  wire
 """
 EFFECTS = "asyncio os pathlib random secrets socket ssl subprocess tempfile threading time"
 

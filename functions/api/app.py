@@ -19,12 +19,12 @@ from functions.hedges import LambdaHedges
 from functions.powertools import PowertoolsObserver
 
 if TYPE_CHECKING:
-    from fanout.keys.ledger import Ledger
+    from fanout.keys.ledger import KeyLedger
 
 MARGIN = 2.0
 """Seconds before the invocation's end at which the gateway responds with a 504."""
 
-MAX_SILENCE = 290.0
+IDLE_TIMEOUT = 290.0
 """
 Seconds until the first byte of a response.
 
@@ -45,7 +45,7 @@ observer = PowertoolsObserver(settings.env["FANOUT_SERVICE"])
 hedges = LambdaHedges(settings.env, engine, signer, observer.bug)
 
 
-def open_keys(catalog: Catalog) -> Ledger:
+def open_keys(catalog: Catalog) -> KeyLedger:
     """The virtual keys of the stack; imported when a client sends a key that is none of ours."""
     from fanout.keys.opening import open_table
 
@@ -68,7 +68,7 @@ app = LambdaLifecycle(
         keys=secrets,
         deadline=lambda_deadline(MARGIN),
         capacity=concurrency if concurrency > 1 else None,  # one at a time is Lambda's own limit
-        max_silence=MAX_SILENCE,
+        host_idle_timeout=IDLE_TIMEOUT,
         others=open_requests_table(settings.env, engine, signer, observer.bug),
         received=received_at,
         jobs=(lambda _: open_stack(settings.env)) if "FANOUT_MACHINE" in settings.env else None,

@@ -14,7 +14,7 @@ from typing import Any
 import pytest
 from msgspec.structs import replace
 
-from fanout.bulk.input.line_order import LineOrder, LinePlace, order_in_memory
+from fanout.bulk.input.line_order import LineOrder, LinePosition, order_in_memory
 from fanout.bulk.input.lines import read_head
 from fanout.bulk.input.order_writer import OrderWriter
 from fanout.bulk.input.planner import ShardSize, plan
@@ -169,7 +169,7 @@ def test_the_order_has_groups_of_at_least_two_lines_and_ranges_of_all_others(siz
         order = order_in_memory(b"".join(writer.chunks()))
         shared = writer.shared["m"]
 
-    async def read() -> tuple[list[tuple[int, list[LinePlace]]], list[tuple[int, int]]]:
+    async def read() -> tuple[list[tuple[int, list[LinePosition]]], list[tuple[int, int]]]:
         groups = [
             (group.blocks, await order.places(group.first, group.lines))
             async for group in order.groups(0)

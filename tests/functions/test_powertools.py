@@ -9,7 +9,7 @@ import pytest
 from msgspec.structs import replace
 
 from fanout.bulk.totals import Totals
-from fanout.keys.ledger import Ledger
+from fanout.keys.ledger import KeyLedger
 from fanout.keys.management import KeyManager
 from fanout.telemetry.observers import AttemptRecord, DecisionRecord, RequestRecord
 from functions.powertools import FLUSH_INTERVAL, PowertoolsBulkObserver, PowertoolsObserver
@@ -87,7 +87,7 @@ def test_an_attempt_is_a_line_with_its_requests_id(
 def test_a_soft_budget_is_a_line_that_names_the_account_and_a_metric_that_does_not(
     capsys: pytest.CaptureFixture[str], service: str
 ) -> None:
-    manager = KeyManager(Ledger(MemoryStore(), lease=1.0), "master")
+    manager = KeyManager(KeyLedger(MemoryStore(), lease=1.0), "master")
     _, item = finish(manager.create({"alias": "search", "soft_budget": 5}))
     PowertoolsObserver(service).soft_budget(item)
     line, metrics = written(capsys)

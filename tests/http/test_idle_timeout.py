@@ -20,7 +20,7 @@ from fanout.settings import Settings
 from tests.support.scripted_engine import Script, ScriptedEngine, answers, stalls
 from tests.support.virtual_clock import now, run
 
-MAX_SILENCE, HOSTS_LIMIT, INVOCATION = 290.0, 300.0, 898.0
+IDLE_TIMEOUT, HOSTS_LIMIT, INVOCATION = 290.0, 300.0, 898.0
 
 
 class Response(Struct):
@@ -63,7 +63,7 @@ async def ask(
     app = App(
         lambda: open_gateway(Settings(), catalog=catalog, engine=engine),
         deadline=lambda _: INVOCATION,
-        max_silence=MAX_SILENCE,
+        host_idle_timeout=IDLE_TIMEOUT,
     )
     started, response = asyncio.Event(), Response(0, b"", [])
 
@@ -109,7 +109,7 @@ def test_a_plain_response_that_takes_too_long_is_an_error_that_names_streams(
     way: Mapping[str, Any],
 ) -> None:
     response, engine = run(ask("/v1/chat/completions", way, a=stalls(), b=stalls()))
-    assert response.times[0] == MAX_SILENCE
+    assert response.times[0] == IDLE_TIMEOUT
     assert (response.status, engine.open) == (504, [])
     assert "290 s; use `stream: true`" in response.body.decode()
 

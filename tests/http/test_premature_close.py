@@ -18,7 +18,7 @@ import pytest
 from msgspec import Struct
 
 from fanout.schema.accumulator import ChunkAccumulator
-from fanout.transport import quiet_end
+from fanout.transport import stalled_response
 from fanout.transport.client_engine import ClientEngine
 from fanout.transport.connection_pool import PyqwestEngine
 from fanout.transport.engine import Engine, Outgoing
@@ -195,7 +195,7 @@ def test_a_whole_response_whose_connection_stays_open_is_delivered_and_paid_once
     client: Client, seconds: float, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """After so many quiet seconds, or else shortly before the call's time is over."""
-    monkeypatch.setattr(quiet_end, "QUIET", seconds)
+    monkeypatch.setattr(stalled_response, "QUIET", seconds)
     wrong = []
     names = [*client.vendors, "openai-400", "anthropic-503"] if seconds < 1 else ["openai"]
     timeouts = (
@@ -219,7 +219,7 @@ def test_a_whole_response_whose_connection_stays_open_is_delivered_and_paid_once
 def test_a_part_of_a_response_whose_connection_stays_open_is_not_delivered(
     client: Client, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(quiet_end, "QUIET", 0.02)
+    monkeypatch.setattr(stalled_response, "QUIET", 0.02)
     found = [
         client.ask("half-openai", how, way, num_retries=0, timeout=0.1)[0]
         for how in OPEN
@@ -276,7 +276,7 @@ def test_an_error_whose_body_is_damaged_keeps_its_status(client: Client) -> None
 def test_vectors_that_have_arrived_whole_are_delivered_and_paid_once(
     provider: BreakingProvider, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(quiet_end, "QUIET", 0.02)
+    monkeypatch.setattr(stalled_response, "QUIET", 0.02)
     hows = ("good", *HOWS, *OPEN)
     models = [entry(provider, "vectors-openai", how) for how in hows]
     config = {"model_list": models, **RETRIES}
@@ -308,7 +308,9 @@ class OverSockets(EchoProvider):
 def test_a_jobs_lines_are_paid_once(
     provider: BreakingProvider, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(quiet_end, "QUIET", 0.3)  # a busy machine pauses between two writes, too
+    monkeypatch.setattr(
+        stalled_response, "QUIET", 0.3
+    )  # a busy machine pauses between two writes, too
     hows = (*HOWS, *OPEN)
     lines = [line(f"{name} {how}", f"{name} {how}") for name in RESPONSES for how in hows]
 

@@ -15,7 +15,7 @@ from fanout.errors import BudgetExceeded, FanoutError, StorageBusy, Unauthorized
 from fanout.keys.account import Need
 from fanout.keys.items import Item, ItemKey, Update
 from fanout.keys.late_settlements import Settlement
-from fanout.keys.ledger import Ledger
+from fanout.keys.ledger import KeyLedger
 from fanout.keys.management import KeyManager
 from fanout.keys.spend import Period, collect
 from tests.support.memory_store import MemoryStore, Steps, finish, rows_of
@@ -28,7 +28,7 @@ class Office:
 
     def __init__(self, store: MemoryStore | None = None) -> None:
         self.now, self.store = START, store or MemoryStore()
-        self.ledger = Ledger(self.store, lease=LEASE, now=lambda: self.now)
+        self.ledger = KeyLedger(self.store, lease=LEASE, now=lambda: self.now)
         self.manager = KeyManager(self.ledger, "me")
 
     def key(self, key: str | None = None, **fields: Any) -> str:
@@ -228,7 +228,7 @@ class RowStore(MemoryStore):
 
 
 def test_spend_is_put_in_order_beside_the_event_loop() -> None:
-    ledger = Ledger(RowStore(), lease=LEASE, now=lambda: START + 1)
+    ledger = KeyLedger(RowStore(), lease=LEASE, now=lambda: START + 1)
     rows = asyncio.run(collect(ledger, Period(START - 5, START + 1), "a" * 64))
     assert [row["at"] for row in [dict(row) for row in rows]] == [START - 2, START - 1, START]
     assert "at" not in Row.read

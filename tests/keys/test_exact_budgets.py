@@ -16,7 +16,7 @@ from msgspec.structs import replace
 from fanout.errors import BudgetExceeded, BudgetHeld, FanoutError, RequestError
 from fanout.keys.account import Need, account_key, new_account
 from fanout.keys.late_settlements import Settlement
-from fanout.keys.ledger import Ledger
+from fanout.keys.ledger import KeyLedger
 from fanout.keys.windows import NEVER, window_end
 from tests.support.memory_store import MemoryStore, Pause, Steps, finish, rows_of
 
@@ -40,7 +40,7 @@ class Bank:
 
     def __init__(self, **limits: Any) -> None:
         self.clock, self.store = Clock(), MemoryStore()
-        self.ledger = Ledger(self.store, lease=LEASE, now=self.clock)
+        self.ledger = KeyLedger(self.store, lease=LEASE, now=self.clock)
         account = new_account(DIGEST, START, UTC, {"max_budget": BUDGET, **limits})
         self.store.stored[account_key(DIGEST)] = {**account, "until": NEVER}
         self.refused: list[FanoutError] = []

@@ -23,7 +23,7 @@ from fanout.errors import ConfigError
 from fanout.keys.budgets import BudgetManager
 from fanout.keys.groups import KINDS, GroupManager
 from fanout.keys.imports import import_budgets, import_group, import_keys
-from fanout.keys.ledger import Ledger
+from fanout.keys.ledger import KeyLedger
 from fanout.keys.litellm import info_of
 from fanout.keys.management import KeyManager
 from fanout.keys.postgres import read_tables
@@ -84,7 +84,7 @@ class Database:
         yield [memoryview(CSV[table].encode())]
 
 
-async def imported(ledger: Ledger, tables: Any) -> list[tuple[int, int, list[str]]]:
+async def imported(ledger: KeyLedger, tables: Any) -> list[tuple[int, int, list[str]]]:
     done = [await import_budgets(BudgetManager(ledger, "x"), ledger, tables["budgets"])]
     for kind in KINDS:
         manager = GroupManager(ledger, "x", kind)
@@ -102,7 +102,7 @@ def test_the_tables_are_read_only_and_imported_once(tmp_path: Path) -> None:
     assert all(one.startswith(("SELECT ", 'COPY (SELECT * FROM "llm"')) for one in database.said)
 
     async def run() -> None:
-        ledger = Ledger(SQLiteStore(tmp_path / "keys.sqlite"), lease=60)
+        ledger = KeyLedger(SQLiteStore(tmp_path / "keys.sqlite"), lease=60)
         wrong = "`budget_duration` must be a number with s, m, h, d, w or mo, such as `30d`"
         assert await imported(ledger, tables) == [
             (1, 0, [f"line 3 (`odd`): {wrong}: left out"]),
@@ -167,7 +167,7 @@ def test_no_right_and_no_limit_is_lost_without_a_note(tmp_path: Path) -> None:
         writer.writerow({"token": tokens[name], "key_alias": name, **given})
 
     async def run() -> None:
-        ledger = Ledger(SQLiteStore(tmp_path / "keys.sqlite"), lease=60)
+        ledger = KeyLedger(SQLiteStore(tmp_path / "keys.sqlite"), lease=60)
         manager = KeyManager(ledger, "x")
         done = await import_keys(manager, ledger, text.getvalue())
         assert done.created == len(rows)

@@ -26,7 +26,7 @@ from fanout.http.app import App
 from fanout.keys import charged_job
 from fanout.keys.charged_job import ChargedJob
 from fanout.keys.job_rows import JobRows
-from fanout.keys.ledger import Ledger
+from fanout.keys.ledger import KeyLedger
 from fanout.keys.management import KeyManager
 from fanout.keys.opening import open_local, open_local_accounts
 from fanout.keys.spend_rows import row_partition
@@ -316,7 +316,7 @@ def test_a_worker_that_ends_while_it_settles_settles_once() -> None:
     async def run(cut: int) -> tuple[int, int]:
         """What the key has spent and reserved if a `sync` is cancelled after so many turns."""
         store, inner = MemoryStore(), Counts()
-        ledger = Ledger(store, lease=600.0)
+        ledger = KeyLedger(store, lease=600.0)
         _, item = await KeyManager(ledger, "master").create({"max_budget": 1_000})
         job = ChargedJob(inner, JobRows(ledger, replace(JOB, account=item["id"]), item["id"]), item)
         await job.open()
@@ -341,7 +341,7 @@ def test_a_worker_that_ends_while_it_settles_settles_once() -> None:
 def test_a_crash_is_charged_once_by_the_next_run(tmp_path: Path, *, is_settled: bool) -> None:
     async def run() -> None:
         store = SQLiteStore(tmp_path / "keys.sqlite")
-        ledger, inner = Ledger(store, lease=600.0), Counts()
+        ledger, inner = KeyLedger(store, lease=600.0), Counts()
         key, item = await KeyManager(ledger, "master").create({"max_budget": 1_000})
         job = replace(JOB, account=item["id"])
         for _ in range(2):

@@ -18,8 +18,8 @@ from fanout.aws.dynamodb import DynamoDB
 from fanout.errors import BudgetExceeded, BudgetHeld, StorageBusy
 from fanout.keys.account import Need, account_key, new_account
 from fanout.keys.dynamodb_store import DynamoDBStore
-from fanout.keys.items import Condition, Item, ItemKey, Rejected, Store, Update
-from fanout.keys.ledger import Ledger
+from fanout.keys.items import Condition, Item, ItemKey, Store, Update, UpdateConflict
+from fanout.keys.ledger import KeyLedger
 from fanout.keys.sqlite_store import SQLiteStore
 from fanout.keys.windows import NEVER
 from tests.support import virtual_clock
@@ -57,12 +57,12 @@ async def conforms(store: Store) -> None:
 async def _rejected(store: Store, update: Update) -> Item | None:
     try:
         await store.update(update)
-    except Rejected as rejected:
+    except UpdateConflict as rejected:
         return rejected.item
     raise AssertionError(update)
 
 
-async def spend(ledger: Ledger, requests: int, need: int, cost: int) -> list[str]:
+async def spend(ledger: KeyLedger, requests: int, need: int, cost: int) -> list[str]:
     """
     How so many requests end that are sent at once.
 
@@ -138,7 +138,7 @@ def test_a_thousand_parallel_requests_of_a_key_with_a_budget_for_500(tmp_path: P
     async def main() -> None:
         await conforms(store)
         await open_account(store, {"max_budget": 500})
-        ledger = Ledger(store, lease=600)
+        ledger = KeyLedger(store, lease=600)
         # Each reserves three times what it costs: the budget is full while half of it is spent.
         ended = await spend(ledger, 1_000, need=3, cost=1)
         account = await store.get(account_key(DIGEST))
@@ -159,7 +159,7 @@ def test_dynamodb_is_as_exact_and_its_errors_are_503() -> None:
         store = DynamoDBStore("keys", DynamoDB(ENV, engine, AWSSigner(ENV), "table of keys"))
         await conforms(store)
         await open_account(store, {"max_budget": 10, "rpm_limit": 1_000})
-        ledger = Ledger(store, lease=600, now=lambda: 1_795_953_600 + virtual_clock.now())
+        ledger = KeyLedger(store, lease=600, now=lambda: 1_795_953_600 + virtual_clock.now())
         assert (await spend(ledger, 20, need=2, cost=1)).count("accepted") == 9
         account = await store.get(account_key(DIGEST))
         assert account is not None

@@ -23,8 +23,8 @@ from fanout.errors import (
     RateLimited,
     Refused,
 )
-from fanout.transport.odd_bodies import joined_stream
 from fanout.transport.stream_events import StreamEvents
+from fanout.transport.stream_mismatch import joined_stream
 from fanout.wire.http import WireResponse
 
 from .recorded_streams import encoded, events_of

@@ -12,7 +12,7 @@ from fanout.errors import FanoutError
 from fanout.keys.account import TEAM, Need, account_key, new_account
 from fanout.keys.dynamodb_store import DynamoDBStore
 from fanout.keys.late_settlements import Settlement
-from fanout.keys.ledger import Ledger
+from fanout.keys.ledger import KeyLedger
 from fanout.keys.windows import NEVER
 
 from .memory_dynamodb import MemoryDynamoDB
@@ -44,7 +44,7 @@ async def load(a_second: int, seconds: float, *, team: bool = False) -> KeyLoad:
     """Send requests of one key evenly, in a team or not; what is spent must be exact."""
     seen = KeyLoad()
     store = DynamoDBStore("keys", seen.database)  # type: ignore[arg-type]
-    ledger = Ledger(store, lease=600, now=lambda: START + now())
+    ledger = KeyLedger(store, lease=600, now=lambda: START + now())
     payers = NAMES if team else NAMES[:1]
     for name in payers:
         account = {**new_account(name, START, UTC, LIMITS), "until": NEVER, "joined": NAMES[1]}
@@ -62,7 +62,7 @@ async def load(a_second: int, seconds: float, *, team: bool = False) -> KeyLoad:
     return seen
 
 
-async def _request(ledger: Ledger, payers: tuple[str, ...], seen: KeyLoad) -> None:
+async def _request(ledger: KeyLedger, payers: tuple[str, ...], seen: KeyLoad) -> None:
     began = now()
     try:
         items = [await ledger.store.get(account_key(name)) for name in payers]

@@ -22,7 +22,7 @@ from fanout.gateway.factory import make_transport
 from fanout.schema.accumulator import ChunkAccumulator
 from fanout.schema.validation import parse_chat
 from fanout.settings import Settings
-from fanout.transport import quiet_end
+from fanout.transport import stalled_response
 from fanout.transport.engine import (
     ConnectionLost,
     Engine,
@@ -208,7 +208,7 @@ def test_a_stream_on_an_open_connection_ends_but_not_between_choices(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
     """A vendor may generate the choices one after the other."""
-    monkeypatch.setattr(quiet_end, "QUIET", 0.01)
+    monkeypatch.setattr(stalled_response, "QUIET", 0.01)
 
     def piece(index: int) -> bytes:
         choice = {"index": index, "delta": {"content": f"c{index}"}, "finish_reason": "stop"}

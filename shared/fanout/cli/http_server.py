@@ -28,7 +28,7 @@ from ..wire import json
 
 if TYPE_CHECKING:
     from ..bulk.steps.accounts import JobAccounts
-    from ..keys.ledger import Ledger
+    from ..keys.ledger import KeyLedger
     from ..telemetry.prometheus import PrometheusObserver
     from ..telemetry.traces import TraceObserver
 
@@ -160,7 +160,7 @@ def _warn_of_soft_budget(
 
 def _open_keys(
     env: Mapping[str, str], warn: Callable[[Mapping[str, Any]], None], catalog: Catalog
-) -> Ledger:
+) -> KeyLedger:
     """The virtual keys of this machine; imported when a client sends a key that is none of ours."""
     from ..keys.opening import open_local
 

@@ -16,7 +16,7 @@ from ..gateway.factory import load_catalog
 from ..keys.account import refreshed
 from ..keys.budgets import BudgetManager
 from ..keys.items import Item
-from ..keys.ledger import Ledger
+from ..keys.ledger import KeyLedger
 from ..keys.litellm import amount_of, changes_of, created_body, info_of, read_fields
 from ..keys.management import KeyManager
 from ..keys.opening import open_local
@@ -65,7 +65,7 @@ def run_action(arguments: argparse.Namespace) -> int:
         ledger.store.close()
 
 
-async def _run(arguments: argparse.Namespace, ledger: Ledger) -> int:
+async def _run(arguments: argparse.Namespace, ledger: KeyLedger) -> int:
     manager = KeyManager(ledger, f"cli:{getpass.getuser()}")
     action = arguments.action
     if action == "create":
@@ -97,7 +97,7 @@ async def _run(arguments: argparse.Namespace, ledger: Ledger) -> int:
 
 
 async def _changed(
-    arguments: argparse.Namespace, manager: KeyManager, ledger: Ledger, item: Item
+    arguments: argparse.Namespace, manager: KeyManager, ledger: KeyLedger, item: Item
 ) -> Item:
     """The account after the action."""
     match arguments.action:
@@ -114,7 +114,7 @@ async def _changed(
 
 
 async def _fields(
-    arguments: argparse.Namespace, ledger: Ledger, item: Item | None = None
+    arguments: argparse.Namespace, ledger: KeyLedger, item: Item | None = None
 ) -> Mapping[str, Any]:
     """The fields of an account that the options set, with the limits of its budget."""
     given = given_values(arguments, FIELDS)
@@ -132,7 +132,7 @@ async def _find(manager: KeyManager, text: str) -> Item:
         return await manager.find(text)
 
 
-def _now(ledger: Ledger, item: Item) -> Item:
+def _now(ledger: KeyLedger, item: Item) -> Item:
     return {**item, **refreshed(item, ledger.now(), ledger.zone)}
 
 
@@ -151,7 +151,7 @@ def _show_new(arguments: argparse.Namespace, key: str, item: Item) -> None:
     _show(arguments, created_body(key, item), f"{key}\n(shown once; Fanout stores its hash only)")
 
 
-async def _list(arguments: argparse.Namespace, manager: KeyManager, ledger: Ledger) -> None:
+async def _list(arguments: argparse.Namespace, manager: KeyManager, ledger: KeyLedger) -> None:
     shown = [info_of(_now(ledger, item)) for item in await manager.accounts()]
     if arguments.json:
         show_json({"keys": shown})
@@ -172,7 +172,7 @@ async def _list(arguments: argparse.Namespace, manager: KeyManager, ledger: Ledg
     show(columns([heads, *rows]))
 
 
-async def _import(arguments: argparse.Namespace, manager: KeyManager, ledger: Ledger) -> int:
+async def _import(arguments: argparse.Namespace, manager: KeyManager, ledger: KeyLedger) -> int:
     from ..keys.imports import import_keys
 
     if is_address(arguments.source):
@@ -209,7 +209,7 @@ async def _read(path: str) -> str:
         raise ConfigError(f"cannot read `{path}`: {error.strerror}") from None
 
 
-async def _import_others(address: str, ledger: Ledger) -> tuple[Mapping[str, Imported], str]:
+async def _import_others(address: str, ledger: KeyLedger) -> tuple[Mapping[str, Imported], str]:
     """Import the budgets, teams and users of a database; returns its table of keys, too."""
     from ..keys.groups import KINDS, GroupManager
     from ..keys.imports import import_budgets, import_group

@@ -7,7 +7,7 @@ from collections.abc import Sequence
 
 from ..bulk.tables.writers import CsvWriter
 from ..keys.audit import audit_rows
-from ..keys.ledger import Ledger
+from ..keys.ledger import KeyLedger
 from ..keys.litellm import time_text
 from ..keys.spend import add_up, collect, period_of
 from ..telemetry.prices import to_dollars
@@ -16,7 +16,7 @@ from .printing import show, show_json
 from .table import columns
 
 
-async def show_spend(arguments: argparse.Namespace, ledger: Ledger) -> None:
+async def show_spend(arguments: argparse.Namespace, ledger: KeyLedger) -> None:
     """Print what keys have spent, added up."""
     period = period_of(arguments.start, arguments.end, ledger.now())
     found = add_up(await collect(ledger, period), arguments.by)
@@ -51,7 +51,7 @@ def print_csv(rows: Sequence[Sequence[object]]) -> None:
     writer.end()
 
 
-async def show_changes(arguments: argparse.Namespace, ledger: Ledger) -> None:
+async def show_changes(arguments: argparse.Namespace, ledger: KeyLedger) -> None:
     """Print who has changed which account, the newest first."""
     period = period_of(arguments.start, arguments.end, ledger.now())
     rows = [

@@ -13,7 +13,7 @@ from ..keys.account import refreshed
 from ..keys.budgets import BudgetManager, budget_body, read_budget
 from ..keys.groups import TEAMS, USERS, GroupManager, Kind, group_body, read_group
 from ..keys.items import Item
-from ..keys.ledger import Ledger
+from ..keys.ledger import KeyLedger
 from ..keys.management import Changes
 from ..keys.opening import open_local
 from ..settings import Settings
@@ -51,7 +51,7 @@ def run_action(arguments: argparse.Namespace) -> int:
 # ---- budgets ----
 
 
-async def _budget(arguments: argparse.Namespace, ledger: Ledger, manager: BudgetManager) -> None:
+async def _budget(arguments: argparse.Namespace, ledger: KeyLedger, manager: BudgetManager) -> None:
     now = ledger.now()
     if arguments.action == "list":
         _list(arguments, "budget_id", [budget_body(item, now) for item in await manager.all()])
@@ -73,7 +73,7 @@ async def _budget(arguments: argparse.Namespace, ledger: Ledger, manager: Budget
 
 
 async def _group(
-    arguments: argparse.Namespace, ledger: Ledger, manager: GroupManager, actor: str
+    arguments: argparse.Namespace, ledger: KeyLedger, manager: GroupManager, actor: str
 ) -> None:
     kind, action = manager.kind, arguments.action
     if action == "list":
@@ -98,7 +98,7 @@ async def _group(
 
 async def _changes(
     arguments: argparse.Namespace,
-    ledger: Ledger,
+    ledger: KeyLedger,
     kind: Kind,
     budgets: BudgetManager,
     item: Item | None,
@@ -118,7 +118,7 @@ async def _changes(
     return await budgets.limits(budget_id, changes, item)
 
 
-def _body(ledger: Ledger, item: Item, kind: Kind) -> dict[str, Any]:
+def _body(ledger: KeyLedger, item: Item, kind: Kind) -> dict[str, Any]:
     body = group_body({**item, **refreshed(item, ledger.now(), ledger.zone)}, kind)
     return body if kind is TEAMS else {**body, "user_email": item.get("email") or None}
 

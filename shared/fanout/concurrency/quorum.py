@@ -1,4 +1,4 @@
-"""Runs calls of which each end decides what is started next, and when the rest is cancelled."""
+"""Runs calls until a quorum: each end decides what starts next, and when the rest is cancelled."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ from .outcomes import Call, Cancelled, Outcome, RaceOutcome, attempt
 T = TypeVar("T")
 
 
-class _Panel(Generic[T]):
+class _Quorum(Generic[T]):
     def __init__(
         self, calls: Sequence[Call[T]], after: Callable[[int, Outcome[T]], Iterable[int] | None]
     ) -> None:
@@ -52,7 +52,7 @@ class _Panel(Generic[T]):
                 task.cancel()
 
 
-async def run_panel(
+async def run_quorum(
     calls: Sequence[Call[T]],
     first: Iterable[int],
     after: Callable[[int, Outcome[T]], Iterable[int] | None],
@@ -65,12 +65,12 @@ async def run_panel(
     still run are cancelled. All have ended before this returns their outcomes, in call order; a
     call that was never started has `None`.
     """
-    panel = _Panel(calls, after)
-    timer = None if deadline == inf else asyncio.get_running_loop().call_at(deadline, panel.stop)
+    quorum = _Quorum(calls, after)
+    timer = None if deadline == inf else asyncio.get_running_loop().call_at(deadline, quorum.stop)
     try:
         async with asyncio.TaskGroup() as group:
-            panel.start(group, first)
+            quorum.start(group, first)
     finally:
         if timer is not None:
             timer.cancel()
-    return panel.outcomes
+    return quorum.outcomes

@@ -1,5 +1,5 @@
 """
-Reads a config as it is meant: with the right names of misspelled keys, and misplaced ones in place.
+Corrects a config's keys to find all problems: misspelled names, and keys in a wrong place.
 
 So what such a key holds is checked, too, and all problems are found at once. Loaded only for
 configs with such keys.
@@ -20,7 +20,7 @@ Places: TypeAlias = Mapping[KeyPath, KeyPath]
 """The path in the file of each key that has another name or place, by the path that is meant."""
 
 
-def intended(
+def with_corrected_keys(
     value: Mapping[str, Any], problems: Sequence[Problem]
 ) -> tuple[Mapping[str, Any], Places, list[Problem]]:
     """

@@ -17,7 +17,7 @@ MAX_DEPTH = 100
 TOO_DEEP = "its lists and mappings are nested too deeply"
 
 
-class Place(Struct, frozen=True):
+class NodePosition(Struct, frozen=True):
     """Where an entry of a mapping or list is: YAML's nodes. `key` is `None` in a list."""
 
     key: Any
@@ -39,9 +39,9 @@ class Document(Struct, frozen=True):
     text: str
     value: Any
     root: Any = None
-    duplicates: tuple[tuple[KeyPath, Place], ...] = ()
+    duplicates: tuple[tuple[KeyPath, NodePosition], ...] = ()
 
-    def place_of(self, path: KeyPath) -> Place | None:
+    def place_of(self, path: KeyPath) -> NodePosition | None:
         """Where the value of a path is; of a part that an alias repeats, its anchor."""
         node, place = self.root, None
         for step in path:
@@ -143,21 +143,21 @@ def _parts(node: Any) -> list[Any]:
     return [part for pair in node.value for part in pair]
 
 
-def _entry(node: Any, step: str | int) -> Place | None:
+def _entry(node: Any, step: str | int) -> NodePosition | None:
     """One entry of a mapping, the last of that name, or of a list."""
     if node is None or node.id == "scalar":
         return None
     if node.id == "sequence":
         is_there = isinstance(step, int) and step < len(node.value)
-        return Place(None, node.value[step], node, int(step)) if is_there else None
+        return NodePosition(None, node.value[step], node, int(step)) if is_there else None
     found = [i for i, (key, _) in enumerate(node.value) if key.value == str(step)]
     if not found:
         return None
     key, value = node.value[found[-1]]
-    return Place(key, value, node, found[-1])
+    return NodePosition(key, value, node, found[-1])
 
 
-def _duplicates(root: Any) -> Iterator[tuple[KeyPath, Place]]:
+def _duplicates(root: Any) -> Iterator[tuple[KeyPath, NodePosition]]:
     """The later places of each key that a mapping has twice."""
     todo: list[tuple[KeyPath, Any]] = [((), root)]
     done: set[int] = set()
@@ -173,6 +173,6 @@ def _duplicates(root: Any) -> Iterator[tuple[KeyPath, Place]]:
         for index, (key, value) in enumerate(node.value):
             inner = (*path, str(key.value))
             if (key.tag, str(key.value)) in seen:
-                yield inner, Place(key, value, node, index)
+                yield inner, NodePosition(key, value, node, index)
             seen.add((key.tag, str(key.value)))
             todo.append((inner, value))

@@ -14,7 +14,7 @@ from msgspec.structs import replace
 
 from ..errors import KeyPath, Move, Problem
 from ..wire import json
-from .document import Document, Place
+from .document import Document, NodePosition
 from .limits import EMPTIED, is_limit
 
 QUOTES = frozenset({"'", '"'})
@@ -61,20 +61,20 @@ def renamings(document: Document, problems: list[Problem]) -> list[tuple[Problem
     return sorted(found, key=lambda one: one[1].start, reverse=True)
 
 
-def replacement_of(place: Place, text: str) -> Edit:
+def replacement_of(place: NodePosition, text: str) -> Edit:
     """The edit that writes another text as a value, with quotes if it had some."""
     is_quoted = place.value.id == "scalar" and place.value.style in QUOTES
     quoted = json.encode(text).decode() if is_quoted else text
     return Edit(start_of(place.value), end_of(place.value), quoted)
 
 
-def _in_form(place: Place, form: str) -> Edit:
+def _in_form(place: NodePosition, form: str) -> Edit:
     """The edit that writes a number as text, or a text as the only item of a list."""
     text = json.encode(str(place.value.value)).decode()
     return Edit(start_of(place.value), end_of(place.value), f"[{text}]" if form == "list" else text)
 
 
-def removed_place(document: Document, problem: Problem) -> Place | None:
+def removed_place(document: Document, problem: Problem) -> NodePosition | None:
     """What to remove."""
     return document.place_of(removed_path(document, problem))
 
@@ -124,14 +124,14 @@ def _emptied(document: Document, paths: list[KeyPath]) -> Iterator[KeyPath]:
             yield part
 
 
-def first_of(place: Place) -> Place:
+def first_of(place: NodePosition) -> NodePosition:
     """The first entry with the key of a later one."""
     entries = enumerate(place.parent.value)
     index, (key, value) = next(one for one in entries if one[1][0].value == place.key.value)
-    return Place(key, value, place.parent, index)
+    return NodePosition(key, value, place.parent, index)
 
 
-def is_entangled(place: Place) -> bool:
+def is_entangled(place: NodePosition) -> bool:
     """Whether an edit there would need the text of an alias or of a merged mapping (`<<`)."""
     first, last = start_of(place.parent), int(place.parent.end_mark.index)
     entries = place.parent.value
@@ -142,7 +142,7 @@ def is_entangled(place: Place) -> bool:
     return starts != sorted(starts) or any(not first <= start <= last for start in starts)
 
 
-def removal_of(text: str, place: Place) -> Edit:
+def removal_of(text: str, place: NodePosition) -> Edit:
     """The edit that removes one of several entries of a mapping or a list."""
     if place.parent.flow_style:
         return _flow_removal(place)
@@ -160,7 +160,7 @@ def removal_of(text: str, place: Place) -> Edit:
     return Edit(line, len(text) if newline < 0 else newline + 1)
 
 
-def _flow_removal(place: Place) -> Edit:
+def _flow_removal(place: NodePosition) -> Edit:
     """`{a: 1, b: 2}` without one of its entries."""
     entries = place.parent.value
     nodes = [(one, one) if place.key is None else one for one in entries]

@@ -33,7 +33,7 @@ class Fields:
         try:
             return msgspec.convert(value, kind, strict=False)
         except msgspec.ValidationError:
-            from .right_parts import NOTHING, right_parts
+            from .partial_validation import NOTHING, valid_parts
 
             def report(place: KeyPath, part: object, wanted: Any, useless: KeyPath) -> None:
                 if part is NOTHING:
@@ -41,7 +41,7 @@ class Fields:
                 else:
                     self.reject(place, part, wanted, remove if place == path else useless)
 
-            found = right_parts(value, kind, path, report)
+            found = valid_parts(value, kind, path, report)
             return None if found is NOTHING else msgspec.convert(found, kind, strict=False)
 
     def reject(
@@ -50,7 +50,7 @@ class Fields:
         """Report what is wrong with a value that is no `kind`."""
         if path in self.skip:
             return
-        from .right_parts import choices_of, form_of
+        from .partial_validation import choices_of, form_of
 
         try:
             msgspec.convert(value, kind, strict=False)

@@ -10,7 +10,7 @@ from msgspec import Struct
 from msgspec.structs import replace
 
 from ..errors import ConfigError, KeyPath, Move, Problem
-from .document import Document, Place, parse, without_aliases
+from .document import Document, NodePosition, parse, without_aliases
 from .edits import (
     Edit,
     edit_for,
@@ -207,7 +207,7 @@ def _removals(document: Document, problems: list[Problem]) -> list[tuple[Problem
     return sorted(found, key=lambda one: (one[1].start, -one[1].end), reverse=True)
 
 
-def _undoubled(document: Document, problem: Problem, first: Place) -> tuple[Problem, Edit]:
+def _undoubled(document: Document, problem: Problem, first: NodePosition) -> tuple[Problem, Edit]:
     """The edit for a key that is given twice: without its first value, or what that limits."""
     whole = doubled(document, problem, first.value, LIMITS)
     edit = edit_for(document, whole) if whole.remove else None

@@ -125,7 +125,7 @@ def located(
 ) -> list[Problem]:
     """The problems with their lines, in the order of the file."""
     if places:
-        from .intended import in_file
+        from .corrected_keys import in_file
 
         problems = tuple(in_file(problem, places) for problem in problems)
     placed = [
@@ -151,9 +151,9 @@ def check_values(value: object, env: Mapping[str, str], name: str = "config") ->
     problems = list(unknown_keys(value))
     places: Mapping[KeyPath, KeyPath] = {}
     if problems:
-        from .intended import intended
+        from .corrected_keys import with_corrected_keys
 
-        value, places, problems = intended(value, problems)
+        value, places, problems = with_corrected_keys(value, problems)
     unset: list[Problem] = []
     given = _substitute({k: v for k, v in value.items() if v is not None}, env, (), unset)
     unset = [one for one in unset if not is_within(one.path, problems)]

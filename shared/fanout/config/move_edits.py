@@ -14,7 +14,7 @@ from msgspec.structs import replace
 
 from ..errors import KeyPath, Move, Problem
 from ..wire import json
-from .document import Document, Place
+from .document import Document, NodePosition
 from .edits import Edit, end_of, replacement_of, start_of
 
 STEP = 2
@@ -44,7 +44,7 @@ def _can_have(document: Document, move: Move) -> bool:
     return True
 
 
-def _is_other(move: Move, place: Place) -> bool:
+def _is_other(move: Move, place: NodePosition) -> bool:
     """Whether the value at the place is to be overwritten: a model's name, or null at the top."""
     is_null = place.value.id == "scalar" and place.value.tag.endswith(":null")
     return (is_null and len(move.to) == 1) or (
@@ -92,7 +92,7 @@ def _edit(document: Document, path: KeyPath, move: Move) -> Edit:
         names = [str(step) for step in move.to]
         return Edit(end, end, newline + _block(document, path, move, names, 0))
     node, taken = document.root, 0
-    null: Place | None = None
+    null: NodePosition | None = None
     for taken, step in enumerate(move.to[:-1]):  # noqa: B007
         inner = document.place_of(move.to[: taken + 1])
         if inner is None or inner.value.id == "scalar":
@@ -108,7 +108,12 @@ def _edit(document: Document, path: KeyPath, move: Move) -> Edit:
 
 
 def _in_flow(
-    document: Document, path: KeyPath, move: Move, names: list[str], node: Any, null: Place | None
+    document: Document,
+    path: KeyPath,
+    move: Move,
+    names: list[str],
+    node: Any,
+    null: NodePosition | None,
 ) -> Edit:
     """`{a: 1}` -> `{a: 1, b: 2}`."""
     is_json = document.text.startswith("{")
@@ -128,7 +133,12 @@ def _in_flow(
 
 
 def _in_block(
-    document: Document, path: KeyPath, move: Move, names: list[str], node: Any, null: Place | None
+    document: Document,
+    path: KeyPath,
+    move: Move,
+    names: list[str],
+    node: Any,
+    null: NodePosition | None,
 ) -> Edit:
     """A line of its own after the last entry of a mapping, or below a key without a value."""
     text = document.text
@@ -165,13 +175,13 @@ def _block(document: Document, path: KeyPath, move: Move, names: list[str], colu
     return "".join(lines)
 
 
-def _is_shifted(document: Document, source: Place) -> bool:
+def _is_shifted(document: Document, source: NodePosition) -> bool:
     """Whether lines of the value have texts that other spaces at their start might change."""
     first, *rest = _source_lines(document.text, source)
     return bool(rest) and any(mark in line for line in (first, *rest) for mark in "|>\"'\t")
 
 
-def _source_lines(text: str, source: Place) -> list[str]:
+def _source_lines(text: str, source: NodePosition) -> list[str]:
     """The lines of a key's value, with their comments; the first begins after the key."""
     return text[end_of(source.key) : _line_end(text, end_of(source.value))].split("\n")
 

@@ -1,5 +1,5 @@
 """
-Finds the right parts of a value that is not of its type, and reports each wrong one.
+Finds the valid parts of a value that is not of its type, and reports each invalid one.
 
 Loaded only for configs in which something is wrong.
 """
@@ -25,7 +25,7 @@ Report: TypeAlias = Callable[[KeyPath, object, Any, KeyPath], None]
 _STAND_INS: tuple[Any, ...] = ("", "-", {}, [])
 
 
-def right_parts(
+def valid_parts(
     value: object, kind: Any, path: KeyPath, report: Report, useless: KeyPath | None = None
 ) -> Any:
     """
@@ -108,7 +108,7 @@ def _container(value: object, kind: Any) -> Any:
 
 def _items(value: list[Any], kind: Any, path: KeyPath, report: Report) -> Any:
     """The items, with placeholders for wrong ones; `NOTHING` if all are wrong."""
-    found = [right_parts(item, kind, (*path, i), report) for i, item in enumerate(value)]
+    found = [valid_parts(item, kind, (*path, i), report) for i, item in enumerate(value)]
     if all(item is NOTHING for item in found):
         return NOTHING
     kept = (_placeholder(kind) if item is NOTHING else item for item in found)
@@ -123,7 +123,7 @@ def _entries(
             if item is not None:
                 report((*path, key), key, kinds[0], (*path, key))
             continue
-        found = right_parts(item, kinds[1], (*path, key), report)
+        found = valid_parts(item, kinds[1], (*path, key), report)
         if found is not NOTHING:
             yield key, found
 
@@ -140,7 +140,7 @@ def _fields(
         place = (*path, one.name)
         if one.name in value and (is_required or value[one.name] is not None):
             useless = path if is_required else place
-            found = right_parts(value[one.name], one.type, place, report, useless)
+            found = valid_parts(value[one.name], one.type, place, report, useless)
             if found is not NOTHING:
                 yield one.name, found
         elif is_required:

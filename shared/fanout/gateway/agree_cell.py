@@ -14,7 +14,7 @@ from time import perf_counter
 from typing import Any
 
 from ..concurrency import Cancelled, Failure, Outcome, RaceOutcome, RaceResult, Success
-from ..concurrency.panel import run_panel
+from ..concurrency.quorum import run_quorum
 from ..config.catalog import Catalog
 from ..errors import AllFailed, Busy, Cause, FanoutError, RequestError, public_message
 from ..routing.leg import Leg
@@ -25,7 +25,7 @@ from ..schema.request import ChatRequest
 from ..schema.votes import NoVote, Vote, vote_of
 from ..telemetry.prices import nanodollars_of_usage, to_dollars
 from .combine import sum_usage
-from .ladder import find_invalid
+from .escalation import find_invalid
 from .possible_votes import _deployment, vote_count
 from .report import Report, make_report
 from .timed_pace import Call
@@ -72,7 +72,7 @@ class AgreeCell:
         """
         started, self._deadline = perf_counter(), deadline
         calls = [partial(call, leg, self._chat) for leg in self._legs]
-        found = await run_panel(calls, self._count.start(), self._after, deadline)
+        found = await run_quorum(calls, self._count.start(), self._after, deadline)
         if self._fatal is not None:
             raise self._fatal
         outcomes = [_as_sent(one, leg) for one, leg in zip(found, self._legs, strict=True)]

@@ -1,5 +1,5 @@
 """
-The calls of one cell whose response must fit a schema; `ladder.py` decides which there are.
+The calls of one cell whose response must fit a schema; `escalation.py` decides which there are.
 
 Knows nothing of modes: it makes one model's call into one whose response fits, and keeps account.
 """
@@ -20,7 +20,7 @@ from ..schema.checked import validator_of
 from ..schema.gateway_fields import Mode
 from ..schema.request import ChatRequest, Check
 from ..telemetry.prices import nanodollars_of_usage, to_dollars
-from .ladder import Invalid, find_invalid, next_request, without_fences
+from .escalation import Invalid, find_invalid, next_request, without_fences
 from .report import Attempt, Report, call_attempt
 from .timed_pace import Call, TimedPace
 

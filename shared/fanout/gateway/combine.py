@@ -80,7 +80,7 @@ def _choices(cell: CellResult, index: int, width: int) -> list[dict[str, Any]]:
     places: dict[int, int] = {}
     top = response_fields(cell.completion)
     for choice in cell.completion["choices"]:
-        if (place := place_choice(places, choice.get("index", 0), width)) is None:
+        if (place := choice_position(places, choice.get("index", 0), width)) is None:
             continue
         number = {"index": index * width + place}
         used = NO_USAGE if found else {"usage": cell.completion.get("usage"), "cost_usd": cell.cost}
@@ -93,7 +93,7 @@ def _report(cell: CellResult) -> dict[str, Any]:
     return {} if cell.report is None else {"fanout": cell.report}
 
 
-def place_choice(places: dict[int, int], index: int, width: int) -> int | None:
+def choice_position(places: dict[int, int], index: int, width: int) -> int | None:
     """
     The place of a choice among the `width` choices of its model; `None` if all are taken.
 

@@ -1,5 +1,5 @@
 """
-What follows a response that does not fit the request's schema: the same model again, or the next.
+Escalation: the call after a response that does not fit the schema, to the same model or the next.
 
 A model that may do better gets its text back with the reason. One that refused, or was cut off at
 its limit of tokens, would do the same again. Pure.

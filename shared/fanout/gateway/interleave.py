@@ -15,7 +15,7 @@ from ..schema.chat import ChatChunk
 from ..schema.choice_deltas import MAX_COLLECTED, ChoiceDeltas, is_bare
 from ..schema.error import full_error
 from ..schema.fanout import FanOutRequest
-from .combine import NO_USAGE, place_choice, response_fields, sum_usage
+from .combine import NO_USAGE, choice_position, response_fields, sum_usage
 
 _FIRST = {"role": "assistant", "content": ""}
 
@@ -108,7 +108,7 @@ class Interleave:
         """The chunk's choices with their new indexes; the end of a choice is kept for later."""
         renumbered = []
         for choice in chunk["choices"]:
-            place = place_choice(self._places[index], choice.get("index", 0), self._width)
+            place = choice_position(self._places[index], choice.get("index", 0), self._width)
             if place is None:
                 continue
             number = index * self._width + place

@@ -60,8 +60,8 @@ class App:
 
     `deadline` reads from a request's scope how many seconds the host (Lambda) has left, `capacity`
     is how many requests it sends at the same time, if the config's `max_requests` are more. `keys`
-    looks up the gateway's own keys. `max_silence` is the seconds after which the host closes a
-    response that has not begun. `keep_alive` is the silence in seconds after which a stream
+    looks up the gateway's own keys. `host_idle_timeout` is the seconds after which the host closes
+    a response that has not begun. `keep_alive` is the idle time in seconds after which a stream
     sends a comment, `send_timeout` the seconds that a client may leave a response unread. `jobs`
     opens files and batches. `page` is whether the page is served if the config does not set it.
     `others` reaches the open requests of other processes; `received` reads from a request's scope
@@ -77,7 +77,7 @@ class App:
         keys: SecretSource | None = None,
         deadline: Callable[[Scope], float | None] | None = None,
         capacity: int | None = None,
-        max_silence: float | None = None,
+        host_idle_timeout: float | None = None,
         keep_alive: float = KEEP_ALIVE_INTERVAL,
         send_timeout: float = SEND_TIMEOUT,
         jobs: OpenBatchService | None = None,
@@ -92,7 +92,7 @@ class App:
         self._keys = keys or EnvironmentSecrets()
         self._deadline = deadline
         self._capacity = capacity
-        self._max_silence = max_silence
+        self._host_idle_timeout = host_idle_timeout
         self._keep_alive = keep_alive
         self._send_timeout = send_timeout
         self._open_batch_service = jobs
@@ -205,7 +205,7 @@ class App:
             query=scope.get("query_string", b"").decode("latin-1"),
             batch_service=running.batch_service,
             deadline=self._deadline(scope) if self._deadline else None,
-            max_silence=self._max_silence,
+            host_idle_timeout=self._host_idle_timeout,
             keep_alive=self._keep_alive,
             authenticator=running.authenticator,
             response_headers={"x-request-id": request_id},

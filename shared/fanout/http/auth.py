@@ -13,7 +13,7 @@ from ..transport.credentials import SecretSource
 from .asgi import Headers
 
 if TYPE_CHECKING:
-    from ..keys.ledger import Ledger
+    from ..keys.ledger import KeyLedger
 
 ANONYMOUS = ClientKey(model.ANONYMOUS, None)
 """Every client of a gateway without keys, which serves this machine only."""
@@ -58,19 +58,19 @@ class Authenticator:
         self,
         client_keys: Sequence[ClientKey],
         secrets: SecretSource,
-        open_keys: Callable[[], Ledger] | None = None,
+        open_keys: Callable[[], KeyLedger] | None = None,
     ) -> None:
         self._client_keys = client_keys
         self._secrets = secrets
         self._open_keys = open_keys
-        self._ledger: Ledger | None = None
+        self._ledger: KeyLedger | None = None
 
     @property
-    def keys(self) -> Callable[[], Ledger] | None:
+    def keys(self) -> Callable[[], KeyLedger] | None:
         """What returns the ledger; `None` if there are no virtual keys."""
         return None if self._open_keys is None else self._opened
 
-    def _opened(self) -> Ledger:
+    def _opened(self) -> KeyLedger:
         if self._ledger is None:
             if self._open_keys is None:
                 raise AssertionError("there are virtual keys")

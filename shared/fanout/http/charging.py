@@ -15,11 +15,11 @@ from msgspec.structs import replace
 
 from ..bulk.costs import Costs
 from ..errors import BudgetExceeded, FanoutError, Forbidden
-from ..keys.account import Need, Reservation, limit_of, refreshed
+from ..keys.account import BudgetReservation, Need, limit_of, refreshed
 from ..keys.clients import LLM_API, KeyAccount, client_of
 from ..keys.items import Item
 from ..keys.late_settlements import Settlement
-from ..keys.ledger import Ledger
+from ..keys.ledger import KeyLedger
 from ..keys.metering import (
     Estimate,
     Meter,
@@ -53,7 +53,7 @@ class Charge:
     """
 
     def __init__(
-        self, ledger: Ledger, held: Reservation, meter: Meter, row: Mapping[str, Any]
+        self, ledger: KeyLedger, held: BudgetReservation, meter: Meter, row: Mapping[str, Any]
     ) -> None:
         self.meter = meter
         self.fault: Exception | None = None
@@ -144,9 +144,9 @@ async def counted(exchange: Exchange, *, is_upload: bool) -> AsyncIterator[None]
 
 async def _claim(
     exchange: Exchange, item: Item, need: Need, check: Callable[[Item], object]
-) -> tuple[Reservation, Item]:
+) -> tuple[BudgetReservation, Item]:
     """Reserve what a request needs; the response says what is left of the account's rates."""
-    ledger: Ledger = exchange.client.account.ledger
+    ledger: KeyLedger = exchange.client.account.ledger
     try:
         held, state = await ledger.claim(item, need, check)
     except BudgetExceeded as error:

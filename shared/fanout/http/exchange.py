@@ -86,12 +86,12 @@ class Exchange(Struct):
     A request and its response.
 
     `tail` is the path after the route's own, `query` the text after `?`, `deadline` the seconds
-    that the host has left, `max_silence` the seconds after which the host closes a connection that
-    has sent nothing, `admitted` its share of the limits on requests in flight. `received` is when
-    it reached the host, in seconds since 1970, `single` what is known of its `Idempotency-Key`. The
-    endpoint sets `request` and `winner`, which are logged. `surface` is the translation of an
-    endpoint beside chat completions. `authenticator` has the ledger of virtual keys, and `charge`
-    is what a request of such a key has reserved.
+    that the host has left, `host_idle_timeout` the seconds after which the host closes a
+    connection that has sent nothing, `admitted` its share of the limits on requests in flight.
+    `received` is when it reached the host, in seconds since 1970, `single` what is known of its
+    `Idempotency-Key`. The endpoint sets `request` and `winner`, which are logged. `surface` is the
+    translation of an endpoint beside chat completions. `authenticator` has the ledger of virtual
+    keys, and `charge` is what a request of such a key has reserved.
     """
 
     gateway: Gateway
@@ -106,7 +106,7 @@ class Exchange(Struct):
     query: str = ""
     batch_service: LazyBatchService | None = None
     deadline: float | None = None
-    max_silence: float | None = None
+    host_idle_timeout: float | None = None
     keep_alive: float = KEEP_ALIVE_INTERVAL
     admitted: AdmittedRequest | None = None
     request: FanOutRequest | None = None
@@ -171,10 +171,10 @@ class Exchange(Struct):
         """What the gateway needs to know; a plain response is silent until it is complete."""
         deadline, hint = self.deadline, ""
         is_plain = self.request is None or not self.request.stream
-        if self.max_silence is not None and is_plain:
-            left = self.max_silence if deadline is None else deadline
-            deadline = min(left, self.max_silence)
-            hint = STREAM_HINT if deadline == self.max_silence else ""
+        if self.host_idle_timeout is not None and is_plain:
+            left = self.host_idle_timeout if deadline is None else deadline
+            deadline = min(left, self.host_idle_timeout)
+            hint = STREAM_HINT if deadline == self.host_idle_timeout else ""
         return Context(
             self.request_id,
             self.client,

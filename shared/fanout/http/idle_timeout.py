@@ -1,8 +1,8 @@
 """
-Ends a request before its host would close the connection for silence.
+Ends a request before its host would close the idle connection.
 
-API Gateway closes a streamed response after 5 minutes without a byte, and a response whose head is
-not sent is silent: https://docs.aws.amazon.com/apigateway/latest/developerguide/response-transfer-mode.html
+API Gateway closes a streamed response after 5 minutes without a byte, also before its head is sent:
+https://docs.aws.amazon.com/apigateway/latest/developerguide/response-transfer-mode.html
 (2026-11).
 """
 
@@ -21,7 +21,7 @@ MARGIN = 3.0
 
 
 @asynccontextmanager
-async def limit_silence(exchange: Exchange, seconds: float) -> AsyncIterator[None]:
+async def limit_idle_time(exchange: Exchange, seconds: float) -> AsyncIterator[None]:
     """
     Raise `DeadlineExceeded` if the block begins no response within `seconds` and a margin.
 

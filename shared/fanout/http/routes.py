@@ -238,14 +238,14 @@ def surface_of(path: str, headers: Mapping[str, str]) -> str:
 
 
 def call_endpoint(route: Route, exchange: Exchange) -> Awaitable[None]:
-    """Run the endpoint, and end it if the host would close the silent connection."""
-    if exchange.max_silence is None:
+    """Run the endpoint, and end it if the host would close the idle connection."""
+    if exchange.host_idle_timeout is None:
         return route.endpoint(exchange)
-    return _in_time(route, exchange, exchange.max_silence)
+    return _in_time(route, exchange, exchange.host_idle_timeout)
 
 
 async def _in_time(route: Route, exchange: Exchange, seconds: float) -> None:
-    from .silence_limit import limit_silence
+    from .idle_timeout import limit_idle_time
 
-    async with limit_silence(exchange, seconds):
+    async with limit_idle_time(exchange, seconds):
         await route.endpoint(exchange)

@@ -18,10 +18,10 @@ from .exchange import MEGABYTE, LazyBatchService
 from .open_requests import OpenRequests, OtherProcesses
 
 if TYPE_CHECKING:
-    from ..keys.ledger import Ledger
+    from ..keys.ledger import KeyLedger
     from .web_origins import WebOrigins
 
-OpenKeys: TypeAlias = "Callable[[Catalog], Ledger]"
+OpenKeys: TypeAlias = "Callable[[Catalog], KeyLedger]"
 """Opens the ledger of virtual keys."""
 
 

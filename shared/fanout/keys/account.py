@@ -55,7 +55,7 @@ class Need(Struct, frozen=True):
     requests: int = 1
 
 
-class Reservation(Struct, frozen=True):
+class BudgetReservation(Struct, frozen=True):
     """
     What a request has reserved of an account, until it is settled.
 
@@ -71,7 +71,7 @@ class Reservation(Struct, frozen=True):
     minute: int
     lease_until: int
     at: float
-    shared: Reservation | None = None
+    shared: BudgetReservation | None = None
 
 
 def account_key(digest: str) -> ItemKey:
@@ -174,7 +174,7 @@ def reserve(item: Item, need: Need, now: float, lease: float, zone: tzinfo) -> U
     return changed(item, fresh, set=until, add=change, conditions=enough)
 
 
-def settlements(held: Reservation, cost: int, tokens: int, now: float) -> list[Update]:
+def settlements(held: BudgetReservation, cost: int, tokens: int, now: float) -> list[Update]:
     """
     The updates of which the first that is not rejected settles the reservation.
 

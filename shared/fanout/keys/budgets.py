@@ -16,8 +16,8 @@ from ..errors import NotFound, RequestError, StorageBusy
 from ..telemetry.prices import to_dollars
 from .account import limit_of
 from .groups import KINDS
-from .items import Condition, Item, ItemKey, Rejected, Update
-from .ledger import TRIES, Ledger
+from .items import Condition, Item, ItemKey, Update, UpdateConflict
+from .ledger import TRIES, KeyLedger
 from .litellm import changes_of, read_fields, time_text
 from .management import INDEX, MAX_ID, Changes, KeyManager, accounts_in, all_items
 from .rate_limits import UNLIMITED
@@ -90,7 +90,7 @@ def budget_body(item: Item, now: float) -> dict[str, Any]:
 class BudgetManager:
     """Manages the budgets of a ledger in the name of `actor`, whom the audit rows name."""
 
-    def __init__(self, ledger: Ledger, actor: str) -> None:
+    def __init__(self, ledger: KeyLedger, actor: str) -> None:
         self._ledger = ledger
         self._store = ledger.store
         self._actor = actor
@@ -134,7 +134,7 @@ class BudgetManager:
             given = {**fields, "updated_at": int(self._ledger.now()), "updated_by": self._actor}
             try:
                 item = await self._store.update(Update(where, same, set=given, add={"version": 1}))
-            except Rejected as rejected:
+            except UpdateConflict as rejected:
                 if rejected.item is None:
                     raise NotFound("there is no such budget") from None
                 item = rejected.item

@@ -19,10 +19,10 @@ from ..bulk.store import JobProgress, Stop
 from ..bulk.totals import Totals
 from ..config.catalog import ClientKey
 from ..errors import BudgetExceeded, BudgetHeld, FanoutError, StorageBusy, Unauthorized
-from .account import HELD_SECONDS, Need, Reservation
+from .account import HELD_SECONDS, BudgetReservation, Need
 from .clients import models_of
 from .groups import shared_models
-from .items import Item, Rejected
+from .items import Item, UpdateConflict
 from .job_rows import NOTHING_USED, JobRows
 
 FIRST_LINES, MAX_LINES = 10, 1_000
@@ -66,7 +66,7 @@ class ChargedJob:
         self._item = item
         self._cost = cost
         self._stop: Stop | None = None if item else "forbidden"
-        self._held: deque[Reservation] = deque()
+        self._held: deque[BudgetReservation] = deque()
         self._covered = self._in_flight = 0
         self._spent = self._stored = self._charged = 0
         self._used = NOTHING_USED
@@ -161,7 +161,7 @@ class ChargedJob:
             await asyncio.wait(running)
         await self._inner.close()
         self._spent = self._stored = await self._known_cost()
-        with suppress(FanoutError, Rejected):  # the next run, or a sweep, does it
+        with suppress(FanoutError, UpdateConflict):  # the next run, or a sweep, does it
             for pause in BUSY_PAUSES:
                 with suppress(StorageBusy):  # nothing was written
                     await self._settle_all()
@@ -201,7 +201,7 @@ class ChargedJob:
             except Unauthorized:
                 self._stop = "forbidden"
                 return
-            except Rejected:  # a later run has taken over
+            except UpdateConflict:  # a later run has taken over
                 self._stop = "paused"
                 return
             except FanoutError:  # the store does not respond
@@ -227,7 +227,7 @@ class ChargedJob:
         self._item = state
         try:
             await self._rows.hold(self._charged, [*(one.row for one in self._held), held.row])
-        except (FanoutError, Rejected):
+        except (FanoutError, UpdateConflict):
             with suppress(FanoutError):
                 await self._ledger.count(held, 0, 0)
             raise
@@ -271,7 +271,7 @@ class ChargedJob:
             self._charged += due
         await self._rows.hold(self._charged, ())
 
-    def _is_old(self, held: Reservation) -> bool:
+    def _is_old(self, held: BudgetReservation) -> bool:
         return self._ledger.is_old(held)
 
     @property

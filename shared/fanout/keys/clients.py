@@ -6,7 +6,7 @@ from ..config.catalog import ClientKey
 from ..secret import HiddenRepr
 from .groups import shared_models, valid_shared_account
 from .items import Item
-from .ledger import Ledger
+from .ledger import KeyLedger
 
 ALL_MODELS = frozenset({"all-proxy-models", "all-team-models", "*"})
 """LiteLLM's names for every model."""
@@ -25,12 +25,12 @@ class KeyAccount(HiddenRepr, frozen=True):
     `shared` is that of its team, or else of its user, if there is one.
     """
 
-    ledger: Ledger
+    ledger: KeyLedger
     item: Item
     shared: Item | None = None
 
 
-def client_of(ledger: Ledger, item: Item, shared: Item | None = None) -> ClientKey:
+def client_of(ledger: KeyLedger, item: Item, shared: Item | None = None) -> ClientKey:
     """The client of an account; its name stays the same when the key is regenerated."""
     name = f"key-{item['id'][:32]}"
     models = models_of(item)
@@ -47,7 +47,7 @@ def models_of(item: Item) -> frozenset[str] | None:
     return None if not names or names & ALL_MODELS else names - {NO_MODELS}
 
 
-async def authenticate(ledger: Ledger, key: str) -> ClientKey:
+async def authenticate(ledger: KeyLedger, key: str) -> ClientKey:
     """The client of a virtual key; raises `Unauthorized`."""
     item = await ledger.authenticate(key)
     return client_of(ledger, item, await valid_shared_account(ledger, item))

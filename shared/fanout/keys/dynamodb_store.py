@@ -17,7 +17,7 @@ from typing import Any
 
 from ..aws.dynamodb import ConditionFailed, DynamoDB, TableUnavailable
 from ..errors import StorageBusy
-from .items import Item, ItemKey, Rejected, Update
+from .items import Item, ItemKey, Update, UpdateConflict
 
 THROTTLED = frozenset(
     {"ProvisionedThroughputExceededException", "RequestLimitExceeded", "ThrottlingException"}
@@ -62,11 +62,11 @@ class DynamoDBStore:
         return True
 
     async def update(self, update: Update) -> Item:
-        """Make the update and return the new item; raises `Rejected`."""
+        """Make the update and return the new item; raises `UpdateConflict`."""
         try:
             done = await self._call("UpdateItem", {"Key": _key(update.key), **_expressions(update)})
         except ConditionFailed as failed:
-            raise Rejected(_read(failed.item) if failed.item else None) from None
+            raise UpdateConflict(_read(failed.item) if failed.item else None) from None
         return _read(done["Attributes"])
 
     async def delete(self, key: ItemKey) -> Item | None:

@@ -18,7 +18,7 @@ from ..config.catalog import is_allowed
 from ..errors import NotFound, RequestError, Unauthorized
 from .account import TEAM, UNKNOWN_KEY, USER, account_key
 from .items import Item, ItemKey
-from .ledger import Ledger
+from .ledger import KeyLedger
 from .litellm import changes_of, info_of, read_fields
 from .management import MAX_ID, Changes, KeyManager, accounts_in
 
@@ -61,7 +61,7 @@ KEY_FIELDS = frozenset({"key", "key_alias", "duration", "key_type", "team_id", "
 """The fields of keys that the accounts which they share do not have."""
 
 
-async def shared_account(ledger: Ledger, item: Item) -> Item | None:
+async def shared_account(ledger: KeyLedger, item: Item) -> Item | None:
     """The account that a key shares, that of its team or else of its user; `None` if neither is."""
     for kind in KINDS:
         if name := item[kind.id_field]:
@@ -71,7 +71,7 @@ async def shared_account(ledger: Ledger, item: Item) -> Item | None:
     return None
 
 
-async def valid_shared_account(ledger: Ledger, item: Item) -> Item | None:
+async def valid_shared_account(ledger: KeyLedger, item: Item) -> Item | None:
     """`shared_account`; raises `Unauthorized` if it is blocked."""
     found = await shared_account(ledger, item)
     if found is not None and found["blocked"]:
@@ -124,7 +124,7 @@ def group_body(item: Item, kind: Kind) -> dict[str, Any]:
 class GroupManager:
     """Manages the teams or users of a ledger in the name of `actor`, whom the audit rows name."""
 
-    def __init__(self, ledger: Ledger, actor: str, kind: Kind) -> None:
+    def __init__(self, ledger: KeyLedger, actor: str, kind: Kind) -> None:
         self.kind = kind
         self._store = ledger.store
         self._keys = KeyManager(ledger, actor)

@@ -28,7 +28,7 @@ from .import_rows import (
     unused,
     zero_note,
 )
-from .ledger import HASH, Ledger
+from .ledger import HASH, KeyLedger
 from .management import MAX_ID, KeyManager
 
 USER_ROLE = "internal_user"
@@ -65,7 +65,7 @@ class Made(Struct):
 Make: TypeAlias = Callable[[Row], Awaitable[Made]]
 
 
-async def import_keys(manager: KeyManager, ledger: Ledger, text: str) -> Imported:
+async def import_keys(manager: KeyManager, ledger: KeyLedger, text: str) -> Imported:
     """
     Make an account of each row of a CSV with a header; one that exists is left as it is.
 
@@ -98,7 +98,7 @@ async def import_keys(manager: KeyManager, ledger: Ledger, text: str) -> Importe
     return await _import(text, "token", "LiteLLM_VerificationToken", make)
 
 
-async def import_group(manager: GroupManager, ledger: Ledger, text: str) -> Imported:
+async def import_group(manager: GroupManager, ledger: KeyLedger, text: str) -> Imported:
     """Make an account of each team or user of a CSV; one that exists is left as it is."""
     kind = manager.kind
 
@@ -123,7 +123,7 @@ async def import_group(manager: GroupManager, ledger: Ledger, text: str) -> Impo
     return await _import(text, kind.id_field, kind.index, make)
 
 
-async def import_budgets(manager: BudgetManager, ledger: Ledger, text: str) -> Imported:
+async def import_budgets(manager: BudgetManager, ledger: KeyLedger, text: str) -> Imported:
     """Make a budget of each row of a CSV; one that exists is left as it is."""
 
     async def make(row: Row) -> Made:

@@ -44,7 +44,7 @@ class Update(Struct, frozen=True):
     add: Mapping[str, int] = field(default_factory=dict)
 
 
-class Rejected(Exception):
+class UpdateConflict(Exception):
     """A condition does not hold; `item` is what is stored, `None` if nothing is."""
 
     def __init__(self, item: Item | None) -> None:
@@ -72,7 +72,7 @@ class Store(Protocol):
         ...
 
     async def update(self, update: Update) -> Item:
-        """Make the update and return the new item; raises `Rejected`."""
+        """Make the update and return the new item; raises `UpdateConflict`."""
         ...
 
     async def delete(self, key: ItemKey) -> Item | None:
@@ -98,8 +98,8 @@ def holds(condition: Condition, item: Item) -> bool:
 
 
 def applied(update: Update, item: Item | None) -> Item:
-    """The item after the update; raises `Rejected`."""
+    """The item after the update; raises `UpdateConflict`."""
     if item is None or not all(holds(condition, item) for condition in update.conditions):
-        raise Rejected(item)
+        raise UpdateConflict(item)
     added = {name: item.get(name, 0) + number for name, number in update.add.items()}
     return {**item, **update.set, **added}

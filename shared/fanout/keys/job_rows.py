@@ -18,7 +18,7 @@ from ..bulk.service.records import Job
 from ..bulk.totals import Totals
 from .account import account_key
 from .items import Condition, Item, ItemKey, Update
-from .ledger import Ledger
+from .ledger import KeyLedger
 
 RETENTION = 30 * 24 * 3600
 """Seconds after a job's window for which its items are kept on AWS."""
@@ -65,7 +65,7 @@ class JobRows:
     On one machine the part is the whole job (``""``), on AWS one shard.
     """
 
-    def __init__(self, ledger: Ledger, job: Job, account: str, part: str = "") -> None:
+    def __init__(self, ledger: KeyLedger, job: Job, account: str, part: str = "") -> None:
         self.ledger = ledger
         self.job = job
         self.account_key = account_key(account)
@@ -95,7 +95,7 @@ class JobRows:
         """
         Write the sum of the closed rows, and which others there may be.
 
-        Raises `Rejected` if a later run has taken the part over.
+        Raises `UpdateConflict` if a later run has taken the part over.
         """
         names = [[row.partition, row.name] for row in rows]
         is_mine = (Condition("run", "=", self._run),)
@@ -117,7 +117,7 @@ class JobRows:
     # ---- spend rows ----
 
     async def charge(self, item: Item, charged: int, cost: int, used: Used = NOTHING_USED) -> None:
-        """Charge what was spent without a reservation; raises `Rejected` as `hold` does."""
+        """Charge what was spent without a reservation; raises `UpdateConflict` as `hold` does."""
         held = self.ledger.unreserved(item)
         await self.hold(charged, [held.row])
         fields = {**self.fields(item), **self.used(cost, used)}
@@ -153,7 +153,7 @@ class JobRows:
         return ",".join(sorted(self.job.models))[:500]
 
 
-async def charged_parts(ledger: Ledger, job: Job) -> dict[str, dict[str, Item]]:
+async def charged_parts(ledger: KeyLedger, job: Job) -> dict[str, dict[str, Item]]:
     """The items of a job's parts, by account and part."""
     found: dict[str, dict[str, Item]] = {}
     after = ""

@@ -17,7 +17,7 @@ from .clients import models_of
 from .groups import shared_account, shared_models
 from .items import Item
 from .job_rows import JobRows, charged_parts
-from .ledger import Ledger
+from .ledger import KeyLedger
 
 REST = "rest"
 """The part of a job that has what the runs of no other part have charged."""
@@ -26,7 +26,7 @@ REST = "rest"
 class KeyAccounts:
     """The accounts of a ledger, for the jobs of virtual keys."""
 
-    def __init__(self, ledger: Ledger, catalog: Catalog) -> None:
+    def __init__(self, ledger: KeyLedger, catalog: Catalog) -> None:
         self.ledger = ledger
         self._general = catalog.general
 

@@ -14,10 +14,10 @@ from contextlib import suppress
 from typing import TYPE_CHECKING, Any
 
 from ..errors import FanoutError, StorageBusy
-from .account import Reservation
+from .account import BudgetReservation
 
 if TYPE_CHECKING:
-    from .ledger import Ledger
+    from .ledger import KeyLedger
 
 FIRST_PAUSE, MAX_PAUSE = 0.5, 15.0
 """Seconds between two attempts; each pause is twice the one before."""
@@ -39,7 +39,7 @@ class Settlement:
     sweep can tell, so it is not changed again.
     """
 
-    def __init__(self, ledger: Ledger, held: Reservation, row: Mapping[str, Any]) -> None:
+    def __init__(self, ledger: KeyLedger, held: BudgetReservation, row: Mapping[str, Any]) -> None:
         self.held = held
         self.is_open = False
         self._ledger = ledger
@@ -80,7 +80,7 @@ class Settlement:
 class LateSettlements:
     """The settlements of one ledger that wait for its store, and the task that makes them."""
 
-    def __init__(self, ledger: Ledger) -> None:
+    def __init__(self, ledger: KeyLedger) -> None:
         self._ledger = ledger
         self._waiting: deque[Settlement] = deque()
         self._task: asyncio.Task[None] | None = None

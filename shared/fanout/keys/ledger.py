@@ -22,15 +22,15 @@ from ..errors import BudgetHeld, FanoutError, StorageBusy, Unauthorized
 from .account import (
     ACCOUNT,
     UNKNOWN_KEY,
+    BudgetReservation,
     Need,
-    Reservation,
     account_key,
     account_of,
     reaches_soft_budget,
     reserve,
     settlements,
 )
-from .items import Condition, Item, ItemKey, Rejected, Store, Update
+from .items import Condition, Item, ItemKey, Store, Update, UpdateConflict
 from .late_settlements import LateSettlements
 from .spend_rows import members_of, open_reservation, row_name, row_partition
 from .sweep import sweep
@@ -62,7 +62,7 @@ def hash_of(key: str) -> str:
     return key if HASH.fullmatch(key) else digest_of(key)
 
 
-class Ledger:
+class KeyLedger:
     """
     Accounts and spend rows in a store; `lease` is the most seconds that a request may take.
 
@@ -117,7 +117,7 @@ class Ledger:
 
     async def reserve(
         self, item: Item, need: Need, row: Mapping[str, Any], check: Callable[[Item], object]
-    ) -> tuple[Reservation, Item]:
+    ) -> tuple[BudgetReservation, Item]:
         """`claim`, and `open` the spend row with the fields of `row`."""
         held, state = await self.claim(item, need, check)
         await self.open(held, row)
@@ -125,7 +125,7 @@ class Ledger:
 
     async def claim(
         self, item: Item, need: Need, check: Callable[[Item], object]
-    ) -> tuple[Reservation, Item]:
+    ) -> tuple[BudgetReservation, Item]:
         """
         Authorize and count a request, and reserve its cost; returns the account after that, too.
 
@@ -145,17 +145,17 @@ class Ledger:
                 continue
             try:
                 state = await self.store.update(update)
-            except Rejected as rejected:
+            except UpdateConflict as rejected:
                 if rejected.item is None:
                     raise Unauthorized(UNKNOWN_KEY) from None
                 item, is_new = rejected.item, True
                 continue
             where = ItemKey(row_partition(state["id"], at), self._name(at))
             until, counted = int(at + self._lease) + 1, (state["window"], state["minute"])
-            return Reservation(key, where, need, *counted, until, at), state
+            return BudgetReservation(key, where, need, *counted, until, at), state
         raise StorageBusy(ACCOUNT, "the account changes too often")
 
-    async def open(self, held: Reservation, row: Mapping[str, Any]) -> None:
+    async def open(self, held: BudgetReservation, row: Mapping[str, Any]) -> None:
         """Write the open spend row of a reservation, once; it may be tried again."""
         opened = {
             "status": "open",
@@ -171,7 +171,7 @@ class Ledger:
         await self.store.create(held.row, {**row, **opened})
 
     async def settle(
-        self, held: Reservation, cost: int, tokens: int, row: Mapping[str, Any], status: str
+        self, held: BudgetReservation, cost: int, tokens: int, row: Mapping[str, Any], status: str
     ) -> bool:
         """
         Charge the real cost, once; whether this call did. `row` has more fields of the spend row.
@@ -186,25 +186,25 @@ class Ledger:
         return is_ours
 
     async def close_row(
-        self, held: Reservation, cost: int, tokens: int, row: Mapping[str, Any], status: str
+        self, held: BudgetReservation, cost: int, tokens: int, row: Mapping[str, Any], status: str
     ) -> bool:
         """The first write of `settle`: whether the row was open."""
         closed = {**row, "status": status, "cost": cost, "tokens": tokens}
         is_open = Condition("status", "=", "open")
         try:
             await self.store.update(Update(held.row, (is_open,), set=closed))
-        except Rejected:
+        except UpdateConflict:
             return False
         return True
 
-    async def count(self, held: Reservation, cost: int, tokens: int) -> None:
+    async def count(self, held: BudgetReservation, cost: int, tokens: int) -> None:
         """
         Put the real cost in the place of a reservation whose row is closed, or has none.
 
         That of the key's team or user is another call's.
         """
         for update in settlements(held, cost, tokens, self.now()):
-            with suppress(Rejected):
+            with suppress(UpdateConflict):
                 state = await self.store.update(update)
                 if "spent" in update.add and reaches_soft_budget(state, cost):
                     self.on_soft_budget(state)
@@ -212,28 +212,30 @@ class Ledger:
 
     # ---- a job's lines ----
 
-    async def renew(self, held: Reservation) -> Reservation:
+    async def renew(self, held: BudgetReservation) -> BudgetReservation:
         """Hold a reservation for longer, if it is still open; returns what it is now."""
         until = int(self.now() + self._lease) + 1
         is_open = Condition("status", "=", "open")
         exists = Condition("busy_until", ">=", 0)
-        with suppress(Rejected):
+        with suppress(UpdateConflict):
             await self.store.update(Update(held.row, (is_open,), set={"lease_until": until}))
             await self.store.update(Update(held.account, (exists,), set={"busy_until": until}))
         return replace(held, lease_until=until)
 
-    def is_old(self, held: Reservation) -> bool:
+    def is_old(self, held: BudgetReservation) -> bool:
         """Whether half of the reservation's time is over."""
         return held.lease_until - self.now() < self._lease / 2
 
-    def unreserved(self, item: Item) -> Reservation:
+    def unreserved(self, item: Item) -> BudgetReservation:
         """A reservation of nothing, for what was spent without one; it is not refused."""
         at = self.now()
         where = ItemKey(row_partition(item["id"], at), self._name(at))
         counted, until = (item["window"], item["minute"]), int(at + self._lease) + 1
-        return Reservation(account_key(item["id"]), where, NOTHING_RESERVED, *counted, until, at)
+        return BudgetReservation(
+            account_key(item["id"]), where, NOTHING_RESERVED, *counted, until, at
+        )
 
-    def reservation(self, account: str, where: ItemKey, row: Item) -> Reservation:
+    def reservation(self, account: str, where: ItemKey, row: Item) -> BudgetReservation:
         """The reservation of a spend row that is open."""
         return open_reservation(account, where, row)
 
@@ -260,7 +262,7 @@ class Ledger:
             return
         await self.store.create(ItemKey(members_of(shared["id"]), item["id"]), {"at": 0})
         there = (Condition("total_spent", ">=", 0),)
-        with suppress(Rejected):
+        with suppress(UpdateConflict):
             update = Update(account_key(item["id"]), there, set={"joined": shared["id"]})
             await self.store.update(update)
 

@@ -13,8 +13,8 @@ from ..errors import FanoutError, NotFound, RequestError, StorageBusy
 from .account import ACCOUNT, NOTHING, account_key, changed, new_account, refreshed
 from .aliases import alias_key, free_alias, take_alias
 from .audit import write_audit
-from .items import Condition, Item, ItemKey, Rejected, Store, Update
-from .ledger import TRIES, Ledger, digest_of
+from .items import Condition, Item, ItemKey, Store, Update, UpdateConflict
+from .ledger import TRIES, KeyLedger, digest_of
 from .rate_limits import UNLIMITED
 from .secrets import new_key, shown
 from .spend_rows import row_name
@@ -72,7 +72,7 @@ async def accounts_in(store: Store, index: str) -> Sequence[Item]:
 class KeyManager:
     """Manages the keys of a ledger in the name of `actor`, whom the audit rows name."""
 
-    def __init__(self, ledger: Ledger, actor: str) -> None:
+    def __init__(self, ledger: KeyLedger, actor: str) -> None:
         self._ledger = ledger
         self._store = ledger.store
         self._actor = actor
@@ -178,7 +178,7 @@ class KeyManager:
             update = changed(item, fresh, set=given, add={**add, "version": 1})
             try:
                 new = await self._store.update(update)
-            except Rejected as rejected:
+            except UpdateConflict as rejected:
                 if rejected.item is None:
                     raise NotFound("there is no such key") from None
                 item = rejected.item
@@ -225,9 +225,9 @@ class KeyManager:
                 exists = (Condition("until", ">=", 0),)
                 await self._store.update(Update(account_key(old), exists, set={"until": until}))
             return key, await self.update(item, changes, "regenerate")
-        except (FanoutError, Rejected) as error:
+        except (FanoutError, UpdateConflict) as error:
             await self._store.delete(account_key(digest))
-            if isinstance(error, Rejected):
+            if isinstance(error, UpdateConflict):
                 raise NotFound("there is no such key") from None
             raise
 
@@ -240,7 +240,7 @@ class KeyManager:
             same = (Condition("spent", "=", item["spent"]),)
             try:
                 new = await self._store.update(changed(item, fresh, add=add, conditions=same))
-            except Rejected as rejected:
+            except UpdateConflict as rejected:
                 if rejected.item is None:
                     raise NotFound("there is no such key") from None
                 item = rejected.item

@@ -11,7 +11,7 @@ from ..config.time_zones import find_zone
 from ..transport.credentials import Signer
 from ..transport.engine import Engine
 from .items import Store
-from .ledger import Ledger
+from .ledger import KeyLedger
 
 if TYPE_CHECKING:
     from .jobs import KeyAccounts
@@ -24,7 +24,7 @@ LEASE_MARGIN = 60.0
 """Seconds that a request may take beyond its time limit, before it counts as crashed."""
 
 
-def open_local(env: Mapping[str, str], catalog: Catalog) -> Ledger:
+def open_local(env: Mapping[str, str], catalog: Catalog) -> KeyLedger:
     """The ledger of this machine, in the folder of the user's data."""
     from ..bulk.local.lazy_service import data_home
     from .sqlite_store import SQLiteStore
@@ -39,7 +39,9 @@ def open_local_accounts(env: Mapping[str, str], catalog: Catalog) -> KeyAccounts
     return KeyAccounts(open_local(env, catalog), catalog)
 
 
-def open_table(env: Mapping[str, str], engine: Engine, signer: Signer, catalog: Catalog) -> Ledger:
+def open_table(
+    env: Mapping[str, str], engine: Engine, signer: Signer, catalog: Catalog
+) -> KeyLedger:
     """The ledger in the table that the environment names."""
     from ..aws.dynamodb import DynamoDB
     from .dynamodb_store import DynamoDBStore
@@ -57,6 +59,6 @@ def open_table_accounts(
     return KeyAccounts(open_table(env, engine, signer, catalog), catalog)
 
 
-def _ledger(catalog: Catalog, store: Store) -> Ledger:
+def _ledger(catalog: Catalog, store: Store) -> KeyLedger:
     zone = find_zone(catalog.general.budget_timezone) or UTC  # the config is checked
-    return Ledger(store, lease=catalog.timeout + LEASE_MARGIN, zone=zone)
+    return KeyLedger(store, lease=catalog.timeout + LEASE_MARGIN, zone=zone)

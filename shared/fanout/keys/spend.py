@@ -18,7 +18,7 @@ from msgspec import Struct
 from ..disk.threads import in_thread
 from ..errors import RequestError
 from .items import Item, ItemKey
-from .ledger import Ledger
+from .ledger import KeyLedger
 from .management import INDEX, PAGE, all_items
 from .spend_rows import months, row_name
 
@@ -76,7 +76,7 @@ def _seconds(day: date) -> float:
 
 
 async def pages_in(
-    ledger: Ledger, period: Period, account: str | None = None
+    ledger: KeyLedger, period: Period, account: str | None = None
 ) -> AsyncIterator[list[Item]]:
     """The rows of a period that are not open, in pages: of one account, or of all."""
     last = min(period.end, ledger.now() + 1)
@@ -91,7 +91,7 @@ async def pages_in(
                 after = found[-1][0]
 
 
-async def _accounts(ledger: Ledger, account: str | None) -> Sequence[tuple[str, float]]:
+async def _accounts(ledger: KeyLedger, account: str | None) -> Sequence[tuple[str, float]]:
     """The accounts, also deleted ones, and when each was created; only `account` if it is given."""
     if account is not None:
         item = await ledger.store.get(ItemKey(INDEX, account))
@@ -139,7 +139,7 @@ def add_up(rows: Iterable[Item], group: str) -> dict[str, Sums]:
     return dict(sorted(found.items()))
 
 
-async def collect(ledger: Ledger, period: Period, account: str | None = None) -> list[Item]:
+async def collect(ledger: KeyLedger, period: Period, account: str | None = None) -> list[Item]:
     """The rows of a period in a list, the oldest first."""
     found = [page async for page in pages_in(ledger, period, account)]
     return await in_thread(_sorted, found)

@@ -6,7 +6,7 @@ from datetime import UTC, datetime
 from secrets import token_hex
 from typing import Any
 
-from .account import Need, Reservation, account_key
+from .account import BudgetReservation, Need, account_key
 from .items import Item, ItemKey
 
 
@@ -20,16 +20,16 @@ def row_name(at: float) -> str:
     return f"{int(at * 1_000):012x}-{token_hex(8)}"
 
 
-def open_reservation(account: str, where: ItemKey, row: Item) -> Reservation:
+def open_reservation(account: str, where: ItemKey, row: Item) -> BudgetReservation:
     """The reservation of an open row; its minute is over."""
     need = Need(row["estimate"], requests=row.get("requests", 1))
     rest = (where, need)
     until, at = row["lease_until"], row["at"]
-    shared: Reservation | None = None
+    shared: BudgetReservation | None = None
     if (other := row.get("shared")) is not None:
         key = account_key(other["account"])
-        shared = Reservation(key, *rest, other["window"], 0, until, at)
-    return Reservation(account_key(account), *rest, row["window"], 0, until, at, shared)
+        shared = BudgetReservation(key, *rest, other["window"], 0, until, at)
+    return BudgetReservation(account_key(account), *rest, row["window"], 0, until, at, shared)
 
 
 def window_of(row: Item, account: str, payer: str) -> int | None:

@@ -50,7 +50,7 @@ class SQLiteStore:
         return await self._database.submit(lambda db: db.execute(query, row).rowcount == 1)
 
     async def update(self, update: Update) -> Item:
-        """Make the update and return the new item; raises `Rejected`."""
+        """Make the update and return the new item; raises `UpdateConflict`."""
 
         def change(db: Connection) -> Item:
             key = update.key

@@ -11,11 +11,11 @@ from typing import TYPE_CHECKING
 
 from ..errors import Unauthorized
 from .account import UNKNOWN_KEY, account_key, needs_repair, repaired
-from .items import Item, ItemKey, Rejected
+from .items import Item, ItemKey, UpdateConflict
 from .spend_rows import lost_fields, members_of, months, open_reservation, row_name, window_of
 
 if TYPE_CHECKING:
-    from .ledger import Ledger
+    from .ledger import KeyLedger
 
 PAGE = 1_000
 """Spend rows that a sweep reads at once."""
@@ -24,7 +24,7 @@ MAX_MEMBERS = 100_000
 """Keys of a team whose rows a sweep reads."""
 
 
-async def sweep(ledger: Ledger, item: Item, lease: float) -> bool:
+async def sweep(ledger: KeyLedger, item: Item, lease: float) -> bool:
     """
     Release what crashed requests hold of an account; whether there was anything.
 
@@ -58,7 +58,7 @@ async def sweep(ledger: Ledger, item: Item, lease: float) -> bool:
     if (current := await store.get(account_key(item["id"]))) is None:
         raise Unauthorized(UNKNOWN_KEY)
     if is_idle and current["window"] == item["window"] and needs_repair(current, now):
-        with suppress(Rejected):
+        with suppress(UpdateConflict):
             await store.update(repaired(current, spent))
             is_changed = True
     return is_changed

@@ -1,5 +1,5 @@
 """
-Earlier calls of a vendor's own type: Moonshot's `builtin_function`, Z.ai's `web_search`.
+Earlier calls of a vendor's built-in tools: Moonshot's `builtin_function`, Z.ai's `web_search`.
 
 The vendor that made them gets them back as they were; a client must send them with the next turn:
 https://platform.moonshot.ai/docs/guide/use-web-search, 2026-11. Another vendor gets a call of a
@@ -20,7 +20,7 @@ if TYPE_CHECKING:
 Message: TypeAlias = dict[str, Any]
 
 
-def fit_own_calls(
+def fit_builtin_calls(
     messages: list[Message], own: Collection[str], unsupported: UnsupportedFields
 ) -> list[Message]:
     """The messages with calls of OpenAI's types and of these `own` ones; the rest is noted."""
@@ -56,7 +56,7 @@ def _fit(
     return None
 
 
-def names_of_own_calls(messages: list[Message]) -> set[str]:
+def names_of_builtin_calls(messages: list[Message]) -> set[str]:
     """The names of the functions of calls that are of a vendor's own type."""
     return {
         call["function"]["name"]

@@ -29,15 +29,18 @@ def complete_calls(
     names: NameRule,
     tools: Sequence[Object] | None,
     unsupported: UnsupportedFields,
-    own_calls: Collection[str] = (),
+    builtin_calls: Collection[str] = (),
 ) -> list[Message]:
     """The same messages, as `fields.fit_calls` describes them."""
     offered = {*_offered(tools)}
-    if has_own_calls(messages):
-        from .own_calls import fit_own_calls, names_of_own_calls  # few vendors make these
+    if has_builtin_calls(messages):
+        from .builtin_calls import (
+            fit_builtin_calls,
+            names_of_builtin_calls,
+        )  # few vendors make these
 
-        messages = fit_own_calls(messages, own_calls, unsupported)
-        offered |= names_of_own_calls(messages)
+        messages = fit_builtin_calls(messages, builtin_calls, unsupported)
+        offered |= names_of_builtin_calls(messages)
     named, changed = fit_names(messages, names, offered)
     unsupported.keep_replaced(messages, named)
     for path in changed:
@@ -56,7 +59,7 @@ def complete_calls(
     return paired.messages
 
 
-def has_own_calls(messages: Sequence[Message]) -> bool:
+def has_builtin_calls(messages: Sequence[Message]) -> bool:
     """Whether a call is of another type than OpenAI's."""
     return any(
         call.get("type") not in CALL_TYPES

@@ -12,7 +12,7 @@ from typing import Any, Literal, TypeAlias
 
 from ..errors import Unsupported
 from ..schema.chat import Object
-from ..schema.request import Place
+from ..schema.request import MessagePosition
 from .base import NameRule, Target
 
 KEPT = frozenset(
@@ -67,8 +67,8 @@ def is_kept(param: str) -> bool:
     return param.partition("[")[0].partition(".")[0] in KEPT or bool(_IN_MESSAGES.match(param))
 
 
-def _place(index: int) -> Place:
-    return Place(f"messages[{index}]")
+def _place(index: int) -> MessagePosition:
+    return MessagePosition(f"messages[{index}]")
 
 
 class UnsupportedFields:
@@ -84,7 +84,7 @@ class UnsupportedFields:
         self.target = target
         self.provider = provider
         self._dropped: dict[str, int] = {}
-        self._places: dict[int, Place] = {}
+        self._places: dict[int, MessagePosition] = {}
 
     def add(self, param: str, why: str = "", *, kept: bool | None = None) -> None:
         """
@@ -141,7 +141,9 @@ class UnsupportedFields:
         """Whether it is known where the client has the messages."""
         return bool(self._places)
 
-    def keep_places(self, messages: Sequence[Object], places: Sequence[Place] = ()) -> None:
+    def keep_places(
+        self, messages: Sequence[Object], places: Sequence[MessagePosition] = ()
+    ) -> None:
         """Note where the client has these messages, before others are put between them."""
         for index, message in reversed([*enumerate(messages)]):
             self._places[id(message)] = places[index] if places else _place(index)
@@ -157,7 +159,7 @@ class UnsupportedFields:
         if place := self._places.get(id(old)):
             known = place.parts
             theirs = tuple(known[n] if n < len(known) else n for n in numbers)
-            self._places[id(new)] = Place(place.path, theirs)
+            self._places[id(new)] = MessagePosition(place.path, theirs)
 
     def path(self, message: Object, index: int) -> str:
         """The path of a message in the client's request; `index` is its place among ours."""
@@ -166,7 +168,7 @@ class UnsupportedFields:
 
     def part_path(self, message: Object, path: str, number: int) -> str:
         """The path of a part of a message that has this `path`; `number` is its place in ours."""
-        return (self._places.get(id(message)) or Place(path)).part(number)
+        return (self._places.get(id(message)) or MessagePosition(path)).part(number)
 
     @property
     def dropped(self) -> tuple[str, ...]:
@@ -258,13 +260,13 @@ def fit_calls(
     names: NameRule,
     tools: Sequence[Object] | None,
     unsupported: UnsupportedFields,
-    own_calls: Collection[str] = (),
+    builtin_calls: Collection[str] = (),
 ) -> list[dict[str, Any]]:
     """
     The same messages, with one result after each call of the assistant: see `paired_results`.
 
     Names of functions fit the vendor, unless one of the `tools` has that name. Types of calls are
-    OpenAI's, or among the vendor's `own_calls`.
+    OpenAI's, or among the vendor's `builtin_calls`.
     """
     if not any(
         message["role"] == "tool" or message.get("tool_calls") or message.get("function_call")
@@ -273,7 +275,7 @@ def fit_calls(
         return messages
     from .call_names import complete_calls  # only requests with calls need it
 
-    return complete_calls(messages, names, tools, unsupported, own_calls)
+    return complete_calls(messages, names, tools, unsupported, builtin_calls)
 
 
 def is_text(part: Object) -> bool:

@@ -230,7 +230,7 @@ OTHER_ROWS: Mapping[str, Row] = {
             OTHER_SERVERS,
             # Calls of `$web_search` are sent back as they came: platform.moonshot.ai/docs/guide/
             # use-web-search, 2026-11
-            own_calls=frozenset({"builtin_function"}),
+            builtin_calls=frozenset({"builtin_function"}),
             # "the message at position 2 with role 'assistant' must not be empty":
             # github.com/AstrBotDevs/AstrBot/pull/7202, router-for-me/CLIProxyAPI/issues/1730; K3,
             # also beside calls: anomalyco/opencode/issues/39451. 2026-11

@@ -15,7 +15,7 @@ from typing import Any, TypeAlias
 
 from ..errors import RequestError
 from ..wire import json
-from .request import Place
+from .request import MessagePosition
 
 Part: TypeAlias = dict[str, Any]
 Message: TypeAlias = dict[str, Any]
@@ -27,7 +27,7 @@ _KEPT_OF_CALLS = (*_KEPT, "extra_content")
 """The same of a call: its vendor may need the latter back."""
 
 
-def convert_messages(messages: list[Any]) -> tuple[list[Any], tuple[Place, ...]]:
+def convert_messages(messages: list[Any]) -> tuple[list[Any], tuple[MessagePosition, ...]]:
     """
     The messages in OpenAI's form, and the place of each in the client's list.
 
@@ -36,10 +36,10 @@ def convert_messages(messages: list[Any]) -> tuple[list[Any], tuple[Place, ...]]
     with the path of a part that is not in its API's form, or that OpenAI's has no place for.
     """
     converted: list[Any] = []
-    places: list[Place] = []
+    places: list[MessagePosition] = []
     changed = False
     for index, message in enumerate(messages):
-        ours = [(message, Place(f"messages[{index}]"))]
+        ours = [(message, MessagePosition(f"messages[{index}]"))]
         if isinstance(message, dict):
             ours = _convert(_without_item_fields(message), f"messages[{index}]")
         changed = changed or ours[0][0] is not message
@@ -47,7 +47,7 @@ def convert_messages(messages: list[Any]) -> tuple[list[Any], tuple[Place, ...]]
         places += [place for _, place in ours]
     if not changed:
         return messages, ()
-    same = [Place(f"messages[{index}]") for index in range(len(messages))]
+    same = [MessagePosition(f"messages[{index}]") for index in range(len(messages))]
     return converted, () if places == same else tuple(places)
 
 
@@ -58,11 +58,11 @@ def _without_item_fields(message: Message) -> Message:
     return {name: v for name, v in message.items() if name not in {"id", "status", "type"}}
 
 
-def _convert(message: Message, path: str) -> list[tuple[Message, Place]]:
+def _convert(message: Message, path: str) -> list[tuple[Message, MessagePosition]]:
     """The results of tools in a message, and the message without them if anything else is left."""
     if not isinstance(message.get("content"), list):
-        return [(message, Place(path))]
-    results: list[tuple[Message, Place]] = []
+        return [(message, MessagePosition(path))]
+    results: list[tuple[Message, MessagePosition]] = []
     calls: list[Part] = []
     thoughts: list[Part] = []
     parts: list[Any] = []
@@ -75,7 +75,7 @@ def _convert(message: Message, path: str) -> list[tuple[Message, Place]]:
             calls.append(_call(part, place))
         elif kind == "tool_result":
             _require_role(message, ("user", "tool"), place)
-            results.append((_result(part, place), Place(place)))
+            results.append((_result(part, place), MessagePosition(place)))
         elif message.get("role") == "assistant" and _is_thought(part):
             thoughts.append(part)
         else:
@@ -83,11 +83,11 @@ def _convert(message: Message, path: str) -> list[tuple[Message, Place]]:
             numbers.append(number)
     if not (calls or results or thoughts):
         same = all(new is old for new, old in zip(parts, message["content"], strict=True))
-        return [(message if same else {**message, "content": parts}, Place(path))]
+        return [(message if same else {**message, "content": parts}, MessagePosition(path))]
     if results and not parts:
         return results
     rest = _without_parts(message, path, parts, calls, thoughts)
-    return [*results, (rest, Place(path, tuple(numbers)))]
+    return [*results, (rest, MessagePosition(path, tuple(numbers)))]
 
 
 def _without_parts(

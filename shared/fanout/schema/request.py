@@ -55,7 +55,7 @@ Count: TypeAlias = Annotated[int, Meta(ge=1)]
 Effort: TypeAlias = Literal["none", "minimal", "low", "medium", "high", "xhigh", "max"]
 
 
-class Place(Struct, frozen=True):
+class MessagePosition(Struct, frozen=True):
     """
     Where the client has a message, or what became one.
 
@@ -79,7 +79,7 @@ class Conversation(HiddenRepr, frozen=True, kw_only=True):
     messages: Annotated[list[AnyMessage], Meta(min_length=1)]
     body: dict[str, Any]
     extensions: tuple[str, ...] = ()
-    places: tuple[Place, ...] = ()
+    places: tuple[MessagePosition, ...] = ()
 
 
 class ChatRequest(HiddenRepr, frozen=True, gc=False, kw_only=True):
@@ -98,7 +98,7 @@ class ChatRequest(HiddenRepr, frozen=True, gc=False, kw_only=True):
     messages: Annotated[list[AnyMessage], Meta(min_length=1)]
     body: dict[str, Any]
     extensions: tuple[str, ...] = ()
-    places: tuple[Place, ...] = ()
+    places: tuple[MessagePosition, ...] = ()
     original: Any = None
     additional_drop_params: list[str] | None = None  # LiteLLM's; the transport reads it
     allowed_openai_params: list[str] | None = None  # likewise

@@ -9,7 +9,7 @@ from typing import Any, TypeVar
 import msgspec
 
 from ..errors import RequestError
-from .request import ONE_PARAMETER, ChatRequest, Conversation, Place
+from .request import ONE_PARAMETER, ChatRequest, Conversation, MessagePosition
 
 T = TypeVar("T")
 
@@ -173,7 +173,7 @@ def _convert_any(checked: Mapping[str, Any], kind: type[T]) -> T:
     raise found
 
 
-def _at_place(error: RequestError, places: Sequence[Place]) -> RequestError:
+def _at_place(error: RequestError, places: Sequence[MessagePosition]) -> RequestError:
     """The same error, with the path of a message in the client's list."""
     path = _MESSAGE.match(error.param or "")
     if path is None or not places:

@@ -105,7 +105,7 @@ class Transport:
         try:
             completion = codec.decode(response, deployment.target)
         except DECODE_ERRORS as error:
-            completion = _odd_bodies().joined_stream(deployment, error, response, signed.key)
+            completion = _stream_mismatch().joined_stream(deployment, error, response, signed.key)
         if wire.one_call:
             from ..schema.one_call import keep_first_call
 
@@ -183,7 +183,7 @@ class Transport:
             except EngineError as lost:
                 if lost.received is None:
                     raise
-                from .broken_ends import whole_response  # few connections break
+                from .premature_close import whole_response  # few connections break
 
                 found = whole_response(deployment, decode, lost)
                 if found is None:
@@ -217,8 +217,8 @@ def _watch_end(
     headers: Mapping[str, str],
     body: Bounded,
 ) -> None:
-    from .broken_ends import is_whole  # most responses are there at once
-    from .quiet_end import watch_end
+    from .premature_close import is_whole  # most responses are there at once
+    from .stalled_response import watch_end
 
     check = partial(is_whole, deployment, decode=decode)
     watch_end(early, status, headers, body, is_whole=check, until=until)
@@ -238,8 +238,8 @@ def _bodies() -> ModuleType:
     return error_bodies
 
 
-def _odd_bodies() -> ModuleType:
+def _stream_mismatch() -> ModuleType:
     """The module for bodies that were not asked for, which is imported with the first one."""
-    from . import odd_bodies
+    from . import stream_mismatch
 
-    return odd_bodies
+    return stream_mismatch

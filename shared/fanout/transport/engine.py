@@ -87,8 +87,8 @@ class EngineError(Exception):
     A request got no whole HTTP response; the message contains neither the address nor the body.
 
     `received` is what has arrived of a plain response whose connection broke. HTTP does not show
-    whether its body is whole, but the body itself may: see `broken_ends.py`. If `is_damaged`, the
-    body is not compressed as its headers say, so none of its bytes is certain.
+    whether its body is whole, but the body itself may: see `premature_close.py`. If `is_damaged`,
+    the body is not compressed as its headers say, so none of its bytes is certain.
     """
 
     received: WireResponse | None = None

@@ -55,8 +55,8 @@ from .error_mapping import (
     retry_after,
     stream_timeout,
 )
-from .quiet_end import watch_end
 from .redaction import redact
+from .stalled_response import watch_end
 
 # What decoding raises if a response is not in the provider's format.
 DECODE_ERRORS = (BadWire, MsgspecError, UnicodeDecodeError, RecursionError)

@@ -1,5 +1,5 @@
 """
-Responses whose connection broke after their last byte, and before the end that HTTP requires.
+Complete responses with a premature close: the connection broke before the end that HTTP requires.
 
 Such a response is paid and complete: its `Content-Length` was too large, its last chunk or the end
 of its compression is missing, or the server reset the connection or the HTTP/2 stream. JSON shows
@@ -21,7 +21,7 @@ from ..wire import json
 from ..wire.http import WireEvent, WireResponse
 from .engine import SUCCESS, EngineError
 from .error_bodies import DECODE_ERRORS
-from .odd_bodies import joined_stream
+from .stream_mismatch import joined_stream
 
 Decode: TypeAlias = Callable[[WireResponse], object]
 """Reads a response of another API than chat; raises one of `DECODE_ERRORS`."""

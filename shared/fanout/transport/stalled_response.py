@@ -1,5 +1,5 @@
 """
-Ends a response that is whole although its connection stays open, as if more of it were to come.
+Ends a response that is complete but stalls: its connection stays open, as if more were to come.
 
 Its `Content-Length` is too large, or its last chunk never comes. Without this, the call would wait
 until its time is over, and a response that is paid would be lost. Imported with the first response

@@ -100,7 +100,7 @@ class StreamEvents:
         Raises `Broken` if it was not: so it is for whole responses.
         """
         if not self._has_choices:
-            yield _odd_bodies().empty_chunk(self._deployment, self._usage)
+            yield _stream_mismatch().empty_chunk(self._deployment, self._usage)
 
     def is_json(self, data: bytes) -> bool:
         """Whether the stream begins here, and with JSON instead of an event."""
@@ -232,8 +232,8 @@ def _bodies() -> ModuleType:
     return error_bodies
 
 
-def _odd_bodies() -> ModuleType:
+def _stream_mismatch() -> ModuleType:
     """The module for bodies that were not asked for, which is imported with the first one."""
-    from . import odd_bodies
+    from . import stream_mismatch
 
-    return odd_bodies
+    return stream_mismatch

@@ -1,5 +1,5 @@
 """
-Bodies in another form than the request asked for: a whole response for a stream, and the reverse.
+A whole response where the request asked for a stream, and the reverse.
 
 Imported with the first such body.
 """

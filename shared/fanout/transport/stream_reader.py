@@ -14,7 +14,7 @@ from ..providers.base import WireError
 from ..schema.chat import ChatChunk
 from ..wire.http import WireResponse
 from .engine import Bounded, EngineError, Incoming, is_broken_end
-from .quiet_end import pause_before, watch_end
+from .stalled_response import pause_before, watch_end
 from .stream_events import BLANK, UNREADABLE, StreamEvents
 
 if TYPE_CHECKING:
@@ -103,7 +103,7 @@ async def _rest(
         last = [] if failed is None else _last_chunks(deployment, failed, key, events)
         if events.ended:
             return [*last, *events.missing_choice()]
-        from .odd_bodies import whole_chunks  # few streams have another body
+        from .stream_mismatch import whole_chunks  # few streams have another body
 
         return [*last, *whole_chunks(deployment, whole, key)]
     except ProviderError as error:
@@ -147,7 +147,7 @@ async def _read_json(
     until: float | None,
 ) -> bytes:
     """The whole of a JSON body that begins with `data`; other tasks run between its parts."""
-    from .broken_ends import is_whole  # few streams are JSON
+    from .premature_close import is_whole  # few streams are JSON
 
     whole, turn = Bounded(events.limit), 0
     part: bytes | None = data

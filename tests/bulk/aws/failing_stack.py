@@ -30,7 +30,7 @@ from fanout.bulk.work.spec import WorkResult
 from fanout.gateway.gateway import Gateway
 from fanout.keys.items import Store
 from fanout.keys.jobs import KeyAccounts
-from fanout.keys.ledger import Ledger
+from fanout.keys.ledger import KeyLedger
 from tests.bulk.local_jobs import EchoProvider
 from tests.support.gateway_server import RecordingObserver
 from tests.support.memory_store import MemoryStore
@@ -182,10 +182,10 @@ class FailingStack:
         client = FailingClient(self._table.client, invocation)
         return Stores(blobs, DynamoTable(client, self._table.name), lambda: EPOCH + now())
 
-    def ledger(self, invocation: Invocation | None = None, later: float = 0.0) -> Ledger:
+    def ledger(self, invocation: Invocation | None = None, later: float = 0.0) -> KeyLedger:
         """The virtual keys, as an invocation sees them; `later` is in seconds."""
         store: Any = FailingStore(self.keys, invocation) if invocation else self.keys
-        return Ledger(store, lease=LEASE, now=lambda: EPOCH + now() + later)
+        return KeyLedger(store, lease=LEASE, now=lambda: EPOCH + now() + later)
 
     async def _respond(self, _model: str, text: str) -> tuple[int, Mapping[str, str]] | None:
         if text in self.stored:

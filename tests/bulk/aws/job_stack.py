@@ -26,7 +26,7 @@ from fanout.config.load import check
 from fanout.config.resolve import resolve
 from fanout.gateway.factory import open_gateway
 from fanout.keys.jobs import KeyAccounts
-from fanout.keys.ledger import Ledger
+from fanout.keys.ledger import KeyLedger
 from fanout.settings import Settings
 from tests.bulk.local_jobs import CONFIG_WITH_LIMIT, SYNC_INTERVAL, EchoProvider
 from tests.support.gateway_server import RecordingObserver
@@ -106,7 +106,7 @@ async def open_job_stack(
     max_concurrency: int = MAX_CONCURRENCY,
     *,
     notify: Callable[[str], Awaitable[None]] | None = None,
-    ledger: Ledger | None = None,
+    ledger: KeyLedger | None = None,
     start_batches: Callable[[str, str], Awaitable[None]] | None = None,
 ) -> AsyncIterator[JobStack]:
     async def execute(job_id: str) -> None:

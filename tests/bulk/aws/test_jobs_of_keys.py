@@ -14,7 +14,7 @@ from fanout.bulk.service.records import Job
 from fanout.errors import StorageError
 from fanout.keys.account import account_key
 from fanout.keys.groups import TEAMS, GroupManager
-from fanout.keys.ledger import Ledger
+from fanout.keys.ledger import KeyLedger
 from fanout.keys.management import KeyManager
 from tests.bulk.local_jobs import COST, jsonl, line
 from tests.support.memory_store import MemoryStore
@@ -40,7 +40,7 @@ async def rounds(stack: JobStack, job: Job) -> Job:
     return await stack.job(job)
 
 
-async def account_of(ledger: Ledger, name: str) -> Mapping[str, Any]:
+async def account_of(ledger: KeyLedger, name: str) -> Mapping[str, Any]:
     item = await ledger.store.get(account_key(name))
     assert item is not None
     return item
@@ -50,7 +50,7 @@ def test_a_spent_budget_ends_a_job_on_aws_and_a_retry_goes_on(
     blobs: S3BlobStore, table: DynamoTable
 ) -> None:
     async def main() -> None:
-        ledger = Ledger(MemoryStore(), lease=660.0)
+        ledger = KeyLedger(MemoryStore(), lease=660.0)
         team = await GroupManager(ledger, "master", TEAMS).create(
             "t", {"max_budget": 9 * NANO // 10}
         )
@@ -81,7 +81,7 @@ def test_a_job_of_a_blocked_key_ends_on_aws_before_its_first_call(
     blobs: S3BlobStore, table: DynamoTable
 ) -> None:
     async def main() -> None:
-        ledger = Ledger(MemoryStore(), lease=660.0)
+        ledger = KeyLedger(MemoryStore(), lease=660.0)
         manager = KeyManager(ledger, "master")
         _, key = await manager.create({})
         async with open_job_stack(blobs, table, ledger=ledger) as stack:

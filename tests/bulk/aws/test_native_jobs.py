@@ -8,7 +8,7 @@ from typing import Any
 import pytest
 
 from fanout.bulk.aws.dynamodb import DynamoTable
-from fanout.bulk.native.ledger import Ledger
+from fanout.bulk.native.ledger import BatchLedger
 from fanout.bulk.service.records import Job
 from tests.bulk.native.native_jobs import LEAST, MODELS, Ended, Providers, lines_of, lines_of_all
 from tests.support.native_doubles.script import Script, in_turn
@@ -162,7 +162,7 @@ def test_a_job_that_a_failed_step_closes_has_its_batches_cancelled(
             await asyncio.sleep(300.0)
             await stack.invoke("finish", lambda handlers: getattr(handlers, end)(job.id, "why"))
             await asyncio.sleep(900.0)
-            rows = await Ledger(stack.stores.table, job.id).rows()
+            rows = await BatchLedger(stack.stores.table, job.id).rows()
             return await stack.service.jobs.find(job.id, None), rows
 
     job, rows = run_threads_at_once(main(), 0.003)

@@ -14,7 +14,7 @@ from fanout.bulk.native.eligibility import Eligibility, Routes
 from fanout.bulk.native.harvest import piece_key
 from fanout.bulk.native.input_lines import InputLine, InputLines
 from fanout.bulk.native.job import NativeJob
-from fanout.bulk.native.ledger import Ledger, NativeRow
+from fanout.bulk.native.ledger import BatchLedger, NativeRow
 from fanout.bulk.native.merger import Merger
 from fanout.bulk.native.planned import Choice, plan_batches
 from fanout.bulk.work.result_lines import read_result
@@ -143,7 +143,7 @@ class SimulatedJob:
             id="batch_00000000simulate",
             folder="jobs/x",
             expires_at=self.deadline,
-            ledger=Ledger(self.records, "batch_00000000simulate"),
+            ledger=BatchLedger(self.records, "batch_00000000simulate"),
             eligibility=self.eligibility,
             lines=self.lines,
             blobs=self.blobs,

@@ -6,11 +6,11 @@ import sys
 
 import pytest
 
-from fanout.bulk.pacing.own_calls import OwnCalls
+from fanout.bulk.pacing.recent_calls import RecentCalls
 
 
 def test_calls_of_the_last_minute_are_counted_in_little_memory() -> None:
-    calls = OwnCalls()
+    calls = RecentCalls()
     for number in range(600_000):
         calls.started(number / 5_000)  # two minutes at 5,000 calls a second
     for seconds in (1.0, 10.0, 60.0):
@@ -19,14 +19,14 @@ def test_calls_of_the_last_minute_are_counted_in_little_memory() -> None:
 
 
 def test_rare_calls_are_counted_at_their_times() -> None:
-    calls = OwnCalls()
+    calls = RecentCalls()
     for second in range(0, 100, 10):
         calls.started(float(second))
     assert [calls.recent(90.0, seconds) for seconds in (9.0, 10.0, 60.0)] == [1, 2, 7]
 
 
 def test_the_size_of_a_request_is_by_its_input_whatever_output_is_expected() -> None:
-    calls = OwnCalls()
+    calls = RecentCalls()
     for tokens in (100, 300):
         calls.size(1, tokens + 1_000, tokens)  # no response yet: many output tokens are expected
     assert calls.size(1, 200, 200) == 1.0

@@ -30,8 +30,8 @@ from fanout.config.model import (
     RouterSettings,
     ServiceSettings,
 )
+from fanout.config.partial_validation import fits
 from fanout.config.resolve import ELSEWHERE, inspect_config
-from fanout.config.right_parts import fits
 from fanout.errors import KeyPath, Problem
 
 FOLDER = Path(__file__).parent / "litellm"

@@ -6,7 +6,7 @@ from typing import Any
 
 import pytest
 
-from fanout.gateway.ladder import MAX_RETURNED, Invalid, find_invalid, next_request
+from fanout.gateway.escalation import MAX_RETURNED, Invalid, find_invalid, next_request
 from fanout.schema.request import Check
 from fanout.schema.validation import parse_chat
 

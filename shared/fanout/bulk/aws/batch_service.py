@@ -173,9 +173,9 @@ class AWSBatchService:
     async def _add_batches(self, job: Job, totals: Totals) -> None:
         """Add the lines that wait for native batches to what the job waits for."""
         from ..native.held_lines import batch_wait  # few jobs have batches
-        from ..native.ledger import Ledger
+        from ..native.ledger import BatchLedger
 
-        wait = batch_wait(await Ledger(self._stores.table, job.id).rows())
+        wait = batch_wait(await BatchLedger(self._stores.table, job.id).rows())
         if wait.lines:
             activity = totals.activity or Activity(0.0)
             totals.activity = activity.add(Activity(self._stores.now(), waits=[wait]))

@@ -19,7 +19,7 @@ from ...wire import json
 from ..store import BlobStore
 
 
-class LinePlace(NamedTuple):
+class LinePosition(NamedTuple):
     """Where a line is: its number, its bytes `[start, end)` in the input, its shard."""
 
     number: int
@@ -98,10 +98,10 @@ class LineOrder:
                 name = self.head.models[number]
                 yield PrefixGroup(name, key.hex(), lines, start, blocks, size)
 
-    async def places(self, first: int, count: int) -> list[LinePlace]:
+    async def places(self, first: int, count: int) -> list[LinePosition]:
         """So many lines of groups."""
         data = await self._records(self._places, PLACE, first, count)
-        return [LinePlace(*found) for found in PLACE.iter_unpack(data)]
+        return [LinePosition(*found) for found in PLACE.iter_unpack(data)]
 
     async def ranges(self) -> AsyncIterator[LineRange]:
         """The lines that are in no group, in the order of the file."""

@@ -32,13 +32,13 @@ from .lines import BadLine
 from .order_writer import OrderWriter, Shared
 from .planner import LineError, plan
 from .quote_groups import (
+    BatchLabels,
     Calls,
     Group,
     Groups,
     Label,
     LineBatches,
     NoBatches,
-    Place,
     Sent,
     Unplaced,
     cost_of,
@@ -251,7 +251,7 @@ def _add_line(
     unplaced: Unplaced,
     line: Line,
     offers: Callable[[str], bool],
-    place: Place,
+    place: BatchLabels,
 ) -> int:
     """Add a line; returns the estimated tokens of its calls to one model."""
     calls = Calls.of(line)

@@ -84,7 +84,7 @@ Groups: TypeAlias = dict[Group, Sent]
 Label: TypeAlias = tuple[str, str, int]
 """A batch that a line may go by."""
 
-Place: TypeAlias = tuple[Label | None, Label | None]
+BatchLabels: TypeAlias = tuple[Label | None, Label | None]
 """A line's batch in a job of the lane `native`, and in the job that the quote is for."""
 
 
@@ -95,7 +95,7 @@ class LineBatches(Protocol):
         """Begin with a file whose lines name these models."""
         ...
 
-    def add(self, line: Line, number: int, size: int) -> Place:
+    def add(self, line: Line, number: int, size: int) -> BatchLabels:
         """The batches of the next line, of so many bytes, as far as they are created."""
         ...
 
@@ -103,7 +103,7 @@ class LineBatches(Protocol):
         """Decide which batches are created; the job's error if a line has none and must."""
         ...
 
-    def are_created(self, place: Place) -> tuple[bool, bool]:
+    def are_created(self, place: BatchLabels) -> tuple[bool, bool]:
         """Whether these batches are."""
         ...
 
@@ -114,7 +114,7 @@ class NoBatches:
     def start(self, models: Iterable[str]) -> None:
         """Nothing is divided."""
 
-    def add(self, _line: Line, _number: int, _size: int) -> Place:
+    def add(self, _line: Line, _number: int, _size: int) -> BatchLabels:
         """No batch."""
         return (None, None)
 
@@ -122,12 +122,12 @@ class NoBatches:
         """No error."""
         return None
 
-    def are_created(self, _place: Place) -> tuple[bool, bool]:
+    def are_created(self, _place: BatchLabels) -> tuple[bool, bool]:
         """None is."""
         return (False, False)
 
 
-Unplaced: TypeAlias = dict[tuple[Group, Place], Sent]
+Unplaced: TypeAlias = dict[tuple[Group, BatchLabels], Sent]
 """The groups while it is not known yet which batches are created."""
 
 

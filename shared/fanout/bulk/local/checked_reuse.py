@@ -10,7 +10,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Any, NamedTuple
 
 from ...errors import RequestError
-from ...gateway.ladder import find_invalid, without_fences
+from ...gateway.escalation import find_invalid, without_fences
 from ...wire import json
 from ..input.estimates import CHECKS
 

@@ -15,7 +15,7 @@ from ..store import BlobStore, Stop
 from .deadline import Deadline
 from .eligibility import Eligibility, Route
 from .input_lines import InputLines
-from .ledger import Ledger, NativeRow
+from .ledger import BatchLedger, NativeRow
 
 Send: TypeAlias = Callable[[Deployment, WireRequest], Awaitable[WireResponse]]
 """
@@ -48,7 +48,7 @@ class NativeJob(Struct, frozen=True):
     id: str
     folder: str
     expires_at: float
-    ledger: Ledger
+    ledger: BatchLedger
     eligibility: Eligibility
     lines: InputLines
     blobs: BlobStore

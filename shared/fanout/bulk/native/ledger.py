@@ -125,7 +125,7 @@ class _Head(Struct, frozen=True):
     is_planned: bool = True
 
 
-class Ledger:
+class BatchLedger:
     """The rows of one job."""
 
     def __init__(self, records: RecordStore, job: str) -> None:

@@ -19,7 +19,7 @@ from ..work.partial_results import whole_lines
 from ..work.result_lines import StoredResult, read_result
 from ..work.stored_results import count_error, count_stored
 from .harvest import piece_key
-from .ledger import Ledger, NativeRow
+from .ledger import BatchLedger, NativeRow
 
 
 class ResultMerger:
@@ -27,7 +27,7 @@ class ResultMerger:
 
     def __init__(
         self,
-        ledger: Ledger,
+        ledger: BatchLedger,
         folder: str,
         blobs: BlobStore,
         results: ResultStore,

@@ -19,7 +19,7 @@ from ..input.planner import Shard
 from ..store import JobProgress, Stop
 from ..work.spec import WorkResult
 from .held_lines import batch_wait
-from .ledger import Ledger, NativeRow
+from .ledger import BatchLedger, NativeRow
 from .merge import ResultMerger
 from .merger import Merger
 
@@ -48,7 +48,7 @@ class PhaseParts(Struct, frozen=True):
 
     merger: Merger
     results: ResultMerger
-    ledger: Ledger
+    ledger: BatchLedger
     progress: JobProgress
     shards: Sequence[Shard]
     work: Work

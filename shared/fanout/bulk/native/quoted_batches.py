@@ -12,7 +12,7 @@ from ...schema.fanout import FanOutRequest
 from ..costs import Costs
 from ..input.line_parser import Line
 from ..input.planner import LineError
-from ..input.quote_groups import Place
+from ..input.quote_groups import BatchLabels
 from ..lanes import LaneChoice, NativeChoice
 from .chosen_rows import asks_for_batches, choice_of, chosen_rows, realtime_rate
 from .eligibility import Eligibility, Routes
@@ -88,7 +88,7 @@ class QuotedBatches:
 
         return BatchPlan(replace(choice, estimate=estimate))
 
-    def add(self, line: Line, number: int, size: int) -> Place:
+    def add(self, line: Line, number: int, size: int) -> BatchLabels:
         """The batches of the next line, of so many bytes, as far as they are created."""
         found = self._eligibility.check(line, LINE_ID.format(number=number))
         one = InputLine(number, 0, line, size)
@@ -113,6 +113,6 @@ class QuotedBatches:
             self._own_created = frozenset(() if isinstance(own, LineError) else own)
         return None
 
-    def are_created(self, place: Place) -> tuple[bool, bool]:
+    def are_created(self, place: BatchLabels) -> tuple[bool, bool]:
         """Whether these batches are."""
         return (place[0] in self._created, place[1] in self._own_created)

@@ -24,7 +24,7 @@ from .eligibility import Eligibility, Routes
 from .hedged import hedged_totals
 from .input_lines import InputLines
 from .job import NativeJob, Reserve
-from .ledger import Ledger
+from .ledger import BatchLedger
 from .merge import ResultMerger
 from .merger import Merger
 from .phase import NativePhase, PhaseParts, Work
@@ -44,9 +44,9 @@ class NativeHost(Struct, frozen=True):
     costs: Costs
     now: Callable[[], float]
 
-    def ledger(self, job: Job) -> Ledger:
+    def ledger(self, job: Job) -> BatchLedger:
         """The job's ledger; each user of it has one of its own."""
-        return Ledger(self.records, job.id)
+        return BatchLedger(self.records, job.id)
 
     async def hedged(self, job: Job) -> Totals:
         """The lines of the job that were sent by two lanes, before its results are joined."""

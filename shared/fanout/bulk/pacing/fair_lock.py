@@ -1,4 +1,4 @@
-"""A lock whose waiters take turns by job, so that a job with few lines does not wait for others."""
+"""A fair lock: jobs take turns, so that a job with few lines does not wait for one with many."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ from collections.abc import AsyncIterator, Hashable
 from contextlib import asynccontextmanager
 
 
-class FairTurns:
+class FairLock:
     """One holder at a time; each job that waits gets it once before another gets it again."""
 
     def __init__(self) -> None:
@@ -21,8 +21,8 @@ class FairTurns:
         return sum(len(turns) for turns in self._waiting.values())
 
     @asynccontextmanager
-    async def turn(self, job: Hashable) -> AsyncIterator[None]:
-        """Wait for the turn of `job`, and hold it for the block."""
+    async def hold(self, job: Hashable) -> AsyncIterator[None]:
+        """Wait for the turn of `job`, and hold the lock for the block."""
         await self._acquire(job)
         try:
             yield

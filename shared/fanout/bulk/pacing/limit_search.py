@@ -14,9 +14,9 @@ from typing import Literal
 
 from ...providers.rate_limits import MINUTE
 from .estimated_limit import OTHERS, Estimate, read_estimate
-from .own_calls import OwnCalls
 from .ramp import Ramp
 from .rate_limit_state import SEARCH, RateLimitStore, Reservation
+from .recent_calls import RecentCalls
 from .rejection import Rejection
 
 SEARCH_SECONDS = 12.0
@@ -37,15 +37,15 @@ class LimitSearch:
     def __init__(self, store: RateLimitStore, now: Callable[[], float]) -> None:
         self._store = store
         self._now = now
-        self._own_calls: dict[str, OwnCalls] = {}
+        self._recent_calls: dict[str, RecentCalls] = {}
         self._ramps: dict[str, Ramp | None] = {}
         self._waited: set[str] = set()
         self._claims: dict[str, Reservation] = {}
 
-    def own_calls(self, model: str) -> OwnCalls:
+    def recent_calls(self, model: str) -> RecentCalls:
         """The calls of a model that this worker made."""
-        if (calls := self._own_calls.get(model)) is None:
-            calls = self._own_calls[model] = OwnCalls()
+        if (calls := self._recent_calls.get(model)) is None:
+            calls = self._recent_calls[model] = RecentCalls()
         return calls
 
     async def ramp(self, model: str) -> Ramp | Literal["again"] | None:
@@ -104,7 +104,7 @@ class LimitSearch:
         """Let all workers go on at this one's rate, which it searched for until now."""
         if model not in self._claims:
             return
-        clock, calls = asyncio.get_running_loop().time(), self.own_calls(model)
+        clock, calls = asyncio.get_running_loop().time(), self.recent_calls(model)
         rate = max(calls.recent(clock, one) / one for one in (RECENT, SEARCH_SECONDS)) * MINUTE
         found = Estimate(rate, self._now(), minute=float(calls.recent(clock)))
         if rate > 0:
@@ -131,7 +131,7 @@ class LimitSearch:
         `started` is when its call began, by the `clock` that is that now. `size` is the
         call's, 1 for the mean one, or if the limit is known to be none of tokens.
         """
-        now, calls = self._now(), self.own_calls(model)
+        now, calls = self._now(), self.recent_calls(model)
         state = await self._store.state(model, now)
         known = read_estimate(state, now)
         rejection = Rejection(now - (clock - started), now, retry_after, size)

@@ -16,7 +16,7 @@ from typing import Any
 
 from msgspec import Struct
 
-from ..input.line_order import LineOrder, LinePlace, LineRange, PrefixGroup
+from ..input.line_order import LineOrder, LinePosition, LineRange, PrefixGroup
 from .prefix_state import CacheRules, ModelGroups, SentGroup
 
 QUEUE = 64
@@ -85,7 +85,7 @@ class PrefixCall(Struct, eq=False):
 class NextLine(Struct, frozen=True):
     """A line to send, or a range of lines that share nothing with others."""
 
-    place: LinePlace | None = None
+    place: LinePosition | None = None
     range: LineRange | None = None
     call: PrefixCall | None = None
 

@@ -7,7 +7,7 @@ from collections.abc import AsyncIterator
 
 from msgspec import Struct, field
 
-from ..input.line_order import LinePlace, PrefixGroup
+from ..input.line_order import LinePosition, PrefixGroup
 
 MAX_WAIT = 10.0
 """Seconds after the start of a warming call at which its group stops waiting."""
@@ -67,7 +67,7 @@ class SentGroup(Struct, eq=False):
 
     model: ModelGroups
     shared: PrefixGroup
-    places: deque[LinePlace] = field(default_factory=deque)
+    places: deque[LinePosition] = field(default_factory=deque)
     given: int = 0
     warming: int = 0
     warmed: int = 0

@@ -16,7 +16,7 @@ from msgspec.structs import replace
 from ...errors import DeploymentName, ErrorDetail, RateLimited
 from ...providers.rate_limits import MINUTE, OPENAI, Limits, RateLimitTable, read_limits
 from .estimated_limit import CALLS
-from .fair_turns import FairTurns
+from .fair_lock import FairLock
 from .limit_search import LimitSearch
 from .limit_wait import LimitWaits
 from .limits import weigh_tokens
@@ -71,7 +71,7 @@ class RateLimiter:
         self.waits = LimitWaits()
         self._configured = configured
         self._share = share
-        self._turns: dict[str, FairTurns] = {}
+        self._turns: dict[str, FairLock] = {}
         self._recorded: set[str] = set()
         self._search = LimitSearch(store, now)
 
@@ -91,7 +91,7 @@ class RateLimiter:
         `RateLimitUnavailable` if the store fails, and `RateLimited` at once if the provider has
         asked for a pause that ends after `latest`.
         """
-        size = self._search.own_calls(model).size(requests, tokens, input_tokens)
+        size = self._search.recent_calls(model).size(requests, tokens, input_tokens)
         return Permit(
             self, model, tokens, requests, input_tokens, job=job, latest=latest, size=size
         )
@@ -100,10 +100,10 @@ class RateLimiter:
         """Wait until the requests may start; what was reserved, and the ramp that they are in."""
         model, job, latest = permit.model, permit.job, permit.latest
         if (turns := self._turns.get(model)) is None:
-            turns = self._turns[model] = FairTurns()
+            turns = self._turns[model] = FairLock()
         while True:
             if (await self.limits(model)).are_known:
-                async with turns.turn(job):
+                async with turns.hold(job):
                     limits = await self.limits(model)
                     while reservations := self._reservations(limits, permit):
                         if await self._reserve(model, limits, reservations, turns.waiting, latest):
@@ -118,10 +118,10 @@ class RateLimiter:
                 return [], entered[0]
 
     async def _enter_search(
-        self, model: str, turns: FairTurns, job: str
+        self, model: str, turns: FairLock, job: str
     ) -> tuple[Ramp | None] | None:
         """Wait for a turn in the search, and return its ramp; `None` if limits may be known now."""
-        async with turns.turn(job):
+        async with turns.hold(job):
             ramp = await self._search.ramp(model)
             if isinstance(ramp, Ramp):
                 await ramp.enter()
@@ -269,7 +269,7 @@ class RateLimiter:
 
     def sent(self, model: str) -> None:
         """Note that a call starts."""
-        self._search.own_calls(model).started(self.clock())
+        self._search.recent_calls(model).started(self.clock())
 
     async def rejected(
         self, model: str, started: float, retry_after: float | None, size: float = 1.0

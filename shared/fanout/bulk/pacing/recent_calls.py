@@ -13,7 +13,7 @@ COUNT_SECONDS = 0.05
 """Seconds in which calls count as started together, so that the memory for them is bounded."""
 
 
-class OwnCalls:
+class RecentCalls:
     """
     When one worker started its calls of a model in the last minute.
 

@@ -6,7 +6,7 @@ from collections.abc import AsyncIterator, Awaitable, Callable, Mapping
 from functools import partial
 from typing import NamedTuple, TypeAlias
 
-from ..input.line_order import LineOrder, LinePlace, LineRange, order_in_memory
+from ..input.line_order import LineOrder, LinePosition, LineRange, order_in_memory
 from ..input.lines import BadLine, read_head
 from ..input.order_writer import OrderWriter
 from ..input.prefixes import prefix_of
@@ -75,7 +75,7 @@ class OrderedLines:
         data = await self._data(place)
         yield FoundLine(opened, place.number, data, self._position, call)
 
-    async def _data(self, place: LinePlace) -> bytes:
+    async def _data(self, place: LinePosition) -> bytes:
         splitter = LineSplitter(place.start, place.number)
         data = b"".join([chunk async for chunk in self._read(place.start, place.end)])
         lines = [line for _, _, _, line in (*splitter.feed(data), *splitter.end())]

@@ -9,7 +9,7 @@ from msgspec.structs import replace
 from ...errors import RequestError
 from ...schema.chat import ORIGINAL_BODY, ORIGINAL_EVENTS
 from ...schema.fanout import parse_request
-from ...schema.request import ChatRequest, Place
+from ...schema.request import ChatRequest, MessagePosition
 from ..base import RequestBody, Surface, TranslatedRequest
 from .all_responses import combined_message
 from .errors import error_body, error_status
@@ -65,11 +65,11 @@ def _placed(chat: ChatRequest, *, shifted: bool) -> ChatRequest:
     """The conversation, whose first message is the client's `system`."""
     if not shifted:
         return chat
-    places = chat.places or [Place(f"messages[{n}]") for n in range(len(chat.messages))]
+    places = chat.places or [MessagePosition(f"messages[{n}]") for n in range(len(chat.messages))]
     return replace(chat, places=tuple(_moved(place) for place in places))
 
 
-def _moved(place: Place) -> Place:
+def _moved(place: MessagePosition) -> MessagePosition:
     return replace(place, path=_client_path(place.path))
 
 

@@ -11,7 +11,7 @@ from ...errors import RequestError
 from ...schema.chat import ORIGINAL_BODY, ORIGINAL_EVENTS
 from ...schema.fanout import parse_request
 from ...schema.gateway_fields import GATEWAY_FIELDS
-from ...schema.request import Place
+from ...schema.request import MessagePosition
 from ..base import RequestBody, StreamEncoder, Surface, TranslatedRequest
 from .errors import NoCounterpart, client_error_body, client_field
 from .events import ResponseEncoder
@@ -57,8 +57,8 @@ def _stand_in(value: dict[str, Any]) -> Translated:
     return translate({**own, "input": "The request is passed through."})
 
 
-def _places(found: Translated) -> tuple[Place, ...]:
-    return tuple(Place(path) for path in found.paths)
+def _places(found: Translated) -> tuple[MessagePosition, ...]:
+    return tuple(MessagePosition(path) for path in found.paths)
 
 
 def respond(request: TranslatedRequest, body: Any) -> object:

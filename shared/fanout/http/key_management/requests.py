@@ -13,13 +13,13 @@ from ...keys.budgets import BudgetManager
 from ...keys.clients import MANAGEMENT, READ_ONLY
 from ...keys.groups import GroupManager
 from ...keys.items import Item
-from ...keys.ledger import Ledger
+from ...keys.ledger import KeyLedger
 from ...keys.management import MAX_ID, Changes, KeyManager
 from ..endpoints import parse_body
 from ..exchange import Exchange
 
 
-def ledger_of(exchange: Exchange) -> Ledger:
+def ledger_of(exchange: Exchange) -> KeyLedger:
     if exchange.authenticator is None or exchange.authenticator.keys is None:
         raise NotFound("there are no virtual keys: set `general_settings.master_key`")
     return exchange.authenticator.keys()
@@ -55,7 +55,7 @@ def may_read(exchange: Exchange) -> bool:
     )
 
 
-def current(ledger: Ledger, item: Item) -> Item:
+def current(ledger: KeyLedger, item: Item) -> Item:
     """The account at this moment: its window may be over."""
     return {**item, **refreshed(item, ledger.now(), ledger.zone)}
 

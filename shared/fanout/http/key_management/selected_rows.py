@@ -15,7 +15,7 @@ from msgspec.structs import replace
 from ...disk.threads import in_thread
 from ...errors import Forbidden, NotFound, RequestError
 from ...keys.items import Item, ItemKey
-from ...keys.ledger import Ledger, hash_of
+from ...keys.ledger import KeyLedger, hash_of
 from ...keys.litellm import amount_of
 from ...keys.management import INDEX, made_at
 from ...keys.spend import collect, period_of
@@ -88,7 +88,7 @@ def _dollars_in(query: Mapping[str, str], name: str) -> int | None:
 
 
 async def _account(
-    exchange: Exchange, ledger: Ledger, query: Mapping[str, str]
+    exchange: Exchange, ledger: KeyLedger, query: Mapping[str, str]
 ) -> tuple[str | None, float]:
     """
     The account whose rows are read, and since when; `None` for all.
@@ -105,7 +105,7 @@ async def _account(
     return str(own["id"]), made_at(own)
 
 
-async def _named(ledger: Ledger, key: str) -> str | None:
+async def _named(ledger: KeyLedger, key: str) -> str | None:
     """The account of a key or its hash, also of a deleted one, whose rows stay, if it is known."""
     if (found := await ledger.find_key(key)) is not None:
         return str(found["id"])

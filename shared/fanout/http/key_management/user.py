@@ -14,7 +14,7 @@ from ...errors import FanoutError, Forbidden, NotFound, RequestError
 from ...keys.clients import READ_ONLY
 from ...keys.groups import TEAMS, USERS, GroupManager, group_body, read_group, text_of
 from ...keys.items import Item
-from ...keys.ledger import Ledger
+from ...keys.ledger import KeyLedger
 from ...keys.litellm import amount_of, changes_of, created_body, info_of, read_fields
 from ...keys.management import Changes, KeyManager
 from ..exchange import Exchange
@@ -163,7 +163,7 @@ async def spend_users(exchange: Exchange) -> None:
     await exchange.json(sorted(shown, key=lambda one: -one["spend"]))
 
 
-def user_body(ledger: Ledger, item: Item) -> dict[str, Any]:
+def user_body(ledger: KeyLedger, item: Item) -> dict[str, Any]:
     """A user as LiteLLM shows it."""
     return {
         **group_body(current(ledger, item), USERS),
@@ -173,7 +173,7 @@ def user_body(ledger: Ledger, item: Item) -> dict[str, Any]:
     }
 
 
-def _read(body: Mapping[str, Any], ledger: Ledger) -> Changes:
+def _read(body: Mapping[str, Any], ledger: KeyLedger) -> Changes:
     """The fields of a user's account that a request sets."""
     if (role := body.get("user_role") or ROLE) != ROLE:
         raise RequestError(

@@ -77,7 +77,7 @@ def fit_messages(
     if not rules.has_order and _are_plain(messages):
         return messages
     messages = messages if rules.legacy or functions else _without_legacy(messages, unsupported)
-    own = rules.own_calls.union(tool["type"] for tool in tools or () if "type" in tool)
+    own = rules.builtin_calls.union(tool["type"] for tool in tools or () if "type" in tool)
     messages = fit_calls(messages, rules.functions, tools, unsupported, own)
     messages = fit_results(messages, None if rules.media_results else is_text, unsupported)
     ids = CallIds(rules.ids)

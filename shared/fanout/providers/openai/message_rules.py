@@ -99,7 +99,7 @@ class MessageRules(Struct, frozen=True, cache_hash=True):
     # Calls may be of OpenAI's custom tools; otherwise they are calls of functions.
     custom: bool = False
     # Calls may also be of these types, which are the vendor's own, and of those of its `tools`.
-    own_calls: frozenset[str] = frozenset()
+    builtin_calls: frozenset[str] = frozenset()
     # Calls may be in OpenAI's old form, also without `functions` in the request.
     legacy: bool = False
     # The config's turns for roles that do not alternate; otherwise neighbors are one message.

@@ -10,7 +10,7 @@ from collections.abc import Mapping
 
 from ...errors import RequestError
 from ...schema.messages import FilePart, ImagePart
-from ...schema.request import ChatRequest, Place
+from ...schema.request import ChatRequest, MessagePosition
 from ..anthropic.request import FIELDS as CLAUDE
 from ..fields import DEFAULTS
 from ..gemini.media import guess_type
@@ -68,7 +68,9 @@ def _reject(path: str, why: str) -> None:
 def _urls(request: ChatRequest) -> list[tuple[str, str]]:
     """The path and the value of each URL or id of a file, in the client's messages."""
     found = []
-    places = request.places or [Place(f"messages[{i}]") for i in range(len(request.messages))]
+    places = request.places or [
+        MessagePosition(f"messages[{i}]") for i in range(len(request.messages))
+    ]
     for index, message in enumerate(request.messages):
         content = getattr(message, "content", None)
         for number, part in enumerate(content if isinstance(content, list) else ()):
