@@ -139,12 +139,19 @@ def test_a_model_for_embeddings_has_the_address_of_embeddings(
     fanout: Command, tmp_path: Path
 ) -> None:
     names = ("openai/text-embedding-3-small", "cohere/embed-v4.0", "ollama/nomic-embed-text")
+    models: list[dict[str, Any]]
     models = [{"model_name": name, "litellm_params": {"model": name}} for name in names]
+    azure = {"model": "azure/mine", "api_base": "https://x.openai.azure.com"}
+    based = {**azure, "base_model": "text-embedding-3-small"}
+    models.append({"model_name": "based", "litellm_params": based})
+    mode = {"mode": "embedding"}
+    models.append({"model_name": "mode", "litellm_params": azure, "model_info": mode})
     result = fanout("check", write_config(tmp_path, {"model_list": models}), "--json").json
     assert [one["url"] for one in result["models"]] == [
         "https://api.openai.com/v1/embeddings",
         "https://api.cohere.com/v2/embed",
         "http://127.0.0.1:11434/v1/embeddings",
+        *["https://x.openai.azure.com/openai/v1/embeddings"] * 2,
     ]
 
 

@@ -261,6 +261,21 @@ def test_what_is_left_out_is_named(gateway: RunningGateway, upstream: Upstream) 
     assert (status, headers["x-fanout-dropped"]) == (200, "input_type")
 
 
+def test_what_only_litellm_knows_is_not_sent(gateway: RunningGateway, upstream: Upstream) -> None:
+    upstream.script("text-embedding-3-small", [embeds("openai")])
+    allowed = {"authorization": f"Bearer {KEY}"}
+    given = {"model": "openai", "input": "a"}
+    ignored = {"caching": False, "cache": {"no-cache": True}, "metadata": {"team": "x"}}
+    status, _, _ = gateway.json({**given, **ignored}, "/v1/embeddings", headers=allowed)
+    assert (status, upstream.calls[-1].body.keys() - {"encoding_format"}) == (
+        200,
+        {"model", "input"},
+    )
+    for name, value in {"caching": True, "cache": {"ttl": 5}, "api_key": "k"}.items():
+        status, _, found = gateway.json({**given, name: value}, "/v1/embeddings", headers=allowed)
+        assert (status, found["error"]["param"]) == (400, name)
+
+
 def test_a_key_may_use_only_its_models(gateway: RunningGateway, upstream: Upstream) -> None:
     upstream.script("embed-v4.0", [embeds("cohere")])
     headers = {"authorization": f"Bearer {LIMITED}"}

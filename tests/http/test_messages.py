@@ -201,7 +201,23 @@ def test_errors_have_anthropics_form_and_the_vendors_words(
     cases: list[tuple[Any, dict[str, Any], type[anthropic.APIStatusError], str, str]] = [
         (refuse(400, message=text), {}, anthropic.BadRequestError, "invalid_request_error", text),
         (refuse(429, message="slow"), {}, anthropic.RateLimitError, "rate_limit_error", "slow"),
+        *(
+            (refuse(status, "no", type="invalid_request_error", code=code), {}, kind, name, "no")
+            for status, code, kind, name in (
+                (404, "model_not_found", anthropic.NotFoundError, "not_found_error"),
+                (413, None, anthropic.APIStatusError, "request_too_large"),
+                (429, None, anthropic.RateLimitError, "rate_limit_error"),
+                (529, None, anthropic.APIStatusError, "overloaded_error"),
+            )
+        ),
         (None, {"model": "none"}, anthropic.NotFoundError, "not_found_error", "none"),
+        (
+            None,
+            {"fanout": {"shape": "list"}},
+            anthropic.BadRequestError,
+            "invalid_request_error",
+            "fanout.shape`",
+        ),
         (
             None,
             {"messages": [{"role": "tool", "content": ""}]},
@@ -221,7 +237,8 @@ def test_errors_have_anthropics_form_and_the_vendors_words(
     for script, fields, kind, name, words in cases:
         if script is not None:
             upstream.script("a", [script])
-        given: Any = {"model": "a", "max_tokens": 9, "messages": HI, **fields}
+        more = {"extra_body": {"fanout": fields.pop("fanout")}} if "fanout" in fields else {}
+        given: Any = {"model": "a", "max_tokens": 9, "messages": HI, **fields, **more}
         for stream in (False, True):
             with pytest.raises(anthropic.APIStatusError) as raised:
                 client.messages.create(**given, stream=stream)

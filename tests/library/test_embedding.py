@@ -30,7 +30,9 @@ def test_the_functions_return_a_vector_for_each_input(upstream: Upstream) -> Non
     assert found["data"][0]["embedding"] == found.data[0].embedding
     assert (found.model, found.object, found.usage.prompt_tokens) == (MODEL, "list", 6_300)
     assert len(upstream.calls) == 4
-    encoded = fanout.embedding(MODEL, "a", encoding_format="base64", **address)
+    ignored: Any = {"caching": False, "cache": {"no-cache": True}, "metadata": {"tags": ["x"]}}
+    encoded = fanout.embedding(MODEL, "a", encoding_format="base64", **ignored, **address)
+    assert upstream.calls[-1].body.keys() == {"model", "input", "encoding_format"}
     assert encoded.data[0].embedding == base64_of(vector_of("a"))
 
 

@@ -191,6 +191,8 @@ def test_vectors_are_the_same_in_both_forms() -> None:
     assert as_list(encoded) == b"[0.100000001,-0.25,2.99999992e-05,1.17549435e-38]"
     assert as_base64(as_list(encoded)) == encoded
     assert (width(listed), width(encoded)) == (4, 4)
+    whole = as_base64(b"[-0.0,1.0,1e-06,0.5,3e20]")
+    assert as_list(whole) == b"[-0.0,1.0,9.99999997e-07,0.5,3.00000006e+20]"
     assert checked(rb'"\/\/\/\/\/w=="') == b'"/////w=="'
     with pytest.raises(NotAVector):
         as_list(b'"AADAfw=="')  # not a number

@@ -12,7 +12,7 @@ from ..config.catalog import Catalog
 from ..config.deployment import Deployment
 from ..errors import FanoutError
 from ..providers.base import GoogleToken
-from ..providers.registry import embeddings_of, is_for_chat
+from ..providers.registry import embeddings_of, is_chats
 from ..transport.engine import join
 from .config_notes import SAMPLE, KeyStatus, auth_of, client_keys, keys_of, missing_keys, missing_of
 
@@ -88,7 +88,7 @@ def _url(deployment: Deployment) -> str:
     """The address of a plain request."""
     target, provider = deployment.target, deployment.provider
     try:
-        if not is_for_chat(target.model) and (api := embeddings_of(provider.name, target)):
+        if not is_chats(target) and (api := embeddings_of(provider.name, target)):
             from ..schema.embeddings import EmbeddingPart  # `serve` does not need it
 
             wire = api.encode(EmbeddingPart(inputs=["Hi"]), target)

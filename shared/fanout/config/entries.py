@@ -24,7 +24,7 @@ class Entry(HiddenRepr, frozen=True):
     """
     One entry: its index in `model_list`, its model name, its parameters and defaults.
 
-    `part` distinguishes the deployments of an entry that has several.
+    `part` distinguishes the deployments of an entry that has several. `mode` is `model_info`'s.
     """
 
     index: int
@@ -32,6 +32,7 @@ class Entry(HiddenRepr, frozen=True):
     params: ModelParams
     defaults: Mapping[str, Any]
     part: str = ""
+    mode: str | None = None
 
     @property
     def number(self) -> str:
@@ -98,7 +99,8 @@ def _entry(
         problems.append(Problem((*path, "model_info", "mode"), message, remove=path))
     if "model" not in given:
         return None
-    return Entry(index, entry.model_name, _with_settings(given, info, config), defaults)
+    params = _with_settings(given, info, config)
+    return Entry(index, entry.model_name, params, defaults, mode=mode)
 
 
 _OURS = frozenset(ModelParams.__struct_fields__)

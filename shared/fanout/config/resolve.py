@@ -8,6 +8,8 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Iterator, Mapping
 
+from msgspec.structs import replace
+
 from ..errors import ConfigError, ConfigProblems, KeyPath, Problem
 from ..providers import registry
 from .catalog import DEFAULT_TIMEOUT, Catalog, ClientKey, sample
@@ -140,7 +142,11 @@ def _resolve_entry(entry: Entry, env: Mapping[str, str]) -> Deployment | Wildcar
         wildcard = Wildcard(entry.name, entry.params, entry.defaults, entry.number)
         sample(wildcard, env)
         return wildcard
-    return make_deployment(entry.name, entry.params, entry.defaults, env, entry.number)
+    made = make_deployment(entry.name, entry.params, entry.defaults, env, entry.number)
+    if entry.mode != registry.EMBEDDING:
+        return made
+    options = {**made.target.options, "mode": registry.EMBEDDING}
+    return replace(made, target=replace(made.target, options=options))
 
 
 def _elsewhere(env: Mapping[str, str]) -> Mapping[str, str]:

@@ -23,6 +23,9 @@ if TYPE_CHECKING:
     from .rate_limits import RateLimitTable
     from .row import Row
 
+EMBEDDING = "embedding"
+"""The `mode` of a deployment for embeddings."""
+
 FOLDERS = ("anthropic", "azure", "bedrock", "cohere", "gemini", "openai", "vertex_ai")
 
 
@@ -181,6 +184,13 @@ def other_api(model: str) -> str:
 def is_for_chat(model: str) -> bool:
     """Whether a model's name is none of one for embeddings, images, audio, ranking, moderation."""
     return _NOT_FOR_CHAT.search(model) is None
+
+
+def is_chats(target: Target) -> bool:
+    """Whether a deployment is for chat: its `mode` says so, or the name of its model."""
+    if target.options.get("mode") == EMBEDDING:
+        return False
+    return is_for_chat(target.options.get("base_model", target.model))
 
 
 def is_for_embeddings(model: str) -> bool:

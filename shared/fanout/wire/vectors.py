@@ -81,4 +81,10 @@ def as_list(vector: bytes) -> bytes:
     text = (",".join(["%.9g"] * len(floats)) % tuple(floats)).encode()
     if b"n" in text:  # of `nan` and `inf`, which JSON cannot have
         raise NotAVector("a vector has a number that is not finite")
+    if text.count(b".") < len(floats):  # a float without a point is read as an integer
+        text = b",".join(_with_point(number) for number in text.split(b","))
     return b"[%b]" % text
+
+
+def _with_point(number: bytes) -> bytes:
+    return number if b"." in number or b"e" in number else number + b".0"

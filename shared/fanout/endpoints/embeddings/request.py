@@ -15,6 +15,7 @@ from ...errors import RequestError
 from ...schema.embeddings import Encoding, Input
 from ...schema.fanout import MAX_FIELDS, FanOutRequest
 from ...schema.gateway_fields import Seconds
+from ...schema.litellm_arguments import without_arguments
 from ...schema.validation import convert, with_extra_body
 from ...secret import HiddenRepr
 
@@ -43,6 +44,9 @@ _READ = frozenset(_Fields.__struct_fields__)
 
 SEVERAL = frozenset({"fallbacks", "fanout", "fastest_response", "models", "stream"})
 """Fields of a chat that have no meaning here; null and false ask for nothing."""
+
+_NOT_SENT = _READ | SEVERAL | {"metadata"}
+"""No API of embeddings has `metadata`, and some reject it. LiteLLM's clients send labels in it."""
 
 
 class EmbeddingRequest(HiddenRepr, frozen=True, kw_only=True):
@@ -76,7 +80,7 @@ def parse_request(body: object, size: int = 0) -> EmbeddingRequest:
         raise RequestError("the body must be a JSON object", None, "invalid_type")
     if len(body) > MAX_FIELDS:
         raise RequestError(f"the body has {len(body)} fields; at most {MAX_FIELDS}", None)
-    given = with_extra_body(body)
+    given = without_arguments(with_extra_body(body))
     max_parallel = _reject_modes(given)
     fields = convert({name: given[name] for name in _READ & given.keys()}, _Fields)
     return EmbeddingRequest(
@@ -98,7 +102,7 @@ def parse_request(body: object, size: int = 0) -> EmbeddingRequest:
         body={
             name: value
             for name, value in given.items()
-            if name not in _READ and name not in SEVERAL and value is not None
+            if name not in _NOT_SENT and value is not None
         },
     )
 

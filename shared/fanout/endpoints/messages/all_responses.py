@@ -11,6 +11,7 @@ from collections.abc import Mapping, Sequence
 from typing import Any
 
 from ...schema.chat import ORIGINAL_BODY, ORIGINAL_EVENTS
+from .errors import type_of
 from .given import Given
 from .response import message_of_choice
 
@@ -43,5 +44,5 @@ def _message(choice: Mapping[str, Any], given: Given) -> dict[str, Any]:
 
 def _failed(choice: Mapping[str, Any]) -> dict[str, Any]:
     error = choice.get("error") or {}
-    found = {"type": error.get("type"), "message": error.get("message")}
+    found = {"type": type_of(error), "message": error.get("message")}
     return {"type": "error", "model": choice.get("model"), "error": found}

@@ -18,6 +18,7 @@ from ...errors import (
     detail_of,
     status_of,
 )
+from .original import API
 
 OVERLOADED = 529
 
@@ -39,6 +40,9 @@ TYPES = {
 _NAMES = frozenset(TYPES.values()) | {"api_error"}
 
 _OF_CODES = {
+    "insufficient_quota": "rate_limit_error",
+    "model_not_found": "not_found_error",
+    "permission_denied": "permission_error",
     "provider_overloaded": "overloaded_error",
     "provider_timeout": "timeout_error",
     "rate_limit_exceeded": "rate_limit_error",
@@ -56,11 +60,14 @@ def error_body(error: Exception, request_id: str) -> dict[str, Any]:
 
 def failed_body(error: Mapping[str, Any], request_id: str) -> dict[str, Any]:
     """The same of an error in OpenAI's form, as one of several models in a stream has it."""
-    kind = error.get("type")
-    if kind not in _NAMES:
-        kind = _OF_CODES.get(str(error.get("code")), "api_error")
-    found = {"type": kind, "message": str(error.get("message") or "")}
+    found = {"type": type_of(error), "message": str(error.get("message") or "")}
     return {"type": "error", "error": found, "request_id": request_id}
+
+
+def type_of(error: Mapping[str, Any]) -> str:
+    """The type of an error in OpenAI's form; its code says more than its type, if it has one."""
+    kind = str(error.get("type"))
+    return _OF_CODES.get(str(error.get("code")), kind if kind in _NAMES else "api_error")
 
 
 def error_object(error: Exception) -> dict[str, Any]:
@@ -74,8 +81,19 @@ def error_object(error: Exception) -> dict[str, Any]:
     if not isinstance(error, ProviderError):
         return {"type": general, "message": detail_of(error).message}
     detail = error.vendor_detail
-    is_vendors = error.upstream == status and detail.type in _NAMES
+    is_known = error.upstream == status and detail.type in _NAMES
+    is_vendors = is_known and _has_api(error.deployment)
     return {"type": detail.type if is_vendors else general, "message": detail.message}
+
+
+def _has_api(deployment: Any) -> bool:
+    """
+    Whether the vendor has this API, so that its types are those of this module.
+
+    Others' `invalid_request_error` says less than the status.
+    """
+    provider = getattr(deployment, "provider", None)
+    return provider is not None and provider.pass_through(API, deployment.target) is not None
 
 
 def error_status(error: Exception) -> int:

@@ -35,6 +35,8 @@ def read(body: RequestBody) -> TranslatedRequest:
         request = parse_request(chat, len(body.data))
     except RequestError as error:
         raise _renamed(error, shifted=has_system) from None
+    if request.shape == "list":
+        raise RequestError("`fanout.shape` cannot be `list` here: leave it out", "fanout.shape")
     conversations = tuple(_placed(one, shifted=has_system) for one in request.conversations)
     if not _adds_schema(value) and (original := original_of(body, own)) is not None:
         conversations = tuple(replace(one, original=original) for one in conversations)
@@ -114,8 +116,6 @@ def _renamed(error: RequestError, *, shifted: bool) -> RequestError:
 def respond(request: TranslatedRequest, body: Any) -> object:
     """The message of a chat completion."""
     given: Given = request.given
-    if isinstance(body, list):  # the client asks for LiteLLM's list
-        return [one if "error" in one else _message(one, given) for one in body]
     if request.request.combined:
         return combined_message(body["choices"], body.get("fanout") or {}, given)
     return _message(body, given)
