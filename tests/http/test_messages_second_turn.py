@@ -10,7 +10,10 @@ import pytest
 
 from tests.http.test_messages import CLAUDE_CODE
 from tests.http.test_second_turn import VENDORS, StrictVendors
+from tests.support.gateway_server import entry, serve
 from tests.support.in_process import InProcess, run_in_process
+from tests.support.provider_steps import end, piece, reply
+from tests.support.scripted_provider import Upstream
 
 U = {"role": "user", "content": "Hello."}
 ASK = {"max_tokens": 4000, "thinking": {"type": "enabled", "budget_tokens": 2000}}
@@ -111,4 +114,59 @@ def test_every_vendor_accepts_claude_codes_requests(app: InProcess) -> None:
             response = app.ask("POST", "/v1/messages", [body], headers, b"beta=true")
             if response.status != 200 or b"event: message_stop" not in response.body:
                 wrong.append((name, response.body[:300]))
+    assert wrong == []
+
+
+THOUGHTS: list[dict[str, Any]] = [
+    {"type": "reasoning", "id": f"rs_{n}", "summary": [], "encrypted_content": f"ENC{n}"}
+    for n in (1, 2)
+]
+SAID = {"type": "message", "content": [{"type": "output_text", "text": "Let me look."}]}
+CALLED = {"type": "function_call", "call_id": "c1", "name": "look", "arguments": "{}"}
+OUTPUT = [THOUGHTS[0], SAID, THOUGHTS[1], CALLED]
+
+
+def test_encrypted_reasoning_goes_back_to_its_maker_alone(upstream: Upstream) -> None:
+    whole = {"id": "r", "created_at": 1, "model": "a-2026", "status": "completed", "output": OUTPUT}
+    events: list[dict[str, Any]] = [
+        {"type": "response.output_item.done", "output_index": number, "item": item}
+        for number, item in enumerate(OUTPUT)
+    ]
+    events.append({"type": "response.completed", "response": whole})
+    stream = b"".join(b"data: %b\n\n" % json.dumps(one).encode() for one in events)
+    native = "openai/responses/a"
+    listed = [
+        entry(upstream, "maker", native, api_key="k"),
+        entry(upstream, "twins", native, api_key="k"),
+        entry(upstream, "twins", native, api_key="other"),
+        entry(upstream, "other", "openai/responses/c", api_key="k"),
+    ]
+    answer = reply(200, json.dumps(whole).encode())
+    wrong = []
+    with serve({"model_list": listed}) as gateway:
+        first = {**ASK, "model": "maker", "messages": [U]}
+        upstream.script("a", [answer], [piece(stream), end])
+        _, _, message = gateway.json(first, "/v1/messages")
+        with gateway.ask({**first, "stream": True}, "/v1/messages") as response:
+            streamed = streamed_content(response.read())
+        assert [one["type"] for one in message["content"]] == ["thinking", "text", "tool_use"]
+        kinds = ["thinking", "text", "thinking", "tool_use"]
+        assert [one["type"] for one in streamed] == kinds
+        for content in (message["content"], streamed):
+            for model, script, expected in (
+                ("maker", "a", ["ENC1", "ENC2"]),
+                ("maker, other", "a", ["ENC1", "ENC2"]),
+                ("maker, other", "c", []),
+                ("other", "c", []),
+                ("twins", "a", []),
+            ):
+                upstream.reset()
+                upstream.script("a", [answer])
+                upstream.script("c", [answer])
+                second = {**ASK, "model": model, "messages": next_turn(content)}
+                status, _, _ = gateway.json(second, "/v1/messages")
+                sent = upstream.calls_to(script)[0].body["input"]
+                found = [one["encrypted_content"] for one in sent if one.get("type") == "reasoning"]
+                if (status, found) != (200, expected) or "fanout1." in json.dumps(sent):
+                    wrong.append((model, script, status, sent))
     assert wrong == []

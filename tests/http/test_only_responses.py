@@ -151,6 +151,11 @@ def test_messages_are_items() -> None:
     assert (sent["store"], sent["stream"]) == (False, True)
     assert sent["include"] == ["reasoning.encrypted_content"]
     items = sent["input"]
+    assert items[2] == {
+        "type": "reasoning",
+        "summary": [],
+        **sealed["openai"]["reasoning_items"][0],
+    }
     assert [item["type"] for item in items] == [
         *("message", "message", "reasoning", "message", "function_call", "custom_tool_call"),
         *("function_call_output", "custom_tool_call_output"),
@@ -259,7 +264,8 @@ def test_reasoning_without_deltas_and_its_encrypted_content() -> None:
         chunks += decoder.feed(WireEvent(json.dumps(event).encode()))
     assert decoder.ended
     deltas = [chunk["choices"][0]["delta"] for chunk in chunks]
-    extra = {"openai": {"reasoning_items": [{"id": "rs", "encrypted_content": "gAAA"}]}}
+    sealed = {"id": "rs", "encrypted_content": "gAAA", "model": "o3-pro"}
+    extra = {"openai": {"reasoning_items": [sealed]}}
     assert deltas[0] == {"reasoning_content": "Hmm"}
     assert deltas[1] == {"extra_content": extra}
     assert deltas[2]["tool_calls"][0]["function"] == {"name": "f", "arguments": ""}

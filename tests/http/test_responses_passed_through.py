@@ -209,6 +209,7 @@ def test_what_only_its_maker_can_read_is_not_passed(upstream: Upstream) -> None:
         "encrypted_content": seal({"thinking_blocks": [{}]}),
     }
     theirs = {**ours, "encrypted_content": "gAAA"}
+    stored = {"type": "item_reference", "id": "rs_gAAA"}
     native = "openai/responses/a"
     listed = [
         *(entry(upstream, name, native) for name in ("native", "reached", "reached", "far")),
@@ -227,6 +228,9 @@ def test_what_only_its_maker_can_read_is_not_passed(upstream: Upstream) -> None:
             (theirs, "native, other", False),
             (theirs, "far", False),
             (theirs, "reached", False),
+            (stored, "native", True),
+            (stored, "native, other", False),
+            (stored, "far", False),
         ):
             upstream.reset()
             upstream.script("a", *[[reply(200, WHOLE)]] * 2)
@@ -241,6 +245,11 @@ def test_what_only_its_maker_can_read_is_not_passed(upstream: Upstream) -> None:
                 faults.append((model, sent, headers))
             if model in {"far", "reached"} and not (is_named and '"x": 1.5' in sent):
                 faults.append((model, sent, headers))
+        upstream.script("a", [reply(200, WHOLE)])
+        body = {"model": "native", "store": False, "input": [user, stored]}
+        _, headers, _ = ask(gateway, json.dumps(body).encode())
+        assert headers["x-fanout-dropped"] == "input[].reasoning"
+        assert upstream.calls_to("a")[-1].body["input"] == [user]
     assert faults == []
 
 

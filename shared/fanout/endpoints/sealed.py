@@ -45,6 +45,13 @@ def begins(delta: Mapping[str, Any]) -> bool:
     return not is_empty(delta) or bool(sealed_fields(delta))
 
 
+def joined(old: Any, new: Any) -> Any:
+    """Two values of a field as one: lists one after the other, objects member by member."""
+    if isinstance(old, dict) and isinstance(new, dict):
+        return {**old, **{name: joined(old.get(name), value) for name, value in new.items()}}
+    return [*old, *new] if isinstance(old, list) and isinstance(new, list) else new
+
+
 def unseal(text: str) -> dict[str, Any]:
     """The fields of a text of Fanout's, of which none is empty; none if it is damaged."""
     try:

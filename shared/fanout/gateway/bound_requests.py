@@ -7,7 +7,8 @@ left out. Imported with the first such request.
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
+from typing import Any
 
 from msgspec.structs import replace
 
@@ -15,6 +16,10 @@ from ..config.deployment import Deployment
 from ..schema.fanout import FanOutRequest
 from ..schema.pass_through import OriginalRequest
 from ..schema.request import ChatRequest
+from ..schema.validation import replace_messages
+
+API = "responses"
+"""The API whose models have encrypted reasoning."""
 
 
 def fit_bound(request: FanOutRequest, deployments: Iterable[Deployment]) -> FanOutRequest:
@@ -27,7 +32,7 @@ def fit_bound(request: FanOutRequest, deployments: Iterable[Deployment]) -> FanO
 def _fitted(chat: ChatRequest, deployments: tuple[Deployment, ...]) -> ChatRequest:
     original: OriginalRequest | None = chat.original
     if original is None or not original.is_bound:
-        return chat
+        return _readable(chat, deployments)
     able = [one for one in deployments if one.provider.pass_through(original.api, one.target)]
     if all(_is_same(able[0], one) for one in able):
         return chat
@@ -39,6 +44,34 @@ def _fitted(chat: ChatRequest, deployments: tuple[Deployment, ...]) -> ChatReque
         original, members=original.unbound, is_bound=False, left_out=("input[].reasoning",)
     )
     return replace(chat, original=unbound)
+
+
+def _readable(chat: ChatRequest, deployments: tuple[Deployment, ...]) -> ChatRequest:
+    """The chat request without encrypted reasoning, if several accounts with its API may get it."""
+    able = [one for one in deployments if one.provider.pass_through(API, one.target)]
+    models = {one.target.model: one for one in able}
+    if all(_is_same(models[one.target.model], one) for one in able):
+        return chat  # the codec gives each model its own reasoning
+    messages = [_without_encrypted(message) for message in chat.body["messages"]]
+    if all(new is old for new, old in zip(messages, chat.body["messages"], strict=True)):
+        return chat
+    changed = replace_messages(chat, {**chat.body, "messages": messages})
+    return replace(changed, places=chat.places, original=chat.original)
+
+
+def _without_encrypted(message: Mapping[str, Any]) -> Mapping[str, Any]:
+    extra = message.get("extra_content")
+    if not isinstance(extra, dict):
+        return message
+    kept = {vendor: given for vendor, given in extra.items() if not _is_encrypted(given)}
+    return message if len(kept) == len(extra) else {**message, "extra_content": kept}
+
+
+def _is_encrypted(value: object) -> bool:
+    """Whether lists of a vendor's own have encrypted items."""
+    lists = value.values() if isinstance(value, dict) else ()
+    items = (item for listed in lists if isinstance(listed, list) for item in listed)
+    return any(isinstance(item, dict) and "encrypted_content" in item for item in items)
 
 
 def _is_same(one: Deployment, other: Deployment) -> bool:

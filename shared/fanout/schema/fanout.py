@@ -112,10 +112,13 @@ class FanOutRequest(HiddenRepr, frozen=True, gc=False):
 
     @property
     def is_bound(self) -> bool:
-        """Whether it has what only the maker of an earlier response can read."""
+        """Whether it has, or may have, what only the maker of an earlier response can read."""
         for conversation in self.conversations:
             if conversation.original is not None and conversation.original.is_bound:
                 return True
+            for message in conversation.body["messages"]:  # a loop, because each request runs it
+                if message.get("extra_content"):
+                    return True
         return False
 
     @property

@@ -13,7 +13,7 @@ from typing import Any
 
 from ...schema.accumulator import join_values, whole_value
 from .response import tool_use
-from .thoughts import SIGNATURE, signature_of, thinking_block
+from .thoughts import HELD, SIGNATURE, signature_of, thinking_block
 
 
 class BlockWriter:
@@ -30,17 +30,18 @@ class BlockWriter:
         self._late_text: list[str] = []
         self._has_input = False
         self._thought = False
-        self._details: Any = None  # of the open block of thinking, for its signature
+        self._held: dict[str, Any] = {}  # of the open or next block of thinking, for its signature
 
     def feed(self, delta: Mapping[str, Any]) -> Iterator[dict[str, Any]]:
         """Yield the events of a choice's delta."""
         if self._thinks:
             text = delta.get("reasoning_content") or delta.get("reasoning")
-            details = delta.get("reasoning_details")
-            if (isinstance(text, str) and text) or details:
+            held = {name: delta[name] for name in HELD if delta.get(name)}
+            is_late = self._open == "text" and held.keys() == {"extra_content"}
+            if (isinstance(text, str) and text) or (held and not is_late):
                 yield from self._thinking(text if isinstance(text, str) else "")
-            if details and not self.has_calls:
-                self._details = join_values("", self._details, details)
+            if held and not self.has_calls:
+                self._held = join_values("", self._held, held)
             for block in delta.get("thinking_blocks") or ():
                 if isinstance(block, dict):
                     yield from self._signed(block)
@@ -101,6 +102,8 @@ class BlockWriter:
         index, function = piece.get("index", 0), piece.get("function") or {}
         arguments = function.get("arguments") or ""
         if not self.has_calls:
+            if self._held and self._open != "thinking":  # what came after a text is for the calls
+                yield from self._thinking("")
             yield from self._close()
             self.has_calls, self._first_call = True, index
             use = tool_use({**piece, "function": {"name": function.get("name")}})
@@ -132,8 +135,8 @@ class BlockWriter:
         if not self._open:
             return
         if self._open == "thinking":
-            signature = signature or signature_of(whole_value(self._details))
-            self._details = None
+            signature = signature or signature_of(whole_value(self._held))
+            self._held = {}
             yield self._delta({"type": "signature_delta", "signature": signature})
         self._open = ""
         yield {"type": "content_block_stop", "index": self.count - 1}

@@ -13,7 +13,7 @@ from typing import Any, TypeAlias
 
 from ...errors import RequestError
 from .losses import Losses
-from .thoughts import details_of, is_ours
+from .thoughts import held_by, is_ours
 
 Block: TypeAlias = dict[str, Any]
 
@@ -89,13 +89,13 @@ def _assistant(content: list[Any], path: str, losses: Losses) -> Block:
     The text of all thinking is `reasoning_content`: vendors that do not know another's signatures
     may read it. Signed thinking is also there as it is.
     """
-    blocks, thoughts, details = [], [], []
+    blocks, thoughts, thinking = [], [], []
     for index, block in enumerate(content):
         place = f"{path}[{index}]"
         kind = _kind(block, place)
         if kind == "thinking":
             thoughts.append(str(block.get("thinking") or ""))
-            details += details_of(block)
+            thinking.append(block)
         if kind == "thinking" and is_ours(block):
             continue
         if kind in _SIGNED or kind == "tool_use":
@@ -105,8 +105,7 @@ def _assistant(content: list[Any], path: str, losses: Losses) -> Block:
     more: Block = (
         {"reasoning_content": "\n\n".join(filter(None, thoughts))} if any(thoughts) else {}
     )
-    more |= {"reasoning_details": details} if details else {}
-    return {"role": "assistant", "content": _joined(blocks), **more}
+    return {"role": "assistant", "content": _joined(blocks), **more, **held_by(thinking)}
 
 
 def _joined(blocks: list[Block]) -> str | list[Block]:

@@ -13,7 +13,7 @@ from typing import Any
 from msgspec import MsgspecError
 
 from ...wire import json
-from .thoughts import signature_of, thinking_block
+from .thoughts import SIGNATURE, signature_of, thinking_block
 
 STOP_REASONS = {
     "stop": "end_turn",
@@ -88,9 +88,9 @@ def thoughts_of(message: Mapping[str, Any]) -> list[dict[str, Any]]:
             if isinstance(block, dict)
         ]
     text = message.get("reasoning_content") or message.get("reasoning")
-    details = message.get("reasoning_details")
+    signature = signature_of(message)
     shown = text if isinstance(text, str) else ""
-    return [thinking_block(shown, signature_of(details))] if shown or details else []
+    return [thinking_block(shown, signature)] if shown or signature != SIGNATURE else []
 
 
 def tool_use(call: Mapping[str, Any]) -> dict[str, Any]:

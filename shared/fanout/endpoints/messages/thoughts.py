@@ -8,13 +8,16 @@ vendor needs back.
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from typing import Any
 
-from ..sealed import is_sealed, seal, unseal
+from ..sealed import is_sealed, joined, seal, unseal
 
 SIGNATURE = "fanout-unsigned"
 """The signature of thinking that its vendor has not signed."""
+
+HELD = ("reasoning_details", "extra_content")
+"""The fields of a message that a signature may hold: what its vendor needs back."""
 
 
 def is_ours(block: Mapping[str, Any]) -> bool:
@@ -28,12 +31,16 @@ def thinking_block(text: str, signature: str = SIGNATURE) -> dict[str, Any]:
     return {"type": "thinking", "thinking": text, "signature": signature}
 
 
-def signature_of(details: object) -> str:
-    """The signature of thinking with these `reasoning_details` of its vendor, maybe none."""
-    return seal({"reasoning_details": details}) if details else SIGNATURE
+def signature_of(fields: Mapping[str, Any]) -> str:
+    """The signature of thinking with these fields of `HELD`, maybe none."""
+    held = {name: fields[name] for name in HELD if fields.get(name)}
+    return seal(held) if held else SIGNATURE
 
 
-def details_of(block: Mapping[str, Any]) -> list[Any]:
-    """The `reasoning_details` that a block of thinking holds."""
-    signature = block.get("signature")
-    return unseal(str(signature)).get("reasoning_details", []) if is_sealed(signature) else []
+def held_by(blocks: Iterable[Mapping[str, Any]]) -> dict[str, Any]:
+    """The fields of `HELD` that blocks of thinking hold, joined."""
+    held: dict[str, Any] = {}
+    for block in blocks:
+        if is_sealed(signature := block.get("signature")):
+            held = joined(held, unseal(str(signature)))
+    return {name: held[name] for name in HELD if name in held}

@@ -3,7 +3,7 @@ What other vendors' models left in `input`, for a request that a vendor with thi
 
 Only Fanout reads its own reasoning items, and only their makers read the `extra_content` of calls
 and images. They are left out, and a long id of a call is replaced; every other item keeps its
-bytes.
+bytes. With `store: false`, nothing can be found by a reference to reasoning, which is left out too.
 """
 
 from __future__ import annotations
@@ -17,6 +17,7 @@ from ...wire import json
 from ...wire.json_members import Members
 from ..original_bytes import members_or_none
 from ..sealed import is_sealed, unseal
+from .reasoning import is_reference
 
 LEFT_OUT = "input[].reasoning"
 """The name of reasoning that is left out."""
@@ -35,13 +36,19 @@ def may_be_read(item: Any) -> bool:
     return is_ours(item) and "extra_content" in unseal(item["encrypted_content"])
 
 
-def without_foreign(members: Members, items: list[Any]) -> tuple[Members | None, list[Any]]:
+def without_foreign(
+    members: Members, items: list[Any], *, is_stored: bool
+) -> tuple[Members | None, list[Any]]:
     """
     The members and the items of `input` without what is not the vendor's; maybe the given ones.
 
-    The members are `None` if they cannot be read again.
+    `is_stored`: the vendor may find what it has stored. The members are `None` if they cannot be
+    read again.
     """
-    fitted = [None if is_ours(item) else _fit(item) for item in items]
+    fitted = [
+        None if is_ours(item) or (is_reference(item) and not is_stored) else _fit(item)
+        for item in items
+    ]
     if all(one is given for one, given in zip(fitted, items, strict=True)):
         return members, items
     raws = json.decode(members.value("input") or b"[]", type=list[Raw])

@@ -20,7 +20,7 @@ from .content import message_content, result_content
 from .custom_tools import custom_arguments
 from .errors import NoCounterpart
 from .images import CALL, made_image
-from .reasoning import join_reasoning, kept_reasoning
+from .reasoning import is_reference, join_reasoning, kept_reasoning
 from .tools import flat_name
 
 Item: TypeAlias = Mapping[str, Any]
@@ -106,7 +106,7 @@ class _Reader:
             self._result(item, path)
         elif kind == CALL and (image := made_image(item)) is not None:
             self._assistant(path).message.setdefault("images", []).append(image)
-        elif kind.endswith(_ENDS) or kind in _OTHERS or _is_of_reasoning(item):
+        elif kind.endswith(_ENDS) or kind in _OTHERS or is_reference(item):
             self._dropped[kind] = None
         else:
             raise _unknown(kind, path)
@@ -167,11 +167,6 @@ class _Reader:
             turn.results.append((message, path))
         else:
             self.turns.append(_Turn(message, path))
-
-
-def _is_of_reasoning(item: Item) -> bool:
-    """Whether this refers to reasoning: Vercel's AI SDK 6 sends it without `store: false`."""
-    return item.get("type") == "item_reference" and str(item.get("id")).startswith("rs_")
 
 
 def _unknown(kind: str, path: str) -> RequestError:

@@ -4,7 +4,8 @@ Whether a request can be passed through to a vendor with this API, and what it i
 What only the maker of an earlier response can read is not sent to another. Fanout's own reasoning
 is left out (`foreign_items.py`); if a vendor with this API may know what it holds, the request is
 translated, unless that loses anything. One with a vendor's encrypted reasoning also has its members
-without that, for a request that more than one account may get.
+without that, for a request that more than one account may get. A reference to stored reasoning is
+treated alike.
 """
 
 from __future__ import annotations
@@ -22,6 +23,7 @@ from ...wire.json_members import Members
 from ..base import RequestBody
 from ..original_bytes import members_or_none
 from .foreign_items import LEFT_OUT, may_be_read, without_foreign
+from .reasoning import is_reference
 
 _NAME = re.compile(r"[a-zA-Z0-9_-]+")
 """OpenAI's own error: "string does not match pattern", 2026-11."""
@@ -144,7 +146,7 @@ def original_of(
     members = members_or_none(body.data)
     if members is None:
         return None
-    members, items = without_foreign(members, given)
+    members, items = without_foreign(members, given, is_stored=value.get("store") is not False)
     if members is None:
         return None
     return OriginalRequest(
@@ -174,13 +176,16 @@ def _items(value: Mapping[str, Any]) -> list[Any]:
 
 
 def _is_bound(item: Mapping[str, Any]) -> bool:
-    return bool(item.get("encrypted_content"))
+    """Whether only one account can read an item, or find what it refers to."""
+    return bool(item.get("encrypted_content")) or is_reference(item)
 
 
 def _unbound(members: Members, items: list[Any]) -> Members | None:
-    """The members without encrypted reasoning, if there is some and nothing else is encrypted."""
+    """The members without bound reasoning, if there is some and nothing else is bound."""
     bound = [item for item in items if _is_bound(item)]
-    if not bound or any(item.get("type") != "reasoning" for item in bound):
+    if not bound or not all(
+        item.get("type") == "reasoning" or is_reference(item) for item in bound
+    ):
         return None
     kept = [item for item in items if not _is_bound(item)]
     return members_or_none(members.changed({"input": json.encode(kept)}))

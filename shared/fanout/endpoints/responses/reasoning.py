@@ -11,7 +11,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Any
 
-from ..sealed import is_sealed, unseal
+from ..sealed import is_sealed, joined, unseal
 
 
 def kept_reasoning(item: Mapping[str, Any]) -> dict[str, Any]:
@@ -23,20 +23,19 @@ def kept_reasoning(item: Mapping[str, Any]) -> dict[str, Any]:
     return {**({"reasoning_content": text} if text else {}), **unseal(str(given))}
 
 
+def is_reference(item: Mapping[str, Any]) -> bool:
+    """Whether this refers to reasoning: Vercel's AI SDK 6 sends it without `store: false`."""
+    return item.get("type") == "item_reference" and str(item.get("id")).startswith("rs_")
+
+
 def join_reasoning(fields: Mapping[str, Any], more: Mapping[str, Any]) -> dict[str, Any]:
     """The fields of a message with those of one more item of reasoning."""
-    joined = dict(fields)
+    found = dict(fields)
     for name, value in more.items():
-        known = joined.get(name)
-        if not known:
-            joined[name] = value
-        elif isinstance(value, list):
-            joined[name] = [*known, *value]
-        elif isinstance(value, dict):
-            joined[name] = {**known, **value}
-        else:
-            joined[name] = f"{known}\n\n{value}"
-    return joined
+        known = found.get(name)
+        is_text = isinstance(known, str) and isinstance(value, str) and known
+        found[name] = f"{known}\n\n{value}" if is_text else joined(known, value)
+    return found
 
 
 def _texts(parts: object) -> str:

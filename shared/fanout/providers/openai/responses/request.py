@@ -90,7 +90,10 @@ def encode_responses(
 
 def _body(chat: dict[str, Any], kind: str) -> dict[str, Any]:
     body = {name: chat[name] for name in _SAME if name in chat}
-    body |= {"input": input_items(chat["messages"]), "store": bool(chat.get("store"))}
+    body |= {
+        "input": input_items(chat["messages"], chat["model"]),
+        "store": bool(chat.get("store")),
+    }
     include = ["reasoning.encrypted_content"] if is_reasoning(kind) else []
     limit = chat.get("max_completion_tokens") or chat.get("max_tokens")
     if limit is not None:
@@ -168,8 +171,12 @@ def _flat_choice(choice: Any) -> Any:
 # ---- messages ----
 
 
-def input_items(messages: list[dict[str, Any]]) -> list[dict[str, Any]]:
-    """The items of the messages: each text, call and result is one of its own."""
+def input_items(messages: list[dict[str, Any]], model: str = "") -> list[dict[str, Any]]:
+    """
+    The items of the messages: each text, call and result is one of its own.
+
+    Encrypted reasoning of another model than `model` is left out.
+    """
     items: list[dict[str, Any]] = []
     custom: set[str] = set()
     for message in messages:
@@ -184,7 +191,7 @@ def input_items(messages: list[dict[str, Any]]) -> list[dict[str, Any]]:
             content = _parts(message.get("content"))
             items.append({"type": "message", "role": role, "content": content})
             continue
-        items += _earlier_reasoning(message)
+        items += _earlier_reasoning(message, model)
         if content := _said(message):
             items.append({"type": "message", "role": "assistant", "content": content})
         for call in message.get("tool_calls") or ():
@@ -200,16 +207,18 @@ def _call(call: dict[str, Any]) -> dict[str, Any]:
     return {"type": "function_call", "call_id": call["id"], **call["function"]}
 
 
-def _earlier_reasoning(message: dict[str, Any]) -> list[dict[str, Any]]:
-    """The reasoning items of an earlier response, as `response.py` gives them to the client."""
+def _earlier_reasoning(message: dict[str, Any], model: str) -> list[dict[str, Any]]:
+    """The model's own reasoning items of an earlier response, as `response.py` gives them."""
     extra = message.get("extra_content")
     own = extra.get("openai") if isinstance(extra, dict) else None
     found = own.get("reasoning_items") if isinstance(own, dict) else None
     listed = found if isinstance(found, list) else []
     return [
-        {"type": "reasoning", "summary": [], **item}
+        {"type": "reasoning", "summary": []} | {k: v for k, v in item.items() if k != "model"}
         for item in listed
-        if isinstance(item, dict) and isinstance(item.get("encrypted_content"), str)
+        if isinstance(item, dict)
+        and isinstance(item.get("encrypted_content"), str)
+        and item.get("model", model) == model
     ]
 
 

@@ -17,6 +17,7 @@ from ....wire.json import MAX_INTEGER
 from ...base import BadWire, Target, WireError
 from ..errors import explain_value, status_of
 from ..response import check_whole, read
+from .models import without_mark
 
 _REASONS: Mapping[str, FinishReason] = {
     "max_output_tokens": "length",
@@ -30,14 +31,14 @@ _DETAILS = {
 }
 
 
-def decode_response(response: WireResponse, _target: Target) -> ChatCompletion:
+def decode_response(response: WireResponse, target: Target) -> ChatCompletion:
     """The chat completion; raises `WireError` for a response that failed."""
     value = object_of(read_object(response.body))
     check_failure(value)
     output = value.get("output")
     if not isinstance(output, list):
         raise BadWire("the response has no `output`")
-    message, logprobs = _message(objects_of(output))
+    message, logprobs = _message(objects_of(output), without_mark(target.model))
     choice: dict[str, Any] = {
         "index": 0,
         "message": message,
@@ -95,7 +96,7 @@ def finish_reason(response: Mapping[str, Any], *, calls: bool) -> FinishReason:
     return _REASONS.get(str(cause)) or ("tool_calls" if calls else "stop")
 
 
-def _message(output: list[dict[str, Any]]) -> tuple[dict[str, Any], list[Any]]:
+def _message(output: list[dict[str, Any]], model: str) -> tuple[dict[str, Any], list[Any]]:
     """The message of all items, and the logprobs of its texts."""
     message: dict[str, Any] = {"role": "assistant", "content": None}
     texts: dict[str, list[str]] = {"content": [], "refusal": [], "reasoning_content": []}
@@ -113,7 +114,7 @@ def _message(output: list[dict[str, Any]]) -> tuple[dict[str, Any], list[Any]]:
                 logprobs += objects_of(part.get("logprobs"))
         elif kind == "reasoning":
             texts["reasoning_content"] += [reasoning_text(item)]
-            items += sealed_item(item)
+            items += sealed_item(item, model)
         elif call := chat_call(item):
             calls.append(call)
     message |= {name: "".join(found) for name, found in texts.items() if any(found)}
@@ -132,11 +133,15 @@ def reasoning_text(item: Mapping[str, Any]) -> str:
     return "\n\n".join(text_of(part.get("text")) for part in parts)
 
 
-def sealed_item(item: Mapping[str, Any]) -> list[dict[str, Any]]:
-    """What the next request needs of a reasoning item; nothing if it is not encrypted."""
+def sealed_item(item: Mapping[str, Any], model: str) -> list[dict[str, Any]]:
+    """
+    What the next request needs of a reasoning item; nothing if it is not encrypted.
+
+    It names its `model`, because no other one can read it.
+    """
     names = ("id", "encrypted_content")
     found = {name: item[name] for name in names if isinstance(item.get(name), str)}
-    return [found] if found.get("encrypted_content") else []
+    return [{**found, "model": model}] if found.get("encrypted_content") else []
 
 
 def extra_content(items: list[dict[str, Any]]) -> dict[str, Any]:

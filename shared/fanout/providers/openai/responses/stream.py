@@ -10,6 +10,7 @@ from ....wire import json
 from ....wire.http import WireEvent
 from ...base import BadWire, Target, WireError
 from ..errors import explain_value, status_of
+from .models import without_mark
 from .response import (
     chat_call,
     chat_usage,
@@ -44,6 +45,7 @@ class ResponsesDecoder:
 
     def __init__(self, target: Target) -> None:
         self._model = target.model
+        self._maker = without_mark(target.model)
         self._head: dict[str, Any] = {}
         self._ended = False
         self._calls: dict[int, int] = {}
@@ -117,7 +119,7 @@ class ResponsesDecoder:
         if item.get("type") == "reasoning":
             if place not in self._seen and (text := reasoning_text(item)):
                 yield self._chunk({"reasoning_content": text})
-            if found := sealed_item(item):
+            if found := sealed_item(item, self._maker):
                 yield self._chunk({"extra_content": extra_content(found)})
         elif place not in self._seen:
             if call := chat_call(item):
