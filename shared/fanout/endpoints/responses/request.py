@@ -217,7 +217,7 @@ _OF_FORMAT: Mapping[str, Any] = {"description": None, "strict": False}
 
 def _shown(value: Any, fields: Mapping[str, Any]) -> Any:
     """A function or a format with a schema, with all fields of a response."""
-    if not isinstance(value, dict) or value.get("type") not in {"function", "json_schema"}:
+    if not isinstance(value, dict) or str(value.get("type")) not in {"function", "json_schema"}:
         return value
     return {**fields, **{k: v for k, v in value.items() if k not in fields or v is not None}}
 
