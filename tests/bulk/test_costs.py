@@ -9,9 +9,11 @@ import pytest
 from fanout.bulk.costs import Costs
 from fanout.bulk.input.estimates import estimate_cost, estimate_for_key
 from fanout.bulk.input.line_parser import Line
+from fanout.bulk.service.new_job import MAX_COST_CAP, cost_cap
 from fanout.bulk.totals import LineCost
 from fanout.config.load import check
 from fanout.config.resolve import resolve
+from fanout.errors import RequestError
 from fanout.keys.metering import estimate as known_request
 from fanout.schema.fanout import parse_request
 
@@ -129,3 +131,22 @@ def test_a_choice_that_never_fitted_its_schema_costs_what_its_calls_did(
     body = response(None, choices=[failed, good])
     assert costs(PRICES).cost_of(body).nanodollars == STANDARD + paid
     assert costs(PRICES).cost_of({**body, "choices": [failed]}).nanodollars == paid
+
+
+@pytest.mark.parametrize(
+    ("dollars", "rule"),
+    [
+        (0, "above 0"),
+        (float("nan"), "above 0"),
+        (1e-10, r"at least a billionth of a US dollar \(1e-9\)"),
+        (MAX_COST_CAP + 1, f"at most {MAX_COST_CAP}"),
+    ],
+)
+def test_a_cap_that_cannot_be_kept_is_an_error_of_its_field(dollars: float, rule: str) -> None:
+    with pytest.raises(RequestError, match=f"`max_cost_usd` must be {rule}") as caught:
+        cost_cap(dollars)
+    assert caught.value.param == "max_cost_usd"
+
+
+def test_the_smallest_cap_is_one_of_the_units_of_costs() -> None:
+    assert (cost_cap(1e-9), cost_cap(None)) == (1, None)

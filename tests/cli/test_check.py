@@ -175,6 +175,16 @@ def test_a_wrong_config_is_exit_code_2_and_names_the_place(fanout: Command, tmp_
     assert "`model_lst`" in ran.err
 
 
+def test_what_serve_refuses_is_refused_here(fanout: Command, tmp_path: Path) -> None:
+    """Every web page could use a gateway without a key."""
+    models = [{"model_name": "a", "litellm_params": {"model": "ollama/a"}}]
+    general: dict[str, object] = {"cors_origins": ["*"]}
+    config = {"model_list": models, "general_settings": general}
+    for key, code in ({}, 2), ({"master_key": "sk-1"}, 0):
+        ran = fanout("check", write_config(tmp_path, config | {"general_settings": general | key}))
+        assert (ran.code, "`general_settings.cors_origins` is `*`" in ran.err) == (code, code == 2)
+
+
 def test_check_needs_a_config(fanout: Command) -> None:
     ran = fanout("check")
     assert (ran.code, ran.out) == (2, "")

@@ -11,7 +11,7 @@ import pytest
 
 from fanout.config.load import check
 from fanout.config.resolve import resolve
-from fanout.errors import FanoutError
+from fanout.errors import FanoutError, Oversized
 from fanout.gateway.factory import open_gateway
 from fanout.gateway.gateway import Gateway
 from fanout.gateway.run import Context
@@ -19,7 +19,7 @@ from fanout.schema.chat import ChatChunk
 from fanout.schema.fanout import parse_request
 from fanout.settings import Settings
 from fanout.transport.engine import Incoming, Outgoing, StreamedResponse
-from fanout.transport.stream_events import StreamEvents
+from fanout.transport.stream_events import MAX_HEAD_BYTES, StreamEvents
 from fanout.transport.stream_reader import MAX_TURN
 from fanout.wire.http import WireResponse
 
@@ -112,6 +112,34 @@ def test_a_flood_is_decoded_in_turns(
     asyncio.run(main())
     assert sum(decoded) > 10 * MAX_TURN
     assert max(decoded) <= (2 if race else 1) * 2 * MAX_TURN
+
+
+class EndlessFlood(Flood):
+    """An engine whose streams have no end; `sent` counts their bytes."""
+
+    def __init__(self, event: bytes) -> None:
+        super().__init__(event, 0)
+        self.sent = 0
+
+    async def _body(self) -> AsyncIterator[bytes]:
+        while True:
+            self.sent += len(self._data)
+            yield self._data
+
+
+@pytest.mark.parametrize("data", ["{}", "null", "ping", '{"type":"ping"}', '{"choices":[]}'])
+def test_events_without_content_end_a_stream(data: str) -> None:
+    flood = EndlessFlood(f"data: {data}\n\n".encode())
+
+    async def main() -> None:
+        async with open_gateway(
+            Settings(), catalog=resolve(check(CONFIG, {}), {}), engine=flood
+        ) as gateway:
+            with pytest.raises(Oversized, match="10000 events or 1000000 bytes without content"):
+                await consume(gateway, race=False)
+
+    asyncio.run(main())
+    assert flood.sent <= MAX_HEAD_BYTES + TOTAL
 
 
 class JSONFlood(Flood):

@@ -10,6 +10,7 @@ from .shared_arguments import Help, add_json
 if TYPE_CHECKING:
     from argparse import _SubParsersAction
 
+    from ..config.catalog import Catalog
     from ..config.model import GeneralSettings
     from .config_notes import KeyStatus
     from .config_summary import DeploymentSummary
@@ -55,6 +56,7 @@ def run(arguments: argparse.Namespace) -> int:
     if selected.settings.config is None or (selected.is_local and not arguments.file):
         raise ConfigError("name a config: `fanout check FILE`, or set FANOUT_CONFIG")
     http_client = _http_client(selected.catalog.general)
+    _check_origins(selected.catalog)
     rows = summarize(selected.catalog)
     callers = client_keys(selected.catalog)
     missing = missing_names(selected.catalog)
@@ -84,6 +86,14 @@ def _fix(arguments: argparse.Namespace) -> int:
     else:
         show(fixed_text(settings.config.name if settings.config else "", path, fixed))
     return int(bool(fixed.remaining))
+
+
+def _check_origins(catalog: Catalog) -> None:
+    """Raise the `ConfigError` with which `serve` would refuse the settings for web pages."""
+    from ..http.web_origins import WebOrigins
+
+    general = catalog.general
+    WebOrigins(general.cors_origins, general.allowed_hosts, is_open=not catalog.client_keys)
 
 
 def _http_client(general: GeneralSettings) -> dict[str, str | bool | None]:

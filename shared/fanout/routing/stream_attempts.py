@@ -21,12 +21,6 @@ from ..transport.client import Transport
 from ..transport.engine import OVER_SIZE_LIMIT
 from .leg import Attempt
 
-MAX_HEAD = 10_000
-"""The most chunks at the start of a stream without any content."""
-
-MAX_HEAD_BYTES = 1_000_000
-"""The most bytes of these chunks, unpacked; as objects they take up to thirty times as much."""
-
 Opened: TypeAlias = tuple[AsyncExitStack, Attempt, list[ChatChunk], AsyncIterator[ChatChunk]]
 """What holds an open stream, its attempt, its first chunks, and the others."""
 
@@ -84,9 +78,6 @@ class StreamAttempts:
                 if has_content(chunk):
                     attempt.record_first_token()
                     break
-                if len(head) > MAX_HEAD or opened.skipped.bytes > MAX_HEAD_BYTES:
-                    why = f"more than {MAX_HEAD} chunks or {MAX_HEAD_BYTES} bytes without content"
-                    raise Oversized(deployment, ErrorDetail(why))
             return stack.pop_all(), attempt, head, opened.chunks
 
     @staticmethod

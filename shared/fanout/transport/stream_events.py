@@ -11,9 +11,9 @@ from typing import TYPE_CHECKING
 from msgspec import MsgspecError, Struct, ValidationError
 
 from ..config.deployment import Deployment
-from ..errors import ProviderError
+from ..errors import ErrorDetail, Oversized, ProviderError
 from ..providers.base import BadWire, ImpliedEnd, is_paid
-from ..schema.chat import ChatChunk, Usage
+from ..schema.chat import ChatChunk, Usage, has_content
 from ..wire.http import WireEvent
 from ..wire.json_size import MEMORY_PER_BYTE, VALUE_MEMORY, weight
 from .engine import TooLong
@@ -35,6 +35,12 @@ AGAIN = b"data:"
 
 BLANK = b" \t\r\n\xef\xbb\xbf"
 """What may precede a body: white space, and UTF-8's byte order mark."""
+
+MAX_HEAD = 10_000
+"""The most events at the start of a stream without any content, keep-alives included."""
+
+MAX_HEAD_BYTES = 1_000_000
+"""The most bytes of these events, unpacked; as objects they take up to thirty times as much."""
 
 
 class Skipped(Struct):
@@ -73,7 +79,8 @@ class StreamEvents:
         self._unweighed = limit * MEMORY_PER_BYTE // VALUE_MEMORY
         self._has_begun = False
         self._pairs: PairJoiner | None = None
-        self._has_choices = False
+        self._has_choices = self._has_content = False
+        self._head = 0  # events before the first content
         self._usage: Usage | None = None  # of the chunks before the first choice
 
     @property
@@ -111,7 +118,11 @@ class StreamEvents:
         return start.startswith(JSON_STARTS)
 
     def feed(self, data: bytes) -> Iterator[ChatChunk]:
-        """Yield the chunks of the events that `data` completes."""
+        """
+        Yield the chunks of the events that `data` completes.
+
+        Raises `Oversized` after too many events, or too many bytes, without content.
+        """
         size = len(data)
         self._pending += size
         self.skipped.bytes += size
@@ -123,14 +134,22 @@ class StreamEvents:
                 self.check_weight(event.data)
             if self._pairs is not None or HIGH_HALF.search(event.data):
                 yield from self._decode_pairs(event)
-                continue
-            try:
-                for chunk in self._decoder.feed(event):
-                    if not self._has_choices:
-                        self._note_start(chunk)
-                    yield chunk
-            except UNREADABLE as error:
-                yield from self._decode_otherwise(event, error)
+            else:
+                try:
+                    for chunk in self._decoder.feed(event):
+                        if not self._has_content:
+                            self._note_start(chunk)
+                        yield chunk
+                except UNREADABLE as error:
+                    yield from self._decode_otherwise(event, error)
+            if not self._has_content:
+                self._count_head()
+
+    def _count_head(self) -> None:
+        self._head += 1
+        if self._head > MAX_HEAD or self.skipped.bytes > MAX_HEAD_BYTES:
+            why = f"more than {MAX_HEAD} events or {MAX_HEAD_BYTES} bytes without content"
+            raise Oversized(self._deployment, ErrorDetail(why))
 
     def _decode_pairs(self, event: WireEvent) -> Iterator[ChatChunk]:
         """The chunks of an event that may have half a character at its end or its beginning."""
@@ -159,6 +178,8 @@ class StreamEvents:
         if not self._has_choices:
             self._has_choices = bool(chunk["choices"])
             self._usage = chunk.get("usage") or self._usage
+        if not self._has_content:
+            self._has_content = has_content(chunk)
 
     def _decode_otherwise(self, event: WireEvent, error: Exception) -> Iterator[ChatChunk]:
         """The chunks of an event that the codec cannot read: what it has around it is removed."""

@@ -125,9 +125,10 @@ def test_a_table_in_jsonl_has_the_rows_and_requests_have_openais_lines(
         ("r.tsv", b"id\treview\n1\tgood\n", "\t", b"id\t"),
         ("r.csv", "id;review\n1;größe\n".encode("cp1252"), ";", b"\xef\xbb\xbfid;"),
         ("r.csv", b"\xef\xbb\xbfid;review\n1;good\n", ";", b"\xef\xbb\xbfid;"),
+        ("r.csv", b"id\treview\n1\tgood\n", "\t", b"id\t"),
         ("r.csv.gz", gzip.compress(b"id,review\n1,good\n"), ",", b"id,"),
     ],
-    ids=["tsv", "cp1252", "mark", "gzip"],
+    ids=["tsv", "cp1252", "mark", "tabs", "gzip"],
 )
 def test_the_output_has_the_form_of_the_input(
     folder: BatchCommand, name: str, data: bytes, separator: str, begins: bytes
@@ -151,6 +152,10 @@ def test_the_suffix_of_the_output_selects_its_form(folder: BatchCommand) -> None
     assert folder.run("run", "r.csv", *PROMPT, "-o", "out.jsonl.gz").code == 0
     assert json.loads(gzip.decompress(Path("out.jsonl.gz").read_bytes()))["answer"] == "GOOD"
     assert folder.run("run", "r.csv", *PROMPT, "-o", "-").out.startswith("id;review;answer;")
+    for name, begins in (("t.csv", "id\treview\t"), ("t.tsv", "id,review,")):
+        folder.write(b"id\treview\n1\tgood\n", name)
+        assert folder.run("run", name, *PROMPT, "-o", "out.csv").code == 0
+        assert Path("out.csv").read_text().startswith(begins)
 
 
 def test_results_have_the_costs_of_the_job_whatever_the_config_at_hand_has(

@@ -24,7 +24,7 @@ from ..input.splitter import LineSplitter
 from ..service.batches import JobService
 from ..service.files import FileService
 from ..service.records import Job
-from ..tables.formats import OutputFormat
+from ..tables.formats import OutputFormat, separator_of
 from ..tables.responses import ADDED_TYPES, RowResponse, added_columns, responses_of, row_values
 from ..tables.writers import CsvWriter, JsonWriter, TableWriter
 from ..totals import LineCost
@@ -272,12 +272,10 @@ def _make_writer(
         )
     if options.form == "jsonl":
         return JsonWriter(write, [*columns, *added])
-    own = source.separator if source.separator != "\t" else ","
-    separator = "\t" if options.form == "tsv" else own
     return CsvWriter(
         write,
         [*columns, *added],
-        separator,
+        separator_of(options.form, source),
         has_mark=source.has_mark,
         escape=options.escape,
     )

@@ -50,8 +50,19 @@ def stem_of(name: str) -> str:
 def own_format(source: JobSource) -> OutputFormat:
     """The form of the input."""
     if source.kind == "csv":
-        return "tsv" if source.separator == "\t" else "csv"
+        return "tsv" if _is_tsv(source) else "csv"
     return source.kind or "responses"
+
+
+def separator_of(form: OutputFormat, source: JobSource) -> str:
+    """The separator of an output: that of the input, unless either is TSV by its name."""
+    if form == "tsv":
+        return "\t"
+    return "," if _is_tsv(source) and source.separator == "\t" else source.separator
+
+
+def _is_tsv(source: JobSource) -> bool:
+    return SUFFIXES.get(suffix_of(source.name)) == "tsv"
 
 
 def output_format(name: str, source: JobSource) -> OutputFormat:
