@@ -24,7 +24,7 @@ from tests.cli.test_serve import port_of
 from tests.http.openai_clients import HI
 from tests.support.forward_proxy import Proxy, behind_proxy, open_proxy
 from tests.support.gateway_server import RecordingObserver, RunningGateway, entry, serve
-from tests.support.mutual_tls import MutualTLS, open_mutual_tls
+from tests.support.mutual_tls import MutualTLS, open_mutual_tls, open_refusing_tls
 from tests.support.patience import PATIENCE
 from tests.support.provider_steps import (
     answers,
@@ -84,17 +84,24 @@ def test_the_provider_gets_the_client_certificate(
     assert (response.status, response.text) == (200, "Hello")
 
 
-@pytest.mark.parametrize("lacking", ["ssl_certificate", "ssl_verify"])
-def test_without_a_certificate_or_its_authority_the_provider_is_unreachable(
-    mutual: MutualTLS, lacking: str
-) -> None:
+def test_without_its_authority_the_provider_is_unreachable(mutual: MutualTLS) -> None:
     mutual.upstream.reset()
-    general = {k: v for k, v in with_certificate(mutual).items() if k != lacking}
-    with serve(config(mutual.upstream, **general)) as served:
+    with serve(config(mutual.upstream, ssl_certificate=str(mutual.certificate))) as served:
         status, _, body = served.json(asked())
-    assert status == 502
-    assert body["error"]["code"] in {"provider_unreachable", "provider_stream_broken"}
+    assert (status, body["error"]["code"]) == (502, "provider_unreachable")
     assert mutual.upstream.calls == []
+
+
+def test_a_provider_that_requires_a_certificate_names_the_setting(
+    mutual: MutualTLS, tmp_path: Path
+) -> None:
+    with open_refusing_tls(tmp_path) as (url, bundle):
+        settings = config(mutual.upstream, ssl_verify=str(bundle))
+        settings["model_list"][0]["litellm_params"]["api_base"] = f"{url}/v1"
+        with serve(settings) as served:
+            status, _, body = served.json(asked())
+    assert (status, body["error"]["code"]) == (502, "provider_unreachable")
+    assert "it requires a client certificate: name one in `ssl_certificate`" in str(body)
 
 
 def test_a_folder_of_authorities_is_read_too(mutual: MutualTLS, tmp_path: Path) -> None:

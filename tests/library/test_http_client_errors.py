@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import gzip
+import ssl
 from collections.abc import AsyncIterator, Iterator
 from pathlib import Path
 from typing import Any
@@ -24,7 +25,7 @@ from fanout.errors import (
 from tests.library.client_caller import Caller
 from tests.library.ways import HI, at, content, kind_of
 from tests.support.forward_proxy import open_proxy
-from tests.support.mutual_tls import open_mutual_tls
+from tests.support.mutual_tls import open_mutual_tls, open_refusing_tls
 from tests.support.provider_steps import (
     answers,
     refuse,
@@ -120,6 +121,17 @@ def test_a_certificate_that_is_not_trusted_is_named_in_the_error(
     assert kind is Unreachable
     assert "its TLS certificate is not trusted" in text
     assert "`SSL_CERT_FILE`" in str(default[0])
+
+
+def test_a_client_certificate_that_is_missing_is_named_in_the_error(
+    tmp_path: Path, twin: Caller
+) -> None:
+    """The alert of TLS 1.3 comes after the handshake, instead of a response."""
+    with open_refusing_tls(tmp_path) as (url, bundle):
+        to = {"api_base": f"{url}/v1", "api_key": "k"}
+        kind, text = raised_by(twin, to, verify=ssl.create_default_context(cafile=bundle))
+    assert kind is Unreachable
+    assert "it requires a client certificate: give `http_client` one" in text
 
 
 def test_a_proxy_that_is_not_there_is_named_in_the_error(twin: Caller) -> None:

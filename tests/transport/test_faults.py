@@ -76,6 +76,8 @@ def test_the_value_of_an_invalid_header_is_not_shown(way: SendWay, plain: Upstre
         ("invalid peer certificate: Expired", "its TLS certificate has expired"),
         ("received fatal alert: CertificateRequired", "it requires a client certificate"),
         ("TLSV13_ALERT_CERTIFICATE_REQUIRED", "it requires a client certificate"),
+        ("SSLV3_ALERT_BAD_CERTIFICATE", "it rejects the client certificate, or requires one"),
+        ("SSLV3_ALERT_CERTIFICATE_EXPIRED", "it rejects the client certificate, or requires one"),
         ("dns error: failed to lookup address", "its host name cannot be resolved"),
         ("[Errno -2] Name or service not known", "its host name cannot be resolved"),
         ("tcp connect error: Connection refused", "the connection was refused"),

@@ -8,6 +8,7 @@ blocks, so each of its calls runs in a thread of its own.
 from __future__ import annotations
 
 import socket
+import ssl
 import sys
 from collections.abc import AsyncGenerator, AsyncIterator, Generator, Mapping
 from contextlib import aclosing, asynccontextmanager, suppress
@@ -20,6 +21,7 @@ from ..wire.http import WireResponse
 from .engine import (
     CERTIFICATE,
     MAX_RESPONSE_BYTES,
+    NO_CERTIFICATE,
     REFUSED,
     Bounded,
     ConnectFailed,
@@ -92,6 +94,7 @@ class ClientEngine:
         self._is_async = isinstance(client, package.AsyncClient)
         self._errors: tuple[tuple[type[Exception], type[EngineError], str], ...] = (
             *((getattr(package, name), kind, text) for name, kind, text in _ERRORS),
+            (ssl.SSLError, ConnectionLost, "the connection broke"),
             (UnicodeError, ConnectFailed, "a host name that is not valid"),  # of `getaddrinfo`
         )
 
@@ -230,7 +233,8 @@ class ClientEngine:
         if isinstance(error, self._package.ProxyError):
             status = str(error)[:3]  # "407 Proxy Authentication Required"
             return ProxyRefused(f"HTTP {status}" if status.isdecimal() else "")
-        if isinstance(error, self._package.TransportError):
+        # An alert of TLS that arrives after the handshake: an `AsyncClient` does not translate it.
+        if isinstance(error, (self._package.TransportError, ssl.SSLError)):
             texts = _chain(error)
             if isinstance(error, self._package.ConnectError) or CERTIFICATE in texts.lower():
                 return self._connect_failed(texts)
@@ -247,6 +251,9 @@ class ClientEngine:
         found = connect_failed(texts)
         if found.reason == REFUSED and not self._owns_client:
             found.reason += ", by it or by the proxy of `http_client`"
+        if found.reason == NO_CERTIFICATE:
+            fix = "name one in `ssl_certificate`" if self._owns_client else "give `http_client` one"
+            found.reason = f"it requires a client certificate: {fix}"
         return found
 
 

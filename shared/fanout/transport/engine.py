@@ -111,12 +111,15 @@ class ConnectFailed(EngineError):
 
 CERTIFICATE = "certificate"
 NO_CERTIFICATE = "it requires a client certificate: use `http_client`"
+REJECTED = "it rejects the client certificate, or requires one"
 NO_NAME = "its host name cannot be resolved"
 REFUSED = "the connection was refused"
 
 REASONS = {
     "certificate_required": NO_CERTIFICATE,
     "certificaterequired": NO_CERTIFICATE,
+    "alert_bad_certificate": REJECTED,
+    "alert_certificate": REJECTED,
     "not valid for": "its TLS certificate is for another name",
     "expired": "its TLS certificate has expired",
     CERTIFICATE: "its TLS certificate is not trusted; `SSL_CERT_FILE` may name the authority's",
