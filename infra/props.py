@@ -82,7 +82,7 @@ class GatewayProps(BaseModel):
     """Processor architecture of the functions; arm64 costs a fifth less"""
 
     python: Literal["3.13", "3.14"] = TESTED_PYTHON
-    """Python version of the functions; the tests run the default"""
+    """Python version of the functions; `make rehearse` runs the default"""
 
     timeout: Annotated[int, Field(ge=30, le=900)] = 900
     """Seconds after which AWS ends a request; the client gets a 504 two seconds earlier"""

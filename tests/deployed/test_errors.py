@@ -102,7 +102,6 @@ def test_api_gateways_own_errors_are_deployed_in_openais_format(own: DeployedSta
     for kind, status in (
         ("THROTTLED", "429"),
         ("REQUEST_TOO_LARGE", "413"),
-        ("WAF_FILTERED", "403"),
     ):
         response = client.get_gateway_response(restApiId=api, responseType=kind)
         assert response["statusCode"] == status

@@ -53,6 +53,8 @@ def test_every_round_has_the_limits_of_workers_of_its_moment(open_steps: Any) ->
             steps.limits = WorkerLimits(20)  # the account's limit cannot be read
             state = await steps.transitions.finish(state)
             assert (state.workers, state.places) == (7, 9)
+            state = await steps.begin({"job": job.id})  # nor was it read before
+            assert (state.workers, state.places) == (5, 5)
 
     asyncio.run(main())
 

@@ -18,7 +18,7 @@ from ...errors import NotFound, RequestError
 from .job_starter import Execution, InboxObject, JobStarter, Start
 from .step_handlers import StepHandlers
 from .step_payloads import Finished
-from .worker_places import WorkerLimits
+from .worker_places import NEW_ACCOUNT, WorkerLimits, divide
 
 IDLE_ROUNDS = 8
 """A job fails after more rounds than this without a new line."""
@@ -104,6 +104,8 @@ class StateTransitions:
         limits = await self._worker_limits({state.job, *starting})
         if not limits.places and state.places:
             return state  # the account's limit cannot be read now
+        if not limits.places:  # nor could it be before
+            limits = divide(limits.workers, NEW_ACCOUNT)
         workers = min(limits.workers, most or limits.workers)
         return replace(state, workers=workers, places=limits.places)
 

@@ -53,6 +53,13 @@ MARGIN = 30
 ATTEMPTS = 5
 """Places that others may take first before a worker looks at no group twice."""
 
+NEW_ACCOUNT = 10
+"""
+Places of a new account, the fewest that there are.
+
+See https://docs.aws.amazon.com/lambda/latest/dg/lambda-concurrency.html.
+"""
+
 
 class WorkerLimits(Struct, frozen=True):
     """
