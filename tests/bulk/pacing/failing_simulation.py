@@ -37,7 +37,8 @@ class Failing(Struct, frozen=True):
     One combination: lines and their seconds, poison lines and where they are in the file.
 
     The provider takes `capacity` calls at a time, `random` of the calls fail for no reason, and
-    nothing succeeds from `down_at` on for `down` seconds.
+    nothing succeeds from `down_at` on for `down` seconds: there is no connection, the calls hang,
+    or `down_part` of them fail with this `status`.
     """
 
     lines: int
@@ -49,6 +50,8 @@ class Failing(Struct, frozen=True):
     down_at: float = 0.0
     down: float = 0.0
     hangs: bool = False
+    status: int = 0
+    down_part: float = 1.0
 
     def is_poison(self, number: int) -> bool:
         """Whether the line always fails."""
@@ -104,6 +107,11 @@ class Provider:
         case, deployment = self.case, Deployment()
         if case.down_at <= now() < case.down_at + case.down:
             self.down_calls += 1
+            if case.status:
+                await asyncio.sleep(REJECTION_SECONDS)
+                if self._random.random() < case.down_part:
+                    raise Overloaded(deployment, ErrorDetail("down"), upstream=case.status)
+                return
             if case.hangs:
                 await asyncio.sleep(30)
                 raise TimedOut(deployment, ErrorDetail("late"))
@@ -159,6 +167,10 @@ def table() -> Iterator[Failing]:
         start = 4 * latency
         yield Failing(6000, latency, down_at=start, down=300)
         yield Failing(6000, latency, down_at=start, down=300, hangs=True)
+        for status, part in ((500, 1.0), (500, 0.9), (500, 0.5), (503, 1.0), (503, 0.9)):
+            down = Failing(6000, latency, down_at=start, down=300, status=status)
+            yield replace(down, down_part=part)
+        yield Failing(600, 4 * latency, capacity=3)
         yield Failing(4000, latency, 0.05, "spread", 100, 0.02, start, 300)
 
 

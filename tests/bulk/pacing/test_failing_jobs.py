@@ -5,7 +5,20 @@ from __future__ import annotations
 import pytest
 
 from fanout.bulk.pacing.adaptive_concurrency import INITIAL_CONCURRENCY
+from fanout.bulk.pacing.line_faults import evidence_of
+from fanout.errors import (
+    AllFailed,
+    Broken,
+    Cause,
+    ErrorDetail,
+    Overloaded,
+    ProviderError,
+    RateLimited,
+    TimedOut,
+    Unreachable,
+)
 from tests.bulk.pacing.failing_simulation import Failing, simulate
+from tests.bulk.work.worker_harness import Deployment
 
 MINUTE = 60.0
 """The lines that are left at the end fail after a minute (docs/bulk.md)."""
@@ -36,6 +49,39 @@ def test_an_outage_is_waited_for_with_few_calls_and_then_the_job_is_as_fast_as_b
     assert (found.done, found.lost) == (1500, 0)
     assert found.calls_while_down < 2 * 300
     assert found.seconds < 330
+
+
+@pytest.mark.parametrize(("status", "part"), [(500, 1.0), (500, 0.9), (503, 0.9)])
+def test_an_outage_in_which_some_calls_succeed_loses_no_line(status: int, part: float) -> None:
+    down = Failing(800, 0.5, down_at=0.5, down=120.0, status=status, down_part=part)
+    found = simulate(down)
+    assert (found.done, found.lost) == (800, 0)
+    assert found.seconds < 180
+
+
+def test_lines_wait_for_a_server_with_little_room_for_as_long_as_it_takes() -> None:
+    found = simulate(Failing(300, 20.0, capacity=3))
+    assert (found.done, found.lost) == (300, 0)
+
+
+def test_a_block_of_poison_lines_at_the_end_fails_within_about_two_minutes() -> None:
+    found = simulate(Failing(1000, 0.5, 0.1, "end"))
+    assert (found.done, found.failed, found.lost) == (900, 100, 0)
+    assert found.seconds < 2.5 * MINUTE
+
+
+def test_only_failures_of_the_line_itself_are_evidence_against_it() -> None:
+    def provider(kind: type[ProviderError], status: int | None = None, text: str = "no") -> object:
+        return evidence_of(kind(Deployment(), ErrorDetail(text), upstream=status))
+
+    for status in (429, 503, 529):
+        assert provider(Overloaded, status) == "none"
+    assert provider(Overloaded, 500, "The model is overloaded") == "none"
+    assert provider(RateLimited, 429) == provider(Unreachable) == "none"
+    assert provider(Overloaded, 502) == provider(Overloaded, 504) == provider(TimedOut) == "weak"
+    assert provider(Overloaded, 500) == provider(Broken) == "strong"
+    errors = [Overloaded(Deployment(), ErrorDetail(""), upstream=status) for status in (500, 503)]
+    assert evidence_of(AllFailed([Cause("a", one) for one in errors])) == "none"
 
 
 def test_random_failures_do_not_lower_the_concurrency() -> None:

@@ -17,17 +17,11 @@ from msgspec.structs import replace
 from ...config.deployment import DEFAULT_RETRIES
 from ...errors import (
     AllFailed,
-    Broken,
     FanoutError,
-    Malformed,
     ProviderError,
     RateLimited,
-    SchemaMismatch,
-    TimedOut,
-    Unreachable,
-    detail_of,
 )
-from ...routing.retry_policy import RetryPolicy, is_retryable
+from ...routing.retry_policy import RetryPolicy
 from ..activity import ActivityTracker, Reason, Wait
 from ..input.estimates import models_of
 from ..input.line_parser import Line
@@ -35,6 +29,7 @@ from .adaptive_concurrency import AdaptiveConcurrency
 from .failing_lines import FailingLine, ModelOutcomes
 from .flex_lane import FlexLane, LineLane
 from .line_attempt import LineRequest, SendLine
+from .line_faults import error_to_wait_for, evidence_of, is_cut, may_succeed_later, what_happens
 from .rate_limiter import paused_too_long
 
 T = TypeVar("T")
@@ -145,11 +140,14 @@ class LineRetry(Struct, frozen=True):
                     on_lane = None if lane is None else self._lane_pause(lane, error)
                     wait = on_lane or self._failed(model, error, failing, began, retries)
                 else:
-                    outcomes.succeeded(began, is_first=not failing.attempts)
+                    outcomes.succeeded(began, faults=failing.faults)
                     return result
                 frees = on_lane is None and wait.shown.reason == "provider_error"
+                paused_at = self.clock()
                 with self.activity.waiting(wait.shown):
                     await (pause if frees else asyncio.sleep)(wait.seconds)
+                if not self.concurrency.is_down:
+                    failing.waited(self.clock() - paused_at - wait.seconds)
                 if self.is_stopping():
                     raise LineDeferred
         finally:
@@ -181,15 +179,15 @@ class LineRetry(Struct, frozen=True):
     ) -> _Pause:
         """The pause before the next attempt; raises the error, or `LineDeferred`."""
         self._check_deadline()
-        cause = _error_to_wait_for(error)
+        cause = error_to_wait_for(error)
         pause = self.retry.delay(failing.attempts, cause)
-        failing.failed(began, self.clock())
+        failing.failed(began, self.clock(), evidence_of(error))
         if not (isinstance(cause, ProviderError) and cause.retry_after is not None):
             pause = failing.pause(pause)
-        failing.cut += _is_cut(error)
+        failing.cut += is_cut(error)
         is_last = retries is not None and failing.attempts > retries
         gives_up = is_last or self._gives_up(failing, pause)
-        if (gives_up and not isinstance(cause, RateLimited)) or not _may_succeed_later(error):
+        if (gives_up and not isinstance(cause, RateLimited)) or not may_succeed_later(error):
             raise error
         self._check_window(model, cause)
         if self.is_stopping():
@@ -214,52 +212,8 @@ class LineRetry(Struct, frozen=True):
         """What the line waits for."""
         reason: Reason = "rate_limit" if isinstance(error, RateLimited) else "provider_error"
         until = self.activity.now() + pause
-        return Wait(reason, _what_happens(model, error), model, until)
-
-
-def _what_happens(model: str, error: Exception) -> str:
-    """The error in words, without the provider's message."""
-    if isinstance(error, ProviderError) and error.upstream is not None:
-        return f"`{model}` responds with {error.upstream}"
-    if isinstance(error, Unreachable):
-        return f"`{model}` cannot be reached"
-    if isinstance(error, TimedOut):
-        return f"`{model}` does not respond in time"
-    return f"`{model}` fails with {detail_of(error).code or type(error).__name__}"
-
-
-def _is_cut(error: FanoutError) -> bool:
-    """Whether a response began to arrive, of one model at least, and was cut."""
-    causes = [one.error for one in error.failures] if isinstance(error, AllFailed) else [error]
-    return any(isinstance(cause, Broken) and cause.may_be_billed for cause in causes)
+        return Wait(reason, what_happens(model, error), model, until)
 
 
 def _model(line: Line) -> str:
     return ", ".join(models_of(line))
-
-
-def _may_succeed_later(error: FanoutError) -> bool:
-    """
-    Whether the error, or one of several models' errors, is temporary.
-
-    Not so if a response was paid for that does not fit its schema.
-    """
-    if isinstance(error, AllFailed):
-        if any(isinstance(cause.error, SchemaMismatch) for cause in error.failures):
-            return False
-        return any(_is_temporary(cause.error) for cause in error.failures)
-    return _is_temporary(error)
-
-
-def _is_temporary(error: Exception) -> bool:
-    """Not so if the response cannot be read: it may be billed, and the next may be like it."""
-    return is_retryable(error) and not isinstance(error, Malformed)
-
-
-def _error_to_wait_for(error: FanoutError) -> Exception:
-    """The error whose `Retry-After` sets the pause; of several, the first that has one."""
-    if isinstance(error, AllFailed):
-        retryable = [cause.error for cause in error.failures if _is_temporary(cause.error)]
-        waits = [e for e in retryable if isinstance(e, ProviderError) and e.retry_after is not None]
-        return waits[0] if waits else error
-    return error
