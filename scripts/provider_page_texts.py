@@ -93,7 +93,8 @@ So Fanout makes earlier messages fit the provider that gets them, without `drop_
 
 The log of each attempt lists the names of the fields in `dropped`, for example
 `messages[].reasoning_content`, or `messages[].images (2)` if two images are left out. An empty turn
-is `messages[].content`. It never has their values. If Fanout itself rejects a request, such
+is `messages[].content`. It never has their values, nor a client's own names: those are counted as
+`*` or `messages[].* (3)`, also in `rejected`. If Fanout itself rejects a request, such
 as one member of a race, the attempt's line is a warning, and `rejected` is the field's name.
 
 ## Requests that fit each provider

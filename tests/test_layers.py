@@ -138,7 +138,7 @@ TOP_LEVEL = {
     """,
     "shared/fanout/routing/*.py": """
         __init__ authorization embeddings error_kinds first_token_times flex leg
-        load_balancing model_fields retry_policy router shared_times stored_files
+        load_balancing logged_fields model_fields retry_policy router shared_times stored_files
         stream_attempts
     """,
     "shared/fanout/schema/*.py": """
@@ -239,7 +239,7 @@ PURE = """
     library/chunk_builder  library/errors  library/inputs  library/options
     library/chunk_types  library/structured_output  library/types
     providers
-    routing/leg  routing/retry_policy  schema  secret  telemetry/observers
+    routing/leg  routing/logged_fields  routing/retry_policy  schema  secret  telemetry/observers
     server/limits  server/request_parser
     transport/error_bodies  transport/error_mapping  transport/premature_close
     transport/redaction  transport/stream_mismatch  wire
@@ -400,6 +400,8 @@ def test_only_the_registry_knows_the_providers_folders() -> None:
             "base",
             "embeddings",
             "error_rules",
+            "field_checks",
+            "fields",
             "general_errors",
             "native_batch",
             "native_batch_data",

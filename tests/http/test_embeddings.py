@@ -259,6 +259,15 @@ def test_what_is_left_out_is_named(gateway: RunningGateway, upstream: Upstream) 
     allowed = {"authorization": f"Bearer {KEY}"}
     status, headers, _ = gateway.json(body, "/v1/embeddings", headers=allowed)
     assert (status, headers["x-fanout-dropped"]) == (200, "input_type")
+    gateway.observer.clear()
+    upstream.script("embed-v4.0", [embeds("cohere")])
+    unknown = {"é\r\nx: 1" + "y" * 100: 1, **{f"secret_{number}": 1 for number in range(60)}}
+    body = {"model": "cohere", "input": "a", "drop_params": True, **unknown}
+    status, headers, _ = gateway.json(body, "/v1/embeddings", headers=allowed)
+    named = headers["x-fanout-dropped"].split(", ")
+    assert (status, len(named), named[1]) == (200, 40, "secret_0")
+    assert named[0] == "___x_ 1" + "y" * 73
+    assert [record.dropped for record in gateway.observer.attempts] == [("* (61)",)]
 
 
 def test_what_only_litellm_knows_is_not_sent(gateway: RunningGateway, upstream: Upstream) -> None:

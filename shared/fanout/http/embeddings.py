@@ -17,7 +17,7 @@ from ..endpoints.embeddings.request import EmbeddingRequest, parse_request
 from ..endpoints.embeddings.response import HEAD, entries, tail
 from ..errors import NotFound
 from .asgi import raw_headers
-from .endpoints import DROPPED, parse_body
+from .endpoints import dropped_header, parse_body
 from .exchange import Exchange
 from .request_tags import split_tags
 
@@ -119,8 +119,7 @@ class _Response:
         exchange = self._exchange
         exchange.status = 200
         headers = {"content-type": "application/json", **exchange.response_headers}
-        if self._dropped:
-            headers[DROPPED] = ", ".join(self._dropped)
+        headers |= dropped_header(self._dropped)
         if length is not None:
             headers["content-length"] = str(length)
         raw = raw_headers(headers)

@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Awaitable, Callable
+import re
+from collections.abc import Awaitable, Callable, Iterable
 from functools import cache, partial
 from pathlib import Path
 from typing import TYPE_CHECKING, TypeAlias
@@ -28,6 +29,12 @@ The header with the fields of a request of another API that were left out, or ad
 
 It is not there if the model got the request as it was.
 """
+
+MOST_NAMED, LONGEST_NAME = 40, 80
+"""The most names in that header, and the most characters of one."""
+
+_UNSAFE = re.compile(r"[^\w.\[\] ()*-]", re.ASCII)
+"""What these names have not: some are the client's."""
 
 _Respond: TypeAlias = "Callable[[Exchange, FanOutRequest, Translation | None], Awaitable[None]]"
 
@@ -171,8 +178,14 @@ def _response_headers(
         dropped = response.dropped if passed else translation.dropped(response.dropped)
         if isinstance(response, GatewayResponse) and not passed:
             dropped += translation.lost(response.body)
-        headers |= {DROPPED: ", ".join(dropped)} if dropped else {}
+        headers |= dropped_header(dropped)
     return headers
+
+
+def dropped_header(names: Iterable[str]) -> dict[str, str]:
+    """The header with the names of what was left out; none if there is nothing."""
+    shown = dict.fromkeys(_UNSAFE.sub("_", name)[:LONGEST_NAME] for name in names)
+    return {DROPPED: ", ".join([*shown][:MOST_NAMED])} if shown else {}
 
 
 async def models(exchange: Exchange) -> None:

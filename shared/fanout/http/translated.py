@@ -13,7 +13,7 @@ from msgspec.structs import replace
 
 from ..endpoints.base import RequestBody, TranslatedRequest, Translation
 from ..wire import json
-from .endpoints import DROPPED, parse_body, respond_to
+from .endpoints import dropped_header, parse_body, respond_to
 from .request_tags import split_tags
 
 if TYPE_CHECKING:
@@ -36,5 +36,5 @@ async def serve(exchange: Exchange) -> None:
     found, exchange.tags = await exchange.parsed(read)
     found = replace(found, id=exchange.request_id, created=int(time.time()))
     if found.dropped and all(one.original is None for one in found.request.conversations):
-        exchange.response_headers[DROPPED] = ", ".join(found.dropped)  # errors have it, too
+        exchange.response_headers |= dropped_header(found.dropped)  # errors have it, too
     await respond_to(exchange, found.request, Translation(surface, found))

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping
 from contextlib import AbstractAsyncContextManager
-from types import MappingProxyType
+from types import MappingProxyType, ModuleType
 from typing import TYPE_CHECKING, Any, Literal, Protocol, Self, TypeAlias
 
 from msgspec import UNSET, Struct
@@ -277,15 +277,24 @@ def _record(
         first_token_ms=None if first is None else round(first, 1),
         duration_ms=round((now - attempt.started) * 1000, 1),
         usage=attempt.usage,
-        dropped=attempt.dropped,
+        dropped=_logged().logged_paths(attempt.dropped) if attempt.dropped else (),
         skipped_events=(attempt.skipped and attempt.skipped.events) or UNSET,
-        rejected=(isinstance(error, RequestError) and error.param) or UNSET,
+        rejected=_logged().logged_path(error.param)
+        if isinstance(error, RequestError) and error.param
+        else UNSET,
         broken_end=attempt.broken_end
         or (attempt.skipped and attempt.skipped.broken_end)
         or (isinstance(error, ProviderError) and error.broken_end)
         or UNSET,
         cost_usd=cost_of(deployment, attempt.usage, attempt.tier),
     )
+
+
+def _logged() -> ModuleType:
+    """The module for fields in the log, which is imported with the first one."""
+    from . import logged_fields
+
+    return logged_fields
 
 
 def outcome_of(error: BaseException) -> Outcome:

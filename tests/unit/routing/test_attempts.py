@@ -1,14 +1,16 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
+from contextlib import suppress
 from typing import Any
 
 import pytest
 
 from fanout.config.catalog import Catalog
-from fanout.errors import Broken, UnknownModel, Unsupported
+from fanout.errors import Broken, RequestError, UnknownModel, Unsupported
 from fanout.gateway.factory import make_transport
 from fanout.routing.leg import Leg
+from fanout.routing.logged_fields import MOST_LOGGED, logged_path, logged_paths
 from fanout.routing.router import Router
 from fanout.schema.validation import parse_chat
 from fanout.settings import Settings
@@ -120,6 +122,40 @@ def test_the_request_is_never_changed() -> None:
         await harness.read(request=request)
         assert repr(request) == before
         assert body == {"messages": [{"role": "user", "content": "Hi"}], "stop": ["x"]}
+
+    run(main())
+
+
+def test_the_log_has_documented_names_of_fields_and_counts_the_others() -> None:
+    found = {
+        "seed": "seed",
+        "repetition_penalty": "repetition_penalty",
+        "a client's text": "*",
+        "seed\nseed": "*",
+        "response_format.json_schema.strict": "response_format.json_schema.strict",
+        "response_format.json_schema.schema.properties.ssn": (
+            "response_format.json_schema.schema.properties.*"
+        ),
+        "messages[3].tool_calls[0].function.secret": "messages[3].tool_calls[0].function.*",
+        "metadata.secret[0]": "metadata.*",
+        "messages[secret]": "messages.*",
+        "[secret": "*",
+        "x" * 100_000: "*",
+    }
+    assert {path: logged_path(path) for path in found} == found
+    several = ["messages[].images (2)", "messages[0].a (3)", "messages[7].b", "seed", "seed (x)"]
+    assert logged_paths(several) == ("messages[].images (2)", "messages[].* (4)", "seed", "*")
+    assert len(logged_paths(f"{'input.' * number}seed" for number in range(99))) == MOST_LOGGED
+
+
+@pytest.mark.parametrize("field", ["a client's text", "metadata"])
+def test_a_rejected_field_is_logged_by_its_documented_name(field: str) -> None:
+    async def main() -> None:
+        harness = Harness(a=answers("Hi"), params={"a": {"model": "anthropic/claude-x"}})
+        with suppress(RequestError):
+            await harness.ask(request=parse_chat({**HELLO.body, field: {"a": 1}, "top_a": 1}))
+        (record,) = harness.observer.attempts
+        assert record.rejected == ("*" if field != "metadata" else "top_a")
 
     run(main())
 

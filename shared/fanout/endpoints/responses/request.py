@@ -6,7 +6,6 @@ Source of the fields: openai-python 3.54.0, `ResponseCreateParams`, 2026-11.
 
 from __future__ import annotations
 
-import re
 from collections.abc import Mapping
 from typing import Any
 
@@ -125,15 +124,8 @@ def translate(body: Mapping[str, Any]) -> Translated:
     # A field that a model does not take does not end an agent's work.
     chat.setdefault("drop_params", True)
     others = sorted(n for n, value in body.items() if n not in _READ and value is not None)
-    names = [_UNSAFE.sub("_", name)[:80] for name in (*others, *read.dropped, *tools.dropped)]
-    dropped = tuple(dict.fromkeys(names))[:_MOST_NAMED]
+    dropped = tuple(dict.fromkeys((*others, *read.dropped, *tools.dropped)))
     return Translated(chat, _echo(body), read.paths, tools.paths, tools.names, dropped)
-
-
-_MOST_NAMED = 40
-
-_UNSAFE = re.compile(r"[^\w.\[\]-]", re.ASCII)
-"""What the names in a header have not."""
 
 
 def _check_state(body: Mapping[str, Any]) -> None:
