@@ -195,6 +195,35 @@ The modules of the largest folders are named in docs/architecture.md, by what th
 MAX_FUNCTION = 57
 """Lines of a function, with its head."""
 
+MAX_FILE = 305
+"""Lines of a file of Python."""
+
+LONG_FILES = {
+    "shared/fanout/bulk/work/line_requests.py": "to be divided",
+    "shared/fanout/providers/rows.py": "a table: one row a vendor",
+    "shared/fanout/providers/other_rows.py": "a table: one row a vendor",
+    "shared/fanout/server/connection.py": "one state machine",
+}
+"""The files with more lines, and why."""
+
+ROW_MODULES = "embedding_rows native_batch_rows other_rows own_servers row rows"
+"""The modules of `providers/` for vendors with OpenAI's API."""
+
+VENDOR_IMPORTS = {
+    **{name: {"openai"} for name in ROW_MODULES.split()},
+    "native_batch_rows": {"mistral", "openai"},
+    "azure": {"openai"},
+    "bedrock": {"anthropic", "cohere", "openai"},
+    "mistral": {"openai"},
+    "vertex_ai": {"anthropic", "gemini"},
+}
+"""
+The vendors' folders that a folder or module of `providers/` imports; no other imports any.
+
+Azure and Mistral have OpenAI's API. Bedrock serves models by Anthropic's API, by OpenAI's and, for
+embeddings, by Cohere's; Vertex AI by Gemini's and Anthropic's.
+"""
+
 ALLOWED_IMPORTERS = {
     "pyqwest": "transport/pyqwest_connection",  # the HTTP engine for TLS and proxies
     "httpx2": "transport/httpx_client transport/httpx_transport",  # only on request
@@ -350,6 +379,15 @@ def test_no_function_is_too_long_for_one_screen() -> None:
     ] == []
 
 
+def test_no_file_is_too_long_but_tables_and_a_state_machine() -> None:
+    lengths = {
+        str(path.relative_to(ROOT)): path.read_text().count("\n")
+        for top in ("shared", "functions", "infra", "scripts")
+        for path in (ROOT / top).rglob("*.py")
+    }
+    assert {name for name, lines in lengths.items() if lines > MAX_FILE} <= LONG_FILES.keys()
+
+
 def test_imports_only_go_down() -> None:
     assert upward(RANK, 0) == []
 
@@ -409,6 +447,17 @@ def test_only_the_registry_knows_the_providers_folders() -> None:
             "registry",
         }
     ] == []
+
+
+def test_a_vendors_folder_imports_only_the_vendors_whose_api_it_has() -> None:
+    vendors = {path.parent.name for path in (PACKAGE / "providers").glob("*/__init__.py")}
+    found: dict[str, set[str]] = {}
+    for name, imported in IMPORTS.items():
+        if name.startswith("providers/"):
+            own = name.split("/")[1]
+            known = {one.split(".")[2] for one in imported if one.startswith("fanout.providers.")}
+            found.setdefault(own, set()).update(known & vendors - {own})
+    assert {own: others for own, others in found.items() if others} == VENDOR_IMPORTS
 
 
 def test_the_config_names_no_provider_but_the_one_for_any_server() -> None:

@@ -8,8 +8,6 @@ and returns the response in the vendor's format, whole or as the events of a str
 from __future__ import annotations
 
 import json
-from array import array
-from base64 import b64encode
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass, replace
 from typing import Any
@@ -38,16 +36,6 @@ class Api:
 
 
 # ---- OpenAI ----
-
-
-def vectors(body: Body) -> Body:
-    """Return the embeddings of a request: the first number is the length of the text."""
-    found: list[Any] = [[float(len(text)), 0.5] for text in body["input"]]
-    if body.get("encoding_format") == "base64":
-        found = [b64encode(array("f", one).tobytes()).decode() for one in found]
-    data = [{"object": "embedding", "index": n, "embedding": one} for n, one in enumerate(found)]
-    usage = {"prompt_tokens": len(found), "total_tokens": len(found)}
-    return {"object": "list", "data": data, "model": body["model"], "usage": usage}
 
 
 def read_openai(model: str, body: Body) -> Turn:

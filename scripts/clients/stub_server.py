@@ -7,13 +7,15 @@ import re
 import threading
 import time
 import traceback
+from array import array
+from base64 import b64encode
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from typing import Any
 
-from .stub_apis import ANTHROPIC, GEMINI, OPENAI, Api, vectors
+from .stub_apis import ANTHROPIC, GEMINI, OPENAI, Api, Body
 from .stub_turns import Turn
 
 GEMINI_PATH = re.compile(r"/v1beta/models/([^:]+):(generateContent|streamGenerateContent\?alt=sse)")
@@ -47,6 +49,16 @@ class Calls:
     def clear(self) -> None:
         """Forget all calls."""
         self.calls.clear()
+
+
+def vectors(body: Body) -> Body:
+    """Return the embeddings of a request: the first number is the length of the text."""
+    found: list[Any] = [[float(len(text)), 0.5] for text in body["input"]]
+    if body.get("encoding_format") == "base64":
+        found = [b64encode(array("f", one).tobytes()).decode() for one in found]
+    data = [{"object": "embedding", "index": n, "embedding": one} for n, one in enumerate(found)]
+    usage = {"prompt_tokens": len(found), "total_tokens": len(found)}
+    return {"object": "list", "data": data, "model": body["model"], "usage": usage}
 
 
 class Handler(BaseHTTPRequestHandler):

@@ -133,6 +133,19 @@ def test_the_configs_defaults_have_the_form_of_the_clouds_own_api() -> None:
                 assert (tool["name"], more["tool_choice"]) == ("f", choice)
 
 
+def test_the_clients_betas_are_sent_beside_the_configs() -> None:
+    models = config()
+    for one in models["model_list"]:
+        one["litellm_params"]["extra_headers"] = {"Anthropic-Beta": "b-2, c-3", "x-own": "mine"}
+    clouds = Clouds()
+    ask = {"model": "vertex", "max_tokens": 9, "messages": [{"role": "user", "content": "Hi"}]}
+    headers = [(b"anthropic-beta", b"a-1, b-2"), (b"x-own", b"theirs")]
+    with run_in_process(models, clouds) as app:
+        app.ask("POST", "/v1/messages", [json.dumps(ask).encode()], headers)
+    sent = {name.lower(): value for name, value in clouds.sent[-1].headers.items()}
+    assert (sent["anthropic-beta"], sent["x-own"]) == ("a-1,b-2,c-3", "mine")
+
+
 def test_an_error_amid_a_stream_of_bedrock_and_its_other_api() -> None:
     clouds = Clouds()
     ask = {"max_tokens": 9, "stream": True, "messages": [{"role": "user", "content": "Hi"}]}

@@ -174,9 +174,10 @@ class KeyLedger:
         self, held: BudgetReservation, cost: int, tokens: int, row: Mapping[str, Any], status: str
     ) -> bool:
         """
-        Charge the real cost, once; whether this call did. `row` has more fields of the spend row.
+        Charge the real cost once; returns whether this call charged it.
 
-        `status` is the row's new one: `settled`, or `lost` for a request whose process crashed.
+        `row` has more fields of the spend row. `status` is the row's new one: `settled`,
+        or `lost` for a request whose process crashed.
         """
         is_ours = await self.close_row(held, cost, tokens, row, status)
         if is_ours:

@@ -165,7 +165,8 @@ class Codec(Struct, frozen=True):
 
     `encode` must return the same bytes for the same values, and list in `WireRequest.dropped` what
     it left out. `decode` may raise `BadWire`, `WireError` or any msgspec error. One that
-    `passes_through` sends the client's original request, and keeps what the vendor sends.
+    `passes_through` sends the client's original request, and keeps what the vendor sends; its
+    `list_headers` are lists, so the client's values are sent beside the config's.
     """
 
     encode: Callable[[ChatRequest, Target, bool], WireRequest]
@@ -173,6 +174,7 @@ class Codec(Struct, frozen=True):
     framer: Callable[[], Framer]
     decoder: Callable[[Target], StreamDecoder]
     passes_through: bool = False
+    list_headers: tuple[str, ...] = ()
 
 
 def codec_by_model(find: Callable[[Target], Codec], framer: Callable[[], Framer]) -> Codec:

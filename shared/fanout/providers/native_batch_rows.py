@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping
 
 from .base import Provider, Target
-from .mistral_batch import MistralBatches
+from .mistral.native_batch import MistralBatches
 from .native_batch import Limits, NativeBatches
 from .openai.native_batch import OpenAIBatches
 

@@ -25,11 +25,14 @@ def pass_through_codec(
     framer: Callable[[], Framer],
     decoder: Callable[[Target], StreamDecoder],
     event: Callable[[WireEvent], WireEvent] = lambda event: event,
+    *,
+    list_headers: tuple[str, ...] = (),
 ) -> Codec:
     """
     The codec of a vendor with the client's API; the other functions are those of its chat codec.
 
-    `event` unpacks an event that the vendor sends inside another one.
+    `event` unpacks an event that the vendor sends inside another one. `list_headers` are as in
+    `Codec`.
     """
 
     def encode_original(request: ChatRequest, target: Target, stream: bool) -> WireRequest:  # noqa: FBT001
@@ -46,6 +49,7 @@ def pass_through_codec(
         framer,
         lambda target: EventKeeper(decoder(target), event),
         passes_through=True,
+        list_headers=list_headers,
     )
 
 

@@ -174,7 +174,7 @@ def is_known(name: str) -> bool:
 
 
 def other_api(model: str) -> str:
-    """What to do about a model of a provider that LiteLLM has and whose API is none of ours."""
+    """What to do about a model of a provider that LiteLLM has and Fanout has no codec for."""
     from .other_rows import OTHER_APIS
 
     head, slash, _ = model.partition("/")

@@ -6,7 +6,7 @@ Imported with the first such call.
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Collection, Mapping
 from typing import Any
 
 from msgspec.structs import replace
@@ -16,9 +16,6 @@ from ..schema.request import ChatRequest
 from ..wire import json
 from ..wire.http import WireRequest
 from ..wire.json_members import find_members
-
-BETAS = "anthropic-beta"
-"""A header that is a list: the client's values are sent beside the config's."""
 
 
 def for_original(deployment: Deployment, request: ChatRequest) -> Deployment:
@@ -36,7 +33,7 @@ def for_original(deployment: Deployment, request: ChatRequest) -> Deployment:
     provider = replace(deployment.provider, chat=codec)
     additions = replace(
         deployment.additions,
-        headers=_joined(deployment.additions.headers, original.headers),
+        headers=_joined(deployment.additions.headers, original.headers, codec.list_headers),
         defaults=_defaults(deployment, request),
     )
     return replace(deployment, provider=provider, additions=additions)
@@ -64,10 +61,15 @@ def _defaults(deployment: Deployment, request: ChatRequest) -> Mapping[str, Any]
     return absent_defaults(deployment, request)
 
 
-def _joined(own: Mapping[str, str], given: Mapping[str, str]) -> Mapping[str, str]:
-    """The config's headers, with the client's values of a list beside its own."""
-    name = next((one for one in own if one.lower() == BETAS), None)
-    if name is None or BETAS not in given:
-        return own
-    values = [part.strip() for text in (given[BETAS], own[name]) for part in text.split(",")]
-    return {**own, name: ",".join(dict.fromkeys(values))}
+def _joined(
+    own: Mapping[str, str], given: Mapping[str, str], lists: Collection[str]
+) -> Mapping[str, str]:
+    """The config's headers, with the client's values of the headers that are `lists`."""
+    joined = dict(own)
+    for name in own:
+        if (header := name.lower()) in lists and header in given:
+            values = [
+                part.strip() for text in (given[header], own[name]) for part in text.split(",")
+            ]
+            joined[name] = ",".join(dict.fromkeys(values))
+    return joined

@@ -34,7 +34,7 @@ class NumberUpdate(Struct, frozen=True):
     """
     The attributes to set and those to add to, if all conditions hold.
 
-    An attribute that a `Sum` or a comparison names must exist; one that is added to need not.
+    An attribute that a `Sum` or a comparison names must exist. A missing one in `add` counts as 0.
     """
 
     set: Mapping[str, Sum] = {}

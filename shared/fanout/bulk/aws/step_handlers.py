@@ -16,8 +16,7 @@ from msgspec.structs import replace
 from ...config.catalog import ClientKey
 from ...gateway.gateway import Gateway
 from ...telemetry.observers import Observer
-from ...wire import json
-from ..activity import Activity, ActivityTracker
+from ..activity import ActivityTracker
 from ..costs import Costs
 from ..input.planner import SMALL_SHARDS, Shard
 from ..pacing.limits import make_limits
@@ -40,13 +39,14 @@ from ..work.worker import work
 from .batch_service import Stores
 from .job_changes import ended_early, expired, failed, failing, finalized, rejected
 from .job_delivery import WebhookStarts, copy_results
+from .next_round import next_round
 from .rate_limit_store import DynamoRateLimitStore
 from .s3 import once
 from .step_payloads import Finished, Planned
 from .sync_schedule import max_workers, sync_times
 
 if TYPE_CHECKING:
-    from .native_steps import JobBatches, NativeSteps, Start
+    from .native_steps import NativeSteps, Start
 
 START_SECONDS = 60
 """Seconds within which the workers of a planned job have started."""
@@ -207,7 +207,8 @@ class StepHandlers:
         job = await self._jobs.change(job_id, partial(expired, now))
         batches = await self.native.merge(job) if _has_batches(job) and not job.is_over else None
         if job.status == "in_progress" and job.reason is None:
-            if incomplete := await self._incomplete(job, batches):
+            everything = [shard async for shard in self._runner.shards(job)]
+            if incomplete := await next_round(job, self._stores, everything, batches):
                 return incomplete
             job = await self._jobs.change(job.id, partial(finalized, int(now)))
         if batches is not None and batches.open and job.reason is not None:
@@ -264,43 +265,6 @@ class StepHandlers:
         await copy_results(job, self._files, self._stores.blobs)
         await self.webhooks.start(job)
         return Finished(job.id, job.status, "done")
-
-    async def _incomplete(self, job: Job, batches: JobBatches | None) -> Finished | None:
-        """
-        Write a manifest of the incomplete shards; `None` if there are none.
-
-        A shard whose lines all have results or wait for native batches is not in it.
-        """
-        progress = self._stores.progress(job, all_shards=True)
-        everything = [shard async for shard in self._runner.shards(job)]
-        shards = [one for one in everything if await progress.completed_totals(one.index) is None]
-        if not shards:
-            return None
-        total = await progress.total()
-        if batches is not None and batches.open:
-            held = batches.held_by_shard(everything)
-            lines = {one.index: await progress.stored_lines(one.index) for one in shards}
-            shards = [one for one in shards if lines[one.index] + held[one.index] < one.lines]
-            if not shards or batches.leave_nothing(job, total):
-                return Finished(job.id, job.status, "work", lines=total.lines, hold=batches.hold)
-        manifest = f"jobs/{job.id}/left.jsonl"
-        left = b"".join(json.encode(shard) + b"\n" for shard in shards)
-        await self._stores.blobs.write(manifest, once(left))
-        activity = total.activity or Activity(0.0)
-        at, now = activity.resumes_at, self._stores.now()
-        pause = None if at is None else max(0.0, min(at, job.expires_at) - now)
-        only_waits = pause is not None and activity.left >= job.total - total.lines
-        return Finished(
-            job.id,
-            job.status,
-            "work",
-            manifest,
-            total.lines,
-            pause,
-            only_waits,
-            max_workers(job),
-            batches.hold if batches is not None and batches.open else None,
-        )
 
 
 def _has_batches(job: Job) -> bool:

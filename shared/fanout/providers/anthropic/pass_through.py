@@ -19,7 +19,8 @@ from .stream import ChatDecoder
 
 API = "messages"
 COUNT_API = "messages/count_tokens"
-HEADERS = ("anthropic-version", "anthropic-beta")
+BETAS = "anthropic-beta"
+HEADERS = ("anthropic-version", BETAS)
 
 
 def stream_change(original: OriginalRequest, *, stream: bool) -> dict[str, bytes | None]:
@@ -48,8 +49,10 @@ def encode_count(original: OriginalRequest, target: Target, _: bool) -> WireRequ
 
 
 CODECS = {
-    API: pass_through_codec(encode, decode, SSEFramer, ChatDecoder),
-    COUNT_API: pass_through_codec(encode_count, decode, SSEFramer, ChatDecoder),
+    API: pass_through_codec(encode, decode, SSEFramer, ChatDecoder, list_headers=(BETAS,)),
+    COUNT_API: pass_through_codec(
+        encode_count, decode, SSEFramer, ChatDecoder, list_headers=(BETAS,)
+    ),
 }
 
 

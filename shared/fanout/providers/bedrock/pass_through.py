@@ -21,7 +21,7 @@ from ...wire import json
 from ...wire.eventstream import ERROR, EXCEPTION
 from ...wire.http import WireEvent, WireRequest, WireResponse
 from ...wire.json_members import find_members
-from ..anthropic.pass_through import API, COUNT_API
+from ..anthropic.pass_through import API, BETAS, COUNT_API
 from ..anthropic.response import decode
 from ..anthropic.stream import ChatDecoder
 from ..base import BadWire, Codec, Target
@@ -39,7 +39,7 @@ VERSION = "bedrock-2023-05-31"
 def encode(original: OriginalRequest, target: Target, stream: bool) -> WireRequest:  # noqa: FBT001
     """The client's request, for `target`'s model."""
     changes = {"model": None, "stream": None, "anthropic_version": json.encode(VERSION)}
-    if betas := original.headers.get("anthropic-beta"):
+    if betas := original.headers.get(BETAS):
         listed = [name.strip() for name in betas.split(",")]
         changes["anthropic_beta"] = json.encode([name for name in listed if name])
     method = "invoke-with-response-stream" if stream else "invoke"
@@ -104,9 +104,16 @@ def decode_count(response: WireResponse, _: Target) -> ChatCompletion:
 
 
 CODECS = {
-    API: pass_through_codec(encode, decode, BedrockFramer, InvokeDecoder, unpacked),
+    API: pass_through_codec(
+        encode, decode, BedrockFramer, InvokeDecoder, unpacked, list_headers=(BETAS,)
+    ),
     COUNT_API: pass_through_codec(
-        encode_count, decode_count, BedrockFramer, InvokeDecoder, unpacked
+        encode_count,
+        decode_count,
+        BedrockFramer,
+        InvokeDecoder,
+        unpacked,
+        list_headers=(BETAS,),
     ),
 }
 

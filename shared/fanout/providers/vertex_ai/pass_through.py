@@ -10,7 +10,7 @@ from __future__ import annotations
 from ...schema.pass_through import OriginalRequest
 from ...wire import json
 from ...wire.http import WireRequest
-from ..anthropic.pass_through import API, COUNT_API, headers_of, stream_change
+from ..anthropic.pass_through import API, BETAS, COUNT_API, headers_of, stream_change
 from ..base import Codec, Target
 from ..gemini.framer import StreamFramer
 from ..gemini.provider import COUNTS
@@ -24,7 +24,7 @@ def encode(original: OriginalRequest, target: Target, stream: bool) -> WireReque
     changes = {"model": None, "anthropic_version": json.encode(VERSION)}
     body = original.body({**changes, **stream_change(original, stream=stream)})
     path = find_path(target, "streamRawPredict" if stream else "rawPredict")
-    return WireRequest(path, body, headers=headers_of(original, ("anthropic-beta",)))
+    return WireRequest(path, body, headers=headers_of(original, (BETAS,)))
 
 
 def encode_count(original: OriginalRequest, target: Target, _: bool) -> WireRequest:  # noqa: FBT001
@@ -39,12 +39,14 @@ def encode_count(original: OriginalRequest, target: Target, _: bool) -> WireRequ
     model = json.encode(model_of(target).id)
     body = original.body({"model": model, "anthropic_version": json.encode(VERSION)})
     path = find_path(target, "rawPredict", "count-tokens")
-    return WireRequest(path, body, headers=headers_of(original, ("anthropic-beta",)))
+    return WireRequest(path, body, headers=headers_of(original, (BETAS,)))
 
 
 CODECS = {
-    API: pass_through_codec(encode, decode, StreamFramer, ClaudeDecoder),
-    COUNT_API: pass_through_codec(encode_count, decode, StreamFramer, ClaudeDecoder),
+    API: pass_through_codec(encode, decode, StreamFramer, ClaudeDecoder, list_headers=(BETAS,)),
+    COUNT_API: pass_through_codec(
+        encode_count, decode, StreamFramer, ClaudeDecoder, list_headers=(BETAS,)
+    ),
 }
 
 

@@ -13,11 +13,11 @@ from urllib.parse import quote
 
 from msgspec import Struct
 
-from ..wire import json
-from ..wire.http import WireRequest, WireResponse
-from .base import Codec, Explain, Target
-from .native_batch import Adoption, BatchState, Fault, Limits, NativeBatch, NativeLine, Page, Row
-from .native_batch_data import (
+from ...wire import json
+from ...wire.http import WireRequest, WireResponse
+from ..base import Codec, Explain, Target
+from ..native_batch import Adoption, BatchState, Fault, Limits, NativeBatch, NativeLine, Page, Row
+from ..native_batch_data import (
     encoded_body,
     json_lines,
     multipart,
@@ -28,7 +28,7 @@ from .native_batch_data import (
     seconds_of,
     text_of,
 )
-from .openai.native_batch import KEY, OpenAIBatches
+from ..openai.native_batch import KEY, OpenAIBatches
 
 STATES: Mapping[str, BatchState] = {
     "QUEUED": "validating",

@@ -1,0 +1,1 @@
+"""Mistral's batch jobs; its chat is a row, as its API is OpenAI's."""
