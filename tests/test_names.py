@@ -26,6 +26,7 @@ REPLACED = {
     "background loop": {"portal"},
     "line retry": {"insist"},
     "report": {"told", "tell"},
+    "escalation": {"ladder"},
 }
 """What the names of another thing were, by the glossary's word."""
 
