@@ -27,11 +27,12 @@ NOTE = (
     "*Transport* has connections, HTTP/1.1 and the reading of responses, and what the event loop "
     "does in C between them. *Strategy and routing* have the task of each call, its deadline and "
     "its retries; *translation* has requests and responses.\n\n"
-    "This is what the figures that miss their target consist of. With "
-    "thousands of prompts at once, the wall time is the provider's second and the CPU of all calls: for 1.5 x the ideal, a call may take 0.10 ms of 5,000, or "
-    "0.05 ms of 10,000, on one thread; kernel and TLS alone take more in the second case.\n\n"
-    "A job's worker needs such CPU for each of its 400 lines a second, too. The bare "
-    "function, with which the gateway is compared, has no checks, keys, strategies, limits or log."
+    "This is what the figures that miss their target consist of. With thousands of prompts at "
+    "once, the wall time is the provider's second and the CPU of all calls: for 1.5 x the ideal, a "
+    "call may take 0.10 ms of 5,000, or 0.05 ms of 10,000, on one thread; kernel and TLS alone "
+    "take more in the second case.\n\n"
+    "A job's worker needs such CPU for each of its 400 lines a second, too. The bare function, "
+    "with which the gateway is compared, has no checks, keys, strategies, limits or log."
 )
 
 TRANSPORT = ("fanout/transport", "the event loop", "uvloop", "httptools", "pyqwest")
