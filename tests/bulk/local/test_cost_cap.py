@@ -38,7 +38,6 @@ def config(price: float) -> dict[str, Any]:
         (0.001, 12 * 0.001, 8),  # exactly one line
         (0.001, 30 * 12 * 0.001, 8),  # exactly thirty
         (0.001, NANO, 8),
-        (0.001, 1e-9, 8),
         (1e-12, NANO, None),  # a line costs less than a nanodollar
         (1.1e-7, 3.3e-6, 3),
         (0.1 + 0.2, 7.0, 5),  # prices that no float has exactly
