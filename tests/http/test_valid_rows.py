@@ -369,7 +369,7 @@ def test_the_stream_begins_when_the_response_fits_with_keep_alives_before(
     assert b"[DONE]" in rest
 
 
-def test_a_client_that_disconnects_ends_the_ladder(
+def test_a_client_that_disconnects_ends_the_escalation(
     server: RunningGateway, upstream: Upstream
 ) -> None:
     upstream.script("a", answers("no"), [hang])

@@ -447,10 +447,10 @@ def test_with_another_ladder_only_rows_without_a_valid_response_are_sent(
     assert folder.run("run", "r.csv", *PROMPT, *words, "-o", "out.csv").code == 1
     assert len(upstream.calls) == 4
     upstream.calls.clear()
-    ladder = ("--attempts", "3", "--escalate", "b")
-    quote = folder.run("quote", "r.csv", *PROMPT, *words, *ladder, "--json").json
+    escalation = ("--attempts", "3", "--escalate", "b")
+    quote = folder.run("quote", "r.csv", *PROMPT, *words, *escalation, "--json").json
     assert (quote["lines"], quote["reused_lines"]) == (1, 2)
-    ran = folder.run("run", "r.csv", *PROMPT, *words, *ladder, "-o", "out.csv")
+    ran = folder.run("run", "r.csv", *PROMPT, *words, *escalation, "-o", "out.csv")
     assert ran.code == 0, ran.err
     assert [call.body["model"] for call in upstream.calls] == ["a", "a", "a", "b"]
     assert [row["label"] for row in rows(Path("out.csv").read_bytes())] == ["ok"] * 3

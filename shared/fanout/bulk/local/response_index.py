@@ -55,7 +55,7 @@ T = TypeVar("T")
 
 def request_hash(body: dict[str, Any]) -> bytes:
     """A hash of the request: its model, its messages, and the parameters of a valid response."""
-    data = json.encode(_without_ladder(body), order="sorted")
+    data = json.encode(_without_escalation(body), order="sorted")
     return hashlib.blake2b(data, digest_size=16).digest()
 
 
@@ -74,16 +74,16 @@ class Lookup(NamedTuple):
     schema: int | None = None
 
 
-LADDER = frozenset({"attempts", "escalate"})
+ESCALATION = frozenset({"attempts", "escalate"})
 """Fields of `fanout` that say what follows an invalid response: a valid one is the same."""
 
 
-def _without_ladder(body: dict[str, Any]) -> dict[str, Any]:
+def _without_escalation(body: dict[str, Any]) -> dict[str, Any]:
     """The request without these fields; either of them asks for a check."""
     fanout = body.get("fanout")
-    if not isinstance(fanout, dict) or LADDER.isdisjoint(fanout):
+    if not isinstance(fanout, dict) or ESCALATION.isdisjoint(fanout):
         return body
-    rest = {name: value for name, value in fanout.items() if name not in LADDER}
+    rest = {name: value for name, value in fanout.items() if name not in ESCALATION}
     if rest.get("check") is None and rest.get("schema") is None:
         rest["check"] = True
     return {**body, "fanout": rest}
