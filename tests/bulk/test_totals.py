@@ -15,7 +15,7 @@ from fanout.bulk.totals import (
     count_failure,
     count_response,
 )
-from fanout.cli.batch_progress import format_lanes
+from fanout.cli.batch_progress import format_hedged, format_lanes
 from fanout.wire import json
 
 
@@ -86,6 +86,9 @@ def test_lanes_add_up_and_the_rest_is_in_real_time() -> None:
     assert other.lanes["flex"].lines == 1
     assert json.decode(json.encode(total), type=Totals) == total
     assert format_lanes(total) == "1 realtime $0.0500, 2 flex $0.0400, saved $0.0400"
+    assert format_hedged(total) == ""
+    total.add(Totals(hedged=LaneTotals(2, 30_000_000)))
+    assert format_hedged(total) == "2 lines sent by two lanes, $0.0300 known for unused responses"
 
 
 def test_a_job_in_real_time_only_has_no_other_lane() -> None:

@@ -63,9 +63,7 @@ def _add_run(own: _SubParsersAction[argparse.ArgumentParser]) -> None:
         "where to write responses, by its suffix as csv, tsv, jsonl or parquet; `-` is standard "
         "output (default: beside FILE with its suffix, or `-` if FILE is a pipe)",
     )
-    parser.add_argument(
-        "--window", metavar="TIME", default="24h", help="expire after 1h to 14d (default: 24h)"
-    )
+    _add_window(parser)
     _add_cap(parser)
     _add_lane(parser)
     _add_webhook(parser)
@@ -128,6 +126,12 @@ def _add_params(parser: argparse.ArgumentParser) -> None:
     add_check(parser, "a JSON Schema for the responses: a column for each property")
 
 
+def _add_window(parser: argparse.ArgumentParser) -> None:
+    parser.add_argument(
+        "--window", metavar="TIME", default="24h", help="expire after 1h to 14d (default: 24h)"
+    )
+
+
 def _add_cap(parser: argparse.ArgumentParser) -> None:
     parser.add_argument(
         "--max-cost",
@@ -185,6 +189,8 @@ def _add_quote(own: _SubParsersAction[argparse.ArgumentParser]) -> None:
         help="send N lines, such as 20, and estimate the others by their responses, which are not "
         "paid again",
     )
+    _add_window(parser)
+    _add_cap(parser)
     _add_lane(parser)
     _add_cache(parser)
     add_json(parser)

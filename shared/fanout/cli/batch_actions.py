@@ -10,7 +10,7 @@ from pathlib import Path
 from typing import Any
 
 from ..bulk.input.lines import ENDPOINT
-from ..bulk.lanes import NATIVE
+from ..bulk.lanes import NATIVE, choose_lane
 from ..bulk.local.lazy_service import data_home
 from ..bulk.local.prompt_jobs import find_or_create_job, finished_job
 from ..bulk.local.response_index import INDEX
@@ -125,6 +125,7 @@ async def _retry(arguments: argparse.Namespace, open_stack: OpenStack) -> int:
 
 async def _quote(arguments: argparse.Namespace, open_stack: OpenStack, given: BatchInput) -> int:
     """Print a quote of what would be sent, with the stack's own config unless --config is given."""
+    from ..bulk.native.quoted_batches import QuotedJob
     from .batch_quote import check_sample, print_finished, print_quote
 
     async def quote(
@@ -136,18 +137,17 @@ async def _quote(arguments: argparse.Namespace, open_stack: OpenStack, given: Ba
         if store is not None and (job := await finished_job(store, prompts, given.model)):
             retry = batch_command(arguments, "retry", job.id)
             return await print_finished(store, job, prompts, retry, as_json=as_json)
-        lane = given.lane or "auto"  # as for a job with the default window
+        lane = given.lane or choose_lane(None, given.window)
         native = given.native or ("auto" if lane == NATIVE else "never")
         return await print_quote(
             catalog,
             prompts,
             given.model,
-            lane,
+            QuotedJob(lane, native, given.window, given.cap),
             as_json=as_json,
             store=store,
             cache=given.cache,
             sample=sample,
-            native=native,
         )
 
     check_region(arguments)

@@ -39,9 +39,6 @@ from .output_paths import STDOUT, Output, check_output
 from .printing import show
 from .response_schema import read_checked_format
 
-DAY = 24 * HOUR
-"""The default window, in seconds, which a quote has."""
-
 MAX_TEMPERATURE = 2.0
 """OpenAI's limit; see `temperature` in its reference."""
 
@@ -50,7 +47,7 @@ class BatchInput(Struct, frozen=True):
     """
     The prompts, the model for lines without one, and the choices of lane, batches and cache.
 
-    For `run` also the cost cap, the output and the webhook.
+    `window` is in seconds, the `cap` in nanodollars. For `run` also the output and the webhook.
     """
 
     prompts: PromptFile
@@ -61,22 +58,23 @@ class BatchInput(Struct, frozen=True):
     webhook: NewWebhook | None = None
     cache: CacheChoice | None = None
     native: NativeChoice | None = None
+    window: int = 24 * HOUR
 
 
 @contextmanager
 def open_batch_input(arguments: argparse.Namespace) -> Iterator[BatchInput]:
     """Check the arguments, then open the file; a pipe is read to its end."""
     _check_form(arguments)
+    window = parse_window(arguments.window, "--window")
+    cap = cost_cap(arguments.max_cost, "--max-cost")
     lane = None if arguments.lane is None else choose_lane(arguments.lane, 0, "--lane")
-    native = _native(arguments, lane)
+    native = _native(arguments.native, lane or choose_lane(None, window))
     cache = None if arguments.cache is None else choose_cache(arguments.cache, "--cache")
     params, fields = _params(arguments)
     model = _model(arguments)
     with ExitStack() as stack:
-        cap, output, webhook = None, None, None
+        output, webhook = None, None
         if arguments.action == "run":
-            parse_window(arguments.window, "--window")
-            cap = cost_cap(arguments.max_cost, "--max-cost")
             webhook = _webhook(arguments)
             inputs = ["/dev/stdin" if arguments.file == STDIN else arguments.file]
             inputs += filter(None, [arguments.config])
@@ -98,16 +96,13 @@ def open_batch_input(arguments: argparse.Namespace) -> Iterator[BatchInput]:
             arguments.limit,
             fields,
         )
-        yield BatchInput(prompts, model, cap, output, lane, webhook, cache, native)
+        yield BatchInput(prompts, model, cap, output, lane, webhook, cache, native, window)
 
 
-def _native(arguments: argparse.Namespace, lane: LaneChoice | None) -> NativeChoice | None:
-    if arguments.native is None:
+def _native(given: str | None, lane: LaneChoice) -> NativeChoice | None:
+    if given is None:
         return None
-    if lane is None:
-        window = parse_window(arguments.window, "--window") if arguments.action == "run" else DAY
-        lane = choose_lane(None, window)
-    return choose_native(arguments.native, lane, has_batches=True, name="--native")
+    return choose_native(given, lane, has_batches=True, name="--native")
 
 
 def _webhook(arguments: argparse.Namespace) -> NewWebhook | None:

@@ -27,7 +27,10 @@ async def checked_webhook(backend: BatchBackend, given: NewWebhook | None) -> We
     if given is None:
         return None
     catalog = await backend.catalog()
-    webhook = check_webhook(given, rules_of(catalog), WEBHOOK_OPTIONS)
+    rules = rules_of(catalog)
+    if not backend.is_remote and not catalog.client_keys:
+        rules = replace(rules, secrets=None)
+    webhook = check_webhook(given, rules, WEBHOOK_OPTIONS)
     if not backend.is_remote and not catalog.env.get(webhook.secret):
         raise RequestError(
             f"`--webhook-secret`: the environment has no `{webhook.secret}`", "webhook-secret"

@@ -12,7 +12,7 @@ from msgspec.structs import asdict, replace
 
 from ..bulk.activity import NOT_RUNNING
 from ..bulk.input.planner import LineError
-from ..bulk.service.records import Job, lanes_to_dict
+from ..bulk.service.records import Job, hedged_to_dict, lanes_to_dict
 from ..bulk.totals import Totals, rounded_dollars
 from ..wire.terminal_text import one_line
 from .printing import show
@@ -71,6 +71,7 @@ class Progress(Struct, frozen=True):
             "unpriced_lines": self.totals.unpriced,
             "lane": self.job.lane,
             "lanes": lanes_to_dict(self.totals),
+            "hedged": hedged_to_dict(self.totals),
             "failures": self.totals.causes,
             "errors": [asdict(error) for error in self.job.errors],
             "storage_full": bool(activity and activity.storage_full),
@@ -107,6 +108,8 @@ class Progress(Struct, frozen=True):
         ]
         if lanes := format_lanes(totals):
             parts.append(lanes)
+        if hedged := format_hedged(totals):
+            parts.append(hedged)
         if totals.failed:
             causes = sorted(totals.causes.items(), key=lambda pair: -pair[1])
             parts.append("failed: " + ", ".join(f"{count} {name}" for name, count in causes))
@@ -146,6 +149,16 @@ def format_lanes(totals: Totals) -> str:
     return f"{', '.join(parts)}, saved ${totals.saved_usd:.4f}"
 
 
+def format_hedged(totals: Totals) -> str:
+    """The lines that two lanes have sent, and the known cost of what is not used; "" if none."""
+    hedged = totals.hedged
+    if not hedged.lines:
+        return ""
+    lines = "1 line" if hedged.lines == 1 else f"{hedged.lines:,} lines"
+    cost = dollars(rounded_dollars(hedged.cost))
+    return f"{lines} sent by two lanes, {cost} known for unused responses"
+
+
 def clock_time(at: float) -> str:
     """A time of day as people here read it; with the date if it is more than a day away."""
     form = "%H:%M:%S" if abs(at - time.time()) < DAY else "%Y-%m-%d %H:%M"
@@ -162,7 +175,7 @@ def format_duration(seconds: float | None) -> str:
 
 
 def show_activity(job: Job, totals: Totals, resume: str) -> None:
-    """Print a running job's speed, its time left, and what its lines wait for."""
+    """Print a running job's speed, its time left, what its lines wait for, and hedged lines."""
     seconds, activity = job.seconds_left(totals), totals.activity
     is_sending = not waits_for_batches(job, totals)
     if seconds is not None and activity and activity.rate and is_sending:
@@ -171,6 +184,8 @@ def show_activity(job: Job, totals: Totals, resume: str) -> None:
         stopped = f"no process runs this job; to resume: {resume}"
         sentence = stopped if wait == NOT_RUNNING else wait.sentence(clock_time)
         show(f"{job.id}: {one_line(sentence)}")
+    if hedged := format_hedged(totals):
+        show(f"{job.id}: {hedged}")
 
 
 def error_lines(errors: Sequence[LineError], unit: str = "line") -> list[str]:

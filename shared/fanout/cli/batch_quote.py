@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any, cast
 
 from ..bulk.input.line_checks import check_model
 from ..bulk.input.quote import METHOD, NO_BATCHES, Quote, quote
-from ..bulk.lanes import CacheChoice, LaneChoice, NativeChoice
+from ..bulk.lanes import CacheChoice
 from ..bulk.local.job_store import JobStore
 from ..bulk.local.prompt_files import PromptFile
 from ..bulk.local.response_reuse import unpaid_lines
@@ -22,13 +22,13 @@ from ..config.model import ANONYMOUS
 from ..errors import RequestError
 from ..gateway.gateway import prepare
 from ..telemetry.prices import FLEX
-from .batch_progress import DAY, dollars, error_lines
+from .batch_progress import dollars, error_lines
 from .printing import show, show_json
 from .table import columns
 
 if TYPE_CHECKING:
     from .batch_backend import BatchBackend
-    from .batch_sample import SampleQuote
+    from .batch_sample import Sample, SampleQuote
 
 LANES_HEADER = ("LANE", "LINES", "COST", "RESPONSES TAKE")
 HEADER = ("MODEL", "LINES", "TOKENS IN", "CACHED", "TOKENS OUT", "COST", "MINUTES")
@@ -47,9 +47,7 @@ def check_sample(count: int) -> None:
         raise RequestError(f"--sample must be between 1 and {MAX_SAMPLE}", "sample")
 
 
-def _batches(catalog: Catalog, lane: LaneChoice, native: NativeChoice) -> QuotedBatches:
-    """The native batches of a job with the default window."""
-    job = QuotedJob(lane, native, DAY)
+def _batches(catalog: Catalog, job: QuotedJob) -> QuotedBatches:
     return QuotedBatches(catalog, partial(prepare, catalog), USER, job, time.time())
 
 
@@ -57,19 +55,18 @@ async def print_quote(  # noqa: PLR0913 -- what was given, each once
     catalog: Catalog,
     prompts: PromptFile,
     model: str | None,
-    lane: LaneChoice,
+    job: QuotedJob,
     *,
     as_json: bool,
     store: JobStore | None = None,
     cache: CacheChoice | None = None,
     sample: int | None = None,
-    native: NativeChoice = "never",
 ) -> int:
     """
-    Print the quote of a job on this lane; returns 1 if the file has errors, else 0.
+    Print the quote of a job; returns 1 if the file has errors, else 0.
 
     With a `store`, lines are left out to which its jobs have responses. If it is a backend, a
-    `sample` of so many lines can be sent.
+    `sample` of so many lines can be sent, which has the job's cost cap.
     """
 
     async def read() -> AsyncIterator[bytes]:
@@ -82,14 +79,17 @@ async def print_quote(  # noqa: PLR0913 -- what was given, each once
         "default_model": model,
         "catalog": catalog,
         "check": lambda name: check_model(catalog, USER, name),
-        "lane": lane,
-        "native": native,
-        "batches": _batches(catalog, lane, native) if has_batches else NO_BATCHES,
+        "lane": job.lane,
+        "native": job.native,
+        "batches": _batches(catalog, job) if has_batches else NO_BATCHES,
         "has_cache": partial(expects_cache, catalog, cache or "order"),
     }
     if sample is not None:
         backend = cast("BatchBackend", store)
-        return await _print_sampled(backend, prompts, read, sample, options, as_json=as_json)
+        from .batch_sample import Sample
+
+        drawn = Sample(sample, job.max_cost)
+        return await _print_sampled(backend, prompts, read, drawn, options, as_json=as_json)
     reused = 0
     if store is not None and store.index is not None and not await store.index.is_empty():
         read, reused, left = await unpaid_lines(store, store.index, read, model)
@@ -111,7 +111,7 @@ async def _print_sampled(
     backend: BatchBackend,
     prompts: PromptFile,
     read: Callable[[], AsyncIterator[bytes]],
-    count: int,
+    sample: Sample,
     options: dict[str, Any],
     *,
     as_json: bool,
@@ -135,7 +135,7 @@ async def _print_sampled(
         read,
         rest,
         prompts.name,
-        count,
+        sample,
         partial(follow, backend, as_json=False),
         options,
     )

@@ -40,6 +40,13 @@ from .batch_backend import BatchBackend
 Read = Callable[[], AsyncIterator[bytes]]
 
 
+class Sample(Struct, frozen=True):
+    """How many lines to send, and their cost cap in nanodollars."""
+
+    lines: int
+    max_cost: int | None = None
+
+
 class SampleQuote(Struct, frozen=True):
     """
     A quote by the responses to some lines, for the lines without a response.
@@ -178,19 +185,19 @@ async def sample_quote(
     read: Read,
     rest: Callable[[], Any],
     name: str,
-    count: int,
+    sample: Sample,
     follow: Callable[[Job], Any],
     options: Mapping[str, Any],
 ) -> tuple[Quote, SampleQuote]:
     """
-    Send so many lines of a file, and quote the others.
+    Send a sample of a file's lines, and quote the others.
 
     `read` has the whole file; `rest` returns what has no response after the sample. `follow` waits
     for the end of a job. `options` are those of both quotes.
     """
     catalog, model = options["catalog"], options["default_model"]
     file = SampledFile(catalog, options["lane"], model, options["batches"])
-    sampler = Sampler(count)
+    sampler = Sampler(sample.lines)
     whole = await quote(read, on_line=partial(file.add_to, sampler), **options)
     if whole.errors:
         return whole, SampleQuote(0, 0, 0.0)
@@ -199,6 +206,7 @@ async def sample_quote(
         input_file_id="",
         endpoint=ENDPOINT,
         model=model,
+        max_cost_usd=None if sample.max_cost is None else to_dollars(sample.max_cost),
         fanout=BatchOptions(lane=REALTIME, cache="order"),
     )
     job = await add_job_of_lines(backend, data, f"sample of {name}", new)

@@ -49,7 +49,7 @@ class Limits(Struct, frozen=True):
 
     `drain` is how many seconds a cancelled batch needs to end. `window` is how many seconds before
     a deadline a batch is worth creating. In an end of `unwritten`, no line has run if a result file
-    does not exist.
+    does not exist; in an end of `whole`, no line is billed that has no row.
     """
 
     lines: int
@@ -59,6 +59,7 @@ class Limits(Struct, frozen=True):
     least: int = 1
     line_bytes: int | None = None
     unwritten: frozenset[BatchState] = frozenset()
+    whole: frozenset[BatchState] = frozenset()
 
 
 class NativeLine(Struct, frozen=True):

@@ -528,6 +528,10 @@ def test_native_batches_are_chosen_by_an_option(batch: BatchCommand, upstream: U
     shown = (found["lane"], found["native"], found["lanes"]["native"]["lines"], found["errors"])
     assert shown == ("auto", "auto", 1, [])
     assert found["cost_high"] == found["lanes"]["native"]["cost_high"]
+    for more in (("--window", "5h"), ("--max-cost", "0.0001")):
+        found = batch.run("quote", path, "--native", "auto", *more, "--json").json
+        assert (found["lane"], found["native_lines"]) == ("auto", 0), more
+    assert batch.run("quote", path, "--window", "1h", "--json").json["lane"] == "realtime"
     needed = batch.run("quote", path, "--native", "require")
     assert (needed.code, "1 line cannot go by their provider's own" in needed.out) == (1, True)
     refused = batch.run("run", path, "--native", "require", "--json")
@@ -537,7 +541,7 @@ def test_native_batches_are_chosen_by_an_option(batch: BatchCommand, upstream: U
         (["--native", "auto", "--lane", "flex"], "the lane `flex`, only `auto` or `native`"),
         (["--native", "auto", "--window", "1h"], "does not fit the lane `realtime`"),
     ):
-        ran = batch.run("run", path, *words)
+        ran = batch.run("quote" if "--window" in words else "run", path, *words)
         assert (ran.code, said in ran.err) == (2, True), ran.err
     assert not upstream.calls
     assert batch.run("run", path, "--native", "never").code == 0

@@ -16,6 +16,7 @@ from fanout.bulk.native.input_lines import InputLine, InputLines
 from fanout.bulk.native.job import NativeJob
 from fanout.bulk.native.ledger import BatchLedger, NativeRow
 from fanout.bulk.native.merger import Merger
+from fanout.bulk.native.numbers import unpack
 from fanout.bulk.native.planned import Choice, plan_batches
 from fanout.bulk.work.result_lines import read_result
 from fanout.config.catalog import Catalog, ClientKey
@@ -92,9 +93,10 @@ class SimulatedJob:
     """
     A job of `count` lines of one vendor, with a window in hours.
 
-    `results` has the lane of each line's result. `is_hedged` are the lines that the ledger reports
-    as such. The process is killed at a part `kills` of its calls, before or after the provider has
-    done what it was asked for.
+    `results` has the lane of each line's result. `hedged` are the lines of batches that the ledger
+    reports as such, `unclear` the numbers of those that a batch may have run without a row. The
+    process is killed at a part `kills` of its calls, before or after the provider has done what it
+    was asked for.
     """
 
     def __init__(
@@ -122,6 +124,7 @@ class SimulatedJob:
         self.lines = InputLines(self.blobs, "in", None, [Shard(0, 0, len(data), 1, count)])
         self.results: dict[str, str] = {}
         self.hedged: set[str] = set()
+        self.unclear: set[int] = set()
         self.ended_at = self.began
 
     async def send(self, deployment: Deployment, request: WireRequest) -> WireResponse:
@@ -196,6 +199,7 @@ class SimulatedJob:
     async def _realtime(self, rows: Sequence[NativeRow]) -> None:
         """Send what no batch holds."""
         held = {n for row in rows if row.holds_its_lines for n in row.numbers}
+        self.unclear |= {n for row in rows for n in unpack(row.unclear)}
         self.hedged |= {self.names[n - 1] for row in rows if row.hedged for n in row.numbers}
         for number, name in enumerate(self.names, 1):
             if number not in held and name not in self.results:

@@ -90,7 +90,7 @@ AWS_ENDS: dict[str, tuple[Script, float, int]] = {
 
 
 def test_each_end_of_a_job_of_aws_gives_its_rows_and_no_other_line_is_hedged() -> None:
-    """A job that never ran has no output, so it is known that its lines are not billed."""
+    """AWS bills what it has processed, and that is in the output."""
     catalog = resolve(check(config(), {}), {})
     jobs = {
         name: SimulatedJob(catalog, "bedrock", hours, LEAST, script, 7, kills=0.0)
@@ -101,6 +101,7 @@ def test_each_end_of_a_job_of_aws_gives_its_rows_and_no_other_line_is_hedged() -
         name: (list(job.results.values()).count("native"), len(job.hedged), job.bill.twice())
         for name, job in jobs.items()
     } == {name: (rows, 0, set()) for name, (_, _, rows) in AWS_ENDS.items()}
+    assert {name for name, job in jobs.items() if job.unclear} == set()
     states = {
         one.state(job.clock()) for job in jobs.values() for one in job.double.batches.values()
     }

@@ -15,6 +15,7 @@ from fanout.bulk.input.planner import ShardSize
 from fanout.bulk.native.eligibility import Routes, account_of
 from fanout.bulk.service.new_job import BatchOptions
 from fanout.bulk.service.records import Job
+from fanout.cli.batch_progress import Progress
 from fanout.config.load import check
 from fanout.config.resolve import resolve
 from fanout.transport.engine import Incoming, Outgoing, StreamedResponse
@@ -178,6 +179,9 @@ def test_a_batch_that_never_ends_is_hedged_and_reported(tmp_path: Path) -> None:
     assert found.job.totals is not None
     assert found.job.totals.hedged.lines == COUNT
     assert found.job.to_dict(found.job.totals)["fanout"]["hedged"]["lines"] == COUNT
+    progress = Progress(found.job, found.job.totals, None, 0.0)
+    assert progress.to_dict()["hedged"]["lines"] == COUNT
+    assert f"{COUNT} lines sent by two lanes" in progress.line
     assert providers.bill.lines() == {"native": COUNT, "realtime": COUNT}
 
 

@@ -41,12 +41,18 @@ def test_each_end_of_a_batch_is_an_event_that_openais_sdk_accepts(
 ) -> None:
     upstream.script("a", answers("secret words"))
     upstream.script("b", stalls())
-    config = {"model_list": [entry(upstream, name) for name in "ab"]}
+    config = {
+        "model_list": [entry(upstream, name) for name in "ab"],
+        "general_settings": {"webhook_secrets": ["WEBHOOK_SECRET"]},
+    }
     with (
         open_receiver() as receiver,
         serve_jobs(config, tmp_path / "home", ENV) as server,
         openai.OpenAI(api_key="any", base_url=f"{server.url}/v1", max_retries=0) as client,
     ):
+        for name in ("os.environ/HOME", "whsec_plain"):  # no names of the config
+            with pytest.raises(openai.BadRequestError, match="webhook_secrets"):
+                create(client, line("x"), extra_body=hook(receiver.url, name))
         more: Any = hook(receiver.url)
         ends = []
         for data, is_cancelled in (

@@ -89,12 +89,13 @@ async def _store(job: NativeJob, row: NativeRow, route: Route, rows: Rows) -> Na
     found = dict(rows.by_id)
     succeeded = failed = missing = 0
     unclear: list[int] = []
+    may_be_billed = rows.files and row.ended_as not in route.batches.limits.whole
     async for one in job.lines.read(row.numbers):
         result = found.pop(job.line_id(one.number), None)
         line = None if result is None else _result_line(job, row, route, one, result)
         if line is None or result is None:
             missing += 1
-            if result is None and rows.files:  # without a file, no line has run
+            if result is None and may_be_billed:  # without a file, no line has run
                 unclear.append(one.number)
             continue
         succeeded += result.kind == "ok"

@@ -250,19 +250,20 @@ def lanes_to_dict(totals: Totals) -> dict[str, Any]:
     }
 
 
-def lane_fields(job: Job, totals: Totals) -> dict[str, Any]:
-    """
-    The lane and the cache choice that a job asks for, and what came by each lane.
+def hedged_to_dict(totals: Totals) -> dict[str, Any]:
+    """The lines that two lanes have sent, and what the responses cost that are not used."""
+    hedged = totals.hedged
+    return {"lines": hedged.lines, "known_cost_usd": rounded_dollars(hedged.cost)}
 
-    `hedged` are the lines that two lanes have sent, and what the responses cost that are not used.
-    """
+
+def lane_fields(job: Job, totals: Totals) -> dict[str, Any]:
+    """The lane and the cache choice that a job asks for, and what came by each lane."""
     found: dict[str, Any] = {"lane": job.lane, "cache": job.cache}
     found |= {"lanes": lanes_to_dict(totals), "saved_usd": totals.saved_usd}
     if job.native != "never":
         found["native"] = job.native
-    if (hedged := totals.hedged).lines:
-        cost = rounded_dollars(hedged.cost)
-        found["hedged"] = {"lines": hedged.lines, "known_cost_usd": cost}
+    if totals.hedged.lines:
+        found["hedged"] = hedged_to_dict(totals)
     return found
 
 

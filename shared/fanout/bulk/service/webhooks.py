@@ -95,7 +95,7 @@ class WebhookRules(Struct, frozen=True):
     """
     What webhooks a gateway accepts: the names of its `secrets`, and the addresses.
 
-    `secrets` is `None` if any variable of the environment may be one.
+    `secrets` is `None` if any variable of the environment may be one, as for the command line.
     """
 
     addresses: AddressRules
@@ -106,14 +106,13 @@ def rules_of(catalog: Catalog) -> WebhookRules:
     """
     The rules of a config.
 
-    A gateway without client keys serves its own user, who may use this machine's servers and
-    variables.
+    A gateway without client keys serves its own user, who may use this machine's servers.
     """
     general, is_own = catalog.general, not catalog.client_keys
     private = general.webhook_private_addresses
     return WebhookRules(
         AddressRules(private=private, loopback=private or is_own),
-        None if is_own else frozenset(general.webhook_secrets),
+        frozenset(general.webhook_secrets),
     )
 
 

@@ -192,6 +192,8 @@ complete -c fanout -n '_shtab_fanout_using batch quote' -l separator -x -d 'what
 complete -c fanout -n '_shtab_fanout_using batch quote' -l encoding -x -d 'FILE'"'"'s encoding (default: UTF-8, UTF-16 or cp1252, found)'
 complete -c fanout -n '_shtab_fanout_using batch quote' -l config -xka "(__fish_complete_path (commandline -ct))" -d 'the config file (default: FANOUT_CONFIG)'
 complete -c fanout -n '_shtab_fanout_using batch quote' -l sample -x -d 'send N lines, such as 20, and estimate the others by their responses, which are not paid again'
+complete -c fanout -n '_shtab_fanout_using batch quote' -l window -x -d 'expire after 1h to 14d (default: 24h)'
+complete -c fanout -n '_shtab_fanout_using batch quote' -l max-cost -x -d 'stop starting new lines once this much is spent'
 complete -c fanout -n '_shtab_fanout_using batch quote' -l lane -x -d 'realtime; flex: the providers'"'"' cheaper, slower tier; native: their own batches, in hours; or auto: flex as far as the window allows (default: auto from 3h)'
 complete -c fanout -n '_shtab_fanout_using batch quote' -l native -x -d 'whether lines go by their providers'"'"' own batches: never; auto: those that are cheaper so; require: all, or nothing is sent (default: never, with --lane native auto)'
 complete -c fanout -n '_shtab_fanout_using batch quote' -l cache -x -d 'order: lines with the same beginning follow each other; auto: also ask providers to cache it; off: lines as in the file (default: order)'

@@ -82,12 +82,14 @@ QUOTAS = Limits(
     drain=600.0,
     least=100,
     unwritten=frozenset({"cancelled", "failed"}),
+    whole=frozenset({"cancelled", "expired", "failed"}),
 )
 """
 The usual quotas of a job and its file, which an account may have changed. AWS lists them in Service
 Quotas, which was not read: the numbers are those that users report (November 2026). A job beyond
 its account's quota is rejected when it is created. How long a stop takes is a guess. A job that is
-stopped or fails before its first record has no output.
+stopped or fails before its first record has no output; else the processed records are in it, and
+only they are billed.
 """
 
 STATUSES = {"ConflictException": 409, "ServiceQuotaExceededException": 429}
