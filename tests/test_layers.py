@@ -142,7 +142,7 @@ TOP_LEVEL = {
         stream_attempts
     """,
     "shared/fanout/schema/*.py": """
-        __init__ accumulator agreement allowed_values canonical chat chat_builders
+        __init__ accumulator agreement allowed_values canonical chat chat_builders common_characters
         checked choice_deltas embeddings error extensions fallbacks fanout foreign_parts
         free_text gateway_fields json_schema judging litellm_arguments litellm_names
         messages modes one_call pass_through prompt_tokens request response_chunks

@@ -380,7 +380,7 @@ def test_a_quote_uses_the_config_that_the_stack_was_deployed_with(
     assert (ran.code, quote["lines"], quote["errors"]) == (0, 30, [])
     assert quote["minutes"] == 30 / 60 / 0.5
     sent = quote["models"]["b"]["tokens_in"]
-    assert quote["cost_high"] == pytest.approx(1.25 * sent * 0.001 + 30 * 100 * 0.002)
+    assert quote["cost_high"] == pytest.approx(1.6 * sent * 0.001 + 30 * 100 * 0.002)
     assert "30 lines, $" in batch("quote", path).out
     unknown = batch("quote", write(tmp_path, [line("x", "no-such")]), "--json")
     assert unknown.code == 1

@@ -443,9 +443,9 @@ def test_a_quote_estimates_a_file_and_sends_nothing(
     sent, word = estimate_tokens("t" * 400), 4 + estimate_tokens("Hi")
     assert (a["lines"], a["tokens_in"], b["tokens_in"]) == (2, sent + 4 + word, word)
     assert (a["tokens_out_low"], a["tokens_out_high"]) == (10 + 50, 100 + 1_000)
-    assert a["cost_high"] == pytest.approx((sent + 4 + word) * 1.25 * 0.001 + 1_100 * 0.002)
+    assert a["cost_high"] == pytest.approx((sent + 4 + word) * 1.6 * 0.001 + 1_100 * 0.002)
     assert quote["cost_low"] == pytest.approx(a["cost_low"] + b["cost_low"])
-    assert "within 25 %" in quote["note"]
+    assert "usually within 25 %" in quote["note"]
     chats = [[{"role": "user", "content": "t" * 40}]] * 3
     each = 3 * (4 + estimate_tokens("t" * 40))
     several = batch.write(jsonl([line("z", messages=chats, max_tokens=100)]), "several.jsonl")

@@ -20,7 +20,7 @@ from msgspec.structs import asdict
 
 from ...config.catalog import Catalog
 from ...errors import FanoutError
-from ...schema.token_estimate import TOLERANCE
+from ...schema.token_estimate import STATED_ERROR
 from ...telemetry.prices import FLEX
 from ..costs import Costs
 from ..lanes import NATIVE, REALTIME, LaneChoice, NativeChoice
@@ -48,7 +48,7 @@ from .quote_groups import (
 from .splitter import iter_lines
 
 METHOD = (
-    f"tokens in: estimated from the text, within {TOLERANCE} % for GPT-4o and later models; other "
+    f"tokens in: estimated from the text, {STATED_ERROR}; other "
     "models may count up to three times as many in other scripts than Latin; tokens out: a tenth "
     "of a line's limit to all of it, without a limit 50 to 1,000; checked responses: from one call "
     "to every attempt of every model; models that are to agree: from the fewest that can to all"
