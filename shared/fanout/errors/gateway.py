@@ -262,7 +262,7 @@ class StorageFull(StorageError):
     status = 507
     code = "storage_full"
     verb = "write"
-    public = "The gateway's storage is full: nothing was stored."
+    public = "The gateway's storage is full: nothing was stored. Deleting files makes room."
     cause = "no space is left on the disk"
 
 

@@ -12,6 +12,7 @@ from typing import Literal, Protocol, TypeAlias
 
 from msgspec import UNSET, Struct, UnsetType
 
+from ..errors import StorageError
 from ..schema.chat import Usage
 from ..schema.gateway_fields import Mode
 from ..wire import json
@@ -110,7 +111,7 @@ class Observer(Protocol):
         ...
 
     def bug(self, request_id: str, error: BaseException) -> None:
-        """A bug raised `error`; the client got nothing but the request's id."""
+        """A bug, or a fault of the storage, raised `error`; the client did not get its cause."""
         ...
 
 
@@ -154,7 +155,15 @@ class JSONLinesObserver:
         self._line("decision", record, "info")
 
     def bug(self, request_id: str, error: BaseException) -> None:
-        """Write the traceback without any variables: they may hold a prompt."""
+        """
+        Write the traceback without any variables: they may hold a prompt.
+
+        An error of this machine's storage is no bug: its line says what is wrong with which file.
+        """
+        if isinstance(error, StorageError):
+            known = {"error": type(error).__name__, "path": error.path, "reason": error.reason}
+            self.note("storage_error", "error", {"request_id": request_id, **known})
+            return
         import traceback
 
         frames = traceback.extract_tb(error.__traceback__)

@@ -12,7 +12,7 @@ import pytest
 
 from fanout.bulk.local.sqlite import Database
 from fanout.bulk.service.records import Job
-from fanout.errors import StorageFull
+from fanout.errors import NotFound, StorageFull
 from tests.bulk.local_jobs import (
     CONFIG,
     COST,
@@ -256,3 +256,60 @@ def test_the_counts_are_true_on_a_full_disk_in_every_view(
 
     run(main())
     assert list((tmp_path / "locks").iterdir()) == []
+
+
+def size_of(path: Path) -> int:
+    return path.stat().st_size
+
+
+def test_a_record_can_be_deleted_on_a_full_disk(tmp_path: Path, limit: list[int]) -> None:
+    async def main() -> None:
+        database = Database(tmp_path / "jobs.sqlite")
+        await database.put("file", "a", b"x", None)
+        fill(limit, size_of(tmp_path / "jobs.sqlite-wal"))
+        with pytest.raises(StorageFull):
+            await database.put("file", "b", b"x", None)
+        assert await database.delete("file", "a")
+        assert await database.get("file", "a") is None
+        free(limit)
+        database.close()
+
+    run(main())
+
+
+def working_files(home: Path, job_id: str) -> Path:
+    """The folder of a job's working files, with one that a kill has left."""
+    folder = home / "jobs" / job_id
+    folder.mkdir(parents=True)
+    (folder / "0").write_bytes(b"x")
+    return folder
+
+
+def test_bytes_are_deleted_first_if_the_records_change_has_no_room(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    delete = Database.delete
+
+    async def main() -> None:
+        async with open_jobs(tmp_path, EchoProvider()) as jobs:
+            job = await jobs.wait(await jobs.create(jsonl([line("n0")])))
+            file_id = await jobs.upload(jsonl([line("n1")]))
+            folder = working_files(tmp_path, job.id)
+            file = tmp_path / "files" / file_id
+
+            async def with_room(database: Database, kind: str, key: str) -> bool:
+                if (file if kind == "file" else folder).exists():
+                    raise StorageFull(str(database.path), "no space is left")
+                return await delete(database, kind, key)
+
+            monkeypatch.setattr(Database, "delete", with_room)
+            await jobs.service.files.delete(file_id, "master")
+            monkeypatch.setattr(Database, "delete", delete)
+            for output in (job.output_file_id, job.input_file_id):
+                await jobs.service.files.delete(output or "", "master")
+            monkeypatch.setattr(Database, "delete", with_room)
+            await jobs.service.jobs.delete(job.id, "master")
+            with pytest.raises(NotFound):
+                await jobs.service.jobs.find(job.id, "master")
+
+    run(main())

@@ -6,6 +6,7 @@ from typing import Any
 import msgspec
 import pytest
 
+from fanout.errors import StorageFull
 from fanout.telemetry.observers import (
     AttemptRecord,
     JSONLinesObserver,
@@ -107,6 +108,21 @@ def test_a_bugs_record_has_its_traceback_and_no_values() -> None:
     assert [where.rpartition(" ")[2] for where in entry["where"]] == ["record", "fail"]
     assert "test_observers.py:" in entry["where"][0]
     assert "secret prompt" not in line
+
+
+def test_a_fault_of_the_storage_is_no_bug() -> None:
+    full = StorageFull("jobs.db", "no space is left")
+    (line,) = lines(lambda log: log.bug("req_1", full))
+    entry = json.loads(line)
+    assert entry.pop("time")
+    assert entry == {
+        "event": "storage_error",
+        "level": "error",
+        "request_id": "req_1",
+        "error": "StorageFull",
+        "path": "jobs.db",
+        "reason": "no space is left",
+    }
 
 
 def test_a_name_with_a_line_break_stays_on_its_line() -> None:

@@ -131,9 +131,23 @@ class Database:
         return await self.submit(write)
 
     async def delete(self, kind: str, key: str) -> bool:
-        """Delete it, and return whether it was there."""
-        query = "DELETE FROM records WHERE kind = ? AND key = ?"
-        return await self.submit(lambda db: db.execute(query, (kind, key)).rowcount == 1)
+        """
+        Delete it, and return whether it was there.
+
+        On a full disk, the log's content is moved to the file: then the log has room.
+        """
+
+        def delete(db: sqlite3.Connection) -> bool:
+            query = "DELETE FROM records WHERE kind = ? AND key = ?"
+            try:
+                return db.execute(query, (kind, key)).rowcount == 1
+            except sqlite3.Error as error:
+                if getattr(error, "sqlite_errorcode", 0) not in FULL:
+                    raise
+            db.execute("PRAGMA wal_checkpoint(RESTART)")
+            return db.execute(query, (kind, key)).rowcount == 1
+
+        return await self.submit(delete)
 
     async def list(
         self, kind: str, *, after: str | None, limit: int, newest_first: bool = True

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from contextlib import suppress
 
-from ...errors import NotFound
+from ...errors import NotFound, StorageFull
 from ..store import RecordStore
 from .files import FileService
 from .records import Job
@@ -21,7 +21,11 @@ async def delete_job(files: FileService, table: RecordStore, jobs: Registry[Job]
     for file_id in (job.output_file_id, job.error_file_id):
         if file_id is not None:
             await _delete_file(files, file_id, job)
-    await jobs.delete(job.id)
+    try:
+        await jobs.delete(job.id)
+    except StorageFull:  # there is room when the working files are deleted
+        await files.blobs.delete(f"jobs/{job.id}")
+        await jobs.delete(job.id)
     await files.blobs.delete(f"jobs/{job.id}")
     if job.source is None:
         await delete_own_input(files, jobs, job)

@@ -10,7 +10,7 @@ from functools import partial
 
 from msgspec.structs import replace
 
-from ...errors import DamagedRecord, NotFound, RequestError
+from ...errors import DamagedRecord, NotFound, RequestError, StorageFull
 from ..store import BlobStore, RecordStore
 from .file_records import FileRecord, UploadRecord
 from .records import R, as_if_created_now
@@ -121,8 +121,19 @@ class FileService:
         await self._delete(await self._files.find(file_id, client))
 
     async def _delete(self, record: FileRecord) -> None:
-        """Delete the record at once, and the bytes unless a job still reads them."""
-        await self._files.delete(record.id)
+        """
+        Delete the record at once, and the bytes unless a job still reads them.
+
+        On a full disk, the bytes are deleted first, so that the change of the record has room.
+        """
+        try:
+            await self._files.delete(record.id)
+        except StorageFull:
+            if await self.is_used(record.key):
+                raise
+            await self.blobs.delete(record.key)
+            await self._files.delete(record.id)
+            return
         if not await self.is_used(record.key):
             await self.blobs.delete(record.key)
 
