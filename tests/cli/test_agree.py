@@ -105,6 +105,8 @@ def test_the_options_are_the_fields_of_the_request_and_errors_name_them(
         ("--start", "x"): "--start must be",
         ("--on", " "): "--on must name",
     }
+    one = fanout("agree", "Hi", "-m", "a", "--config", config)
+    assert one.err == "fanout: `fanout agree` needs at least two models: name them in -m\n"
     for options, message in wrong.items():
         ran = fanout("agree", "Hi", "-m", "a,b,c", "--config", config, *options)
         assert ran.code in {1, 2}, options

@@ -135,6 +135,10 @@ def test_teams_users_and_budgets_are_made_changed_and_deleted(fanout: Command) -
     assert fanout("budget", "update", "gold", "--budget", "7").code == 0
     assert fanout("team", "info", "x", "--json").json["max_budget"] == 7
     assert fanout("key", "info", "k", "--json").json["max_budget"] == 7
+    printed = fanout("team", "info", "x").out + fanout("key", "info", "k").out
+    assert "tpm_limit: none\n" in printed
+    assert 'models: ["a","b"]\n' in printed
+    assert "None" not in printed
     assert fanout("user", "info", "x", "--json").json["user_email"] == "ann@example.com"
     assert fanout("budget", "list", "--json").json["budgets"][0]["max_budget"] == 7
     assert fanout("team", "delete", "x").out == "deleted x\n"

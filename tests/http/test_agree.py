@@ -181,24 +181,6 @@ def test_at_the_deadline_the_votes_so_far_are_the_response(
     assert wrong == []
 
 
-def test_a_deadline_without_a_vote_is_an_error_with_the_attempts(
-    server: RunningGateway, upstream: Upstream
-) -> None:
-    found = []
-    for check in (False, True):
-        upstream.script("a", answers("a long text, and no JSON " * 10))
-        for name in ("b", "c"):
-            upstream.script(name, [role, hang])
-        more = {"timeout": 0.3, **({"response_format": LABEL} if check else {})}
-        fanout = {"attempts": 1} if check else {}
-        response = agree(server, "a, b, c", stream=False, more=more, **fanout)
-        assert response.error is not None
-        attempts = {one["model"]: one["outcome"] for one in response.error.get("attempts", ())}
-        found.append((response.status, attempts))
-    late = {"b": "cancelled", "c": "cancelled"}
-    assert found == [(504, {"a": "no_vote", **late}), (504, {"a": "invalid", **late})]
-
-
 def test_a_call_that_was_never_sent_is_not_counted(
     server: RunningGateway, upstream: Upstream
 ) -> None:

@@ -338,7 +338,7 @@ def test_errors_are_openais_and_name_the_clients_field(
         ({"text": {"format": {"type": "json_schema"}}}, "text.format.name", None),
         ({"tools": [{"type": "file_search"}]}, "tools[0].type", "unsupported_parameter"),
         ({"tools": [{"type": "function"}]}, "tools[0].name", None),
-        ({"input": None}, "input", None),
+        ({"input": None}, "input", "missing_required_parameter"),
         ({"temperature": 3}, "temperature", None),
         ({"metadata": 1}, "metadata", None),
     ]

@@ -236,6 +236,8 @@ WRONG: dict[str, tuple[str, Any, dict[str, Any], str, str]] = {
         "timeout",
         "`timeout` must be the seconds until the response is complete",
     ),
+    "model": ("completion", "openai/", {}, "model", "has no model after the slash"),
+    "stream": (RACE, ["openai/m"], {"stream": "yes"}, "stream", "must be True or False"),
 }
 
 
@@ -256,3 +258,10 @@ def test_a_wrong_argument_is_named_as_the_caller_wrote_it(
         call(name, models, messages, **options, **at(upstream))
     assert (raised.value.param, message in str(raised.value)) == (param, True), str(raised.value)
     assert upstream.calls == []
+
+
+def test_one_model_is_the_fastest(upstream: Upstream, call: Way) -> None:
+    upstream.script("m", answers("Hi"))
+    found = call("completion", "openai/m", HI, fastest_response=True, **at(upstream))
+    assert content(found) == "Hi"
+    assert "fastest_response" not in upstream.calls[0].body

@@ -25,7 +25,7 @@ from ..keys.windows import seconds_of
 from ..settings import Settings
 from .key_reports import show_changes, show_spend
 from .no_value import NONE, given_values
-from .printing import show, show_json
+from .printing import field_lines, show, show_json
 from .table import columns
 
 if TYPE_CHECKING:
@@ -92,7 +92,7 @@ async def _run(arguments: argparse.Namespace, ledger: KeyLedger) -> int:
         else:
             item = await _changed(arguments, manager, ledger, item)
             info = info_of(_now(ledger, item))
-            _show(arguments, info, "\n".join(f"{name}: {value}" for name, value in info.items()))
+            _show(arguments, info, field_lines(info))
     return 0
 
 

@@ -11,6 +11,7 @@ OPTIONS = {
     "max_completion_tokens": "--max-tokens",
     "temperature": "--temperature",
     "timeout": "--timeout",
+    "fanout.models": "-m",
     "fanout.stagger": "--stagger",
     "fanout.attempts": "--attempts",
     "fanout.k": "-k",
@@ -33,5 +34,6 @@ def options_named() -> Iterator[None]:
     except RequestError as error:
         if option := OPTIONS.get(error.param or ""):
             message = str(error).replace(f"`{error.param}`", option)
+            message = message.replace("`fanout.mode: agree`", "`fanout agree`")
             raise RequestError(message, error.param, error.detail.code) from None
         raise

@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import codecs
 import sys
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from typing import Any, TextIO
 
 from ..wire import json
@@ -20,6 +20,17 @@ CTRL_C = len("^C")
 def show(text: object, *, file: TextIO | None = None, end: str = "\n", flush: bool = False) -> None:
     """Print the text without control characters, also into a file or a pipe."""
     print(without_controls(str(text)), file=file, end=end, flush=flush)
+
+
+def field_lines(fields: Mapping[str, Any]) -> str:
+    """Each field on a line: a text as it is, null as `none`, other values as JSON."""
+    return "\n".join(f"{name}: {_shown(value)}" for name, value in fields.items())
+
+
+def _shown(value: object) -> str:
+    if value is None:
+        return "none"
+    return value if isinstance(value, str) else json.encode(value).decode()
 
 
 def show_response(text: str, *, end: str = "\n", flush: bool = False) -> None:

@@ -18,7 +18,7 @@ from ..keys.management import Changes
 from ..keys.opening import open_local
 from ..settings import Settings
 from .no_value import NONE, given_values
-from .printing import show, show_json
+from .printing import field_lines, show, show_json
 from .table import columns
 
 FIELDS = {
@@ -158,4 +158,4 @@ def _show(arguments: argparse.Namespace, body: Mapping[str, Any]) -> None:
     if arguments.json:
         show_json(body)
     else:
-        show("\n".join(f"{name}: {value}" for name, value in body.items()))
+        show(field_lines(body))

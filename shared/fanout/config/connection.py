@@ -1,4 +1,4 @@
-"""How a deployment is reached: its options, its base URL, its headers and its AWS credentials."""
+"""How a deployment is reached: its provider, options, base URL, headers and AWS credentials."""
 
 from __future__ import annotations
 
@@ -18,6 +18,38 @@ from .model import ModelParams
 # A base URL may contain options of the deployment: `https://bedrock-runtime.{region}.…`.
 _WITH_VERSION = re.compile(r"(?<=[^/]/)v\d+/?$")  # such an address needs nothing
 _PLACEHOLDER = re.compile(r"\{(\w+)\}")
+
+
+def find_provider(params: ModelParams) -> tuple[Provider, str]:
+    """The provider of a deployment, and the model's name there; raises `ConfigError`."""
+    head, slash, rest = params.model.partition("/")
+    if slash and not rest.strip():
+        raise ConfigError(
+            f"`{params.model}` has no model after the slash: write `{head or 'provider'}/MODEL`"
+        )
+    on_google = params.vertex_project or params.vertex_location or params.vertex_credentials
+    split = registry.split_model(params.model, on_google=bool(on_google))
+    if split is None and (instead := registry.other_api(params.model)):
+        raise ConfigError(f"`{params.model}`: there is no such provider here: {instead}")
+    if params.api_base and (split is None or registry.is_elsewhere(params.model, params.api_base)):
+        split = ("openai", params.model)  # any server with OpenAI's API
+    if split is None and not registry.is_for_chat(params.model):
+        raise ConfigError(
+            f"`{params.model}` is not for chat, and there is no other API here: remove the entry"
+        )
+    if split is None:
+        raise ConfigError(
+            f"`{params.model}` has no known provider: write `provider/model` with one of "
+            f"{', '.join(registry.names())}, or set `api_base`"
+        )
+    name, model = split
+    provider = registry.find(name)
+    if model.startswith("responses/") and not provider.has_responses:
+        raise ConfigError(
+            f"`{params.model}`: `{name}` is called with chat completions; write "
+            f"`{name}/{model.removeprefix('responses/')}`"
+        )
+    return provider, model
 
 
 def provider_options(params: ModelParams, env: Mapping[str, str]) -> dict[str, str]:

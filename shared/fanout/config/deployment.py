@@ -9,7 +9,6 @@ from typing import Any
 from msgspec import Struct, field
 
 from ..errors import ConfigError
-from ..providers import registry
 from ..providers.base import GoogleToken, Provider, SigV4, Target, Template
 from ..schema.request import READ_FIELDS
 from ..secret import Secret
@@ -21,6 +20,7 @@ from .connection import (
     check_batches,
     extra_body,
     extra_headers,
+    find_provider,
     given_base,
     provider_options,
     region_of,
@@ -199,33 +199,6 @@ def _tier_prices(params: ModelParams) -> tuple[tuple[str, float, float], ...]:
         for tier, sent, received in given
         if sent is not None and received is not None
     )
-
-
-def find_provider(params: ModelParams) -> tuple[Provider, str]:
-    """The provider of a deployment, and the model's name there; raises `ConfigError`."""
-    on_google = params.vertex_project or params.vertex_location or params.vertex_credentials
-    split = registry.split_model(params.model, on_google=bool(on_google))
-    if split is None and (instead := registry.other_api(params.model)):
-        raise ConfigError(f"`{params.model}`: there is no such provider here: {instead}")
-    if params.api_base and (split is None or registry.is_elsewhere(params.model, params.api_base)):
-        split = ("openai", params.model)  # any server with OpenAI's API
-    if split is None and not registry.is_for_chat(params.model):
-        raise ConfigError(
-            f"`{params.model}` is not for chat, and there is no other API here: remove the entry"
-        )
-    if split is None:
-        raise ConfigError(
-            f"`{params.model}` has no known provider: write `provider/model` with one of "
-            f"{', '.join(registry.names())}, or set `api_base`"
-        )
-    name, model = split
-    provider = registry.find(name)
-    if model.startswith("responses/") and not provider.has_responses:
-        raise ConfigError(
-            f"`{params.model}`: `{name}` is called with chat completions; write "
-            f"`{name}/{model.removeprefix('responses/')}`"
-        )
-    return provider, model
 
 
 def _template(params: ModelParams) -> Template | None:

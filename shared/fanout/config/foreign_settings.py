@@ -9,7 +9,7 @@ from msgspec.structs import replace
 
 from ..errors import ConfigError, Problem
 from ..providers import registry
-from .deployment import find_provider
+from .connection import find_provider
 from .entries import Entry, label
 from .model import OF_SOME_PROVIDERS, ModelParams, TemplateRules
 

@@ -40,7 +40,7 @@ from ..transport.engine import Engine
 from .deployments import ADDRESS, of_deployments, of_judge, of_models
 from .errors import ForkedProcess
 from .inputs import plain, plain_options
-from .options import check_names, check_timeout, longer_models
+from .options import check_names, check_timeout, longer_models, stream_of
 from .streams import ChunkStream
 from .structured_output import is_parsed, parsed, parsed_class
 from .types import ChatCompletion
@@ -74,16 +74,16 @@ class Call:
         self._parse_as = parsed_class(given)
         check_timeout(given)
         given = plain_options(given)
-        client = given.pop("http_client", None)
-        if client is not None and not is_client(client):
-            raise RequestError("`http_client` must be a client of httpx or httpx2", "http_client")
+        client = _client_of(given)
         if "base_url" in given:  # LiteLLM's other name for it
             given.setdefault("api_base", given.pop("base_url"))
         address = {name: given.pop(name) for name in ADDRESS if name in given}
         longer = longer_models(given)
         checked = {name: given.pop(name) for name in CHECK if name in given}
         self._is_checked, self._api_base = bool(checked), address.get("api_base")
-        self.stream = bool(given.pop("stream", False))
+        self.stream = stream_of(given)
+        if mode == "one" and given.get("fastest_response") is True:
+            given.pop("fastest_response")  # of one model, as for LiteLLM
         self._models, self._mode = models, mode
         self._checked: FanOutRequest | None = None  # only messages differ in further requests
         env = (settings := Settings.read()).env
@@ -232,6 +232,14 @@ class Call:
         if self._mode == "race" and isinstance(error, ProviderError | ConfigError):
             return AllFailed([Cause(self._models[0], error)])
         return error
+
+
+def _client_of(options: dict[str, Any]) -> Any:
+    """The option `http_client`, which is taken out."""
+    client = options.pop("http_client", None)
+    if client is not None and not is_client(client):
+        raise RequestError("`http_client` must be a client of httpx or httpx2", "http_client")
+    return client
 
 
 def _with_times(gateway: Gateway, stagger: object) -> Gateway:

@@ -265,6 +265,14 @@ def longer_models(options: dict[str, Any]) -> dict[str, str]:
     return longer
 
 
+def stream_of(options: dict[str, Any]) -> bool:
+    """The option `stream`, which is taken out; raises `RequestError` if it is no boolean."""
+    stream = options.pop("stream", None)
+    if stream is not None and not isinstance(stream, bool):
+        raise RequestError("`stream` must be True or False", "stream")
+    return bool(stream)
+
+
 def check_timeout(options: Mapping[str, Any]) -> None:
     """Raise `RequestError` for httpx's `Timeout`, which is of one read and not of the response."""
     for name in ("timeout", "request_timeout"):

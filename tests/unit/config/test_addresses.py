@@ -47,12 +47,23 @@ def test_a_server_of_ones_own_needs_no_key(model: str, base: str) -> None:
     assert (found.base_url, found.keys) == (base, ())
 
 
-@pytest.mark.parametrize("model", ["nope/x", "llama-3", "openai/", "/x"])
+@pytest.mark.parametrize("model", ["nope/x", "llama-3", "/x"])
 def test_a_model_without_a_known_provider_is_rejected_with_a_list_of_providers(model: str) -> None:
     message = refusal(model_list=[entry(model)])
     assert message.startswith(f"model_list[0] (`m`): `{model}` has no known provider: write ")
     assert "anthropic, azure, bedrock" in message
     assert message.endswith("or set `api_base`")
+
+
+@pytest.mark.parametrize("address", [{}, {"api_base": "http://h:8000/v1"}])
+def test_a_provider_without_a_model_is_rejected(address: dict[str, str]) -> None:
+    for model, fix in (
+        ("openai/", "openai/MODEL"),
+        ("groq/ ", "groq/MODEL"),
+        ("/", "provider/MODEL"),
+    ):
+        message = refusal(model_list=[entry(model, **address)])
+        assert f"`{model}` has no model after the slash: write `{fix}`" in message
 
 
 def test_an_address_makes_any_name_an_openai_compatible_model() -> None:

@@ -5,10 +5,19 @@ from typing import Any
 
 import pytest
 
-from fanout.errors import AllFailed, DeadlineExceeded, RateLimited
+from fanout.errors import AllFailed, DeadlineExceeded, FanoutError, RateLimited
+from fanout.schema.error import full_error
 from tests.support.scripted_engine import answers, refuses, stalls
 from tests.support.virtual_clock import now, run
 from tests.unit.gateway.gateway_harness import Harness, contents, stream_text
+
+LABEL = {
+    "type": "json_schema",
+    "json_schema": {
+        "name": "label",
+        "schema": {"type": "object", "properties": {"label": {"type": "string"}}},
+    },
+}
 
 WAYS: list[Any] = [
     pytest.param({}, id="one"),
@@ -130,5 +139,29 @@ def test_cancelling_the_request_ends_every_call_at_once(way: Any, *, stream: boo
                 await ask(fields.pop("model"), **fields)
         assert not harness.engine.open
         assert {at for at, _ in harness.engine.left} == {1.0}
+
+    run(main())
+
+
+@pytest.mark.parametrize(
+    ("more", "outcome"),
+    [({}, "no_vote"), ({"response_format": LABEL}, "invalid")],
+    ids=["plain", "checked"],
+)
+def test_a_deadline_without_a_vote_is_an_error_with_the_attempts(
+    more: dict[str, Any], outcome: str
+) -> None:
+    async def main() -> None:
+        harness = Harness(a=answers("a long text, and no JSON " * 10), b=stalls(), c=stalls())
+        fanout = {"mode": "agree", **({"attempts": 1} if more else {})}
+        with pytest.raises(FanoutError) as raised:
+            await harness.ask("a, b, c", timeout=5, fanout=fanout, **more)
+        assert (now(), raised.value.status) == (5.0, 504)
+        attempts = full_error(raised.value)["attempts"]
+        assert {one["model"]: one["outcome"] for one in attempts} == {
+            "a": outcome,
+            "b": "cancelled",
+            "c": "cancelled",
+        }
 
     run(main())

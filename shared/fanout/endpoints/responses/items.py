@@ -75,6 +75,8 @@ def read_input(given: object, instructions: str | None) -> Messages:
             reader.add(item, f"input[{index}]")
     elif given is not None:
         raise RequestError("`input` must be a string or a list of items", "input")
+    elif not instructions:
+        raise RequestError("`input` is missing", "input", "missing_required_parameter")
     if not reader.turns:
         raise RequestError("`input` must have at least one message", "input")
     return reader.messages()
