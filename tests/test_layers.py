@@ -96,7 +96,7 @@ TOP_LEVEL = {
     """,
     "shared/fanout/bulk/work/*.py": """
         __init__ call_watcher checked_lines embedding_groups finisher full_disk judge_calls
-        line_requests line_runner line_slots manifest open_shards ordered_lines
+        line_requests line_runner line_slots manifest open_shards ordered_lines ordered_results
         permitted_calls
         partial_results rejections requests_of_lines result_lines spec stopping
         stored_results worker

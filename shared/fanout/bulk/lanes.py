@@ -45,6 +45,11 @@ order of the file.
 
 CACHES: tuple[CacheChoice, ...] = ("order", "auto", "off")
 
+OrderChoice: TypeAlias = Literal["any", "input"]
+"""The order of a job's two files: as each shard's results came, or as the lines of its input."""
+
+ORDERS: tuple[OrderChoice, ...] = ("any", "input")
+
 AUTO_WINDOW = 3 * 3600
 """Seconds of a completion window from which a job without a choice is on `auto`."""
 
@@ -130,3 +135,23 @@ def choose_cache(given: str | None, name: str = "fanout.cache") -> CacheChoice:
             return choice
     known = ", ".join(f"`{choice}`" for choice in CACHES)
     raise RequestError(f"`{name}` must be one of {known}, not `{given[:40]}`", name)
+
+
+def choose_order(
+    given: str | None, *, has_order: bool = True, name: str = "fanout.order"
+) -> OrderChoice:
+    """
+    The choice that was given, else `any`.
+
+    Raises `RequestError` about `name`, also for `input` on a host that `has_order` not.
+    """
+    if given is None or given == "any":
+        return "any"
+    if given != "input":
+        known = ", ".join(f"`{choice}`" for choice in ORDERS)
+        raise RequestError(f"`{name}` must be one of {known}, not `{given[:40]}`", name)
+    if not has_order:
+        raise RequestError(
+            f"`{name}` cannot be `input` in a stack: sort the output by `custom_id`", name
+        )
+    return "input"

@@ -68,6 +68,12 @@ def _add_run(own: _SubParsersAction[argparse.ArgumentParser]) -> None:
     _add_lane(parser)
     _add_webhook(parser)
     _add_cache(parser)
+    parser.add_argument(
+        "--order",
+        metavar="ORDER",
+        help="input: JSONL responses in the order of FILE, after those of earlier runs; any: as "
+        "they come (default: any; tables are always in order)",
+    )
     parser.add_argument("--fresh", action="store_true", help="start over, ignore stored responses")
     add_json(parser, "progress as JSON lines")
 

@@ -81,7 +81,9 @@ async def _run(arguments: argparse.Namespace, open_stack: OpenStack, given: Batc
         completion_window=arguments.window,
         model=given.model,
         max_cost_usd=arguments.max_cost,
-        fanout=BatchOptions(lane=given.lane, cache=given.cache, native=given.native),
+        fanout=BatchOptions(
+            lane=given.lane, cache=given.cache, native=given.native, order=given.order
+        ),
     )
     output = given.output or check_output("-")
     async with open_backend(arguments, open_stack, needs_config=True) as backend:

@@ -18,9 +18,11 @@ from ..bulk.lanes import (
     CacheChoice,
     LaneChoice,
     NativeChoice,
+    OrderChoice,
     choose_cache,
     choose_lane,
     choose_native,
+    choose_order,
 )
 from ..bulk.local.input_files import STDIN, InputFile, open_input
 from ..bulk.local.prompt_files import PromptFile
@@ -47,7 +49,8 @@ class BatchInput(Struct, frozen=True):
     """
     The prompts, the model for lines without one, and the choices of lane, batches and cache.
 
-    `window` is in seconds, the `cap` in nanodollars. For `run` also the output and the webhook.
+    `window` is in seconds, the `cap` in nanodollars. For `run` also the output,
+    its order and the webhook.
     """
 
     prompts: PromptFile
@@ -59,6 +62,7 @@ class BatchInput(Struct, frozen=True):
     cache: CacheChoice | None = None
     native: NativeChoice | None = None
     window: int = 24 * HOUR
+    order: OrderChoice | None = None
 
 
 @contextmanager
@@ -73,9 +77,11 @@ def open_batch_input(arguments: argparse.Namespace) -> Iterator[BatchInput]:
     params, fields = _params(arguments)
     model = _model(arguments)
     with ExitStack() as stack:
-        output, webhook = None, None
+        output, webhook, order = None, None, None
         if arguments.action == "run":
             webhook = _webhook(arguments)
+            if arguments.order is not None:
+                order = choose_order(arguments.order, has_order=not arguments.stack, name="--order")
             inputs = ["/dev/stdin" if arguments.file == STDIN else arguments.file]
             inputs += filter(None, [arguments.config])
             check_form(arguments.output)
@@ -96,7 +102,7 @@ def open_batch_input(arguments: argparse.Namespace) -> Iterator[BatchInput]:
             arguments.limit,
             fields,
         )
-        yield BatchInput(prompts, model, cap, output, lane, webhook, cache, native, window)
+        yield BatchInput(prompts, model, cap, output, lane, webhook, cache, native, window, order)
 
 
 def _native(given: str | None, lane: LaneChoice) -> NativeChoice | None:

@@ -1,4 +1,4 @@
-"""What a command changes in a job that it resumes: its cap, lanes and webhook."""
+"""What a command changes in a job that it resumes: its cap, lanes, order and webhook."""
 
 from __future__ import annotations
 
@@ -71,7 +71,7 @@ async def with_options(
     given: BatchInput,
     webhook: Webhook | None,
 ) -> Job:
-    """A resumed job takes the new command's cost cap, and its lanes and webhook if it has any."""
+    """A resumed job takes the new command's cap, and its lanes, order and webhook if any."""
     if job.is_over:
         return job
     lane, webhook = given.lane or job.lane, webhook or job.webhook
@@ -80,11 +80,13 @@ async def with_options(
         native = choose_native(
             given.native, lane, has_batches=backend.jobs.has_batches, name="--native"
         )
-    if (job.max_cost, job.lane, job.native, job.webhook) == (cap, lane, native, webhook):
+    order = given.order or job.order
+    changes = {"max_cost": cap, "lane": lane, "native": native, "webhook": webhook, "order": order}
+    if all(getattr(job, name) == value for name, value in changes.items()):
         return job
     if native == "never" != job.native:
         raise RequestError(KEEPS_BATCHES.format(job=job.id), "native")
     return await backend.jobs.registry.change(
         job.id,
-        lambda now: replace(now, max_cost=cap, lane=lane, native=native, webhook=webhook),
+        lambda now: replace(now, **changes),
     )

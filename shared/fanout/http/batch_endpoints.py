@@ -49,6 +49,7 @@ async def create_batch(exchange: Exchange) -> None:
 async def _quote(exchange: Exchange, new_job: NewJob) -> None:
     """Respond with what the job would cost; creates nothing and calls no provider."""
     check_endpoint(new_job)
+    _ = new_job.order  # checks it
     native = batch_service_of(exchange).jobs.native(new_job)
     files, client, catalog = (
         batch_service_of(exchange).files,

@@ -539,12 +539,14 @@ def test_native_batches_are_chosen_by_an_option(batch: BatchCommand, upstream: U
     for words, said in (
         (["--native", "always"], "`--native` must be one of `never`, `auto`, `require`"),
         (["--native", "auto", "--lane", "flex"], "the lane `flex`, only `auto` or `native`"),
+        (["--order", "first"], "`--order` must be one of `any`, `input`, not `first`"),
         (["--native", "auto", "--window", "1h"], "does not fit the lane `realtime`"),
     ):
         ran = batch.run("quote" if "--window" in words else "run", path, *words)
         assert (ran.code, said in ran.err) == (2, True), ran.err
     assert not upstream.calls
-    assert batch.run("run", path, "--native", "never").code == 0
+    assert batch.run("run", path, "--native", "never", "--order", "input").code == 0
+    assert batch.run("status", "--json").json[0]["fanout"]["order"] == "input"
 
 
 def test_the_end_of_a_run_is_reported_before_the_command_ends_and_later_if_that_fails(

@@ -13,7 +13,7 @@ from msgspec.structs import replace
 from ...errors import NotFound, RequestError
 from ..input import lines
 from ..input.job_source import JobSource
-from ..lanes import NativeChoice, choose_native
+from ..lanes import NativeChoice, choose_native, choose_order
 from ..store import Change, RecordStore
 from ..totals import Totals
 from .deletion import delete_job
@@ -73,7 +73,7 @@ class JobService:
         `webhook` is the checked one of `new`, `account` that of a virtual key.
         """
         check_endpoint(new)
-        _ = self.native(new), new.cache  # checks them, the lane and the window
+        _ = self.native(new), new.cache, new.order  # checks them, the lane and the window
         file = await self._input(new.input_file_id, owner)
         job = self.draft(new, file, owner, webhook)
         if account is not None:
@@ -103,6 +103,7 @@ class JobService:
             keep_input=new.fanout is None or new.fanout.keep_input,
             native=self.native(new),
             cache=new.cache,
+            order=choose_order(new.order, has_order=self._host.has_order),
             endpoint=lines.EMBEDDINGS if new.endpoint in lines.EMBEDDING_URLS else lines.ENDPOINT,
         )
 
@@ -282,6 +283,7 @@ class JobService:
             keep_input=old.keep_input,
             native=old.native,
             cache=old.cache,
+            order=old.order,
             endpoint=old.endpoint,
             retry_of=old.id,
             earlier_outputs=earlier,

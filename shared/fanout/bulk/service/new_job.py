@@ -9,7 +9,14 @@ from msgspec import Struct
 from ...errors import RequestError
 from ...telemetry.prices import to_nanodollars
 from ..input import lines
-from ..lanes import CacheChoice, LaneChoice, choose_cache, choose_lane
+from ..lanes import (
+    CacheChoice,
+    LaneChoice,
+    OrderChoice,
+    choose_cache,
+    choose_lane,
+    choose_order,
+)
 from .files import MONTH
 from .webhooks import NewWebhook
 
@@ -30,6 +37,7 @@ class BatchOptions(Struct, frozen=True, kw_only=True):
     keep_input: bool = True
     native: str | None = None
     cache: str | None = None
+    order: str | None = None
 
 
 class NewJob(Struct, frozen=True, kw_only=True):
@@ -59,6 +67,11 @@ class NewJob(Struct, frozen=True, kw_only=True):
     def cache(self) -> CacheChoice:
         """What is done about caches; raises `RequestError` for a choice that there is not."""
         return choose_cache(self.fanout.cache if self.fanout else None)
+
+    @property
+    def order(self) -> OrderChoice:
+        """The order of the job's files; raises `RequestError` for one that there is not."""
+        return choose_order(self.fanout.order if self.fanout else None)
 
 
 def check_endpoint(new: NewJob) -> None:

@@ -11,7 +11,7 @@ from ...telemetry.prices import TokenPrices, to_dollars, to_nanodollars
 from ..activity import Wait
 from ..input.job_source import JobSource
 from ..input.planner import LineError
-from ..lanes import REALTIME, CacheChoice, LaneChoice, NativeChoice
+from ..lanes import REALTIME, CacheChoice, LaneChoice, NativeChoice, OrderChoice
 from ..totals import Totals, rounded_dollars
 from .file_records import JOB_PREFIX, FileRecord, UploadRecord
 from .webhooks import Webhook
@@ -48,9 +48,9 @@ class Job(Struct, frozen=True, kw_only=True):
     with `deliver_to`. `source` is the file of `fanout batch run`; `reused` lines of it have
     responses of earlier jobs, and are neither in the job's input nor in its counts. `lane` is how
     its lines are sent, `native` whether they go by their providers' batches, `cache` what is done
-    about providers' caches. `prices` are those of its models when it began, unless they are many.
-    Without `keep_input`, the input file is deleted with the job, and if
-    the job fails before its first call. `account` is that of the virtual key that pays for it.
+    about providers' caches, `order` that of its files. `prices` are those of its models when it
+    began, unless they are many. Without `keep_input`, the input file is deleted with the job, and
+    if the job fails before its first call. `account` is that of the virtual key that pays for it.
     """
 
     id: str
@@ -87,6 +87,7 @@ class Job(Struct, frozen=True, kw_only=True):
     keep_input: bool = True
     native: NativeChoice = "never"
     cache: CacheChoice = "order"
+    order: OrderChoice = "any"
     endpoint: str = "/v1/chat/completions"
     totals: Totals | None = field(default=None, name="tally")
     output_file_id: str | None = None
@@ -260,6 +261,8 @@ def lane_fields(job: Job, totals: Totals) -> dict[str, Any]:
     """The lane and the cache choice that a job asks for, and what came by each lane."""
     found: dict[str, Any] = {"lane": job.lane, "cache": job.cache}
     found |= {"lanes": lanes_to_dict(totals), "saved_usd": totals.saved_usd}
+    if job.order != "any":
+        found["order"] = job.order
     if job.native != "never":
         found["native"] = job.native
     if totals.hedged.lines:

@@ -26,6 +26,7 @@ async def finish(host: JobHost, job: Job) -> Job:
             job.model,
             transitions.SKIP_REASONS[job.reason] if job.reason else None,
             tuple(job.earlier_outputs),
+            orders=job.order == "input",
         ),
         host.shards(job),
         host.blobs,

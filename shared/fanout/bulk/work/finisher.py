@@ -19,6 +19,7 @@ from ..input.splitter import iter_lines
 from ..paid_calls import PaidCalls
 from ..store import BlobStore, JobProgress, ResultKeys, ResultStore
 from ..totals import LineCost, Totals
+from .ordered_results import order_results
 from .result_lines import skipped_line
 from .stored_results import count_error, count_stored, paid_lines
 
@@ -42,7 +43,7 @@ class FinishSpec(Struct, frozen=True):
     What the finisher needs to know of a job.
 
     The bytes of `earlier_outputs` (keys) go before the output. Intermediate files go below
-    `scratch`.
+    `scratch`. If it `orders`, the results of each shard are in the order of its lines.
     """
 
     input_key: str
@@ -52,6 +53,7 @@ class FinishSpec(Struct, frozen=True):
     default_model: str | None = None
     skip_reason: SkipReason | None = None
     earlier_outputs: tuple[str, ...] = ()
+    orders: bool = False
 
 
 class FinishResult(Struct, frozen=True):
@@ -81,6 +83,10 @@ async def finish(
             totals, skipped = await _count_incomplete(spec, shard, blobs, results, cost)
             keys = await results.keys(shard.index)
             keys = ResultKeys(keys.responses, [*keys.failures, *skipped])
+        if spec.orders:
+            keys = await order_results(
+                keys, shard, blobs, spec.input_key, spec.default_model, f"{spec.scratch}/ordered"
+            )
         total.add(totals)
         responses += keys.responses
         failures += keys.failures

@@ -51,7 +51,7 @@ function _shtab_fanout_using
 end
 
 set -g _shtab_fanout_commands init serve ask race all agree batch 'batch run' 'batch quote' 'batch status' 'batch cancel' 'batch resume' 'batch retry' 'batch results' 'batch remove' check models local 'local install' 'local serve' 'local run' key 'key create' 'key list' 'key info' 'key update' 'key block' 'key unblock' 'key delete' 'key regenerate' 'key reset-spend' 'key spend' 'key audit' 'key import' team 'team create' 'team list' 'team info' 'team update' 'team block' 'team unblock' 'team delete' user 'user create' 'user list' 'user info' 'user update' 'user block' 'user unblock' 'user delete' budget 'budget create' 'budget list' 'budget info' 'budget update' 'budget delete' keys 'keys set' 'keys list' doctor completion
-set -g _shtab_fanout_opts_with_value --alias --attached --attempts --budget --budget-id --by --cache --column --confidence --config --context --email --encoding --escalate --expires --from --gateway --grace --host --id --lane --lead --limit --max-cost --max-tokens --model --models --native --on --output --overlap --parallel --port --prompt --region --response-format --rpm --sample --separator --soft-budget --stack --stagger --start --system --tag --team --temperature --threads --timeout --to --tpm --type --user --webhook --webhook-secret --weight --window -k -m -o
+set -g _shtab_fanout_opts_with_value --alias --attached --attempts --budget --budget-id --by --cache --column --confidence --config --context --email --encoding --escalate --expires --from --gateway --grace --host --id --lane --lead --limit --max-cost --max-tokens --model --models --native --on --order --output --overlap --parallel --port --prompt --region --response-format --rpm --sample --separator --soft-budget --stack --stagger --start --system --tag --team --temperature --threads --timeout --to --tpm --type --user --webhook --webhook-secret --weight --window -k -m -o
 
 complete -c fanout -e
 complete -c fanout -f
@@ -168,6 +168,7 @@ complete -c fanout -n '_shtab_fanout_using batch run' -l native -x -d 'whether l
 complete -c fanout -n '_shtab_fanout_using batch run' -l webhook -x -d 'send a signed request there when the job ends'
 complete -c fanout -n '_shtab_fanout_using batch run' -l webhook-secret -x -d 'the variable that has the secret of the signature; with --stack, one of the config'"'"'s webhook_secrets'
 complete -c fanout -n '_shtab_fanout_using batch run' -l cache -x -d 'order: lines with the same beginning follow each other; auto: also ask providers to cache it; off: lines as in the file (default: order)'
+complete -c fanout -n '_shtab_fanout_using batch run' -l order -x -d 'input: JSONL responses in the order of FILE, after those of earlier runs; any: as they come (default: any; tables are always in order)'
 complete -c fanout -n '_shtab_fanout_using batch run' -l fresh -d 'start over, ignore stored responses'
 complete -c fanout -n '_shtab_fanout_using batch run' -l json -d 'print progress as JSON lines'
 complete -c fanout -n '_shtab_fanout_using batch run; and test $_shtab_fanout_npos -eq 0' -ka "(__fish_complete_path (commandline -ct))" -d 'JSONL lines of OpenAI, Azure, Mistral or Together, {"messages": [...]}, {"prompt": "..."} or lists of messages; with --prompt or --column a table: CSV, TSV, JSONL or Parquet; also gzipped; `-` is standard input'
