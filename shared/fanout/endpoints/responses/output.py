@@ -92,7 +92,7 @@ def text_part(text: str, annotations: Iterable[Any] = (), logprobs: Iterable[Any
 def flat_annotation(annotation: Any) -> Any:
     """Chat completions nest a citation's fields, the Responses API does not."""
     kind = annotation.get("type") if isinstance(annotation, dict) else None
-    inner = annotation.get(kind) if kind else None
+    inner = annotation.get(kind) if isinstance(kind, str) else None
     return {"type": kind, **inner} if isinstance(inner, dict) else annotation
 
 

@@ -57,14 +57,57 @@ class Logprobs(Struct, frozen=True, rename="camel"):
     top_candidates: list[TopTokens] | None = None
 
 
+class Segment(Struct, frozen=True, rename="camel"):
+    """A place in a text, in bytes."""
+
+    start_index: json.Count = 0
+    end_index: json.Count = 0
+    text: str = ""
+
+
+class Support(Struct, frozen=True, rename="camel"):
+    """Which chunks a segment of the text is from."""
+
+    segment: Segment = Segment()
+    grounding_chunk_indices: list[json.Index] | None = None
+
+
+class Grounding(Struct, frozen=True, rename="camel"):
+    """Each chunk has one of `web`, `maps`, `retrievedContext`."""
+
+    grounding_chunks: list[dict[str, Any]] | None = None
+    grounding_supports: list[Support] | None = None
+
+
+class Quote(Struct, frozen=True, rename="camel"):
+    """A text that the model quotes."""
+
+    start_index: json.Count = 0
+    end_index: json.Count = 0
+    uri: str = ""
+    title: str = ""
+
+    @property
+    def segment(self) -> Segment:
+        """Where it is."""
+        return Segment(self.start_index, self.end_index)
+
+
+class Quotes(Struct, frozen=True, rename="camel"):
+    """Vertex AI has them in `citations`."""
+
+    citation_sources: list[Quote] | None = None
+    citations: list[Quote] | None = None
+
+
 class Candidate(Struct, frozen=True, rename="camel"):
     content: Content | None = None
     finish_reason: str | None = None
     finish_message: str | None = None
     index: json.Index | None = None
     logprobs_result: Logprobs | None = None
-    grounding_metadata: Any = None
-    citation_metadata: Any = None
+    grounding_metadata: Grounding | None = None
+    citation_metadata: Quotes | None = None
 
 
 class PromptFeedback(Struct, frozen=True, rename="camel"):
