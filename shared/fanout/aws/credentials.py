@@ -36,7 +36,8 @@ class AWSSigner:
     """
     Signs requests (Signature Version 4) with the process's AWS credentials, or with `keys`.
 
-    A role is assumed with them by botocore, and again before its credentials expire.
+    A role is assumed with them by botocore, and again before its credentials expire, at STS in the
+    region of the first request: each partition of AWS has an STS of its own.
     """
 
     def __init__(
@@ -56,7 +57,7 @@ class AWSSigner:
         """The headers that sign `request`; raises `MissingKey` if there are no credentials."""
         credentials = self._fixed
         if credentials is None:
-            credentials = await asyncio.to_thread(self._from_botocore)
+            credentials = await asyncio.to_thread(self._from_botocore, region)
         return sign(
             request.method,
             request.url,
@@ -68,7 +69,7 @@ class AWSSigner:
             self._now(),
         )
 
-    def _from_botocore(self) -> Credentials:
+    def _from_botocore(self, region: str) -> Credentials:
         """The credentials that botocore finds; it refreshes them before they expire."""
         if self._chain is None:
             try:
@@ -79,6 +80,7 @@ class AWSSigner:
             keys = self._keys or AWSKeys()
             try:
                 session = Session(profile=keys.profile)
+                session.set_config_variable("region", region)
                 if found := _fixed_credentials(self._env, replace(keys, role=None)):
                     session.set_credentials(found.access_key, found.secret_key, found.session_token)
                 self._chain = session.get_credentials()

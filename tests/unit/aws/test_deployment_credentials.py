@@ -169,8 +169,8 @@ def sts() -> Iterator[tuple[str, list[dict[str, str]]]]:
         def do_POST(self) -> None:
             raw = self.rfile.read(int(self.headers["content-length"])).decode()
             asked = {name: values[0] for name, values in parse_qs(raw).items()}
-            signed = self.headers["authorization"].split("Credential=")[1].split("/")[0]
-            requests.append({**asked, "signed": signed})
+            scope = self.headers["authorization"].split("Credential=")[1].split("/")
+            requests.append({**asked, "signed": scope[0], "region": scope[2]})
             self.send_response(200)
             self.end_headers()
             self.wfile.write(ROLE.encode())
@@ -194,9 +194,9 @@ def test_a_role_is_assumed_once_with_the_keys_there_are(
     monkeypatch: pytest.MonkeyPatch, *, own: bool
 ) -> None:
     with sts() as (url, requests):
-        for name, value in {**ENV, "AWS_ENDPOINT_URL_STS": url, "AWS_REGION": "eu-west-1"}.items():
+        for name, value in {**ENV, "AWS_ENDPOINT_URL_STS": url}.items():
             monkeypatch.setenv(name, value)
-        monkeypatch.setenv("AWS_DEFAULT_REGION", "eu-west-1")
+        monkeypatch.delenv("AWS_DEFAULT_REGION", raising=False)
         keys = AWSKeys(
             access_key="AKIDOWN" if own else None,
             secret_key="own-secret" if own else None,
@@ -209,6 +209,7 @@ def test_a_role_is_assumed_once_with_the_keys_there_are(
         assert access_key(signer) == "AKIDROLE"
     (asked,) = requests
     assert asked["signed"] == ("AKIDOWN" if own else "AKIDENV")
+    assert asked["region"] == "us-east-1"  # the deployment's
     assert asked["RoleArn"] == "arn:aws:iam::111122223333:role/r"
     assert (asked["RoleSessionName"], asked["ExternalId"]) == ("proxy", "ext")
 
