@@ -279,10 +279,15 @@ def errors_of(row: dict[str, Any]) -> list[ProviderError]:
     typed, kind = {**row, "headers": {}, "body": body}, "application/vnd.amazon.eventstream"
     event = Reply(200, [error_event("bedrock", row)], headers={"content-type": kind})
     replies = [
-        *(whole(one, status) for one in (row, typed) for status in (row["status"], 200)),
-        event,
+        *(
+            (whole(one, status), stream)
+            for one in (row, typed)
+            for status in (row["status"], 200)
+            for stream in (False, True)
+        ),
+        (event, True),
     ]
-    return [raised("bedrock", row, one, stream=one is event)[0] for one in replies]
+    return [raised("bedrock", row, reply, stream=stream)[0] for reply, stream in replies]
 
 
 @pytest.mark.parametrize(

@@ -36,19 +36,20 @@ def empty_chunk(deployment: Deployment, usage: Usage | None) -> ChatChunk:
     return make_chunk(deployment.target.model, Delta(role="assistant", content=""), "stop")
 
 
-def whole_chunks(deployment: Deployment, body: bytes, key: str | None) -> Iterator[ChatChunk]:
+def whole_chunks(
+    deployment: Deployment, response: WireResponse, key: str | None
+) -> Iterator[ChatChunk]:
     """
     The chunks of a JSON body, with which the provider responded instead of a stream.
 
-    If there is none (`body` is empty), the stream broke.
+    If there is none (the body is empty), the stream broke.
     """
-    if not body:
+    if not response.body:
         raise Broken(deployment, UNFINISHED)
-    response = WireResponse(200, {}, body)
     try:
         completion = deployment.provider.chat.decode(response, deployment.target)
     except (WireError, *DECODE_ERRORS) as error:
-        if chunks := _stream_chunks(deployment, error, body, key):
+        if chunks := _stream_chunks(deployment, error, response.body, key):
             return iter(chunks)
         raise from_decoding(deployment, error, response, key) from None
     return chunks_of(completion)

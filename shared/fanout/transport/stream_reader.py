@@ -77,7 +77,8 @@ async def read_chunks(
         failed = error
     finally:
         limit.close()
-    for chunk in await _rest(deployment, failed, whole, key, events, unstreamed):
+    response = WireResponse(200, incoming.headers, whole)
+    for chunk in await _rest(deployment, failed, response, key, events, unstreamed):
         yield chunk
 
 
@@ -91,7 +92,7 @@ def _pieces(data: bytes | None) -> Sequence[bytes | None]:
 async def _rest(
     deployment: Deployment,
     failed: Exception | None,
-    whole: bytes,
+    whole: WireResponse,
     key: str | None,
     events: StreamEvents,
     unstreamed: Unstreamed,
