@@ -137,7 +137,9 @@ REJECTED: Mapping[str, str] = _each(
         (
             "gcs_bucket_name s3_bucket_name s3_endpoint_url s3_region_name s3_access_key_id "
             "s3_secret_access_key s3_encryption_key_id s3_bucket_owner s3_output_bucket_name "
-            "aws_batch_role_arn bucket_name vector_store_id"
+            "aws_batch_role_arn bucket_name vector_store_id milvus_text_field milvus_db_name "
+            "milvus_partition_names valkey_host valkey_port valkey_password valkey_ssl "
+            "valkey_text_field valkey_embedding_field"
         ),
     ),
     *SHARED,

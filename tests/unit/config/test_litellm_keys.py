@@ -136,7 +136,8 @@ def test_every_argument_of_litellms_functions_is_an_option_or_is_rejected() -> N
     known = options | REJECTED.keys() | CONFIG_ONLY
     assert set(names_in("completion")) - known == set()
     of_requests = set(ChatRequest.__struct_fields__) | GATEWAY_FIELDS
-    assert set(names_in("arguments")) - known - of_requests == set()
+    for section in ("arguments", "litellm_params"):
+        assert set(names_in(section)) - known - of_requests == set()
     of_chunks = chunk_builder.REJECTED.keys() | {"chunks", "messages"}
     assert set(names_in("stream_chunk_builder")) == of_chunks
 
