@@ -143,6 +143,17 @@ def test_misuse_is_code_2_with_the_error_on_standard_error(
     assert re.match(r"fanout[ a-z]*: error: ", ran.err.splitlines()[-1])
 
 
+@pytest.mark.parametrize("words", ["check", "models --config"])
+def test_an_output_that_the_shell_has_closed_is_no_traceback(
+    words: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    config = write_config(tmp_path, {"model_list": [MODEL]})
+    monkeypatch.setattr("sys.stdout", None)
+    assert main([*words.split(), str(config)]) == 0
+    assert sys.stdout is not None
+    sys.stdout.close()
+
+
 @pytest.mark.parametrize("words", ["check --json", "check", "--version", "models --config"])
 def test_a_reader_of_the_output_that_has_gone_is_no_traceback(
     words: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch

@@ -141,6 +141,7 @@ class _WholeWriter(io.BufferedWriter):
 
 def main(argv: Sequence[str] | None = None) -> int:
     """Run one command and return its exit code."""
+    _open_closed_outputs()
     try:
         code = _run(sys.argv[1:] if argv is None else argv)
         sys.stdout.flush()
@@ -156,6 +157,13 @@ def main(argv: Sequence[str] | None = None) -> int:
         _say_cancelled()
         return INTERRUPTED
     return code
+
+
+def _open_closed_outputs() -> None:
+    """Where a shell has closed an output (`>&-`), Python has none: what is written is lost."""
+    for name in ("stdout", "stderr"):
+        if getattr(sys, name) is None:
+            setattr(sys, name, os.fdopen(os.open(os.devnull, os.O_WRONLY), "w", encoding="utf-8"))
 
 
 def _run(words: Sequence[str]) -> int:
