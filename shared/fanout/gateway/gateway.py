@@ -21,6 +21,7 @@ from ..errors import AllFailed, Cause, RequestError, UnknownModel
 from ..routing.leg import Leg
 from ..routing.router import Router
 from ..schema.fanout import FanOutRequest
+from ..schema.gateway_fields import Mode
 from ..wire.http import WireRequest, WireResponse
 from .conversation import ConversationRunner, ShareTimes
 from .report import is_undecided
@@ -106,6 +107,10 @@ class Gateway:
     def prepare(self, request: FanOutRequest, client: ClientKey) -> FanOutRequest:
         """See `prepare`."""
         return prepare(self.catalog, request, client)
+
+    def mode_of(self, request: FanOutRequest, client: ClientKey) -> Mode:
+        """The mode of a request: that of one model with fallbacks is `fallback`."""
+        return self._with_fallbacks(request, client).mode
 
     def divide(self) -> None:
         """Divide the slots among keys from now on: there are several."""

@@ -186,6 +186,7 @@ class Run:
     def grid(self) -> list[GridCell]:
         """The request's cells: a conversation and the models that compete for it."""
         request, context, slots = self.request, self.context, self._slots()
+        first = request.models[0] if request.mode == "fallback" else ""
 
         def make_leg(name: str) -> Leg:
             return Leg(
@@ -203,6 +204,7 @@ class Run:
                 held=None if request.combined or request.is_decided else context.held,
                 flex=context.flex,
                 times=self.host.runner.times,
+                fallback_of="" if name == first else first,
             )
 
         pace = self._pace()

@@ -65,8 +65,9 @@ def respond_to(
     exchange.request = request
     # Set here so that errors, and streams whose first event is a keep-alive, have it too.
     exchange.response_headers["x-fanout-mode"] = request.mode
-    request = exchange.request = exchange.gateway.prepare(request, exchange.client)
-    exchange.response_headers["x-fanout-mode"] = request.mode
+    gateway = exchange.gateway
+    request = exchange.request = gateway.prepare(request, exchange.client)
+    exchange.response_headers["x-fanout-mode"] = gateway.mode_of(request, exchange.client)
     respond = _streamed if request.stream else _whole
     if exchange.client.account is None:
         return respond(exchange, request, translation)
