@@ -6,18 +6,18 @@ Knows nothing of races between a request's models.
 
 from __future__ import annotations
 
-from collections.abc import AsyncIterator, Awaitable, Callable
+from collections.abc import AsyncIterator, Awaitable, Callable, Mapping, Sequence
 from contextlib import AsyncExitStack, asynccontextmanager
 from functools import partial
 from time import perf_counter
 from typing import TYPE_CHECKING, Any, TypeAlias
 
-from ..concurrency import Failure, Opener, RaceResult, race, race_streams
+from ..concurrency import Failure, Opener, RaceResult, prepend, race, race_streams
 from ..config.catalog import Catalog, ClientKey
-from ..errors import FanoutError
+from ..errors import ContentFiltered, ErrorDetail, FanoutError, detail_of
 from ..routing.leg import Leg
 from ..routing.router import Router
-from ..schema.chat import ChatChunk, ChatCompletion
+from ..schema.chat import ChatChunk, ChatCompletion, has_content
 from ..schema.fanout import FanOutRequest
 from ..schema.request import ChatRequest
 from .report import all_failed, empty_error
@@ -69,25 +69,43 @@ class FallbackCalls:
         return result.value
 
     async def _call_special(self, call: _Call, leg: Leg, chat: ChatRequest) -> ChatCompletion:
-        """The call's response, or that of a fallback for the kind of error it failed with."""
-        started = perf_counter()
+        """
+        The call's response, or that of a fallback for the kind of error it failed with.
+
+        A response that ends as `content_filter` has failed, too, if there is a fallback
+        for that. If the fallbacks fail, it is the response all the same.
+        """
+        started, filtered = perf_counter(), None
+        error: FanoutError
         try:
-            return await call(leg, chat)
-        except FanoutError as error:
+            completion = await call(leg, chat)
+            if not is_filtered(completion["choices"]) or not self._may_filter(leg):
+                return completion
+            filtered, error = completion, _filtered_error(leg)
             fallbacks = self._special_legs(leg, error)
+        except FanoutError as raised:
+            fallbacks, error = self._special_legs(leg, raised), raised
             if not fallbacks:
                 raise
-            leg.failure = failure = Failure(error, perf_counter() - started)
+        leg.failure = failure = Failure(error, perf_counter() - started)
         calls = [partial(_noted_call, partial(call, each, chat), leg, each) for each in fallbacks]
         result = await race(calls, stagger=None)
+        if result.winner is None and filtered is not None:
+            leg.failure = None
+            return filtered
         if result.winner is None:
             raise all_failed([leg, *fallbacks], _with_first(failure, result))
         leg.responding_model = fallbacks[result.winner].model
         return result.value
 
-    def _special_legs(self, leg: Leg, error: FanoutError) -> list[Leg]:
+    def _may_filter(self, leg: Leg) -> bool:
+        """Whether there is a fallback for a response that is filtered."""
+        names = self._routes.special_fallbacks(leg.model, ContentFiltered.code)
+        return bool(allowed_names(leg.client, names))
+
+    def _special_legs(self, leg: Leg, error: Exception) -> list[Leg]:
         """A leg for each fallback of its model for this kind of error."""
-        names = self._routes.special_fallbacks(leg.model, error.detail.code)
+        names = self._routes.special_fallbacks(leg.model, detail_of(error).code)
         names = allowed_names(leg.client, names)
         return [leg.fallback(name) for name in names]
 
@@ -115,32 +133,60 @@ class FallbackCalls:
     async def _stream_special(
         self, leg: Leg, chat: ChatRequest
     ) -> AsyncIterator[AsyncIterator[ChatChunk]]:
-        """The model's stream, or that of a fallback for the kind of error it failed with."""
-        started, plain = perf_counter(), self._router.stream
+        """
+        The model's stream, or that of a fallback for the kind of error it failed with.
+
+        One that ends as `content_filter` has failed, too, if it has no content.
+        """
+        started = perf_counter()
+        filtered: list[ChatChunk] = []
+        error: FanoutError | None = None
         async with AsyncExitStack() as stack:
             try:
-                chunks = await stack.enter_async_context(plain(leg, chat))
-            except FanoutError as error:
-                fallbacks = self._special_legs(leg, error)
-                if not fallbacks:
+                chunks = await stack.enter_async_context(self._router.stream(leg, chat))
+                if self._may_filter(leg):
+                    head, is_over = await _head_of(chunks)
+                    filtered = head if is_over else []
+                    chunks = prepend(head, chunks)
+                if filtered:
+                    error = _filtered_error(leg)
+            except FanoutError as raised:
+                if not self._special_legs(leg, raised):
                     raise
-                leg.failure = failure = Failure(error, perf_counter() - started)
-                openers = [
-                    partial(_noted_stream, partial(plain, each, chat), leg, each)
-                    for each in fallbacks
-                ]
-                result, chunks = await stack.enter_async_context(
-                    race_streams(
-                        openers,
-                        stagger=None,
-                        qualifies=any_chunk,
-                        empty_error=empty_error(fallbacks),
-                    )
-                )
-                if result.winner is None:
-                    raise all_failed([leg, *fallbacks], _with_first(failure, result)) from None
-                leg.responding_model = fallbacks[result.winner].model
+                error = raised
+            if error is not None:
+                await stack.aclose()  # its slot is free for the fallback
+                failure = Failure(error, perf_counter() - started)
+                chunks = await self._opened_special(stack, leg, chat, failure, filtered)
             yield chunks
+
+    async def _opened_special(
+        self,
+        stack: AsyncExitStack,
+        leg: Leg,
+        chat: ChatRequest,
+        failure: Failure,
+        filtered: list[ChatChunk],
+    ) -> AsyncIterator[ChatChunk]:
+        """The stream of the first fallback that succeeds; if none does, what was filtered."""
+        fallbacks = self._special_legs(leg, failure.error)
+        leg.failure = failure
+        calls = [partial(self._router.stream, each, chat) for each in fallbacks]
+        openers = [
+            partial(_noted_stream, each, leg, to) for each, to in zip(calls, fallbacks, strict=True)
+        ]
+        result, chunks = await stack.enter_async_context(
+            race_streams(
+                openers, stagger=None, qualifies=any_chunk, empty_error=empty_error(fallbacks)
+            )
+        )
+        if result.winner is not None:
+            leg.responding_model = fallbacks[result.winner].model
+            return chunks
+        if not filtered:
+            raise all_failed([leg, *fallbacks], _with_first(failure, result)) from None
+        leg.failure = None
+        return prepend(filtered, None)
 
     def _with_fallback_legs(self, request: FanOutRequest, leg: Leg) -> list[Leg]:
         """The leg, and one for each fallback of its model; a single one has none (`_resolve`)."""
@@ -156,6 +202,35 @@ class FallbackCalls:
         if request.fallbacks is None:
             return allowed_names(client, self._routes.fallbacks_of(name))
         return request.fallbacks.get(name, ())
+
+
+def is_filtered(choices: Sequence[Mapping[str, Any]]) -> bool:
+    """Whether each of these choices ends as `content_filter`."""
+    return bool(choices) and all(one.get("finish_reason") == "content_filter" for one in choices)
+
+
+def _filtered_error(leg: Leg) -> ContentFiltered:
+    """The error of a leg whose response was filtered."""
+    if leg.deployment is None:
+        raise AssertionError("a response came from nowhere")
+    detail = ErrorDetail(
+        "the response ended as `content_filter`",
+        "invalid_request_error",
+        None,
+        ContentFiltered.code,
+    )
+    return ContentFiltered(leg.deployment, detail)
+
+
+async def _head_of(chunks: AsyncIterator[ChatChunk]) -> tuple[list[ChatChunk], bool]:
+    """The chunks up to the first content, or all; and whether all is a refusal without content."""
+    head: list[ChatChunk] = []
+    async for chunk in chunks:
+        head.append(chunk)
+        if has_content(chunk):
+            return head, False
+    ends = [one for each in head for one in each["choices"] if one.get("finish_reason")]
+    return head, is_filtered(ends)
 
 
 async def _noted_call(

@@ -1,11 +1,21 @@
 from __future__ import annotations
 
+import json
 from typing import Any
 
 import pytest
 
 from fanout.errors import AllFailed, Overloaded, UnknownModel, detail_of
-from tests.support.scripted_engine import USAGE, answers, breaks, refuses
+from tests.support.scripted_engine import (
+    USAGE,
+    Reply,
+    Script,
+    answers,
+    breaks,
+    chunk,
+    refuses,
+    whole,
+)
 from tests.support.virtual_clock import now, run
 from tests.unit.gateway.gateway_harness import HELLO, Harness, contents, outcomes, stream_text
 
@@ -19,6 +29,7 @@ def test_the_configs_fallback_responds_if_its_model_fails() -> None:
         assert (contents(body), body["model"]) == (["B"], "b")
         assert body["fanout"]["mode"] == "fallback"
         assert outcomes(body["fanout"]) == [("a", "failed"), ("b", "won")]
+        assert [one.get("fallback_of") for one in body["fanout"]["attempts"]] == [None, "a"]
         assert harness.engine.asked == ["a", "b"]
 
     run(main())
@@ -198,6 +209,61 @@ def test_the_report_of_a_special_fallback_names_who_failed_and_who_won() -> None
         chunks = await harness.read("a", fallbacks=["b"], messages=[HELLO, HELLO], **usage)
         reports = [one["fanout"] for each in chunks for one in each["choices"] if "fanout" in one]
         assert [report_of(one["attempts"]) for one in reports] == [expected, expected]
+
+    run(main())
+
+
+def filters(*words: str) -> Script:
+    """A response that the provider ends after these words, because it refuses the rest."""
+    body = json.loads(whole("".join(words)))
+    body["choices"][0]["finish_reason"] = "content_filter"
+    pieces = [chunk({"role": "assistant"}), *(chunk({"content": word}) for word in words)]
+    pieces += [chunk({}, "content_filter"), chunk({}, choices=[], usage=USAGE)]
+    plain = Reply(pieces=[json.dumps(body).encode()])
+    return Script(plain, Reply(pieces=[*pieces, b"data: [DONE]\n\n"]))
+
+
+POLICY: dict[str, Any] = {"content_policy_fallbacks": [{"a": ["c"]}]}
+USAGE_TOO: dict[str, Any] = {"stream_options": {"include_usage": True}}
+
+
+@pytest.mark.parametrize("words", [(), ("Hel",)])
+def test_a_refused_response_is_paid_and_its_fallback_responds(words: tuple[str, ...]) -> None:
+    async def main() -> None:
+        scripts: dict[str, Any] = {"a": filters(*words), "b": answers("B"), "c": answers("C")}
+        harness = Harness(params=PRICES, router_settings=POLICY, **scripts)
+        paid = 0.012
+        expected = [
+            ("a", "failed", "content_filter", paid),
+            ("c", "won", None, 12.0),
+            ("b", "not_started", None, None),
+        ]
+        body = await harness.ask("a", fallbacks=["b"])
+        assert (contents(body), body["model"]) == (["C"], "c")
+        assert report_of(body["fanout"]["attempts"]) == expected
+        assert body["fanout"]["cost_usd"] == paid + 12.0
+        assert (await harness.ask("a"))["model"] == "c"
+        chunks = await harness.read("a", fallbacks=["b"], **USAGE_TOO)
+        if words:  # they were sent
+            assert stream_text(chunks) == "Hel"
+            return
+        assert stream_text(chunks) == "C"
+        assert report_of(chunks[-1]["fanout"]["attempts"]) == expected
+
+    run(main())
+
+
+def test_a_refused_response_is_sent_if_there_is_nothing_else() -> None:
+    async def main() -> None:
+        harness = Harness(a=filters(), c=refuses(500), router_settings=POLICY)
+        body = await harness.ask("a")
+        assert (body["model"], body["choices"][0]["finish_reason"]) == ("a", "content_filter")
+        chunks = await harness.read("a")
+        assert chunks[-1]["choices"][0]["finish_reason"] == "content_filter"
+        assert harness.engine.asked == ["a", "c"] * 2
+        alone = Harness(a=filters(), c=answers("C"), router_settings={})
+        assert (await alone.ask("a"))["choices"][0]["finish_reason"] == "content_filter"
+        assert alone.engine.asked == ["a"]
 
     run(main())
 
