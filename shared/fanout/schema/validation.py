@@ -9,6 +9,7 @@ from typing import Any, TypeVar
 import msgspec
 
 from ..errors import RequestError
+from .messages import AllowedTools
 from .request import ONE_PARAMETER, ChatRequest, Conversation, MessagePosition
 
 T = TypeVar("T")
@@ -129,7 +130,17 @@ def parse_chat(body: Mapping[str, Any]) -> ChatRequest:
     if isinstance(form, dict) and "response_schema" in form:
         body = {**body, "response_format": _as_json_schema(form)}
     inner = {"extensions": (), "places": (), "original": None, "body": body}
-    return _convert_any({**body, **inner}, ChatRequest)
+    request = _convert_any({**body, **inner}, ChatRequest)
+    if request.tools == [] and _requires_call(request):
+        raise RequestError("`tool_choice` requires a call, but `tools` is empty", "tool_choice")
+    return request
+
+
+def _requires_call(request: ChatRequest) -> bool:
+    choice = request.tool_choice
+    if isinstance(choice, AllowedTools):
+        return choice.required
+    return choice not in (None, "auto", "none")
 
 
 def _as_json_schema(form: dict[str, Any]) -> dict[str, Any]:

@@ -157,3 +157,17 @@ def test_max_tokens_and_stops_are_read_in_either_form() -> None:
     assert parse_chat({**body, "max_completion_tokens": 6, "max_tokens": 5}).limit == 6
     assert parse_chat({**body, "stop": "END"}).stops == ["END"]
     assert parse_chat({**body, "stop": ["A", "B"]}).stops == ["A", "B"]
+
+
+NAMED = {"type": "function", "function": {"name": "f"}}
+ALLOWED = {"type": "allowed_tools", "allowed_tools": {"mode": "required", "tools": []}}
+
+
+def test_a_call_that_is_required_of_no_tools_is_named() -> None:
+    body: dict[str, Any] = {"messages": [{"role": "user", "content": "Hi"}], "tools": []}
+    for choice in ("required", NAMED, ALLOWED):
+        with pytest.raises(RequestError, match="`tools` is empty") as raised:
+            parse_chat({**body, "tool_choice": choice})
+        assert raised.value.param == "tool_choice"
+    for fine in ("auto", "none", None):
+        assert parse_chat({**body, "tool_choice": fine}).tools == []
