@@ -100,9 +100,13 @@ class ConversationRunner:
     async def _chat(self, request: FanOutRequest, cell: GridCell) -> ChatCompletion:
         by_stream = _is_by_stream(request)
         if request.mode in {"one", "all"}:
-            leg = cell.legs[0]
+            leg, started = cell.legs[0], perf_counter()
             completion = await self.calls.chat(request, leg, cell, by_stream=by_stream)
-            return {**completion, "model": leg.responding_model}
+            named = ChatCompletion({**completion, "model": leg.responding_model})
+            if leg.fallbacks:
+                won, ended = Success(completion, perf_counter() - started), perf_counter()
+                named["fanout"] = make_report("fallback", [leg], [won], started, ended)
+            return named
         if request.is_decided:
             return await self._decisions.chat(request, cell)
         started = perf_counter()

@@ -120,7 +120,10 @@ async def _stream_cell(
             outcomes = [failed if one is leg else outcome for one, outcome in found]
             raise
         finally:
-            if (mode := run.request.mode) not in {"one", "all"}:
+            mode = run.request.mode
+            if leg.fallbacks and mode in {"one", "all"}:
+                mode = "fallback"
+            if mode not in {"one", "all"}:
                 cell.reports.append(make_report(mode, cell.legs, outcomes, started, perf_counter()))
 
 

@@ -124,6 +124,13 @@ def test_each_of_several_responses_has_its_own_fallback() -> None:
         body = await harness.ask("a, c")
         assert contents(body) == ["B", "C"]
         assert [choice["model"] for choice in body["choices"]] == ["b", "c"]
+        first, second = body["choices"]
+        assert outcomes(first["fanout"]) == [("a", "failed"), ("b", "won")]
+        assert "status 500" in first["fanout"]["attempts"][0]["error"]["message"]
+        assert "fanout" not in second
+        chunks = await harness.read("a, c")
+        (report,) = [one["fanout"] for each in chunks for one in each["choices"] if "fanout" in one]
+        assert outcomes(report) == [("a", "failed"), ("b", "won")]
 
     run(main())
 
