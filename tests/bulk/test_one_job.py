@@ -21,10 +21,10 @@ from fanout.bulk.service.records import Job
 from fanout.bulk.store import Change, RecordStore
 from fanout.bulk.totals import Totals
 from fanout.wire import json
-from tests.bulk.aws.conftest import aws, table
+from tests.bulk.aws.conftest import aws, mocked_aws, table
 from tests.bulk.local_jobs import jsonl, line
 
-__all__ = ["aws", "table"]
+__all__ = ["aws", "mocked_aws", "table"]
 
 NEW = NewJob(input_file_id="", endpoint="/v1/chat/completions", model="a")
 
