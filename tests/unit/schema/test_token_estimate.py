@@ -26,6 +26,10 @@ def test_the_estimate_of_each_text_is_within_the_stated_error() -> None:
     assert len(unusual) <= len(CORPUS) / 10, unusual
 
 
+def test_a_word_with_a_capital_is_about_a_token() -> None:
+    assert 80 <= estimate_tokens("Hello " * 100) <= 120
+
+
 def test_bytes_divided_by_four_are_not() -> None:
     errors = [len(text.encode()) / 4 / tokens - 1 for text, tokens in CORPUS.values()]
     assert (min(errors) < -0.6, max(errors) > 1) == (True, True)
