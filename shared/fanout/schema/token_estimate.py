@@ -107,7 +107,10 @@ _OF_ETHIOPIC, _OF_KHMER = 192, 38
 """Hundredths of a token, added for each character that begins with one of these bytes."""
 
 _RUN = re.compile(" {2,}")
-_REST = re.compile(r"(?<=[^\W\d_]{8})[^\W\d_]")
+_USUAL = 8
+"""Letters of a word that count no more than others."""
+
+_LONG_WORD = re.compile("[A-Za-z\u00c0-\u06ff]{9,}")
 
 
 def _classes() -> bytes:
@@ -135,8 +138,9 @@ def estimate_tokens(text: str) -> int:
     data = text.encode(errors="replace")
     kinds = data.translate(_CLASSES)
     count = kinds.count
+    long = _LONG_WORD.findall(text)
     total = sum([weight * count(kind) for kind, weight in _ASCII])
-    total += _BACKSLASH * data.count(b"\\") + _LONG * len(_REST.findall(text))
+    total += _BACKSLASH * data.count(b"\\") + _LONG * sum([len(word) - _USUAL for word in long])
     if b"  " in data:
         runs = _RUN.findall(text)
         total += _SPACES * len(runs) + _SPACE * sum(map(len, runs))
