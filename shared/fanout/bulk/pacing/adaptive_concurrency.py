@@ -16,6 +16,7 @@ from msgspec import Struct
 
 from ...errors import Overloaded, QuotaExceeded, RateLimited, TimedOut, Unreachable
 from ...routing.leg import Leg, Outcome
+from .line_faults import OVERLOADS
 from .load_trial import MAJORITY, FirstCalls, LoadTrial
 
 DECREASE, DECREASE_AGAIN = 0.7, 0.85
@@ -26,6 +27,9 @@ INITIAL_CONCURRENCY = 100
 
 GROWTH, LEAST_GROWTH = 1.0, 0.1
 """By so much the limit grows in a round of calls: after each load half as fast, to the least."""
+
+LEAST_PART = 0.015
+"""A low limit grows by this part of it at least: one call too many is a large part of its calls."""
 
 TOLERANCE = 0.05
 """The part of the calls that may fail, beside those that are known to fail at any load."""
@@ -73,7 +77,8 @@ class AdaptiveConcurrency:
         self._trial: LoadTrial | None = None
         self._rounds = FIRST_ROUNDS
         self._until_trial = 0
-        self._before = self.limit  # the model was down
+        self._before = (self.limit, GROWTH, math.inf)  # the last failures began
+        self._until = self.limit  # so far it doubles when the model is up again
         self._served = self._cut = 0  # of the calls that were in flight then
         self._starts: dict[int, _Start] = {}
         self._in_flight = self._most = 0
@@ -111,6 +116,10 @@ class AdaptiveConcurrency:
             return
         start.calls.ended += 1
         start.calls.failed += failed
+        is_full = isinstance(error, Overloaded) and error.upstream in OVERLOADS
+        start.calls.full += is_full
+        if is_full and start.calls is not self._calls:
+            self._rejected_later(start.calls)
         if not self.is_down:
             self._judge(self._calls)
 
@@ -125,7 +134,7 @@ class AdaptiveConcurrency:
             if self._served and self._cut:  # it takes so many calls at a time
                 self._slow_until = self._served
             else:
-                self._slow_until = max(self._slow_until, self._before)
+                self._slow_until = max(self._slow_until, self._until)
             self._begin(1.0)
         if self._trial is None:
             if self.limit > self._too_high / NEAR:
@@ -142,12 +151,27 @@ class AdaptiveConcurrency:
             return
         if self._streak is None:
             self._streak = FirstCalls()
+            limit = self.limit if self._trial is None else self._trial.limit
+            self._before = (limit, self._growth, self._too_high)
         streak = self._streak
         streak.failed += start.streak is streak
         if streak.failed >= max(DOWN_AFTER, 0.9 * streak.started) and not self.is_down:
             self.is_down, self._served, self._cut = True, 0, 0
-            self._before = self.limit if self._trial is None else self._trial.limit
+            self._until, self._growth, self._too_high = self._before
             self._begin(1.0)
+
+    def _rejected_later(self, calls: FirstCalls) -> None:
+        """
+        Lower the limit to the calls that are left of those that were too many.
+
+        A call that was rejected at once shows that the provider takes no more than are in flight.
+        """
+        if calls.show_load and self.limit > self._in_flight and not self.is_down:
+            before = self.limit
+            self._too_high, self._slow_until = self._in_flight + 1.0, 0.0
+            self._begin(self._in_flight)
+            if not self._in_flight:  # it rejects them late, and others may have been accepted
+                self._slow_until = min(before * DECREASE, calls.ended - calls.failed)
 
     def _begin(self, limit: float, trial: LoadTrial | None = None) -> None:
         """Begin to count calls at another limit."""
@@ -180,16 +204,16 @@ class AdaptiveConcurrency:
         if int(used) == 1:
             self._by_themselves(self.limit, calls.share)
         elif self._too_high * NEAR < used < self._too_high / NEAR:
-            self._lower(max(used, self._too_high), used * DECREASE_AGAIN)
-        elif calls.share > MAJORITY:
-            self._lower(used, used * DECREASE)
+            self._lower(max(used, self._too_high), min(used * DECREASE_AGAIN, int(used) - 1))
+        elif calls.share > MAJORITY or calls.show_load:
+            self._lower(used, min(used * DECREASE, int(used) - 1))
         else:
             lower = max(1.0, min(used * DECREASE, used - 1))
             self._begin(lower, LoadTrial(self.limit, used, lower, calls, known))
 
     def _lower(self, too_high: float, lower: float) -> None:
         self._too_high, self._slow_until = too_high, 0.0
-        self._growth = max(LEAST_GROWTH, self._growth / 2)
+        self._growth = max(min(LEAST_GROWTH, lower * LEAST_PART), self._growth / 2)
         self._begin(lower)
 
     def _by_themselves(self, limit: float, share: float) -> None:

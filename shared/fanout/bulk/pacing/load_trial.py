@@ -22,16 +22,29 @@ LEAST_SHARE = 0.01
 LEAST_FALL = 0.3
 """The part of the failures that may be left if the load was the cause: it may still be too high."""
 
+MANY = 0.05
+"""The part of the calls that a provider with too many calls rejects at least."""
+
 MAJORITY = 0.6
 """If more of the calls fail, the load is taken for the cause: a trial would show little."""
 
 
 class FirstCalls(Struct, eq=False):
-    """How many lines were sent for the first time at one concurrency, and how many failed."""
+    """
+    How many lines were sent for the first time at one concurrency, and how many failed.
+
+    `full` is how many of them the provider rejected because it had too many calls.
+    """
 
     started: int = 0
     ended: int = 0
     failed: int = 0
+    full: int = 0
+
+    @property
+    def show_load(self) -> bool:
+        """Whether the provider says that the load is the cause of most failures, and of many."""
+        return self.full > 1 and 2 * self.full > self.failed and self.full > MANY * self.started
 
     @property
     def share(self) -> float:
@@ -42,6 +55,7 @@ class FirstCalls(Struct, eq=False):
         """Let the calls so far count less."""
         self.started -= self.ended // 2
         self.failed //= 2
+        self.full //= 2
         self.ended -= self.ended // 2
 
 
