@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import os
 import re
 import signal
 import subprocess
@@ -28,7 +29,11 @@ def gateway_process() -> Iterator[tuple[int, int]]:
         config.write_text(json.dumps(CONFIG))
         log = Path(folder, "log")
         command = [sys.executable, "-m", "fanout", "serve", "--port", "0", "--config", str(config)]
-        with log.open("w") as err, subprocess.Popen(command, stderr=err) as process:  # noqa: S603
+        env = {**os.environ, "FANOUT_HOME": folder}
+        with (
+            log.open("w") as err,
+            subprocess.Popen(command, stderr=err, env=env) as process,  # noqa: S603
+        ):
             try:
                 yield _port(log, process), process.pid
             finally:
