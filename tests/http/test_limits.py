@@ -209,7 +209,7 @@ def _send(served: RunningGateway, body: Any) -> Any:
 
 async def heavy_roles(call: Call) -> None:
     """Send a few big chunks without content, then wait."""
-    padding = {"obfuscation": "x" * 300_000}
+    padding = {"obfuscation": "x" * 1_200_000}
     for _ in range(4):
         call.piece(call.wire_format.delta(call.model, {"role": "assistant", **padding}))
     await call.writer.drain()

@@ -135,7 +135,7 @@ def test_events_without_content_end_a_stream(data: str) -> None:
         async with open_gateway(
             Settings(), catalog=resolve(check(CONFIG, {}), {}), engine=flood
         ) as gateway:
-            with pytest.raises(Oversized, match="10000 events or 1000000 bytes without content"):
+            with pytest.raises(Oversized, match="10000 events or 4000000 bytes without content"):
                 await consume(gateway, race=False)
 
     asyncio.run(main())

@@ -39,8 +39,11 @@ BLANK = b" \t\r\n\xef\xbb\xbf"
 MAX_HEAD = 10_000
 """The most events at the start of a stream without any content, keep-alives included."""
 
-MAX_HEAD_BYTES = 1_000_000
-"""The most bytes of these events, unpacked; as objects they take up to thirty times as much."""
+MAX_HEAD_BYTES = 4_000_000
+"""
+The most bytes of these events, unpacked. The first two of OpenAI's Responses API have the request's
+instructions and tools.
+"""
 
 
 class Skipped(Struct):
