@@ -263,8 +263,8 @@ def test_tokens_are_counted_by_the_vendor_or_estimated(
     for script, wanted in (
         (reply(200, b'{"input_tokens": 77}'), (200, {"input_tokens": 77}, "counted")),
         (reply(400, words), (400, json.loads(words), None)),
-        (reply(404, b"{}"), (200, {"input_tokens": 18}, "estimated")),
-        (reply(200, b"<html>"), (200, {"input_tokens": 18}, "estimated")),
+        (reply(404, b"{}"), (200, {"input_tokens": 26}, "estimated")),
+        (reply(200, b"<html>"), (200, {"input_tokens": 26}, "estimated")),
     ):
         upstream.script("claude-x", [script])
         status, headers, found = server.json(body, sent["path"], headers=sent["headers"])

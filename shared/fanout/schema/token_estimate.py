@@ -106,6 +106,9 @@ _KHMER = tuple(bytes([0xE1, second]) for second in (0x80, 0x81, 0x9E, 0x9F))  # 
 _OF_ETHIOPIC, _OF_KHMER = 192, 38
 """Hundredths of a token, added for each character that begins with one of these bytes."""
 
+_WORD, _NUMBER = 90, 100
+"""Hundredths of a token that a word or a number after a space has at least, however short it is."""
+
 _RUN = re.compile(" {2,}")
 _USUAL = 8
 """Letters of a word that count no more than others."""
@@ -151,7 +154,8 @@ def estimate_tokens(text: str) -> int:
             total += _OF_KHMER * sum(map(data.count, _KHMER))
         if b"Z" in kinds:
             total += _RARE * len(RARE.findall(text))
-    total = max(total, 100 if text else 0)
+    words = _WORD * (count(b" a") + count(b" A")) + _NUMBER * count(b" 0")
+    total = max(total, words, 100 if text else 0)
     return -(-total // 100)
 
 

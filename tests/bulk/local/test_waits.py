@@ -43,6 +43,17 @@ def limit(_model: str, _text: str) -> tuple[int, Mapping[str, str]] | None:
     return (429, {"retry-after": "300"}) if 5 <= now() < 300 else None
 
 
+async def waiting(jobs: LocalJobs, job_id: str, reason: str, *, is_timed: bool) -> Any:
+    """The lines that wait for one reason; if their time is just over, those of the next seconds."""
+    for _ in range(10):
+        waits = (await shown(jobs, job_id))["waits"]
+        (wait,) = [one for one in waits if one["reason"] == reason]
+        if not is_timed or wait["until"] is not None:
+            break
+        await asyncio.sleep(1)
+    return wait
+
+
 LIMITED = {**CONFIG["model_list"][0]["litellm_params"], "rpm": 60}
 SLOW = {"model_list": [{"model_name": "a", "litellm_params": LIMITED}]}
 BUSY = {**CONFIG["model_list"][0]["litellm_params"], "max_parallel_requests": 2}
@@ -94,8 +105,7 @@ def test_a_batch_says_what_waits_why_and_until_when_also_in_another_process(
             while now() < at:  # noqa: ASYNC110 -- virtual time
                 await asyncio.sleep(1)
             for view in (jobs, others):
-                waits = (await shown(view, job.id))["waits"]
-                (wait,) = [one for one in waits if one["reason"] == reason]
+                wait = await waiting(view, job.id, reason, is_timed=seconds is not None)
                 assert re.fullmatch(message, wait["message"]), wait
                 assert wait["model"] == "a"
                 if seconds is None:
