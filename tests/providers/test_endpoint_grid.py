@@ -159,7 +159,6 @@ def chat_request(name: str, message: dict[str, Any], tools: dict[str, Any]) -> d
     kept = {field: value for field, value in message.items() if field not in lost}
     calls = kept.get("tool_calls") or []
     if name == "messages":
-        kept.pop("extra_content", None)
         texts = [text for text in (kept.get("content"), kept.pop("refusal", None)) if text]
         parts = [{"type": "text", "text": text} for text in texts]
         kept["content"] = parts if len(parts) > 1 else "".join(texts)
