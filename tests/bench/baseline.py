@@ -3,7 +3,7 @@ Two bare ASGI functions under uvicorn: the least that any gateway in Python cost
 
 `python -m tests.bench.baseline PORT` responds at once without any upstream call.
 `python -m tests.bench.baseline PORT CONFIG` forwards each request to the model's provider, through
-the same HTTP client as the gateway, without error handling or limits.
+pyqwest, the gateway's HTTP client for TLS, without error handling or limits.
 """
 
 from __future__ import annotations

@@ -84,7 +84,7 @@ def _throughput(
     note = (
         f"Each server is one process without request logs, loaded by {CLIENTS} keep-alive clients, "
         "then by one. The provider is a stub that responds at once. The bare function runs under "
-        "uvicorn, makes the same call with the same HTTP client, and does nothing "
+        "uvicorn, makes the same call with pyqwest, and does nothing "
         "else. The servers are loaded in turn; the figures are medians over all rounds, and "
         "medians of the ratios within a round. A request to Fanout costs "
         f"{number(median_ratio(cpus['fanout'], cpus['forwarding']), 'x')} the bare function's CPU."

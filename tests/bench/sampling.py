@@ -13,7 +13,7 @@ from __future__ import annotations
 
 import asyncio.runners
 import json
-import os
+import resource
 import signal
 import sys
 import time
@@ -47,21 +47,21 @@ class Sampler:
         self._began = _times()
 
     def stop(self) -> dict[str, float]:
-        """CPU seconds: `kernel` of all threads, `threads` beside the main one, and by package."""
+        """CPU seconds: the main thread in the `kernel` and by package, and other `threads`."""
         signal.setitimer(signal.ITIMER_PROF, 0)
-        kernel, user, main = (now - then for now, then in zip(_times(), self._began, strict=True))
-        whole, count = kernel + user, sum(self._found.values()) or 1
-        python = {name: main * number / count for name, number in self._found.items()}
-        return {"all": whole, "kernel": kernel, "threads": max(0.0, whole - main), **python}
+        whole, kernel, user = (now - then for now, then in zip(_times(), self._began, strict=True))
+        count, threads = sum(self._found.values()) or 1, max(0.0, whole - kernel - user)
+        python = {name: user * number / count for name, number in self._found.items()}
+        return {"all": whole, "kernel": kernel, "threads": threads, **python}
 
     def _sample(self, _signal: int, frame: FrameType | None) -> None:
         self._found[_package(frame)] += 1
 
 
 def _times() -> tuple[float, float, float]:
-    """The CPU time in the kernel and outside of all threads, and of the main thread, in seconds."""
-    times = os.times()
-    return times.system, times.user, time.clock_gettime(time.CLOCK_THREAD_CPUTIME_ID)
+    """The CPU time of all threads, and the main thread's in the kernel and outside, in seconds."""
+    own = resource.getrusage(resource.RUSAGE_THREAD)
+    return time.process_time(), own.ru_stime, own.ru_utime
 
 
 def _package(frame: FrameType | None) -> str:

@@ -57,7 +57,8 @@ def measure(folder: Path, bed: Testbed, plan: Plan) -> Section:
         "the ideal is 1 s. Over HTTP/1.1 each call has a connection of its own, and the provider "
         "is the stub of the other sections. All calls start at once, so the time beyond the ideal "
         "is the CPU of the client and of the provider, on the same cores. pyqwest is the HTTP "
-        "client that Fanout uses, without Fanout: its time and memory are the least possible."
+        "client that Fanout uses, without Fanout: its time and memory are the least possible.\n\n"
+        "LiteLLM needs a thread for each call, so it has only the first row."
     )
     header = ["", "wall time", "CPU for each call", "peak memory", "responses"]
     return Section("Thousands of prompts at once", note, header, rows, figures)

@@ -77,7 +77,7 @@ def test_a_file_gets_a_quote_runs_with_a_cap_and_its_responses_are_downloaded(
     quote = page.locator(".card-form")
     expect(quote.get_by_role("heading", name="bakery.jsonl")).to_be_visible()
     expect(quote.locator("dl.tiles")).to_contain_text("Lines3")
-    expect(quote.locator("dl.tiles")).to_contain_text("$0.001511 – $0.0300")
+    expect(quote.locator("dl.tiles")).to_contain_text("$0.001506 – $0.0300")
     assert upstream.calls == []
     page.get_by_label("Cost cap in US dollars").fill("0.5")
     page.get_by_role("button", name="Start 3 lines").click()
