@@ -23,7 +23,8 @@ SECURE = "10,000 prompts, HTTP/2 over TLS", 10_000
 
 NOTE = (
     "Where Fanout's process spends the CPU of a call, by samples of each millisecond of CPU time; "
-    "the provider's CPU is not in it. All of its Python runs on one thread. *Kernel* is that "
+    "the provider's CPU is not in it. All of its Python runs on one thread.\n\n"
+    "*Kernel* is that "
     "thread's time in system calls, mostly of sockets. *pyqwest's threads* have TLS and HTTP/2, in "
     "Rust, with their own system calls. *Transport* has connections, HTTP/1.1 and the reading of "
     "responses, and what the event loop does in C between them. *Strategy and routing* have the "
