@@ -22,8 +22,8 @@ SECURE = "10,000 prompts, HTTP/2 over TLS", 10_000
 """The loads of which `prompts.py` and `scale.py` have the wall time."""
 
 NOTE = (
-    "Where Fanout's process spends the CPU of a call, by samples of each millisecond of CPU time; "
-    "the provider's CPU is not in it. All of its Python runs on one thread.\n\n"
+    "Where Fanout's process spends the CPU of a call, by samples of each few milliseconds of CPU "
+    "time; the provider's CPU is not in it. All of its Python runs on one thread.\n\n"
     "*Kernel* is that "
     "thread's time in system calls, mostly of sockets. *pyqwest's threads* have TLS and HTTP/2, in "
     "Rust, with their own system calls. *Transport* has connections, HTTP/1.1 and the reading of "
@@ -32,11 +32,11 @@ NOTE = (
     "This is what the figures that miss their target consist of. With thousands of prompts at "
     "once, the wall time is the provider's second and the CPU of all calls: for 1.5 x the ideal, a "
     "call may take 0.10 ms of 5,000, or 0.05 ms of 10,000, on one thread. With TLS, the threads "
-    "of pyqwest take a half of each call's CPU.\n\n"
+    "of pyqwest take a half of each call's CPU, and *transport* is at most what the table says.\n\n"
     "The gateway fills one core. The bare function's client is pyqwest, whose threads use the "
     "second one, so it has more than its CPU alone would give.\n\n"
     "A job's worker whose provider takes 1 s is limited by its start: calls to a model with "
-    "unknown limits begin with one a second and grow by 1.6 x a second, which costs about 8 s once."
+    "unknown limits begin with one a second and grow by 1.6 x a second, which costs about 9 s once."
 )
 
 TRANSPORT = ("fanout/transport", "the event loop", "uvloop", "httptools", "pyqwest")

@@ -4,9 +4,9 @@ Samples where a Python process spends its CPU: in the kernel, in other threads, 
 `python -m tests.bench.sampling FILE serve ARGUMENTS` runs the gateway and writes what it has needed
 to FILE when it ends; `… FILE prompts URL COUNT` sends so many prompts at once.
 
-A sample is taken after each millisecond of CPU time. It belongs to the package of the innermost
-frame of Python: time in C counts for the code that called it, and for the event loop if no code
-did.
+A sample is taken after each millisecond of CPU time, or as often as the kernel allows. It belongs
+to the package of the innermost frame of Python: time in C counts for the code that called it, and
+for the event loop if no code did. The timer also counts the time of other threads.
 """
 
 from __future__ import annotations
