@@ -127,6 +127,7 @@ def test_responses_scroll_together_if_asked_to(page: Page, upstream: Upstream) -
     page.get_by_label("Scroll together").check()
     assert scroll_top(page, "b") == 0
     body(page, "a").evaluate("body => { body.scrollTop = 0 }")
+    page.evaluate("() => new Promise(requestAnimationFrame)")  # its scroll event comes before that
     body(page, "b").evaluate(to_end)
     page.wait_for_function(
         "([a, b]) => [a, b].every(one => "
