@@ -41,6 +41,7 @@ class FallbackCalls:
         self._has_special = catalog.routes.has_special
 
     def plain(self, *, by_stream: bool) -> _Call:
+        """The call of one model without fallbacks, received as a stream or whole."""
         return self._router.chat_by_stream if by_stream else self._router.chat
 
     def chat(
@@ -171,9 +172,9 @@ class FallbackCalls:
         """The stream of the first fallback that succeeds; if none does, what was filtered."""
         fallbacks = self._special_legs(leg, failure.error)
         leg.failure = failure
-        calls = [partial(self._router.stream, each, chat) for each in fallbacks]
+        call = self._router.stream
         openers = [
-            partial(_noted_stream, each, leg, to) for each, to in zip(calls, fallbacks, strict=True)
+            partial(_noted_stream, partial(call, each, chat), leg, each) for each in fallbacks
         ]
         result, chunks = await stack.enter_async_context(
             race_streams(
@@ -284,4 +285,5 @@ def allowed_names(client: ClientKey | None, names: tuple[str, ...]) -> tuple[str
 
 
 def any_chunk(_: ChatChunk) -> bool:
+    """Whether a chunk decides that a stream has begun: each does."""
     return True
