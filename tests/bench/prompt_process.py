@@ -24,6 +24,13 @@ Run = Callable[[str, int], list[Any]]
 MESSAGES = [{"role": "user", "content": "Say hello."}]
 KEY = "sk-stub"
 
+LITELLM_TIMEOUT = 60.0
+"""
+Seconds after which LiteLLM gives up a call and sends it again; its default is 6,000.
+
+Of 5,000 calls with 1,000 threads, ten were never answered (2026-12-01).
+"""
+
 
 def fanout() -> Run:
     """`fanout.batch_completion`."""
@@ -52,8 +59,12 @@ def litellm(workers: int) -> Run:
             max_workers=min(workers, count),
             api_base=base,
             api_key=KEY,
+            timeout=LITELLM_TIMEOUT,
         )
-        return [response.choices[0].message.content for response in responses]
+        return [
+            None if isinstance(one, Exception) else one.choices[0].message.content
+            for one in responses
+        ]
 
     return run
 

@@ -62,7 +62,7 @@ def measure(folder: Path, plan: Plan, litellm: str) -> Section:
 
 def _row(client: str, found: Mapping[str, float] | None) -> list[str]:
     if found is None:
-        return [client, UNFINISHED, "", "", "", ""]
+        return [client, unfinished(PATIENCE), "", "", "", ""]
     costs = number(found["cpu"], "ms"), number(found["first"], "ms"), number(found["peak"], "MB")
     return [client, number(found["wall"], "s"), *costs, f"{found['good']:,.0f}"]
 
@@ -92,18 +92,24 @@ def tls_provider(folder: Path) -> Iterator[tuple[str, dict[str, str]]]:
         yield f"https://127.0.0.1:{port}/v1", {**ENV, "SSL_CERT_FILE": str(trusted)}
 
 
-UNFINISHED = f"did not end in {PATIENCE:g} s"
+def unfinished(patience: float) -> str:
+    """What a row says of a client that did not end within so many seconds."""
+    return f"did not end in {patience:g} s"
 
 
-def run_peer(client: str, url: str, count: int, env: Mapping[str, str]) -> dict[str, float] | None:
+def run_peer(
+    client: str, url: str, count: int, env: Mapping[str, str], patience: float = PATIENCE
+) -> dict[str, float] | None:
     """The figures of another client, or `None` if it does not end."""
     try:
-        return run_client(client, url, count, env)
+        return run_client(client, url, count, env, patience)
     except subprocess.TimeoutExpired:
         return None
 
 
-def run_client(client: str, url: str, count: int, env: Mapping[str, str]) -> dict[str, float]:
+def run_client(
+    client: str, url: str, count: int, env: Mapping[str, str], patience: float = PATIENCE
+) -> dict[str, float]:
     """Send so many prompts at once in a process of its own; its figures (`prompt_process.py`)."""
     python = (OURS if client in {"fanout", "pyqwest"} else BENCH) / "python"
     done = subprocess.run(
@@ -112,7 +118,7 @@ def run_client(client: str, url: str, count: int, env: Mapping[str, str]) -> dic
         env=env,
         capture_output=True,
         text=True,
-        timeout=PATIENCE,
+        timeout=patience,
         check=True,
     )
     found: dict[str, float] = json.loads(done.stdout.splitlines()[-1])
