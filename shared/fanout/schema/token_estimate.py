@@ -109,11 +109,12 @@ _OF_ETHIOPIC, _OF_KHMER = 192, 38
 _WORD, _NUMBER = 90, 100
 """Hundredths of a token that a word or a number after a space has at least, however short it is."""
 
-_RUN = re.compile(" {2,}")
 _USUAL = 8
 """Letters of a word that count no more than others."""
 
 _LONG_WORD = re.compile("[A-Za-z\u00c0-\u06ff]{9,}")
+_LETTERS = b"LGCH"
+"""The kinds of its letters that are not in ASCII."""
 
 
 def _classes() -> bytes:
@@ -135,28 +136,88 @@ def _classes() -> bytes:
 
 _CLASSES = _classes()
 
+_KINDS = b"aA0.n "
+_OTHER_KIND = len(_KINDS) + 1
+
+
+def _codes() -> bytes:
+    """A number from 1 to 7 for each byte: its kind in ASCII, or the last one for another script."""
+    return bytes(1 + _KINDS.find(kind) if kind in _KINDS else _OTHER_KIND for kind in _CLASSES)
+
+
+def _pair(first: int, second: int) -> int:
+    """The byte of two kinds that follow each other; of the last one, the second is 0."""
+    return first << 3 | second
+
+
+def _pair_weights() -> tuple[int, bytes]:
+    """The least weight of a pair, with that of its first kind; and how much more each pair has."""
+    known, found = dict(_ASCII), {}
+    for first in range(1, _OTHER_KIND + 1):
+        one = _KINDS[first - 1 : first]
+        for second in range(_OTHER_KIND + 1):
+            two = _KINDS[second - 1 : second] if second else b""
+            weight = known.get(one, 0) if one else 0
+            found[_pair(first, second)] = weight + (known.get(one + two, 0) if one and two else 0)
+    least = min(found.values())
+    return least, bytes(found.get(pair, least) - least for pair in range(256))
+
+
+_CODES = _codes()
+_LEAST, _PAIRS = _pair_weights()
+_TRIPLES = [(kinds, weight) for kinds, weight in _ASCII if len(kinds) == 3]  # noqa: PLR2004
+_TO_A, _TO_CAPITAL, _TO_DIGIT = (
+    bytes([_pair(_CODES[0x20], _CODES[ord(kind)])]) for kind in ("a", "A", "0")
+)
+_IS_LETTER = bytes(chr(code).isalpha() and code < 128 for code in range(256))  # noqa: PLR2004
+_IS_SPACE = bytes(code == 0x20 for code in range(256))  # noqa: PLR2004
+
 
 def estimate_tokens(text: str) -> int:
-    """The estimated tokens of a text."""
+    """
+    The estimated tokens of a text.
+
+    A text is read as one large number with a byte for each of its bytes, so one operation compares
+    all of them with the next ones. That is four times as fast as to count each pair of kinds.
+    """
     data = text.encode(errors="replace")
     kinds = data.translate(_CLASSES)
-    count = kinds.count
-    long = _LONG_WORD.findall(text)
-    total = sum([weight * count(kind) for kind, weight in _ASCII])
-    total += _BACKSLASH * data.count(b"\\") + _LONG * sum([len(word) - _USUAL for word in long])
+    codes = int.from_bytes(data.translate(_CODES), "little")
+    pairs = (codes << 3 | codes >> 8).to_bytes(len(data), "little")
+    total = sum(pairs.translate(_PAIRS)) + _LEAST * len(data)
+    total += sum([weight * kinds.count(kind) for kind, weight in _TRIPLES])
+    total += _BACKSLASH * data.count(b"\\") + _LONG * _letters_of_long_words(text, data, kinds)
     if b"  " in data:
-        runs = _RUN.findall(text)
-        total += _SPACES * len(runs) + _SPACE * sum(map(len, runs))
+        total += _weight_of_spaces(data)
     if not text.isascii():
-        total += sum([weight * count(kind) for kind, weight in _OTHER])
+        total += sum([weight * kinds.count(kind) for kind, weight in _OTHER])
         if b"V" in kinds:
             total += _OF_ETHIOPIC * sum(map(data.count, _ETHIOPIC))
             total += _OF_KHMER * sum(map(data.count, _KHMER))
         if b"Z" in kinds:
             total += _RARE * len(RARE.findall(text))
-    words = _WORD * (count(b" a") + count(b" A")) + _NUMBER * count(b" 0")
+    words = _WORD * (pairs.count(_TO_A) + pairs.count(_TO_CAPITAL))
+    words += _NUMBER * pairs.count(_TO_DIGIT)
     total = max(total, words, 100 if text else 0)
     return -(-total // 100)
+
+
+def _letters_of_long_words(text: str, data: bytes, kinds: bytes) -> int:
+    """How many letters of words follow eight others."""
+    if not text.isascii() and any(kind in kinds for kind in _LETTERS):
+        return sum([len(word) - _USUAL for word in _LONG_WORD.findall(text)])
+    one = int.from_bytes(data.translate(_IS_LETTER), "little")
+    two = one & one >> 8
+    four = two & two >> 16
+    return (four & four >> 32 & one >> 64).bit_count()
+
+
+def _weight_of_spaces(data: bytes) -> int:
+    """The weight of all runs of two spaces or more."""
+    spaces = int.from_bytes(data.translate(_IS_SPACE), "little")
+    followed = spaces & spaces >> 8
+    runs = (followed & ~(followed << 8)).bit_count()
+    return _SPACES * runs + _SPACE * (runs + followed.bit_count())
 
 
 def estimate_prompt(conversation: list[Any]) -> int:

@@ -3,7 +3,10 @@
 from __future__ import annotations
 
 import json
+from collections.abc import Iterator
+from hashlib import sha256
 from pathlib import Path
+from random import Random
 
 from fanout.schema.token_estimate import TOLERANCE, USUAL_ERROR, estimate_prompt, estimate_tokens
 
@@ -47,3 +50,29 @@ def test_a_prompt_counts_its_texts_its_calls_and_what_is_no_text() -> None:
     assert estimate_prompt([{"role": "user", "content": [image]}]) > 4
     assert estimate_prompt([{"role": "assistant", "content": None, **call}]) > 4
     assert estimate_prompt(["half \ud800 a pair", 3]) > 8
+
+
+GOLDEN = json.loads((Path(__file__).parent / "token_estimates.json").read_text())
+"""The estimates of the corpus, and a digest of those of generated texts, by counts of each pair."""
+
+SIGNS = "aAb z0 9.,!\n\t\r\\é中文й日\u3000😀ሀက“”÷ÀαЖ\ud800"
+
+
+def generated() -> Iterator[str]:
+    """Odd texts: of random signs, and parts of the corpus."""
+    yield from ("", " ", "a", "\n", "a.a.a.a", "   a", "word" * 5, "é" * 20 + " internationally  x")
+    chance = Random(17)  # noqa: S311 -- no secret
+    texts = [text for text, _ in CORPUS.values()]
+    for _ in range(3_000):
+        yield "".join(chance.choices(SIGNS, k=chance.randrange(60)))
+    for _ in range(1_000):
+        text = chance.choice(texts)
+        start = chance.randrange(len(text))
+        yield text[start : start + chance.randrange(1, 400)]
+
+
+def test_the_estimates_are_those_of_counts_of_each_pair() -> None:
+    found = {name: estimate_tokens(text) for name, (text, _) in CORPUS.items()}
+    assert found == GOLDEN["corpus"]
+    data = ",".join(str(estimate_tokens(text)) for text in generated())
+    assert sha256(data.encode()).hexdigest() == GOLDEN["generated"]
