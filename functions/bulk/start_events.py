@@ -17,7 +17,7 @@ from pydantic import BaseModel, ConfigDict, Field, ValidationInfo, field_validat
 from pydantic_core import ErrorDetails
 
 from fanout.bulk.aws.job_starter import ExistingJob, InboxObject, Start, StartRequest
-from fanout.bulk.lanes import choose_cache, choose_lane, choose_native
+from fanout.bulk.lanes import choose_cache, choose_lane, choose_native, choose_order
 from fanout.bulk.service.new_job import cost_cap, parse_window
 from fanout.bulk.service.webhooks import NewWebhook
 from fanout.errors import RequestError
@@ -75,6 +75,7 @@ class ManualStart(_Written):
     webhook: GivenWebhook | None = Field(None, description="an object with `url` and `secret`")
     cache: str | None = Field(None, description="`order`, `auto` or `off`")
     native: str | None = Field(None, description="`never`, `auto` or `require`")
+    order: str | None = Field(None, description="`any` or `input`")
 
     @field_validator("max_cost_usd")
     @classmethod
@@ -103,6 +104,13 @@ class ManualStart(_Written):
         with _value_errors("cache"):
             choose_cache(cache, "cache")
         return cache
+
+    @field_validator("order")
+    @classmethod
+    def _is_an_order(cls, order: str | None) -> str | None:
+        with _value_errors("order"):
+            choose_order(order, "order")
+        return order
 
     @field_validator("native")
     @classmethod

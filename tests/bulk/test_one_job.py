@@ -45,7 +45,6 @@ class Process:
         self.index = None
         self.has_batches = True
         self.has_accounts = False
-        self.has_order = True
         self.before_write: Callable[[], Awaitable[object]] | None = None
 
     def __getattr__(self, name: str) -> Any:

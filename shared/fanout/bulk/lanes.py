@@ -137,21 +137,12 @@ def choose_cache(given: str | None, name: str = "fanout.cache") -> CacheChoice:
     raise RequestError(f"`{name}` must be one of {known}, not `{given[:40]}`", name)
 
 
-def choose_order(
-    given: str | None, *, has_order: bool = True, name: str = "fanout.order"
-) -> OrderChoice:
-    """
-    The choice that was given, else `any`.
-
-    Raises `RequestError` about `name`, also for `input` on a host that `has_order` not.
-    """
-    if given is None or given == "any":
+def choose_order(given: str | None, name: str = "fanout.order") -> OrderChoice:
+    """The choice that was given, else `any`; raises `RequestError` about `name`."""
+    if given is None:
         return "any"
-    if given != "input":
-        known = ", ".join(f"`{choice}`" for choice in ORDERS)
-        raise RequestError(f"`{name}` must be one of {known}, not `{given[:40]}`", name)
-    if not has_order:
-        raise RequestError(
-            f"`{name}` cannot be `input` in a stack: sort the output by `custom_id`", name
-        )
-    return "input"
+    for choice in ORDERS:
+        if choice == given:
+            return choice
+    known = ", ".join(f"`{choice}`" for choice in ORDERS)
+    raise RequestError(f"`{name}` must be one of {known}, not `{given[:40]}`", name)

@@ -81,7 +81,7 @@ def open_batch_input(arguments: argparse.Namespace) -> Iterator[BatchInput]:
         if arguments.action == "run":
             webhook = _webhook(arguments)
             if arguments.order is not None:
-                order = choose_order(arguments.order, has_order=not arguments.stack, name="--order")
+                order = choose_order(arguments.order, "--order")
             inputs = ["/dev/stdin" if arguments.file == STDIN else arguments.file]
             inputs += filter(None, [arguments.config])
             check_form(arguments.output)

@@ -14,7 +14,7 @@ from ..bulk.pacing.prompt_caches import expects_cache
 from ..bulk.service.new_job import BatchOptions, NewJob, check_endpoint, cost_cap, parse_window
 from ..bulk.service.records import Job
 from ..bulk.service.webhooks import NewWebhook, check_webhook, rules_of
-from ..errors import Forbidden, NotFound
+from ..errors import Forbidden, NotFound, RequestError
 from ..schema.validation import convert, reject_unknown
 from .exchange import Exchange
 from .file_endpoints import batch_service_of, body_of
@@ -28,12 +28,7 @@ async def create_batch(exchange: Exchange) -> None:
     """`POST /v1/batches`: start a job, or with `dry_run` only estimate its cost."""
     _check_account(exchange)
     body = await body_of(exchange)
-    if isinstance(body, dict):
-        options = body.get("fanout")
-        reject_unknown(options, BatchOptions.__struct_fields__, "fanout")
-        if isinstance(options, dict):
-            fields = NewWebhook.__struct_fields__
-            reject_unknown(options.get("webhook"), fields, "fanout.webhook")
+    _check_fields(body)
     new_job = convert(body, NewJob)
     given = new_job.fanout.webhook if new_job.fanout else None
     webhook = check_webhook(given, rules_of(exchange.gateway.catalog)) if given else None
@@ -44,6 +39,20 @@ async def create_batch(exchange: Exchange) -> None:
     payer = None if client.account is None else client.account.item["id"]
     job = await jobs.create(new_job, client.name, webhook, payer)
     await exchange.json(await _job_body(exchange, job))
+
+
+def _check_fields(body: object) -> None:
+    """Raise `RequestError` for a field that a batch does not have, at any depth."""
+    if not isinstance(body, dict):
+        return
+    if misplaced := sorted(body.keys() & frozenset(BatchOptions.__struct_fields__)):
+        name = misplaced[0]
+        raise RequestError(f'`{name}` belongs in `fanout`: send `"fanout": {{"{name}": …}}`', name)
+    reject_unknown(body, NewJob.__struct_fields__, None)
+    options = body.get("fanout")
+    reject_unknown(options, BatchOptions.__struct_fields__, "fanout")
+    if isinstance(options, dict):
+        reject_unknown(options.get("webhook"), NewWebhook.__struct_fields__, "fanout.webhook")
 
 
 async def _quote(exchange: Exchange, new_job: NewJob) -> None:

@@ -97,8 +97,12 @@ def _any_of(names: list[str]) -> str:
     return " or ".join([", ".join(names[:-1]), names[-1]] if len(names) > 1 else names)
 
 
-def reject_unknown(given: object, known: Collection[str], param: str) -> None:
-    """Raise `RequestError` for a field that the object `given` cannot have; names the nearest."""
+def reject_unknown(given: object, known: Collection[str], param: str | None) -> None:
+    """
+    Raise `RequestError` for a field that the object `given` cannot have; names the nearest.
+
+    `given` is the request's field `param`, or the whole request.
+    """
     for name in given if isinstance(given, dict) else ():
         if name not in known:
             from difflib import get_close_matches
@@ -106,7 +110,8 @@ def reject_unknown(given: object, known: Collection[str], param: str) -> None:
             shown = str(name)[:64]
             near = get_close_matches(shown, known, 1)
             hint = f"did you mean `{near[0]}`?" if near else f"the fields are {', '.join(known)}"
-            raise RequestError(f"`{param}.{shown}` is unknown; {hint}", param)
+            full = shown if param is None else f"{param}.{shown}"
+            raise RequestError(f"`{full}` is unknown; {hint}", param or shown)
 
 
 def with_extra_body(body: Mapping[str, Any]) -> Mapping[str, Any]:

@@ -26,6 +26,7 @@ FIELDS = (
     "webhook",
     "cache",
     "native",
+    "order",
 )
 KNOWN = "the input may have " + ", ".join(f"`{name}`" for name in FIELDS)
 
@@ -151,6 +152,27 @@ def test_a_folder_made_in_the_console_creates_no_job(open_steps: Any) -> None:
     asyncio.run(main())
 
 
+def test_a_job_may_have_its_results_in_the_order_of_its_input(open_steps: Any) -> None:
+    async def main() -> None:
+        async with open_steps() as steps:
+            last = asyncio.Event()
+
+            async def before(_model: str, text: str) -> None:
+                if text == NAMES[0]:
+                    await last.wait()
+                elif text == NAMES[9]:
+                    last.set()
+
+            steps.stack.provider.before = before
+            given = await steps.put("mine/in.jsonl", jsonl(line(name) for name in NAMES))
+            request = {"input": given, "output": f"s3://{BUCKET}/outbox/x-", "order": "input"}
+            assert (await steps.run(request)).status == "completed"
+            lines = (await steps.get("outbox/x-output.jsonl")).splitlines()
+            assert [json.loads(one)["custom_id"] for one in lines] == NAMES
+
+    asyncio.run(main())
+
+
 @pytest.mark.parametrize(
     ("given", "message"),
     [
@@ -188,6 +210,10 @@ def test_a_folder_made_in_the_console_creates_no_job(open_steps: Any) -> None:
         (
             {"input": "s3://jobs/x", "lane": "fast"},
             "`lane` must be one of `auto`, `realtime`, `flex`, `native`, not `fast`",
+        ),
+        (
+            {"input": "s3://jobs/x", "order": "output"},
+            "`order` must be one of `any`, `input`, not `output`",
         ),
         (
             {"input": "s3://jobs/x", "native": "auto", "lane": "flex"},

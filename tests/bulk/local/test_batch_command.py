@@ -549,6 +549,21 @@ def test_native_batches_are_chosen_by_an_option(batch: BatchCommand, upstream: U
     assert batch.run("status", "--json").json[0]["fanout"]["order"] == "input"
 
 
+def test_the_responses_of_an_earlier_file_have_their_places_in_the_order_of_the_input(
+    batch: BatchCommand, upstream: Upstream
+) -> None:
+    old = [line(f"n{n}") for n in (5, 1, 3)]
+    assert batch.run("run", batch.write(jsonl(old)), "--order", "input").code == 0
+    assert list(batch.responses()) == ["n5", "n1", "n3"]
+    new = [line(f"n{n}") for n in range(7)]
+    assert batch.run("run", batch.write(jsonl(new)), "--order", "input").code == 0
+    assert len(upstream.calls) == len(new)
+    assert list(batch.responses()) == [f"n{n}" for n in range(7)]
+    assert batch.run("run", batch.write(jsonl(new[::-1])), "--order", "input").code == 0
+    assert len(upstream.calls) == len(new)
+    assert list(batch.responses()) == [f"n{n}" for n in reversed(range(7))]
+
+
 def test_the_end_of_a_run_is_reported_before_the_command_ends_and_later_if_that_fails(
     batch: BatchCommand, upstream: Upstream
 ) -> None:

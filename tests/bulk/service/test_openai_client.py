@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import inspect
 import io
 import json
 from collections.abc import Callable
@@ -14,6 +15,7 @@ import pytest
 from openai.types import Batch
 
 from fanout.bulk.local import job_tasks
+from fanout.bulk.service.new_job import NewJob
 from tests.bulk.conftest import serve_jobs
 from tests.bulk.local_jobs import jsonl, line
 from tests.cli.commands import code_of
@@ -393,6 +395,31 @@ def test_an_unknown_lane_is_an_error_that_names_the_field_and_the_fix(
     assert raised.value.param == param
     assert words in raised.value.message
     assert client.batches.list().data == []
+
+
+UNKNOWN_FIELDS = {
+    "order": '`order` belongs in `fanout`: send `"fanout": {"order": …}`',
+    "lane": '`lane` belongs in `fanout`: send `"fanout": {"lane": …}`',
+    "max_cost": "`max_cost` is unknown; did you mean `max_cost_usd`?",
+    "input_file": "`input_file` is unknown; did you mean `input_file_id`?",
+    "zebra": "`zebra` is unknown; the fields are input_file_id, endpoint,",
+}
+
+
+@pytest.mark.parametrize("dry_run", [True, False])
+@pytest.mark.parametrize("name", UNKNOWN_FIELDS)
+def test_a_field_that_a_batch_does_not_have_is_an_error_that_names_it_and_the_fix(
+    client: openai.OpenAI, name: str, *, dry_run: bool
+) -> None:
+    """OpenAI's own fields all are known: its SDK sends no others."""
+    body = {"input_file_id": upload(client, line("x")), "endpoint": CHAT, "dry_run": dry_run}
+    with pytest.raises(openai.BadRequestError) as raised:
+        client.post("/batches", body={**body, name: "input"}, cast_to=object)
+    assert (raised.value.param, UNKNOWN_FIELDS[name] in raised.value.message) == (name, True)
+    assert client.batches.list().data == []
+    sent = inspect.signature(client.batches.create).parameters.keys()
+    own = {one for one in sent if not one.startswith("extra_") and one != "timeout"}
+    assert own <= set(NewJob.__struct_fields__)
 
 
 @pytest.mark.parametrize("lane", ["auto", "realtime", "flex", "native"])

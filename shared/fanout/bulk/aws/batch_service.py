@@ -122,11 +122,6 @@ class AWSBatchService:
         return self._has_batches
 
     @property
-    def has_order(self) -> bool:
-        """No: its finisher joins results without reading them."""
-        return False
-
-    @property
     def has_accounts(self) -> bool:
         return self._has_accounts
 

@@ -74,6 +74,7 @@ class StartRequest(Struct, frozen=True):
     webhook: NewWebhook | None = None
     cache: str | None = None
     native: str | None = None
+    order: str | None = None
 
 
 class InboxObject(Struct, frozen=True):
@@ -197,7 +198,12 @@ class JobStarter:
             completion_window=request.completion_window,
             model=request.model,
             max_cost_usd=request.max_cost_usd,
-            fanout=BatchOptions(lane=request.lane, cache=request.cache, native=request.native),
+            fanout=BatchOptions(
+                lane=request.lane,
+                cache=request.cache,
+                native=request.native,
+                order=request.order,
+            ),
         )
         job_id = execution.job_id
         output = OUTBOX + f"{job_id}/"

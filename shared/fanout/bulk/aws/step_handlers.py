@@ -53,6 +53,9 @@ START_SECONDS = 60
 
 OPTIONS = RunnerOptions(shard_size=SMALL_SHARDS, orders_all=False)
 
+ORDERED_AT_ONCE = 8
+"""Shards whose results the finisher reads at once: each waits for several requests to S3."""
+
 
 class StepHandlers:
     """
@@ -101,7 +104,7 @@ class StepHandlers:
             clear=stores.clear,
             observer=observer,
             now=stores.now,
-            options=replace(options, ends_batches_later=True),
+            options=replace(options, ends_batches_later=True, ordered_at_once=ORDERED_AT_ONCE),
             accounts=accounts,
             ledger=stores.table,
         )

@@ -167,11 +167,6 @@ class LocalBatchService:
         return True
 
     @property
-    def has_order(self) -> bool:
-        """Yes."""
-        return True
-
-    @property
     def has_accounts(self) -> bool:
         return self._accounts is not None
 

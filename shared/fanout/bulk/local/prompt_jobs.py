@@ -17,7 +17,7 @@ from msgspec.structs import replace
 from ...errors import NotFound, StorageError, StorageFull
 from ..input.job_source import JobSource
 from ..input.lines import ENDPOINT
-from ..service.deletion import delete_rows
+from ..service.deletion import delete_names, delete_rows
 from ..service.new_job import NewJob
 from ..service.records import Job
 from ..store import Change
@@ -106,6 +106,7 @@ async def _find(store: JobStore, job_id: str) -> Job | None:
 async def delete_input(store: JobStore, job: Job) -> None:
     """Delete what a job of `fanout batch run` was made of."""
     await delete_rows(store.files, job)
+    await delete_names(store.files, job)
     await store.files.blobs.delete(f"jobs/{job.id}")
     await forget_responses(store, job)
 

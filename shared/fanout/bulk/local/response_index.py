@@ -10,8 +10,9 @@ from __future__ import annotations
 
 import hashlib
 from collections.abc import AsyncIterator, Callable, Iterator, Sequence
+from functools import partial
 from pathlib import Path
-from typing import Any, NamedTuple, TypeVar
+from typing import Any, NamedTuple, TypeAlias, TypeVar
 
 from ...disk.threads import in_thread
 from ...errors import StorageBusy
@@ -35,6 +36,8 @@ CREATE TEMP TABLE IF NOT EXISTS wanted (
 ) WITHOUT ROWID;
 CREATE TEMP TABLE IF NOT EXISTS found (line INTEGER PRIMARY KEY);
 CREATE TEMP TABLE IF NOT EXISTS names (custom_id TEXT PRIMARY KEY) WITHOUT ROWID;
+CREATE TEMP TABLE IF NOT EXISTS responses (line INTEGER PRIMARY KEY, data BLOB);
+DELETE FROM responses;
 DELETE FROM wanted;
 DELETE FROM found;
 DELETE FROM names;
@@ -51,6 +54,9 @@ MAX_TRIES = 30
 """Each waits a second for another process, which may remove a large job."""
 
 T = TypeVar("T")
+
+Responses: TypeAlias = list[tuple[int, bytes]]
+"""Some responses, with the numbers of their lines."""
 
 
 def request_hash(body: dict[str, Any]) -> bytes:
@@ -163,7 +169,7 @@ class ResponseIndex:
 
     async def take(
         self, job_id: str, lines: AsyncIterator[tuple[bool, bytes]]
-    ) -> AsyncIterator[bytes]:
+    ) -> AsyncIterator[Responses]:
         """The responses among a job's result lines that are wanted, under their new names."""
         step: list[bytes] = []
         async for failed, line in lines:
@@ -173,6 +179,22 @@ class ResponseIndex:
                 yield await self._submit(_taking(job_id, step, self.checks))
                 step = []
         yield await self._submit(_taking(job_id, step, self.checks))
+
+    async def collect(self, responses: AsyncIterator[Responses]) -> None:
+        """Keep these responses in a temporary file, to have them in the order of their lines."""
+        query = "INSERT INTO responses VALUES (?, ?)"
+        async for step in responses:
+            await self._submit(partial(_write_all, query, step))
+
+    async def collected(self) -> AsyncIterator[Responses]:
+        """The responses that were kept, in that order."""
+        query, last = "SELECT line, data FROM responses WHERE line > ? ORDER BY line LIMIT ?", 0
+        while True:
+            step = await self._submit(partial(_read_all, query, (last, STEP)))
+            if not step:
+                return
+            yield step
+            last = step[-1][0]
 
     async def found(self, numbers: Sequence[int]) -> set[int]:
         """Which of these lines have a response."""
@@ -184,6 +206,16 @@ class ResponseIndex:
         """How many lines have a response."""
         query = "SELECT COUNT(*) FROM found"
         return int((await self._submit(lambda db: db.execute(query).fetchone()))[0])
+
+
+def _write_all(query: str, rows: Responses, db: Connection) -> None:
+    db.execute("BEGIN")
+    db.executemany(query, rows)
+    db.execute("COMMIT")
+
+
+def _read_all(query: str, values: tuple[int, int], db: Connection) -> Responses:
+    return db.execute(query, values).fetchall()
 
 
 def _looking_up(step: Sequence[Lookup]) -> Callable[[Connection], bool]:
@@ -228,20 +260,22 @@ def _same_requests(db: Connection, hashed: bytes, job: int, custom_id: str) -> l
 
 def _taking(
     job_id: str, step: Sequence[bytes], checks: ReuseChecks
-) -> Callable[[Connection], bytes]:
-    def take(db: Connection) -> bytes:
+) -> Callable[[Connection], Responses]:
+    def take(db: Connection) -> Responses:
         job = db.execute("SELECT number FROM jobs WHERE id = ?", (job_id,)).fetchone()
         if job is None:
-            return b""
+            return []
         db.execute("BEGIN")
-        taken = [line for one in step for line in _taken(db, job[0], one, checks)]
+        taken = [found for one in step for found in _taken(db, job[0], one, checks)]
         db.execute("COMMIT")
-        return b"".join(taken)
+        return taken
 
     return take
 
 
-def _taken(db: Connection, job: int, line: bytes, checks: ReuseChecks) -> Iterator[bytes]:
+def _taken(
+    db: Connection, job: int, line: bytes, checks: ReuseChecks
+) -> Iterator[tuple[int, bytes]]:
     result = read_result(line, failed=False)
     if result is None:
         return
@@ -251,4 +285,4 @@ def _taken(db: Connection, job: int, line: bytes, checks: ReuseChecks) -> Iterat
         if fitting is None:
             continue
         if db.execute("INSERT OR IGNORE INTO found VALUES (?)", (number,)).rowcount:
-            yield renamed_line(fitting, new)
+            yield number, renamed_line(fitting, new)

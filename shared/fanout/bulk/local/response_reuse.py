@@ -17,12 +17,13 @@ from ...errors import DamagedRecord, NotFound
 from ..input.line_parser import parse_line
 from ..input.lines import BadLine, read_head
 from ..input.splitter import iter_lines
+from ..service.line_names import name_line, names_key
 from ..service.records import Job
 from ..totals import Totals
 from ..work.partial_results import result_lines
 from .checked_reuse import ReuseChecks
 from .job_store import JobStore
-from .response_index import Lookup, ResponseIndex, request_hash
+from .response_index import Lookup, ResponseIndex, Responses, request_hash
 
 Read: TypeAlias = Callable[[], AsyncIterator[bytes]]
 """Reads a job's input from its beginning."""
@@ -109,7 +110,11 @@ async def _reuse(store: JobStore, index: ResponseIndex, job: Job, read: Read) ->
     jobs = await index.wanted_jobs()
     files, blobs = store.files, store.files.blobs
     reused = f"jobs/{job.id}/reused.jsonl"
-    await blobs.write(reused, _stored_responses(store, index, jobs))
+    responses = _stored_responses(store, index, jobs)
+    if job.order == "input":
+        await index.collect(responses)
+        responses = index.collected()
+    await blobs.write(reused, _whole(responses))
     count = await index.count_found()
     if not count:
         await blobs.delete(reused)
@@ -123,6 +128,9 @@ async def _reuse(store: JobStore, index: ResponseIndex, job: Job, read: Read) ->
         source = replace(source, key=f"{key}.table")
         await blobs.join([job.input_key], f"{key}.table")
     job = replace(job, input_file_id=new.id, input_key=key, source=source, reused=count)
+    if count < total and job.order == "input":
+        job = replace(job, names=names_key(key))
+        await blobs.write(names_key(key), _names(read, job.model))
     if count < total:
         return replace(job, earlier_outputs=[reused])
     return await _completed(store, job, reused)
@@ -144,10 +152,20 @@ async def _completed(store: JobStore, job: Job, reused: str) -> Job:
     )
 
 
+async def _names(read: Read, model: str | None) -> AsyncIterator[bytes]:
+    async for step in _requests(read(), model):
+        yield b"".join([name_line(one.custom_id) for one in step])
+
+
+async def _whole(responses: AsyncIterator[Responses]) -> AsyncIterator[bytes]:
+    async for step in responses:
+        yield b"".join([line for _, line in step])
+
+
 async def _stored_responses(
     store: JobStore, index: ResponseIndex, jobs: Sequence[str]
-) -> AsyncIterator[bytes]:
-    """The responses of these jobs that are wanted."""
+) -> AsyncIterator[Responses]:
+    """The responses of these jobs that are wanted, some at a time."""
     for job_id in jobs:
         found: str | None = job_id
         while found is not None:

@@ -13,14 +13,15 @@ from msgspec.structs import replace
 from ...errors import NotFound, RequestError
 from ..input import lines
 from ..input.job_source import JobSource
-from ..lanes import NativeChoice, choose_native, choose_order
+from ..lanes import NativeChoice, choose_native
 from ..store import Change, RecordStore
 from ..totals import Totals
-from .deletion import delete_job
+from .deletion import delete_job, delete_names
 from .failed_lines import failed_lines
 from .file_records import FileRecord, job_of_output
 from .files import FileService
 from .host import Host
+from .line_names import names_for_retry
 from .new_job import NewJob, check_endpoint, check_metadata, cost_cap, parse_lifetime, parse_window
 from .records import Job
 from .registry import Page, Registry, Report, new_id
@@ -103,7 +104,7 @@ class JobService:
             keep_input=new.fanout is None or new.fanout.keep_input,
             native=self.native(new),
             cache=new.cache,
-            order=choose_order(new.order, has_order=self._host.has_order),
+            order=new.order,
             endpoint=lines.EMBEDDINGS if new.endpoint in lines.EMBEDDING_URLS else lines.ENDPOINT,
         )
 
@@ -242,6 +243,7 @@ class JobService:
                 found = job
             elif job is not None:
                 await self.files.delete(job.input_file_id, job.owner)
+                await delete_names(self.files, job)
             if not found.is_over:
                 await self.run(found)
             return found
@@ -288,6 +290,7 @@ class JobService:
             retry_of=old.id,
             earlier_outputs=earlier,
             source=_with_rows(old),
+            names=await names_for_retry(self.files, old) if old.order == "input" else None,
             account=old.account,
         )
 

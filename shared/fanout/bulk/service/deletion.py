@@ -27,10 +27,17 @@ async def delete_job(files: FileService, table: RecordStore, jobs: Registry[Job]
         await files.blobs.delete(f"jobs/{job.id}")
         await jobs.delete(job.id)
     await files.blobs.delete(f"jobs/{job.id}")
+    await delete_names(files, job)
     if job.source is None:
         await delete_own_input(files, jobs, job)
     elif not await _shares_rows(table, jobs, job):
         await delete_rows(files, job)
+
+
+async def delete_names(files: FileService, job: Job) -> None:
+    """Delete the names of all lines of a job whose input is only a part of them."""
+    if job.names is not None:
+        await files.blobs.delete(job.names)
 
 
 async def delete_rows(files: FileService, job: Job) -> None:

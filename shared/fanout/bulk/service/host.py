@@ -22,11 +22,6 @@ class Host(Protocol):
         ...
 
     @property
-    def has_order(self) -> bool:
-        """Whether it can put a job's results in the order of its input."""
-        ...
-
-    @property
     def name(self) -> str:
         """The value of `host` in its jobs' records."""
         ...

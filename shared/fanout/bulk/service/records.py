@@ -43,14 +43,16 @@ class Job(Struct, frozen=True, kw_only=True):
     `host` is the name of what runs it, `owner` the name of the key whose rights it has.
     `max_cost` is its cost cap in nanodollars, `reason` why it ended early. A job that retries
     another one's failed lines has its id in `retry_of`, and in `earlier_outputs` the keys whose
-    bytes go before its own output. `config` is the digest of its host's models, and `waits_for`
-    says why another host leaves it alone. On AWS, copies of its results go to keys that begin
-    with `deliver_to`. `source` is the file of `fanout batch run`; `reused` lines of it have
-    responses of earlier jobs, and are neither in the job's input nor in its counts. `lane` is how
-    its lines are sent, `native` whether they go by their providers' batches, `cache` what is done
-    about providers' caches, `order` that of its files. `prices` are those of its models when it
-    began, unless they are many. Without `keep_input`, the input file is deleted with the job, and
-    if the job fails before its first call. `account` is that of the virtual key that pays for it.
+    bytes go before its own output. `names` is the key of all lines' names, if the job's files are
+    in the order of the input, and that is only a part. `config` is the digest of its host's models,
+    and `waits_for` says why another host leaves it alone. On AWS, copies of its results go to keys
+    that begin with `deliver_to`. `source` is the file of `fanout batch run`; `reused` lines of it
+    have responses of earlier jobs, and are neither in the job's input nor in its counts. `lane` is
+    how its lines are sent, `native` whether they go by their providers' batches, `cache` what is
+    done about providers' caches, `order` that of its files. `prices` are those of its models when
+    it began, unless they are many. Without `keep_input`, the input file is deleted with the job,
+    and if the job fails before its first call. `account` is that of the virtual key that pays for
+    it.
     """
 
     id: str
@@ -88,6 +90,7 @@ class Job(Struct, frozen=True, kw_only=True):
     native: NativeChoice = "never"
     cache: CacheChoice = "order"
     order: OrderChoice = "any"
+    names: str | None = None
     endpoint: str = "/v1/chat/completions"
     totals: Totals | None = field(default=None, name="tally")
     output_file_id: str | None = None
@@ -252,7 +255,7 @@ def lanes_to_dict(totals: Totals) -> dict[str, Any]:
 
 
 def hedged_to_dict(totals: Totals) -> dict[str, Any]:
-    """The lines that two lanes have sent, and what the responses cost that are not used."""
+    """The lines that were sent twice, and what the responses cost that are not used."""
     hedged = totals.hedged
     return {"lines": hedged.lines, "known_cost_usd": rounded_dollars(hedged.cost)}
 

@@ -32,7 +32,8 @@ class RunnerOptions(Struct, frozen=True):
 
     With `orders_all`, one worker sends the lines of all shards in the order of their beginnings.
     Otherwise each worker orders the lines of its shard. With `ends_batches_later`, batches that a
-    closed job leaves at providers are cancelled after that.
+    closed job leaves at providers are cancelled after that. `ordered_at_once` is how many shards'
+    results are in memory to be put in order.
     """
 
     shard_size: ShardSize = LARGE_SHARDS
@@ -43,6 +44,7 @@ class RunnerOptions(Struct, frozen=True):
     sync_interval: float = SYNC_INTERVAL
     orders_all: bool = True
     ends_batches_later: bool = False
+    ordered_at_once: int = 1
 
     def work_spec(self, job: Job) -> WorkSpec:
         """What a worker needs to know of the job."""

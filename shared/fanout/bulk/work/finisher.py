@@ -9,17 +9,18 @@ with the calls that the line has made.
 from __future__ import annotations
 
 import random
-from collections.abc import AsyncIterable, AsyncIterator, Callable
+from collections.abc import AsyncIterable, AsyncIterator, Callable, Sequence
 
 from msgspec import Struct
 
+from ...concurrency import Failure, map_all
 from ..input.line_parser import parse_line
 from ..input.planner import Shard
 from ..input.splitter import iter_lines
 from ..paid_calls import PaidCalls
 from ..store import BlobStore, JobProgress, ResultKeys, ResultStore
 from ..totals import LineCost, Totals
-from .ordered_results import order_results
+from .ordered_results import merge_results, order_results
 from .result_lines import skipped_line
 from .stored_results import count_error, count_stored, paid_lines
 
@@ -43,7 +44,9 @@ class FinishSpec(Struct, frozen=True):
     What the finisher needs to know of a job.
 
     The bytes of `earlier_outputs` (keys) go before the output. Intermediate files go below
-    `scratch`. If it `orders`, the results of each shard are in the order of its lines.
+    `scratch`. With `ordered_at_once`, the results are in the order of the input: those of so many
+    shards are put in order at the same time. Those of earlier outputs are between them as `names`
+    (a key) has all lines, if it is there.
     """
 
     input_key: str
@@ -53,7 +56,8 @@ class FinishSpec(Struct, frozen=True):
     default_model: str | None = None
     skip_reason: SkipReason | None = None
     earlier_outputs: tuple[str, ...] = ()
-    orders: bool = False
+    ordered_at_once: int = 0
+    names: str | None = None
 
 
 class FinishResult(Struct, frozen=True):
@@ -74,8 +78,8 @@ async def finish(
 ) -> FinishResult:
     """Join all results; after a crash, running it again gives the same files."""
     total = Totals()
-    responses = [key for key in spec.earlier_outputs if await blobs.size(key) is not None]
-    failures = list[str]()
+    earlier = [key for key in spec.earlier_outputs if await blobs.size(key) is not None]
+    found = list[tuple[Shard, ResultKeys]]()
     async for shard in shards:
         keys = await results.keys(shard.index)
         totals = await progress.completed_totals(shard.index)
@@ -83,16 +87,40 @@ async def finish(
             totals, skipped = await _count_incomplete(spec, shard, blobs, results, cost)
             keys = await results.keys(shard.index)
             keys = ResultKeys(keys.responses, [*keys.failures, *skipped])
-        if spec.orders:
-            keys = await order_results(
-                keys, shard, blobs, spec.input_key, spec.default_model, f"{spec.scratch}/ordered"
-            )
         total.add(totals)
-        responses += keys.responses
-        failures += keys.failures
+        found.append((shard, keys))
+    if spec.ordered_at_once:
+        found = await _ordered(spec, found, blobs)
+    responses = [key for _, keys in found for key in keys.responses]
+    failures = [key for _, keys in found for key in keys.failures]
+    if spec.names is not None and earlier and await blobs.size(spec.names) is not None:
+        merged = f"{spec.scratch}/ordered/all.jsonl"
+        await blobs.write(merged, merge_results(earlier, responses, spec.names, blobs))
+        earlier, responses = [], [merged]
+    responses = [*earlier, *responses]
     output_size = await blobs.join(responses, spec.output_key) if responses else 0
     errors_size = await blobs.join(failures, spec.errors_key) if failures else 0
     return FinishResult(output_size, errors_size, total)
+
+
+async def _ordered(
+    spec: FinishSpec, found: Sequence[tuple[Shard, ResultKeys]], blobs: BlobStore
+) -> list[tuple[Shard, ResultKeys]]:
+    """The keys of each shard's results in the order of its lines."""
+    folder = f"{spec.scratch}/ordered"
+
+    async def order(one: tuple[Shard, ResultKeys]) -> tuple[Shard, ResultKeys]:
+        shard, keys = one
+        return shard, await order_results(
+            keys, shard, blobs, spec.input_key, spec.default_model, folder
+        )
+
+    ordered: list[tuple[Shard, ResultKeys]] = []
+    for outcome in await map_all(order, found, limit=spec.ordered_at_once):
+        if isinstance(outcome, Failure):
+            raise outcome.error
+        ordered.append(outcome.value)
+    return ordered
 
 
 async def _count_incomplete(

@@ -1,9 +1,10 @@
-"""Puts the results of a shard in the order of its lines in the input."""
+"""Puts the results of a job in the order of the lines of its input."""
 
 from __future__ import annotations
 
 import sys
-from collections.abc import AsyncIterator, Sequence
+from collections.abc import AsyncGenerator, AsyncIterator, Sequence
+from contextlib import aclosing
 
 import msgspec
 from msgspec import Struct
@@ -23,6 +24,7 @@ class _Named(Struct, frozen=True):
 
 
 _NAMED = msgspec.json.Decoder(_Named)
+_NAME = msgspec.json.Decoder(str)
 
 
 async def order_results(
@@ -55,6 +57,35 @@ async def order_results(
     )
 
 
+async def merge_results(
+    earlier: Sequence[str], new: Sequence[str], names: str, blobs: BlobStore
+) -> AsyncIterator[bytes]:
+    """
+    The lines of earlier results and of new ones, in the order of `names`, a blob of all names.
+
+    Either is in this order already, so a line of each is in memory. What has no place comes last.
+    """
+    async with (
+        aclosing(_lines_of(earlier, blobs)) as old_lines,
+        aclosing(_lines_of(new, blobs)) as new_lines,
+    ):
+        heads = [await _next(old_lines), await _next(new_lines)]
+        async for name in whole_lines(blobs.read(names)):
+            wanted = _NAME.decode(name)
+            for index, lines in enumerate((old_lines, new_lines)):
+                while (head := heads[index]) is not None and _name_of(head) == wanted:
+                    yield head
+                    heads[index] = await _next(lines)
+        for index, lines in enumerate((old_lines, new_lines)):
+            while (head := heads[index]) is not None:
+                yield head
+                heads[index] = await _next(lines)
+
+
+async def _next(lines: AsyncIterator[bytes]) -> bytes | None:
+    return await anext(lines, None)
+
+
 async def _ordered(
     keys: Sequence[str], places: dict[str, int], blobs: BlobStore, key: str
 ) -> list[str]:
@@ -67,7 +98,7 @@ async def _ordered(
     return [key]
 
 
-async def _lines_of(keys: Sequence[str], blobs: BlobStore) -> AsyncIterator[bytes]:
+async def _lines_of(keys: Sequence[str], blobs: BlobStore) -> AsyncGenerator[bytes, None]:
     for key in keys:
         async for line in whole_lines(blobs.read(key)):
             yield line
