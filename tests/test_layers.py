@@ -79,7 +79,8 @@ TOP_LEVEL = {
     """,
     "shared/fanout/bulk/native/*.py": """
         __init__ adopt chosen_rows deadline eligibility harvest hedged held_lines input_lines job
-        ledger merge merger numbers phase planned poll quoted_batches results setup split submit
+        ledger merge merger numbers phase pieces planned poll quoted_batches results setup split
+        submit
     """,
     "shared/fanout/bulk/pacing/*.py": """
         __init__ adaptive_concurrency estimated_limit failing_lines fair_lock flex_lane
@@ -88,7 +89,8 @@ TOP_LEVEL = {
         rejection
     """,
     "shared/fanout/bulk/service/*.py": """
-        __init__ batches deletion failed_lines file_records files host idempotency new_job
+        __init__ batches deletion failed_lines file_records files host idempotency line_names
+        new_job
         records registry webhook_sender webhooks
     """,
     "shared/fanout/bulk/steps/*.py": """

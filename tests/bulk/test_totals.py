@@ -88,7 +88,7 @@ def test_lanes_add_up_and_the_rest_is_in_real_time() -> None:
     assert format_lanes(total) == "1 realtime $0.0500, 2 flex $0.0400, saved $0.0400"
     assert format_hedged(total) == ""
     total.add(Totals(hedged=LaneTotals(2, 30_000_000)))
-    assert format_hedged(total) == "2 lines sent by two lanes, $0.0300 known for unused responses"
+    assert format_hedged(total) == "2 lines sent twice, $0.0300 known for unused responses"
 
 
 def test_a_job_in_real_time_only_has_no_other_lane() -> None:

@@ -12,7 +12,7 @@ from msgspec.structs import replace
 from fanout.providers import registry
 from fanout.providers.base import Target
 from fanout.providers.native_batch import NativeBatch, NativeBatches, NativeLine, Row
-from fanout.providers.native_batch_data import data_lines
+from fanout.providers.native_batch_data import is_cut
 from fanout.schema.validation import parse_chat
 from fanout.wire.http import WireRequest, WireResponse
 from tests.support.native_doubles.anthropic_double import AnthropicDouble
@@ -116,7 +116,7 @@ class Run(Struct):
     async def rows(self, batch: NativeBatch) -> list[Row]:
         """All rows."""
         contents = await self.fetch(batch)
-        return [self.codec.row(line) for content in contents for line in data_lines(content)]
+        return [self.codec.row(line) for content in contents for line in rows_of(content)]
 
     async def listed(self, key: str = "k1") -> list[NativeBatch]:
         """The batches of all pages."""
@@ -126,6 +126,11 @@ class Run(Struct):
             page = self.codec.read_page(await self.send(self.codec.list(key, page.more)))
             found += page.batches
         return found
+
+
+def rows_of(content: bytes) -> list[bytes]:
+    """The rows of a result file, without blank and unfinished ones."""
+    return [line for line in content.split(b"\n") if line.strip() and not is_cut(line)]
 
 
 def run(name: str, **options: Any) -> Run:

@@ -17,9 +17,9 @@ import pytest
 from fanout.providers import registry
 from fanout.providers.base import BadWire, Target
 from fanout.providers.native_batch import NativeBatches, NativeLine
-from fanout.providers.native_batch_data import data_lines
 from fanout.schema.validation import parse_chat
 from fanout.wire.http import WireRequest, WireResponse
+from tests.providers.batch_runs import rows_of
 
 FILES = sorted((Path(__file__).parent / "native").glob("*.json"))
 VENDORS = {path.stem: json.loads(path.read_text()) for path in FILES}
@@ -215,7 +215,7 @@ def test_a_row_is_a_completion_a_failure_or_not_run(name: str, case: dict[str, A
 def test_each_row_names_its_line(name: str) -> None:
     data = b"\n".join(json.dumps(case["row"]).encode() for case in VENDORS[name]["rows"])
     cut = data + b'\n\n{"custom_id": "f1-9", "resp'
-    found = [codec(name).row(one).id for one in data_lines(cut)]
+    found = [codec(name).row(one).id for one in rows_of(cut)]
     assert found == [f"f1-{number + 1}" for number in range(len(VENDORS[name]["rows"]))]
 
 

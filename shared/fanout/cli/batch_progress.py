@@ -150,13 +150,13 @@ def format_lanes(totals: Totals) -> str:
 
 
 def format_hedged(totals: Totals) -> str:
-    """The lines that two lanes have sent, and the known cost of what is not used; "" if none."""
+    """The lines that were sent twice, and the known cost of what is not used; "" if none."""
     hedged = totals.hedged
     if not hedged.lines:
         return ""
     lines = "1 line" if hedged.lines == 1 else f"{hedged.lines:,} lines"
     cost = dollars(rounded_dollars(hedged.cost))
-    return f"{lines} sent by two lanes, {cost} known for unused responses"
+    return f"{lines} sent twice, {cost} known for unused responses"
 
 
 def clock_time(at: float) -> str:

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import time
 from collections.abc import AsyncIterator, Callable, Iterable
-from contextlib import asynccontextmanager
+from contextlib import AbstractAsyncContextManager, asynccontextmanager
 from functools import partial
 from typing import TYPE_CHECKING
 
@@ -31,6 +31,7 @@ if TYPE_CHECKING:
     from ..endpoints.embeddings.request import EmbeddingRequest
     from ..routing.first_token_times import FirstTokenTimes
     from ..schema.embeddings import EmbeddingPart, Vectors
+    from ..transport.engine import Incoming
     from .embeddings import UseVectors
 
 
@@ -162,6 +163,12 @@ class Gateway:
     async def exchange(self, deployment: Deployment, wire: WireRequest) -> WireResponse:
         """The response, of any status, to a request of another API than chat; it is sent once."""
         return await self._router.exchange(deployment, wire)
+
+    def open(
+        self, deployment: Deployment, wire: WireRequest
+    ) -> AbstractAsyncContextManager[Incoming]:
+        """The response to such a request as it arrives, of any size."""
+        return self._router.open(deployment, wire)
 
     def _resolve(self, request: FanOutRequest, client: ClientKey | None) -> FanOutRequest:
         """Reject unknown model names; turn a single model with fallbacks into mode `fallback`."""

@@ -43,13 +43,18 @@ How a batch is found whose creation had no response, so that it is not created t
 """
 
 
+NOT_BEGUN: frozenset[BatchState] = frozenset({"cancelled", "failed"})
+"""Ends of batches that have no file if they have not begun, at each vendor."""
+
+
 class Limits(Struct, frozen=True):
     """
     What one batch may have: `lines`, `bytes` of its input, `least` lines, bytes of one line.
 
     `drain` is how many seconds a cancelled batch needs to end. `window` is how many seconds before
-    a deadline a batch is worth creating. In an end of `unwritten`, no line has run if a result file
-    does not exist; in an end of `whole`, no line is billed that has no row.
+    a deadline a batch is worth creating. In an end of `unwritten`, a result file may not exist
+    although the batch names it. A batch without any file has run no line if its end is in `unrun`;
+    in an end of `whole`, no line is billed that has no row. Codecs cite where their vendors say so.
     """
 
     lines: int
@@ -59,6 +64,7 @@ class Limits(Struct, frozen=True):
     least: int = 1
     line_bytes: int | None = None
     unwritten: frozenset[BatchState] = frozenset()
+    unrun: frozenset[BatchState] = NOT_BEGUN
     whole: frozenset[BatchState] = frozenset()
 
 

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Callable, Iterable, Iterator, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from typing import Any
 
 from msgspec.structs import replace
@@ -71,13 +71,6 @@ def read_object(data: bytes) -> dict[str, Any]:
 
 def json_lines(values: Iterable[Mapping[str, Any]]) -> bytes:
     return b"".join(json.encode(value) + b"\n" for value in values)
-
-
-def data_lines(data: bytes) -> Iterator[bytes]:
-    """The rows of a result file; blank lines and an unfinished last one are left out."""
-    whole, _, last = data.rpartition(b"\n")
-    rows = whole.split(b"\n") if is_cut(data) else [*whole.split(b"\n"), last]
-    return (line for line in rows if line.strip())
 
 
 def is_cut(data: bytes) -> bool:

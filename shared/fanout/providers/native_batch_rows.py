@@ -16,7 +16,8 @@ def _groq(provider: Provider, target: Target) -> NativeBatches:
     """
     Half the price, also of cached tokens, which have no other discount then.
 
-    console.groq.com/docs/batch; the models are those that its batches have in 2026-09.
+    What an expired batch leaves and costs was shown nowhere, so its lines without a row may be
+    billed. console.groq.com/docs/batch; the models are those that its batches have in 2026-09.
     """
     limits = Limits(lines=50_000, bytes=100 * MB, drain=600.0)
     discounted = ("openai/gpt-oss-",)
@@ -25,7 +26,8 @@ def _groq(provider: Provider, target: Target) -> NativeBatches:
 
 def _together(provider: Provider, target: Target) -> NativeBatches:
     """
-    One model for chat has a discount. A list is bare, so a batch is found by its input.
+    One model for chat has a discount. A list is bare, so a batch is found by its input. What an
+    expired batch costs was shown nowhere.
 
     docs.together.ai/docs/inference/batch/overview, 2026-09.
     """

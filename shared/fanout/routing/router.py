@@ -34,7 +34,7 @@ from ..schema.request import ChatRequest
 from ..schema.validation import with_defaults
 from ..telemetry.observers import Observer
 from ..transport.client import Transport
-from ..transport.engine import MAX_RESPONSE_BYTES
+from ..transport.engine import MAX_RESPONSE_BYTES, Incoming
 from ..wire.http import WireRequest, WireResponse
 from .leg import Attempt, HeldSlots, Leg, outcome_of
 from .load_balancing import DeploymentGroup, DeploymentGroups
@@ -94,6 +94,12 @@ class Router:
     def exchange(self, deployment: Deployment, wire: WireRequest) -> Awaitable[WireResponse]:
         """Send a request of another API than chat once; see `Transport.exchange`."""
         return self._transport.exchange(deployment, wire)
+
+    def open(
+        self, deployment: Deployment, wire: WireRequest
+    ) -> AbstractAsyncContextManager[Incoming]:
+        """The response to such a request as it arrives; see `Transport.open`."""
+        return self._transport.open(deployment, wire)
 
     def chat(self, leg: Leg, request: ChatRequest) -> Awaitable[ChatCompletion]:
         """The whole response of one model name."""

@@ -7,7 +7,8 @@ Knows nothing of retries, groups or fan-out.
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Callable, Mapping
+from collections.abc import AsyncIterator, Callable, Mapping
+from contextlib import asynccontextmanager
 from functools import cached_property, partial
 from types import ModuleType
 from typing import TYPE_CHECKING, TypeVar
@@ -24,7 +25,7 @@ from ..secret import HiddenRepr
 from ..wire import json
 from ..wire.http import WireRequest, WireResponse
 from .credentials import AWSKeys, RequestSigner, SecretSource, Signed, Signer, TokenSource
-from .engine import MAX_RESPONSE_BYTES, SUCCESS, Bounded, Engine, EngineError
+from .engine import MAX_RESPONSE_BYTES, SUCCESS, Bounded, Engine, EngineError, Incoming
 from .request_encoding import encode_request
 
 if TYPE_CHECKING:
@@ -158,6 +159,20 @@ class Transport:
             found, error.received = error.received, None
             if found is not None and wire.method == "POST" and json.is_document(found.body):
                 return replace(found, broken_end=True)
+            raise _bodies().from_engine_error(deployment, error) from None
+
+    @asynccontextmanager
+    async def open(self, deployment: Deployment, wire: WireRequest) -> AsyncIterator[Incoming]:
+        """
+        Send a request as `exchange` does, and have its response of any status and size as it comes.
+
+        Raises a `ProviderError`, also if the response breaks off while the block reads it.
+        """
+        signed = await self._signer.sign(deployment, wire, first_key=True)
+        try:
+            async with self._engine.stream(signed.outgoing) as incoming:
+                yield incoming
+        except EngineError as error:
             raise _bodies().from_engine_error(deployment, error) from None
 
     async def _send(

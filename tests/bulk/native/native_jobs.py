@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import asyncio
 import json
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import AsyncIterator, Callable, Mapping, Sequence
+from contextlib import asynccontextmanager
 from pathlib import Path
 from typing import Any
 
@@ -13,7 +14,7 @@ from msgspec import Struct
 from fanout.bulk.input.planner import LARGE_SHARDS, ShardSize
 from fanout.bulk.service.new_job import BatchOptions
 from fanout.bulk.service.records import Job
-from fanout.transport.engine import Outgoing
+from fanout.transport.engine import Incoming, Outgoing
 from fanout.wire.http import WireResponse
 from tests.bulk.local_jobs import EchoProvider, LocalJobs, jsonl, line, open_jobs
 from tests.support.native_doubles.anthropic_double import AnthropicDouble
@@ -23,7 +24,7 @@ from tests.support.native_doubles.clock import EPOCH
 from tests.support.native_doubles.double import Double, Outcome, succeed
 from tests.support.native_doubles.gemini_double import GeminiDouble
 from tests.support.native_doubles.mistral_double import MistralDouble
-from tests.support.native_doubles.mounted import DoubleEngine
+from tests.support.native_doubles.mounted import DoubleEngine, streamed
 from tests.support.native_doubles.openai_double import OpenAIDouble
 from tests.support.native_doubles.script import Script, Scripts
 from tests.support.virtual_clock import now as virtual_now
@@ -115,6 +116,12 @@ class Providers(EchoProvider):
 
     async def send(self, request: Outgoing) -> WireResponse:
         return await self.engine.send(request)
+
+    @asynccontextmanager
+    async def stream(self, request: Outgoing) -> AsyncIterator[Incoming]:
+        """The response in small parts."""
+        async with streamed(await self.send(request)) as incoming:
+            yield incoming
 
     @property
     def batches(self) -> int:

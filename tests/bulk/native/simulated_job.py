@@ -5,28 +5,31 @@ from __future__ import annotations
 import asyncio
 import random
 from collections.abc import AsyncIterable, AsyncIterator, Sequence
+from contextlib import asynccontextmanager
 from typing import Any
 
 from msgspec.structs import replace
 
 from fanout.bulk.input.planner import Shard
 from fanout.bulk.native.eligibility import Eligibility, Routes
-from fanout.bulk.native.harvest import piece_key
 from fanout.bulk.native.input_lines import InputLine, InputLines
 from fanout.bulk.native.job import NativeJob
 from fanout.bulk.native.ledger import BatchLedger, NativeRow
 from fanout.bulk.native.merger import Merger
 from fanout.bulk.native.numbers import unpack
+from fanout.bulk.native.pieces import piece_lines
 from fanout.bulk.native.planned import Choice, plan_batches
 from fanout.bulk.work.result_lines import read_result
 from fanout.config.catalog import Catalog, ClientKey
 from fanout.config.deployment import Deployment
 from fanout.errors import ErrorDetail, Unreachable
+from fanout.transport.engine import Incoming
 from fanout.wire.http import WireRequest, WireResponse
 from tests.bulk.local_jobs import line
 from tests.bulk.native.native_jobs import KINDS
 from tests.support.native_doubles.bill import RECEIVED, Bill, Entry, tokens_of
 from tests.support.native_doubles.clock import Clock
+from tests.support.native_doubles.mounted import streamed
 from tests.support.native_doubles.script import Script, in_turn
 
 RATE = 1.0
@@ -42,6 +45,7 @@ class MemoryRecords:
 
     def __init__(self) -> None:
         self.values: dict[tuple[str, str], bytes] = {}
+        self.writes = 0
 
     async def get(self, kind: str, key: str) -> bytes | None:
         return self.values.get((kind, key))
@@ -50,6 +54,7 @@ class MemoryRecords:
         if self.values.get((kind, key)) != old:
             return False
         self.values[kind, key] = new
+        self.writes += 1
         return True
 
     async def put_all(self, changes: Sequence[Any]) -> bool:
@@ -121,7 +126,8 @@ class SimulatedJob:
         self.eligibility = Eligibility(
             Routes(catalog), lambda request, _: request, ClientKey("master", None)
         )
-        self.lines = InputLines(self.blobs, "in", None, [Shard(0, 0, len(data), 1, count)])
+        self.shards = [Shard(0, 0, len(data), 1, count)]
+        self.lines = InputLines(self.blobs, "in", None, self.shards)
         self.results: dict[str, str] = {}
         self.hedged: set[str] = set()
         self.unclear: set[int] = set()
@@ -140,6 +146,12 @@ class SimulatedJob:
             raise Killed
         return response
 
+    @asynccontextmanager
+    async def open(self, deployment: Deployment, request: WireRequest) -> AsyncIterator[Incoming]:
+        """One call for a file."""
+        async with streamed(await self.send(deployment, request)) as incoming:
+            yield incoming
+
     def process(self) -> tuple[Merger, NativeJob]:
         """What a new process has."""
         native = NativeJob(
@@ -151,10 +163,21 @@ class SimulatedJob:
             lines=self.lines,
             blobs=self.blobs,
             send=self.send,
+            open=self.open,
             now=self.clock,
             realtime=lambda waiting: waiting / RATE,
         )
         return Merger(native), native
+
+    async def begin(self) -> tuple[Merger, NativeJob]:
+        """A process that has planned the batches."""
+        merger, native = self.process()
+        if not await native.ledger.is_planned():
+            choice = Choice(self.clock(), self.window, self.deadline, RATE, lambda _: 1_000_000_000)
+            lines = self.lines.all()
+            plan = await plan_batches(lines, self.eligibility, choice, native.line_id)
+            await native.ledger.plan(list(plan.rows(native.id).values()))
+        return merger, native
 
     async def run(self) -> None:
         """Run it to its end, through all kills."""
@@ -168,12 +191,7 @@ class SimulatedJob:
                 return
 
     async def _run_process(self) -> None:
-        merger, native = self.process()
-        if not await native.ledger.is_planned():
-            choice = Choice(self.clock(), self.window, self.deadline, RATE, lambda _: 1_000_000_000)
-            lines = self.lines.all()
-            plan = await plan_batches(lines, self.eligibility, choice, native.line_id)
-            await native.ledger.plan(list(plan.rows(native.id).values()))
+        merger, native = await self.begin()
         while True:
             rows = await native.ledger.rows()
             for row in rows:
@@ -188,8 +206,7 @@ class SimulatedJob:
 
     async def _merge(self, native: NativeJob, row: NativeRow) -> None:
         for shard in row.shards:
-            data = self.blobs.values[piece_key("jobs/x", row.number, shard)]
-            for one in data.splitlines(keepends=True):
+            async for one in piece_lines(self.blobs, "jobs/x", row, shard):
                 result = read_result(one, failed=False)
                 assert result is not None
                 self.results.setdefault(result.custom_id, "native")

@@ -7,12 +7,13 @@ Each line has one result; none is paid for twice that is not reported; no deadli
 from __future__ import annotations
 
 import random
+from collections import Counter
 
 from fanout.config.load import check
 from fanout.config.resolve import resolve
 from tests.bulk.native.native_jobs import KINDS, LEAST, config
 from tests.bulk.native.simulated_job import SimulatedJob, run_all
-from tests.support.native_doubles.script import Poll, Script
+from tests.support.native_doubles.script import Poll, Script, in_turn
 
 JOBS = 150
 """A thousand take half a minute."""
@@ -78,13 +79,59 @@ def test_jobs_have_one_result_for_each_line_in_time_and_at_half_the_price() -> N
     assert paid <= 0.55 * sum(job.bill.at_list_price for job in longest)
 
 
+DONE, STUCK = Script(), Script(queue=60.0, stuck=0.5)
+FAILS = Script(bad_line=COUNT + 9)
+LATER: dict[str, tuple[list[Script], float, dict[str, int]]] = {
+    "never starts": ([Script(queue=1000 * HOUR), DONE], 24, {"native": COUNT}),
+    "half done": ([STUCK, DONE], 24, {"native": COUNT}),
+    "half done twice": ([STUCK], 24, {"native": 9, "realtime": 3}),
+    "half done three times": ([STUCK], 48, {"native": 10, "realtime": 2}),
+    "half done, and six hours": ([STUCK, DONE], 6, {"native": 6, "realtime": 6}),
+    "slow, but in time": ([Script(queue=16 * HOUR)], 24, {"native": COUNT}),
+    "gone": ([Script(gone=True), DONE], 24, {"native": COUNT}),
+    "fails once": ([FAILS, DONE], 24, {"native": COUNT}),
+    "fails twice": ([FAILS, FAILS, DONE], 24, {"native": COUNT}),
+    "always fails": ([FAILS], 24, {"realtime": COUNT}),
+    "fails, and is one line": ([Script(bad_line=1), DONE], 24, {"native": 11, "realtime": 1}),
+}
+"""What happens to the batches of a job, its hours, and the lanes of its lines."""
+
+
+def test_what_a_batch_does_not_answer_goes_by_up_to_two_more_while_there_is_time() -> None:
+    catalog = resolve(check(config(), {}), {})
+    wrong = []
+    for name, (scripts, hours, lanes) in LATER.items():
+        job = SimulatedJob(catalog, "openai", hours, COUNT, scripts[0], 1, kills=0.0)
+        job.double.script = in_turn(*scripts)
+        run_all([job])
+        found = dict(Counter(job.results.values()))
+        is_late = job.ended_at > job.deadline
+        if found != lanes or is_late or job.bill.twice() - job.hedged:
+            wrong.append((name, found, (job.ended_at - job.began) / HOUR))
+    assert wrong == []
+
+
+def test_the_ledger_is_written_five_times_a_batch_and_once_for_each_look() -> None:
+    catalog = resolve(check(config(), {}), {})
+    found = {}
+    for hours in (0.02, 1, 5):
+        script = Script(queue=hours * HOUR, run=0.0)
+        job = SimulatedJob(catalog, "openai", 24, 100, script, 1, kills=0.0)
+        run_all([job])
+        assert set(job.results.values()) == {"native"}
+        polls = sum(path.count("/batches/") for method, path in job.double.calls)
+        found[hours] = (job.records.writes - polls, polls)
+    assert {writes for writes, _ in found.values()} == {1 + 5}  # the job has a record, too
+    assert [polls for _, polls in found.values()] == [2, 21, 69]
+
+
 AWS_ENDS: dict[str, tuple[Script, float, int]] = {
     "no room, then room": (Script(over_limit=True), 6, LEAST),
-    "Failed": (Script(bad_line=7), 6, 0),
+    "Failed, and again not": (Script(bad_line=7), 6, LEAST),
     "Stopped before it began": (Script(queue=1000 * HOUR), 6, 0),
     "Stopped": (Script(queue=60.0, stuck=0.5), 6, LEAST // 2),
-    "Expired": (Script(queue=1000 * HOUR), 36, 0),
-    "PartiallyCompleted": (Script(queue=60.0, stuck=0.5), 36, LEAST // 2),
+    "Expired, and again not": (Script(queue=1000 * HOUR), 72, LEAST),
+    "PartiallyCompleted": (Script(queue=60.0, stuck=0.5), 72, LEAST // 2),
 }
 """What happens to a job, the window in hours, and how many lines have its rows."""
 

@@ -130,7 +130,7 @@ def test_faults_of_the_apis_change_no_result(tmp_path: Path) -> None:
 LOSSES: dict[str, tuple[Script, dict[Lane, int]]] = {
     "no room, then room": (Script(over_limit=True), {"native": COUNT}),
     "a bad line": (Script(bad_line=7), {"native": COUNT - 1, "realtime": 1}),
-    "a bad batch": (Script(bad_line=COUNT + 9), {"realtime": COUNT}),
+    "a batch that fails once": (Script(bad_line=COUNT + 9), {"native": COUNT}),
     "never starts": (Script(queue=1000 * HOUR), {"realtime": COUNT}),
     "half done": (Script(stuck=0.5), {"native": COUNT // 2, "realtime": COUNT // 2}),
     "finishes when cancelled": (Script(queue=5 * HOUR, cancel="too late"), {"native": COUNT}),
@@ -141,7 +141,9 @@ LOSSES: dict[str, tuple[Script, dict[Lane, int]]] = {
 }
 
 
-def test_what_a_batch_does_not_answer_is_sent_in_real_time(tmp_path: Path) -> None:
+def test_what_a_batch_does_not_answer_is_sent_in_real_time_if_few_hours_are_left(
+    tmp_path: Path,
+) -> None:
     wrong: list[Any] = []
     for name, (script, expected) in LOSSES.items():
         providers = Providers({"openai": in_turn(script, Script())})
@@ -156,6 +158,33 @@ def test_what_a_batch_does_not_answer_is_sent_in_real_time(tmp_path: Path) -> No
         else:
             check_costs(found, providers)
     assert wrong == []
+
+
+def test_what_a_batch_does_not_answer_goes_by_another_one_if_there_is_time(tmp_path: Path) -> None:
+    """Lines that may be billed already are reported."""
+    cases: dict[str, tuple[Script, int, int]] = {
+        "half done": (Script(stuck=0.5), COUNT, 0),
+        "its files are gone": (Script(gone=True), 2 * COUNT, COUNT),
+    }
+    wrong: list[Any] = []
+    for name, (script, lines, hedged) in cases.items():
+        providers = Providers({"openai": in_turn(script, Script())})
+        found = run_job(tmp_path / name, providers, lines_of(["openai"], COUNT))
+        assert found.job.totals is not None
+        state = (found.lanes, dict(providers.bill.lines()), found.job.totals.hedged.lines)
+        if state != ({"native": COUNT}, {"native": lines}, hedged):
+            wrong.append((name, state))
+    assert wrong == []
+
+
+def test_a_rest_that_would_save_little_is_sent_in_real_time_at_once(tmp_path: Path) -> None:
+    """Each line may cost a tenth of a cent, so forty save less than five cents."""
+    providers = Providers({"openai": in_turn(Script(queue=60.0, missing=9), Script())})
+    prices = {"input_cost_per_token": 1e-6, "output_cost_per_token": 1e-6}
+    data = lines_of(["openai"], COUNT)
+    found = run_job(tmp_path, providers, data, settings=config(**prices))
+    assert found.lanes == {"native": COUNT - 9, "realtime": 9}
+    assert found.seconds < HOUR
 
 
 def test_fewer_lines_than_a_batch_needs_are_sent_in_real_time_or_are_an_error(
@@ -181,7 +210,7 @@ def test_a_batch_that_never_ends_is_hedged_and_reported(tmp_path: Path) -> None:
     assert found.job.to_dict(found.job.totals)["fanout"]["hedged"]["lines"] == COUNT
     progress = Progress(found.job, found.job.totals, None, 0.0)
     assert progress.to_dict()["hedged"]["lines"] == COUNT
-    assert f"{COUNT} lines sent by two lanes" in progress.line
+    assert f"{COUNT} lines sent twice" in progress.line
     assert providers.bill.lines() == {"native": COUNT, "realtime": COUNT}
 
 
@@ -387,6 +416,10 @@ class StreamingProviders(Providers):
 
     @asynccontextmanager
     async def stream(self, request: Outgoing) -> AsyncIterator[Incoming]:
+        if not request.url.endswith("/chat/completions"):
+            async with super().stream(request) as incoming:
+                yield incoming
+            return
         self.streamed += 1
         whole = json.loads((await self.send(request)).body)
         (choice,) = whole["choices"]

@@ -59,7 +59,7 @@ test("each lane has its lines and dollars, and the job its savings", () => {
     "1,200 real time $3.00, 8 flex $0.5000, 9 native $0.2500; saved $0.7500",
   );
   const hedged = { lines: 2, known_cost_usd: 0.5 };
-  const twice = "2 lines sent by two lanes, $0.5000 known for unused responses";
+  const twice = "2 lines sent twice, $0.5000 known for unused responses";
   assert.equal(lanesOf({ fanout: { lanes: { realtime: lane(2, 1) }, hedged } }), twice);
 });
 

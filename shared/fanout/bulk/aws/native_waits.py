@@ -12,7 +12,7 @@ from collections.abc import Sequence
 
 from ..native.ledger import NativeRow
 from ..native.merger import BUSY
-from ..native.poll import NEAR_THE_END
+from ..native.poll import NEAR_THE_END, SETTLING
 
 TURNS = 200
 """A turn of the batches is made at most once in this part of a job's age: 1,200 in two weeks."""
@@ -30,9 +30,11 @@ SLOW = 900.0
 
 
 def is_calm(row: NativeRow, now: float) -> bool:
-    """Whether the row's batch runs and is not to be given up soon."""
+    """Whether the row's batch runs, and neither ends nor is to be given up soon."""
     is_near = row.give_up_at is not None and now > row.give_up_at - NEAR_THE_END
-    return row.state in {"open", "parked"} and not is_near
+    is_settled = row.cancelled_at is not None and now > row.cancelled_at + SETTLING
+    runs = row.state in {"open", "parked"} or (row.state == "cancelling" and is_settled)
+    return runs and not is_near
 
 
 def turn_wait(rows: Sequence[NativeRow], next_at: float, now: float, age: float) -> float:

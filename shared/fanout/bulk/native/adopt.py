@@ -9,6 +9,8 @@ that may belong to somebody else are never cancelled.
 
 from __future__ import annotations
 
+from contextlib import aclosing
+
 from msgspec.structs import replace
 
 from ...providers.base import BadWire
@@ -17,7 +19,7 @@ from ...wire import json
 from .eligibility import Route
 from .job import NativeJob, is_good
 from .ledger import NativeRow
-from .results import fetch
+from .results import NotFetched, ids_of
 from .submit import opened, read_batch
 
 SEARCHES = 2
@@ -107,10 +109,12 @@ async def look_at_candidates(job: NativeJob, row: NativeRow) -> NativeRow:
         if batch is None or not batch.is_over:
             left.append(candidate)
             continue
-        files = await fetch(job, route, batch)
-        if files is None:
+        try:
+            is_own = await _has_lines_of(job, row, route, batch)
+        except NotFetched:
             left.append(candidate)
-        elif _has_lines_of(job, row, files.ids):
+            continue
+        if is_own:
             return await job.ledger.write(replace(opened(row, batch, now), next_at=now))
     others = tuple(one for one in row.candidates if one not in left)
     row = replace(row, candidates=tuple(left), foreign=(*row.foreign, *others))
@@ -120,6 +124,11 @@ async def look_at_candidates(job: NativeJob, row: NativeRow) -> NativeRow:
     return await job.ledger.write(replace(row, state="lost", searches=0, next_at=now))
 
 
-def _has_lines_of(job: NativeJob, row: NativeRow, ids: frozenset[str]) -> bool:
+async def _has_lines_of(job: NativeJob, row: NativeRow, route: Route, batch: NativeBatch) -> bool:
+    """Whether a batch that is over has lines of the row; the first row of a file tells."""
     numbers = frozenset(row.numbers)
-    return any(job.number_of(one) in numbers for one in ids)
+    async with aclosing(ids_of(job, route, batch)) as ids:
+        async for one in ids:
+            if job.number_of(one) in numbers:
+                return True
+    return False

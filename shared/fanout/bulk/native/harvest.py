@@ -2,15 +2,17 @@
 Turns a native batch that is over into result lines of the job, whatever state it ended in.
 
 Its files are stored as they came before anything is made of them. Each line has at most one result:
-a response, or an error that would come again. What has none is sent by another lane.
+a response, or an error that would come again. What has none goes by another batch if there is time,
+else by another lane.
 """
 
 from __future__ import annotations
 
 import hashlib
-from collections.abc import AsyncIterator, Sequence
+from collections.abc import Sequence
 from typing import Any
 
+from msgspec import Struct, field
 from msgspec.structs import replace
 
 from ...errors import ErrorDetail, Rejected
@@ -19,51 +21,77 @@ from ...telemetry.prices import BATCH
 from ..input.estimates import models_of
 from ..work.result_lines import error_line, response_line
 from .eligibility import Route
-from .input_lines import InputLine
 from .job import RETRY, NativeJob
 from .ledger import NativeRow
 from .numbers import pack
-from .results import Rows, fetch
-from .split import split
+from .pieces import Pieces, folder_of
+from .results import NotFetched, store_files, stored_rows
+from .split import send_again, split
 
 FETCH_TIME = 3600.0
-"""Seconds for which the files of a batch are asked for; then its lines are sent in real time."""
+"""Seconds for which the files of a batch are asked for; then its lines are sent again."""
 
 FETCHES = 2
 """Times that the files of a batch that ended well are fetched again because lines are missing."""
+
+PASSING = frozenset({408, 429})
+"""Statuses below 500 of failures that pass. Others are of the key or the model."""
 
 NOT_FOUND = 404
 """A status that may be the batch API's own: it does not have each model that calls have."""
 
 
-def piece_key(job_folder: str, row: int, shard: int) -> str:
-    """The key of a batch's result lines for one shard."""
-    return f"{job_folder}/native/{row:06d}/{shard:06d}.jsonl"
+class _Line(Struct, frozen=True):
+    """What a line's result needs of it."""
+
+    custom_id: str
+    model: str
+    shard: int
 
 
-async def harvest(job: NativeJob, row: NativeRow) -> NativeRow:
-    """Fetch the rows of a batch that has ended, and store what they say of its lines."""
-    route, batch = job.route(row), _batch(row)
-    rows = None if route is None else await fetch(job, route, batch)
-    if route is None or rows is None:
-        return await _unfetched(job, row)
-    if _lacks_lines(job, row, rows) and row.fetches < FETCHES:
+class _Found(Struct):
+    """
+    What the files say: the numbers of lines that have a row, and of those the ones without a
+    result, with whether another batch may answer them.
+
+    `repeated` counts the rows of a line after the first, `orphans` what is no row of a line.
+    """
+
+    has_files: bool
+    lines: dict[int, _Line]
+    seen: set[int] = field(default_factory=set)
+    open: dict[int, bool] = field(default_factory=dict)
+    succeeded: int = 0
+    failed: int = 0
+    repeated: int = 0
+    orphans: int = 0
+
+
+async def harvest(job: NativeJob, row: NativeRow, *, is_ending: bool = False) -> NativeRow:
+    """
+    Fetch the rows of a batch that has ended, and store what they say of its lines.
+
+    Unless the job `is_ending`, what they do not answer may go by another batch.
+    """
+    route = job.route(row)
+    if route is None:
+        return await _unfetched(job, row, route, is_ending=is_ending)
+    pieces = Pieces(job.blobs, job.folder, row.number)
+    try:
+        folder = folder_of(job.folder, row.number)
+        files = await store_files(job, route, _batch(row), folder)
+        found = await _read(job, row, route, files, pieces)
+    except NotFetched:
+        return await _unfetched(job, row, route, is_ending=is_ending)
+    # a file may be cut between two rows
+    is_short = row.ended_as == "completed" and len(found.seen) < row.count
+    if is_short and row.fetches < FETCHES:
         again = replace(row, fetches=row.fetches + 1, next_at=job.now() + RETRY)
         return await job.ledger.write(again)
-    for number, data in enumerate(rows.files):
-        key = f"{job.folder}/native/{row.number:06d}/raw-{number}.jsonl"
-        await job.blobs.write(key, _chunks([data]))
     job.release(row.estimate)
-    if batch.state == "failed" and not rows.by_id:
-        return await split(job, row)
-    return await _store(job, row, route, rows)
-
-
-def _lacks_lines(job: NativeJob, row: NativeRow, rows: Rows) -> bool:
-    """Whether a batch that ended well has no row for a line; a file may be cut between two rows."""
-    return row.ended_as == "completed" and any(
-        job.line_id(number) not in rows.by_id for number in row.numbers
-    )
+    if row.ended_as == "failed" and not found.seen and not is_ending:
+        return await split(job, row, route)
+    return await _store(job, row, route, found, pieces, is_ending=is_ending)
 
 
 def _batch(row: NativeRow) -> NativeBatch:
@@ -72,72 +100,113 @@ def _batch(row: NativeRow) -> NativeBatch:
     )
 
 
-async def _unfetched(job: NativeJob, row: NativeRow) -> NativeRow:
-    """Ask again later; at the end, send lines in real time that may be billed already."""
-    now = job.now()
-    is_late = now - (row.ended_at or now) > FETCH_TIME or now >= job.deadline([row]).hedge_at
-    if not is_late:
+async def _unfetched(
+    job: NativeJob, row: NativeRow, route: Route | None, *, is_ending: bool
+) -> NativeRow:
+    """Ask again later; at the end, send lines again that may be billed already."""
+    now, deadline = job.now(), job.deadline([row])
+    if now - (row.ended_at or now) <= FETCH_TIME and now < deadline.hedge_at:
         return await job.later(row, None)
     job.release(row.estimate)
+    if not is_ending:
+        await send_again(job, row, route, row.numbers, deadline)
     return await job.ledger.write(
         replace(row, state="stored", hedged=True, missing=row.count, unclear=row.lines)
     )
 
 
-async def _store(job: NativeJob, row: NativeRow, route: Route, rows: Rows) -> NativeRow:
-    pieces: dict[int, list[bytes]] = {}
-    found = dict(rows.by_id)
-    succeeded = failed = missing = 0
-    unclear: list[int] = []
-    may_be_billed = rows.files and row.ended_as not in route.batches.limits.whole
-    async for one in job.lines.read(row.numbers):
-        result = found.pop(job.line_id(one.number), None)
-        line = None if result is None else _result_line(job, row, route, one, result)
-        if line is None or result is None:
-            missing += 1
-            if result is None and may_be_billed:  # without a file, no line has run
-                unclear.append(one.number)
-            continue
-        succeeded += result.kind == "ok"
-        failed += result.kind != "ok"
-        pieces.setdefault(one.shard, []).append(line)
-    for shard, lines in pieces.items():
-        await job.blobs.write(piece_key(job.folder, row.number, shard), _chunks(lines))
+async def _read(
+    job: NativeJob, row: NativeRow, route: Route, files: Sequence[str], pieces: Pieces
+) -> _Found:
+    """Read the stored files, and write the lines' results; raises `NotFetched`."""
+    found = _Found(bool(files), await _lines_of(job, row))
+    for key in files:
+        async for one in stored_rows(job, route, key):
+            number = None if one is None else job.number_of(one.id)
+            line = None if number is None else found.lines.get(number)
+            if one is None or number is None or line is None:
+                found.orphans += 1
+            elif number in found.seen:
+                found.repeated += 1
+            else:
+                found.seen.add(number)
+                data = _result_line(job, row, route, line, one)
+                if data is None:
+                    found.open[number] = _is_passing(one)
+                    continue
+                found.succeeded += one.kind == "ok"
+                found.failed += one.kind != "ok"
+                await pieces.add(line.shard, data)
+    await pieces.flush()
+    return found
+
+
+async def _lines_of(job: NativeJob, row: NativeRow) -> dict[int, _Line]:
+    return {
+        one.number: _Line(one.line.custom_id, models_of(one.line)[0], one.shard)
+        async for one in job.lines.read(row.numbers)
+    }
+
+
+async def _store(
+    job: NativeJob,
+    row: NativeRow,
+    route: Route,
+    found: _Found,
+    pieces: Pieces,
+    *,
+    is_ending: bool,
+) -> NativeRow:
+    """Plan another batch of what has no result, and write the row."""
+    without = [number for number in found.lines if number not in found.seen]
+    again = sorted([*without, *(number for number, passes in found.open.items() if passes)])
+    missing = len(without) + len(found.open)
+    deadline = job.deadline([row])
+    if not is_ending and await send_again(job, row, route, again, deadline):
+        missing -= len(again)
     return await job.ledger.write(
         replace(
             row,
             state="stored",
-            shards=tuple(sorted(pieces)),
-            succeeded=succeeded,
-            failed=failed,
+            shards=tuple(sorted(pieces.counts)),
+            parts={shard: count for shard, count in pieces.counts.items() if count > 1},
+            succeeded=found.succeeded,
+            failed=found.failed,
             missing=missing,
-            unclear=pack(unclear),
-            repeated=rows.repeated,
-            orphans=len(found) + rows.unreadable,
+            unclear=pack(without) if _may_be_billed(row, route, found) else "",
+            repeated=found.repeated,
+            orphans=found.orphans,
         )
     )
 
 
+def _may_be_billed(row: NativeRow, route: Route, found: _Found) -> bool:
+    """Whether lines without a row may have run, so that sending them again may pay them twice."""
+    limits = route.batches.limits
+    return row.ended_as not in (limits.whole if found.has_files else limits.whole | limits.unrun)
+
+
 def _result_line(
-    job: NativeJob, row: NativeRow, route: Route, one: InputLine, result: Row
+    job: NativeJob, row: NativeRow, route: Route, line: _Line, result: Row
 ) -> bytes | None:
-    """The result line of a row; `None` if the line is to be sent in real time."""
+    """The result line of a row; `None` if the line is to be sent again."""
     digest = hashlib.sha256(f"{row.id}/{result.id}".encode()).hexdigest()[:16]
     request_id = f"req_{digest}"
     if result.kind == "ok" and result.completion is not None:
         body: dict[str, Any] = {**result.completion}
         body["id"] = body.get("id") or f"chatcmpl-{digest}"
         body["created"] = body.get("created") or int(job.now())
-        model = models_of(one.line)[0]
-        body |= {"object": "chat.completion", "model": model, "service_tier": BATCH}
-        return response_line(one.line.custom_id, request_id, body)
+        body |= {"object": "chat.completion", "model": line.model, "service_tier": BATCH}
+        return response_line(line.custom_id, request_id, body)
     if result.kind != "failed" or result.may_succeed or result.status == NOT_FOUND:
         return None
     detail = result.error or ErrorDetail(f"HTTP {result.status}")
     error = Rejected(route.deployment, detail, upstream=result.status)
-    return error_line(one.line.custom_id, request_id, error)[0]
+    return error_line(line.custom_id, request_id, error)[0]
 
 
-async def _chunks(parts: Sequence[bytes]) -> AsyncIterator[bytes]:
-    for part in parts:
-        yield part
+def _is_passing(result: Row) -> bool:
+    """Whether another batch may answer a line to which this row is no answer."""
+    if result.kind != "failed":
+        return True
+    return result.may_succeed and (result.status in PASSING or result.status >= 500)  # noqa: PLR2004

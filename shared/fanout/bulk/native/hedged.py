@@ -1,4 +1,4 @@
-"""Counts the lines of a job that two lanes have sent, when it ends."""
+"""Counts the lines of a job that were sent twice, when it ends."""
 
 from __future__ import annotations
 
@@ -10,7 +10,6 @@ from ..totals import Totals
 from ..work.result_lines import read_result
 from .input_lines import InputLines
 from .ledger import NativeRow
-from .merge import is_by_batch
 from .numbers import unpack
 
 
@@ -20,11 +19,11 @@ async def hedged_totals(
     """
     The lines that may have been paid for twice, and what their unused responses cost.
 
-    These are the lines with a response of each lane, and those that were sent in real time
-    although their batch may have run them: no file of the batch has them, or it has none.
+    These are the lines with a response of each lane, and those that were sent again although their
+    batch may have run them: no file of the batch has them, or it has none.
     """
-    unclear = sorted(number for row in rows for number in _unclear(row))
-    count = sum(row.twice for row in rows) + await _sent(unclear, lines, results)
+    unclear = {number for row in rows for number in _unclear(row)}
+    count = sum(row.twice for row in rows) + await _sent(sorted(unclear), lines, results)
     wasted = sum(row.wasted for row in rows)
     return Totals(cost=wasted, hedged=LaneTotals(count, wasted))
 
@@ -37,7 +36,7 @@ def _unclear(row: NativeRow) -> list[int]:
 
 
 async def _sent(numbers: Sequence[int], lines: InputLines, results: ResultStore) -> int:
-    """How many of these lines have a result of another lane."""
+    """How many of these lines have a result, which is not the batch's that does not have them."""
     by_shard: dict[int, set[str]] = {}
     async for one in lines.read(numbers):
         by_shard.setdefault(one.shard, set()).add(one.line.custom_id)
@@ -47,5 +46,5 @@ async def _sent(numbers: Sequence[int], lines: InputLines, results: ResultStore)
             result = read_result(line, failed=failed)
             if result is not None and result.custom_id in names:
                 names.remove(result.custom_id)
-                count += failed or not is_by_batch(result)
+                count += 1
     return count

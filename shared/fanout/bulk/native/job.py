@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Awaitable, Callable
+from contextlib import AbstractAsyncContextManager
 from typing import Literal, TypeAlias
 
 from msgspec import Struct
@@ -10,6 +11,7 @@ from msgspec.structs import replace
 
 from ...config.deployment import Deployment
 from ...errors import FanoutError, MissingKey
+from ...transport.engine import Incoming
 from ...wire.http import WireRequest, WireResponse
 from ..store import BlobStore, Stop
 from .deadline import Deadline
@@ -23,6 +25,9 @@ Sends a request once, with the deployment's first key, and returns the response 
 
 Raises a `FanoutError` without a response. It never repeats a request: a batch may exist twice then.
 """
+
+Open: TypeAlias = Callable[[Deployment, WireRequest], AbstractAsyncContextManager[Incoming]]
+"""Sends a request likewise, and has its response as it arrives."""
 
 Reserve: TypeAlias = Callable[[int], "Stop | Literal['wait'] | None"]
 """Reserves so many nanodollars under a job's cost cap, or returns why it does not."""
@@ -40,9 +45,9 @@ class NativeJob(Struct, frozen=True):
     """
     One job. `folder` is the beginning of its blobs' keys, `expires_at` its end.
 
-    `realtime` is how many seconds so many lines take in real time, beside those of the job that
-    wait for it already. `reserve` reserves nanodollars under the job's cost cap, or says why it
-    does not; `release` releases them.
+    `send` has small responses, `open` has files. `realtime` is how many seconds so many lines take
+    in real time, beside those of the job that wait for it already. `reserve` reserves nanodollars
+    under the job's cost cap, or says why it does not; `release` releases them.
     """
 
     id: str
@@ -53,6 +58,7 @@ class NativeJob(Struct, frozen=True):
     lines: InputLines
     blobs: BlobStore
     send: Send
+    open: Open
     now: Callable[[], float]
     realtime: Callable[[int], float]
     reserve: Reserve = lambda _: None

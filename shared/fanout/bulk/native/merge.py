@@ -15,11 +15,10 @@ from ...telemetry.prices import BATCH
 from ..input.planner import Shard
 from ..store import BlobStore, JobProgress, ResultStore
 from ..totals import LineCost, Totals, count_response, responses_in
-from ..work.partial_results import whole_lines
 from ..work.result_lines import StoredResult, read_result
 from ..work.stored_results import count_error, count_stored
-from .harvest import piece_key
 from .ledger import BatchLedger, NativeRow
+from .pieces import piece_lines
 
 
 class ResultMerger:
@@ -64,8 +63,7 @@ class ResultMerger:
             wasted: list[tuple[int, int]] = []
             for row in rows:
                 twice = spent = 0
-                key = piece_key(self._folder, row.number, shard.index)
-                async for line in whole_lines(self._blobs.read(key)):
+                async for line in piece_lines(self._blobs, self._folder, row, shard.index):
                     failed, result = _read(line)
                     if result is None:
                         continue

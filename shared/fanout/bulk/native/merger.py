@@ -105,7 +105,7 @@ class Merger:
             case "open" | "cancelling":
                 await poll(job, row, deadline, is_ending=is_ending)
             case "ended":
-                await harvest(job, row)
+                await harvest(job, row, is_ending=is_ending)
             case "stored" | "merged":
                 pass
             case _:

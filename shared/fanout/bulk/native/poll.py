@@ -9,6 +9,7 @@ from .deadline import Deadline
 from .eligibility import Route
 from .job import NativeJob, is_good, retry_after
 from .ledger import NativeRow
+from .split import may_follow
 from .submit import read_batch
 
 SOON, LATER = 60.0, 300.0
@@ -20,7 +21,10 @@ NEAR_THE_END = 1800.0
 """Seconds before a batch is given up from which it is looked at every `SOON` seconds again."""
 
 CANCELLING = 15.0
-"""Seconds between two looks at a batch that is to end."""
+"""Seconds between two looks at a batch that is to end, in its first `NEW` seconds of that."""
+
+SETTLING = 3600.0
+"""Seconds after its cancellation from which a batch is not expected to end soon."""
 
 
 async def poll(job: NativeJob, row: NativeRow, deadline: Deadline, *, is_ending: bool) -> NativeRow:
@@ -36,10 +40,14 @@ async def poll(job: NativeJob, row: NativeRow, deadline: Deadline, *, is_ending:
     batch = read_batch(route, response) if response and is_good(response) else None
     if batch is not None and batch.is_over:
         return await job.ledger.write(_ended(row, batch, job.now()))
-    now, give_up_at = job.now(), deadline.give_up_at(route.batches.limits.drain)
+    now, limits = job.now(), route.batches.limits
+    has_time = may_follow(row, route, row.count)
+    give_up_at = deadline.end_at(row.opened_at or now, limits, may_follow=has_time)
     if (is_ending or now >= give_up_at) and row.cancelled_at is None:
         row = await _cancel(job, row, route)
     asked_for = 0.0 if response is None else retry_after(response)
+    if row.state == "cancelling":
+        give_up_at = max(give_up_at, deadline.hedge_at)
     pause = _pause(row, now, give_up_at, asked_for)
     if not row.hedged and now < deadline.hedge_at:
         pause = min(pause, max(1.0, deadline.hedge_at - now))
@@ -68,10 +76,9 @@ async def _cancel(job: NativeJob, row: NativeRow, route: Route) -> NativeRow:
 
 def _pause(row: NativeRow, now: float, give_up_at: float, asked_for: float) -> float:
     """Seconds until the next look; `asked_for` are those that the provider asks for."""
-    if row.state == "cancelling":
-        is_settling = now - (row.cancelled_at or now) < NEW
-        return max(CANCELLING if is_settling else SOON, asked_for)
-    left = give_up_at - now
+    left, settling = give_up_at - now, now - (row.cancelled_at or now)
+    if row.state == "cancelling" and (settling < SETTLING or left < NEAR_THE_END):
+        return max(CANCELLING if settling < NEW else SOON, asked_for)
     is_new = now - (row.opened_at or now) < NEW
     pause = max(SOON if is_new or left < NEAR_THE_END else LATER, asked_for)
     return max(1.0, min(pause, left)) if left > 0 else SOON

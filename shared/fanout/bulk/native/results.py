@@ -1,91 +1,129 @@
-"""Fetches the result files of a native batch, and reads their rows: ids count, not counters."""
+"""The result files of a native batch as they arrive, so that none is in memory as a whole."""
 
 from __future__ import annotations
 
-from msgspec import Struct, field
+from collections.abc import AsyncGenerator, AsyncIterator
+from contextlib import aclosing
+
 from msgspec.structs import replace
 
-from ...disk.threads import in_thread
 from ...errors import FanoutError
 from ...providers.base import BadWire
 from ...providers.native_batch import NativeBatch, Row
-from ...providers.native_batch_data import data_lines, is_cut
+from ...providers.native_batch_data import is_cut
 from ...wire import json
-from ...wire.http import WireRequest, WireResponse
+from ...wire.http import WireRequest
 from .eligibility import Route
-from .job import NativeJob, is_good
+from .job import NativeJob
 
 NO_FILE, NO_RANGE, PART = 404, 416, 206
 
 UNREADABLE = (BadWire, FanoutError, *json.NOT_JSON)
 
 
-class Rows(Struct):
+class NotFetched(Exception):
+    """A result file cannot be fetched now, or is cut."""
+
+
+class _NoFile(Exception):
+    """The provider has no such file."""
+
+
+async def store_files(job: NativeJob, route: Route, batch: NativeBatch, folder: str) -> list[str]:
     """
-    The rows of a batch by id, and its files' bytes.
+    Store the files of a batch that is over as they are, below a folder; returns their keys.
 
-    `repeated` counts the rows of an id after the first, `unreadable` what is no row.
+    A file that its vendor has never written is not stored. Raises `NotFetched`.
     """
-
-    files: list[bytes] = field(default_factory=list)
-    by_id: dict[str, Row] = field(default_factory=dict)
-    repeated: int = 0
-    unreadable: int = 0
-
-    @property
-    def ids(self) -> frozenset[str]:
-        return frozenset(self.by_id)
-
-
-async def fetch(job: NativeJob, route: Route, batch: NativeBatch) -> Rows | None:
-    """
-    All rows of a batch that is over; `None` if a file cannot be fetched, or is cut.
-
-    A file that its vendor has never written has no rows.
-    """
-    rows, is_unwritten = Rows(), batch.state in route.batches.limits.unwritten
-    for request in route.batches.results(batch):
-        response = await job.ask(route, request)
-        if response is not None and response.status == NO_FILE and is_unwritten:
-            continue
-        data = await _whole(job, route, request, response)
-        if data is None or not await in_thread(_read, route, data, rows):
-            return None
-    return rows
-
-
-async def _whole(
-    job: NativeJob, route: Route, request: WireRequest, response: WireResponse | None
-) -> bytes | None:
-    """The file, of which the request may ask for a range: then the others follow. RFC 9110, 14."""
-    data = bytearray()
-    while response is not None and is_good(response):
-        data += response.body
-        total = response.headers.get("content-range", "").rpartition("/")[2]
-        if response.status != PART or not total.isdecimal() or len(data) >= int(total):
-            return bytes(data)
-        if not response.body:
-            return None
-        end = len(data) + len(response.body) - 1
-        headers = {**request.headers, "range": f"bytes={len(data)}-{end}"}
-        response = await job.ask(route, replace(request, headers=headers))
-    is_empty = response is not None and response.status == NO_RANGE and not data
-    return b"" if is_empty else None
-
-
-def _read(route: Route, data: bytes, rows: Rows) -> bool:
-    """Add the rows of a file; `False` if its last row is cut."""
-    if is_cut(data):
-        return False
-    rows.files.append(data)
-    for line in data_lines(data):
+    is_unwritten = batch.state in route.batches.limits.unwritten
+    keys: list[str] = []
+    for number, request in enumerate(route.batches.results(batch)):
+        key = f"{folder}/raw-{number}.jsonl"
         try:
-            row = route.batches.row(line)
-        except UNREADABLE:
-            rows.unreadable += 1
-            continue
-        if row.id in rows.by_id:
-            rows.repeated += 1
+            async with aclosing(_download(job, route, request)) as chunks:
+                await job.blobs.write(key, chunks)
+        except _NoFile:
+            if not is_unwritten:
+                raise NotFetched from None
         else:
-            rows.by_id[row.id] = row
-    return True
+            keys.append(key)
+    return keys
+
+
+async def ids_of(job: NativeJob, route: Route, batch: NativeBatch) -> AsyncGenerator[str, None]:
+    """The ids of the rows of a batch that is over, whose files are not stored."""
+    for request in route.batches.results(batch):
+        try:
+            async with aclosing(_download(job, route, request)) as chunks:
+                async for data in _lines(chunks):
+                    if (row := read_row(route, data)) is not None:
+                        yield row.id
+        except _NoFile:
+            if batch.state not in route.batches.limits.unwritten:
+                raise NotFetched from None
+
+
+async def stored_rows(job: NativeJob, route: Route, key: str) -> AsyncIterator[Row | None]:
+    """Each row of a stored file; `None` for what is no row. Raises `NotFetched` if it is cut."""
+    async with aclosing(_lines(job.blobs.read(key))) as lines:
+        async for data in lines:
+            yield read_row(route, data)
+
+
+def read_row(route: Route, data: bytes) -> Row | None:
+    """A row; `None` if these bytes are none."""
+    try:
+        return route.batches.row(data)
+    except UNREADABLE:
+        return None
+
+
+async def _download(
+    job: NativeJob, route: Route, request: WireRequest
+) -> AsyncGenerator[bytes, None]:
+    """
+    The bytes of a file. Raises `_NoFile` or `NotFetched`.
+
+    The request may ask for a range: then the others follow. RFC 9110, 14.
+    """
+    start = 0
+    while True:
+        began = start
+        try:
+            async with job.open(route.deployment, request) as response:
+                status, headers = response.status, response.headers
+                if status == NO_FILE:
+                    raise _NoFile
+                if status == NO_RANGE and not start:
+                    return
+                if not 200 <= status < 300:  # noqa: PLR2004
+                    raise NotFetched
+                async for chunk in response.body:
+                    start += len(chunk)
+                    yield chunk
+        except FanoutError:
+            raise NotFetched from None
+        total = headers.get("content-range", "").rpartition("/")[2]
+        if status != PART or not total.isdecimal() or start >= int(total):
+            return
+        if start == began:
+            raise NotFetched
+        more = f"bytes={start}-{2 * start - began - 1}"
+        request = replace(request, headers={**request.headers, "range": more})
+
+
+async def _lines(chunks: AsyncIterator[bytes]) -> AsyncGenerator[bytes, None]:
+    """The lines of a result file, but for blank ones. Raises `NotFetched` if the last is cut."""
+    rest: list[bytes] = []
+    async for chunk in chunks:
+        *whole, last = chunk.split(b"\n")
+        for part in whole:
+            line = b"".join([*rest, part])
+            rest = []
+            if line.strip():
+                yield line
+        rest.append(last)
+    if (line := b"".join(rest)).strip():
+        if is_cut(line):
+            raise NotFetched
+        yield line

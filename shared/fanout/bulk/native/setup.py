@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Callable, Sequence
+from collections.abc import AsyncIterator, Callable, Sequence
+from contextlib import asynccontextmanager
 from functools import partial
 
 from msgspec import Struct
@@ -11,6 +12,7 @@ from msgspec import Struct
 from ...config.deployment import Deployment
 from ...errors import ErrorDetail, TimedOut
 from ...gateway.gateway import Gateway
+from ...transport.engine import Incoming
 from ...wire.http import WireRequest, WireResponse
 from ..activity import ActivityTracker
 from ..costs import Costs
@@ -49,7 +51,7 @@ class NativeHost(Struct, frozen=True):
         return BatchLedger(self.records, job.id)
 
     async def hedged(self, job: Job) -> Totals:
-        """The lines of the job that were sent by two lanes, before its results are joined."""
+        """The lines of the job that were sent twice, before its results are joined."""
         shards = list[Shard]()
         if await self.blobs.size(job.input_key) is not None:  # else no line can be found
             shards = [shard async for shard in read_manifest(self.blobs, job.manifest_key)]
@@ -62,8 +64,21 @@ class NativeHost(Struct, frozen=True):
             async with asyncio.timeout(CALL_TIMEOUT):
                 return await self.gateway.exchange(deployment, request)
         except TimeoutError:
-            detail = ErrorDetail(f"no response in {CALL_TIMEOUT:g} s")
-            raise TimedOut(deployment, detail) from None
+            raise _timed_out(deployment) from None
+
+    @asynccontextmanager
+    async def open(self, deployment: Deployment, request: WireRequest) -> AsyncIterator[Incoming]:
+        """One such call, with its response as it arrives; the file may be of any size."""
+        try:
+            async with asyncio.timeout(CALL_TIMEOUT):
+                async with self.gateway.open(deployment, request) as incoming:
+                    yield incoming
+        except TimeoutError:
+            raise _timed_out(deployment) from None
+
+
+def _timed_out(deployment: Deployment) -> TimedOut:
+    return TimedOut(deployment, ErrorDetail(f"no response in {CALL_TIMEOUT:g} s"))
 
 
 class Preparation:
@@ -138,6 +153,7 @@ def native_job(
         lines=InputLines(host.blobs, job.input_key, job.model, shards),
         blobs=host.blobs,
         send=host.send,
+        open=host.open,
         now=host.now,
         realtime=realtime,
         reserve=reserve,

@@ -59,14 +59,14 @@ export function laneHint(lanes) {
   return texts.join(" ");
 }
 
-/** The lines that two lanes have sent, and what is known to be paid for responses that are not used; "" if none. @param {any} batch */
+/** The lines that were sent twice, and what is known to be paid for responses that are not used; "" if none. @param {any} batch */
 function hedgedOf(batch) {
   const hedged = batch.fanout?.hedged;
   if (!hedged?.lines) return "";
-  return `${plural(hedged.lines, "line")} sent by two lanes, ${formatUsd(hedged.known_cost_usd)} known for unused responses`;
+  return `${plural(hedged.lines, "line")} sent twice, ${formatUsd(hedged.known_cost_usd)} known for unused responses`;
 }
 
-/** The lines and dollars of each lane, the savings, and the lines that two lanes have sent; "" if all are in real time. @param {any} batch */
+/** The lines and dollars of each lane, the savings, and the lines that were sent twice; "" if all are in real time. @param {any} batch */
 export function lanesOf(batch) {
   return [costsOf(batch), hedgedOf(batch)].filter(Boolean).join("; ");
 }

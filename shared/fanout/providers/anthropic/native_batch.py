@@ -41,7 +41,11 @@ STATES: dict[str, BatchState] = {"in_progress": "in_progress", "canceling": "can
 _IDS = re.compile(r"[a-zA-Z0-9_-]{1,64}")
 
 NEVER_RUN = {"canceled": "batch_cancelled", "expired": "batch_expired"}
-"""The types of rows without a response; only succeeded ones are billed."""
+"""
+The types of rows without a response. Of these, and of `errored` ones, the guide says that they are
+not billed; each line of a batch has a row. platform.claude.com/docs/en/build-with-claude/
+batch-processing, "result types" (2026-09).
+"""
 
 
 class AnthropicBatches(Struct, frozen=True):

@@ -14,7 +14,8 @@ from .provider import PROVIDER
 
 def make_batches(target: Target) -> OpenAIBatches:
     """
-    Azure never expires a batch, so only its client's own deadline ends it.
+    Azure never expires a batch, so only its client's own deadline ends it. Then "any already
+    completed work is returned", and charged; the API is OpenAI's, so a line may be lost, too.
 
     A line's model is the name of a deployment for batches, the option `batch_deployment`. It is not
     the one for real time: neither takes the other's requests. The endpoint without dates has the

@@ -89,7 +89,8 @@ The usual quotas of a job and its file, which an account may have changed. AWS l
 Quotas, which was not read: the numbers are those that users report (November 2026). A job beyond
 its account's quota is rejected when it is created. How long a stop takes is a guess. A job that is
 stopped or fails before its first record has no output; else the processed records are in it, and
-only they are billed.
+only they are billed: "You're charged for tokens that have already been processed"
+(docs.aws.amazon.com/bedrock/latest/userguide/batch-inference-stop.html, 2026-11).
 """
 
 STATUSES = {"ConflictException": 409, "ServiceQuotaExceededException": 429}

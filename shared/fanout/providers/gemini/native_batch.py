@@ -72,7 +72,10 @@ class GeminiBatches(Struct, frozen=True):
     The model is in the path. A batch is found by its `displayName`.
 
     One that has not ended after 48 hours expires and has no rows at all, so it has to be cancelled
-    before. Cached tokens cost what they do in real time.
+    before. Google does not say whether it bills what such a batch has done, so its lines may be
+    billed. Rows with an error are not: ai.google.dev/gemini-api/docs/billing (2026-08). A cancelled
+    batch without a file has never started, as captures show. Cached tokens cost what they do in
+    real time.
     """
 
     target: Target

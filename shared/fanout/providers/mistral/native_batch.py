@@ -44,7 +44,12 @@ PAGE = 100
 
 
 class MistralBatches(Struct, frozen=True):
-    """The model is the job's, not a line's. A list can be filtered by the key."""
+    """
+    The model is the job's, not a line's. A list can be filtered by the key.
+
+    Mistral does not say what it bills of a job that exceeds its time, so lines without a row may be
+    billed. A cancelled job had a row for each line that was done, in captures.
+    """
 
     chat: Codec
     explain: Explain

@@ -19,7 +19,17 @@ from ...errors import ErrorDetail
 from ...wire import json
 from ...wire.http import WireRequest, WireResponse
 from ..base import BadWire, Codec, Explain, Target
-from ..native_batch import Adoption, BatchState, Fault, Limits, NativeBatch, NativeLine, Page, Row
+from ..native_batch import (
+    NOT_BEGUN,
+    Adoption,
+    BatchState,
+    Fault,
+    Limits,
+    NativeBatch,
+    NativeLine,
+    Page,
+    Row,
+)
 from ..native_batch_data import (
     encoded_body,
     failed_row,
@@ -56,6 +66,13 @@ KEY = "fanout_key"
 
 NOT_RUN = frozenset({"batch_cancelled", "batch_expired"})
 """The codes of rows that were not executed."""
+
+UNRUN: frozenset[BatchState] = NOT_BEGUN | frozenset({"expired"})
+"""
+Ends of batches without a file that have run no line. Of an expired one, "any already completed work
+is returned", and that is charged: help.openai.com/en/articles/9197833-batch-api-faq (2026-11). Each
+other line has a row. A finished line was seen to have none after a cancel.
+"""
 
 
 class OpenAIBatches(Struct, frozen=True):
@@ -221,6 +238,6 @@ def make_batches(target: Target) -> OpenAIBatches:
     """OpenAI's own batches. A batch ends 24 hours after its creation, with what is finished."""
     from .provider import PROVIDER
 
-    limits = Limits(lines=50_000, bytes=200_000_000, drain=600.0)
+    limits = Limits(lines=50_000, bytes=200_000_000, drain=600.0, unrun=UNRUN)
     batches = OpenAIBatches(PROVIDER.chat, PROVIDER.explain, target, limits)
     return replace(batches, endpoint=RESPONSES) if has_only_responses(target.model) else batches
