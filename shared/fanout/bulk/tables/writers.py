@@ -22,12 +22,14 @@ SIZE = 1 << 16
 
 MARK = "\ufeff"
 
-FORMULA = re.compile(r"[=+\-@\t\r]")
+FORMULA = re.compile(r"[=+\-@\x00-\x1f\x7f＝＋－＠]")  # noqa: RUF001 -- the wide forms
 """
-How a value begins that a spreadsheet runs as a formula.
+How a value begins that a spreadsheet may run as a formula; controls may come before its sign.
 
 https://owasp.org/www-community/attacks/CSV_Injection (2026-11-29).
 """
+SIGN = re.compile(r"[\x00-\x1f\x7f]*[=+\-@＝＋－＠]")  # noqa: RUF001
+"""How a value begins that looks like a formula to people."""
 NUMBER = re.compile(r"[+-]?(\d+([.,]\d+)*|[.,]\d+)([eE][+-]?\d+)?%?\s*")
 LIST_ITEM = re.compile(r"[-+]\s")
 """A line of a list in Markdown, which does not look like a formula to people."""
@@ -106,7 +108,7 @@ def escaped(cell: str) -> str:
 
 
 def _looks_like_formula(cell: str) -> bool:
-    return bool(FORMULA.match(cell) and not NUMBER.fullmatch(cell) and not LIST_ITEM.match(cell))
+    return bool(SIGN.match(cell) and not NUMBER.fullmatch(cell) and not LIST_ITEM.match(cell))
 
 
 class JsonWriter:

@@ -1,5 +1,7 @@
 /** The rows of a job: each line's prompt, with its response or its error. Pure. */
 
+import { csvCell } from "../ui/csv-cell.js";
+
 /**
  * @typedef {object} Row
  * @property {string} id @property {string | null} prompt `null` if the input was not read that far
@@ -115,16 +117,5 @@ export function csvOf(rows) {
     model,
     tokens ?? "",
   ]);
-  return [COLUMNS, ...lines].map((cells) => `${cells.map(cell).join(",")}\r\n`).join("");
-}
-
-/** The rules of `bulk/tables/writers.py`: how a text begins that a spreadsheet runs as a formula. */
-const FORMULA = /^[=+\-@\t\r]/u;
-const NUMBER = /^[+-]?(\d+([.,]\d+)*|[.,]\d+)([eE][+-]?\d+)?%?\s*$/u;
-
-/** @param {string | number} value */
-function cell(value) {
-  const given = String(value);
-  const text = FORMULA.test(given) && !NUMBER.test(given) ? `'${given}` : given;
-  return /[",\r\n]|^\s|\s$/u.test(text) ? `"${text.replaceAll('"', '""')}"` : text;
+  return [COLUMNS, ...lines].map((cells) => `${cells.map(csvCell).join(",")}\r\n`).join("");
 }

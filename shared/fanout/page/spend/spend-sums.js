@@ -1,5 +1,7 @@
 /** Adds up what keys have spent, from the gateway's days, for the plot, the table and the CSV. Pure. */
 
+import { csvCell } from "../ui/csv-cell.js";
+
 /**
  * @typedef {{spend: number, api_requests: number, prompt_tokens: number, completion_tokens: number}} Metrics
  * @typedef {{metrics: Metrics, metadata?: {key_alias?: string | null}}} Part
@@ -88,21 +90,14 @@ export function spendCsv(rows, group) {
   ];
   const more = group === "api_keys" ? ["key_hash"] : [];
   const lines = rows.map((row) => [
-    safe(row.name),
+    row.name,
     Number(row.spend.toFixed(9)),
     row.requests,
     row.sent,
     row.received,
     ...(group === "api_keys" ? [row.id] : []),
   ]);
-  return [[...heads, ...more], ...lines].map((line) => `${line.map(cell).join(",")}\r\n`).join("");
-}
-
-/** A name that a spreadsheet would compute as a formula gets an apostrophe. @param {string} name */
-const safe = (name) => (/^[=+\-@\t\r]/.test(name) ? `'${name}` : name);
-
-/** @param {string | number} value */
-function cell(value) {
-  const text = String(value);
-  return /[",\r\n]/.test(text) ? `"${text.replaceAll('"', '""')}"` : text;
+  return [[...heads, ...more], ...lines]
+    .map((line) => `${line.map(csvCell).join(",")}\r\n`)
+    .join("");
 }
