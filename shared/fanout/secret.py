@@ -8,11 +8,25 @@ prompts.
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterator
 
 from msgspec import Struct
 
 DOTS = "••••"
+
+_ADDRESS = re.compile(r"[\w+.-]{2,}:/|:[^/]*@|\bpassword\s*=", re.IGNORECASE)
+_LOGIN = re.compile(r"(?<=//)[^/\s'\"]*@")
+
+
+def is_like_address(text: str) -> bool:
+    """Whether a text looks like the address of a server, in which a password may be."""
+    return _ADDRESS.search(text) is not None
+
+
+def without_logins(text: str) -> str:
+    """The text without the users and passwords of the URLs in it."""
+    return _LOGIN.sub("", text)
 
 
 class Secret:

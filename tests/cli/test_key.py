@@ -2,12 +2,16 @@
 
 from __future__ import annotations
 
+import csv
+import io
 from hashlib import sha256
 from pathlib import Path
 
 import pytest
 
+from fanout.bulk.tables.writers import escaped
 from fanout.cli.key_reports import print_csv
+from fanout.wire.terminal_text import without_controls
 from tests.cli.commands import Command
 
 OLD = "sk-of-litellm-1234"
@@ -17,6 +21,7 @@ HEADS = (
     "token,key_name,key_alias,spend,expires,models,user_id,team_id,max_parallel_requests,metadata,"
     "blocked,tpm_limit,rpm_limit,max_budget,budget_duration,budget_id,created_at,tags"
 )
+ABSENT = "that are not here, whose models and limits their keys do not have"
 WRONG_WINDOW = "`budget_duration` must be a number with s, m, h, d, w or mo, such as `30d`"
 TABLE = f"""{HEADS}
 {TOKEN},sk-...1234,search,1.25,,"{{a,""x y""}}",u1,red,3,{METADATA},f,100,10,5,30d,b-1,,{{new}}
@@ -79,6 +84,13 @@ def test_a_key_is_made_changed_listed_and_deleted(fanout: Command) -> None:
 def test_no_cell_of_a_csv_for_people_is_a_formula(capsys: pytest.CaptureFixture[str]) -> None:
     print_csv([("tag", "spend"), ("=1+1", 0.5), ("@a", -2), ("plain", 1e-9)])
     assert capsys.readouterr().out == "tag,spend\n'=1+1,0.5\n'@a,-2\nplain,0.000000001\n"
+    signs = [*"=+-@", *(chr(ord(sign) + 0xFEE0) for sign in "=+-@")]  # also the wide forms
+    before = ["", "\t", "\r", "\n", "\r\n", "\0", "\x1b", "\x85", "\u202e"]
+    cells = [f"{text}{sign}cmd" for text in before for sign in signs]
+    print_csv([("tag",), *((cell,) for cell in cells)])
+    _, *found = csv.reader(io.StringIO(capsys.readouterr().out, newline=""))
+    assert found == [[f"'{without_controls(cell)}"] for cell in cells]
+    assert [cell for cell in cells[: -len(signs) * 2] if not escaped(cell).startswith("'")] == []
 
 
 def test_litellms_keys_are_imported_once_and_what_is_left_out_is_named(
@@ -93,6 +105,8 @@ def test_litellms_keys_are_imported_once_and_what_is_left_out_is_named(
         "line 3 (`bad`): `token` is no SHA-256 hash: left out",
         f"line 4 (`yearly`): {WRONG_WINDOW}: left out",
         "line 5 (`rich`): `spend` must be an amount from 0 to 100000000 US dollars: left out",
+        f"teams {ABSENT}: red",
+        f"users {ABSENT}: u1",
     ]
     info = fanout("key", "info", OLD, "--json").json
     expected = {

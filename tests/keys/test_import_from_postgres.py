@@ -18,6 +18,8 @@ from typing import Any
 
 import psycopg
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
 
 from fanout.errors import ConfigError
 from fanout.keys.budgets import BudgetManager
@@ -126,25 +128,8 @@ def test_the_tables_are_read_only_and_imported_once(tmp_path: Path) -> None:
     asyncio.run(run())
 
 
-def test_no_right_and_no_limit_is_lost_without_a_note(tmp_path: Path) -> None:
-    """A key that would have more rights here is blocked."""
+def test_no_limit_is_lost_without_a_note(tmp_path: Path) -> None:
     rows: dict[str, tuple[dict[str, str], tuple[str, bool], str]] = {
-        "reader": (
-            {"allowed_routes": "{info_routes}"},
-            ("read_only", False),
-            "as a key of type `read_only`",
-        ),
-        "manager": (
-            {"allowed_routes": "{management_routes}"},
-            ("management", False),
-            "as a key of type `management`",
-        ),
-        "caller": ({"allowed_routes": "{llm_api_routes}"}, ("llm_api", False), ""),
-        "some": (
-            {"allowed_routes": "{/chat/completions,/models}"},
-            ("llm_api", True),
-            "blocked, because of its allowed_routes",
-        ),
         "zero": ({"rpm_limit": "0"}, ("llm_api", True), "blocked, because of its rpm_limit of 0"),
         "inner": (
             {"metadata": '{"guardrails": ["x"], "model_rpm_limit": {"a": 1}, "note": "y"}'},
@@ -156,15 +141,19 @@ def test_no_right_and_no_limit_is_lost_without_a_note(tmp_path: Path) -> None:
             ("llm_api", False),
             "without agent_id, allowed_cache_controls, of_a_later_version",
         ),
-        "free": ({"updated_at": "2026-11-01", "budget_fallbacks": "{}"}, ("llm_api", False), ""),
+        "free": (
+            {"settings_updated_at": "2026-11-01", "budget_fallbacks": "{}"},
+            ("llm_api", False),
+            "",
+        ),
         "twin": ({"key_alias": "free"}, ("llm_api", False), "with the alias `free-{token}`"),
     }
     heads = ["token", "key_alias", *{name: 0 for given, _, _ in rows.values() for name in given}]
     text, tokens = StringIO(), {name: sha256(name.encode()).hexdigest() for name in rows}
     writer = csv.DictWriter(text, list(dict.fromkeys(heads)))
     writer.writeheader()
-    for name, (given, _, _) in rows.items():
-        writer.writerow({"token": tokens[name], "key_alias": name, **given})
+    for name, (cells, _, _) in rows.items():
+        writer.writerow({"token": tokens[name], "key_alias": name, **cells})
 
     async def run() -> None:
         ledger = KeyLedger(SQLiteStore(tmp_path / "keys.sqlite"), lease=60)
@@ -191,16 +180,142 @@ def test_no_right_and_no_limit_is_lost_without_a_note(tmp_path: Path) -> None:
     asyncio.run(run())
 
 
+LISTS = "which may list no keys, teams or users, for its allowed_routes info_routes"
+MANAGES = "which may manage no keys, teams or users, for its allowed_routes"
+ROUTES: dict[str, tuple[str, bool, str]] = {
+    "": ("llm_api", False, ""),
+    "llm_api_routes": ("llm_api", False, ""),
+    "llm_api_routes_without_mcp": ("llm_api", False, ""),
+    "info_routes": ("info", False, f"as a key of type `info`, {LISTS}"),
+    "management_routes": ("info", False, f"as a key of type `info`, {MANAGES} management_routes"),
+    "info_routes,management_routes": (
+        "info",
+        False,
+        f"as a key of type `info`, {MANAGES} info_routes, management_routes",
+    ),
+    "llm_api_routes,info_routes": ("llm_api", False, f"as a key of type `llm_api`, {LISTS}"),
+    "llm_api_routes,management_routes": (
+        "llm_api",
+        False,
+        f"as a key of type `llm_api`, {MANAGES} management_routes",
+    ),
+    "llm_api_routes,/x": ("llm_api", False, "without its allowed_routes /x"),
+    "management_routes,/x/*": (
+        "info",
+        False,
+        f"as a key of type `info`, {MANAGES} management_routes; without its allowed_routes /x/*",
+    ),
+    "openai_routes": ("llm_api", True, "blocked, because of its allowed_routes openai_routes"),
+    "spend_tracking_routes": (
+        "llm_api",
+        True,
+        "blocked, because of its allowed_routes spend_tracking_routes",
+    ),
+    "/chat/completions,/models": (
+        "llm_api",
+        True,
+        "blocked, because of its allowed_routes /chat/completions, /models",
+    ),
+    "/key/info": ("llm_api", True, "blocked, because of its allowed_routes /key/info"),
+    "/*": ("llm_api", True, "blocked, because of its allowed_routes /*"),
+}
+"""LiteLLM's `allowed_routes`: the key's type, whether it is blocked, and what is said of it."""
+
+
+@pytest.mark.parametrize("kind", ["", "default", "management", "read_only", "llm_api"])
+def test_no_key_manages_or_reads_others_after_an_import(tmp_path: Path, kind: str) -> None:
+    """What a key of LiteLLM manages depends on its user's role, whatever its `key_type` says."""
+    text, tokens = StringIO(), {name: sha256(name.encode()).hexdigest() for name in ROUTES}
+    writer = csv.writer(text)
+    writer.writerow(["token", "key_alias", "allowed_routes", "key_type"])
+    for number, (name, token) in enumerate(tokens.items()):
+        writer.writerow([token, f"key-{number}", f"{{{name}}}", kind])
+
+    async def run() -> None:
+        ledger = KeyLedger(SQLiteStore(tmp_path / "keys.sqlite"), lease=60)
+        manager = KeyManager(ledger, "x")
+        done = await import_keys(manager, ledger, text.getvalue())
+        assert done.created == len(ROUTES)
+        found = {name: info_of(await manager.find(token)) for name, token in tokens.items()}
+        notes = dict(note.split(": imported ", 1) for note in done.notes)
+        shown = {
+            name: (one["key_type"], one["blocked"], notes.get(f"`{one['key_alias']}`", ""))
+            for name, one in found.items()
+        }
+        assert shown == ROUTES
+        ledger.store.close()
+
+    asyncio.run(run())
+
+
+def test_absent_teams_and_users_of_keys_are_named_once(tmp_path: Path) -> None:
+    text = "token,team_id,user_id,spend,total_spend\n" + "".join(
+        f"{sha256(bytes([number])).hexdigest()},t{number % 30},u,1,7.5\n" for number in range(60)
+    )
+
+    async def run() -> None:
+        ledger = KeyLedger(SQLiteStore(tmp_path / "keys.sqlite"), lease=60)
+        await GroupManager(ledger, "x", KINDS[0]).create("t0", {})
+        manager = KeyManager(ledger, "x")
+        done = await import_keys(manager, ledger, text)
+        teams, users = done.notes
+        words = "that are not here, whose models and limits their keys do not have:"
+        assert teams.startswith(f"teams {words} t1, t2, ")
+        assert teams.endswith(" t20 and 9 more")
+        assert users == f"users {words} u"
+        info = info_of(await manager.find(sha256(b"\0").hexdigest()))
+        assert (info["spend"], info["total_spend"]) == (1.0, 7.5)
+        ledger.store.close()
+
+    asyncio.run(run())
+
+
+MARKER = "s3cr3tM"
+SAID = [
+    'connection to server at "{}", port 1 failed: Connection refused',
+    'invalid integer value "{}" for connection option "port"',
+    'missing "=" after "{}" in connection info string',
+    'FATAL:  password authentication failed for user "{}"',
+    'FATAL:  database "{}" does not exist',
+    "{}",
+]
+"""What libpq says, with a part of the address."""
+
+
+class Talkative:
+    """A database whose error repeats a part of its address."""
+
+    Error = psycopg.Error
+
+    def __init__(self, said: str) -> None:
+        self._said = said
+
+    def connect(self, address: str) -> Any:
+        raise psycopg.OperationalError(self._said.format(address[address.find(MARKER) :]))
+
+
+@given(
+    before=st.text("ab:/@?#[]%=& '", max_size=12),
+    after=st.text("ab:/@?#[]%=& '", max_size=12),
+    said=st.sampled_from(SAID),
+)
+def test_no_error_of_a_database_has_a_part_of_its_address(
+    before: str, after: str, said: str
+) -> None:
+    with pytest.raises(ConfigError, match="database") as caught:
+        read_tables(f"postgresql://{before}{MARKER}{after}", Talkative(said))
+    assert MARKER not in str(caught.value)
+
+
 @pytest.mark.parametrize(
-    "address",
+    ("address", "reason"),
     [
-        "postgresql://ann:s3cr3t@127.0.0.1:1/litellm",
-        "postgresql://ann:s3cr3t@127.0.0.1:s3cr3t/litellm",
-        "postgresql://[s3cr3t",
+        ("postgresql://ann:s3cr3tM@127.0.0.1:1/litellm", "connection refused"),
+        ("postgresql://ann:s3cr3tM@127.0.0.1:s3cr3tM/litellm", "its address"),
+        ("postgresql://[s3cr3tM", "not valid"),
     ],
 )
-def test_no_error_of_a_database_has_its_password(address: str) -> None:
-    with pytest.raises(ConfigError) as caught:
+def test_the_drivers_own_errors_have_no_password(address: str, reason: str) -> None:
+    with pytest.raises(ConfigError, match=reason) as caught:
         read_tables(address)
-    assert "s3cr3t" not in str(caught.value)
-    assert "database" in str(caught.value)
+    assert MARKER not in str(caught.value)

@@ -40,6 +40,21 @@ OPEN = {"/spend/calculate", "/team/available", "/key/health"}
 """What has nothing of any key."""
 
 
+WRONG = ("sk-wrong", 401)
+
+
+def test_a_key_of_type_info_reads_about_itself_and_calls_nothing(gateway: RunningGateway) -> None:
+    made = manage(gateway, "/key/generate", {"key_type": "info", "models": ["a"]})
+    own = bearer(made["key"])
+    assert gateway.json(None, "/key/info", "GET", own)[2]["key"] == made["token"]
+    assert gateway.json(None, "/models", "GET", own)[2]["data"] == []
+    assert gateway.json({"model": "a", "messages": HI}, headers=own)[0] == 403
+    assert gateway.json({"model": "a", "input": "x"}, "/embeddings", "POST", own)[0] in {403, 404}
+    assert gateway.json(None, "/files", "GET", own)[0] == 403
+    for body in ({"input_file_id": "file-x", "endpoint": "/v1/chat/completions"}, {}):
+        assert gateway.json(body, "/batches", "POST", own)[0] == 403
+
+
 def test_no_key_reads_or_changes_what_is_anothers(gateway: RunningGateway) -> None:
     secret = {"team_id": "team-marker", "user_id": "user-marker", "budget_id": "budget-marker"}
     for path, name in (("/team/new", "team_id"), ("/budget/new", "budget_id")):
@@ -53,6 +68,7 @@ def test_no_key_reads_or_changes_what_is_anothers(gateway: RunningGateway) -> No
     own = manage(gateway, "/key/generate", {"key_alias": "own"})["key"]
     reader = manage(gateway, "/key/generate", {"key_type": "read_only"})["key"]
     manager = manage(gateway, "/key/generate", {"key_type": "management"})["key"]
+    info = manage(gateway, "/key/generate", {"key_type": "info"})["key"]
     asked = {
         **secret,
         "key": made["token"],
@@ -71,12 +87,12 @@ def test_no_key_reads_or_changes_what_is_anothers(gateway: RunningGateway) -> No
         path = f"{route.path}{made['token']}/regenerate" if route.has_tail else route.path
         body: Any = asked if route.method == "POST" else None
         for shown in ("",) if body else queries:
-            for key, expected in ((APP, 403), (own, 403), (reader, 403), ("sk-wrong", 401)):
+            for key, expected in ((APP, 403), (own, 403), (info, 403), (reader, 403), WRONG):
                 status, _, answer = gateway.json(body, path + shown, route.method, bearer(key))
                 is_reader = key == reader and (not body or path == "/budget/info")
                 if is_reader or (path in OPEN and key != "sk-wrong"):
                     allowed = {200, 400, 404}
-                elif path in OWN and key == own:
+                elif path in OWN and key in {own, info}:
                     allowed = {200, 403}
                 else:
                     allowed = {expected}
@@ -90,7 +106,7 @@ def test_no_key_reads_or_changes_what_is_anothers(gateway: RunningGateway) -> No
     assert faults == [], "\n".join(map(str, faults))
     assert manage(gateway, "/key/block", {"key": made["key"]}, **bearer(manager))["blocked"]
     logged = str([*gateway.observer.requests, *gateway.observer.attempts])
-    assert [key for key in (made["key"], own, reader, manager) if key in logged] == []
+    assert [key for key in (made["key"], own, info, reader, manager) if key in logged] == []
     long = "x" * 5_000
     for path, name in (("/team/block", "team_id"), ("/budget/update", "budget_id")):
         assert manage(gateway, path, {name: long}) == (404, "not_found")

@@ -5,7 +5,7 @@ from __future__ import annotations
 import argparse
 from typing import TYPE_CHECKING
 
-from .no_value import or_none
+from .no_value import AMOUNT, NUMBER, TEXT, model_names
 from .shared_arguments import Help, add_config, add_json
 
 if TYPE_CHECKING:
@@ -13,7 +13,7 @@ if TYPE_CHECKING:
 
     Actions = _SubParsersAction[argparse.ArgumentParser]
 
-AMOUNT, NUMBER, TEXT = or_none(float), or_none(int), or_none(str)
+TYPES = ("llm_api", "management", "read_only", "info")
 
 NAMED = "its alias, its hash (`token`), or the key itself"
 
@@ -34,11 +34,11 @@ def add(commands: Actions) -> None:
         formatter_class=Help,
     )
     actions = parser.add_subparsers(dest="action", required=True, metavar="ACTION", title="actions")
-    _add_fields(_action(actions, "create", "make a key, which is shown once"))
+    _add_fields(_action(actions, "create", "make a key, which is shown once; none is no limit"))
     _action(actions, "list", "list all keys")
     _named(_action(actions, "info", "show a key's limits and spend"))
     update = _action(
-        actions, "update", "change what is given, and nothing else; none removes a limit"
+        actions, "update", "change what is given, and nothing else; none clears a field"
     )
     _named(update)
     _add_fields(update)
@@ -77,9 +77,14 @@ def _named(parser: argparse.ArgumentParser) -> None:
 
 
 def _add_fields(parser: argparse.ArgumentParser) -> None:
-    """`none` removes a limit, as `update` says."""
-    parser.add_argument("--alias", help="a name that no other key has")
-    parser.add_argument("--models", metavar="NAMES", help="the models it may use, with commas")
+    """`none` clears a field, as `update` says."""
+    parser.add_argument("--alias", type=TEXT, help="a name that no other key has")
+    parser.add_argument(
+        "--models",
+        type=model_names,
+        metavar="NAMES",
+        help="the models it may use, with commas; all-proxy-models for all",
+    )
     parser.add_argument("--budget", type=AMOUNT, metavar="USD", help="the most that it may spend")
     parser.add_argument(
         "--soft-budget", type=AMOUNT, metavar="USD", help="the log says this amount"
@@ -94,12 +99,12 @@ def _add_fields(parser: argparse.ArgumentParser) -> None:
     parser.add_argument(
         "--expires", type=TEXT, metavar="TIME", help="how long it is valid, such as 30d"
     )
-    parser.add_argument("--tag", action="append", help="a tag of its spend; repeat it for several")
-    parser.add_argument("--team", help="its team")
-    parser.add_argument("--user", help="its user")
     parser.add_argument(
-        "--type", choices=("llm_api", "management", "read_only"), help="(default: llm_api)"
+        "--tag", type=TEXT, action="append", help="a tag of its spend; repeat it for several"
     )
+    parser.add_argument("--team", type=TEXT, help="its team")
+    parser.add_argument("--user", type=TEXT, help="its user")
+    parser.add_argument("--type", choices=TYPES, help="(default: llm_api)")
 
 
 def _add_spend(parser: argparse.ArgumentParser) -> None:

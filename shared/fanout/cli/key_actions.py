@@ -22,9 +22,11 @@ from ..keys.management import KeyManager
 from ..keys.opening import open_local
 from ..keys.postgres import is_address, read_tables
 from ..keys.windows import seconds_of
+from ..secret import is_like_address
 from ..settings import Settings
 from .key_reports import show_changes, show_spend
 from .no_value import NONE, given_values
+from .option_names import options_named
 from .printing import field_lines, show, show_json
 from .table import columns
 
@@ -33,6 +35,7 @@ if TYPE_CHECKING:
 
 FIELDS = {
     "alias": "key_alias",
+    "models": "models",
     "budget": "max_budget",
     "soft_budget": "soft_budget",
     "window": "budget_duration",
@@ -47,6 +50,13 @@ FIELDS = {
 }
 """The options of a key, and LiteLLM's fields."""
 
+OPTIONS = {
+    **{field: f"--{option.replace('_', '-')}" for option, field in FIELDS.items()},
+    "start_date": "--from",
+    "end_date": "--to",
+}
+"""The options by the fields that errors name."""
+
 NO_MASTER_KEY = (
     "fanout: the gateway accepts virtual keys once the config has `general_settings.master_key`"
 )
@@ -60,7 +70,8 @@ def run_action(arguments: argparse.Namespace) -> int:
         show(NO_MASTER_KEY, file=sys.stderr)
     ledger = open_local(settings.env, catalog)
     try:
-        return asyncio.run(_run(arguments, ledger))
+        with options_named(OPTIONS):
+            return asyncio.run(_run(arguments, ledger))
     finally:
         ledger.store.close()
 
@@ -118,8 +129,6 @@ async def _fields(
 ) -> Mapping[str, Any]:
     """The fields of an account that the options set, with the limits of its budget."""
     given = given_values(arguments, FIELDS)
-    if arguments.models is not None:
-        given["models"] = [name.strip() for name in arguments.models.split(",") if name.strip()]
     changes = changes_of(read_fields(given), ledger.now())
     budget_id = "" if arguments.budget_id is NONE else arguments.budget_id
     return await BudgetManager(ledger, "").limits(budget_id, changes, item)
@@ -198,7 +207,8 @@ async def _import(arguments: argparse.Namespace, manager: KeyManager, ledger: Ke
 
 
 async def _read(path: str) -> str:
-    if "://" in path:  # an address may have a password
+    """The file's text; no error shows its name: it may be an address, and have a password."""
+    if is_like_address(path):
         raise ConfigError(
             "LiteLLM's database must be Postgres: give its `postgresql://` address, or its table of"
             " keys as a CSV file"
@@ -206,7 +216,9 @@ async def _read(path: str) -> str:
     try:
         return await in_thread(Path(path).read_text, encoding="utf-8-sig")
     except OSError as error:
-        raise ConfigError(f"cannot read `{path}`: {error.strerror}") from None
+        raise ConfigError(f"cannot read the file of keys: {error.strerror}") from None
+    except ValueError:  # not UTF-8, or a name with a zero byte
+        raise ConfigError("the file of keys is no CSV in UTF-8") from None
 
 
 async def _import_others(address: str, ledger: KeyLedger) -> tuple[Mapping[str, Imported], str]:

@@ -4,14 +4,16 @@ from __future__ import annotations
 
 import argparse
 from collections.abc import Sequence
+from typing import Any
 
-from ..bulk.tables.writers import CsvWriter
-from ..keys.audit import audit_rows
+from ..bulk.tables.writers import CsvWriter, csv_text
+from ..keys.audit import audit_rows, shown_changes
 from ..keys.ledger import KeyLedger
 from ..keys.litellm import time_text
 from ..keys.spend import add_up, collect, period_of
 from ..telemetry.prices import to_dollars
 from ..wire import json
+from ..wire.terminal_text import without_controls
 from .printing import show, show_json
 from .table import columns
 
@@ -46,30 +48,32 @@ def print_csv(rows: Sequence[Sequence[object]]) -> None:
     writer = CsvWriter(
         lambda data: show(data.decode(), end=""), [*map(str, head)], ",", escape=True
     )
-    for row in others:
-        writer.write(row, ())
+    for (
+        row
+    ) in others:  # without the controls that are not printed, so that no formula is behind one
+        writer.write([without_controls(csv_text(cell)) for cell in row], ())
     writer.end()
 
 
 async def show_changes(arguments: argparse.Namespace, ledger: KeyLedger) -> None:
     """Print who has changed which account, the newest first."""
     period = period_of(arguments.start, arguments.end, ledger.now())
-    rows = [
+    rows: list[dict[str, Any]] = [
         {
             "time": time_text(row["at"]),
             "by": row["actor"],
             "action": row["action"],
             "account": row["account"],
-            "changes": row["changes"],
+            "changes": shown_changes(row),
         }
         for _, row in await audit_rows(ledger.store, period.start, period.end)
     ]
     if arguments.json:
-        changes = [{**row, "changes": json.decode(row["changes"].encode())} for row in rows]
-        show_json({"audit": changes})
+        show_json({"audit": rows})
         return
     heads = ("time", "by", "action", "account", "changes")
+    cells = [(*list(row.values())[:-1], json.encode(row["changes"]).decode()) for row in rows]
     if arguments.csv:
-        print_csv([heads, *(tuple(row.values()) for row in rows)])
+        print_csv([heads, *cells])
         return
-    show(columns([heads, *(tuple(row.values()) for row in rows)]))
+    show(columns([heads, *cells]))

@@ -19,6 +19,7 @@ from importlib import import_module
 from typing import Any, NoReturn
 
 from ..errors import ConfigError, ConfigProblems, FanoutError, RequestError
+from ..secret import DOTS, is_like_address
 from .shared_arguments import Help
 
 COMMANDS = (
@@ -78,8 +79,16 @@ class Parser(argparse.ArgumentParser):
         found, unknown = super().parse_known_args(args, namespace)
         if unknown:
             near = _similar(unknown[0].partition("=")[0], self._option_string_actions)
-            self.error(f"unrecognized arguments: {' '.join(unknown)}{near}")
+            self.error(f"unrecognized arguments: {' '.join(map(_shown, unknown))}{near}")
         return found, unknown
+
+
+def _shown(word: str) -> str:
+    """An unknown word without what may be a secret: an address, a key, an option's value."""
+    from ..transport.redaction import redact
+
+    name, equals, _ = word.partition("=")
+    return DOTS if is_like_address(name) else f"{redact(name)}{equals}{DOTS if equals else ''}"
 
 
 def _wrong_choice(argument: str, word: str, names: Sequence[str]) -> str:

@@ -1,10 +1,12 @@
-"""Options of which `none` removes what is set: limits, windows and expiries."""
+"""Options of keys, teams, users and budgets: `none` clears a field, or is rejected by name."""
 
 from __future__ import annotations
 
 import argparse
 from collections.abc import Callable, Mapping
 from typing import Any, Final
+
+from ..errors import RequestError
 
 NONE: Final = object()
 """The value of an option that is `none`."""
@@ -20,8 +22,35 @@ def or_none(read: Callable[[str], object]) -> Callable[[str], object]:
     return reader
 
 
+AMOUNT, NUMBER, TEXT = or_none(float), or_none(int), or_none(str)
+"""The readers of options whose field `none` clears."""
+
+
+def model_names(text: str) -> list[str]:
+    """Names with commas between them; `none` would be all models, or not one."""
+    if text.strip().lower() == "none":
+        raise argparse.ArgumentTypeError(
+            "none is no model: all-proxy-models is all of them, and `block` rejects all requests"
+        )
+    return [name.strip() for name in text.split(",") if name.strip()]
+
+
+def new_id(text: str) -> str:
+    """An id of what is made; `none` could not be given to a key."""
+    if text.strip().lower() == "none":
+        raise argparse.ArgumentTypeError("none is no id: it clears a field")
+    return text
+
+
 def given_values(arguments: argparse.Namespace, fields: Mapping[str, str]) -> dict[str, Any]:
     """The options that are given, by the names that `fields` has for them; `None` for `none`."""
     values = {fields[name]: value for name, value in vars(arguments).items() if name in fields}
-    given = {name: value for name, value in values.items() if value is not None}
-    return {name: None if value is NONE else value for name, value in given.items()}
+    return {name: _given(value, name) for name, value in values.items() if value is not None}
+
+
+def _given(value: Any, name: str) -> Any:
+    if not isinstance(value, list) or NONE not in value:
+        return None if value is NONE else value
+    if len(value) > 1:
+        raise RequestError(f"`{name}`: none clears all of them, so give it alone", name)
+    return None

@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 
 from ..errors import RequestError
 
-OPTIONS = {
+OPTIONS: Mapping[str, str] = {
     "max_completion_tokens": "--max-tokens",
     "temperature": "--temperature",
     "timeout": "--timeout",
@@ -27,12 +27,12 @@ OPTIONS = {
 
 
 @contextmanager
-def options_named() -> Iterator[None]:
+def options_named(options: Mapping[str, str] = OPTIONS) -> Iterator[None]:
     """An error that leaves the block names the option that the user typed, not the field."""
     try:
         yield
     except RequestError as error:
-        if option := OPTIONS.get(error.param or ""):
+        if option := options.get(error.param or ""):
             message = str(error).replace(f"`{error.param}`", option)
             message = message.replace("`fanout.mode: agree`", "`fanout agree`")
             raise RequestError(message, error.param, error.detail.code) from None

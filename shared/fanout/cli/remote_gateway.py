@@ -57,7 +57,7 @@ async def remote_gateway(
 
 
 def check_url(url: str) -> None:
-    """Raise `RequestError` unless the URL has a host and the scheme `http` or `https`."""
+    """Raise `RequestError` without it unless it has a host and the scheme `http` or `https`."""
     try:
         parts = urlsplit(url)
         is_url = parts.scheme in {"http", "https"} and bool(parts.hostname)
@@ -66,9 +66,8 @@ def check_url(url: str) -> None:
         is_url = False
     if is_url:
         return
-    hint = "" if "//" in url or not url else f"; did you mean `http://{url}`?"
-    given = "" if "@" in url else f", not `{url}`{hint}"  # a login may hold a key
-    message = f"--gateway must be a URL that begins with http:// or https://{given}"
+    hint = "" if "//" in url or not url else "; is `http://` missing?"
+    message = f"--gateway must be a URL that begins with http:// or https://{hint}"
     raise RequestError(message, "gateway")
 
 

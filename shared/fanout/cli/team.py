@@ -5,15 +5,13 @@ from __future__ import annotations
 import argparse
 from typing import TYPE_CHECKING
 
-from .no_value import or_none
+from .no_value import AMOUNT, NUMBER, TEXT, model_names, new_id
 from .shared_arguments import Help, add_config, add_json
 
 if TYPE_CHECKING:
     from argparse import _SubParsersAction
 
     Actions = _SubParsersAction[argparse.ArgumentParser]
-
-AMOUNT, NUMBER, TEXT = or_none(float), or_none(int), or_none(str)
 
 ABOUT = {
     "team": "make teams, whose keys share a budget, limits and models",
@@ -40,13 +38,13 @@ def add(commands: Actions) -> None:
         actions = parser.add_subparsers(
             dest="action", required=True, metavar="ACTION", title="actions"
         )
-        create = _action(actions, kind, "create", f"make a {kind}")
-        create.add_argument("--id", help="its id (default: a random one)")
+        create = _action(actions, kind, "create", f"make a {kind}; none is no limit")
+        create.add_argument("--id", type=new_id, help="its id (default: a random one)")
         _add_fields(create, kind)
         _action(actions, kind, "list", f"list all {kind}s")
         _named(_action(actions, kind, "info", f"show a {kind}"))
         update = _action(
-            actions, kind, "update", "change what is given, and nothing else; none removes a limit"
+            actions, kind, "update", "change what is given, and nothing else; none clears a field"
         )
         _named(update)
         _add_fields(update, kind)
@@ -83,11 +81,16 @@ def _add_fields(parser: argparse.ArgumentParser, kind: str) -> None:
     parser.add_argument("--parallel", type=NUMBER, metavar="N", help="requests at the same time")
     if kind == "budget":
         return
-    parser.add_argument("--alias", help="its name")
-    parser.add_argument("--models", metavar="NAMES", help="the models it may use, with commas")
+    parser.add_argument("--alias", type=TEXT, help="its name")
+    parser.add_argument(
+        "--models",
+        type=model_names,
+        metavar="NAMES",
+        help="the models it may use, with commas; all-proxy-models for all",
+    )
     parser.add_argument("--budget-id", type=TEXT, metavar="ID", help="a budget whose limits it has")
     if kind == "user":
-        parser.add_argument("--email", help="an address that no other user has")
+        parser.add_argument("--email", type=TEXT, help="an address that no other user has")
 
 
 def run(arguments: argparse.Namespace) -> int:

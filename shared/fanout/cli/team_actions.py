@@ -18,6 +18,7 @@ from ..keys.management import Changes
 from ..keys.opening import open_local
 from ..settings import Settings
 from .no_value import NONE, given_values
+from .option_names import options_named
 from .printing import field_lines, show, show_json
 from .table import columns
 
@@ -37,12 +38,16 @@ def run_action(arguments: argparse.Namespace) -> int:
     settings = Settings.read(arguments.config)
     ledger = open_local(settings.env, load_catalog(settings))
     actor = f"cli:{getpass.getuser()}"
+    options = {"user_email": "--email"} | {
+        field: f"--{option.replace('_', '-')}" for option, field in FIELDS.items()
+    }
     try:
-        if arguments.kind == "budget":
-            asyncio.run(_budget(arguments, ledger, BudgetManager(ledger, actor)))
-        else:
-            kind = TEAMS if arguments.kind == "team" else USERS
-            asyncio.run(_group(arguments, ledger, GroupManager(ledger, actor, kind), actor))
+        with options_named(options):
+            if arguments.kind == "budget":
+                asyncio.run(_budget(arguments, ledger, BudgetManager(ledger, actor)))
+            else:
+                kind = TEAMS if arguments.kind == "team" else USERS
+                asyncio.run(_group(arguments, ledger, GroupManager(ledger, actor, kind), actor))
     finally:
         ledger.store.close()
     return 0
@@ -83,6 +88,7 @@ async def _group(
     budgets = BudgetManager(ledger, actor)
     item = None if action == "create" else await manager.find(arguments.id)
     changes = await _changes(arguments, ledger, kind, budgets, item)
+    await manager.check_email(changes, item)
     if item is None:
         item = await manager.create(arguments.id, changes)
     elif action in {"block", "unblock"}:
@@ -106,14 +112,10 @@ async def _changes(
     """The fields of an account that the options set, with the limits of its budget."""
     if arguments.action not in {"create", "update"}:
         return {}
-    given = given_values(arguments, FIELDS)
-    if arguments.alias is not None:
-        given[kind.alias_field] = arguments.alias
-    if arguments.models is not None:
-        given["models"] = [name.strip() for name in arguments.models.split(",") if name.strip()]
+    given = given_values(arguments, {**FIELDS, "alias": kind.alias_field, "models": "models"})
     changes = dict(read_group(given, kind, ledger.now()))
-    if getattr(arguments, "email", None) is not None:
-        changes["email"] = arguments.email
+    if (email := getattr(arguments, "email", None)) is not None:
+        changes["email"] = "" if email is NONE else email
     budget_id = "" if arguments.budget_id is NONE else arguments.budget_id
     return await budgets.limits(budget_id, changes, item)
 

@@ -21,7 +21,7 @@ def complete_base(provider: Provider, base: str, options: Mapping[str, str]) -> 
     """The address to which the codec's path is joined; raises `ConfigError`."""
     parts = urlsplit(base)
     if (parts.query and "api_version" not in provider.settings) or parts.fragment:
-        raise ConfigError(f"`api_base` ends with its path, without `{base[base.find('?') :][:40]}`")
+        raise ConfigError("`api_base` ends with its path, without a query (`?…`) or a fragment")
     path = parts.path.rstrip("/")
     found = re.search(f"(?:{provider.endpoint})$", path) if provider.endpoint else None
     if found:
@@ -35,7 +35,10 @@ def complete_base(provider: Provider, base: str, options: Mapping[str, str]) -> 
 
 def version_in(base: str | None) -> str | None:
     """The `api-version` in an address, as Azure's portal shows it."""
-    found = parse_qs(urlsplit(base).query).get("api-version") if base else None
+    try:
+        found = parse_qs(urlsplit(base).query).get("api-version") if base else None
+    except ValueError:  # half an IPv6 address, which `base_url` rejects
+        return None
     return found[0] if found else None
 
 

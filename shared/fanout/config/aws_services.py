@@ -78,10 +78,7 @@ def batch_options(params: ModelParams, env: Mapping[str, str]) -> dict[str, str]
     if not bucket or not role:
         return {}
     if not BUCKET.fullmatch(bucket):
-        raise ConfigError(
-            "`s3_bucket_name` must be the name of a bucket, such as `our-batches`, "
-            f"not `{bucket[:70]}`"
-        )
+        raise ConfigError("`s3_bucket_name` must be the name of a bucket, such as `our-batches`")
     if not ROLE.fullmatch(role):
         raise ConfigError(
             "`aws_batch_role_arn` must be the ARN of a role, such as "

@@ -106,16 +106,16 @@ def _without_provider(model: str | None) -> str | None:
 def base_url(
     provider: Provider, params: ModelParams, options: Mapping[str, str], env: Mapping[str, str]
 ) -> str:
-    """The address of a deployment, without a slash at its end; raises `ConfigError`."""
+    """The address of a deployment, without a slash at its end; raises `ConfigError` without it."""
     given = given_base(provider, params, env)
     base = given or provider.base_url
     if missing := [name for name in _PLACEHOLDER.findall(base) if name not in options]:
         raise ConfigError(_needs(provider, missing[0]))
     base = _PLACEHOLDER.sub(lambda place: options[place[1]], base)
     if "{" in base or "}" in base:
-        raise ConfigError(f"`api_base` must not contain a brace: `{base[:80]}`")
+        raise ConfigError("`api_base` must not contain a brace")
     if not _is_address(base):
-        raise ConfigError(f"`api_base` must be an https:// or http:// address, not `{base[:40]}`")
+        raise ConfigError("`api_base` must be an https:// or http:// address")
     if given and not (provider.path and _WITH_VERSION.search(base)):
         from .addresses import complete_base
 

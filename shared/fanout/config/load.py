@@ -11,6 +11,7 @@ from msgspec import Struct, field
 from msgspec.structs import replace
 
 from ..errors import ConfigError, ConfigProblems, KeyPath, Move, Problem
+from ..secret import is_like_address
 from ..wire import json
 from .document import Document, parse
 from .fields import Fields, convert_fields, dotted
@@ -75,9 +76,11 @@ def read_file(path: Path | str) -> str:
     """The text of the config file; raises `ConfigError` if it cannot be read."""
     try:
         return Path(path).read_text(encoding="utf-8")
-    except FileNotFoundError:
-        raise ConfigError(f"there is no config file at `{path}`") from None
     except OSError as error:
+        if is_like_address(str(path)):  # it may have a password
+            raise ConfigError("the config must be a file, not an address") from None
+        if isinstance(error, FileNotFoundError):
+            raise ConfigError(f"there is no config file at `{path}`") from None
         why = error.strerror or error
         raise ConfigError(f"the config file `{path}` cannot be read: {why}") from None
     except UnicodeDecodeError as error:

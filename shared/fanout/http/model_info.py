@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from typing import Any
-from urllib.parse import parse_qs
 
 from ..config.catalog import Catalog, ClientKey
 from ..config.deployment import Deployment
@@ -13,6 +12,7 @@ from ..providers.registry import is_for_chat, is_for_embeddings
 from ..telemetry.prices import PICODOLLARS, prices_of
 from ..transport.redaction import redact
 from .exchange import Exchange
+from .queries import checked_query
 
 
 async def model_info(exchange: Exchange) -> None:
@@ -23,10 +23,10 @@ async def model_info(exchange: Exchange) -> None:
     or account numbers.
     """
     found = listed(exchange.gateway.catalog, exchange.client)
-    if wanted := parse_qs(exchange.query).get("litellm_model_id"):
-        found = [one for one in found if one["model_info"]["id"] == wanted[-1]]
+    if wanted := checked_query(exchange, "litellm_model_id").get("litellm_model_id"):
+        found = [one for one in found if one["model_info"]["id"] == wanted]
         if not found:
-            raise NotFound(f"there is no deployment `{wanted[-1][:80]}`", "litellm_model_id")
+            raise NotFound(f"there is no deployment `{wanted[:80]}`", "litellm_model_id")
     await exchange.json({"data": found})
 
 
@@ -39,13 +39,13 @@ async def model_group_info(exchange: Exchange) -> None:
     groups: dict[str, list[dict[str, Any]]] = {}
     for one in listed(exchange.gateway.catalog, exchange.client):
         groups.setdefault(one["model_name"], []).append(one["model_info"])
-    wanted = parse_qs(exchange.query).get("model_group", [])
+    wanted = checked_query(exchange, "model_group").get("model_group")
     await exchange.json(
         {
             "data": [
                 _group(name, found)
                 for name, found in groups.items()
-                if not wanted or name == wanted[-1]
+                if wanted is None or name == wanted
             ]
         }
     )

@@ -12,7 +12,16 @@ from typing import Any
 
 from ..wire import json
 from .items import Item, ItemKey, Store
+from .litellm import shown_fields
 from .spend_rows import row_name
+
+ACTIONS = (
+    *("create", "import", "update", "block", "unblock", "regenerate", "reset_spend", "delete"),
+    *(f"{action}_{kind}" for kind in ("team", "user") for action in ("create", "update")),
+    *(f"{action}_{kind}" for kind in ("team", "user") for action in ("block", "unblock", "delete")),
+    *("create_budget", "update_budget", "delete_budget", "budget"),
+)
+"""What a row may say was done; `budget` is the change of an account by its budget."""
 
 PAGE = 1_000
 DAY = 86_400
@@ -48,3 +57,12 @@ async def audit_rows(store: Store, start: float, end: float) -> list[tuple[str, 
             found += page
             last = page[-1][0]
     return found[::-1]
+
+
+def shown_changes(row: Item) -> dict[str, Any]:
+    """The fields that a row says were changed, with the names and units of `GET /key/info`."""
+    fields = dict(json.decode(row["changes"].encode()))
+    if "name" in fields:
+        kind = row["account"].partition(":")[0]
+        fields[f"{kind}_alias"] = fields.pop("name") or None
+    return shown_fields(fields)

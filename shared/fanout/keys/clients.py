@@ -15,7 +15,12 @@ NO_MODELS = "no-default-models"
 """LiteLLM's name for no model."""
 
 LLM_API, MANAGEMENT, READ_ONLY = "llm_api", "management", "read_only"
-"""The types of keys that call models, manage keys, or only read about keys."""
+"""The types of keys that call models, manage keys, or only read about all keys."""
+
+INFO = "info"
+"""The type of keys that only read about themselves, their team and their user."""
+
+TYPES = (LLM_API, MANAGEMENT, READ_ONLY, INFO)
 
 
 class KeyAccount(HiddenRepr, frozen=True):
@@ -41,7 +46,7 @@ def client_of(ledger: KeyLedger, item: Item, shared: Item | None = None) -> Clie
 
 def models_of(item: Item) -> frozenset[str] | None:
     """The models that an account may use, `None` for all; LiteLLM's empty list is all."""
-    if item["key_type"] in {MANAGEMENT, READ_ONLY}:
+    if item["key_type"] != LLM_API:
         return frozenset()
     names = frozenset(item["models"])
     return None if not names or names & ALL_MODELS else names - {NO_MODELS}

@@ -152,6 +152,16 @@ class GroupManager:
         """Change an account; returns it."""
         return await self._keys.update(item, fields, f"{action}_{self.kind.name}")
 
+    async def check_email(self, changes: Changes, item: Item | None = None) -> None:
+        """Raise `RequestError` if another user than that of `item` has the address."""
+        if not (email := changes.get("email")):
+            return
+        for other in await self.all():
+            if other.get("email") == email and (item is None or other["id"] != item["id"]):
+                raise RequestError(
+                    "another user has this `user_email`", "user_email", "user_exists"
+                )
+
     async def reset_spend(self, item: Item, spent: int) -> Item:
         """Set what the account has spent in this window."""
         return await self._keys.reset_spend(item, spent)

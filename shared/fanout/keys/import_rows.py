@@ -17,7 +17,7 @@ from msgspec import MsgspecError
 
 from ..errors import RequestError
 from ..wire import json
-from .clients import LLM_API, MANAGEMENT, READ_ONLY
+from .clients import INFO, LLM_API
 from .litellm import LIMITS, amount_of, changes_of, read_fields
 
 Row: TypeAlias = Mapping[str, str]
@@ -34,21 +34,43 @@ NUMBERS: Mapping[str, Callable[[str], float]] = {
     "max_parallel_requests": int,
 }
 GROUP_TEXTS = ("budget_duration",)
-KEY_TEXTS = ("key_alias", "team_id", "user_id", "key_type", *GROUP_TEXTS)
+KEY_TEXTS = ("key_alias", "team_id", "user_id", *GROUP_TEXTS)
 
 READ = frozenset(
     {"allowed_routes", "blocked", "budget_id", "expires", "key_name", "metadata", "models"}
-    | {"spend", "tags", "team_alias", "token", "user_alias", "user_email", "user_role"}
+    | {"spend", "tags", "team_alias", "token", "total_spend", "user_alias", "user_email"}
+    | {"user_role"}
     | {*NUMBERS, *KEY_TEXTS}
 )
 """The columns that are read."""
 
 WITHOUT_EFFECT = frozenset(
     {"budget_reset_at", "created_at", "created_by", "last_active", "last_rotation_at"}
-    | {"key_rotation_at", "model_id", "model_spend", "rotation_count", "rotation_interval"}
-    | {"soft_budget_cooldown", "sso_user_id", "updated_at", "updated_by", "user_alias"}
+    | {
+        "key_rotation_at",
+        "key_type",
+        "model_id",
+        "model_spend",
+        "rotation_count",
+        "rotation_interval",
+    }
+    | {
+        "settings_updated_at",
+        "soft_budget_cooldown",
+        "sso_user_id",
+        "updated_at",
+        "updated_by",
+        "user_alias",
+    }
 )
-"""The columns that limit nothing. Any other one is named as left out, if it is used."""
+"""
+The columns that limit nothing. Any other one is named as left out, if it is used.
+
+LiteLLM decides by `allowed_routes` alone; a `key_type` has only set them.
+"""
+
+SHOWN_ROUTES = 200
+"""Characters of `allowed_routes` in a note."""
 
 LIMITING = frozenset(
     {"allowed_passthrough_routes", "allowed_vector_store_indexes", "disable_global_guardrails"}
@@ -58,14 +80,16 @@ LIMITING = frozenset(
 )
 """The fields of `metadata` that LiteLLM reads as limits or rights."""
 
-ROUTES: Mapping[frozenset[str], str] = {
-    frozenset({"llm_api_routes"}): LLM_API,
-    frozenset({"llm_api_routes", "info_routes"}): LLM_API,
-    frozenset({"management_routes"}): MANAGEMENT,
-    frozenset({"management_routes", "info_routes"}): MANAGEMENT,
-    frozenset({"info_routes"}): READ_ONLY,
-}
-"""The type of a key by its `allowed_routes`, which is what LiteLLM stores of a `key_type`."""
+CALLS = frozenset({"llm_api_routes", "llm_api_routes_without_mcp"})
+"""The groups of `allowed_routes` that call models; Fanout has no MCP."""
+
+READS = frozenset({"info_routes", "management_routes"})
+"""
+The groups in which a key reads about itself, its team and its user.
+
+Which others it reads about or manages depends on its user's role in LiteLLM, so here it gets none.
+Source: litellm 1.110.2, `LiteLLMRoutes`, `RouteChecks.non_proxy_admin_allowed_routes_check`.
+"""
 
 
 def has(row: Row, name: str) -> bool:
@@ -118,6 +142,8 @@ def fields_of(row: Row, texts: Sequence[str], now: float) -> dict[str, Any]:
     fields = changes_of(read_fields(given), now)
     if has(row, "expires"):
         fields["expires_at"] = int(_time(row["expires"]).timestamp())
+    if has(row, "total_spend"):
+        fields["total_spent"] = amount_of(float(row["total_spend"]), "total_spend")
     return fields
 
 
@@ -125,14 +151,26 @@ def rights_of(row: Row) -> tuple[dict[str, Any], list[str]]:
     """
     The fields of a key for its `allowed_routes`, and what a note says of them.
 
-    A key with routes that no type of key has is blocked: it would have more rights here.
+    No key has more rights than in LiteLLM: one whose routes no type of key has is blocked.
     """
     routes = frozenset(_array(row.get("allowed_routes") or ""))
     if not routes:
         return {}, []
-    if (kind := ROUTES.get(routes)) is None:
-        return {"blocked": 1}, ["blocked, because of its allowed_routes"]
-    return {"key_type": kind}, [] if kind == LLM_API else [f"as a key of type `{kind}`"]
+    kind = LLM_API if routes & CALLS else INFO
+    if not routes & (CALLS | READS):
+        return {"blocked": 1}, [f"blocked, because of its {_listed(routes)}"]
+    how: list[str] = []
+    if found := routes & READS:
+        what = "manage" if "management_routes" in found else "list"
+        of = "keys, teams or users"
+        how.append(f"as a key of type `{kind}`, which may {what} no {of}, for its {_listed(found)}")
+    if rest := routes - CALLS - READS:
+        how.append(f"without its {_listed(rest)}")
+    return {"key_type": kind}, how
+
+
+def _listed(routes: frozenset[str]) -> str:
+    return f"allowed_routes {', '.join(sorted(routes))}"[:SHOWN_ROUTES]
 
 
 def spent_of(row: Row) -> int:

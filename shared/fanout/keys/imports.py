@@ -8,14 +8,15 @@ from __future__ import annotations
 
 import csv
 import io
-from collections.abc import Awaitable, Callable, Sequence
+from collections.abc import Awaitable, Callable, Mapping, Sequence
 from typing import Any, TypeAlias
 
 from msgspec import Struct, field
 
 from ..errors import RequestError
+from .account import account_key
 from .budgets import BudgetManager, read_budget
-from .groups import GroupManager
+from .groups import KINDS, GroupManager, Kind
 from .import_rows import (
     GROUP_TEXTS,
     KEY_TEXTS,
@@ -32,6 +33,9 @@ from .ledger import HASH, KeyLedger
 from .management import MAX_ID, KeyManager
 
 USER_ROLE = "internal_user"
+SHOWN = 20
+"""Teams or users that a note names."""
+
 SUFFIX = 8
 """Characters of a key's hash that are added to its alias, if another key has that."""
 
@@ -69,10 +73,10 @@ async def import_keys(manager: KeyManager, ledger: KeyLedger, text: str) -> Impo
     """
     Make an account of each row of a CSV with a header; one that exists is left as it is.
 
-    A key has the limits of its budget if there is one with its `budget_id`. Raises `RequestError`
-    if the text is no such CSV.
+    A key has the limits of its budget if there is one with its `budget_id`, and a note names the
+    teams and users that there are not. Raises `RequestError` if the text is no such CSV.
     """
-    budgets = BudgetManager(ledger, "")
+    budgets, absent = BudgetManager(ledger, ""), _Absent(ledger)
 
     async def make(row: Row) -> Made:
         if not HASH.fullmatch(token := row["token"].strip()):
@@ -93,9 +97,38 @@ async def import_keys(manager: KeyManager, ledger: KeyLedger, text: str) -> Impo
             alias = f"{fields['alias'][: MAX_ID - SUFFIX - 1]}-{token[:SUFFIX]}"
             how.append(f"with the alias `{alias}`, because another key has its own")
             is_new = await manager.adopt(token, shown, {**fields, "alias": alias}, spent_of(row))
+        if is_new:
+            await absent.look(fields)
         return Made(is_new, left_out, how)
 
-    return await _import(text, "token", "LiteLLM_VerificationToken", make)
+    done = await _import(text, "token", "LiteLLM_VerificationToken", make)
+    done.notes += absent.notes()
+    return done
+
+
+class _Absent:
+    """The teams and users that keys name and that are not there: LiteLLM's limits of them."""
+
+    def __init__(self, ledger: KeyLedger) -> None:
+        self._store = ledger.store
+        self._is_there: dict[Kind, dict[str, bool]] = {kind: {} for kind in KINDS}
+
+    async def look(self, fields: Mapping[str, Any]) -> None:
+        """Look whether the team and the user of a key are there."""
+        for kind, known in self._is_there.items():
+            if (name := fields.get(kind.id_field)) and name not in known:
+                found = await self._store.get(account_key(f"{kind.prefix}{name}"))
+                known[name] = found is not None
+
+    def notes(self) -> list[str]:
+        """What is not there, by name."""
+        found: list[str] = []
+        for kind, known in self._is_there.items():
+            if names := [name for name, is_there in known.items() if not is_there]:
+                more = f" and {len(names) - SHOWN} more" if len(names) > SHOWN else ""
+                what = "that are not here, whose models and limits their keys do not have"
+                found.append(f"{kind.index} {what}: {', '.join(names[:SHOWN])}{more}")
+        return found
 
 
 async def import_group(manager: GroupManager, ledger: KeyLedger, text: str) -> Imported:

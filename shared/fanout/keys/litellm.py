@@ -19,7 +19,6 @@ from ..schema.validation import convert
 from ..secret import HiddenRepr
 from ..telemetry.prices import to_dollars, to_nanodollars
 from ..wire import json
-from .account import limit_of
 from .items import Item
 from .rate_limits import UNLIMITED
 from .windows import NEVER, seconds_of, window_end
@@ -33,7 +32,7 @@ Names = Annotated[list[Name], Meta(max_length=1_000)]
 MAX_METADATA = 4_096
 """Bytes of a key's metadata: each request reads and writes them."""
 
-TYPES = ("llm_api", "management", "read_only")
+TYPES = ("llm_api", "management", "read_only", "info")
 
 
 class KeyFields(HiddenRepr, frozen=True, kw_only=True):
@@ -192,37 +191,74 @@ READERS: Mapping[str, Callable[[Any, float], Any]] = {
 """How a field becomes one of an account."""
 
 
+PUBLIC: Mapping[str, str] = {
+    "alias": "key_alias",
+    "email": "user_email",
+    "expires_at": "expires",
+    "parallel_limit": "max_parallel_requests",
+    "spent": "spend",
+    "total_spent": "total_spend",
+    "until": "previous_key_expires",
+    "window_end": "budget_reset_at",
+}
+"""The fields of an account that clients know by another name."""
+
+INFO = (
+    *("token", "key_name", "alias", "spent", "total_spent", "reserved", "max_budget"),
+    *("soft_budget", "budget_duration", "window_end", "models", "rpm_limit", "tpm_limit"),
+    *("parallel_limit", "metadata", "tags", "team_id", "user_id", "budget_id", "blocked"),
+    *("key_type", "expires_at", "created_at", "created_by", "updated_at"),
+)
+"""The fields of an account that are shown."""
+
+
+def _shown_dollars(value: Any) -> float | None:
+    return None if value == UNLIMITED else to_dollars(value)
+
+
+def _shown_limit(value: Any) -> int | None:
+    return None if value == UNLIMITED else int(value)
+
+
+def _shown_time(value: Any) -> str | None:
+    return None if value == NEVER else time_text(value)
+
+
+def _shown_text(value: Any) -> str | None:
+    return str(value) if value else None
+
+
+def _shown_object(value: Any) -> Any:
+    return json.decode(value)
+
+
+SHOWERS: Mapping[str, Callable[[Any], Any]] = {
+    **dict.fromkeys(
+        ("max_budget", "soft_budget", "spent", "total_spent", "reserved"), _shown_dollars
+    ),
+    **dict.fromkeys(("rpm_limit", "tpm_limit", "parallel_limit"), _shown_limit),
+    **dict.fromkeys(("window_end", "expires_at", "created_at", "updated_at", "until"), _shown_time),
+    **dict.fromkeys(
+        ("alias", "budget_duration", "team_id", "user_id", "budget_id", "name", "email"),
+        _shown_text,
+    ),
+    "metadata": _shown_object,
+    "blocked": bool,
+}
+"""How a field of an account is shown, if not as it is."""
+
+
+def shown_fields(fields: Mapping[str, Any]) -> dict[str, Any]:
+    """Fields of an account as clients know them: US dollars, ISO times, and `None` for no limit."""
+    return {
+        PUBLIC.get(name, name): SHOWERS[name](value) if name in SHOWERS else value
+        for name, value in fields.items()
+    }
+
+
 def info_of(item: Item) -> dict[str, Any]:
     """An account as LiteLLM shows a key. It has the key's hash, and never the key."""
-    budget, soft = limit_of(item, "max_budget"), limit_of(item, "soft_budget")
-    end = item["window_end"]
-    return {
-        "token": item["token"],
-        "key_name": item["key_name"],
-        "key_alias": item["alias"] or None,
-        "spend": to_dollars(item["spent"]),
-        "total_spend": to_dollars(item["total_spent"]),
-        "reserved": to_dollars(item["reserved"]),
-        "max_budget": None if budget is None else to_dollars(budget),
-        "soft_budget": None if soft is None else to_dollars(soft),
-        "budget_duration": item["budget_duration"] or None,
-        "budget_reset_at": None if end == NEVER else time_text(end),
-        "models": item["models"],
-        "rpm_limit": limit_of(item, "rpm_limit"),
-        "tpm_limit": limit_of(item, "tpm_limit"),
-        "max_parallel_requests": limit_of(item, "parallel_limit"),
-        "metadata": json.decode(item["metadata"]),
-        "tags": item["tags"],
-        "team_id": item["team_id"] or None,
-        "user_id": item["user_id"] or None,
-        "budget_id": item.get("budget_id") or None,
-        "blocked": bool(item["blocked"]),
-        "key_type": item["key_type"],
-        "expires": None if item["expires_at"] == NEVER else time_text(item["expires_at"]),
-        "created_at": time_text(item["created_at"]),
-        "created_by": item["created_by"],
-        "updated_at": time_text(item["updated_at"]),
-    }
+    return shown_fields({name: item.get(name) for name in INFO})
 
 
 def soft_budget_fields(item: Item) -> dict[str, Any]:

@@ -107,7 +107,7 @@ class KeyManager:
             **account,
             **given,
             "spent": spent,
-            "total_spent": spent,
+            "total_spent": max(spent, given.get("total_spent", 0)),
             "base": spent,
             "available": account["available"] - spent,
             "token": digest,

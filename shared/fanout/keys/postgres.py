@@ -9,7 +9,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from typing import Any
-from urllib.parse import parse_qsl, unquote, urlencode, urlsplit
+from urllib.parse import parse_qsl, urlencode, urlsplit
 
 from ..errors import ConfigError
 from ..settings import install_command
@@ -32,6 +32,22 @@ LIBPQ = frozenset(
 PREFIXES = ("postgres://", "postgresql://")
 CONNECT_SECONDS = 15
 
+SAME = (
+    *("connection refused", "connection timed out", "no route to host", "network is unreachable"),
+    *("password authentication failed", "no password supplied", "no pg_hba.conf entry"),
+    *("certificate verify failed", "server does not support ssl", "server closed the connection"),
+    "too many clients",
+)
+REASONS: Mapping[str, str] = {
+    **{reason: reason for reason in SAME},
+    "timeout expired": "connection timed out",
+    "could not translate host name": "its host is unknown",
+    "failed to resolve host": "its host is unknown",
+    "permission denied": "its user may not read the tables",
+    "does not exist": "the database or the user does not exist",
+}
+"""What libpq and Postgres say of a failure, in lower case, and how it is said here."""
+
 
 def is_address(text: str) -> bool:
     """Whether this is a database's address, not a file's name."""
@@ -42,13 +58,13 @@ def read_tables(address: str, driver: Any = None) -> Mapping[str, str]:
     """
     Each of `TABLES` that the database has, as CSV with a header.
 
-    Raises `ConfigError` without the password if the database does not respond, or has no keys.
+    Raises `ConfigError` without a part of the address if the database does not respond, or has no
+    keys.
     """
     driver = driver or _psycopg()
     try:
         parts = urlsplit(address)
         given = dict(parse_qsl(parts.query))
-        password = unquote(parts.password or "")
     except ValueError:
         raise ConfigError("the database's address is not valid") from None
     known = {name: value for name, value in given.items() if name in LIBPQ}
@@ -57,11 +73,16 @@ def read_tables(address: str, driver: Any = None) -> Mapping[str, str]:
         with driver.connect(parts._replace(query=query).geturl()) as connection:
             connection.read_only = True
             return _copied(connection, given.get("schema") or "public")
-    except driver.Error as error:
-        reason = " ".join(str(error).split())
-        for secret in filter(None, (address, password, parts.password)):
-            reason = reason.replace(secret, "…")
-        raise ConfigError(f"cannot read LiteLLM's database: {reason[:300]}") from None
+    except (driver.Error, ValueError) as error:
+        raise ConfigError(f"cannot read LiteLLM's database: {_reason(error)}") from None
+
+
+def _reason(error: Exception) -> str:
+    """What has failed, in words of ours: the library's text may have a part of the address."""
+    text = str(error).lower()
+    found = next((ours for theirs, ours in REASONS.items() if theirs in text), "")
+    code = getattr(error, "sqlstate", None)
+    return found or (f"its error {code}" if code else "its address, or what it names, is wrong")
 
 
 def _copied(connection: Any, schema: str) -> Mapping[str, str]:
@@ -78,8 +99,8 @@ def _copied(connection: Any, schema: str) -> Mapping[str, str]:
                     found[name] = b"".join(bytes(part) for part in copy).decode()
     if "keys" not in found:
         raise ConfigError(
-            f"the database has no table {TABLES['keys']} in the schema `{schema}`: add"
-            " `?schema=NAME` to its address"
+            f"the database has no table {TABLES['keys']} in this schema: add `?schema=NAME` to its"
+            " address"
         )
     return found
 

@@ -248,7 +248,7 @@ model_list:
     found = [(one.line, one.message.rpartition("): ")[2]) for one in check(text)]
     assert [one for one in found if one[0] != 13] == [
         (5, "`aws_secret_access_key` is missing: AWS credentials are a pair"),
-        (6, "`api_base` must be an https:// or http:// address, not `ftp://h`"),
+        (6, "`api_base` must be an https:// or http:// address"),
         (7, "`extra_headers` cannot set `bad name`, and cannot set `host`"),
         (8, "`extra_body` cannot set `messages`, `stream`"),
         (10, "litellm_params: `rpm` must be an integer or null, not a string"),

@@ -102,7 +102,7 @@ def test_bedrocks_address_may_have_its_path(end: str) -> None:
 @pytest.mark.parametrize(
     ("model", "base", "words"),
     [
-        ("openai/m", "https://h/v1?key=1", "without `?key=1`"),
+        ("openai/m", "https://h/v1?key=1", "without a query (`?…`)"),
         ("openai/m", "https://h/v1#x", "`api_base` ends with its path"),
         ("azure/m", "https://h/openai/deployments/other", "`deployments/other`"),
         ("vertex_ai/gemini-2.5-pro", f"https://h{VERTEX}".replace("/p/", "/q/"), "`projects/q`"),

@@ -148,8 +148,8 @@ _shtab_fanout_doctor___config_COMPGEN=_shtab_compgen_files
 
 _shtab_fanout_batch_pos_0_choices=(run quote status cancel resume retry results remove)
 _shtab_fanout_local_pos_0_choices=(install serve run)
-_shtab_fanout_key_create___type_choices=(llm_api management read_only)
-_shtab_fanout_key_update___type_choices=(llm_api management read_only)
+_shtab_fanout_key_create___type_choices=(llm_api management read_only info)
+_shtab_fanout_key_update___type_choices=(llm_api management read_only info)
 _shtab_fanout_key_spend___by_choices=(key team user customer tag model day)
 _shtab_fanout_key_pos_0_choices=(create list info update block unblock delete regenerate reset-spend spend audit import)
 _shtab_fanout_team_pos_0_choices=(create list info update block unblock delete)

@@ -6,18 +6,18 @@ Shapes: litellm 1.110.2, `litellm_enterprise/proxy/audit_logging_endpoints.py`, 
 
 from __future__ import annotations
 
+from collections.abc import Mapping, Sequence
 from typing import Any
 
-from ...errors import RequestError
 from ...keys.account import TEAM, USER
-from ...keys.audit import audit_rows
+from ...keys.audit import ACTIONS, audit_rows, shown_changes
 from ...keys.clients import READ_ONLY
 from ...keys.items import Item
 from ...keys.litellm import time_text
 from ...keys.spend import period_of
-from ...wire import json
 from ..exchange import Exchange
-from .requests import check_manager, ledger_of, number, query_of
+from ..queries import checked_query, choice_of
+from .requests import check_manager, ledger_of, number
 
 TABLES = {
     TEAM: "LiteLLM_TeamTable",
@@ -28,6 +28,14 @@ TABLES = {
 
 KEYS = "LiteLLM_VerificationToken"
 
+VALUES: Mapping[str, Sequence[str]] = {
+    "action": ACTIONS,
+    "table_name": (KEYS, *TABLES.values()),
+    "sort_by": ("updated_at",),
+    "sort_order": ("asc", "desc"),
+}
+"""The parameters that have one of some values."""
+
 FILTERS = ("changed_by", "action", "table_name", "object_id")
 PARAMETERS = ("page", "page_size", "start_date", "end_date", "sort_by", "sort_order", *FILTERS)
 
@@ -35,18 +43,16 @@ PARAMETERS = ("page", "page_size", "start_date", "end_date", "sort_by", "sort_or
 async def list_changes(exchange: Exchange) -> None:
     """`GET /audit`: who has changed what in some days (the last 30), in pages, the newest first."""
     check_manager(exchange, READ_ONLY)
-    ledger, query = ledger_of(exchange), query_of(exchange, *PARAMETERS)
+    ledger, query = ledger_of(exchange), checked_query(exchange, *PARAMETERS)
     page, size = number(query, "page", 1, 10**6), number(query, "page_size", 10, 100)
-    if query.get("sort_by", "updated_at") != "updated_at":
-        raise RequestError("`sort_by` must be `updated_at`", "sort_by")
-    if (order := query.get("sort_order", "desc")) not in {"asc", "desc"}:
-        raise RequestError("`sort_order` must be `asc` or `desc`", "sort_order")
+    for name, values in VALUES.items():
+        choice_of(query, name, values)
     period = period_of(query.get("start_date"), query.get("end_date"), ledger.now())
     rows = [_change(*one) for one in await audit_rows(ledger.store, period.start, period.end)]
     found = [
         row for row in rows if all(query.get(name, row[name]) == row[name] for name in FILTERS)
     ]
-    if order == "asc":
+    if query.get("sort_order") == "asc":
         found.reverse()
     await exchange.json(
         {
@@ -75,5 +81,5 @@ def _change(name: str, row: Item) -> dict[str, Any]:
         "table_name": TABLES.get(prefix, KEYS),
         "object_id": row["account"].removeprefix(prefix),
         "before_value": None,
-        "updated_values": json.decode(row["changes"].encode()),
+        "updated_values": shown_changes(row),
     }

@@ -8,7 +8,8 @@ from ...errors import RequestError
 from ...keys.budgets import BudgetManager, budget_body, read_budget
 from ...keys.clients import READ_ONLY
 from ..exchange import Exchange
-from .requests import check_manager, id_of, ledger_of, object_of, query_of, required, strings_of
+from ..queries import checked_query
+from .requests import check_manager, id_of, ledger_of, object_of, required, strings_of
 
 SETTINGS: Mapping[str, tuple[str, str]] = {
     "max_parallel_requests": ("Integer", "requests in flight"),
@@ -48,7 +49,7 @@ async def read_budgets(exchange: Exchange) -> None:
 async def list_budgets(exchange: Exchange) -> None:
     """`GET /budget/list`: every budget."""
     manager = _manager(exchange, READ_ONLY)
-    query_of(exchange)
+    checked_query(exchange)
     await _list(exchange, manager, None)
 
 
@@ -63,7 +64,7 @@ async def delete_budget(exchange: Exchange) -> None:
 async def list_settings(exchange: Exchange) -> None:
     """`GET /budget/settings`: the limits of the budget `budget_id`, each with its type."""
     manager = _manager(exchange, READ_ONLY)
-    item = await manager.find(query_of(exchange, "budget_id").get("budget_id", ""))
+    item = await manager.find(checked_query(exchange, "budget_id").get("budget_id", ""))
     body = budget_body(item, ledger_of(exchange).now())
     await exchange.json(
         [

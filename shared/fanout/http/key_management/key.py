@@ -21,6 +21,7 @@ from ...keys.management import KeyManager
 from ...keys.windows import seconds_of
 from ...telemetry.prices import to_nanodollars
 from ..exchange import Exchange
+from ..queries import checked_query, flag_of
 from .requests import (
     budgeted,
     current,
@@ -31,7 +32,6 @@ from .requests import (
     number,
     object_of,
     ordered,
-    query_of,
     required,
     strings_of,
 )
@@ -48,11 +48,11 @@ FILTERS = {
     "key_alias": "key_alias",
     "key_hash": "token",
 }
-LIST = (
-    *("page", "size", "return_full_object", "include_team_keys", "include_created_by_keys"),
-    *("sort_by", "sort_order", *FILTERS),
-)
-"""The parameters of a list of keys; LiteLLM's `include_…` add none, as teams have no members."""
+INCLUDES = ("include_team_keys", "include_created_by_keys")
+"""LiteLLM's flags that add no keys, as teams have no members."""
+
+LIST = ("page", "size", "return_full_object", *INCLUDES, "sort_by", "sort_order", *FILTERS)
+"""The parameters of a list of keys."""
 
 NEW_KEY = frozenset({"new_key", "grace_period", "new_master_key"})
 
@@ -184,7 +184,7 @@ async def _regenerate(exchange: Exchange, key: str, body: Mapping[str, Any]) -> 
 
 async def read_key(exchange: Exchange) -> None:
     """`GET /key/info`: the account of `key` (a key or its hash); without one, the caller's own."""
-    key = query_of(exchange, "key").get("key", "")
+    key = checked_query(exchange, "key").get("key", "")
     own: Item | None = exchange.client.account and exchange.client.account.item
     ledger = ledger_of(exchange)
     if not key and own is not None:
@@ -206,14 +206,16 @@ async def list_keys(exchange: Exchange) -> None:
     Deleted keys are not there, and no key has an organization.
     """
     manager, ledger = manager_of(exchange, READ_ONLY), ledger_of(exchange)
-    query = query_of(exchange, *LIST)
+    query = checked_query(exchange, *LIST)
     page, size = number(query, "page", 1, 10**6), number(query, "size", 10, MAX_PAGE)
+    for name in INCLUDES:
+        flag_of(query, name)
     wanted = {field: query[name] for name, field in FILTERS.items() if name in query}
     shown = [info_of(current(ledger, item)) for item in await manager.accounts()]
     chosen = [one for one in shown if all(one[name] == text for name, text in wanted.items())]
     found = ordered(chosen, query, "desc")
     chosen = found[(page - 1) * size : page * size]
-    is_full = query.get("return_full_object", "").lower() == "true"
+    is_full = flag_of(query, "return_full_object")
     await exchange.json(
         {
             "keys": [one if is_full else one["token"] for one in chosen],

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from typing import Any
-from urllib.parse import parse_qs
 
 from ...config.model import MASTER
 from ...errors import Forbidden, NotFound, RequestError
@@ -17,6 +16,9 @@ from ...keys.ledger import KeyLedger
 from ...keys.management import MAX_ID, Changes, KeyManager
 from ..endpoints import parse_body
 from ..exchange import Exchange
+from ..queries import choice_of
+
+ORDERS = ("asc", "desc")
 
 
 def ledger_of(exchange: Exchange) -> KeyLedger:
@@ -90,32 +92,12 @@ def required(body: Mapping[str, Any], name: str) -> str:
     return given
 
 
-def query_of(exchange: Exchange, *names: str) -> dict[str, str]:
-    """
-    The query, whose parameters are `names`; those without a value are left out.
-
-    Raises `RequestError` for another one: a filter that has no effect would show more than was
-    asked for.
-    """
-    query = {name: values[-1] for name, values in parse_qs(exchange.query).items()}
-    for name in query:
-        if name not in names:
-            known = f"it has {', '.join(f'`{one}`' for one in names)}" if names else "it has none"
-            raise RequestError(
-                f"`{name[:64]}` is not a parameter of this path: leave it out ({known})",
-                name[:64],
-                "unsupported_parameter",
-            )
-    return query
-
-
 def ordered(
     bodies: list[dict[str, Any]], query: Mapping[str, str], default: str = "asc"
 ) -> list[dict[str, Any]]:
     """The bodies by the field `sort_by`, in the order `sort_order` (`asc` or `desc`)."""
-    field, order = query.get("sort_by", ""), query.get("sort_order", default).lower()
-    if order not in {"asc", "desc"}:
-        raise RequestError("`sort_order` must be `asc` or `desc`", "sort_order")
+    given = {name: text.lower() for name, text in query.items() if name == "sort_order"}
+    field, order = query.get("sort_by", ""), choice_of(given, "sort_order", ORDERS, default)
     if not field:
         return bodies
     if bodies and not isinstance(bodies[0].get(field, []), str | int | float | None):

@@ -65,8 +65,14 @@ GET  /global/spend/provider          global_spend  providers_by_spend
 """Method, path, module and function; `/key/` has what is below it, too."""
 
 
-def _lazy(module: str, name: str) -> Endpoint:
+def _lazy(method: str, module: str, name: str) -> Endpoint:
+    """The endpoint; the parameters of a POST are in its body alone."""
+
     async def endpoint(exchange: Exchange) -> None:
+        if method == "POST":
+            from ..queries import checked_query
+
+            checked_query(exchange)
         found = import_module(f".{module}", __package__)
         await getattr(found, name)(exchange)
 
@@ -75,7 +81,7 @@ def _lazy(module: str, name: str) -> Endpoint:
 
 
 def _route(method: str, path: str, module: str, name: str) -> Route:
-    return Route(method, path, _lazy(module, name), has_tail=path.endswith("/"))
+    return Route(method, path, _lazy(method, module, name), has_tail=path.endswith("/"))
 
 
 KEY_ROUTES = tuple(_route(*line.split()) for line in ENDPOINTS.strip().splitlines())

@@ -20,7 +20,8 @@ from ...keys.litellm import amount_of
 from ...keys.management import INDEX, made_at
 from ...keys.spend import collect, period_of
 from ..exchange import Exchange
-from .requests import ledger_of, may_read, query_of
+from ..queries import checked_query
+from .requests import ledger_of, may_read
 
 FILTERS: Mapping[str, str] = {
     "user_id": "user_id",
@@ -44,7 +45,7 @@ async def rows_of(exchange: Exchange, *more: str) -> tuple[list[Item], Mapping[s
     It may have the parameters that are read here, and `more`.
     """
     names = ("start_date", "end_date", "api_key", *FILTERS, "team_ids", "exclude_team_ids")
-    ledger, query = ledger_of(exchange), query_of(exchange, *names, *more)
+    ledger, query = ledger_of(exchange), checked_query(exchange, *names, *more)
     period = period_of(query.get("start_date"), query.get("end_date"), ledger.now())
     account, since = await _account(exchange, ledger, query)
     period = replace(period, start=max(period.start, since))

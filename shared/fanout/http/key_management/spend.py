@@ -18,7 +18,8 @@ from ...keys.management import KeyManager
 from ...keys.spend import GROUPS, Sums, add_up, day_of
 from ...telemetry.prices import to_dollars
 from ..exchange import Exchange
-from .requests import current, ledger_of, may_read, number, query_of
+from ..queries import checked_query, choice_of, flag_of
+from .requests import current, ledger_of, may_read, number
 from .selected_rows import AMOUNTS, rows_of
 
 MAX_ROWS = 10_000
@@ -30,7 +31,7 @@ REPORTS = {"team": "team", "customer": "customer", "api_key": "token"}
 async def spend_logs(exchange: Exchange) -> None:
     """`GET /spend/logs`: one row a request, or sums a day with `start_date` and `summarize`."""
     rows, query = await rows_of(exchange, "summarize")
-    is_summary = "start_date" in query and query.get("summarize", "true").lower() == "true"
+    is_summary = flag_of(query, "summarize", default=True) and "start_date" in query
     read = _summaries if is_summary else _logs
     await exchange.json(await in_thread(read, rows if is_summary else rows[-MAX_ROWS:]))
 
@@ -66,7 +67,7 @@ async def spend_logs_page(exchange: Exchange) -> None:
 
 async def spend_keys(exchange: Exchange) -> None:
     """`GET /spend/keys`: the keys that have spent the most in their windows."""
-    ledger, query = ledger_of(exchange), query_of(exchange, "limit")
+    ledger, query = ledger_of(exchange), checked_query(exchange, "limit")
     account = exchange.client.account
     if may_read(exchange):
         items = await KeyManager(ledger, "").accounts()
@@ -97,8 +98,7 @@ async def spend_tags(exchange: Exchange) -> None:
 async def spend_report(exchange: Exchange) -> None:
     """`GET /global/spend/report`: spend by day and team, or by `customer` or `api_key`."""
     rows, query = await rows_of(exchange, "group_by")
-    if (group := query.get("group_by", "team")) not in REPORTS:
-        raise RequestError(f"`group_by` must be one of {', '.join(REPORTS)}", "group_by")
+    group = choice_of(query, "group_by", tuple(REPORTS), "team")
     await exchange.json(await in_thread(_report, rows, group))
 
 

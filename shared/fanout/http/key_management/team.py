@@ -10,6 +10,7 @@ from ...keys.clients import READ_ONLY
 from ...keys.groups import TEAMS, USERS, GroupManager, group_body, read_group
 from ...keys.litellm import info_of
 from ..exchange import Exchange
+from ..queries import checked_query
 from .requests import (
     budgeted,
     check_manager,
@@ -22,7 +23,6 @@ from .requests import (
     number,
     object_of,
     ordered,
-    query_of,
     required,
 )
 
@@ -74,7 +74,7 @@ async def _set_blocked(exchange: Exchange, blocked: int, action: str) -> None:
 
 async def read_team_info(exchange: Exchange) -> None:
     """`GET /team/info`: the team `team_id` and its keys; a key may read about its own team."""
-    ledger, team_id = ledger_of(exchange), query_of(exchange, "team_id").get("team_id", "")
+    ledger, team_id = ledger_of(exchange), checked_query(exchange, "team_id").get("team_id", "")
     account = exchange.client.account
     if not team_id:
         raise RequestError("`team_id` is missing", "team_id")
@@ -96,13 +96,13 @@ async def read_team_info(exchange: Exchange) -> None:
 async def list_teams(exchange: Exchange) -> None:
     """`GET /team/list`: every team, the newest first, or those of the keys of `user_id`."""
     manager = _manager(exchange, READ_ONLY)
-    await exchange.json(await _teams(exchange, manager, query_of(exchange, "user_id")))
+    await exchange.json(await _teams(exchange, manager, checked_query(exchange, "user_id")))
 
 
 async def list_teams_in_pages(exchange: Exchange) -> None:
     """`GET /v2/team/list`: the teams in pages, or those of `team_id`, `team_alias`, `user_id`."""
     manager = _manager(exchange, READ_ONLY)
-    query = query_of(exchange, *PAGED)
+    query = checked_query(exchange, *PAGED)
     page, size = number(query, "page", 1, 10**6), number(query, "page_size", 10, 100)
     asked = {name: query[name] for name in ("team_id", "team_alias") if name in query}
     teams = await _teams(exchange, manager, query)
@@ -136,7 +136,7 @@ async def _teams(
 async def list_available_teams(exchange: Exchange) -> None:
     """`GET /team/available`: the teams that a user may join; there are no members, so none."""
     ledger_of(exchange)
-    query_of(exchange)
+    checked_query(exchange)
     await exchange.json([])
 
 
@@ -149,7 +149,7 @@ async def reject_members(exchange: Exchange) -> None:
 async def list_permissions(exchange: Exchange) -> None:
     """`GET /team/permissions_list`: what a team's members may do; there are no members."""
     manager = _manager(exchange, READ_ONLY)
-    team_id = query_of(exchange, "team_id").get("team_id", "")
+    team_id = checked_query(exchange, "team_id").get("team_id", "")
     await manager.find(team_id)
     none: dict[str, list[str]] = {"team_member_permissions": [], "all_available_permissions": []}
     await exchange.json({"team_id": team_id, **none})

@@ -18,6 +18,7 @@ from ...keys.ledger import KeyLedger
 from ...keys.litellm import amount_of, changes_of, created_body, info_of, read_fields
 from ...keys.management import Changes, KeyManager
 from ..exchange import Exchange
+from ..queries import checked_query, choice_of
 from .requests import (
     budgeted,
     check_manager,
@@ -30,11 +31,13 @@ from .requests import (
     number,
     object_of,
     ordered,
-    query_of,
 )
 
 ROLE = "internal_user"
 """LiteLLM's role of a user without rights to manage; a key's type is what gives these here."""
+
+ROLES = ("proxy_admin", "proxy_admin_viewer", ROLE, "internal_user_viewer")
+"""The roles that a list may be asked for; no user has another one than `ROLE`."""
 
 KEY_FIELDS = ("key_alias", "duration", "auto_create_key")
 """What a new user's request has for the key that is made with it."""
@@ -50,7 +53,7 @@ async def create_user(exchange: Exchange) -> None:
     """`POST /user/new`: a new user, and unless `auto_create_key` is false, a key of it."""
     manager, body, ledger = _manager(exchange), await object_of(exchange), ledger_of(exchange)
     fields = await budgeted(exchange, body, _read(body, ledger))
-    await _check_email(manager, fields)
+    await manager.check_email(fields)
     spent = amount_of(body.get("spend") or 0, "spend")
     given = {name: body[name] for name in ("key_alias", "duration") if name in body}
     key_fields = changes_of(read_fields(given), ledger.now())
@@ -76,7 +79,7 @@ async def update_user(exchange: Exchange) -> None:
     user_id = text_of(body, "user_id")
     item = await manager.find(user_id) if user_id else await _of_email(manager, body)
     changes = await budgeted(exchange, body, _read(body, ledger), item)
-    await _check_email(manager, changes, item)
+    await manager.check_email(changes, item)
     if changes:
         item = await kept(exchange, await manager.update(item, changes))
     if body.get("spend") is not None:
@@ -126,10 +129,10 @@ async def read_user_alone(exchange: Exchange) -> None:
 async def list_users(exchange: Exchange) -> None:
     """`GET /user/list`: the users in pages, the newest first."""
     manager, ledger = _manager(exchange, READ_ONLY), ledger_of(exchange)
-    query = query_of(exchange, *LIST)
+    query = checked_query(exchange, *LIST)
     page, size = number(query, "page", 1, 10**6), number(query, "page_size", 25, 100)
     ids = [one.strip() for one in query.get("user_ids", "").split(",") if one.strip()]
-    email, role = query.get("user_email", "").lower(), query.get("role") or ROLE
+    email, role = query.get("user_email", "").lower(), choice_of(query, "role", ROLES, ROLE)
     found = [
         item
         for item in await manager.all()
@@ -194,15 +197,6 @@ def _read(body: Mapping[str, Any], ledger: KeyLedger) -> Changes:
     return changes
 
 
-async def _check_email(manager: GroupManager, changes: Changes, item: Item | None = None) -> None:
-    """Raise `RequestError` if another user has the address."""
-    if not (email := changes.get("email")):
-        return
-    for other in await manager.all():
-        if other.get("email") == email and (item is None or other["id"] != item["id"]):
-            raise RequestError("another user has this `user_email`", "user_email", "user_exists")
-
-
 async def _of_email(manager: GroupManager, body: Mapping[str, Any]) -> Item:
     if not (email := text_of(body, "user_email")):
         raise RequestError("`user_id` is missing", "user_id")
@@ -214,7 +208,7 @@ async def _of_email(manager: GroupManager, body: Mapping[str, Any]) -> Item:
 
 async def _asked(exchange: Exchange) -> str:
     """The user that the query asks for; an ordinary key's own one, and raises `Forbidden`."""
-    user_id = query_of(exchange, "user_id").get("user_id", "")
+    user_id = checked_query(exchange, "user_id").get("user_id", "")
     if may_read(exchange):
         return user_id
     account = exchange.client.account
