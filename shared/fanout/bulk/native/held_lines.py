@@ -18,16 +18,18 @@ NO_DEPLOYMENT = (
 """Without it, the batch can neither be fetched nor cancelled."""
 
 
-class HeldLines:
-    """Those of some rows, from the line `first` on and before the line `end`."""
+class LineRanges:
+    """
+    The lines of some texts of numbers, from the line `first` on and before the line `end`.
 
-    def __init__(self, rows: Iterable[NativeRow], first: int = 0, end: float = inf) -> None:
-        found = sorted(
-            one
-            for row in rows
-            if row.holds_its_lines
-            for one in ranges(row.lines)
-            if one[1] >= first and one[0] < end
+    A line may be in several texts: in that of a batch, and of the one that follows it.
+    """
+
+    def __init__(self, texts: Iterable[str], first: int = 0, end: float = inf) -> None:
+        found = _joined(
+            sorted(
+                one for text in texts for one in ranges(text) if one[1] >= first and one[0] < end
+            )
         )
         self._firsts = [one[0] for one in found]
         self._lasts = [one[1] for one in found]
@@ -38,14 +40,32 @@ class HeldLines:
         return index >= 0 and number <= self._lasts[index]
 
     def count(self, first: int, end: float) -> int:
-        """How many of the lines from `first` on and before `end` wait."""
+        """How many of them are from `first` on and before `end`."""
         return self._below(end) - self._below(first)
 
     def _below(self, number: float) -> int:
-        """How many lines before this one wait."""
+        """How many of them are before this one."""
         index = bisect_left(self._firsts, number)
         over = max(0, self._lasts[index - 1] + 1 - int(number)) if index and number < inf else 0
         return self._before[index] - over
+
+
+class HeldLines(LineRanges):
+    """The lines that wait for the batches of some rows."""
+
+    def __init__(self, rows: Iterable[NativeRow], first: int = 0, end: float = inf) -> None:
+        super().__init__((row.lines for row in rows if row.holds_its_lines), first, end)
+
+
+def _joined(found: Iterable[tuple[int, int]]) -> list[tuple[int, int]]:
+    """The same lines in ranges that have none in common; those of `found` ascend."""
+    joined: list[tuple[int, int]] = []
+    for first, last in found:
+        if joined and first <= joined[-1][1]:
+            joined[-1] = (joined[-1][0], max(joined[-1][1], last))
+        else:
+            joined.append((first, last))
+    return joined
 
 
 def batch_wait(rows: Sequence[NativeRow]) -> Wait:
@@ -53,7 +73,7 @@ def batch_wait(rows: Sequence[NativeRow]) -> Wait:
     held = [row for row in rows if row.holds_its_lines]
     models = {row.model for row in held}
     model = models.pop() if len(models) == 1 else None
-    lines = sum(row.count for row in held)
+    lines = HeldLines(held).count(0, inf)
     why = "their provider's batch has not ended"
     if gone := sum(row.count for row in held if row.is_gone):
         why = NO_DEPLOYMENT if gone == lines else f"{why}; of {gone} of them, {NO_DEPLOYMENT}"

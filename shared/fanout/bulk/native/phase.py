@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Awaitable, Callable, Sequence
+from math import inf
 from typing import TypeAlias
 
 from msgspec import Struct
@@ -18,7 +19,7 @@ from ..activity import ActivityTracker
 from ..input.planner import Shard
 from ..store import JobProgress, Stop
 from ..work.spec import WorkResult
-from .held_lines import batch_wait
+from .held_lines import HeldLines, LineRanges, batch_wait
 from .ledger import BatchLedger, NativeRow
 from .merge import ResultMerger
 from .merger import Merger
@@ -125,8 +126,7 @@ class NativePhase:
 
     def _held(self) -> IsHeld:
         """Whether a line waits for a batch, as it is now."""
-        numbers = {n for row in self._rows if row.holds_its_lines for n in row.numbers}
-        return numbers.__contains__
+        return HeldLines(self._rows).__contains__
 
     async def _merge(self) -> Sequence[NativeRow]:
         """Merge what is stored; the rows after that."""
@@ -141,8 +141,12 @@ class NativePhase:
         """The shards with lines that another lane may send since the last look."""
         new = [row for row in rows if not row.holds_its_lines and row.number not in self._passed]
         self._passed |= {row.number for row in new}
-        numbers = sorted(n for row in new if row.missing or row.hedged for n in row.numbers)
-        return shards_of(self._parts.shards, numbers)
+        freed = LineRanges(row.lines for row in new if row.missing or row.hedged)
+        shards = self._parts.shards
+        ends = [*(shard.first for shard in shards[1:]), inf]
+        return [
+            shard for shard, end in zip(shards, ends, strict=True) if freed.count(shard.first, end)
+        ]
 
     async def _wait(self, rows: Sequence[NativeRow]) -> Stop | None:
         """Wait until the ledger changes, or return why the job stops."""
@@ -183,16 +187,3 @@ class NativePhase:
                     await self._changed.wait()
             except TimeoutError:
                 continue
-
-
-def shards_of(shards: Sequence[Shard], numbers: Sequence[int]) -> list[Shard]:
-    """The shards of these lines, whose numbers ascend."""
-    found: list[Shard] = []
-    index = 0
-    for shard, after in zip(shards, [*shards[1:], None], strict=True):
-        while index < len(numbers) and numbers[index] < shard.first:
-            index += 1
-        last = after.first if after is not None else float("inf")
-        if index < len(numbers) and numbers[index] < last:
-            found.append(shard)
-    return found
