@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from pathlib import Path
 
 import pytest
@@ -16,6 +17,7 @@ from fanout.settings import Settings
 from tests.cli.commands import Command, write_config
 
 MARKER = "s3cr3tM"
+LISTED = Path(__file__).parents[2] / "docs/litellm.md"
 
 ADDRESSES = [
     f"bob:{MARKER}@h/db",
@@ -83,6 +85,33 @@ def test_no_error_of_the_config_has_a_part_of_an_address(
     except FanoutError as error:
         said = f"{error} {error!r}"
     assert MARKER not in said
+
+
+def litellms_keys(section: str) -> list[str]:
+    """The keys of a section that docs/litellm.md lists, but those whose value is a known name."""
+    text = LISTED.read_text(encoding="utf-8")
+    rows = text[text.index(f"### {section}") :].split("\n### ")[0].split("\n")
+    cells = [row.split("|")[1] for row in rows if row.startswith("|")]
+    found = re.findall(r"`(\w+)`", " ".join(cells))
+    return sorted(set(found) - {"model", "mode", "routing_strategy"})
+
+
+@pytest.mark.parametrize("value", [f"redis://u:{MARKER}@h/0", f"https://h/services/{MARKER}"])
+@pytest.mark.parametrize(
+    "section", ["router_settings", "litellm_settings", "general_settings", "litellm_params"]
+)
+def test_no_error_of_a_key_of_litellm_has_its_value(
+    fanout: Command, tmp_path: Path, section: str, value: str
+) -> None:
+    given = dict.fromkeys(litellms_keys(f"`{section}`"), value)
+    assert len(given) > 30
+    params = {"model": "openai/x", "api_key": "k"}
+    others = {} if section == "litellm_params" else {section: given}
+    params |= given if section == "litellm_params" else {}
+    models = [{"model_name": "m", "litellm_params": params}]
+    ran = fanout("check", write_config(tmp_path, {"model_list": models, **others}))
+    assert ran.code == 2
+    assert MARKER not in ran.out + ran.err
 
 
 @pytest.mark.parametrize(
