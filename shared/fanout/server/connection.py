@@ -237,7 +237,9 @@ class Connection(asyncio.Protocol):
 
     def _start(self, request: ServedRequest) -> None:
         self._requests.current = request
-        self.deadline = inf if request.is_received else self.loop.time() + self._limits.body_silence
+        self.deadline = (
+            inf if request.is_received else self.loop.time() + self._limits.body_idle_timeout
+        )
         self._connections.serve(self, request)
 
     def _next(self) -> None:
@@ -261,11 +263,11 @@ class Connection(asyncio.Protocol):
             self.resume_reading()
 
     def _extend(self, size: int) -> None:
-        """The clock of a body: each byte prolongs it, up to a full `body_silence` from now."""
+        """The clock of a body: each byte prolongs it, up to a full `body_idle_timeout` from now."""
         if self._requests.is_lingering:
             self.deadline = self._linger.deadline(self.loop.time())
         elif self._requests.is_current_incomplete:
-            latest = self.loop.time() + self._limits.body_silence
+            latest = self.loop.time() + self._limits.body_idle_timeout
             is_app_slow = not self._is_reading
             extended = self.deadline + size / self._limits.body_rate
             self.deadline = inf if is_app_slow else min(extended, latest)
@@ -323,7 +325,7 @@ class Connection(asyncio.Protocol):
         self._is_reading = True
         self._transport.resume_reading()
         if self._requests.is_current_incomplete:
-            self.deadline = self.loop.time() + self._limits.body_silence
+            self.deadline = self.loop.time() + self._limits.body_idle_timeout
 
     def _pause_reading(self) -> None:
         if self._is_reading and not self._transport.is_closing():

@@ -60,7 +60,7 @@ class ConnectionLimits(Struct, frozen=True, kw_only=True):
     src/unix/stream.c, https://github.com/libuv/libuv, 29 November 2026): that are 8 MB.
     """
 
-    body_silence: float = 30.0
+    body_idle_timeout: float = 30.0
     """Seconds without a byte after which an unfinished body is given up."""
 
     body_rate: float = 500.0
@@ -81,7 +81,7 @@ class ConnectionLimits(Struct, frozen=True, kw_only=True):
     unread_rate: float = 1_000.0
     """Bytes a second at which a client must read what is left of a complete response."""
 
-    linger_silence: float = 5.0
+    linger_timeout: float = 5.0
     """
     Seconds of silence after which the rest of a request is awaited no longer, if the response is
     already sent. Many clients read no response before they have sent the whole request.
@@ -125,7 +125,7 @@ class Linger:
 
     def deadline(self, now: float) -> float:
         """When the connection ends if nothing more comes."""
-        return min(now + self._limits.linger_silence, self.until)
+        return min(now + self._limits.linger_timeout, self.until)
 
     def may_drop(self, size: int) -> bool:
         """Count bytes that have come; false if they are too many."""
