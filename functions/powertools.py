@@ -76,12 +76,16 @@ class PowertoolsObserver:
         values = {n: (MetricUnit.Count, value) for n, value in decision_counts(record).items()}
         self._metrics(values, {"mode": record.mode})
 
-    def bug(self, request_id: str, error: BaseException) -> None:
-        """Log where an error was raised, without its message, which may contain a prompt."""
+    def unexpected_error(self, request_id: str, error: BaseException) -> None:
+        """
+        Log where an error was raised, without its message, which may contain a prompt.
+
+        It is a bug, or a call to one of the stack's AWS services failed.
+        """
         frames = traceback.extract_tb(error.__traceback__)
         where = [f"{frame.filename}:{frame.lineno} {frame.name}" for frame in frames]
         fields = {"error": type(error).__name__, "where": where}
-        self._logger.error("bug", correlation_id=request_id, **fields)  # type: ignore[arg-type]
+        self._logger.error("unexpected_error", correlation_id=request_id, **fields)  # type: ignore[arg-type]
 
     def soft_budget(self, item: Mapping[str, Any]) -> None:
         """
@@ -114,7 +118,7 @@ class PowertoolsBulkObserver(PowertoolsObserver):
     """
     The observer of a job's worker: it writes sums of attempts by model, and counts of lines.
 
-    Failures are only counted: the job's error file has their causes. Bugs are logged.
+    Failures are only counted: the job's error file has their causes. Unexpected errors are logged.
     """
 
     def __init__(self, service: str, now: Callable[[], float] = time.monotonic) -> None:

@@ -97,11 +97,10 @@ TOP_LEVEL = {
         __init__ accounts finishing host planning transitions working
     """,
     "shared/fanout/bulk/work/*.py": """
-        __init__ call_watcher checked_lines embedding_groups finisher full_disk judge_calls
-        line_requests line_runner line_slots manifest open_shards ordered_lines ordered_results
-        permitted_calls
-        partial_results rejections requests_of_lines result_lines spec stopping
-        stored_results worker
+        __init__ call_watcher checked_lines embedding_calls embedding_groups finisher full_disk
+        judge_calls line_requests line_runner line_slots manifest open_shards ordered_lines
+        ordered_results partial_results permitted_calls rejections requests_of_lines result_lines
+        spec stopping stored_results worker
     """,
     "shared/fanout/bulk/tables/*.py": "__init__ formats parquet responses template writers",
     "shared/fanout/concurrency/*.py": """
@@ -201,7 +200,6 @@ MAX_FILE = 305
 """Lines of a file of Python."""
 
 LONG_FILES = {
-    "shared/fanout/bulk/work/line_requests.py": "to be divided",
     "shared/fanout/providers/rows.py": "a table: one row a vendor",
     "shared/fanout/providers/other_rows.py": "a table: one row a vendor",
     "shared/fanout/server/connection.py": "one state machine",

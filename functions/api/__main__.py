@@ -31,7 +31,7 @@ async def main(env: Mapping[str, str]) -> int:
         from .app import app, concurrency, observer
 
         restored = await wait_for_restore(api, env)
-        loop = RuntimeLoop(app, api, report_bug=observer.bug, concurrency=concurrency)
+        loop = RuntimeLoop(app, api, report_bug=observer.unexpected_error, concurrency=concurrency)
         _log(await loop.serve())
     except Exception as error:  # noqa: BLE001 -- whatever it is, Lambda shows it
         _log("the function cannot start", stack_trace=traceback.format_exc())

@@ -42,7 +42,7 @@ location = SecretsLocation.from_env(settings.env, settings.env["FANOUT_SECRET_PR
 signer = AWSSigner(settings.env)
 secrets = SecretsManager(engine, signer, location, catalog.secret_names, rng=random.random)
 observer = PowertoolsObserver(settings.env["FANOUT_SERVICE"])
-hedges = LambdaHedges(settings.env, engine, signer, observer.bug)
+hedges = LambdaHedges(settings.env, engine, signer, observer.unexpected_error)
 
 
 def open_keys(catalog: Catalog) -> KeyLedger:
@@ -69,7 +69,7 @@ app = LambdaLifecycle(
         deadline=lambda_deadline(MARGIN),
         capacity=concurrency if concurrency > 1 else None,  # one at a time is Lambda's own limit
         host_idle_timeout=IDLE_TIMEOUT,
-        others=open_requests_table(settings.env, engine, signer, observer.bug),
+        others=open_requests_table(settings.env, engine, signer, observer.unexpected_error),
         received=received_at,
         jobs=(lambda _: open_stack(settings.env)) if "FANOUT_MACHINE" in settings.env else None,
         virtual_keys=open_keys if "FANOUT_KEYS_TABLE" in settings.env else None,

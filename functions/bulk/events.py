@@ -86,7 +86,7 @@ class WorkEvent(Event):
     job: str
     shard: ShardEvent
     workers: NonNegativeInt = 0
-    places: NonNegativeInt = 0
+    slots: NonNegativeInt = 0
     waits: NonNegativeInt = 0
 
 
@@ -108,7 +108,7 @@ class StateEvent(Event):
     lines: int = 0
     why: str = ""
     workers: NonNegativeInt = 0
-    places: NonNegativeInt = 0
+    slots: NonNegativeInt = 0
 
     @property
     def value(self) -> JobState:

@@ -25,11 +25,11 @@ from fanout.bulk.aws.lazy_service import open_stores
 from fanout.bulk.aws.repeated_steps import make_notifier, make_starter
 from fanout.bulk.aws.state_transitions import StateTransitions
 from fanout.bulk.aws.step_handlers import StepHandlers
-from fanout.bulk.aws.worker_places import (
-    NoPlace,
-    PlaceRequest,
+from fanout.bulk.aws.worker_slots import (
+    NoSlot,
+    SlotRequest,
     WorkerLimits,
-    WorkerPlaces,
+    WorkerSlots,
     read_account_limit,
 )
 from fanout.bulk.input.line_checks import check_model
@@ -59,7 +59,9 @@ class JobRuntime:
         self._signer = signer
         self._secrets = SecretsManager(self._engine, signer, location, names, rng=random.random)
         self._observer = PowertoolsBulkObserver(settings.env["FANOUT_SERVICE"])
-        self._hedges = LambdaHedges(settings.env, self._engine, signer, self._observer.bug)
+        self._hedges = LambdaHedges(
+            settings.env, self._engine, signer, self._observer.unexpected_error
+        )
         self._open = AsyncExitStack()
         self._handlers: StepHandlers | None = None
 
@@ -79,16 +81,16 @@ class JobRuntime:
         seconds: float,
         *,
         workers: int,
-        places: int,
+        slots: int,
         waits: int,
     ) -> Any:
-        """Run a worker, if there is a place for it."""
+        """Run a worker, if there is a slot for it."""
 
-        async def work(handlers: StepHandlers) -> WorkResult | NoPlace:
-            request = PlaceRequest(job_id, shard.index, waits)
-            async with self._places.place(request, places, seconds) as wait:
+        async def work(handlers: StepHandlers) -> WorkResult | NoSlot:
+            request = SlotRequest(job_id, shard.index, waits)
+            async with self._slots.slot(request, slots, seconds) as wait:
                 if wait:
-                    return NoPlace(shard.lines, wait, waits + 1)
+                    return NoSlot(shard.lines, wait, waits + 1)
                 send = partial(handlers.work, job_id, shard, seconds, workers)
                 return await self._hedges.shared_during(send)
 
@@ -131,7 +133,7 @@ class JobRuntime:
             )
         )
         self._stores = open_stores(self._settings.env)
-        self._places = WorkerPlaces(self._stores.table, self._stores.now)
+        self._slots = WorkerSlots(self._stores.table, self._stores.now)
         env = self._settings.env
         webhooks, batches = env.get("FANOUT_WEBHOOK_MACHINE"), env.get("FANOUT_BATCHES_MACHINE")
         states = make_client("stepfunctions") if webhooks or batches else None
@@ -163,7 +165,7 @@ class JobRuntime:
 
     async def _worker_limits(self, starting: Collection[str]) -> WorkerLimits:
         account = await read_account_limit(make_client("lambda"))
-        return await self._places.limits(
+        return await self._slots.limits(
             int(self._settings.env["FANOUT_WORKERS"]), account, starting
         )
 

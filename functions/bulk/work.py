@@ -22,6 +22,6 @@ def handler(event: WorkEvent, context: Any) -> Any:
         event.shard.value,
         seconds,
         workers=event.workers,
-        places=event.places,
+        slots=event.slots,
         waits=event.waits,
     )

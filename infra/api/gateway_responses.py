@@ -40,7 +40,7 @@ API_ERRORS: dict[str, ApiError] = {
     "DEFAULT_5XX": ApiError(
         None, _SERVER, "gateway_error", "The gateway failed before it could respond."
     ),
-    # Lambda's 429, if all places of the account are in use, becomes this one.
+    # Lambda's 429, if the account has no concurrency left, becomes this one.
     "INTEGRATION_FAILURE": ApiError(
         "503", _SERVER, "overloaded", "The gateway is at its limit of requests; try again soon."
     ),

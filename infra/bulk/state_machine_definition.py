@@ -35,7 +35,7 @@ RETRY_BUSY = {
     "JitterStrategy": "FULL",
 }
 """
-For an account whose places are all in use: that delays a job and never fails it.
+For an account without concurrency left: that delays a job and never fails it.
 
 A thousand attempts take about 40 hours and 3,000 of an execution's 25,000 events. The next round
 goes on.
@@ -74,14 +74,14 @@ START = {
     },
 }
 WORKERS = "{% $states.input.workers > 0 ? $states.input.workers : 0 %}"
-PLACES = "{% $states.input.places > 0 ? $states.input.places : 0 %}"
+SLOTS = "{% $states.input.slots > 0 ? $states.input.slots : 0 %}"
 """The input's limits; 0 if an older planner has planned the job."""
 
 WAITS = "{% $states.input.waits > 0 ? $states.input.waits : 0 %}"
-"""How many times the shard has waited for a place."""
+"""How many times the shard has waited for a slot."""
 
 WAITS_NOW = "{% $states.result.Payload.waits > 0 ? $states.result.Payload.waits : 0 %}"
-NO_PLACE_SECONDS = "{% $states.input.result.wait > 0 ? $states.input.result.wait : 30 %}"
+NO_SLOT_SECONDS = "{% $states.input.result.wait > 0 ? $states.input.result.wait : 30 %}"
 """As the worker says; 30 after an older one, which says nothing."""
 
 FAILURE = {**START, "error": "{% $states.input.error %}"}
@@ -200,7 +200,7 @@ def _map(references: References, workers: int, seconds: int) -> State:
             "job": "{% $states.input.job %}",
             "shard": "{% $states.context.Map.Item.Value %}",
             "workers": WORKERS,
-            "places": PLACES,
+            "slots": SLOTS,
         },
         "ItemProcessor": _child(references, seconds),
         "ResultWriter": {
@@ -222,13 +222,13 @@ def _child(references: References, seconds: int) -> State:
     """
     Return a shard's states: run one worker after another while each stops for lack of time.
 
-    If all places of the stack's workers are taken, the shard waits, longer each time.
+    If all slots of the stack's workers are taken, the shard waits, longer each time.
     """
     shard = {
         "job": "{% $states.input.job %}",
         "shard": "{% $states.input.shard %}",
         "workers": WORKERS,
-        "places": PLACES,
+        "slots": SLOTS,
     }
     return {
         "ProcessorConfig": {"Mode": "DISTRIBUTED", "ExecutionType": "STANDARD"},
@@ -252,13 +252,13 @@ def _child(references: References, seconds: int) -> State:
                         "Next": "Shard",
                     },
                     {
-                        "Condition": "{% $states.input.result.stop = 'places' %}",
-                        "Next": "NoPlace",
+                        "Condition": "{% $states.input.result.stop = 'slots' %}",
+                        "Next": "NoSlot",
                     },
                 ],
                 "Default": "Counts",
             },
-            "NoPlace": {"Type": "Wait", "Seconds": NO_PLACE_SECONDS, "Next": "Shard"},
+            "NoSlot": {"Type": "Wait", "Seconds": NO_SLOT_SECONDS, "Next": "Shard"},
             "Counts": {"Type": "Succeed", "Output": "{% $states.input.result %}"},
         },
     }

@@ -96,7 +96,7 @@ While as many workers run as may, other shards wait. Each asks again after 30 s,
 time, up to every {wait:.0f} minutes: {wait_transitions} state transitions, so ${of_waiting:.3f} a
 day for a shard. A job has at most `fanout:bulk_workers` shards that wait: by default
 ${of_waiting_job:.2f} a day, and ${of_waiting_many:.2f} for the 250 of a job with 500 workers that
-shares 500 places with another one.
+shares 500 slots of workers with another one.
 
 {lanes}
 ## What would change it

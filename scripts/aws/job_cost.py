@@ -36,7 +36,7 @@ MERGED_OBJECTS = 1
 WAIT, WAIT_TRANSITIONS = 300, 3
 """
 Seconds after which a shard asks again that has waited for a place for long, on average, and the
-states that its child execution enters each time. `fanout.bulk.aws.worker_places` has the first.
+states that its child execution enters each time. `fanout.bulk.aws.worker_slots` has the first.
 """
 
 LOGGED = 14_000

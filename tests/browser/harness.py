@@ -68,7 +68,7 @@ def serve_gateway(
     served_app = app if sees_disconnects else _without_disconnects(app)
     with background(lambda: _serving(served_app, observer, port), uvloop.new_event_loop) as served:
         yield served
-    assert observer.bugs == []
+    assert observer.unexpected_errors == []
 
 
 def _without_disconnects(app: Any) -> Any:

@@ -37,7 +37,7 @@ def serve_jobs(config: Any, home: Path, env: Mapping[str, str] = {}) -> Iterator
     )
     with background(lambda: _serving(app, observer), uvloop.new_event_loop) as served:
         yield served
-    assert observer.bugs == []
+    assert observer.unexpected_errors == []
 
 
 @pytest.fixture

@@ -79,7 +79,7 @@ def test_each_of_two_thousand_lines_is_sent_once_although_a_shard_fails(
 def test_streamed_chat_is_served_while_two_jobs_run(
     cold: DeployedStack, provider: ScriptedProvider
 ) -> None:
-    """Also in a new account, whose functions have ten places together."""
+    """Also in a new account, whose functions have ten concurrent executions together."""
     jobs = JobClient(cold)
     names = [f"n{number:04d}" for number in range(5 * SHARD)]
     running = [jobs.create(lines([f"{job}-{name}" for name in names])) for job in ("a", "b")]

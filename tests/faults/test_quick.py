@@ -22,7 +22,7 @@ def test_faults_end_as_expected(tmp_path: Path) -> None:
     with open_testbed(scenarios, tmp_path, PATIENCE, SLOWNESS) as bed:
         observed = run_all(bed)
         assert [verdict for verdict in judge(observed) if verdict.differences] == []
-        assert '"event":"bug"' not in bed.gateway.log
+        assert '"event":"unexpected_error"' not in bed.gateway.log
     assert len(observed) == len(QUICK) * len(MODES) * len(WAYS)
 
 

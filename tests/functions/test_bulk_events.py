@@ -67,9 +67,9 @@ def test_plan_begins_what_the_execution_was_started_with() -> None:
 def test_work_gets_a_shard_and_the_invocations_time_minus_a_margin() -> None:
     shard = Shard(1, 10, 20, 3, 2)
     # An older state machine sends neither.
-    for event, places, waits in (({"places": 5, "waits": 2}, 5, 2), ({}, 0, 0)):
+    for event, slots, waits in (({"slots": 5, "waits": 2}, 5, 2), ({}, 0, 0)):
         step, *values = handle("work", {"job": "batch_1", "shard": SHARD, **event})
-        limits = [("workers", 0), ("places", places), ("waits", waits)]
+        limits = [("workers", 0), ("slots", slots), ("waits", waits)]
         assert (step, values) == ("run_worker", ["batch_1", shard, 50.0, *limits])
 
 
@@ -97,7 +97,7 @@ def test_the_schedule_counts_overdue_jobs() -> None:
 
 
 @pytest.mark.parametrize(
-    ("function", "event", "place"),
+    ("function", "event", "slot"),
     [
         ("plan", {"given": GIVEN}, ("execution",)),
         (
@@ -116,11 +116,11 @@ def test_the_schedule_counts_overdue_jobs() -> None:
     ],
 )
 def test_an_event_that_the_state_machine_does_not_send_raises_an_error_with_the_field(
-    function: str, event: Any, place: tuple[str, ...]
+    function: str, event: Any, slot: tuple[str, ...]
 ) -> None:
     with pytest.raises(ValidationError) as raised:
         handle(function, event)
-    assert [fault["loc"] for fault in raised.value.errors()] == [place]
+    assert [fault["loc"] for fault in raised.value.errors()] == [slot]
     assert "private" not in str(raised.value)
 
 

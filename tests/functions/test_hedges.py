@@ -83,7 +83,7 @@ def server(config: Mapping[str, Any], home: Path) -> Any:
     )
     with background(lambda: _serving(app, observer)) as served:
         yield served
-    assert observer.bugs == []
+    assert observer.unexpected_errors == []
 
 
 def test_the_processes_of_a_machine_count_together(tmp_path: Path) -> None:

@@ -171,11 +171,11 @@ def test_a_bug_is_logged_with_its_place_and_without_its_message(
 ) -> None:
     with pytest.raises(ValueError, match="must not be logged") as raised:
         fails()
-    PowertoolsObserver(service).bug("req-1", raised.value)
+    PowertoolsObserver(service).unexpected_error("req-1", raised.value)
     out = capsys.readouterr().out
     line = json.loads(out)
     assert (line["message"], line["error"], line["correlation_id"]) == (
-        "bug",
+        "unexpected_error",
         "ValueError",
         "req-1",
     )

@@ -156,9 +156,9 @@ class FuzzClient:
         self._check(response, _texts([case.body, case.query, case.path_parameters, case.headers]))
 
     def _check(self, response: AppResponse, texts: set[str]) -> None:
-        bugs, lines = list(self._observer.bugs), "".join(self._observer.lines)
+        errors, lines = list(self._observer.unexpected_errors), "".join(self._observer.lines)
         self._observer.clear()
-        assert bugs == [], bugs
+        assert errors == [], errors
         assert response.status < 500 or _has_timed_out(response), response
         if response.status >= 400:
             assert response.error["message"]

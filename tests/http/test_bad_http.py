@@ -258,7 +258,7 @@ def test_a_client_that_disconnects_while_sending_its_body_is_not_a_bug(
         sock.sendall(post("content-length: 1000") + GOOD)
     assert server.chat({"model": "nope", "messages": HI}).status == 404
     assert not upstream.calls
-    assert not server.observer.bugs
+    assert not server.observer.unexpected_errors
 
 
 def test_a_body_in_many_pieces_is_one_body(server: RunningGateway, upstream: Upstream) -> None:

@@ -50,7 +50,7 @@ def app(running: InProcess, engine: HelloEngine) -> Iterator[InProcess]:
     running.observer.clear()
     yield running
     assert not engine.sent
-    assert not running.observer.bugs
+    assert not running.observer.unexpected_errors
 
 
 NOT_JSON = {
@@ -305,4 +305,4 @@ def test_deep_nesting_is_rejected_or_accepted_but_never_a_bug(
             direct = b'{"model":"a","messages":[{"role":"user","content":"Hi"}],"y%b":%b}'
             for raw in (body % (name, nested), direct % (name, nested)):
                 assert running.post(raw).status in {200, 400}
-    assert not running.observer.bugs
+    assert not running.observer.unexpected_errors

@@ -72,7 +72,7 @@ def ask(app: InProcess, *, stream: bool, **body: Any) -> ParsedResponse:
 
 
 def bugs(app: InProcess) -> list[str]:
-    return [repr(bug) for bug in app.observer.bugs]
+    return [repr(bug) for bug in app.observer.unexpected_errors]
 
 
 @both_ways
@@ -120,8 +120,14 @@ def test_one_in_the_middle_of_a_stream_ends_it_with_an_error(app: InProcess) -> 
 def test_the_log_has_the_place_of_an_error_and_no_values(app: InProcess) -> None:
     ask(app, stream=False, model="b")
     lines: list[str] = []
-    JSONLinesObserver(lines.append, time.time).bug("req_1", app.observer.bugs[0])
+    JSONLinesObserver(lines.append, time.time).unexpected_error(
+        "req_1", app.observer.unexpected_errors[0]
+    )
     line = json.loads(lines[0])
-    assert (line["event"], line["request_id"], line["error"]) == ("bug", "req_1", "TypeError")
+    assert (line["event"], line["request_id"], line["error"]) == (
+        "unexpected_error",
+        "req_1",
+        "TypeError",
+    )
     assert any(place.endswith(" send") for place in line["where"])
     assert "marker" not in lines[0]

@@ -19,4 +19,4 @@ def test_clients_that_disconnect_leave_no_call_and_no_task_behind(upstream: Upst
         upstream.wait(lambda: all(call.ended for call in upstream.calls))
         assert upstream.calls
         served.wait_for_tasks(before)
-        assert served.observer.bugs == []
+        assert served.observer.unexpected_errors == []

@@ -325,7 +325,7 @@ def test_no_error_and_no_log_shows_a_key_a_prompt_or_an_address(
     log = json.encode([server.observer.attempts, server.observer.requests]).decode()
     assert not [marker for marker in MARKERS if marker in log]
     assert [record.status for record in server.observer.attempts] == [status] * 3
-    assert not server.observer.bugs
+    assert not server.observer.unexpected_errors
 
 
 def test_a_page_of_some_proxy_is_not_repeated(server: RunningGateway, upstream: Upstream) -> None:

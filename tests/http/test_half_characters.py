@@ -68,7 +68,7 @@ def app(engine: HelloEngine) -> Iterator[InProcess]:
         {"model_list": [{"model_name": "a", "litellm_params": params}]}, engine
     ) as one:
         yield one
-        assert not one.observer.bugs
+        assert not one.observer.unexpected_errors
 
 
 @pytest.mark.parametrize("half", HALVES)

@@ -200,7 +200,7 @@ def test_a_client_that_stops_reading_counts_as_disconnected_and_its_calls_are_ca
             upstream.wait_disconnected("a")
         finally:
             connection.close()
-        assert served.observer.bugs == []
+        assert served.observer.unexpected_errors == []
 
 
 def _send(served: RunningGateway, body: Any) -> Any:

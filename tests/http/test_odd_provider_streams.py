@@ -108,7 +108,7 @@ def gateway() -> Iterator[Gateway]:
     config = {"model_list": models, "router_settings": {"num_retries": 0, "allowed_fails": 10**6}}
     with run_in_process(config, engine) as app:
         yield Gateway(app, engine)
-        assert app.observer.bugs == []
+        assert app.observer.unexpected_errors == []
 
 
 # ---- changed streams ----

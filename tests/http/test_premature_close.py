@@ -174,7 +174,7 @@ def client(provider: BreakingProvider, request: pytest.FixtureRequest) -> Iterat
     engine: Engine = ENGINES[request.param]()
     with run_in_process(config_of(provider), engine) as app:
         yield Client(app, provider, tuple(CASES) if request.param == "own" else SOME)
-        assert app.observer.bugs == []
+        assert app.observer.unexpected_errors == []
 
 
 def test_a_whole_response_is_delivered_and_paid_once(client: Client) -> None:

@@ -81,7 +81,7 @@ def app() -> Iterator[InProcess]:
 
 def check(app: InProcess, response: AppResponse) -> None:
     """Check that the request has a valid response."""
-    assert not app.observer.bugs
+    assert not app.observer.unexpected_errors
     if response.status != 200:
         assert 400 <= response.status < 500
         assert response.error["message"]

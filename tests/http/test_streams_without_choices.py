@@ -90,7 +90,7 @@ def app(hosts: Hosts, request: pytest.FixtureRequest) -> Iterator[InProcess]:
     config = {"model_list": listed, "router_settings": {"num_retries": 0, "allowed_fails": 10**6}}
     with run_in_process(config, hosts) as running:
         yield running
-        assert running.observer.bugs == []
+        assert running.observer.unexpected_errors == []
 
 
 def _content(choice: dict[str, Any]) -> str:

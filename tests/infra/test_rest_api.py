@@ -183,7 +183,7 @@ def test_a_client_that_is_to_wait_gets_a_retry_after(stack: Template) -> None:
         if (seconds := response.get("ResponseParameters", {}).get(RETRY_AFTER))
     }
     assert found == {
-        "INTEGRATION_FAILURE": ("503", "'2'"),  # all places of the account are in use
+        "INTEGRATION_FAILURE": ("503", "'2'"),  # the account has no concurrency left
         "THROTTLED": ("429", "'1'"),
     }
 

@@ -60,11 +60,11 @@ def test_a_full_account_delays_a_step_for_over_a_day_and_does_not_fail_it(stack:
         assert busy["MaxAttempts"] * 3 < 25_000  # the events of an execution
 
 
-def test_a_shard_without_a_place_for_its_worker_waits(stack: Template) -> None:
+def test_a_shard_without_a_slot_for_its_worker_waits(stack: Template) -> None:
     states = states_of(stack)["Work"]["ItemProcessor"]["States"]
     ways = {choice["Condition"]: choice["Next"] for choice in states["Worked"]["Choices"]}
-    assert ways["{% $states.input.result.stop = 'places' %}"] == "NoPlace"
-    assert states["NoPlace"] == {
+    assert ways["{% $states.input.result.stop = 'slots' %}"] == "NoSlot"
+    assert states["NoSlot"] == {
         "Type": "Wait",
         "Seconds": "{% $states.input.result.wait > 0 ? $states.input.result.wait : 30 %}",
         "Next": "Shard",
@@ -73,7 +73,7 @@ def test_a_shard_without_a_place_for_its_worker_waits(stack: Template) -> None:
     assert payload["waits"] == "{% $states.input.waits > 0 ? $states.input.waits : 0 %}"
     waits = "$states.result.Payload.waits"
     assert output["waits"] == f"{{% {waits} > 0 ? {waits} : 0 %}}"
-    assert payload["places"] == "{% $states.input.places > 0 ? $states.input.places : 0 %}"
+    assert payload["slots"] == "{% $states.input.slots > 0 ? $states.input.slots : 0 %}"
 
 
 def test_every_step_that_fails_ends_its_job(stack: Template) -> None:

@@ -76,7 +76,7 @@ def gateway(
     )
     with background(lambda: _serving(app, observer), uvloop.new_event_loop) as served:
         yield served
-    assert observer.bugs == []
+    assert observer.unexpected_errors == []
 
 
 @pytest.fixture(autouse=True)

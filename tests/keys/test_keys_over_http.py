@@ -555,7 +555,7 @@ def test_without_the_store_clients_get_503(
         assert served.json({}, headers=bearer("sk-unknown-key-marker"))[0] == 503
         body = {"model": "a", "messages": HI}
         assert served.json(body, headers=ADMIN)[0] == 200  # the config's keys need no store
-    assert len(served.observer.bugs) == 1  # the folder; a store that is in use is none
+    assert len(served.observer.unexpected_errors) == 1  # the folder; a store that is in use is none
 
 
 def test_spend_is_added_up_by_key_team_tag_model_and_day(
@@ -687,8 +687,10 @@ def test_on_dynamodb_a_request_is_one_read_and_four_writes(
             upstream.script("a", [broken_by(engine), *answers("paid")])
             status, _, answer = served.json(body, headers=bearer(made["key"]))
             assert (status, answer["choices"][0]["message"]["content"]) == (200, "paid")
-            assert len(served.observer.bugs) == 1  # the client has paid for the response
-            assert served.observer.bugs
+            assert (
+                len(served.observer.unexpected_errors) == 1
+            )  # the client has paid for the response
+            assert served.observer.unexpected_errors
             engine.rejection = None
             while (found := spent(served, made["key"]))[1] > 0:
                 sleep(0.05)  # it is charged in the background

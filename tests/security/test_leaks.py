@@ -70,7 +70,7 @@ SCRIPTS: dict[str, Script] = {
 
 
 class Everything:
-    """An observer for both logs, which also keeps bugs."""
+    """An observer for both logs, which also keeps unexpected errors."""
 
     def __init__(self, service: str) -> None:
         self.lines: list[str] = []
@@ -93,9 +93,9 @@ class Everything:
         for each in self._all:
             each.decision(record)
 
-    def bug(self, request_id: str, error: BaseException) -> None:
+    def unexpected_error(self, request_id: str, error: BaseException) -> None:
         for each in self._all:
-            each.bug(request_id, error)
+            each.unexpected_error(request_id, error)
 
 
 @contextmanager
@@ -196,7 +196,7 @@ def everything(
         ask(broken, HEADERS | {"content-type": form}, "/v1/files")
         requests = len(bodies) - 1  # storing a file logs nothing
         served.observer.wait_for_requests(requests)
-    assert observer.observer.bugs == []
+    assert observer.observer.unexpected_errors == []
     out, err = capfd.readouterr()
     assert err == ""
     records = [repr(observer.observer.attempts), repr(observer.observer.requests)]

@@ -41,7 +41,7 @@ class RecordingObserver:
         self.attempts: list[AttemptRecord] = []
         self.requests: list[RequestRecord] = []
         self.decisions: list[DecisionRecord] = []
-        self.bugs: list[BaseException] = []
+        self.unexpected_errors: list[BaseException] = []
         self._recorded = threading.Condition()
 
     def clear(self) -> None:
@@ -49,7 +49,7 @@ class RecordingObserver:
         self.attempts.clear()
         self.requests.clear()
         self.decisions.clear()
-        self.bugs.clear()
+        self.unexpected_errors.clear()
 
     def attempt(self, record: AttemptRecord) -> None:
         self.attempts.append(record)
@@ -83,11 +83,11 @@ class RecordingObserver:
         return lambda: any(record.model == model for record in self.attempts[known:])
 
     def report(self, error: BaseException) -> None:
-        """Keep a bug that belongs to no request."""
-        self.bug("", error)
+        """Keep an error that belongs to no request."""
+        self.unexpected_error("", error)
 
-    def bug(self, request_id: str, error: BaseException) -> None:
-        self.bugs.append(error)
+    def unexpected_error(self, request_id: str, error: BaseException) -> None:
+        self.unexpected_errors.append(error)
         traceback.print_exception(error)
 
 

@@ -29,7 +29,7 @@ class Serving:
         self.warnings: list[tuple[str, str]] = []
         self.ended: asyncio.Task[str]
 
-    def bug(self, request_id: str, error: BaseException) -> None:
+    def unexpected_error(self, request_id: str, error: BaseException) -> None:
         self.bugs.append((request_id, type(error).__name__))
 
     def warn(self, message: str, request_id: str) -> None:
@@ -64,7 +64,7 @@ async def serving(
         loop = RuntimeLoop(
             app,
             RuntimeAPI(api.address),
-            report_bug=served.bug,
+            report_bug=served.unexpected_error,
             warn=served.warn,
             settle=settle,
             concurrency=concurrency,

@@ -187,7 +187,7 @@ class StackBackend:
         return f"{follow}\nfanout: to cancel it: {cancel}"
 
 
-class BugReporter:
+class ErrorReporter:
     """Prints unexpected errors, and nothing else."""
 
     def attempt(self, record: AttemptRecord) -> None:
@@ -199,7 +199,7 @@ class BugReporter:
     def decision(self, record: DecisionRecord) -> None:
         """Pass over it."""
 
-    def bug(self, request_id: str, error: BaseException) -> None:
+    def unexpected_error(self, request_id: str, error: BaseException) -> None:
         """Print one line."""
         show(f"fanout: {request_id}: {type(error).__name__}: {error}", file=sys.stderr)
 
@@ -207,7 +207,7 @@ class BugReporter:
 @asynccontextmanager
 async def open_local_backend(selected: SelectedConfig) -> AsyncIterator[LocalBackend]:
     """The jobs of this machine, run by a gateway with this config: the user's, not a client's."""
-    observer, catalog = BugReporter(), replace(selected.catalog, client_keys=())
+    observer, catalog = ErrorReporter(), replace(selected.catalog, client_keys=())
     home = data_home(selected.settings.env)
     async with (
         open_gateway(selected.settings, catalog=catalog, observer=observer) as gateway,

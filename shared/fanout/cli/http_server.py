@@ -108,7 +108,7 @@ def run_server(  # noqa: PLR0913 -- what it serves, and whom it tells
                 stopping,
                 limits=limits,
                 rejection=lambda error: rejection(error, observer),
-                report_bug=lambda error: observer.bug("", error),
+                report_bug=lambda error: observer.unexpected_error("", error),
                 ready=lambda: ready(f"http://{_authority(listener)}/v1"),
             )
 
@@ -254,7 +254,7 @@ def _report(observer: Observer, context: dict[str, Any]) -> None:
     """Log what went wrong in the event loop itself, as JSON."""
     error = context.get("exception")
     if isinstance(error, BaseException):
-        observer.bug("", error)
+        observer.unexpected_error("", error)
 
 
 def max_connections(wanted: int, files: int | None) -> int:

@@ -215,12 +215,12 @@ class App:
         """End the request; one with an `Idempotency-Key` is remembered, or frees it."""
         fault = exchange.charge and exchange.charge.fault
         if fault and not isinstance(fault, StorageBusy):
-            self._observer.bug(exchange.request_id, fault)
+            self._observer.unexpected_error(exchange.request_id, fault)
         try:
             if exchange.single:
                 await exchange.single.settle()
                 if exchange.single.fault:
-                    self._observer.bug(exchange.request_id, exchange.single.fault)
+                    self._observer.unexpected_error(exchange.request_id, exchange.single.fault)
         finally:
             if exchange.admitted:
                 exchange.admitted.release()
@@ -252,9 +252,9 @@ class App:
     async def _fail(self, exchange: Exchange, error: Exception) -> None:
         cause = error.__cause__
         if isinstance(error, KeysUnavailable) and cause and not isinstance(cause, StorageBusy):
-            self._observer.bug(exchange.request_id, cause)
+            self._observer.unexpected_error(exchange.request_id, cause)
         if not isinstance(error, FanoutError) or type(error) in LOGGED:
-            self._observer.bug(exchange.request_id, error)
+            self._observer.unexpected_error(exchange.request_id, error)
         begun = exchange.status is not None
         surface = exchange.surface
         exchange.status = status_of(error) if surface is None else surface.status(error)

@@ -250,7 +250,7 @@ class Attempt(Struct, gc=False):
     def raise_bug(self, error: BaseException) -> None:
         """Log a bug and raise `Internal`; do nothing for other errors."""
         if isinstance(error, Exception) and not isinstance(error, FanoutError):
-            self.observer.bug(self.leg.request_id, error)
+            self.observer.unexpected_error(self.leg.request_id, error)
             raise Internal from error
 
 

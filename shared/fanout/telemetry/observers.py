@@ -110,8 +110,12 @@ class Observer(Protocol):
         """Votes, a judge or the budget of hedges have decided."""
         ...
 
-    def bug(self, request_id: str, error: BaseException) -> None:
-        """A bug, or a fault of the storage, raised `error`; the client did not get its cause."""
+    def unexpected_error(self, request_id: str, error: BaseException) -> None:
+        """
+        Some code raised `error`: it has a bug, or the storage of jobs or keys failed.
+
+        The client did not get its cause.
+        """
         ...
 
 
@@ -127,7 +131,7 @@ class NullObserver:
     def decision(self, record: DecisionRecord) -> None:
         """Ignore it."""
 
-    def bug(self, request_id: str, error: BaseException) -> None:
+    def unexpected_error(self, request_id: str, error: BaseException) -> None:
         """Ignore it."""
 
 
@@ -154,11 +158,11 @@ class JSONLinesObserver:
         """Write one line."""
         self._line("decision", record, "info")
 
-    def bug(self, request_id: str, error: BaseException) -> None:
+    def unexpected_error(self, request_id: str, error: BaseException) -> None:
         """
         Write the traceback without any variables: they may hold a prompt.
 
-        An error of this machine's storage is no bug: its line says what is wrong with which file.
+        The line of an error of this machine's storage says what is wrong with which file instead.
         """
         if isinstance(error, StorageError):
             known = {"error": type(error).__name__, "path": error.path, "reason": error.reason}
@@ -169,7 +173,7 @@ class JSONLinesObserver:
         frames = traceback.extract_tb(error.__traceback__)
         where = [f"{frame.filename}:{frame.lineno} {frame.name}" for frame in frames]
         fields = {"request_id": request_id, "error": type(error).__name__, "where": where}
-        self.note("bug", "error", fields)
+        self.note("unexpected_error", "error", fields)
 
     def note(self, event: str, level: Level, fields: Mapping[str, object]) -> None:
         """Write one line about something else than a call or a request."""
@@ -209,7 +213,7 @@ class ObserverGroup:
         for observer in self._observers:
             observer.decision(record)
 
-    def bug(self, request_id: str, error: BaseException) -> None:
+    def unexpected_error(self, request_id: str, error: BaseException) -> None:
         """Pass it on."""
         for observer in self._observers:
-            observer.bug(request_id, error)
+            observer.unexpected_error(request_id, error)

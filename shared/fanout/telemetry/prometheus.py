@@ -21,6 +21,8 @@ CALL = ("model", "provider")
 
 SOFT_BUDGETS = "Virtual keys and teams that have reached their soft budgets; the log has each."
 
+UNEXPECTED_ERRORS = "Bugs, and errors of the storage; the log has each."
+
 
 class PrometheusObserver:
     """
@@ -80,7 +82,7 @@ class PrometheusObserver:
         )
         self._decisions = _DecisionCounts(registry)
         self._soft_budgets = Counter("fanout_soft_budgets_reached", SOFT_BUDGETS, registry=registry)
-        self._bugs = Counter("fanout_bugs", "Bugs; the log has each.", registry=registry)
+        self._errors = Counter("fanout_unexpected_errors", UNEXPECTED_ERRORS, registry=registry)
         self._in_flight = Gauge(
             "fanout_requests_in_flight",
             "Requests that have no complete response.",
@@ -114,9 +116,9 @@ class PrometheusObserver:
         """Count a decision, its votes, and the calls that it saved or needed."""
         self._decisions.add(record)
 
-    def bug(self, request_id: str, error: BaseException) -> None:  # noqa: ARG002 -- the log has them
-        """Count a bug."""
-        self._bugs.inc()
+    def unexpected_error(self, *_: object) -> None:
+        """Count it: the log has which request it was, and what."""
+        self._errors.inc()
 
     def soft_budget(self) -> None:
         """Count a key or team that has reached its soft budget."""

@@ -123,7 +123,7 @@ class TraceObserver:
     def decision(self, record: DecisionRecord) -> None:
         """Make nothing: the spans of the calls have their outcomes."""
 
-    def bug(self, request_id: str, error: BaseException) -> None:
+    def unexpected_error(self, request_id: str, error: BaseException) -> None:
         """Make nothing: the log has it, and the request's span has its status."""
 
     def _span(

@@ -136,4 +136,4 @@ async def open_job_stack(
             accounts=accounts,
         )
         yield JobStack(handlers, AWSBatchService(stores, execute), stores, provider, observer)
-    assert observer.bugs == []
+    assert observer.unexpected_errors == []

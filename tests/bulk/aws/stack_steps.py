@@ -9,7 +9,7 @@ from typing import Any
 
 from fanout.bulk.aws.job_starter import Execution, JobStarter
 from fanout.bulk.aws.state_transitions import JobState, StateTransitions
-from fanout.bulk.aws.worker_places import WorkerLimits
+from fanout.bulk.aws.worker_slots import WorkerLimits
 from fanout.bulk.input.line_checks import check_model
 from fanout.bulk.service.webhooks import WebhookRules
 from fanout.config.load import check

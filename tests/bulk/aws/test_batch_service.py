@@ -187,7 +187,9 @@ def test_a_batch_fails_if_its_execution_cannot_be_started(
     assert job.status == "failed"
     assert job.errors is not None
     assert [error.code for error in job.errors.data or []] == ["job_failed"]
-    assert [type(bug).__name__ for bug in server.observer.bugs] == ["StateMachineDoesNotExist"]
+    assert [type(bug).__name__ for bug in server.observer.unexpected_errors] == [
+        "StateMachineDoesNotExist"
+    ]
 
 
 def test_a_file_expires_when_the_bucket_deletes_it(client: openai.OpenAI) -> None:
@@ -227,7 +229,7 @@ def test_the_api_sends_a_small_file_and_redirects_to_s3_for_a_large_one(
     query = parse_qs(link.query)
     assert query["X-Amz-Algorithm"] == ["AWS4-HMAC-SHA256"]
     assert query["X-Amz-Expires"] == ["900"]
-    assert server.observer.bugs == []
+    assert server.observer.unexpected_errors == []
 
 
 def test_boto3_is_not_loaded_before_the_first_request_for_a_file_or_job() -> None:

@@ -13,7 +13,7 @@ from fanout.bulk.aws.batch_service import AWSBatchService
 from fanout.bulk.aws.state_transitions import IDLE_ROUNDS
 from fanout.bulk.aws.step_handlers import START_SECONDS
 from fanout.bulk.aws.sync_schedule import MAX_CAPPED_WORKERS
-from fanout.bulk.aws.worker_places import WorkerLimits
+from fanout.bulk.aws.worker_slots import WorkerLimits
 from tests.bulk.local_jobs import jsonl, line
 
 from .job_stack import NAMES
@@ -44,17 +44,17 @@ def test_every_round_has_the_limits_of_workers_of_its_moment(open_steps: Any) ->
             steps.limits = WorkerLimits(5, 5)
             job = await steps.stack.create(jsonl(line(name) for name in NAMES))
             state = await steps.begin({"job": job.id})
-            assert (state.next, state.workers, state.places) == ("work", 5, 5)
+            assert (state.next, state.workers, state.slots) == ("work", 5, 5)
             assert steps.starting == {job.id}
             for limits in (WorkerLimits(2, 5), WorkerLimits(7, 9)):  # another job runs, or ended
                 steps.limits = limits
                 state = await steps.transitions.finish(state)
-                assert (state.next, WorkerLimits(state.workers, state.places)) == ("work", limits)
+                assert (state.next, WorkerLimits(state.workers, state.slots)) == ("work", limits)
             steps.limits = WorkerLimits(20)  # the account's limit cannot be read
             state = await steps.transitions.finish(state)
-            assert (state.workers, state.places) == (7, 9)
+            assert (state.workers, state.slots) == (7, 9)
             state = await steps.begin({"job": job.id})  # nor was it read before
-            assert (state.workers, state.places) == (5, 5)
+            assert (state.workers, state.slots) == (5, 5)
 
     asyncio.run(main())
 
@@ -65,7 +65,7 @@ def test_a_job_with_a_cost_cap_has_at_most_a_hundred_workers(open_steps: Any) ->
             steps.limits = WorkerLimits(300, 400)
             given = await steps.put("mine/in.jsonl", jsonl(line(name) for name in NAMES))
             capped = await steps.begin({"input": given, "max_cost_usd": 1}, "capped")
-            assert (capped.workers, capped.places) == (MAX_CAPPED_WORKERS, 400)
+            assert (capped.workers, capped.slots) == (MAX_CAPPED_WORKERS, 400)
             steps.limits = WorkerLimits(350, 400)
             capped = await steps.transitions.finish(capped)
             assert (capped.next, capped.workers) == ("work", MAX_CAPPED_WORKERS)

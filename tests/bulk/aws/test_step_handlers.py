@@ -10,7 +10,7 @@ from fanout.bulk.aws.dynamodb import DynamoTable
 from fanout.bulk.aws.rate_limit_store import KIND
 from fanout.bulk.aws.s3 import S3BlobStore
 from fanout.bulk.aws.step_handlers import OPTIONS
-from fanout.bulk.aws.worker_places import LONGEST_WAIT
+from fanout.bulk.aws.worker_slots import LONGEST_WAIT
 from fanout.bulk.work.spec import WorkResult
 from fanout.bulk.work.worker import END_MARGIN
 from scripts.aws import job_cost
@@ -239,6 +239,6 @@ def test_two_workers_share_the_requests_a_minute_of_the_config(
         assert number + 1 <= burst + (moment - times[0] + 0.2) * rate + 1
 
 
-def test_the_page_of_costs_uses_the_same_shard_size_and_the_same_wait_for_a_place() -> None:
+def test_the_page_of_costs_uses_the_same_shard_size_and_the_same_wait_for_a_slot() -> None:
     assert OPTIONS.shard_size.lines == job_cost.SHARD
     assert LONGEST_WAIT == job_cost.WAIT

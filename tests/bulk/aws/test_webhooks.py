@@ -82,8 +82,10 @@ def test_a_delivery_that_cannot_be_started_ends_no_job(
         async with open_job_stack(blobs, table, notify=notify) as stack:
             job_id = await end(stack, jsonl([line("x")]))
             assert (await stack.service.jobs.find(job_id, None)).status == "completed"
-            assert [str(bug) for bug in stack.observer.bugs] == ["Step Functions is not reachable"]
-            stack.observer.bugs.clear()
+            assert [str(bug) for bug in stack.observer.unexpected_errors] == [
+                "Step Functions is not reachable"
+            ]
+            stack.observer.unexpected_errors.clear()
 
     run(main())
 

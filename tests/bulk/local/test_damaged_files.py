@@ -88,7 +88,7 @@ def after(store: Store, *, missing: int = 0) -> Job:
             if job.status == "completed":
                 names = {f"n{number}" for number in range(LINES - missing)}
                 assert set(await jobs.responses(job)) == names
-            jobs.observer.bugs.clear()
+            jobs.observer.unexpected_errors.clear()
 
     run(main())
     return ended[0]
@@ -292,7 +292,7 @@ def test_a_damaged_database_fails_with_errors_that_say_so(store: Store, seed: in
                 except FanoutError as error:
                     codes.add(error.detail.code)
             await asyncio.sleep(0.2)
-            jobs.observer.bugs.clear()
+            jobs.observer.unexpected_errors.clear()
 
     run(main())
     assert codes <= {"storage_error", "record_damaged", "not_found"}

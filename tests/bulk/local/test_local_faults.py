@@ -59,8 +59,8 @@ def chat(client: openai.OpenAI) -> str | None:
 
 def bugs_of(server: RunningGateway) -> list[BaseException]:
     """The logged errors, which are forgotten: they were expected."""
-    found = list(server.observer.bugs)
-    server.observer.bugs.clear()
+    found = list(server.observer.unexpected_errors)
+    server.observer.unexpected_errors.clear()
     return found
 
 

@@ -77,7 +77,7 @@ def test_another_process_says_that_the_disk_is_full(
                 free(limit)
                 job = await others.wait(job)
                 assert (job.status, await codes(others, job.id)) == ("completed", [])
-            jobs.observer.bugs.clear()
+            jobs.observer.unexpected_errors.clear()
 
     run(main())
 
@@ -123,7 +123,7 @@ def test_a_full_disk_pauses_the_job_and_no_response_is_paid_twice(
             assert (job.status, len(await jobs.responses(job))) == ("completed", LINES)
             assert await codes(jobs, job.id) == []
             assert set(provider.calls.values()) == {1}
-            jobs.observer.bugs.clear()
+            jobs.observer.unexpected_errors.clear()
 
     run(main())
 
@@ -169,7 +169,7 @@ def test_lines_that_wait_for_a_slot_are_not_sent_on_a_full_disk(
             job = await jobs.wait(job)
             assert (job.status, len(await jobs.responses(job))) == ("completed", LINES)
             assert set(provider.calls.values()) == {1}
-            jobs.observer.bugs.clear()
+            jobs.observer.unexpected_errors.clear()
 
     run(main())
 
@@ -242,7 +242,7 @@ def test_the_counts_are_true_on_a_full_disk_in_every_view(
                 job = await jobs.create(jsonl(line(f"n{n}", text=t) for n, t in enumerate(texts)))
                 await check(jobs, job, "storage_full")
                 await check(others, job, "storage_full")
-                jobs.observer.bugs.clear()
+                jobs.observer.unexpected_errors.clear()
             assert stored_lines(tmp_path)[0] > 0
             await check(others, job, "not_running")
             async with open_jobs(tmp_path, provider, **usual) as jobs:
@@ -251,7 +251,7 @@ def test_the_counts_are_true_on_a_full_disk_in_every_view(
                 free(limit)
                 disk.is_full = False
                 job = await jobs.wait(job)
-                jobs.observer.bugs.clear()
+                jobs.observer.unexpected_errors.clear()
             assert await counts(others, job.id) == (LINES - 1, 1, pytest.approx((LINES - 1) * COST))
 
     run(main())

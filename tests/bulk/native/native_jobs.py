@@ -164,7 +164,7 @@ def lines_of_all(count: int) -> bytes:
 async def ended(jobs: LocalJobs, job: Job, began: float) -> Ended:
     """The job after its end."""
     while not (job := await jobs.job(job)).is_over:
-        assert jobs.observer.bugs == []
+        assert jobs.observer.unexpected_errors == []
         await asyncio.sleep(60.0)
     seconds = now() - began
     responses = {

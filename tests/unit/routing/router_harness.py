@@ -34,7 +34,7 @@ class RecordingObserver:
     def decision(self, record: DecisionRecord) -> None:
         raise AssertionError("a router does not record decisions")
 
-    def bug(self, request_id: str, error: BaseException) -> None:
+    def unexpected_error(self, request_id: str, error: BaseException) -> None:
         raise AssertionError("there is no bug here")
 
 

@@ -99,11 +99,15 @@ def test_a_bugs_record_has_its_traceback_and_no_values() -> None:
         try:
             fail("my secret prompt")
         except ValueError as error:
-            log.bug("req_1", error)
+            log.unexpected_error("req_1", error)
 
     (line,) = lines(record)
     entry = json.loads(line)
-    assert (entry["event"], entry["request_id"], entry["error"]) == ("bug", "req_1", "ValueError")
+    assert (entry["event"], entry["request_id"], entry["error"]) == (
+        "unexpected_error",
+        "req_1",
+        "ValueError",
+    )
     assert (entry["time"], entry["level"]) == ("2025-11-29T23:30:00.009Z", "error")
     assert [where.rpartition(" ")[2] for where in entry["where"]] == ["record", "fail"]
     assert "test_observers.py:" in entry["where"][0]
@@ -112,7 +116,7 @@ def test_a_bugs_record_has_its_traceback_and_no_values() -> None:
 
 def test_a_fault_of_the_storage_is_no_bug() -> None:
     full = StorageFull("jobs.db", "no space is left")
-    (line,) = lines(lambda log: log.bug("req_1", full))
+    (line,) = lines(lambda log: log.unexpected_error("req_1", full))
     entry = json.loads(line)
     assert entry.pop("time")
     assert entry == {
@@ -143,14 +147,18 @@ def test_a_group_passes_each_record_to_every_observer() -> None:
     group = ObserverGroup([JSONLinesObserver(one.append, lambda: 0.0) for one in (first, second)])
     group.attempt(ATTEMPT)
     group.request(REQUEST)
-    group.bug("r", ValueError())
-    assert [json.loads(line)["event"] for line in first] == ["attempt", "request", "bug"]
+    group.unexpected_error("r", ValueError())
+    assert [json.loads(line)["event"] for line in first] == [
+        "attempt",
+        "request",
+        "unexpected_error",
+    ]
     assert first == second
 
 
 def test_the_null_observer_ignores_everything() -> None:
-    null = NullObserver()
-    returned = [null.attempt(ATTEMPT), null.request(REQUEST), null.bug("r", ValueError())]  # type: ignore[func-returns-value]
+    null, bug = NullObserver(), ValueError()
+    returned = [null.attempt(ATTEMPT), null.request(REQUEST), null.unexpected_error("r", bug)]  # type: ignore[func-returns-value]
     assert returned == [None, None, None]
 
 

@@ -50,4 +50,4 @@ class WebhookStarts:
         try:
             await self._notify(job.id)
         except Exception as error:  # noqa: BLE001 -- the hourly check starts it again
-            self._observer.bug(job.id, error)
+            self._observer.unexpected_error(job.id, error)

@@ -18,7 +18,7 @@ from ...errors import NotFound, RequestError
 from .job_starter import Execution, InboxObject, JobStarter, Start
 from .step_handlers import StepHandlers
 from .step_payloads import Finished
-from .worker_places import NEW_ACCOUNT, WorkerLimits, divide
+from .worker_slots import NEW_ACCOUNT, WorkerLimits, divide
 
 IDLE_ROUNDS = 8
 """A job fails after more rounds than this without a new line."""
@@ -41,7 +41,7 @@ class JobState(Struct, frozen=True):
     `refuse` (the input is rejected), `fail` or `done`; `why` is the reason of `refuse`
     and `fail`. `wait` is the pause in seconds before the next round, `lines` the number stored so
     far, and `idle` the rounds in a row without a new one.
-    `workers` is the job's limit of workers in this round, `places` that of all jobs; 0 is none.
+    `workers` is the job's limit of workers in this round, `slots` that of all jobs; 0 is none.
     """
 
     job: str
@@ -53,7 +53,7 @@ class JobState(Struct, frozen=True):
     lines: int = 0
     why: str = ""
     workers: int = 0
-    places: int = 0
+    slots: int = 0
 
 
 class StateTransitions:
@@ -102,12 +102,12 @@ class StateTransitions:
             return state
         starting = await self._handlers.just_started()
         limits = await self._worker_limits({state.job, *starting})
-        if not limits.places and state.places:
+        if not limits.slots and state.slots:
             return state  # the account's limit cannot be read now
-        if not limits.places:  # nor could it be before
+        if not limits.slots:  # nor could it be before
             limits = divide(limits.workers, NEW_ACCOUNT)
         workers = min(limits.workers, most or limits.workers)
-        return replace(state, workers=workers, places=limits.places)
+        return replace(state, workers=workers, slots=limits.slots)
 
     async def finish(self, state: JobState) -> JobState:
         """Close the job, or return what the next round works on and when it starts."""
@@ -143,7 +143,7 @@ class StateTransitions:
             idle,
             finished.lines,
             workers=state.workers,
-            places=state.places,
+            slots=state.slots,
         )
 
     async def give_up(self, job_id: str, error: str, *, abandon: bool = False) -> JobState:

@@ -240,7 +240,7 @@ class StepHandlers:
         try:
             await self.native.end(job)
         except Exception as error:  # noqa: BLE001 -- the job is to be closed
-            self._observer.bug(job.id, error)
+            self._observer.unexpected_error(job.id, error)
 
     async def just_started(self) -> set[str]:
         """The jobs that have begun within the last minute: their workers are about to start."""

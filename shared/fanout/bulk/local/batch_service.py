@@ -79,7 +79,7 @@ class LocalBatchService:
         self.database = Database(database)
         self._now = now
         self.blobs = self._make_blobs(gateway, is_server=is_server)
-        self.files = FileService(self.blobs, self.database, now, report=observer.bug)
+        self.files = FileService(self.blobs, self.database, now, report=observer.unexpected_error)
         self.jobs = JobService(self.files, self.database, self, now)
         activities = ActivityFiles(home / "locks", now)
         self._totals = JobTotals(self.database, activities)

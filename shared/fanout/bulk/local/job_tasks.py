@@ -171,11 +171,11 @@ class JobTasks:
             except NotFound:
                 return
             except StorageFull as error:
-                self._observer.bug(job_id, error)
+                self._observer.unexpected_error(job_id, error)
                 pause = full_pause = min(2 * full_pause, MAX_FULL_PAUSE)
                 self._paused[job_id] = replace(STORAGE_FULL, cause=error.cause)
             except Exception as error:  # noqa: BLE001 -- the job is run again
-                self._observer.bug(job_id, error)
+                self._observer.unexpected_error(job_id, error)
                 pause = RESTART_DELAY
                 self._paused[job_id] = replace(INTERNAL_ERROR, until=self._now() + pause)
             with suppress(TimeoutError):

@@ -108,7 +108,7 @@ async def open_local_batches(  # noqa: PLR0913 -- its parts, each once
         def share(times: FirstTokenTimes) -> None:
             from .hedge_counts import shared_in
 
-            tasks.append(group.create_task(shared_in(home, times, observer.bug)))
+            tasks.append(group.create_task(shared_in(home, times, observer.unexpected_error)))
 
         gateway.share_times(share)
         if resume:
@@ -154,5 +154,5 @@ async def _maintain(lazy: LazyLocalBatchService, home: Path, observer: Observer)
             await asyncio.sleep(1)
             continue
         except Exception as error:  # noqa: BLE001 -- the gateway serves everything else
-            observer.bug("", error)
+            observer.unexpected_error("", error)
         await asyncio.sleep(MAINTENANCE_INTERVAL)

@@ -73,7 +73,7 @@ class WebhookTasks:
             except NotFound:
                 pause = None
             except Exception as error:  # noqa: BLE001 -- it is attempted again
-                self._observer.bug(job_id, error)
+                self._observer.unexpected_error(job_id, error)
             self._tried[job_id].set()
             if pause is None:
                 return

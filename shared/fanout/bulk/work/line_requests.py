@@ -4,15 +4,15 @@ from __future__ import annotations
 
 import asyncio
 import time
-from collections.abc import Callable, Sequence
+from collections.abc import Callable
 from contextlib import AsyncExitStack
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 from msgspec import Struct, field
 
 from ...config.catalog import ClientKey
 from ...config.deployment import DEFAULT_RETRIES, Deployment
-from ...errors import FanoutError, RequestError
+from ...errors import FanoutError
 from ...gateway.gateway import Gateway
 from ...gateway.run import Context
 from ...schema.fanout import FanOutRequest
@@ -35,8 +35,7 @@ from .permitted_calls import LaterCalls, PermittedCalls
 from .requests_of_lines import as_stream, request_of
 
 if TYPE_CHECKING:
-    from ...endpoints.embeddings.request import EmbeddingRequest
-    from .embedding_groups import EmbeddingGroups
+    from .embedding_calls import EmbeddingCalls
 
 SMOOTHING = 0.1
 """The weight of the latest response in the moving average of output tokens."""
@@ -91,7 +90,7 @@ class _LineSender(Struct, eq=False):
     job: str
     latest: float | None
     output_tokens: dict[str, float] = field(default_factory=dict)
-    groups: EmbeddingGroups | None = None
+    embeddings: EmbeddingCalls | None = None
 
     @property
     def client(self) -> ClientKey:
@@ -107,7 +106,7 @@ class _LineSender(Struct, eq=False):
         model permits it, and each later call when its own does.
         """
         if sent.line.is_embedding:
-            return await self._send_embedding(sent, concurrency)
+            return await self._embedding_calls().send(sent, concurrency)
         request = self.gateway.prepare(request_of(sent), self.client)
         again = sent.is_retry
         watcher = CallWatcher(
@@ -133,56 +132,22 @@ class _LineSender(Struct, eq=False):
                 permits[name] = permit
             return await self._call(sent, request, watcher, permits, calls)
 
-    async def _send_embedding(
-        self, sent: LineRequest, concurrency: AdaptiveConcurrency
-    ) -> dict[str, Any]:
-        """The body of the response to a line for embeddings, which shares a call with others."""
-        if self.groups is None:
-            from .embedding_groups import EmbeddingGroups  # few jobs have such lines
+    def _embedding_calls(self) -> EmbeddingCalls:
+        """What sends the lines for embeddings; few jobs have such lines."""
+        if self.embeddings is None:
+            from .embedding_calls import EmbeddingCalls
 
-            self.groups = EmbeddingGroups(self.gateway.catalog, self.activity)
-
-        async def send(request: EmbeddingRequest, tokens: int) -> tuple[list[bytes], int]:
-            paid, again = sent.paid, sent.is_retry
-            watcher = CallWatcher(
-                concurrency, self.limiter, self.activity, None, paid, tokens, is_retry=again
+            self.embeddings = EmbeddingCalls(
+                self.gateway,
+                self.find_client,
+                self.observer,
+                self.limiter,
+                self.activity,
+                job=self.job,
+                latest=self.latest,
+                ready=self._until_ready,
             )
-            return await self._call_embedding(sent, request, watcher, tokens)
-
-        if sent.line.parse_error is not None:
-            raise RequestError(sent.line.parse_error)
-        try:
-            body: dict[str, Any] = await self.groups.response(sent.line.body, send)
-        except Exception as error:
-            if not isinstance(error, FanoutError):
-                self.observer.bug(sent.request_id, error)
-            raise
-        sent.received(body)
-        return body
-
-    async def _call_embedding(
-        self, sent: LineRequest, request: EmbeddingRequest, watcher: CallWatcher, tokens: int
-    ) -> tuple[list[bytes], int]:
-        """The vectors of a request, and its tokens; it is sent when its model permits it."""
-        found: list[bytes] = []
-
-        async def add(_: int, vectors: Sequence[bytes]) -> None:
-            found.extend(vectors)
-
-        model = request.model
-        permit = self.limiter.permit(model, tokens, 1, tokens, self.job, self.latest)
-        async with ShownPermit(permit, self.activity):
-            await self._until_ready()
-            context = Context(sent.request_id, self.client, sent.deadline, watcher)
-            try:
-                used = await self.gateway.embed(request, context, add)
-            except FanoutError as error:
-                for name, seconds in rate_limited_models(error):
-                    started = watcher.starts.get(name, 0.0)
-                    await self.limiter.rejected(name, started, seconds, permit.size)
-                raise
-            permit.tokens_used = used
-        return found, used
+        return self.embeddings
 
     def _permit(self, name: str, line: Line, size: int, calls: int) -> ShownPermit:
         """The permit for so many calls to a model, by its usual number of output tokens."""
@@ -227,7 +192,7 @@ class _LineSender(Struct, eq=False):
             raise
         except Exception as error:
             if later is None or later.stopped is None:
-                self.observer.bug(sent.request_id, error)
+                self.observer.unexpected_error(sent.request_id, error)
             raise
         else:
             sent.received(body)
@@ -301,7 +266,7 @@ class _LineSender(Struct, eq=False):
             if pace.stopped is not None:
                 raise pace.stopped from None
             if not isinstance(error, FanoutError):
-                self.observer.bug(sent.request_id, error)
+                self.observer.unexpected_error(sent.request_id, error)
             raise
         finally:
             self.activity.slot_waits.pop(watcher, None)

@@ -1,14 +1,14 @@
 """
-Places for the workers of all jobs of a stack: together they use at most half of Lambda's.
+Slots for the workers of all jobs of a stack: at most half of the account's concurrency.
 
-All functions of an account share a number of places, ten in a new account. A worker takes a place
-of the stack before it sends anything, and ends at once if there is none; the state machine starts
-it again later, and later each time. Jobs share the places equally. The place of a killed worker is
-free when its time is over.
+All functions of an account share its concurrent executions, ten in a new account. A worker takes
+a slot of the stack before it sends anything, and ends at once if there is none; the state machine
+starts it again later, and later each time. Jobs share the slots equally. The slot of a killed
+worker is free when its time is over.
 
-The places are in groups, each under a partition key of its own: DynamoDB takes 1,000 writes and
+The slots are in groups, each under a partition key of its own: DynamoDB takes 1,000 writes and
 3,000 reads a second for one key. A worker looks at one group after another, in random order, and
-takes a place of the first that has one. Each group is shared equally, and so all places are.
+takes a slot of the first that has one. Each group is shared equally, and so all slots are.
 """
 
 from __future__ import annotations
@@ -28,17 +28,17 @@ from .dynamodb import DynamoTable, item_key
 
 GROUP = 50
 """
-Places of a group. Its items, with a mark for each waiting shard, are some 6 to 12 KB: reading them
+Slots of a group. Its items, with a mark for each waiting shard, are some 6 to 12 KB: reading them
 is two or three of DynamoDB's 3,000 units a second.
 """
 
 MAX_GROUPS = 20
-"""Groups that a worker looks at before it ends; with more than a thousand places there are more."""
+"""Groups that a worker looks at before it ends; with more than a thousand slots there are more."""
 
-PLACE, WAITING = "place#", "waiting#"
+SLOT, WAITING = "slot#", "waiting#"
 FIRST_WAIT, LONGEST_WAIT = 30, 300
 """
-Seconds after which a shard without a place asks again, on average: the first time, and at most.
+Seconds after which a shard without a slot asks again, on average: the first time, and at most.
 
 Each time doubles them, because each costs three state transitions.
 """
@@ -48,14 +48,14 @@ MARK_MARGIN = 30
 
 TTL = 3600
 MARGIN = 30
-"""Seconds that a worker may hold its place beyond its own time limit."""
+"""Seconds that a worker may hold its slot beyond its own time limit."""
 
 ATTEMPTS = 5
-"""Places that others may take first before a worker looks at no group twice."""
+"""Slots that others may take first before a worker looks at no group twice."""
 
 NEW_ACCOUNT = 10
 """
-Places of a new account, the fewest that there are.
+Concurrent executions of a new account, the fewest that there are.
 
 See https://docs.aws.amazon.com/lambda/latest/dg/lambda-concurrency.html.
 """
@@ -63,31 +63,31 @@ See https://docs.aws.amazon.com/lambda/latest/dg/lambda-concurrency.html.
 
 class WorkerLimits(Struct, frozen=True):
     """
-    The workers of one job, and the places of all jobs together.
+    The workers of one job, and the slots of all jobs together.
 
     A limit of 0 is none: the account's is unknown.
     """
 
     workers: int
-    places: int = 0
+    slots: int = 0
 
 
 def divide(wanted: int, account: int | None, jobs: int = 1) -> WorkerLimits:
     """
-    The limits with `wanted` workers a job in an account with so many places, for one of `jobs`.
+    The limits with `wanted` workers a job and this concurrency of the account, for one of `jobs`.
 
-    A worker that finds no place has still used one of Lambda's for a moment, so a job that starts
+    A worker that finds no slot is still an execution for a moment, so a job that starts
     beside others gets fewer workers.
     """
     if account is None:
         return WorkerLimits(wanted)
-    places = max(account // 2, 1)
-    return WorkerLimits(max(min(wanted, places // max(jobs, 1)), 1), places)
+    slots = max(account // 2, 1)
+    return WorkerLimits(max(min(wanted, slots // max(jobs, 1)), 1), slots)
 
 
 async def read_account_limit(client: Any) -> int | None:
     """
-    The places that no function of the account reserves; `None` if it may not be read.
+    The concurrency that no function of the account reserves; `None` if it may not be read.
 
     See https://docs.aws.amazon.com/lambda/latest/api/API_GetAccountSettings.html.
     """
@@ -99,8 +99,8 @@ async def read_account_limit(client: Any) -> int | None:
     return limit
 
 
-class PlaceRequest(Struct, frozen=True):
-    """A shard whose worker asks for a place, after it has waited so many times."""
+class SlotRequest(Struct, frozen=True):
+    """A shard whose worker asks for a slot, after it has waited so many times."""
 
     job: str
     shard: int
@@ -116,9 +116,9 @@ class PlaceRequest(Struct, frozen=True):
         return round(mean * random.uniform(0.5, 1.5))  # noqa: S311
 
 
-class NoPlace(Struct, frozen=True):
+class NoSlot(Struct, frozen=True):
     """
-    A worker's result if there was no place: it has sent nothing, and `left` lines are left.
+    A worker's result if there was no slot: it has sent nothing, and `left` lines are left.
 
     The shard waits for `wait` seconds, the time number `waits`.
     """
@@ -128,27 +128,27 @@ class NoPlace(Struct, frozen=True):
     waits: int
     done: int = 0
     failed: int = 0
-    stop: Literal["places"] = "places"
+    stop: Literal["slots"] = "slots"
 
 
 class _Group(Struct, frozen=True):
-    """Some of the places, by number, and the key of their partition."""
+    """Some of the slots, by number, and the key of their partition."""
 
     kind: str
-    places: range
+    slots: range
 
 
 class _Seen(Struct, frozen=True):
-    """What a group's items say: the job of each taken place, and of each shard that waits."""
+    """What a group's items say: the job of each taken slot, and of each shard that waits."""
 
     taken: dict[str, str]
     waiting: dict[str, str]
 
-    def free(self, job: str, places: range) -> list[str]:
-        """The places that the job may take: beyond its share, none that others wait for."""
+    def free(self, job: str, slots: range) -> list[str]:
+        """The slots that the job may take: beyond its share, none that others wait for."""
         held, waiting = Counter(self.taken.values()), Counter(self.waiting.values())
-        free = [name for n in places if (name := f"{PLACE}{n:05d}") not in self.taken]
-        share = max(len(places) // len({job, *held, *waiting}), 1)
+        free = [name for n in slots if (name := f"{SLOT}{n:05d}") not in self.taken]
+        share = max(len(slots) // len({job, *held, *waiting}), 1)
         if held[job] < share:
             return free
         missing = (
@@ -159,8 +159,8 @@ class _Seen(Struct, frozen=True):
         return free if len(free) > sum(missing) else []
 
 
-class WorkerPlaces:
-    """The places in a stack's table."""
+class WorkerSlots:
+    """The slots in a stack's table."""
 
     def __init__(self, table: DynamoTable, now: Callable[[], float]) -> None:
         self._table = table
@@ -170,29 +170,29 @@ class WorkerPlaces:
         self, wanted: int, account: int | None, starting: Collection[str]
     ) -> WorkerLimits:
         """
-        The limits for a job with `wanted` workers in an account with so many places.
+        The limits for a job with `wanted` workers in an account with so much concurrency.
 
-        It shares them with the jobs that hold or wait for a place, and with those that are
+        It shares them with the jobs that hold or wait for a slot, and with those that are
         `starting`. A job whose execution was stopped, or that waits for a provider, does neither.
         """
         found = set(starting)
-        for group in _groups(divide(wanted, account).places):
+        for group in _groups(divide(wanted, account).slots):
             seen = await self._read(group)
             found |= {*seen.taken.values(), *seen.waiting.values()}
         return divide(wanted, account, len(found))
 
     @asynccontextmanager
-    async def place(self, request: PlaceRequest, places: int, seconds: float) -> AsyncIterator[int]:
+    async def slot(self, request: SlotRequest, slots: int, seconds: float) -> AsyncIterator[int]:
         """
-        Take one of `places` for the block, at most for so long.
+        Take one of `slots` for the block, at most for so long.
 
         Yields the seconds after which to ask again, or 0 if there was one.
         """
-        if not places:
+        if not slots:
             yield 0
             return
         token = secrets.token_hex(8)
-        groups = _groups(places)
+        groups = _groups(slots)
         own = groups[crc32(request.mark.encode()) % len(groups)]
         key = await self._take(request, groups, own, token, seconds)
         if key is None:
@@ -217,13 +217,13 @@ class WorkerPlaces:
 
     async def _take(
         self,
-        request: PlaceRequest,
+        request: SlotRequest,
         groups: list[_Group],
         own: _Group,
         token: str,
         seconds: float,
     ) -> dict[str, Any] | None:
-        """The key of the place that was taken, if there was one: first where the shard waited."""
+        """The key of the slot that was taken, if there was one: first where the shard waited."""
         queue = deque(random.sample(groups, min(len(groups), MAX_GROUPS)))
         if request.waits:
             queue.appendleft(own)
@@ -231,7 +231,7 @@ class WorkerPlaces:
         while queue:
             group = queue.popleft()
             seen = await self._read(group)
-            if free := seen.free(request.job, group.places):
+            if free := seen.free(request.job, group.slots):
                 # Random, so that workers seldom choose the same.
                 key = item_key(group.kind, random.choice(free))  # noqa: S311
                 if await self._put_if_free(key, request.job, token, seconds):
@@ -256,7 +256,7 @@ class WorkerPlaces:
             name, holder = item["id"]["S"], item["job"]["S"]
             if float(item["valid_until"]["N"]) < self._now():
                 continue
-            (seen.taken if name.startswith(PLACE) else seen.waiting)[name] = holder
+            (seen.taken if name.startswith(SLOT) else seen.waiting)[name] = holder
         return seen
 
     @staticmethod
@@ -268,9 +268,9 @@ class WorkerPlaces:
         }
 
 
-def _groups(places: int) -> list[_Group]:
-    """All groups. A place is always in the same one, however many there are."""
+def _groups(slots: int) -> list[_Group]:
+    """All groups. A slot is always in the same one, however many there are."""
     return [
-        _Group(f"workers#{first // GROUP:03d}", range(first, min(first + GROUP, places)))
-        for first in range(0, places, GROUP)
+        _Group(f"workers#{first // GROUP:03d}", range(first, min(first + GROUP, slots)))
+        for first in range(0, slots, GROUP)
     ]

@@ -1,4 +1,4 @@
-"""A thousand workers that ask for places stay within DynamoDB's limits of a partition key."""
+"""A thousand workers that ask for slots stay within DynamoDB's limits of a partition key."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ from botocore.exceptions import ClientError
 from msgspec.structs import replace
 
 from fanout.bulk.aws.dynamodb import DynamoTable
-from fanout.bulk.aws.worker_places import GROUP, PlaceRequest, WorkerPlaces
+from fanout.bulk.aws.worker_slots import GROUP, SlotRequest, WorkerSlots
 from tests.support.virtual_clock import now, run_threads_at_once
 
 from .capacity_table import (
@@ -26,7 +26,7 @@ SECONDS = 6
 
 
 class PlacesTable(CapacityTable):
-    """The table with the one condition of a place: it is free, or its worker's time is over."""
+    """The table with the one condition of a slot: it is free, or its worker's time is over."""
 
     def put_item(self, *, Item: Item, **arguments: Any) -> dict[str, Any]:  # noqa: N803 -- boto3's
         old = self.get_item(Key=Item).get("Item")
@@ -41,10 +41,10 @@ class PlacesTable(CapacityTable):
 class Stack:
     """Jobs whose workers all start at the same moment, and one after another from then on."""
 
-    def __init__(self, places: int, shard_seconds: float, end: float = SECONDS) -> None:
+    def __init__(self, slots: int, shard_seconds: float, end: float = SECONDS) -> None:
         self.table = PlacesTable()
-        self._places = WorkerPlaces(DynamoTable(self.table, "records"), lambda: 1e9 + now())
-        self._limit = places
+        self._slots = WorkerSlots(DynamoTable(self.table, "records"), lambda: 1e9 + now())
+        self._limit = slots
         self._shard_seconds = shard_seconds
         self._end = end
         self._shards = itertools.count()
@@ -59,16 +59,16 @@ class Stack:
                     group.create_task(self._child(job))
 
     async def _child(self, job: str) -> None:
-        request = PlaceRequest(job, next(self._shards))
+        request = SlotRequest(job, next(self._shards))
         while now() < self._end:
-            async with self._places.place(request, self._limit, 890) as wait:
+            async with self._slots.slot(request, self._limit, 890) as wait:
                 if not wait:
                     await self._work(job)
             await asyncio.sleep(wait)
             if wait:
                 request = replace(request, waits=request.waits + 1)
             else:
-                request = PlaceRequest(job, next(self._shards))
+                request = SlotRequest(job, next(self._shards))
 
     async def _work(self, job: str) -> None:
         self.running += 1
@@ -80,29 +80,29 @@ class Stack:
 
 
 @pytest.mark.parametrize(
-    ("jobs", "places", "shard_seconds"),
+    ("jobs", "slots", "shard_seconds"),
     [
         ({"a": 1_000}, 1_000, 4),
         ({"a": 500, "b": 500}, 500, 8),
     ],
 )
 def test_no_partition_key_gets_more_than_two_thirds_of_what_dynamodb_takes(
-    jobs: dict[str, int], places: int, shard_seconds: float
+    jobs: dict[str, int], slots: int, shard_seconds: float
 ) -> None:
-    stack = Stack(places, shard_seconds)
+    stack = Stack(slots, shard_seconds)
     run_threads_at_once(stack.run(jobs), 0.004)
 
-    workers = min(places, sum(jobs.values()))
-    assert 0.9 * workers <= stack.most <= places
+    workers = min(slots, sum(jobs.values()))
+    assert 0.9 * workers <= stack.most <= slots
     assert sum(stack.worked.values()) > 0.9 * workers * SECONDS
     assert max(stack.table.reads.values()) < 0.6 * READS_PER_SECOND
     assert max(stack.table.writes.values()) < 0.5 * WRITES_PER_SECOND
     kinds = {kind for kind, _ in stack.table.writes}
-    assert len(kinds) == places / GROUP
+    assert len(kinds) == slots / GROUP
 
 
 def test_a_job_that_comes_later_gets_its_share_of_several_groups() -> None:
-    """The first job holds all places when the second one starts, and would take each free one."""
+    """The first job holds all slots when the second one starts, and would take each free one."""
 
     async def main() -> None:
         async with asyncio.TaskGroup() as group:
