@@ -103,7 +103,7 @@ class Handler(BaseHTTPRequestHandler):
         """Return the API, the model and whether a stream is requested."""
         if found := GEMINI_PATH.fullmatch(self.path):
             return GEMINI, found[1], "stream" in found[2]
-        api = ANTHROPIC if self.path.endswith("/v1/messages") else OPENAI
+        api = ANTHROPIC if self.path.partition("?")[0].endswith("/v1/messages") else OPENAI
         return api, body["model"], bool(body.get("stream"))
 
     def _without_betas(self, body: dict[str, Any]) -> dict[str, Any]:

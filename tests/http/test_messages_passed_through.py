@@ -270,7 +270,7 @@ def test_tokens_are_counted_by_the_vendor_or_estimated(
         status, headers, found = server.json(body, sent["path"], headers=sent["headers"])
         assert (status, found, headers.get("x-fanout-tokens")) == wanted
         call = upstream.calls[-1]
-        assert call.path == "/v1/messages/count_tokens"
+        assert call.path == sent["path"] == "/v1/messages/count_tokens?beta=true"
         assert call.raw == body.replace(b'"model": "claude"', b'"model": "claude-x"')
     image = {"type": "base64", "media_type": "image/png", "data": "A" * 100_000}
     content: Any = [{"type": "image", "source": image}]

@@ -67,7 +67,7 @@ class Call:
         self.ended = False
         self.writer = writer
         self.wire_format: WireFormat = WIRE_FORMATS[
-            "anthropic" if path.endswith("/messages") else "openai"
+            "anthropic" if path.partition("?")[0].endswith("/messages") else "openai"
         ]
         self.words: list[str] = []
         self.has_head = False

@@ -96,14 +96,18 @@ class Routes(Struct, frozen=True):
 
     def may_respond(self, name: str, own: Iterable[str] = ()) -> list[str]:
         """The models that a request for this one may call; `own` are the request's fallbacks."""
-        names = dict.fromkeys([name, *self.fallbacks_of(name), *own])
+        return self.with_special([name, *self.fallbacks_of(name), *own])
+
+    def with_special(self, names: Iterable[str]) -> list[str]:
+        """These models and those that are called after certain errors of them, each once."""
+        listed = dict.fromkeys(names)
         special = [
             one
-            for first in names
+            for first in listed
             for code in ("context_length_exceeded", CONTENT_CODES[0])
             for one in self.special_fallbacks(first, code)
         ]
-        return [*dict.fromkeys([*names, *special])]
+        return [*dict.fromkeys([*listed, *special])]
 
     @property
     def has_special(self) -> bool:

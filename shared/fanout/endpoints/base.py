@@ -63,11 +63,12 @@ class StreamEncoder(Protocol):
 
 
 class RequestBody(HiddenRepr, frozen=True):
-    """A client's body: its JSON value, its bytes and the request's headers (lower case)."""
+    """A client's body: its JSON value, its bytes, the request's headers (lower case) and query."""
 
     value: Any
     data: bytes
     headers: Mapping[str, str] = field(default_factory=dict)
+    query: str = ""
 
 
 class Surface(Struct, frozen=True):

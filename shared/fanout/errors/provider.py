@@ -22,7 +22,8 @@ class ProviderError(FanoutError):
     """
     One attempt failed. `status` is for the client; `upstream` is the provider's own status.
 
-    `vendor_detail` has the provider's words, without the deployment's name before them. It
+    `vendor_detail` has the provider's words, without the deployment's name before them.
+    `vendor_body` is the provider's JSON, without keys, if the request was passed through. It
     `may_be_billed` if the request was sent and no rejection came back: a success broke off, could
     not be read, or did not arrive in time.
     """
@@ -53,6 +54,7 @@ class ProviderError(FanoutError):
         self.rate_limits: Mapping[str, float] = {}
         self.broken_end = False
         self.vendor_detail = detail
+        self.vendor_body: bytes | None = None
         self._detail = replace(detail, message=str(self), code=detail.code or self.code)
         self.status = self._status()
 

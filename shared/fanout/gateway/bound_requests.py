@@ -2,7 +2,8 @@
 Requests with what only the maker of an earlier response can read, such as encrypted reasoning.
 
 Another account, or another model, rejects such a request. So if several may get it, that part is
-left out. Imported with the first such request.
+left out; or the request is rejected, if it goes on with a conversation that its vendor keeps.
+Imported with the first such request.
 """
 
 from __future__ import annotations
@@ -33,6 +34,10 @@ def _fitted(chat: ChatRequest, deployments: tuple[Deployment, ...]) -> ChatReque
     original: OriginalRequest | None = chat.original
     if original is None or not original.is_bound:
         return _readable(chat, deployments)
+    if original.needs_keeper is not None:
+        if not _has_keeper(original, deployments):
+            raise original.needs_keeper
+        return chat
     able = [one for one in deployments if one.provider.pass_through(original.api, one.target)]
     if all(_is_same(able[0], one) for one in able):
         return chat
@@ -44,6 +49,18 @@ def _fitted(chat: ChatRequest, deployments: tuple[Deployment, ...]) -> ChatReque
         original, members=original.unbound, is_bound=False, left_out=("input[].reasoning",)
     )
     return replace(chat, original=unbound)
+
+
+def _has_keeper(original: OriginalRequest, deployments: tuple[Deployment, ...]) -> bool:
+    """Whether one account gets the request, and with it each later one of its conversation."""
+    first, *others = deployments
+    codec = first.provider.pass_through(original.api, first.target)
+    return (
+        codec is not None
+        and all(original.members.value(name) is None for name in codec.lacks)
+        and len(first.keys) <= 1
+        and all(_is_same(first, one) for one in others)
+    )
 
 
 def _readable(chat: ChatRequest, deployments: tuple[Deployment, ...]) -> ChatRequest:

@@ -208,7 +208,7 @@ class Gateway:
         further = (
             self._host.runner.calls.fallbacks_of(request, one, client) for one in request.names
         )
-        names = sorted(request.names.union(*further))
+        names = self.catalog.routes.with_special(sorted(request.names.union(*further)))
         return fit_bound(request, [one for name in names for one in self.catalog.find(name)])
 
     def _check_names(self, names: Iterable[str], param: str) -> None:

@@ -57,7 +57,7 @@ async def _count(
     shape: Mapping[str, Any],
 ) -> None:
     def parse(body: bytes) -> CountRequest:
-        return read(RequestBody(parse_body(body), body, exchange.headers))
+        return read(RequestBody(parse_body(body), body, exchange.headers, exchange.query))
 
     found = await exchange.parsed(parse)
     counted = await _counted(exchange, found, api)
@@ -82,6 +82,9 @@ async def _counted(exchange: Exchange, found: CountRequest, api: str) -> WireRes
     deployment = next(able, None)
     if deployment is None:
         return None
+    has_api = deployment.provider.pass_through(api.partition("/")[0], deployment.target) is not None
+    if chat.original.untranslatable is not None and not has_api:
+        return None  # what would be counted is not the client's prompt
     deployment = for_original(deployment, chat)
     try:
         async with asyncio.timeout(SECONDS):

@@ -9,6 +9,9 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Any
 
+from ..wire import json
+from ..wire.json_members import find_members
+
 HEADER = "x-litellm-tags"
 
 
@@ -31,3 +34,14 @@ def split_tags(body: Any) -> tuple[Any, tuple[str, ...]]:
     rest = {name: value for name, value in metadata.items() if name != "tags"}
     others = {name: value for name, value in body.items() if name != "metadata"}
     return ({**body, "metadata": rest} if rest else others), tags_in(metadata)
+
+
+def bytes_without_tags(data: bytes, value: Any) -> bytes:
+    """The body `data` of `split_tags`, whose other bytes are kept; `value` is without the tags."""
+    try:
+        members = find_members(data)
+        inner = find_members(members.value("metadata") or b"{}")
+    except (json.BadJSON, *json.NOT_JSON):
+        return json.encode(value)
+    rest = inner.changed({"tags": None}) if "metadata" in value else None
+    return members.changed({"metadata": rest})

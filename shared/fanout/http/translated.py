@@ -12,9 +12,8 @@ from typing import TYPE_CHECKING
 from msgspec.structs import replace
 
 from ..endpoints.base import RequestBody, TranslatedRequest, Translation
-from ..wire import json
 from .endpoints import dropped_header, parse_body, respond_to
-from .request_tags import split_tags
+from .request_tags import bytes_without_tags, split_tags
 
 if TYPE_CHECKING:
     from .exchange import Exchange
@@ -27,11 +26,14 @@ async def serve(exchange: Exchange) -> None:
         raise AssertionError("the route names a surface")
 
     def read(body: bytes) -> tuple[TranslatedRequest, tuple[str, ...]]:
-        value, tags = parse_body(body), tuple[str, ...]()
+        parsed = value = parse_body(body)
+        tags: tuple[str, ...] = ()
         if surface.has_own_metadata:
-            value, tags = split_tags(value)
-        data = json.encode(value) if tags else body
-        return surface.read(RequestBody(value, data, exchange.headers)), tags
+            value, tags = split_tags(parsed)
+        data = body
+        if value is not parsed:
+            data = bytes_without_tags(body, value)
+        return surface.read(RequestBody(value, data, exchange.headers, exchange.query)), tags
 
     found, exchange.tags = await exchange.parsed(read)
     found = replace(found, id=exchange.request_id, created=int(time.time()))

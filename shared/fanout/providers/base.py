@@ -147,12 +147,17 @@ class ImpliedEnd(Protocol):
 
 
 class WireError(Exception):
-    """A provider's error, inside a response that began as a success."""
+    """
+    A provider's error, inside a response that began as a success.
+
+    `body` is its JSON, if that is within another event.
+    """
 
     def __init__(self, status: int, detail: ErrorDetail) -> None:
         super().__init__(detail.message)
         self.status = status
         self.detail = detail
+        self.body: bytes | None = None
 
 
 class BadWire(ValueError):
@@ -166,7 +171,8 @@ class Codec(Struct, frozen=True):
     `encode` must return the same bytes for the same values, and list in `WireRequest.dropped` what
     it left out. `decode` may raise `BadWire`, `WireError` or any msgspec error. One that
     `passes_through` sends the client's original request, and keeps what the vendor sends; its
-    `list_headers` are lists, so the client's values are sent beside the config's.
+    `list_headers` are lists, so the client's values are sent beside the config's. `lacks` are the
+    members of the API that this vendor does not have, because it keeps no conversations.
     """
 
     encode: Callable[[ChatRequest, Target, bool], WireRequest]
@@ -175,6 +181,7 @@ class Codec(Struct, frozen=True):
     decoder: Callable[[Target], StreamDecoder]
     passes_through: bool = False
     list_headers: tuple[str, ...] = ()
+    lacks: tuple[str, ...] = ()
 
 
 def codec_by_model(find: Callable[[Target], Codec], framer: Callable[[], Framer]) -> Codec:

@@ -27,12 +27,13 @@ def pass_through_codec(
     event: Callable[[WireEvent], WireEvent] = lambda event: event,
     *,
     list_headers: tuple[str, ...] = (),
+    lacks: tuple[str, ...] = (),
 ) -> Codec:
     """
     The codec of a vendor with the client's API; the other functions are those of its chat codec.
 
-    `event` unpacks an event that the vendor sends inside another one. `list_headers` are as in
-    `Codec`.
+    `event` unpacks an event that the vendor sends inside another one. `list_headers` and `lacks`
+    are as in `Codec`.
     """
 
     def encode_original(request: ChatRequest, target: Target, stream: bool) -> WireRequest:  # noqa: FBT001
@@ -50,6 +51,7 @@ def pass_through_codec(
         lambda target: EventKeeper(decoder(target), event),
         passes_through=True,
         list_headers=list_headers,
+        lacks=lacks,
     )
 
 
@@ -84,6 +86,7 @@ class EventKeeper:
             chunk = next(chunks, empty)
         except WireError as error:  # the event may have more than the reason, such as the usage
             failure, chunk = error, empty
+            failure.body = event.data
         first: Any = {**chunk, ORIGINAL_EVENT: event}
         yield first
         if failure is not None:

@@ -34,15 +34,17 @@ class OriginalRequest(HiddenRepr, frozen=True):
     """
     A client's request of another API than chat completions.
 
-    `api` is the name of the API, `headers` are those that its vendor reads. `gateway_fields` are
-    members of the body that are only for the gateway. `own_fields` are the paths of those that only
+    `api` is the name of the API, `headers` are those that its vendor reads, `query` is what the
+    client's URL has after `?`. `gateway_fields` are members of the body that are only for the
+    gateway. `own_fields` are the paths of those that only
     the vendor knows, so that they may choose another model. `untranslatable` is the error for a
     model of another API, if the request has what no chat request has a place for. `defaults` says
     where the API has the parameters of chat requests that a config may set, by their names there.
 
     `is_bound`: it has what only the maker of an earlier response can read. `unbound` are the
-    members without that, if it can be left out. `left_out` names what the members do not have of
-    the client's request, because no vendor with the API would accept it.
+    members without that, if it can be left out. `needs_keeper` is the error unless exactly one
+    account may get it, whose vendor keeps conversations. `left_out` names what the members do not
+    have of the client's request, because no vendor with the API would accept it.
     """
 
     api: str
@@ -54,7 +56,9 @@ class OriginalRequest(HiddenRepr, frozen=True):
     defaults: Mapping[str, DefaultField] = {}
     is_bound: bool = False
     unbound: Members | None = None
+    needs_keeper: Exception | None = None
     left_out: tuple[str, ...] = ()
+    query: str = ""
 
     def body(self, changes: Mapping[str, bytes | None]) -> bytes:
         """The body without the gateway's fields and with these changes (JSON; `None` removes)."""

@@ -148,18 +148,23 @@ class Transport:
         """
         Send a request of another API than chat once, and return its response of any status.
 
+        An error's JSON has no keys.
         It is signed with the deployment's first key, because what the API creates belongs to one
         account. Raises a `ProviderError` if there is no response. If its connection breaks, a JSON
         object that has arrived whole is the response to a POST; a file of lines may have more.
         """
         signed = await self._signer.sign(deployment, wire, first_key=True)
         try:
-            return await self._engine.send(signed.outgoing)
+            response = await self._engine.send(signed.outgoing)
         except EngineError as error:
             found, error.received = error.received, None
             if found is not None and wire.method == "POST" and json.is_document(found.body):
                 return replace(found, broken_end=True)
             raise _bodies().from_engine_error(deployment, error) from None
+        if response.status in SUCCESS:
+            return response
+        body = _bodies().shown_body(deployment, response.body, signed.key)
+        return response if body is None else replace(response, body=body)
 
     @asynccontextmanager
     async def open(self, deployment: Deployment, wire: WireRequest) -> AsyncIterator[Incoming]:

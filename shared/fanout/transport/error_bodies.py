@@ -55,7 +55,7 @@ from .error_mapping import (
     retry_after,
     stream_timeout,
 )
-from .redaction import redact
+from .redaction import redact, redacted_json
 from .stalled_response import watch_end
 
 # What decoding raises if a response is not in the provider's format.
@@ -92,6 +92,7 @@ def _from_wire_error(
     names = [*names, detail.type, detail.code or ""]
     found = read_error_body(error.status, body, text=detail.message, names=names)
     made = _error(deployment, found, detail, key, in_success=True)
+    _keep_body(made, deployment, error.body or body, key)
     return _with_limits(deployment, made, found, body, {})
 
 
@@ -126,6 +127,7 @@ def from_response(deployment: Deployment, response: WireResponse, key: str | Non
         detail = ErrorDetail(f"{message}: correct `api_base`")
         error = Malformed(deployment, detail, upstream=response.status)
     error.broken_end = response.broken_end
+    _keep_body(error, deployment, response.body, key)
     return _with_limits(deployment, error, found, body, response.headers)
 
 
@@ -242,6 +244,22 @@ def _with_limits(
         after = read_pause(headers, table) if after is None else after
         error.retry_after = None if after is None else min(after, MAX_RETRY_AFTER)
     return error
+
+
+_UNSHOWN = (Malformed, Refused, Unreachable)
+"""Errors whose bodies are not passed on: no vendor's JSON, or about the gateway's own key."""
+
+
+def _keep_body(error: ProviderError, deployment: Deployment, body: bytes, key: str | None) -> None:
+    """Give the error the vendor's own JSON, if the client's request was passed through."""
+    if deployment.provider.chat.passes_through and not isinstance(error, _UNSHOWN):
+        error.vendor_body = shown_body(deployment, body, key)
+
+
+def shown_body(deployment: Deployment, body: bytes, key: str | None) -> bytes | None:
+    """The JSON of an error without keys and addresses; `None` if it is no object."""
+    keys = (key,) if key else ()
+    return redacted_json(body[:MAX_ERROR_BODY], keys, deployment.base_url)
 
 
 def _redacted(detail: ErrorDetail, keys: Sequence[str], base_url: str) -> ErrorDetail:

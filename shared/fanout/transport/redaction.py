@@ -1,11 +1,14 @@
-"""Removes keys and addresses from a provider's message. Pure; knows nothing of providers."""
+"""Removes keys and addresses from a provider's words. Pure; knows nothing of providers."""
 
 from __future__ import annotations
 
 import re
 from base64 import b64encode
 from collections.abc import Iterator, Sequence
+from typing import Any
 from urllib.parse import quote, quote_plus
+
+from ..wire import json
 
 MAX_MESSAGE = 2_000
 """Characters of a provider's message that clients see."""
@@ -42,6 +45,28 @@ def redact(text: str, keys: Sequence[str] = (), base_url: str = "") -> str:
     text = _ARN.sub("[arn]", text)
     text = _NUMBERED_HOST.sub("[address]", text)
     return text if len(text) <= MAX_MESSAGE else text[:MAX_MESSAGE] + "…"
+
+
+def redacted_json(body: bytes, keys: Sequence[str] = (), base_url: str = "") -> bytes | None:
+    """The same of each text in a JSON object, which is unchanged if none has one; else `None`."""
+    value = json.decode_or_none(body)
+    if not isinstance(value, dict):
+        return None
+    shown = _redacted_value(value, keys, base_url)
+    return body if shown == value else json.encode(shown)
+
+
+def _redacted_value(value: Any, keys: Sequence[str], base_url: str) -> Any:
+    if isinstance(value, str):
+        return redact(value, keys, base_url)
+    if isinstance(value, list):
+        return [_redacted_value(one, keys, base_url) for one in value]
+    if isinstance(value, dict):
+        return {
+            redact(name, keys, base_url): _redacted_value(one, keys, base_url)
+            for name, one in value.items()
+        }
+    return value
 
 
 def _forms_of(key: str) -> Iterator[str]:

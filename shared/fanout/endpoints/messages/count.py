@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from msgspec.structs import replace
+
 from ...errors import RequestError
 from ..base import RequestBody
 from ..token_counts import CountRequest, count_request
@@ -16,5 +18,5 @@ def read_count(body: RequestBody) -> CountRequest:
     value = body.value
     if not isinstance(value, dict):
         raise RequestError("the body must be a JSON object", None, "invalid_type")
-    found = read(RequestBody({"max_tokens": 1, **value}, body.data, body.headers))
+    found = read(replace(body, value={"max_tokens": 1, **value}))
     return count_request(found.request, API, estimate_tokens(value))

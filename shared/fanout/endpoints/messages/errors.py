@@ -9,6 +9,8 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Any
 
+from msgspec import Raw
+
 from ...errors import (
     AllFailed,
     FanoutError,
@@ -18,7 +20,9 @@ from ...errors import (
     detail_of,
     status_of,
 )
+from ...wire import json
 from .original import API
+from .threads import ThreadError
 
 OVERLOADED = 529
 
@@ -37,6 +41,9 @@ TYPES = {
 }
 """By status; any other 4xx is an invalid request, any other 5xx an `api_error`."""
 
+ERRORS = range(400, 600)
+"""The statuses of errors."""
+
 _NAMES = frozenset(TYPES.values()) | {"api_error"}
 
 _OF_CODES = {
@@ -53,9 +60,26 @@ _SAME_STATUSES = frozenset({402, 413})
 """A vendor's, which mean one thing: the account is to be paid, the request is too large."""
 
 
-def error_body(error: Exception, request_id: str) -> dict[str, Any]:
-    """The body of an error response, and the data of an error event."""
+def error_body(error: Exception, request_id: str) -> Any:
+    """
+    The body of an error response, and the data of an error event.
+
+    A vendor's own is passed on, because clients act on its details.
+    """
+    own = _own_body(error)
+    if own is not None:
+        return Raw(own)
     return {"type": "error", "error": error_object(error), "request_id": request_id}
+
+
+def _own_body(error: Exception) -> bytes | None:
+    """The body of an error of a vendor that has this API; `None` if it has another form."""
+    body = error.vendor_body if isinstance(error, ProviderError) else None
+    match None if body is None else json.decode_or_none(body):
+        case {"type": "error", "error": {"type": str(), "message": str()}}:
+            return body
+        case _:
+            return None
 
 
 def failed_body(error: Mapping[str, Any], request_id: str) -> dict[str, Any]:
@@ -72,14 +96,16 @@ def type_of(error: Mapping[str, Any]) -> str:
 
 def error_object(error: Exception) -> dict[str, Any]:
     """
-    `{"type", "message"}`. The message of a vendor's error is the vendor's, word for word.
+    `{"type", "message"}`, maybe with `details`.
 
-    Clients find in it what to leave out of the next request (Claude Code).
+    The message of a vendor's error is the vendor's, word for word: clients find in it what
+    to leave out of the next request (Claude Code).
     """
     status = error_status(error)
     general = TYPES.get(status, "api_error" if status >= 500 else TYPES[400])  # noqa: PLR2004
     if not isinstance(error, ProviderError):
-        return {"type": general, "message": detail_of(error).message}
+        more = {"details": error.details} if isinstance(error, ThreadError) else {}
+        return {"type": general, "message": detail_of(error).message, **more}
     detail = error.vendor_detail
     is_known = error.upstream == status and detail.type in _NAMES
     is_vendors = is_known and _has_api(error.deployment)
@@ -98,13 +124,16 @@ def _has_api(deployment: Any) -> bool:
 
 def error_status(error: Exception) -> int:
     """
-    The HTTP status: a vendor without capacity is a 529, as Anthropic's own.
+    The HTTP status: that of a vendor with this API; one without capacity is a 529, as Anthropic's.
 
     An unpaid account is a 402, which clients do not send again, and a body that the vendor does not
     take a 413, which they shorten.
     """
-    if isinstance(error, ProviderError) and error.upstream == OVERLOADED:
+    upstream = (error.upstream or 0) if isinstance(error, ProviderError) else 0
+    if upstream == OVERLOADED:
         return OVERLOADED
+    if upstream in ERRORS and _own_body(error) is not None:
+        return upstream
     if isinstance(error, QuotaExceeded | Rejected) and error.upstream in _SAME_STATUSES:
         return error.upstream
     if isinstance(error, AllFailed) and _are_overloaded(error):

@@ -145,7 +145,7 @@ class MessageEncoder:
 
     def fail(self, error: Exception) -> bytes:
         """The error's event, which is the last one."""
-        return encode(error_body(error, self._id))
+        return b"event: error\ndata: %b\n\n" % json.encode(error_body(error, self._id))
 
     def keep_alive(self) -> bytes:
         """A ping, which SDKs and Claude Code count as a sign of life."""

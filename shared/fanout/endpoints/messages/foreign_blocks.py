@@ -9,8 +9,7 @@ from __future__ import annotations
 
 import hashlib
 import re
-from collections.abc import Mapping
-from typing import Any, TypeAlias
+from typing import Any
 
 from msgspec import Raw
 
@@ -18,8 +17,6 @@ from ...wire import json
 from ...wire.json_members import Members
 from ..original_bytes import members_or_none
 from .thoughts import is_ours
-
-Block: TypeAlias = Mapping[str, Any]
 
 LEFT_OUT = "messages[].content[].thinking"
 """The name of thinking that is left out."""
@@ -47,16 +44,20 @@ def without_foreign(members: Members, messages: list[Any]) -> tuple[Members | No
 
 def _fit_message(message: Any) -> Any:
     """The message with blocks that fit; the same one if all do."""
-    content = message.get("content")
+    content = message.get("content") if isinstance(message, dict) else None
     if not isinstance(content, list):
         return message
-    kept = [block for block in content if block.get("type") != "thinking" or not is_ours(block)]
+    kept = [block for block in content if not _is_foreign_thinking(block)]
     fitted = [_fit_block(block) for block in kept]
     is_same = len(kept) == len(content) and all(map(lambda a, b: a is b, fitted, kept))
     return message if is_same else {**message, "content": fitted}
 
 
-def _fit_block(block: Block) -> Block:
+def _is_foreign_thinking(block: Any) -> bool:
+    return isinstance(block, dict) and block.get("type") == "thinking" and is_ours(block)
+
+
+def _fit_block(block: Any) -> Any:
     match block:
         case {"type": "tool_use", "extra_content": _}:
             return _fit_block({k: v for k, v in block.items() if k != "extra_content"})

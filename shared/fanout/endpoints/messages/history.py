@@ -3,72 +3,106 @@ The system prompt and the messages of a Messages request as those of a chat requ
 
 Blocks that the chat request reads itself (`tool_use`, `tool_result`, `image`, `document`,
 `thinking`; see `schema/foreign_parts.py`) stay as they are. `cache_control` is kept at its block.
+Blocks that change the tools are read in `tool_changes.py`.
 Source: https://platform.claude.com/docs/en/api/messages/create, 2026-11.
 """
 
 from __future__ import annotations
 
-from collections.abc import Mapping
-from typing import Any, TypeAlias
+from collections.abc import Collection, Mapping
+from typing import Any, NamedTuple, TypeAlias
 
 from ...errors import RequestError
+from . import compaction
 from .losses import Losses
 from .thoughts import held_by, is_ours
+from .tool_changes import KINDS as TOOL_CHANGES
 
 Block: TypeAlias = dict[str, Any]
 
 ROLES = ("user", "assistant", "system")
+
+TO_CLEAR = "next_user_message"
+"""The `clear_at` of a system message that the model does not see after the user's next message."""
 
 _RESULT_BLOCKS = frozenset({"text", "image", "document", "search_result", "tool_reference"})
 
 _SIGNED = frozenset({"thinking", "redacted_thinking"})
 
 
-def chat_messages(body: Mapping[str, Any], losses: Losses) -> list[Any]:
+class History(NamedTuple):
+    """The messages of the chat request, and the path of each in the client's request."""
+
+    messages: list[Any]
+    paths: list[str]
+
+
+def chat_messages(body: Mapping[str, Any], losses: Losses) -> History:
     """The messages of the chat request; the first is of `system`, if there is one."""
     messages = body.get("messages")
     if not isinstance(messages, list):
         why = "must be a list" if "messages" in body else "is missing"
         raise RequestError(f"`messages` {why}", "messages")
     system = _system(body.get("system"), "system", losses)
-    first = [] if system is None else [{"role": "system", "content": system}]
-    found = [_message(one, f"messages[{i}]", losses) for i, one in enumerate(messages)]
-    return [*first, *found]
+    made = [] if system is None else [({"role": "system", "content": system}, "system")]
+    last = max((i for i, one in enumerate(messages) if _role(one) == "user"), default=-1)
+    for index, message in enumerate(messages):
+        path = f"messages[{index}]"
+        found = _messages(message, path, losses, is_past=index < last)
+        made += [(one, path) for one in found]
+    return History([one for one, _ in made], [path for _, path in made])
 
 
-def _system(given: Any, path: str, losses: Losses) -> str | list[Block] | None:
-    """A system prompt: a text, or its blocks of text; `None` if it is empty."""
+def _role(message: Any) -> Any:
+    return message.get("role") if isinstance(message, dict) else None
+
+
+def _system(
+    given: Any, path: str, losses: Losses, skipped: Collection[str] = ()
+) -> str | list[Block] | None:
+    """A system prompt: a text, or its blocks of text but the `skipped` ones; `None` if empty."""
     if given is None or isinstance(given, str):
         return given or None
     if not isinstance(given, list):
         raise RequestError(f"`{path}` must be a string or a list of text blocks", path)
     texts = []
     for index, block in enumerate(given):
-        if not isinstance(block, dict) or block.get("type") != "text":
+        kind = block.get("type") if isinstance(block, dict) else None
+        if isinstance(kind, str) and kind in skipped:
+            continue
+        if kind != "text":
             place = f"{path}[{index}]"
             raise RequestError(f"`{place}` must be a text block", place)
         texts.append(_text(block, f"{path}[{index}]", losses))
     return texts or None
 
 
-def _message(message: Any, path: str, losses: Losses) -> Block:
+def _messages(message: Any, path: str, losses: Losses, *, is_past: bool) -> list[Block]:
+    """What a message becomes; `is_past`: there is a message of the user after it."""
     if not isinstance(message, dict):
         raise RequestError(f"`{path}` must be an object with `role` and `content`", path)
     role, content = message.get("role"), message.get("content")
     if role not in ROLES:
         place, names = f"{path}.role", ", ".join(f"`{name}`" for name in ROLES)
         raise RequestError(f"`{place}` must be one of {names}", place)
-    for name in message.keys() - {"role", "content", "id", "type", "model"}:
+    known = {"role", "content", "id", "type", "model"}
+    clear_at = message.get("clear_at") if role == "system" else None
+    if clear_at in ("never", TO_CLEAR):
+        known.add("clear_at")
+    for name in message.keys() - known:
         losses.add(f"messages[].{name}")
     if role == "system":
-        return {"role": role, "content": _system(content, f"{path}.content", losses) or ""}
+        text = _system(content, f"{path}.content", losses, TOOL_CHANGES)
+        is_seen = text is not None and not (is_past and clear_at == TO_CLEAR)
+        return [{"role": role, "content": text}] if is_seen else []
     if isinstance(content, str):
-        return {"role": role, "content": content}
+        return [{"role": role, "content": content}]
     if not isinstance(content, list):
         place = f"{path}.content"
         raise RequestError(f"`{place}` must be a string or a list of blocks", place)
-    read = _assistant if role == "assistant" else _user
-    return read(content, f"{path}.content", losses)
+    if role == "user":
+        return [_user(content, f"{path}.content", losses)]
+    return _assistant(content, f"{path}.content", losses)
 
 
 def _user(content: list[Any], path: str, losses: Losses) -> Block:
@@ -82,17 +116,22 @@ def _user(content: list[Any], path: str, losses: Losses) -> Block:
     return {"role": "user", "content": _joined(blocks)}
 
 
-def _assistant(content: list[Any], path: str, losses: Losses) -> Block:
+def _assistant(content: list[Any], path: str, losses: Losses) -> list[Block]:
     """
-    The message of an earlier response.
+    The message of an earlier response; before it, as the user's, the summary that it may have.
 
     The text of all thinking is `reasoning_content`: vendors that do not know another's signatures
     may read it. Signed thinking is also there as it is.
     """
     blocks, thoughts, thinking = [], [], []
+    summaries: list[Block] = []
     for index, block in enumerate(content):
         place = f"{path}[{index}]"
         kind = _kind(block, place)
+        if kind == compaction.KIND:
+            found = compaction.summary_of(block, place)
+            summaries += [] if found is None else [found]
+            continue
         if kind == "thinking":
             thoughts.append(str(block.get("thinking") or ""))
             thinking.append(block)
@@ -105,7 +144,11 @@ def _assistant(content: list[Any], path: str, losses: Losses) -> Block:
     more: Block = (
         {"reasoning_content": "\n\n".join(filter(None, thoughts))} if any(thoughts) else {}
     )
-    return {"role": "assistant", "content": _joined(blocks), **more, **held_by(thinking)}
+    summary = [{"role": "user", "content": _joined(summaries)}] if summaries else []
+    if content and all(block["type"] == compaction.KIND for block in content):
+        return summary
+    held = held_by(thinking)
+    return [*summary, {"role": "assistant", "content": _joined(blocks), **more, **held}]
 
 
 def _joined(blocks: list[Block]) -> str | list[Block]:
@@ -131,20 +174,29 @@ def _part(block: Block, path: str, losses: Losses) -> Block | None:
         case "text":
             return _text(block, path, losses)
         case "image" | "document":
-            if not isinstance(block.get("source"), dict):
-                place = f"{path}.source"
-                raise RequestError(f"`{place}` must be an object with a `type`", place)
-            for name in block.keys() & {"citations", "context"}:
-                if block[name]:
-                    losses.add(f"messages[].content[].{name}")
-            return block
+            return _file(block, path, losses)
         case "search_result":
             return _search_result(block, losses)
         case "tool_reference":
             return {"type": "text", "text": str(block.get("tool_name", ""))}
+        case compaction.KIND:
+            return compaction.summary_of(block, path)
+        case "container_upload":
+            losses.add_needed(f"messages[].content[].{kind}", path)
         case _:
-            losses.add(f"messages[].content[].{kind}")
-            return None
+            if kind not in TOOL_CHANGES:
+                losses.add(f"messages[].content[].{kind}")
+    return None
+
+
+def _file(block: Block, path: str, losses: Losses) -> Block:
+    if not isinstance(block.get("source"), dict):
+        place = f"{path}.source"
+        raise RequestError(f"`{place}` must be an object with a `type`", place)
+    for name in block.keys() & {"citations", "context"}:
+        if block[name]:
+            losses.add(f"messages[].content[].{name}")
+    return block
 
 
 def _text(block: Block, path: str, losses: Losses) -> Block:

@@ -13,6 +13,7 @@ import re
 from collections.abc import Iterator, Mapping
 from typing import Any
 
+from ...errors import RequestError
 from ...schema.pass_through import DefaultField, OriginalRequest
 from ..base import RequestBody
 from ..original_bytes import members_or_none
@@ -23,6 +24,7 @@ API = "messages"
 HEADERS = ("anthropic-beta", "anthropic-version")
 
 _NAME = re.compile(r"[a-zA-Z0-9_-]+")
+_QUERY = re.compile(r"[\w.~%=&+,:-]*", re.ASCII)
 MOST_LETTERS = 128
 """Of a tool's name: https://platform.claude.com/docs/en/api/messages/create, 2026-11."""
 
@@ -90,36 +92,47 @@ SAFE = frozenset(
 """Fields that choose no other model: Anthropic's SDK for Python 2.14, 2026-11."""
 
 
-def original_of(body: RequestBody, own: frozenset[str]) -> OriginalRequest | None:
+def original_of(
+    body: RequestBody,
+    own: frozenset[str],
+    error: RequestError | None = None,
+    threaded: RequestError | None = None,
+) -> OriginalRequest | None:
     """
     The client's request as it is; `None` if no vendor with this API would accept it.
 
-    `own` are the gateway's own fields.
+    `own` are the gateway's own fields. `error` is why it cannot be translated, `threaded` the error
+    if no vendor that may get it keeps its thread. The value may have any form.
     """
     value = body.value
-    if not all(map(_is_portable, _blocks(value["messages"]))):
+    given = _listed(value.get("messages"))
+    if not all(map(_is_portable, _blocks(given))):
         return None
     members = members_or_none(body.data)
     if members is None:
         return None
-    given = value["messages"]
     members, messages = without_foreign(members, given)
     if members is None or not _has_turns(messages):
         return None
     if _lacks_thinking(value.get("thinking"), messages):
         return None
-    has_lost = any(
-        len(a["content"]) < len(b["content"]) for a, b in zip(messages, given, strict=True)
-    )
     return OriginalRequest(
         API,
         members,
         {name: body.headers[name] for name in HEADERS if name in body.headers},
         tuple(sorted(own & value.keys() - {"model", "stream"})),
         (*sorted(value.keys() - SAFE - own), *_vendors_tools(value)),
+        error,
         defaults=_defaults(body.headers),
-        left_out=(LEFT_OUT,) if has_lost else (),
+        is_bound=threaded is not None,
+        needs_keeper=threaded,
+        query=body.query if _QUERY.fullmatch(body.query) else "",
+        left_out=(LEFT_OUT,) if len([*_blocks(messages)]) < len([*_blocks(given)]) else (),
     )
+
+
+def _listed(value: Any) -> list[Any]:
+    return value if isinstance(value, list) else []
 
 
 def _defaults(headers: Mapping[str, str]) -> Mapping[str, DefaultField]:
@@ -131,15 +144,20 @@ def _defaults(headers: Mapping[str, str]) -> Mapping[str, DefaultField]:
 def _blocks(messages: list[Any]) -> Iterator[Mapping[str, Any]]:
     """The blocks of all messages."""
     for message in messages:
-        content = message.get("content")
-        yield from content if isinstance(content, list) else ()
+        content = _listed(message.get("content")) if isinstance(message, dict) else []
+        yield from (block for block in content if isinstance(block, dict))
 
 
 def _has_turns(messages: list[Any]) -> bool:
     """Whether each turn of the model has content, and no two of its calls have one id."""
-    turns = [one["content"] for one in messages if one.get("role") == "assistant"]
+    turns = [one.get("content") for one in messages if _role(one) == "assistant"]
     ids = [block.get("id") for block in _blocks(messages) if block.get("type") == "tool_use"]
-    return all(turns) and len(set(ids)) == len(ids)
+    texts = [one for one in ids if isinstance(one, str)]
+    return all(turns) and len(set(texts)) == len(texts)
+
+
+def _role(message: Any) -> Any:
+    return message.get("role") if isinstance(message, dict) else None
 
 
 def _is_portable(block: Mapping[str, Any]) -> bool:
@@ -159,24 +177,19 @@ def _lacks_thinking(thinking: object, messages: list[Any]) -> bool:
     """
     if not isinstance(thinking, dict) or thinking.get("type") != "enabled":
         return False
-    responses: list[list[Any]] = []
+    responses: list[set[str]] = []
     for message in reversed(messages):
-        content = message.get("content")
-        blocks = content if isinstance(content, list) else []
-        if message.get("role") == "assistant":
-            responses.append(blocks)
-        elif responses and message.get("role") == "user" and "tool_result" not in _kinds(blocks):
+        kinds = {kind for one in _blocks([message]) if isinstance(kind := one.get("type"), str)}
+        if _role(message) == "assistant":
+            responses.append(kinds)
+        elif responses and _role(message) == "user" and "tool_result" not in kinds:
             break
-    if not responses or "tool_use" not in _kinds(responses[0]):
+    if not responses or "tool_use" not in responses[0]:
         return False
-    return not _kinds(responses[-1]) & {"thinking", "redacted_thinking"}
-
-
-def _kinds(blocks: list[Any]) -> set[str]:
-    return {block["type"] for block in blocks}
+    return not responses[-1] & {"thinking", "redacted_thinking"}
 
 
 def _vendors_tools(value: Mapping[str, Any]) -> Iterator[str]:
-    for index, tool in enumerate(value.get("tools") or ()):
+    for index, tool in enumerate(_listed(value.get("tools"))):
         if is_vendors(tool):
             yield f"tools[{index}].type"

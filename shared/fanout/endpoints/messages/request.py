@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import hashlib
 from collections.abc import Mapping
-from typing import Any
+from typing import Any, NamedTuple
 
 from ...errors import RequestError
 from ...schema.gateway_fields import GATEWAY_FIELDS
@@ -57,7 +57,18 @@ def own_fields(headers: Mapping[str, str]) -> frozenset[str]:
     return OWN - {"fallbacks"} if is_vendors else OWN
 
 
-def chat_body(body: Mapping[str, Any], losses: Losses, own: frozenset[str] = OWN) -> dict[str, Any]:
+_NEEDED = ("container", "mcp_servers")
+"""Fields with files, skills or servers that the conversation is about."""
+
+
+class ChatBody(NamedTuple):
+    """The body of a chat request, and the path of each of its messages in the client's request."""
+
+    fields: dict[str, Any]
+    paths: list[str]
+
+
+def chat_body(body: Mapping[str, Any], losses: Losses, own: frozenset[str] = OWN) -> ChatBody:
     """
     The body of the chat request; raises `RequestError` with the path of a wrong field.
 
@@ -65,8 +76,9 @@ def chat_body(body: Mapping[str, Any], losses: Losses, own: frozenset[str] = OWN
     """
     if body.get("max_tokens") is None:
         raise RequestError("`max_tokens` is missing", "max_tokens", "missing_required_parameter")
-    chat = {name: body[name] for name in own if name in body}
-    chat |= {"messages": chat_messages(body, losses), **chat_tools(body, losses)}
+    _check_kind(body, losses)
+    chat, history = _own_body(body, own), chat_messages(body, losses)
+    chat |= {"messages": history.messages, **chat_tools(body, losses)}
     chat |= {name: body[name] for name in _SAME if body.get(name) is not None}
     if (stops := body.get("stop_sequences")) is not None:
         if not isinstance(stops, list) or not all(isinstance(stop, str) for stop in stops):
@@ -81,11 +93,38 @@ def chat_body(body: Mapping[str, Any], losses: Losses, own: frozenset[str] = OWN
     for name in body.keys() - _READ - own:
         if body[name] is not None:
             losses.add(name)
+    return ChatBody(chat, history.paths)
+
+
+def stand_in(body: Mapping[str, Any], own: frozenset[str]) -> ChatBody:
+    """What takes the place of a translation where there is none: only the gateway reads it."""
+    text = {"role": "user", "content": "The request is passed through."}
+    tokens = body.get("max_tokens")
+    limit = {"max_tokens": tokens} if type(tokens) is int and tokens > 0 else {}
+    return ChatBody({**_own_body(body, own), **limit, "messages": [text]}, ["messages"])
+
+
+def _own_body(body: Mapping[str, Any], own: frozenset[str]) -> dict[str, Any]:
+    """The gateway's own fields in a chat request."""
+    chat = {name: body[name] for name in own if name in body}
     if chat.get("stream"):
         chat["stream_options"] = {"include_usage": True}
     # A field that a model does not take is named in the response, and does not end an agent's work.
     chat.setdefault("drop_params", True)
     return chat
+
+
+def _check_kind(body: Mapping[str, Any], losses: Losses) -> None:
+    """Reject what asks for another response than the next message, or is about other things."""
+    if body.get("compaction") is not None:
+        raise RequestError(
+            "`compaction` is only for models with Anthropic's API: ask for a summary in `messages`",
+            "compaction",
+            "unsupported_parameter",
+        )
+    for name in _NEEDED:
+        if body.get(name):
+            losses.add_needed(name, name)
 
 
 def _object(given: Any, name: str) -> Mapping[str, Any]:

@@ -131,7 +131,10 @@ def stop_of(choice: Mapping[str, Any], stops: Iterable[str] = ()) -> dict[str, A
     if isinstance(found, str) and found in stops:
         return {"stop_reason": "stop_sequence", "stop_sequence": found}
     reason = STOP_REASONS.get(choice.get("finish_reason") or "stop", "end_turn")
-    if reason == "end_turn" and choice.get("message", choice).get("refusal"):
+    message = choice.get("message", choice)
+    if reason == "end_turn" and message.get("tool_calls"):
+        reason = "tool_use"  # `stop` after a call that the request asked for: OpenAI's API, 2026-11
+    if reason == "end_turn" and message.get("refusal"):
         reason = "refusal"
     return {"stop_reason": reason, "stop_sequence": None}
 

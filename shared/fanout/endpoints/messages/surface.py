@@ -2,14 +2,15 @@
 
 from __future__ import annotations
 
+import re
+from collections.abc import Sequence
 from typing import Any
 
 from msgspec.structs import replace
 
 from ...errors import RequestError
 from ...schema.chat import ORIGINAL_BODY, ORIGINAL_EVENTS
-from ...schema.fanout import parse_request
-from ...schema.request import ChatRequest, MessagePosition
+from ...schema.fanout import FanOutRequest, parse_request
 from ..base import RequestBody, Surface, TranslatedRequest
 from .all_responses import combined_message
 from .errors import error_body, error_status
@@ -17,31 +18,64 @@ from .events import MessageEncoder
 from .given import Given
 from .losses import Losses
 from .original import original_of
-from .request import chat_body, own_fields
+from .places import client_path, placed
+from .request import ChatBody, chat_body, own_fields, stand_in
 from .response import message_of_choice
+from .threads import is_continued, thread_error
 from .token_estimate import estimate_tokens
 
 
 def read(body: RequestBody) -> TranslatedRequest:
-    """The chat request of a Messages request; raises `RequestError` with the client's path."""
+    """
+    The chat request of a Messages request; raises `RequestError` with the client's path.
+
+    It carries the client's own request for vendors with this API. They judge themselves what they
+    are sent, so an error of the translation is for the others.
+    """
     value = body.value
     if not isinstance(value, dict):
         raise RequestError("the body must be a JSON object", None, "invalid_type")
-    losses = Losses()
     own = own_fields(body.headers)
-    chat = chat_body(value, losses, own)
-    has_system = bool(value.get("system"))
+    losses = Losses(takes_all=value.get("drop_params") is True)
+    threaded, untranslatable = thread_error(value), None
     try:
-        request = parse_request(chat, len(body.data))
+        request, paths = _translated(body, losses, own, is_continued=is_continued(value))
     except RequestError as error:
-        raise _renamed(error, shifted=has_system) from None
+        if _is_gateways(error, own):
+            raise
+        untranslatable = error
+        request, paths = _parsed(stand_in(value, own), len(body.data))
     if request.shape == "list":
         raise RequestError("`fanout.shape` cannot be `list` here: leave it out", "fanout.shape")
-    conversations = tuple(_placed(one, shifted=has_system) for one in request.conversations)
-    if not _adds_schema(value) and (original := original_of(body, own)) is not None:
-        conversations = tuple(replace(one, original=original) for one in conversations)
+    fault = threaded or untranslatable
+    original = None
+    if not _adds_schema(value) and not (fault and request.is_whole):
+        original = original_of(body, own, fault, threaded)
+    if original is None and fault is not None:
+        raise fault
+    conversations = tuple(placed(one, paths, original) for one in request.conversations)
     request = replace(request, conversations=conversations, in_pieces=True)
     return TranslatedRequest(request, losses.names, _given(value))
+
+
+def _translated(
+    body: RequestBody, losses: Losses, own: frozenset[str], *, is_continued: bool
+) -> tuple[FanOutRequest, list[str]]:
+    """The chat request; of a part of a conversation, only what the gateway reads."""
+    made = stand_in(body.value, own) if is_continued else chat_body(body.value, losses, own)
+    return _parsed(made, len(body.data))
+
+
+def _parsed(made: ChatBody, size: int) -> tuple[FanOutRequest, list[str]]:
+    try:
+        return parse_request(made.fields, size), made.paths
+    except RequestError as error:
+        raise _renamed(error, made.paths) from None
+
+
+def _is_gateways(error: RequestError, own: frozenset[str]) -> bool:
+    """Whether an error is about the request as a whole or a field that no model gets."""
+    return error.param is None or re.split(r"[.\[]", error.param, maxsplit=1)[0] in own
 
 
 def _adds_schema(value: dict[str, Any]) -> bool:
@@ -54,35 +88,15 @@ def _given(value: dict[str, Any]) -> Given:
     thinking = value.get("thinking")
     kind = thinking.get("type") if isinstance(thinking, dict) else None
     config = value.get("output_config")
+    given = value.get("stop_sequences")
+    stops = given if isinstance(given, list) else []
     has_effort = isinstance(config, dict) and config.get("effort") is not None
     return Given(
         thinks=kind in ("adaptive", "enabled"),
-        stops=frozenset(value.get("stop_sequences") or ()),
+        stops=frozenset(one for one in stops if isinstance(one, str)),
         tokens=estimate_tokens(value) if value.get("stream") else 0,
         effort_field="output_config.effort" if has_effort else "thinking",
     )
-
-
-def _placed(chat: ChatRequest, *, shifted: bool) -> ChatRequest:
-    """The conversation, whose first message is the client's `system`."""
-    if not shifted:
-        return chat
-    places = chat.places or [MessagePosition(f"messages[{n}]") for n in range(len(chat.messages))]
-    return replace(chat, places=tuple(_moved(place) for place in places))
-
-
-def _moved(place: MessagePosition) -> MessagePosition:
-    return replace(place, path=_client_path(place.path))
-
-
-def _client_path(path: str) -> str:
-    """The client's path of a field, where `messages[0]` of the chat request is its `system`."""
-    if not path.startswith("messages["):
-        return path
-    number, _, rest = path.removeprefix("messages[").partition("]")
-    if number == "0":
-        return "system" + rest.removeprefix(".content")
-    return f"messages[{int(number) - 1}]{rest}" if number.isdecimal() else path
 
 
 NAMES = {
@@ -101,12 +115,11 @@ def _client_field(request: TranslatedRequest, name: str) -> str:
     return given.effort_field if name == "reasoning_effort" else NAMES.get(name, name)
 
 
-def _renamed(error: RequestError, *, shifted: bool) -> RequestError:
+def _renamed(error: RequestError, paths: Sequence[str]) -> RequestError:
     """The error of a chat request, with the client's name of the field."""
     if error.param is None:
         return error
-    name = NAMES.get(error.param, error.param)
-    name = _client_path(name) if shifted else name
+    name = client_path(NAMES.get(error.param, error.param), paths)
     if name == error.param:
         return error
     message = str(error).replace(f"`{error.param}`", f"`{name}`", 1)

@@ -12,6 +12,7 @@ from typing import Any
 
 from ...errors import RequestError
 from .losses import Losses
+from .tool_changes import final_tools
 
 _KNOWN = frozenset(
     {"cache_control", "description", "eager_input_streaming", "input_schema", "name", "strict"}
@@ -28,8 +29,7 @@ def chat_tools(body: Mapping[str, Any], losses: Losses) -> dict[str, Any]:
     if given is not None and not isinstance(given, list):
         raise RequestError("`tools` must be a list", "tools")
     tools = []
-    for index, tool in enumerate(given or ()):
-        path = f"tools[{index}]"
+    for tool, path in final_tools(body, losses):
         if not isinstance(tool, dict):
             raise RequestError(f"`{path}` must be an object with `name` and `input_schema`", path)
         if is_vendors(tool):
@@ -41,9 +41,10 @@ def chat_tools(body: Mapping[str, Any], losses: Losses) -> dict[str, Any]:
     return {"tools": tools, **_choice(body.get("tool_choice"), tools, losses)}
 
 
-def is_vendors(tool: Mapping[str, Any]) -> bool:
+def is_vendors(tool: Any) -> bool:
     """Whether this tool is Anthropic's own."""
-    return isinstance(kind := tool.get("type"), str) and kind != "custom"
+    kind = tool.get("type") if isinstance(tool, dict) else None
+    return isinstance(kind, str) and kind != "custom"
 
 
 def _function(tool: Mapping[str, Any], path: str, losses: Losses) -> dict[str, Any]:
@@ -79,7 +80,7 @@ def _choice(given: Any, tools: list[dict[str, Any]], losses: Losses) -> dict[str
             losses.add("tool_choice")
             return parallel
         return {"tool_choice": {"type": "function", "function": {"name": name}}, **parallel}
-    if kind not in CHOICES:
+    if not isinstance(kind, str) or kind not in CHOICES:
         names = ", ".join(f"`{one}`" for one in (*CHOICES, "tool"))
         raise RequestError(f"`tool_choice.type` must be one of {names}", "tool_choice.type")
     return {"tool_choice": CHOICES[kind], **parallel}

@@ -21,6 +21,11 @@ API = "messages"
 COUNT_API = "messages/count_tokens"
 BETAS = "anthropic-beta"
 HEADERS = ("anthropic-version", BETAS)
+CLOUDS_LACK = ("thread",)
+"""
+What the API has not on clouds: anthropic-sdk-python 2.12, where only the client of Anthropic's own
+API `_supports_message_threads`, 2026-11.
+"""
 
 
 def stream_change(original: OriginalRequest, *, stream: bool) -> dict[str, bytes | None]:
@@ -35,17 +40,23 @@ def headers_of(original: OriginalRequest, names: tuple[str, ...] = HEADERS) -> d
     return {name: original.headers[name] for name in names if name in original.headers}
 
 
+def query_of(original: OriginalRequest) -> str:
+    """The client's query: its SDK's beta methods send `?beta=true`."""
+    return f"?{original.query}" if original.query else ""
+
+
 def encode(original: OriginalRequest, target: Target, stream: bool) -> WireRequest:  # noqa: FBT001
     """The client's request, for `target`'s model."""
     model = json.encode(target.model)
     body = original.body({"model": model, **stream_change(original, stream=stream)})
-    return WireRequest(PATH, body, headers=headers_of(original))
+    return WireRequest(PATH + query_of(original), body, headers=headers_of(original))
 
 
 def encode_count(original: OriginalRequest, target: Target, _: bool) -> WireRequest:  # noqa: FBT001
     """The client's request for the number of its tokens."""
     body = original.body({"model": json.encode(target.model)})
-    return WireRequest(f"{PATH}/count_tokens", body, headers=headers_of(original))
+    path = f"{PATH}/count_tokens{query_of(original)}"
+    return WireRequest(path, body, headers=headers_of(original))
 
 
 CODECS = {

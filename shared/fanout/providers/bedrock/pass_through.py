@@ -21,7 +21,7 @@ from ...wire import json
 from ...wire.eventstream import ERROR, EXCEPTION
 from ...wire.http import WireEvent, WireRequest, WireResponse
 from ...wire.json_members import find_members
-from ..anthropic.pass_through import API, BETAS, COUNT_API
+from ..anthropic.pass_through import API, BETAS, CLOUDS_LACK, COUNT_API
 from ..anthropic.response import decode
 from ..anthropic.stream import ChatDecoder
 from ..base import BadWire, Codec, Target
@@ -105,7 +105,13 @@ def decode_count(response: WireResponse, _: Target) -> ChatCompletion:
 
 CODECS = {
     API: pass_through_codec(
-        encode, decode, BedrockFramer, InvokeDecoder, unpacked, list_headers=(BETAS,)
+        encode,
+        decode,
+        BedrockFramer,
+        InvokeDecoder,
+        unpacked,
+        list_headers=(BETAS,),
+        lacks=CLOUDS_LACK,
     ),
     COUNT_API: pass_through_codec(
         encode_count,

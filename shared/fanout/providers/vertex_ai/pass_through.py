@@ -10,7 +10,7 @@ from __future__ import annotations
 from ...schema.pass_through import OriginalRequest
 from ...wire import json
 from ...wire.http import WireRequest
-from ..anthropic.pass_through import API, BETAS, COUNT_API, headers_of, stream_change
+from ..anthropic.pass_through import API, BETAS, CLOUDS_LACK, COUNT_API, headers_of, stream_change
 from ..base import Codec, Target
 from ..gemini.framer import StreamFramer
 from ..gemini.provider import COUNTS
@@ -43,7 +43,14 @@ def encode_count(original: OriginalRequest, target: Target, _: bool) -> WireRequ
 
 
 CODECS = {
-    API: pass_through_codec(encode, decode, StreamFramer, ClaudeDecoder, list_headers=(BETAS,)),
+    API: pass_through_codec(
+        encode,
+        decode,
+        StreamFramer,
+        ClaudeDecoder,
+        list_headers=(BETAS,),
+        lacks=CLOUDS_LACK,
+    ),
     COUNT_API: pass_through_codec(
         encode_count, decode, StreamFramer, ClaudeDecoder, list_headers=(BETAS,)
     ),
