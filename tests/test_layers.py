@@ -128,7 +128,7 @@ TOP_LEVEL = {
         __init__ account aliases audit budgets charged_job clients dynamodb_store groups
         import_rows imports items
         job_rows jobs late_settlements ledger litellm management metering opening
-        postgres rate_limits secrets spend spend_rows sqlite_store sweep windows
+        postgres rate_limits secrets spend spend_rows sqlite_store sweep uncharged_lines windows
     """,
     "shared/fanout/http/key_management/*.py": """
         __init__ audit budget global_spend key requests routes selected_rows spend team user
@@ -138,7 +138,7 @@ TOP_LEVEL = {
         __init__ child_process download engine install models parent_process running_engine serve
     """,
     "shared/fanout/routing/*.py": """
-        __init__ authorization embeddings error_kinds first_token_times flex leg
+        __init__ authorization billing embeddings error_kinds first_token_times flex leg
         load_balancing logged_fields model_fields retry_policy router shared_times stored_files
         stream_attempts
     """,
@@ -146,9 +146,9 @@ TOP_LEVEL = {
         __init__ accumulator agreement allowed_values canonical chat chat_builders common_characters
         checked choice_deltas embeddings error extensions fallbacks fanout foreign_parts
         free_text gateway_fields json_schema judging litellm_arguments litellm_names
-        messages modes one_call pass_through prompt_tokens request response_chunks
-        schema_words schema_work strategies text_keys token_estimate tokens validation
-        value_kinds votes
+        messages modes one_call pass_through prompt_tokens received_text request
+        response_chunks schema_words schema_work strategies text_keys token_estimate tokens
+        validation value_kinds votes
     """,
     "shared/fanout/server/*.py": """
         __init__ connection connections lifespan limits listener request_parser request_queue
@@ -264,11 +264,13 @@ PURE = """
     config/fields  config/google  config/litellm  config/model  config/resolve  config/routes
     config/unknown_keys  errors
     gateway/combine  gateway/escalation  gateway/interleave  gateway/report
-    keys/account  keys/items  keys/litellm  keys/metering  keys/rate_limits  keys/windows
+    keys/account  keys/items  keys/litellm  keys/metering  keys/rate_limits  keys/uncharged_lines
+    keys/windows
     library/chunk_builder  library/errors  library/inputs  library/options
     library/chunk_types  library/structured_output  library/types
     providers
-    routing/leg  routing/logged_fields  routing/retry_policy  schema  secret  telemetry/observers
+    routing/billing  routing/leg  routing/logged_fields  routing/retry_policy  schema  secret
+    telemetry/observers
     server/limits  server/request_parser
     transport/error_bodies  transport/error_mapping  transport/premature_close
     transport/redaction  transport/stream_mismatch  wire

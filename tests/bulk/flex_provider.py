@@ -8,6 +8,8 @@ from collections import Counter
 from collections.abc import Callable, Mapping
 from typing import Any, Literal, TypeAlias
 
+from fanout.routing.billing import ASSUMED_OUTPUT_TOKENS
+from fanout.schema.prompt_tokens import body_tokens
 from fanout.transport.engine import Outgoing
 from fanout.wire.http import WireResponse
 from tests.bulk.local_jobs import EchoProvider
@@ -60,7 +62,8 @@ class FlexProvider(EchoProvider):
     Responds with each prompt. A call on the flex tier has the outcome that `script` returns.
 
     `script` gets the prompt and how many flex calls of it there were before. `bill` has the text
-    and the tier of each response that is paid for, `refused` counts the flex calls that had none.
+    and the tier of each response that is paid for, `refused` counts the flex calls that had none,
+    and `estimated` is what the calls may be billed that were given up, in nanodollars.
     `seconds` is how long a response takes, by tier.
     """
 
@@ -70,6 +73,7 @@ class FlexProvider(EchoProvider):
         self.bill: list[tuple[str, str]] = []
         self.asked: list[tuple[str, str | None]] = []
         self.refused: Counter[str] = Counter()
+        self.estimated = 0
         self.seconds: Mapping[str, float] = {"default": 0.0, "flex": 0.0}
         self._tries: Counter[str] = Counter()
 
@@ -96,6 +100,7 @@ class FlexProvider(EchoProvider):
             self._tries[text] += 1
         if outcome == "hang":
             self.refused[outcome] += 1
+            self.estimated += _given_up(kind, text)
             await asyncio.sleep(100_000)
         await asyncio.sleep(self.seconds[tier])
         if outcome not in {"ok", "downgrade"}:
@@ -104,6 +109,13 @@ class FlexProvider(EchoProvider):
         tier = "default" if outcome == "downgrade" else tier
         self.bill.append((text, tier))
         return WireResponse(200, {}, json.dumps(_success(kind, text, tier)).encode())
+
+
+def _given_up(kind: str, text: str) -> int:
+    """What a call on the flex tier may be billed: two of the providers go on to write."""
+    sent, received = NANODOLLARS["flex"]
+    tokens = body_tokens({"messages": [{"role": "user", "content": text}]})
+    return sent * tokens + received * (0 if kind == "openai" else ASSUMED_OUTPUT_TOKENS)
 
 
 def _kind(url: str) -> str:

@@ -16,6 +16,7 @@ from fanout.bulk.totals import LineCost
 from fanout.bulk.work.stored_results import count_error
 from fanout.config.load import check
 from fanout.config.resolve import resolve
+from fanout.schema.prompt_tokens import body_tokens
 from fanout.transport.engine import Outgoing
 from fanout.wire.http import WireResponse
 from tests.bulk.answering_provider import BAD, GOOD, SCHEMA, AnsweringProvider
@@ -34,6 +35,7 @@ from tests.bulk.local_jobs import (
 from tests.support.virtual_clock import now, run_threads_at_once
 
 RPM = 600
+PROMPT_PRICE = 0.001  # dollars for a token of a prompt
 REASON = '`/n`: the value is not of type "integer"'
 
 
@@ -328,12 +330,17 @@ def test_the_calls_of_a_line_without_a_result_are_counted_and_not_made_again(
 ) -> None:
     """A stop, as by Ctrl-C, comes while the lines wait for their second calls."""
     hung: list[str] = []
-    paid = 0
+    paid = prompts = 0
 
     class Hanging(AnsweringProvider):
         async def send(self, request: Outgoing) -> WireResponse:
-            nonlocal paid
-            response = await super().send(request)
+            nonlocal paid, prompts
+            try:
+                response = await super().send(request)
+            except asyncio.CancelledError:
+                body = json.loads(request.body)
+                prompts += body_tokens({**body, "model": None})
+                raise
             paid += 1
             return response
 
@@ -366,6 +373,10 @@ def test_the_calls_of_a_line_without_a_result_are_counted_and_not_made_again(
         ]
     )
 
+    def cost() -> float:
+        """Of the responses, and of the prompts of the calls that were stopped."""
+        return round(paid * COST + prompts * PROMPT_PRICE, 9)
+
     async def main() -> None:
         async with open_jobs(tmp_path, provider) as jobs:
             job = await jobs.create(data)
@@ -373,7 +384,7 @@ def test_the_calls_of_a_line_without_a_result_are_counted_and_not_made_again(
         assert provider.asked.total() == paid + len(hung)
         async with open_view(tmp_path) as view:
             stopped = await view.service.jobs.totals(await view.job(job))
-            assert round(stopped.known_cost_usd, 9) == round(paid * COST, 9)
+            assert round(stopped.known_cost_usd, 9) == cost()
         async with open_jobs(tmp_path, provider) as jobs:
             job = await jobs.wait(job)
             texts = [
@@ -382,7 +393,7 @@ def test_the_calls_of_a_line_without_a_result_are_counted_and_not_made_again(
                 for choice in one["response"]["body"]["choices"]
             ]
             assert (job.status, job.error_file_id, texts) == ("completed", None, [GOOD] * 4)
-            assert await costs_of(jobs, job) == (round(paid * COST, 9), paid * 5)
+            assert await costs_of(jobs, job) == (cost(), paid * 5 + prompts)
             output = {one["custom_id"]: one for one in await jobs.content(job.output_file_id)}
             report = output["x"]["response"]["body"]["fanout"]
             assert [one["outcome"] for one in report["attempts"]] == ["invalid", "won"]

@@ -42,7 +42,7 @@ def run_job(
     """
     The record of a job after its end, and the virtual seconds that it took.
 
-    Each line has one result, and the job's report is the provider's bill.
+    Each line has one result, and the job's report is the provider's bill and its estimate.
     """
 
     async def main() -> tuple[Job, float]:
@@ -60,9 +60,9 @@ def run_job(
             assert responses.keys() | errors.keys() == {f"n{n}" for n in range(count)}
             assert not responses.keys() & errors.keys()
             assert job.totals is not None
-            assert job.totals.cost == provider.nanodollars
+            assert job.totals.cost == provider.nanodollars + provider.estimated
             lanes = job.totals.by_lane
-            assert sum(lane.cost for lane in lanes.values()) == provider.nanodollars
+            assert sum(lane.cost for lane in lanes.values()) == job.totals.cost
             assert {name: lane.lines for name, lane in lanes.items() if lane.lines} == {
                 {"default": "realtime"}.get(tier, tier): n for tier, n in provider.billed.items()
             }

@@ -8,7 +8,7 @@ import time
 from collections.abc import Callable, Iterator
 from functools import partial
 from pathlib import Path
-from typing import Any
+from typing import Any, ClassVar
 
 import openai
 import pytest
@@ -80,9 +80,11 @@ def gateway(
 
 
 @pytest.fixture(autouse=True)
-def willing(upstream: Upstream) -> None:
+def willing(upstream: Upstream) -> Iterator[None]:
     for name in ("a", "b", "unpriced"):
         upstream.script(name, answers("one two three"))
+    yield
+    Client.close_all()
 
 
 def manage(gateway: RunningGateway, path: str, body: object = None) -> Any:
@@ -92,13 +94,26 @@ def manage(gateway: RunningGateway, path: str, body: object = None) -> Any:
 
 
 class Client:
-    """A new virtual key, and the SDK with it."""
+    """A new virtual key, and the SDK with it; `opened` are those that are not closed."""
+
+    opened: ClassVar[list[openai.OpenAI]] = []
 
     def __init__(self, gateway: RunningGateway, **fields: object) -> None:
-        self._gateway = gateway
         made = manage(gateway, "/key/generate", fields)
         self.key, self.token = made["key"], made["token"]
+        self.move_to(gateway)
+
+    def move_to(self, gateway: RunningGateway) -> None:
+        """Use a gateway that has the same store of keys."""
+        self._gateway = gateway
         self.sdk = openai.OpenAI(api_key=self.key, base_url=f"{gateway.url}/v1", max_retries=0)
+        self.opened.append(self.sdk)
+
+    @classmethod
+    def close_all(cls) -> None:
+        """Close the SDKs of all clients."""
+        while cls.opened:
+            cls.opened.pop().close()
 
     def start(self, lines: int, *models: str) -> str:
         rows = [
@@ -271,7 +286,9 @@ def test_a_blocked_key_ends_its_job_and_keeps_what_is_done(
     batch = client.ended(job)
     assert (batch.status, batch.errors.data[0].code) == ("cancelled", "invalid_api_key")
     assert batch.request_counts.completed == 1
-    assert client.spent == (LINE, 0.0)
+    prompt = client.spent[0] - LINE  # of the call that was cancelled
+    assert 5 * PRICE < prompt < 20 * PRICE
+    assert client.spent == (round(LINE + prompt, 9), 0.0)
 
 
 class Counts:

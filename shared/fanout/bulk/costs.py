@@ -11,7 +11,7 @@ from ..config.catalog import Catalog
 from ..errors import FanoutError
 from ..telemetry.prices import BATCH, FLEX, TokenPrices, count_of, prices_of, to_nanodollars
 from .lanes import NATIVE, REALTIME
-from .totals import LineCost, failed_calls, objects_in, reports_in, responses_in
+from .totals import LineCost, charged_calls, responses_in
 
 MAX_RECORDED = 20
 """Models whose prices a job's record has at most: it is written again with each change."""
@@ -100,7 +100,7 @@ class Costs:
 
     def cost_of(self, body: object) -> LineCost:
         """The cost of a response, with the losers of a race."""
-        parts = [part for response in responses_in(body) for part in _parts(response)]
+        parts = [part for response in responses_in(body) for part in charged_calls(response)]
         if len(parts) == 1:  # nearly every line
             return self._cost_of_usage(parts[0])
         costs = [self._cost_of_usage(part) for part in parts]
@@ -155,15 +155,3 @@ NOTHING = LineCost(0)
 def _tier(part: Mapping[str, Any]) -> str | None:
     tier = part.get("service_tier")
     return tier if isinstance(tier, str) else None
-
-
-def _parts(response: Mapping[str, Any]) -> list[Mapping[str, Any]]:
-    """
-    What has a `model` and a `usage`: each call that is listed, each other choice, or the response.
-
-    Calls are listed in reports, and in the errors of choices without a text that fits the schema.
-    """
-    several = [one for one in objects_in(response.get("choices")) if "model" in one]
-    calls = [call for report in reports_in(response) for call in report]
-    plain = [one for one in several if "fanout" not in one and not failed_calls(one)]
-    return [*calls, *failed_calls(response), *plain] or [response]

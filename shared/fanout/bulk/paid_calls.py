@@ -1,9 +1,9 @@
 """
 The calls of a line that are paid for, or may be, before the line has a result.
 
-A checked line that ends without a result, for example at the job's cost cap, stores those that
-succeeded. They count in the job's cost. When the line is sent again, none of them is made again: a
-request that was sent before has its stored response. Pure.
+A line that ends without a result, for example at the job's cost cap, stores them. They count in the
+job's cost. When a checked line is sent again, none of those that succeeded is made again: a request
+that was sent before has its stored response. Pure.
 """
 
 from __future__ import annotations
@@ -38,18 +38,23 @@ class PaidLine(Struct, frozen=True):
 
     custom_id: str
     calls: list[PaidCall]
+    unlisted: list[dict[str, Any]] = []
 
 
 class PaidCalls:
     """
     The calls of one line so far: those that are stored, and those that were made since.
 
-    `lost` are those without a response that may be billed, with what their prompts have at least.
+    `unlisted` are those that the line's result does not have with a usage, each with its model,
+    its outcome and its usage: the provider has sent none, so that it is estimated, or the call was
+    part of an attempt without a result.
     """
 
-    def __init__(self, stored: Sequence[PaidCall] = ()) -> None:
+    def __init__(
+        self, stored: Sequence[PaidCall] = (), unlisted: Sequence[dict[str, Any]] = ()
+    ) -> None:
         self.made = [*stored]
-        self.lost: list[dict[str, Any]] = []
+        self.unlisted = [*unlisted]
         self._unused = [*stored]
 
     def begin(self) -> None:
@@ -67,15 +72,20 @@ class PaidCalls:
         """Note a call that was made."""
         self.made.append(call)
 
-    def lose(self, model: str, tokens: int) -> None:
-        """Note a call without a response that may be billed, with the tokens of its prompt."""
-        usage = {"prompt_tokens": tokens, "completion_tokens": 0, "total_tokens": tokens}
-        self.lost.append({"model": model, "outcome": "failed", "usage": usage})
-
     @property
     def used(self) -> list[dict[str, Any]]:
-        """What each call has used."""
+        """What each call that succeeded has used."""
         return [call.used for call in self.made]
+
+    @property
+    def charged(self) -> list[dict[str, Any]]:
+        """All calls that cost something, of a line without a result."""
+        return [*self.used, *self.unlisted]
+
+    @property
+    def beside_response(self) -> list[dict[str, Any]]:
+        """The calls that cost something and that the line's response does not list with a usage."""
+        return [*(call.used for call in self._unused), *self.unlisted]
 
 
 def call_hash(model: str, body: Mapping[str, Any]) -> str:
@@ -86,7 +96,7 @@ def call_hash(model: str, body: Mapping[str, Any]) -> str:
 
 def paid_line(custom_id: str, calls: PaidCalls) -> bytes:
     """The line that is stored, with its line break."""
-    return json.encode(PaidLine(custom_id, calls.made)) + b"\n"
+    return json.encode(PaidLine(custom_id, calls.made, calls.unlisted)) + b"\n"
 
 
 def read_paid_line(line: bytes) -> PaidLine | None:

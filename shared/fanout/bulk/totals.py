@@ -6,6 +6,7 @@ from collections.abc import Iterable, Mapping, Sequence
 from typing import Any
 
 from msgspec import UNSET, Struct, UnsetType, field
+from msgspec.structs import replace
 
 from ..telemetry.prices import count_of, to_dollars, to_nanodollars
 from .activity import NOT_RUNNING, Activity
@@ -151,18 +152,33 @@ def rounded_dollars(nanodollars: int) -> float:
     return round(to_dollars(nanodollars), 6)
 
 
-def count_response(body: object, cost: LineCost) -> Totals:
+def count_response(
+    body: object, cost: LineCost, unlisted: Sequence[Mapping[str, Any]] = ()
+) -> Totals:
     """
     The totals of one line that succeeded; `body` is a response or a list of them.
 
-    The tokens of calls whose responses did not fit the schema count, too.
+    `cost` is that of all its calls, whose tokens count, too; `unlisted` are those beside the body.
     """
     totals = Totals(done=1, cost=cost.nanodollars, unpriced=0 if cost.is_complete else 1)
     if cost.lane != REALTIME:
         totals.lanes[cost.lane] = LaneTotals(1, cost.nanodollars, cost.saved)
     for response in responses_in(body):
-        count_tokens(totals, [response, *invalid_calls(response), *failed_calls(response)])
+        count_tokens(totals, charged_calls(response))
+    count_tokens(totals, unlisted)
     return totals
+
+
+def charged_calls(response: Mapping[str, Any]) -> list[Mapping[str, Any]]:
+    """
+    What has a `model` and a `usage`: each call that is listed, each other choice, or the response.
+
+    Calls are listed in reports, and in the errors of choices without a text that fits the schema.
+    """
+    several = [one for one in objects_in(response.get("choices")) if "model" in one]
+    calls = [call for report in reports_in(response) for call in report]
+    plain = [one for one in several if "fanout" not in one and not failed_calls(one)]
+    return [*calls, *failed_calls(response), *plain] or [response]
 
 
 def count_tokens(totals: Totals, calls: Iterable[Mapping[str, Any]]) -> None:
@@ -215,6 +231,18 @@ def paid_of_error(error: Mapping[str, object]) -> list[Mapping[str, Any]]:
 def is_cut(error: Mapping[str, object]) -> bool:
     """Whether a response of a failed line was cut, and may be billed."""
     return any(one.get("may_be_billed") for one in (error, *objects_in(error.get("causes"))))
+
+
+def without_paid(totals: Totals, paid: Totals) -> Totals:
+    """A line's totals without what was counted of its calls before."""
+    return replace(
+        totals,
+        cost=max(0, totals.cost - paid.cost),
+        tokens_in=max(0, totals.tokens_in - paid.tokens_in),
+        cached=max(0, totals.cached - paid.cached),
+        tokens_out=max(0, totals.tokens_out - paid.tokens_out),
+        reasoning=max(0, totals.reasoning - paid.reasoning),
+    )
 
 
 def objects_in(value: object) -> list[Mapping[str, Any]]:

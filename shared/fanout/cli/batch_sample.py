@@ -30,9 +30,9 @@ from ..bulk.lanes import REALTIME, LaneChoice
 from ..bulk.local.prompt_jobs import add_job_of_lines
 from ..bulk.service.new_job import BatchOptions, NewJob
 from ..bulk.service.records import Job
-from ..bulk.totals import count_response
 from ..bulk.work.partial_results import result_lines
 from ..bulk.work.result_lines import read_result
+from ..bulk.work.stored_results import count_result
 from ..config.catalog import Catalog
 from ..telemetry.prices import BATCH, FLEX, PICODOLLARS, TokenPrices, to_dollars
 from .batch_backend import BatchBackend
@@ -247,7 +247,7 @@ async def _responses(
     async for failed, line in result_lines(job, backend.files, backend.results):
         result = None if failed else read_result(line, failed=False)
         if result is not None and (one := drawn.get(result.custom_id)) is not None:
-            counts = count_response(result.body, costs.cost_of(result.body))
+            counts = count_result(result, costs.cost_of)
             total += counts.cost
             found.append(Response(one, counts.tokens_in, counts.tokens_out))
     return found, to_dollars(total)

@@ -26,10 +26,8 @@ from ..keys.metering import (
     check_prices,
     estimate,
     estimate_embeddings,
-    output_tokens,
 )
 from ..keys.rate_limits import rate_headers
-from ..schema.chat import ChatChunk
 from ..schema.fanout import FanOutRequest
 from ..telemetry.prices import to_dollars
 from .auth import KeysUnavailable
@@ -52,10 +50,8 @@ class Charge:
     `fault` is why that is not settled.
     """
 
-    def __init__(
-        self, ledger: KeyLedger, held: BudgetReservation, meter: Meter, row: Mapping[str, Any]
-    ) -> None:
-        self.meter = meter
+    def __init__(self, ledger: KeyLedger, held: BudgetReservation, row: Mapping[str, Any]) -> None:
+        self.meter = Meter()
         self.fault: Exception | None = None
         self._ledger = ledger
         self._settlement = Settlement(ledger, held, row)
@@ -69,10 +65,6 @@ class Charge:
         """
         with suppress(FanoutError):
             await self._settlement.open()
-
-    def chunk(self, chunk: ChatChunk) -> None:
-        """Count a chunk that is sent to the client."""
-        self.meter.chunk(chunk)
 
     async def settle(self) -> Mapping[str, str]:
         """
@@ -102,16 +94,14 @@ class Charge:
 
 async def reserve(exchange: Exchange, request: FanOutRequest) -> Charge:
     """Reserve what a chat may cost; raises what the client gets if its key cannot pay."""
-    meter = Meter(0, max(map(output_tokens, request.conversations)))
-    return await _reserve(exchange, request, estimate(request, _costs(exchange)), meter)
+    return await _reserve(exchange, request, estimate(request, _costs(exchange)))
 
 
 async def reserve_embeddings(exchange: Exchange, request: EmbeddingRequest) -> Charge:
     """Reserve what the vectors of a request may cost; the model is one that the key may use."""
     exchange.gateway.prepare(request.options, exchange.client)
     found = estimate_embeddings(request.model, request.options.size, _costs(exchange))
-    meter = Meter(found.need.tokens, 0)
-    return await _reserve(exchange, request.options, found, meter, request.user)
+    return await _reserve(exchange, request.options, found, request.user)
 
 
 @asynccontextmanager
@@ -168,7 +158,6 @@ async def _reserve(
     exchange: Exchange,
     request: FanOutRequest,
     found: Estimate,
-    meter: Meter,
     user: str | None = None,
 ) -> Charge:
     account: KeyAccount = exchange.client.account
@@ -202,7 +191,7 @@ async def _reserve(
                 await ledger.count(held, 0, 0)
             raise
         held = replace(held, shared=other)
-    return Charge(ledger, held, meter, _row(exchange, request, account.item, user))
+    return Charge(ledger, held, _row(exchange, request, account.item, user))
 
 
 def _row(

@@ -112,6 +112,7 @@ async def _streamed(
         exchange.send, exchange.response_headers, exchange.keep_alive, encoder or ChatEncoder()
     )
     charge, usage = exchange.charge, None
+    is_charged = charge is not None and translation is None
     lost: dict[str, None] = {}
     async with exchange.opened() as group:
         if charge is not None:
@@ -123,11 +124,9 @@ async def _streamed(
                 await events.start(_response_headers(response, translation))
                 watched = None if response.passed_through else translation
                 async for chunk in response.chunks:
-                    if charge is not None:
-                        charge.chunk(chunk)
-                        if translation is None and chunk.get("usage") and not chunk["choices"]:
-                            usage = chunk  # the last chunk: it gets the cost
-                            continue
+                    if is_charged and chunk.get("usage") and not chunk["choices"]:
+                        usage = chunk  # the last chunk: it gets the cost
+                        continue
                     if watched is not None:
                         lost |= dict.fromkeys(watched.lost(chunk))
                     await events.chunk(chunk)

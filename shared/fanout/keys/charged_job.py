@@ -23,7 +23,8 @@ from .account import HELD_SECONDS, BudgetReservation, Need
 from .clients import models_of
 from .groups import shared_models
 from .items import Item, UpdateConflict
-from .job_rows import NOTHING_USED, JobRows
+from .job_rows import JobRows, Used, used_by, used_of
+from .uncharged_lines import UnchargedLines
 
 FIRST_LINES, MAX_LINES = 10, 1_000
 """Lines that a reservation is for: the first, and at most if lines are used up quickly."""
@@ -48,8 +49,7 @@ class ChargedJob:
     A `JobProgress` over another one: a line starts if the key's budget permits it, too.
 
     `_covered` is the sum of the open reservations, `_in_flight` that of the estimates of lines in
-    flight, `_spent` what lines have cost, `_stored` the part of it whose results are stored, and
-    `_charged` the part that is in spend rows. All are in nanodollars.
+    flight, both in nanodollars. `_uncharged` are the lines that no spend row has.
     """
 
     def __init__(
@@ -57,19 +57,18 @@ class ChargedJob:
         inner: JobProgress,
         rows: JobRows,
         item: Item | None,
-        cost: Callable[[], int] | None = None,
+        own: Callable[[], Totals] | None = None,
     ) -> None:
         self._inner = inner
         self._rows = rows
         self._ledger = rows.ledger
         self._loop = asyncio.get_running_loop()
         self._item = item
-        self._cost = cost
+        self._own = own
         self._stop: Stop | None = None if item else "forbidden"
         self._held: deque[BudgetReservation] = deque()
         self._covered = self._in_flight = 0
-        self._spent = self._stored = self._charged = 0
-        self._used = NOTHING_USED
+        self._uncharged = UnchargedLines()
         self._lines = FIRST_LINES
         self._is_short = False
         self._claiming: asyncio.Task[None] | None = None
@@ -87,13 +86,15 @@ class ChargedJob:
         """Read what earlier runs have charged, and close the rows that a crash has left open."""
         if self._item is None:
             return
-        self._charged = await self._rows.take()
-        self._spent = self._stored = await self._known_cost()
+        self._uncharged = UnchargedLines(await self._rows.take())
+        if self._own is None:
+            await self._count()
         await self._check_rights()
 
-    async def _known_cost(self) -> int:
-        """What the lines have cost, of all runs."""
-        return (await self._inner.total()).cost if self._cost is None else self._cost()
+    async def _count(self) -> None:
+        """Count the lines of all runs so far, which the worker stores before the next call."""
+        totals = await self._inner.total() if self._own is None else self._own()
+        self._uncharged.count(used_by(totals))
 
     # ---- the lines ----
 
@@ -103,7 +104,7 @@ class ChargedJob:
             return self._stop or self._inner.reserve(0, is_whole=is_whole)
         if self._stop is not None:
             return self._stop
-        room = self._covered - self._in_flight - (self._spent - self._charged)
+        room = self._covered - self._in_flight - self._uncharged.owed
         if estimate > room:
             stop = self._inner.reserve(0)  # why no line may start at all
             if stop is None or stop == "wait":
@@ -121,8 +122,7 @@ class ChargedJob:
         """Count a line whose result is stored, and what it has cost."""
         self._inner.settle(shard, estimate, totals)
         self._in_flight -= estimate
-        self._spent += totals.cost
-        self._used = self._used.plus(totals)
+        self._uncharged.add(used_by(totals))
 
     def release(self, estimate: int) -> None:
         """Release the estimate of a line that ended without a result."""
@@ -132,8 +132,8 @@ class ChargedJob:
     def begin_shard(self, shard: int, stored: Totals) -> None:
         """Start on a shard; `stored` are the totals of its stored lines."""
         self._inner.begin_shard(shard, stored)
-        if self._cost is not None:
-            self._spent = self._stored = self._cost()
+        if self._own is not None:
+            self._uncharged.count(used_by(self._own()))
 
     def complete_shard(self, shard: int) -> None:
         """Mark the shard as complete."""
@@ -152,15 +152,14 @@ class ChargedJob:
             await asyncio.shield(self._settling)
             if self._loop.time() - self._checked_at >= CHECK_INTERVAL:
                 await self._check_rights()
-        self._spent = await self._known_cost()
-        self._stored = self._spent  # the worker stores all of it before the next call
+        await self._count()
 
     async def close(self) -> None:
         """Like `sync`, at the worker's end: no line is in flight, so nothing stays reserved."""
         if running := [task for task in (self._claiming, self._settling) if task is not None]:
             await asyncio.wait(running)
         await self._inner.close()
-        self._spent = self._stored = await self._known_cost()
+        await self._count()
         with suppress(FanoutError, UpdateConflict):  # the next run, or a sweep, does it
             for pause in BUSY_PAUSES:
                 with suppress(StorageBusy):  # nothing was written
@@ -226,7 +225,9 @@ class ChargedJob:
         held, state = await self._ledger.claim(item, need, self._know)
         self._item = state
         try:
-            await self._rows.hold(self._charged, [*(one.row for one in self._held), held.row])
+            await self._rows.hold(
+                self._uncharged.charged, [*(one.row for one in self._held), held.row]
+            )
         except (FanoutError, UpdateConflict):
             with suppress(FanoutError):
                 await self._ledger.count(held, 0, 0)
@@ -252,47 +253,53 @@ class ChargedJob:
         """Settle the reservations that the lines in flight do not need, the oldest first."""
         while self._held:
             rest = self._covered - self._held[0].need.cost
-            uncharged = self._spent - max(self._stored, self._charged)
-            is_of_use = self._due > 0 or self._is_short
-            if not is_last and (not is_of_use or rest < self._in_flight + uncharged):
+            due = self._uncharged.due
+            is_of_use, new = due > 0 or self._is_short, self._uncharged.owed - due
+            if not is_last and (not is_of_use or rest < self._in_flight + new):
                 break
             await self._settle_first(is_alone=len(self._held) == 1)
         for _ in range(len(self._held)):
             held = self._held.popleft()
-            self._held.append(await self._ledger.renew(held) if self._is_old(held) else held)
+            is_old = self._ledger.is_old(held)
+            self._held.append(await self._ledger.renew(held) if is_old else held)
 
     async def _settle_all(self) -> None:
         """Settle everything at the run's end, and note that no row is open."""
         await self._settle(is_last=True)
         if self._item is None:
             return
-        if (due := self._due) > 0:
-            await self._rows.charge(self._item, self._charged, due, self._used)
-            self._charged += due
-        await self._rows.hold(self._charged, ())
-
-    def _is_old(self, held: BudgetReservation) -> bool:
-        return self._ledger.is_old(held)
-
-    @property
-    def _due(self) -> int:
-        """What lines have cost whose results are stored, and that is in no spend row."""
-        return max(0, self._stored - self._charged)
+        used = self._uncharged.take()
+        if used.cost > 0:
+            try:
+                await self._rows.charge(self._item, self._uncharged.charged, used)
+            except BaseException:
+                self._uncharged.give_back(used)
+                raise
+            self._uncharged.charge(used, used)
+        await self._rows.hold(self._uncharged.charged, ())
 
     async def _settle_first(self, *, is_alone: bool) -> None:
         """Settle the oldest reservation: with its part of what is due, or all if it `is_alone`."""
-        held, used = self._held[0], self._used
-        cost = self._due if is_alone else min(self._due, held.need.cost)
-        row = self._rows.used(cost, used)
-        settle = partial(self._ledger.settle, held, cost, used.tokens, row, "settled")
-        if not await settle():
-            found = await self._ledger.store.get(held.row)
-            if found is None and self._item is not None:  # it could not be opened
-                await self._ledger.open(held, self._rows.fields(self._item))
-                await settle()
-            elif found is not None:  # by an earlier attempt, or by a sweep, as it was too old
-                cost = found["cost"]
+        held = self._held[0]
+        used = self._uncharged.take(None if is_alone else held.need.cost)
+        try:
+            charged = await self._settled(held, used)
+        except BaseException:
+            self._uncharged.give_back(used)
+            raise
         self._held.popleft()
         self._covered -= held.need.cost
-        self._charged += cost
-        self._used = self._used.minus(used)
+        self._uncharged.charge(used, charged)
+
+    async def _settled(self, held: BudgetReservation, used: Used) -> Used:
+        """Settle a reservation; returns what its row has."""
+        row = self._rows.used(used)
+        settle = partial(self._ledger.settle, held, used.cost, used.tokens, row, "settled")
+        if await settle():
+            return used
+        found = await self._ledger.store.get(held.row)
+        if found is None and self._item is not None:  # it could not be opened
+            await self._ledger.open(held, self._rows.fields(self._item))
+            await settle()
+        # Otherwise by an earlier attempt, or by a sweep, as it was too old.
+        return used if found is None else used_of(found)

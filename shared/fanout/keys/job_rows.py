@@ -28,21 +28,30 @@ NEVER_OPENED: Mapping[str, Any] = {"status": "lost", "window": 0, "cost": 0}
 
 
 class Used(Struct, frozen=True):
-    """The tokens and the finished lines of a part that are in no closed row."""
+    """The cost in nanodollars and the tokens of calls, and the finished lines that they are of."""
 
+    cost: int = 0
     sent: int = 0
     received: int = 0
     lines: int = 0
 
-    def plus(self, totals: Totals) -> Used:
-        """With those of a line."""
-        lines = self.lines + totals.done + totals.failed
-        return Used(self.sent + totals.tokens_in, self.received + totals.tokens_out, lines)
+    def plus(self, more: Used) -> Used:
+        """The sum."""
+        return Used(
+            self.cost + more.cost,
+            self.sent + more.sent,
+            self.received + more.received,
+            self.lines + more.lines,
+        )
 
-    def minus(self, used: Used) -> Used:
-        """Without what is in a row now."""
-        lines = self.lines - used.lines
-        return Used(self.sent - used.sent, self.received - used.received, lines)
+    def minus(self, less: Used) -> Used:
+        """The difference, which may be negative."""
+        return Used(
+            self.cost - less.cost,
+            self.sent - less.sent,
+            self.received - less.received,
+            self.lines - less.lines,
+        )
 
     @property
     def tokens(self) -> int:
@@ -51,6 +60,22 @@ class Used(Struct, frozen=True):
 
 
 NOTHING_USED = Used()
+
+
+def used_by(totals: Totals) -> Used:
+    """What lines have used."""
+    return Used(totals.cost, totals.tokens_in, totals.tokens_out, totals.done + totals.failed)
+
+
+def charged_by(item: Item) -> Used:
+    """What the closed rows of a part have, by its item."""
+    return Used(int(item["charged"]), int(item["sent"]), int(item["received"]), int(item["lines"]))
+
+
+def used_of(row: Item) -> Used:
+    """What a closed row has; one that was never opened has no tokens."""
+    names = ("cost", "prompt_tokens", "completion_tokens", "lines")
+    return Used(*(int(row.get(name) or 0) for name in names))
 
 
 def partition_of(job: Job) -> str:
@@ -73,7 +98,7 @@ class JobRows:
         self._key = ItemKey(partition_of(job), f"{account}#{part}")
         self._run = token_hex(8)
 
-    async def take(self) -> int:
+    async def take(self) -> Used:
         """
         Take the part over; returns what earlier runs have charged for it.
 
@@ -81,17 +106,17 @@ class JobRows:
         have cost.
         """
         store, ttl = self.ledger.store, int(self.job.expires_at) + RETENTION
-        new = {"run": self._run, "charged": 0, "rows": [], "ttl": ttl}
+        new = {"run": self._run, **_fields(NOTHING_USED), "rows": [], "ttl": ttl}
         if await store.create(self._key, new):
-            return 0
+            return NOTHING_USED
         there = (Condition("charged", ">=", 0),)
         item = await store.update(Update(self._key, there, set={"run": self._run}))
-        charged = int(item["charged"])
+        charged = charged_by(item)
         for partition, name in item["rows"]:
-            charged += await self._close(ItemKey(partition, name))
+            charged = charged.plus(await self._close(ItemKey(partition, name)))
         return charged
 
-    async def hold(self, charged: int, rows: Iterable[ItemKey]) -> None:
+    async def hold(self, charged: Used, rows: Iterable[ItemKey]) -> None:
         """
         Write the sum of the closed rows, and which others there may be.
 
@@ -99,30 +124,30 @@ class JobRows:
         """
         names = [[row.partition, row.name] for row in rows]
         is_mine = (Condition("run", "=", self._run),)
-        set_ = {"charged": charged, "rows": names}
+        set_ = {**_fields(charged), "rows": names}
         await self.ledger.store.update(Update(self._key, is_mine, set=set_))
 
-    async def _close(self, where: ItemKey) -> int:
-        """What a row of an earlier run costs, after it is closed."""
+    async def _close(self, where: ItemKey) -> Used:
+        """What a row of an earlier run has, after it is closed."""
         row = await self.ledger.store.get(where)
         if row is None and not await self.ledger.store.create(where, NEVER_OPENED):
             row = await self.ledger.store.get(where)
         if row is not None and row["status"] == "open":
             held = self.ledger.reservation(self._account, where, row)
-            if await self.ledger.settle(held, 0, 0, self.used(0), "lost"):
-                return 0
+            if await self.ledger.settle(held, 0, 0, self.used(NOTHING_USED), "lost"):
+                return NOTHING_USED
             row = await self.ledger.store.get(where)
-        return 0 if row is None else int(row["cost"])
+        return NOTHING_USED if row is None else used_of(row)
 
     # ---- spend rows ----
 
-    async def charge(self, item: Item, charged: int, cost: int, used: Used = NOTHING_USED) -> None:
+    async def charge(self, item: Item, charged: Used, used: Used) -> None:
         """Charge what was spent without a reservation; raises `UpdateConflict` as `hold` does."""
         held = self.ledger.unreserved(item)
         await self.hold(charged, [held.row])
-        fields = {**self.fields(item), **self.used(cost, used)}
+        fields = {**self.fields(item), **self.used(used)}
         await self.ledger.open(held, fields)
-        await self.ledger.settle(held, cost, used.tokens, fields, "settled")
+        await self.ledger.settle(held, used.cost, used.tokens, fields, "settled")
 
     def fields(self, item: Item) -> dict[str, Any]:
         """The fields of a spend row that are known before the calls."""
@@ -138,19 +163,29 @@ class JobRows:
             "end_user": "",
         }
 
-    def used(self, cost: int, used: Used = NOTHING_USED) -> dict[str, Any]:
+    def used(self, used: Used) -> dict[str, Any]:
         """The fields that are known after the calls."""
         return {
             "prompt_tokens": used.sent,
             "completion_tokens": used.received,
             "lines": used.lines,
-            "by_model": {self._models: [cost, used.sent, used.received]},
+            "by_model": {self._models: [used.cost, used.sent, used.received]},
             "ended": int(self.ledger.now()),
         }
 
     @property
     def _models(self) -> str:
         return ",".join(sorted(self.job.models))[:500]
+
+
+def _fields(used: Used) -> dict[str, int]:
+    """The fields of a part's item for what its closed rows have."""
+    return {
+        "charged": used.cost,
+        "sent": used.sent,
+        "received": used.received,
+        "lines": used.lines,
+    }
 
 
 async def charged_parts(ledger: KeyLedger, job: Job) -> dict[str, dict[str, Item]]:

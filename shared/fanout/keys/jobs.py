@@ -10,13 +10,14 @@ from collections.abc import Callable
 
 from ..bulk.service.records import Job
 from ..bulk.store import JobProgress
+from ..bulk.totals import Totals
 from ..config.catalog import Catalog, ClientKey
 from .account import account_key, limit_of
 from .charged_job import BLOCKED_MODELS, ChargedJob
 from .clients import models_of
 from .groups import shared_account, shared_models
 from .items import Item
-from .job_rows import JobRows, charged_parts
+from .job_rows import JobRows, charged_by, charged_parts, used_by
 from .ledger import KeyLedger
 
 REST = "rest"
@@ -57,21 +58,21 @@ class KeyAccounts:
         progress: JobProgress,
         *,
         part: str = "",
-        cost: Callable[[], int] | None = None,
+        own: Callable[[], Totals] | None = None,
     ) -> ChargedJob:
         """
         The progress of a job that its key pays for.
 
-        On AWS, it is that of a worker: `part` is its shard, and `cost` what it has cost.
+        On AWS, it is that of a worker: `part` is its shard, and `own` has the totals of its lines.
         """
         item = await self._find(job)
         rows = JobRows(self.ledger, job, str(job.account), part)
-        charged = ChargedJob(progress, rows, item, cost)
+        charged = ChargedJob(progress, rows, item, own)
         await charged.open()
         shared = None if item is None else await shared_account(self.ledger, item)
         if shared is not None:
             rows = JobRows(self.ledger, job, shared["id"], part)
-            charged = ChargedJob(charged, rows, shared, cost)
+            charged = ChargedJob(charged, rows, shared, own)
             await charged.open()
         return charged
 
@@ -90,14 +91,12 @@ class KeyAccounts:
                 continue
             rest = JobRows(self.ledger, job, account, REST)
             known = await rest.take()
-            charged = [
-                await JobRows(self.ledger, job, account, part).take()
-                if found["rows"]
-                else found["charged"]
-                for part, found in items.items()
-                if part != REST
-            ]
-            if (due := job.totals.cost - sum(charged) - known) > 0:
+            due = used_by(job.totals).minus(known)
+            for part, found in items.items():
+                if part != REST:
+                    rows = JobRows(self.ledger, job, account, part)
+                    due = due.minus(await rows.take() if found["rows"] else charged_by(found))
+            if due.cost > 0:
                 await rest.charge(item, known, due)
 
     async def _find(self, job: Job) -> Item | None:

@@ -10,18 +10,16 @@ from msgspec import Struct
 from ..bulk.costs import Costs
 from ..bulk.input.estimates import KEY_OUTPUT_TOKENS
 from ..config.catalog import Catalog
-from ..errors import FanoutError, Forbidden, may_be_billed
+from ..errors import FanoutError, Forbidden
+from ..routing.billing import assumed_usage
 from ..routing.leg import Leg, Outcome
-from ..schema.chat import ChatChunk
 from ..schema.fanout import FanOutRequest
-from ..schema.prompt_tokens import prompt_tokens, tokens_in
+from ..schema.prompt_tokens import prompt_tokens
+from ..schema.received_text import ReceivedText
 from ..schema.request import ChatRequest
 from ..schema.tokens import BYTES_PER_TOKEN
 from ..telemetry.prices import TokenPrices, count_of, nanodollars_of, prices_of_usage
 from .account import Need
-
-ASSUMED_OUTPUT_TOKENS = 500
-"""Charged at most for what a provider goes on to write after a disconnect, without a usage."""
 
 ONE_RESPONSE = frozenset({"one", "fallback"})
 """The modes in which one model after the other is called, until one responds."""
@@ -110,15 +108,10 @@ class Meter:
 
     `by_model` has each model's cost, prompt tokens and completion tokens.
 
-    Of a call whose provider sends no usage, the texts that were sent and received count. The calls
-    of a request without conversations send `sent` tokens together.
+    Of a call whose provider sends no usage, the texts that were sent and received count.
     """
 
-    def __init__(self, sent: int, received: int) -> None:
-        self._sent = sent
-        self._received = min(received, ASSUMED_OUTPUT_TOKENS)
-        self._streamed = 0
-        self._begun: set[int] = set()
+    def __init__(self) -> None:
         self.cost = 0
         self.prompt_tokens = 0
         self.completion_tokens = 0
@@ -129,18 +122,12 @@ class Meter:
         """All tokens of all calls."""
         return self.prompt_tokens + self.completion_tokens
 
-    def chunk(self, chunk: ChatChunk) -> None:
-        """Count the text of a chunk that is sent to the client, in case there is no usage."""
-        for choice in chunk.get("choices", ()):
-            self._streamed += tokens_in(choice.get("delta"))
-
     def started(self, leg: Leg) -> None:
-        """A call starts: it costs nothing yet."""
-        self._begun.discard(id(leg))
+        """A call starts: what it receives is collected."""
+        leg.received = ReceivedText()
 
     def first_token(self, leg: Leg) -> None:
-        """The provider has begun to respond."""
-        self._begun.add(id(leg))
+        """The provider has begun to respond; it costs nothing of its own."""
 
     def checked(self, leg: Leg, error: FanoutError | None) -> None:
         """Whether the response fits a schema; it costs the same."""
@@ -149,7 +136,7 @@ class Meter:
         """Add what the call has cost."""
         if (deployment := leg.deployment) is None:
             return
-        usage: Mapping[str, Any] | None = leg.usage or self._assumed(leg, outcome, error)
+        usage: Mapping[str, Any] | None = leg.usage or assumed_usage(leg, outcome, error)
         if usage is None:
             return
         prices = prices_of_usage(deployment, usage) or FREE
@@ -160,29 +147,3 @@ class Meter:
         self.completion_tokens += received
         known = self.by_model.get(leg.model, (0, 0, 0))
         self.by_model[leg.model] = [known[0] + cost, known[1] + sent, known[2] + received]
-
-    def _assumed(
-        self, leg: Leg, outcome: Outcome, error: BaseException | None
-    ) -> dict[str, int] | None:
-        """
-        The usage of a call without one; `None` if it has cost nothing.
-
-        A provider may charge the prompt of each call that it did not reject, and what it has sent;
-        some go on to write what no one reads after a call is cancelled.
-        """
-        if leg.completion is not None:
-            received = sum(tokens_in(one.get("message")) for one in leg.completion["choices"])
-        elif outcome == "ok" or id(leg) in self._begun:
-            received, self._streamed = self._streamed, 0  # each chunk is of one call
-        elif outcome == "cancelled" or may_be_billed(error):
-            received = 0
-        else:
-            return None
-        goes_on = leg.deployment is not None and leg.deployment.provider.billing == "continues"
-        if outcome == "cancelled" and goes_on:
-            received = max(received, self._received)
-        if isinstance(leg.sent, ChatRequest):
-            sent = prompt_tokens(leg.sent)
-        else:
-            sent, self._sent = self._sent, 0
-        return {"prompt_tokens": sent, "completion_tokens": received}

@@ -84,13 +84,13 @@ class Leg(Struct):
     name than `model` after a fallback. Each call holds one of the request's `slots`. `headers` are
     those of a plain response, `tier` is the service tier that a response names. `size` is the
     number of bytes of the request's body, 0 if it had none. `drop_params` is the request's own, if
-    it has one. `client` is the client whose rights
-    count, `alias` the config's name for several models by which it named this one. If there is a
-    `held`, the slots of a call that succeeds are held until it is released. With `flex`, each call
-    is on its deployment's flex tier if there is one; `is_on_flex` says whether the last call is,
-    `is_stream` whether it is streamed.
-    `passed_through`: the last call's request was the client's own, of another API.
-    `sent` is the last request, `completion` the last whole response if it has no usage.
+    it has one. `client` is the client whose rights count, `alias` the config's name for several
+    models by which it named this one. If there is a `held`, the slots of a call that succeeds are
+    held until it is released. With `flex`, each call is on its deployment's flex tier if there is
+    one; `is_on_flex` says whether the last call is, `is_stream` whether it is streamed.
+    `passed_through`: the last call's request was the client's own, of another API. `sent` is the
+    last request, `completion` the last call's whole response if it has no usage, `received` what
+    collects its stream: a `ChunkAccumulator`, or the `ReceivedText` that a watcher has set.
     `times` (a `FirstTokenTimes`) gets the time to its first content, once a request has asked for
     hedges by these. `failure` is why its own `fallbacks` were called: these are the called ones, in
     the order of their calls. `fallback_of` is the model whose fallback this one is.
@@ -127,6 +127,7 @@ class Leg(Struct):
     times: Any = None
     sent: Any = None
     completion: ChatCompletion | None = None
+    received: Any = None
 
     def __post_init__(self) -> None:
         self.responding_model = self.responding_model or self.model
@@ -198,6 +199,7 @@ class Attempt(Struct, gc=False):
     def __enter__(self) -> Self:
         leg, self.started = self.leg, self.clock()
         leg.deployment = self.deployment
+        leg.completion = leg.received = None
         if leg.watcher is not None:
             leg.watcher.started(leg)
         return self
@@ -236,6 +238,7 @@ class Attempt(Struct, gc=False):
         leg.usage, leg.tier, leg.dropped = self.usage, self.tier, self.dropped
         if leg.watcher is not None:
             leg.watcher.ended(leg, outcome, error)
+        leg.received = None
         if not isinstance(self.observer, NullObserver):
             self.observer.attempt(_record(self, outcome, error, now))
 

@@ -37,7 +37,7 @@ class StreamAttempts:
         deployment, attempt.leg.is_stream = attempt.deployment, True
         request = with_defaults(request, deployment.defaults)
         until = attempt.leg.call_end(deployment.timeout, asyncio.get_running_loop().time())
-        accumulator = ChunkAccumulator()
+        accumulator = attempt.leg.received = ChunkAccumulator()
         async with (
             optional_timeout(deployment.timeout),
             self._transport.stream(deployment, request, attempt.leg.size, until) as stream,
@@ -75,6 +75,8 @@ class StreamAttempts:
             head: list[ChatChunk] = []
             async for chunk in opened.chunks:
                 head.append(chunk)
+                if leg.received is not None:
+                    leg.received.add(chunk)
                 if has_content(chunk):
                     attempt.record_first_token()
                     break
@@ -84,7 +86,13 @@ class StreamAttempts:
     async def track_usage(
         attempt: Attempt, head: Sequence[ChatChunk], rest: AsyncIterator[ChatChunk]
     ) -> AsyncIterator[ChatChunk]:
-        """The chunks of a stream; the usage, which its last one has, is noted."""
+        """
+        The chunks of a stream; the usage, which its last one has, is noted.
+
+        So is the text of those that are not in `head`, if the leg collects it.
+        """
+        received = attempt.leg.received
+        add = None if received is None else received.add
         for chunk in head:
             if "usage" in chunk:
                 _note_usage(attempt, chunk)
@@ -101,6 +109,8 @@ class StreamAttempts:
                 raise
             if "usage" in next_chunk:
                 _note_usage(attempt, next_chunk)
+            if add is not None:
+                add(next_chunk)
             yield next_chunk
 
 

@@ -21,6 +21,7 @@ from msgspec import Struct
 from fanout.aws.dynamodb import TableUnavailable
 from fanout.bulk.aws.batch_service import Stores
 from fanout.bulk.aws.dynamodb import DynamoTable
+from fanout.bulk.aws.result_store import PAID
 from fanout.bulk.aws.s3 import S3BlobStore
 from fanout.bulk.aws.step_handlers import StepHandlers
 from fanout.bulk.input.planner import Shard, ShardSize
@@ -214,6 +215,8 @@ class FailingStack:
         """Note which lines have a stored result: no worker may send them again."""
         blobs = self.calm.blobs
         for key in await blobs.keys(f"jobs/{job.id}/shards/{shard.index:06d}"):
+            if key.endswith(PAID):
+                continue  # calls of lines without a result
             data = b"".join([chunk async for chunk in blobs.read(key)])
             self.stored |= {json.loads(one)["custom_id"] for one in data.splitlines()}
 

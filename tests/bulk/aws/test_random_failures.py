@@ -98,8 +98,12 @@ def test_every_line_gets_one_response_although_workers_aws_and_the_provider_fail
             await _check_charges(stack, account, ended.totals.cost)
             file = await service.files.find(str(ended.output_file_id), None)
             data = b"".join([chunk async for chunk in service.files.content(file)])
-            ids = Counter(json.loads(one)["custom_id"] for one in data.splitlines())
-            assert ids == dict.fromkeys(NAMES, 1)
+            lines = [json.loads(one) for one in data.splitlines()]
+            assert Counter(one["custom_id"] for one in lines) == dict.fromkeys(NAMES, 1)
+            calls = [call for one in lines for call in one.get("fanout", {}).get("attempts", ())]
+            assert {call["outcome"] for call in calls} == {"cancelled"}  # as a worker's time ended
+            prompts = sum(call["usage"]["prompt_tokens"] for call in calls)
+            assert ended.totals.cost == round((90 * COST + prompts * 0.001) * 10**9)
 
     run_threads_at_once(main(), 0.003)
     assert stack.repeated == set(), "a line with a stored result was sent again"
@@ -135,13 +139,15 @@ async def _make_key(stack: FailingStack) -> str:
 
 async def _check_charges(stack: FailingStack, key: str, cost: int) -> None:
     """Both accounts have paid exactly what the stored lines have cost, whatever was killed."""
-    assert cost == 90 * round(COST * 10**9)
     ledger = stack.ledger(later=2 * LEASE)  # no worker can be alive any more
     for account in (key, "team:t"):
         where = row_partition(account, ledger.now())
         rows = [row for key, row in stack.keys.stored.items() if key.partition == where]
         assert len(rows) > SHARDS
         assert sum(row["cost"] for row in rows) == cost
+        for row in rows:
+            tokens = row.get("prompt_tokens", 0), row.get("completion_tokens", 0)
+            assert row["cost"] == tokens[0] * 1_000_000 + tokens[1] * 2_000_000
         item = await ledger.store.get(account_key(account))
         assert item is not None
         assert item["available"] <= item["max_budget"] - cost

@@ -101,9 +101,12 @@ class DynamoJobProgress:
             else WorkerActivityRecord(table, self._kind, activity, self._ttl)
         )
 
-    def own_cost(self) -> int:
-        """What the lines of this worker's shards have cost, also those of earlier workers."""
-        return sum(totals.cost for totals in self._totals.values())
+    def shard_totals(self) -> Totals:
+        """The totals of this worker's shards, also of lines of earlier workers."""
+        found = Totals()
+        for totals in self._totals.values():
+            found.add(totals)
+        return found
 
     def reserve(self, estimate: int, *, is_whole: bool = False) -> Stop | Literal["wait"] | None:
         """Reserve a line's estimate; `None` if the line may start."""

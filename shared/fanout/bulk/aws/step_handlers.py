@@ -152,7 +152,7 @@ class StepHandlers:
         client: Callable[[], ClientKey] | None = None
         if job.account is not None:
             accounts, part = required(self._accounts), f"{shard.index:08d}"
-            charged = await accounts.charged(job, own, part=part, cost=own.own_cost)
+            charged = await accounts.charged(job, own, part=part, own=own.shard_totals)
             progress, client = charged, charged.current_client
         resources = WorkerResources(
             make_line_sender(

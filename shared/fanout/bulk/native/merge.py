@@ -14,9 +14,9 @@ from msgspec.structs import replace
 from ...telemetry.prices import BATCH
 from ..input.planner import Shard
 from ..store import BlobStore, JobProgress, ResultStore
-from ..totals import LineCost, Totals, count_response, responses_in
+from ..totals import LineCost, responses_in
 from ..work.result_lines import StoredResult, read_result
-from ..work.stored_results import count_error, count_stored
+from ..work.stored_results import count_result, count_stored
 from .ledger import BatchLedger, NativeRow
 from .pieces import piece_lines
 
@@ -70,12 +70,12 @@ class ResultMerger:
                     if result.custom_id not in stored:
                         stored.add(result.custom_id)
                         await results.put(line, failed=failed)
-                        counted = self._count(result)
+                        counted = count_result(result, self._cost)
                         totals.add(counted)
                         self._progress.settle(shard.index, 0, counted)
                     elif row.hedged and not failed and result.custom_id not in own:
                         twice += 1
-                        spent += self._cost(result.body).nanodollars
+                        spent += count_result(result, self._cost).cost
                 wasted.append((twice, spent))
             await results.flush()
         finally:
@@ -83,11 +83,6 @@ class ResultMerger:
         if totals.lines >= shard.lines:
             self._progress.complete_shard(shard.index)
         return wasted
-
-    def _count(self, result: StoredResult) -> Totals:
-        if result.error is not None:
-            return count_error(result.error, result.custom_id, None, self._cost)
-        return count_response(result.body, self._cost(result.body))
 
     async def _own(self, shard: int) -> set[str]:
         """The lines of a shard whose stored response came by a batch."""

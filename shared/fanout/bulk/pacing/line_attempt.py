@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Awaitable, Callable, Mapping, Sequence
-from typing import Any, Literal, Protocol, TypeAlias, TypeVar
+from collections.abc import Awaitable, Callable
+from typing import Literal, Protocol, TypeAlias, TypeVar
 
 from msgspec import Struct, field
 
@@ -30,10 +30,10 @@ class Repeat(Protocol):
         ...
 
 
-Pay: TypeAlias = Callable[[Sequence[Mapping[str, Any]], Line, int], Awaitable[None]]
+Pay: TypeAlias = Callable[[Line, int], Awaitable[None]]
 """
-Counts what the line's calls have cost so far, each with its `model` and `usage`, and reserves the
-cost of a further request, a line of so many bytes. Raises `LineDeferred` if it may not be sent.
+Counts what the line's calls have cost so far, and reserves the cost of a further request, a line of
+so many bytes. Raises `LineDeferred` if it may not be sent.
 """
 
 
@@ -43,7 +43,7 @@ async def _call_once(
     return await call()
 
 
-async def _pay_nothing(_used: Sequence[Mapping[str, Any]], _line: Line, _size: int) -> None:
+async def _pay_nothing(_line: Line, _size: int) -> None:
     """For lines without a cost."""
 
 
@@ -53,8 +53,8 @@ class LineRequest(Struct, frozen=True):
 
     `received` is called with the response's body as soon as it is there. From then on the response
     is paid for, whatever happens to the attempt. `held` gets the call's slots, which its owner
-    releases when the response is stored. `paid` has the calls of a checked line, `pay` and `repeat`
-    are for its further ones, if a response does not fit its schema. `tier` is to be asked for,
+    releases when the response is stored. `paid` gets the calls that cost something, `pay` and
+    `repeat` are for further ones, if a response does not fit its schema. `tier` is to be asked for,
     whatever the line names. `prefix` is the beginning that it shares with other lines. It
     `is_retry` if the line has failed before.
     """

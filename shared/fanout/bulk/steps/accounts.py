@@ -13,6 +13,7 @@ from ...config.catalog import ClientKey
 from ...errors import StorageError
 from ..service.records import Job
 from ..store import JobProgress
+from ..totals import Totals
 
 
 class ChargedProgress(JobProgress, Protocol):
@@ -48,13 +49,13 @@ class JobAccounts(Protocol):
         progress: JobProgress,
         *,
         part: str = "",
-        cost: Callable[[], int] | None = None,
+        own: Callable[[], Totals] | None = None,
     ) -> ChargedProgress:
         """
         The progress of a job that its key pays for.
 
-        If `part` names one of several parts that workers run at the same time, `cost` is what all
-        lines of this part have cost.
+        If `part` names one of several parts that workers run at the same time, `own` has the totals
+        of all lines of this part.
         """
         ...
 

@@ -10,10 +10,11 @@ from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
 from msgspec import Struct
+from msgspec.structs import replace
 
 from ...telemetry.prices import count_of, to_dollars
 from ...wire import json
-from ..totals import LineCost, failed_calls, invalid_calls, responses_in
+from ..totals import LineCost, failed_calls, invalid_calls, paid_calls, responses_in
 from ..work.result_lines import StoredResult
 
 RESPONSE_COLUMN = "answer"
@@ -47,7 +48,28 @@ def responses_of(
     if result.error is not None:
         return [_failed({"error": result.error}, model, cost)]
     found = [one for response in responses_in(result.body) for one in _responses(response, cost)]
-    return found or [RowResponse(None, "the response is empty", model)]
+    found = found or [RowResponse(None, "the response is empty", model)]
+    if result.unlisted:
+        found[0] = _with_calls(found[0], result.unlisted, cost)
+    return found
+
+
+def _with_calls(
+    response: RowResponse,
+    calls: Sequence[Mapping[str, Any]],
+    cost: Callable[[object], LineCost],
+) -> RowResponse:
+    """A line's first response with what the calls have used that it does not list."""
+    more = cost(paid_calls(calls))
+    usages = [one["usage"] for one in calls if isinstance(one.get("usage"), dict)]
+    tokens = sum(count_of(usage.get("total_tokens")) for usage in usages)
+    dollars = round(to_dollars(more.nanodollars), 9) + (response.cost_usd or 0.0)
+    is_known = more.is_complete and (response.tokens is None or response.cost_usd is not None)
+    return replace(
+        response,
+        tokens=tokens + (response.tokens or 0),
+        cost_usd=round(dollars, 9) if is_known else None,
+    )
 
 
 def _responses(

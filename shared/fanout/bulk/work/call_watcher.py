@@ -2,14 +2,16 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from types import TracebackType
+from typing import Any
 
-from ...errors import AllFailed, FanoutError, QuotaExceeded, RateLimited, may_be_billed
+from ...errors import AllFailed, FanoutError, QuotaExceeded, RateLimited
 from ...providers.registry import rate_limits_of
+from ...routing.billing import assumed_usage
 from ...routing.flex import is_rejection
 from ...routing.leg import Leg, Outcome
-from ...schema.prompt_tokens import prompt_tokens
-from ...schema.request import ChatRequest
+from ...telemetry.prices import FLEX
 from ..activity import ActivityTracker
 from ..pacing.adaptive_concurrency import AdaptiveConcurrency
 from ..pacing.limits import Limits
@@ -48,8 +50,8 @@ class CallWatcher:
     Reports each call of a line.
 
     It `is_retry` if the line has failed before. By model, `tokens` are the tokens used, and
-    `starts` when its last call was started. `paid` gets the calls without a response that may be
-    billed; `size` is the number of tokens of a call that is not a chat.
+    `starts` when its last call was started. `paid` gets the calls that cost something without a
+    usage; `reported` are those that succeeded with one.
     """
 
     def __init__(
@@ -59,20 +61,19 @@ class CallWatcher:
         activity: ActivityTracker,
         prefix: PrefixCall | None,
         paid: PaidCalls,
-        size: int = 0,
         *,
         is_retry: bool = False,
     ) -> None:
         self._prefix = prefix
         self._is_retry = is_retry
         self._paid = paid
-        self._size = size
         self._concurrency = concurrency
         self._limiter = limiter
         self._activity = activity
         self._may_not_send = False
         self.tokens: dict[str, int] = {}
         self.starts: dict[str, float] = {}
+        self.reported: list[dict[str, Any]] = []
 
     def started(self, leg: Leg) -> None:
         """
@@ -118,17 +119,28 @@ class CallWatcher:
         if leg.headers and leg.deployment:
             table = rate_limits_of(leg.deployment.provider.name)
             self._limiter.record_headers(leg.model, leg.deployment.id, leg.headers, table)
-        if may_be_billed(error) and not leg.usage:
-            is_chat = isinstance(leg.sent, ChatRequest)
-            self._paid.lose(leg.model, prompt_tokens(leg.sent) if is_chat else self._size)
+        self._note_cost(leg, outcome, error)
         if isinstance(error, RateLimited):
             self._activity.rate_limited += 1
             if error.rate_limits and leg.deployment:
                 limits = Limits(**error.rate_limits)
                 self._limiter.record_limits(leg.model, leg.deployment.id, limits)
+
+    def _note_cost(self, leg: Leg, outcome: Outcome, error: BaseException | None) -> None:
+        """Note what a call has used."""
         if leg.usage:
-            used = self.tokens.get(leg.model, 0)
-            self.tokens[leg.model] = used + leg.usage["total_tokens"]
+            self.tokens[leg.model] = self.tokens.get(leg.model, 0) + leg.usage["total_tokens"]
+            if outcome == "ok":
+                self.reported.append(_charged(leg, outcome, leg.usage))
+        elif usage := assumed_usage(leg, outcome, error):
+            self._paid.unlisted.append(_charged(leg, outcome, usage))
+
+
+def _charged(leg: Leg, outcome: Outcome, usage: Mapping[str, Any]) -> dict[str, Any]:
+    """A call that costs something, as a report lists it."""
+    found = {"model": leg.model, "outcome": outcome, "usage": usage}
+    tier = leg.tier or (FLEX if leg.is_on_flex else None)
+    return found if tier is None else {**found, "service_tier": tier}
 
 
 def rate_limited_models(error: FanoutError) -> list[tuple[str, float | None]]:

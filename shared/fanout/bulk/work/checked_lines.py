@@ -76,7 +76,7 @@ class PacedCalls(Struct, eq=False):
             if not is_extra:
                 return await once()
             line = Line(self.sent.line.custom_id, {**chat.body, "model": leg.model})
-            await self.sent.pay(paid.used, line, size)
+            await self.sent.pay(line, size)
             return await self.sent.repeat(leg.model, once)
         except FanoutError:
             raise

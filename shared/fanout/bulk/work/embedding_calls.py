@@ -54,7 +54,7 @@ class EmbeddingCalls:
         async def send(request: EmbeddingRequest, tokens: int) -> tuple[list[bytes], int]:
             paid, again = sent.paid, sent.is_retry
             watcher = CallWatcher(
-                concurrency, self._limiter, self._activity, None, paid, tokens, is_retry=again
+                concurrency, self._limiter, self._activity, None, paid, is_retry=again
             )
             return await self._call(sent, request, watcher, tokens)
 
@@ -90,5 +90,9 @@ class EmbeddingCalls:
                     started = watcher.starts.get(name, 0.0)
                     await limiter.rejected(name, started, seconds, permit.size)
                 raise
+            else:
+                watcher.reported.clear()  # the lines have it
+            finally:
+                sent.paid.unlisted += watcher.reported
             permit.tokens_used = used
         return found, used

@@ -171,7 +171,7 @@ class _Skipped(Struct):
 
     def _line(self, custom_id: str, number: int) -> bytes:
         code, message = self.reason.code, self.reason.message
-        used = self.paid[custom_id].used if custom_id in self.paid else []
+        used = self.paid[custom_id].charged if custom_id in self.paid else []
         error = {"code": code, "message": message, "attempts": used}
         self.totals.add(count_error(error, custom_id, number, self.cost))
         request_id = f"req_{random.getrandbits(64):016x}"

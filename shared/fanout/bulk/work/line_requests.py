@@ -195,9 +195,11 @@ class _LineSender(Struct, eq=False):
                 self.observer.unexpected_error(sent.request_id, error)
             raise
         else:
+            watcher.reported.clear()  # the body has it
             sent.received(body)
             return body
         finally:
+            sent.paid.unlisted += watcher.reported
             activity.slot_waits.pop(watcher, None)
             for name, used in watcher.tokens.items():
                 if (permit := permits.get(name)) is not None:

@@ -3,13 +3,10 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Mapping, Sequence
 from contextlib import suppress
 from functools import partial
-from typing import Any
 
 from msgspec import Struct, field
-from msgspec.structs import replace
 
 from ...errors import FanoutError, StorageError, StorageFull, detail_of
 from ...routing.leg import HeldSlots
@@ -19,14 +16,14 @@ from ..pacing.line_retry import LineDeferred, LineRetry, is_not_sent
 from ..pacing.prefix_groups import PrefixCall
 from ..pacing.rate_limit_state import RateLimitUnavailable
 from ..paid_calls import PaidCalls, paid_line
-from ..totals import Totals, count_response, paid_calls
+from ..totals import Totals, without_paid
 from .full_disk import write_later
 from .open_shards import OpenShard
 from .rejections import Rejections
-from .result_lines import error_line, response_line
+from .result_lines import error_line, lists_calls, response_line
 from .spec import WorkerResources
 from .stopping import WorkerStop
-from .stored_results import count_error
+from .stored_results import count_error, count_paid, count_success
 
 HELD_INTERVAL = 0.1
 """Seconds after which a line that may not be sent now checks again."""
@@ -38,7 +35,7 @@ class ReadyLine(Struct, eq=False):
 
     `received` has the response's body, once it is there, and `held` the slots of its call until it
     is stored: so a kill loses at most the calls in flight. `is_settled` is set when it is counted.
-    `calls` are those of a checked line; `paid` nanodollars of them are counted already. Its
+    `calls` are those that cost something; `paid` has what is counted of them already. Its
     `position` differs from its number if the lines are not sent in the order of the file; `prefix`
     is the beginning that it shares with others.
     """
@@ -53,7 +50,7 @@ class ReadyLine(Struct, eq=False):
     held: HeldSlots = field(default_factory=HeldSlots)
     is_settled: bool = False
     calls: PaidCalls = field(default_factory=PaidCalls)
-    paid: int = 0
+    paid: Totals = field(default_factory=Totals)
     position: int | None = None
     prefix: PrefixCall | None = None
 
@@ -72,7 +69,7 @@ class LineRunner(Struct, frozen=True):
         Send a line and store its result; a line that is deferred has none.
 
         If this is cancelled, a response that is there is stored, because it is paid for. So are the
-        calls of a checked line without a result.
+        calls of a line without a result.
         """
         try:
             result = await self._send(ready)
@@ -99,9 +96,9 @@ class LineRunner(Struct, frozen=True):
 
     async def _keep_calls(self, ready: ReadyLine) -> None:
         """Count and store the calls that a line without a result has paid for."""
-        if not ready.calls.made:
+        if not ready.calls.charged:
             return
-        self._count_paid(ready, ready.calls.used)
+        self._count_paid(ready)
         with suppress(StorageError):
             line = paid_line(ready.line.custom_id, ready.calls)
             await ready.opened.results.put_paid(line)
@@ -118,8 +115,9 @@ class LineRunner(Struct, frozen=True):
             if not ready.received:
                 self.rejections.failed(line, detail_of(error))
                 self.stop.check_rejections()
-                lost = ready.calls.lost
-                result, stored = error_line(line.custom_id, request_id, error, lost)
+                paid = ready.calls
+                calls = paid.beside_response if lists_calls(error) else paid.charged
+                result, stored = error_line(line.custom_id, request_id, error, calls)
                 cost = self.resources.cost
                 return result, True, count_error(stored, line.custom_id, ready.number, cost)
         return self._response(ready)
@@ -150,16 +148,14 @@ class LineRunner(Struct, frozen=True):
                     raise LineDeferred
                 await asyncio.sleep(HELD_INTERVAL)
 
-    async def _pay(
-        self, ready: ReadyLine, used: Sequence[Mapping[str, Any]], line: Line, size: int
-    ) -> None:
+    async def _pay(self, ready: ReadyLine, line: Line, size: int) -> None:
         """
         Count what the calls of a checked line have cost, and reserve the cost of another one.
 
         Nothing else of the line stays reserved while it waits: lines that wait for each other's
         reservations would wait forever.
         """
-        self._count_paid(ready, used)
+        self._count_paid(ready)
         estimate = self.resources.estimate(line, size)
         while True:
             if self.stop.reason not in {None, "capped"}:
@@ -173,22 +169,19 @@ class LineRunner(Struct, frozen=True):
                 raise LineDeferred
             await asyncio.sleep(HELD_INTERVAL)
 
-    def _count_paid(self, ready: ReadyLine, used: Sequence[Mapping[str, Any]]) -> None:
+    def _count_paid(self, ready: ReadyLine) -> None:
         """Count the cost of the line's calls so far; nothing stays reserved for it."""
-        cost = self.resources.cost(paid_calls(used)).nanodollars
-        self._count(ready, Totals(cost=max(cost, ready.paid)))
-        ready.estimate, ready.paid = 0, max(cost, ready.paid)
+        found = count_paid(ready.calls, self.resources.cost)
+        self._count(ready, found)
+        ready.estimate, ready.paid = 0, found
 
     def _response(self, ready: ReadyLine) -> tuple[bytes, bool, Totals]:
         """The result and totals of a line whose response is there."""
         self.stop.check_rejections()
-        body = ready.received[-1]
-        cost = self.resources.cost(body)
-        if lost := ready.calls.lost:
-            more = self.resources.cost(paid_calls(lost)).nanodollars
-            cost = replace(cost, nanodollars=cost.nanodollars + more, is_complete=False)
-        totals = count_response(body, cost)
-        return response_line(ready.line.custom_id, ready.request_id, body), False, totals
+        body, unlisted = ready.received[-1], ready.calls.beside_response
+        totals = count_success(body, unlisted, self.resources.cost)
+        line = response_line(ready.line.custom_id, ready.request_id, body, unlisted)
+        return line, False, totals
 
     async def _put(self, ready: ReadyLine, result: bytes, failed: bool, totals: Totals) -> None:  # noqa: FBT001
         """Store and count a line's result."""
@@ -214,5 +207,6 @@ class LineRunner(Struct, frozen=True):
 
     def _count(self, ready: ReadyLine, totals: Totals) -> None:
         """Count these totals in the progress, without what is counted already."""
-        new = replace(totals, cost=max(0, totals.cost - ready.paid)) if ready.paid else totals
+        paid = ready.paid
+        new = without_paid(totals, paid) if paid.cost or paid.tokens_in else totals
         self.resources.progress.settle(ready.opened.shard.index, ready.estimate, new)

@@ -11,11 +11,11 @@ from msgspec import Struct
 from ..input.planner import Shard
 from ..paid_calls import PaidCalls
 from ..store import ShardResults
-from ..totals import Totals, paid_calls
+from ..totals import Totals
 from .full_disk import write_when_there_is_room
 from .spec import WorkerResources
 from .stopping import WorkerStop
-from .stored_results import StoredIds, count_stored, paid_lines
+from .stored_results import StoredIds, count_paid, count_stored, paid_lines
 
 MAX_FILES = 64
 """Shards of which files are open, if the lines of many are sent in turn."""
@@ -102,9 +102,8 @@ class OpenShards:
         except BaseException:
             await results.close()
             raise
-        totals.cost += sum(
-            resources.cost(paid_calls(one.used)).nanodollars for one in paid.values()
-        )
+        for calls in paid.values():
+            totals.add(count_paid(calls, resources.cost))
         resources.progress.begin_shard(shard.index, totals)
         self._total.add(totals)
         opened = self._open[shard.index] = OpenShard(shard, results, stored, totals, paid)

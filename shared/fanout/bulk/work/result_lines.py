@@ -11,39 +11,53 @@ from typing import Any
 
 from msgspec import Struct
 
-from ...errors import DeadlineExceeded, FanoutError, status_of
+from ...errors import AllFailed, DeadlineExceeded, FanoutError, SchemaMismatch, status_of
 from ...schema.error import error_body
 from ...wire import json
+from ..totals import objects_in
 
 OK = 200
 """The status of each response in the output; errors have another one."""
 
 
-def response_line(custom_id: str, request_id: str, body: object) -> bytes:
-    """The output line of a response, with its line break."""
-    return _output_line(custom_id, request_id, {"status_code": OK, "body": body}, None)
+def response_line(
+    custom_id: str, request_id: str, body: object, unlisted: Sequence[Mapping[str, Any]] = ()
+) -> bytes:
+    """
+    The output line of a response, with its line break.
+
+    `unlisted` are the calls that cost something and that the body does not have with a usage.
+    """
+    response = {"status_code": OK, "body": body}
+    return _output_line(custom_id, request_id, response, None, unlisted)
 
 
 def error_line(
-    custom_id: str, request_id: str, error: Exception, lost: Sequence[Mapping[str, Any]] = ()
+    custom_id: str, request_id: str, error: Exception, calls: Sequence[Mapping[str, Any]] = ()
 ) -> tuple[bytes, Mapping[str, object]]:
     """
     The error line of a failed request, and the error that it has.
 
-    `lost` are the calls without a response that may be billed; it has them as `attempts`. A missed
-    deadline is the line's own `error`, any other one is in its `response`.
+    `calls` are those that cost something and that the error has not; it gets them as `attempts`. A
+    missed deadline is the line's own `error`, any other one is in its `response`.
     """
     if isinstance(error, DeadlineExceeded):
         missed: dict[str, Any] = {"code": "request_timeout", "message": str(error)}
-        if lost:
-            missed["attempts"] = [*lost]
+        if calls:
+            missed["attempts"] = [*calls]
         return _output_line(custom_id, request_id, None, missed), missed
     status = status_of(error)
     body = error_body(error if isinstance(error, FanoutError) else Exception())
-    if lost:
-        body["error"]["attempts"] = [*body["error"].get("attempts", ()), *lost]
+    if calls:
+        body["error"]["attempts"] = [*body["error"].get("attempts", ()), *calls]
     response = {"status_code": status, "body": body}
     return _output_line(custom_id, request_id, response, None), body["error"]
+
+
+def lists_calls(error: Exception) -> bool:
+    """Whether the error line of this error has the calls that succeeded by itself."""
+    causes = [one.error for one in error.failures] if isinstance(error, AllFailed) else [error]
+    return any(isinstance(cause, SchemaMismatch) for cause in causes)
 
 
 def skipped_line(
@@ -69,15 +83,18 @@ def _output_line(
     request_id: str,
     response: dict[str, Any] | None,
     error: Mapping[str, Any] | None,
+    unlisted: Sequence[Mapping[str, Any]] = (),
 ) -> bytes:
     if response is not None:
         response = {**response, "request_id": request_id}
-    value = {
+    value: dict[str, Any] = {
         "id": f"batch_{request_id}",
         "custom_id": custom_id,
         "response": response,
         "error": error,
     }
+    if unlisted:
+        value["fanout"] = {"attempts": unlisted}
     return json.encode(value) + b"\n"
 
 
@@ -87,11 +104,16 @@ def renamed_line(line: bytes, custom_id: str) -> bytes:
 
 
 class StoredResult(Struct, frozen=True):
-    """A stored line: the body of its response, or the `code` and `message` of its error."""
+    """
+    A stored line: the body of its response, or the `code` and `message` of its error.
+
+    `unlisted` are the calls beside the body that cost something.
+    """
 
     custom_id: str
     body: object
     error: dict[str, Any] | None
+    unlisted: Sequence[Mapping[str, Any]] = ()
 
 
 def read_result(line: bytes, *, failed: bool) -> StoredResult | None:
@@ -114,7 +136,11 @@ def read_result(line: bytes, *, failed: bool) -> StoredResult | None:
     body = response.get("body")
     if not failed:
         is_whole = response.get("status_code") == OK and isinstance(body, (dict, list))
-        return StoredResult(custom_id, body, None) if error is None and is_whole else None
+        if error is not None or not is_whole:
+            return None
+        own = value.get("fanout")
+        unlisted = objects_in(own.get("attempts")) if isinstance(own, dict) else ()
+        return StoredResult(custom_id, body, None, unlisted)
     if error is None and isinstance(body, dict):
         error = body.get("error")
     return StoredResult(custom_id, None, error) if isinstance(error, dict) else None

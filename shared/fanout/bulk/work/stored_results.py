@@ -4,7 +4,10 @@ from __future__ import annotations
 
 from array import array
 from bisect import bisect_left
-from collections.abc import Callable, Collection, Iterable, Mapping
+from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
+from typing import Any
+
+from msgspec.structs import replace
 
 from ..paid_calls import PaidCalls, read_paid_line
 from ..store import ShardResults
@@ -18,7 +21,7 @@ from ..totals import (
     paid_calls,
     paid_of_error,
 )
-from .result_lines import ResultReader
+from .result_lines import ResultReader, StoredResult
 
 
 class StoredIds:
@@ -46,10 +49,8 @@ async def count_stored(
         result = reader.read(line, failed=failed)
         if result is None:
             has_damaged = True
-        elif result.error is None:
-            totals.add(count_response(result.body, cost(result.body)))
         else:
-            totals.add(count_error(result.error, result.custom_id, None, cost))
+            totals.add(count_result(result, cost))
     if has_damaged:
         await results.remove_damaged()
     return reader.custom_ids, totals
@@ -68,9 +69,44 @@ async def paid_lines(results: ShardResults, stored: Collection[str]) -> dict[str
         if line is None or line.custom_id in stored:
             continue
         known = found.get(line.custom_id)
-        if known is None or len(known.made) < len(line.calls):
-            found[line.custom_id] = PaidCalls(line.calls)
+        calls = PaidCalls(line.calls, line.unlisted)
+        if known is None or len(known.charged) < len(calls.charged):
+            found[line.custom_id] = calls
     return found
+
+
+def count_paid(calls: PaidCalls, cost: Callable[[object], LineCost]) -> Totals:
+    """What the calls of a line without a result have cost, and their tokens."""
+    totals = Totals(cost=cost(paid_calls(calls.charged)).nanodollars)
+    count_tokens(totals, calls.charged)
+    return totals
+
+
+def count_result(result: StoredResult, cost: Callable[[object], LineCost]) -> Totals:
+    """The totals of a stored line."""
+    if result.error is not None:
+        return count_error(result.error, result.custom_id, None, cost)
+    return count_success(result.body, result.unlisted, cost)
+
+
+def count_success(
+    body: object, unlisted: Sequence[Mapping[str, Any]], cost: Callable[[object], LineCost]
+) -> Totals:
+    """
+    The totals of a line that succeeded, with the calls that its response does not have.
+
+    Its cost is not complete if one of these has failed: what it was billed for is not all known.
+    """
+    found = cost(body)
+    if unlisted:
+        more = cost(paid_calls(unlisted))
+        is_known = all(one.get("outcome") != "failed" for one in unlisted)
+        found = replace(
+            found if found.nanodollars else more,
+            nanodollars=found.nanodollars + more.nanodollars,
+            is_complete=found.is_complete and more.is_complete and is_known,
+        )
+    return count_response(body, found, unlisted)
 
 
 def count_error(
@@ -82,8 +118,8 @@ def count_error(
     """
     The totals of a failed line, by the error that is stored of it.
 
-    Its cause is the error's code, or its type if it has none. Its cost is that of the calls whose
-    responses did not fit the schema; it is not complete if a response was cut.
+    Its cause is the error's code, or its type if it has none. Its cost is that of the calls that
+    the error has; it is not complete if a response was cut.
     """
     cause = error.get("code") or error.get("type") or "error"
     totals = count_failure(str(cause), custom_id, line, str(error.get("message") or ""))

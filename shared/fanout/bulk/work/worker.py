@@ -22,7 +22,7 @@ from ..input.splitter import iter_lines
 from ..pacing.adaptive_concurrency import AdaptiveConcurrency
 from ..pacing.line_retry import LineRetry
 from ..pacing.prefix_groups import PrefixGroups
-from ..totals import Totals, paid_calls
+from ..totals import Totals
 from .full_disk import write_when_there_is_room
 from .line_runner import LineRunner, ReadyLine
 from .line_slots import LineSlots
@@ -31,6 +31,7 @@ from .ordered_lines import FoundLine, OrderedLines, Read, order_of_shard, read_f
 from .rejections import Rejections
 from .spec import WorkerResources, WorkResult, WorkSpec
 from .stopping import WorkerStop
+from .stored_results import count_paid
 
 LONG_WAIT = 60.0
 """Seconds for which all lines of a worker must wait for it to leave them to a later one."""
@@ -253,7 +254,7 @@ class _Worker:
         ready = ReadyLine(opened, number, line, len(data), estimate, request_id)
         if (calls := opened.paid.pop(line.custom_id, None)) is not None:
             ready.calls = calls
-            ready.paid = self._resources.cost(paid_calls(calls.used)).nanodollars
+            ready.paid = count_paid(calls, self._resources.cost)
         if found is not None:
             ready.position, ready.prefix = found.position, found.call
         return ready
