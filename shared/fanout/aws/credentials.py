@@ -10,6 +10,7 @@ from __future__ import annotations
 import asyncio
 from collections.abc import Callable, Mapping
 from datetime import UTC, datetime
+from threading import Lock
 from typing import Any
 
 from msgspec.structs import replace
@@ -37,7 +38,7 @@ class AWSSigner:
     Signs requests (Signature Version 4) with the process's AWS credentials, or with `keys`.
 
     A role is assumed with them by botocore, and again before its credentials expire, at STS in the
-    region of the first request: each partition of AWS has an STS of its own.
+    region of the request: each partition of AWS has an STS of its own.
     """
 
     def __init__(
@@ -51,7 +52,8 @@ class AWSSigner:
         self._env = env
         self._keys = keys
         self._fixed = _fixed_credentials(env, keys)
-        self._chain: Any = None
+        self._chains: dict[str, Any] = {}  # botocore's credentials, by region
+        self._making = Lock()  # requests call from several threads
 
     async def headers(self, request: Outgoing, service: str, region: str) -> Mapping[str, str]:
         """The headers that sign `request`; raises `MissingKey` if there are no credentials."""
@@ -71,32 +73,37 @@ class AWSSigner:
 
     def _from_botocore(self, region: str) -> Credentials:
         """The credentials that botocore finds; it refreshes them before they expire."""
-        if self._chain is None:
-            try:
-                from botocore.exceptions import BotoCoreError
-                from botocore.session import Session
-            except ImportError:
-                raise _no_credentials() from None
-            keys = self._keys or AWSKeys()
-            try:
-                session = Session(profile=keys.profile)
-                session.set_config_variable("region", region)
-                if found := _fixed_credentials(self._env, replace(keys, role=None)):
-                    session.set_credentials(found.access_key, found.secret_key, found.session_token)
-                self._chain = session.get_credentials()
-                if keys.role and self._chain is not None:
-                    self._chain = _assumed_role(session, self._chain, keys)
-            except BotoCoreError as error:
-                raise MissingKey(f"no AWS credentials: {error}") from None
-        if self._chain is None:
-            raise _no_credentials()
+        with self._making:
+            chain = self._chains.get(region)
+            if chain is None:
+                chain = self._chains[region] = self._find_chain(region)
         try:
-            frozen = self._chain.get_frozen_credentials()
+            frozen = chain.get_frozen_credentials()
         except Exception as error:
             if self._keys is None or not self._keys.role:
                 raise
             raise MissingKey(f"the role `{self._keys.role}` cannot be assumed: {error}") from None
         return Credentials(frozen.access_key, frozen.secret_key, frozen.token)
+
+    def _find_chain(self, region: str) -> Any:
+        """botocore's credentials, which threads may share; raises `MissingKey`."""
+        try:
+            from botocore.exceptions import BotoCoreError
+            from botocore.session import Session
+        except ImportError:
+            raise _no_credentials() from None
+        keys = self._keys or AWSKeys()
+        try:
+            session = Session(profile=keys.profile)
+            session.set_config_variable("region", region)
+            if found := _fixed_credentials(self._env, replace(keys, role=None)):
+                session.set_credentials(found.access_key, found.secret_key, found.session_token)
+            source = session.get_credentials()
+            if source is None:
+                raise _no_credentials()
+            return _assumed_role(session, source, keys) if keys.role else source
+        except BotoCoreError as error:
+            raise MissingKey(f"no AWS credentials: {error}") from None
 
 
 def _fixed_credentials(env: Mapping[str, str], keys: AWSKeys | None) -> Credentials | None:

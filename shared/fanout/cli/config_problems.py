@@ -49,7 +49,7 @@ def write_fixed(settings: Settings, output: str | None) -> tuple[Path, Fixed]:
     path = Path(output) if output else config.with_name(f"{config.stem}.fanout{config.suffix}")
     if output is None and path.exists():
         raise ConfigError(f"`{path}` is there already: write `-o FILE` to overwrite a file")
-    fixed = fix(read_file(config), settings.env, config.name)
+    fixed = fix(read_file(config, stored=True), settings.env, config.name)
     write_config(path, fixed.text, mode=config.stat().st_mode & 0o666)
     return path, fixed
 

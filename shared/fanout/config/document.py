@@ -16,6 +16,9 @@ MAX_VALUES = 200_000
 MAX_DEPTH = 100
 TOO_DEEP = "its lists and mappings are nested too deeply"
 
+BYTE_ORDER_MARK = "\ufeff"
+"""With which some editors of Windows begin a file in UTF-8."""
+
 
 class NodePosition(Struct, frozen=True):
     """Where an entry of a mapping or list is: YAML's nodes. `key` is `None` in a list."""
@@ -25,15 +28,13 @@ class NodePosition(Struct, frozen=True):
     parent: Any
     index: int
 
-    @property
-    def line(self) -> int:
-        """From 1."""
-        node = self.value if self.key is None else self.key
-        return int(node.start_mark.line) + 1
-
 
 class Document(Struct, frozen=True):
-    """A parsed text: its value, YAML's node of it, and the keys that are given twice."""
+    """
+    A parsed text: its value, YAML's node of it, and the keys that are given twice.
+
+    The text has no byte order mark, which YAML's positions do not count.
+    """
 
     name: str
     text: str
@@ -55,24 +56,30 @@ class Document(Struct, frozen=True):
         """The line of a path, or that of the closest path around it; from 1."""
         for end in range(len(path), 0, -1):
             if (place := self.place_of(path[:end])) is not None:
-                return place.line
+                return self._line(place)
         return None if self.root is None else 1
 
     def problems(self) -> Iterator[Problem]:
         """One for each key that is given twice: YAML would silently drop its first value."""
         for path, place in self.duplicates:
-            yield Problem(path, f"the key `{place.key.value}` is given twice", place.line)
+            line = self._line(place)
+            yield Problem(path, f"the key `{place.key.value}` is given twice", line)
+
+    def _line(self, place: NodePosition) -> int:
+        node = place.value if place.key is None else place.key
+        return _line_at(self.text, node.start_mark)
 
 
 def parse(text: str, name: str = "config") -> Document:
     """Parse a text in YAML or JSON; raises `ConfigError` if it is neither."""
     import yaml
 
+    text = text.removeprefix(BYTE_ORDER_MARK)
     try:
         return _parse(text, name)
     except yaml.YAMLError as error:
         mark = getattr(error, "problem_mark", None)
-        place = f" at line {mark.line + 1}, column {mark.column + 1}" if mark else ""
+        place = f" at line {_line_at(text, mark)}, column {mark.column + 1}" if mark else ""
         problem = getattr(error, "problem", None) or "it is not YAML"
         raise ConfigError(f"`{name}`{place}: {problem}") from None
     except RecursionError:
@@ -103,7 +110,7 @@ def _parse(text: str, name: str) -> Document:
         node = loader.get_single_node()
         if node is None:
             return Document(name, text, {})
-        _check_aliases(node, name)
+        _check_aliases(text, node, name)
         duplicates = tuple(_duplicates(node))  # before `<<` is merged, which may repeat keys
         value = loader.construct_document(node)
         return Document(name, text, value, node, duplicates)
@@ -111,25 +118,32 @@ def _parse(text: str, name: str) -> Document:
         loader.dispose()
 
 
-def _check_aliases(root: Any, name: str) -> None:
+def _line_at(text: str, mark: Any) -> int:
+    """The line of a mark, from 1; YAML also counts line separators (U+2028), editors do not."""
+    return text.count("\n", 0, mark.index) + 1
+
+
+def _check_aliases(text: str, root: Any, name: str) -> None:
     """Raise `ConfigError` for an alias within itself, and for too many or too deep values."""
     sizes: dict[int, int] = {}  # of each node with all that it stands for
     around: set[int] = set()
     todo: list[tuple[Any, bool]] = [(root, False)]
     while todo:
         node, is_counted = todo.pop()
-        line = node.start_mark.line + 1
         if is_counted:
             around.discard(id(node))
             sizes[id(node)] = 1 + sum(sizes[id(part)] for part in _parts(node))
             if sizes[id(node)] > MAX_VALUES:
                 many = f"{MAX_VALUES:,} values, with what aliases stand for"
+                line = _line_at(text, node.start_mark)
                 raise ConfigError(f"`{name}` at line {line}: it has more than {many}")
         elif id(node) in around:
+            line = _line_at(text, node.start_mark)
             raise ConfigError(f"`{name}` at line {line}: it has an alias that stands for itself")
         elif id(node) not in sizes:
             around.add(id(node))
             if len(around) > MAX_DEPTH:
+                line = _line_at(text, node.start_mark)
                 raise ConfigError(f"`{name}` at line {line}: {TOO_DEEP}")
             todo += [(node, True), *((part, False) for part in _parts(node))]
 

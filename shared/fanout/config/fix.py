@@ -32,6 +32,7 @@ from .limits import (
     loss,
     of_model,
 )
+from .line_ends import divided
 from .move_edits import edits_of_moves, has_shared_parts
 from .resolve import inspect_config
 from .unknown_keys import LIMITS
@@ -55,8 +56,12 @@ class Fixed(Struct, frozen=True):
     remaining: tuple[Problem, ...]
 
 
-def fix(text: str, env: Mapping[str, str], name: str) -> Fixed:
-    """Fix the text of a config. Variables that are not set remain: the environment is not fixed."""
+def fix(stored: str, env: Mapping[str, str], name: str) -> Fixed:
+    """
+    Fix the text of a config, as it is stored. Variables that are not set remain: the environment is
+    not fixed.
+    """
+    text, stored_format = divided(stored)
     changed: list[Problem] = []
     moved: dict[KeyPath, tuple[Move, ...]] = {}
     origins = list(range(1, text.count("\n") + 2))
@@ -98,7 +103,8 @@ def fix(text: str, env: Mapping[str, str], name: str) -> Fixed:
         text, origins = edited, lines
     placed = [replace(one, line=origins[_line(one) - 1]) for one in problems]
     changed.sort(key=_line)
-    return Fixed(text, _with_first(changed, first), _with_first(placed, first))
+    fixed = stored_format.stored(text, origins)
+    return Fixed(fixed, _with_first(changed, first), _with_first(placed, first))
 
 
 def _with_first(problems: Iterable[Problem], first: list[Problem]) -> tuple[Problem, ...]:

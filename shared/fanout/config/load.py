@@ -72,10 +72,12 @@ def load_file(path: Path, env: Mapping[str, str]) -> ConfigFile:
     return load_text(read_file(path), env, path.name)
 
 
-def read_file(path: Path | str) -> str:
-    """The text of the config file; raises `ConfigError` if it cannot be read."""
+def read_file(path: Path | str, *, stored: bool = False) -> str:
+    """The text of the config file, or as it is `stored`; raises `ConfigError` if it has none."""
+    encoding, newline = ("utf-8", "") if stored else ("utf-8-sig", None)
     try:
-        return Path(path).read_text(encoding="utf-8")
+        with Path(path).open(encoding=encoding, newline=newline) as file:
+            return file.read()
     except OSError as error:
         if is_like_address(str(path)):  # it may have a password
             raise ConfigError("the config must be a file, not an address") from None

@@ -42,14 +42,17 @@ ROLE = """<AssumeRoleResponse xmlns="https://sts.amazonaws.com/doc/2011-06-15/">
 </AssumeRoleResult></AssumeRoleResponse>"""
 
 
-async def _headers(signer: AWSSigner) -> Mapping[str, str]:
-    return await signer.headers(REQUEST, "bedrock", "us-east-1")
+async def _headers(signer: AWSSigner, region: str = "us-east-1") -> Mapping[str, str]:
+    return await signer.headers(REQUEST, "bedrock", region)
+
+
+def _key_in(headers: Mapping[str, str]) -> str:
+    return headers["authorization"].split("Credential=")[1].split("/")[0]
 
 
 def access_key(signer: AWSSigner) -> str:
     """The id of the key that a request was signed with."""
-    headers = asyncio.run(_headers(signer))
-    return headers["authorization"].split("Credential=")[1].split("/")[0]
+    return _key_in(asyncio.run(_headers(signer)))
 
 
 # ---- in the config ----
@@ -212,6 +215,81 @@ def test_a_role_is_assumed_once_with_the_keys_there_are(
     assert asked["region"] == "us-east-1"  # the deployment's
     assert asked["RoleArn"] == "arn:aws:iam::111122223333:role/r"
     assert (asked["RoleSessionName"], asked["ExternalId"]) == ("proxy", "ext")
+
+
+@pytest.fixture
+def role(monkeypatch: pytest.MonkeyPatch) -> Iterator[tuple[AWSKeys, list[dict[str, str]]]]:
+    """A role, and the requests for it."""
+    with sts() as (url, requests):
+        monkeypatch.setenv("AWS_ENDPOINT_URL_STS", url)
+        yield AWSKeys(role="arn:aws:iam::111122223333:role/r"), requests
+
+
+def test_requests_that_come_at_once_share_the_role_and_none_has_the_key_that_assumes_it(
+    role: tuple[AWSKeys, list[dict[str, str]]],
+) -> None:
+    keys, requests = role
+
+    async def sign() -> list[str]:
+        signer = AWSSigner(ENV, keys=keys)
+        async with asyncio.TaskGroup() as group:
+            tasks = [group.create_task(_headers(signer)) for _ in range(32)]
+        return [_key_in(task.result()) for task in tasks]
+
+    for _ in range(3):
+        assert set(asyncio.run(sign())) == {"AKIDROLE"}
+    assert len(requests) == 3
+
+
+def test_no_thread_sees_the_source_credentials_while_the_role_is_being_prepared(
+    role: tuple[AWSKeys, list[dict[str, str]]], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The first request is stopped where it has found the source, until the second one is here."""
+    from botocore.session import Session
+
+    keys, requests = role
+    found, begun = Session.get_credentials, threading.Event()
+
+    def slowly(session: Session) -> Any:
+        source = found(session)
+        begun.set()
+        return source
+
+    def prepared(*_: Any, **__: Any) -> Any:
+        second.join(0.2)  # it waits for this thread, or has signed with the source credentials
+        return make(*_, **__)
+
+    import botocore.credentials
+
+    make = botocore.credentials.AssumeRoleCredentialFetcher
+    monkeypatch.setattr(Session, "get_credentials", slowly)
+    monkeypatch.setattr(botocore.credentials, "AssumeRoleCredentialFetcher", prepared)
+    signer = AWSSigner(ENV, keys=keys)
+    used: list[str] = []
+
+    def sign() -> None:
+        used.append(access_key(signer))
+
+    def sign_later() -> None:
+        begun.wait(5)
+        sign()
+
+    second = threading.Thread(target=sign_later)
+    second.start()
+    sign()
+    second.join()
+    assert used == ["AKIDROLE", "AKIDROLE"]
+    assert len(requests) == 1
+
+
+def test_a_role_is_assumed_in_the_region_of_each_deployment(
+    role: tuple[AWSKeys, list[dict[str, str]]],
+) -> None:
+    keys, requests = role
+    signer = AWSSigner(ENV, keys=keys)
+    for region in ("eu-west-1", "us-east-1", "eu-west-1"):
+        asyncio.run(_headers(signer, region))
+    assert [one["region"] for one in requests] == ["eu-west-1", "us-east-1"]
 
 
 def test_a_profile_is_read_from_the_files_of_aws(
