@@ -86,7 +86,7 @@ class AWSSigner:
         return Credentials(frozen.access_key, frozen.secret_key, frozen.token)
 
     def _find_chain(self, region: str) -> Any:
-        """botocore's credentials, which threads may share; raises `MissingKey`."""
+        """Botocore's credentials, which threads may share; raises `MissingKey`."""
         try:
             from botocore.exceptions import BotoCoreError
             from botocore.session import Session

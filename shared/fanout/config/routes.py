@@ -85,14 +85,14 @@ class Routes(Struct, frozen=True):
         """The models to call, in order, if this one fails."""
         own = self._of(self.fallbacks, name) if self.fallbacks else None
         found = self.default_fallbacks if own is None else own
-        return tuple(one for one in found if one != name) if found else ()
+        return self._without(name, found) if found else ()
 
     def special_fallbacks(self, name: str, code: str | None) -> tuple[str, ...]:
         """The models to call first if this one fails with an error of this code."""
         by_code = {"context_length_exceeded": self.context_window}
         by_code |= dict.fromkeys(CONTENT_CODES, self.content_policy)
         found = by_code.get(code or "")
-        return () if found is None else self._of(found, name) or found.get(ANY, ())
+        return self._without(name, self._of(found, name) or found.get(ANY, ())) if found else ()
 
     def may_respond(self, name: str, own: Iterable[str] = ()) -> list[str]:
         """The models that a request for this one may call; `own` are the request's fallbacks."""
@@ -108,6 +108,11 @@ class Routes(Struct, frozen=True):
             for one in self.special_fallbacks(first, code)
         ]
         return [*dict.fromkeys([*listed, *special])]
+
+    def _without(self, name: str, names: tuple[str, ...]) -> tuple[str, ...]:
+        """The names but a model's own, and those of its aliases: it has failed."""
+        target = self.aliases.get(name, name)
+        return tuple(one for one in names if self.aliases.get(one, one) != target)
 
     @property
     def has_special(self) -> bool:

@@ -28,14 +28,14 @@ async def winner_chunks(
     chunks: AsyncIterator[ChatChunk],
     own: Mapping[str, Any],
     request: FanOutRequest,
-    report: Callable[[], Report],
+    report: Callable[[], Report | None],
 ) -> AsyncIterator[ChatChunk]:
     """
     The chunks of the only response as the client gets them.
 
     `own` has the model's name as the client wrote it, and an id and a time for a provider that
     sends none. A chunk with the vendor's own event is passed on as it is. If the client asked for
-    usage, one more chunk has it, and the report of a race.
+    usage, one more chunk has it, and the report if there is one.
     """
     deltas = ChoiceDeltas(limit=0) if request.in_pieces else ChoiceDeltas()
     kind = "chat.completion.chunk"  # the provider may call it otherwise
@@ -64,8 +64,8 @@ async def winner_chunks(
         yield client_chunk
     if request.include_usage:
         last: Any = {"object": kind, **own, **head, "choices": [], "usage": usage}
-        if request.mode != "one" or request.check is not None:
-            last["fanout"] = report()
+        if (found := report()) is not None:
+            last["fanout"] = found
         yield last
 
 

@@ -20,7 +20,7 @@ from ..routing.router import Router
 from ..schema.chat import ChatChunk, ChatCompletion, has_content, is_empty
 from ..schema.fanout import FanOutRequest
 from .fallback_calls import FallbackCalls, any_chunk
-from .report import empty_error, empty_winner, make_report
+from .report import empty_error, empty_winner, make_report, mode_of
 
 if TYPE_CHECKING:
     from ..routing.first_token_times import FirstTokenTimes
@@ -105,7 +105,8 @@ class ConversationRunner:
             named = ChatCompletion({**completion, "model": leg.responding_model})
             if leg.fallbacks:
                 won, ended = Success(completion, perf_counter() - started), perf_counter()
-                named["fanout"] = make_report("fallback", [leg], [won], started, ended)
+                mode = mode_of(request.mode, leg)
+                named["fanout"] = make_report(mode, [leg], [won], started, ended)
             return named
         if request.is_decided:
             return await self._decisions.chat(request, cell)

@@ -17,7 +17,7 @@ from ..config.catalog import Catalog, ClientKey
 from ..errors import ContentFiltered, ErrorDetail, FanoutError, detail_of
 from ..routing.leg import Leg
 from ..routing.router import Router
-from ..schema.chat import ChatChunk, ChatCompletion, has_content
+from ..schema.chat import ChatChunk, ChatCompletion, is_empty
 from ..schema.fanout import FanOutRequest
 from ..schema.request import ChatRequest
 from .report import all_failed, empty_error
@@ -137,7 +137,7 @@ class FallbackCalls:
         """
         The model's stream, or that of a fallback for the kind of error it failed with.
 
-        One that ends as `content_filter` has failed, too, if it has no content.
+        One that ends as `content_filter` has failed, too, if it has no content but the refusal.
         """
         started = perf_counter()
         filtered: list[ChatChunk] = []
@@ -224,11 +224,11 @@ def _filtered_error(leg: Leg) -> ContentFiltered:
 
 
 async def _head_of(chunks: AsyncIterator[ChatChunk]) -> tuple[list[ChatChunk], bool]:
-    """The chunks up to the first content, or all; and whether all is a refusal without content."""
+    """The chunks up to the first content, or all; and whether all is nothing but a refusal."""
     head: list[ChatChunk] = []
     async for chunk in chunks:
         head.append(chunk)
-        if has_content(chunk):
+        if not all(is_empty({**one["delta"], "refusal": None}) for one in chunk["choices"]):
             return head, False
     ends = [one for each in head for one in each["choices"] if one.get("finish_reason")]
     return head, is_filtered(ends)

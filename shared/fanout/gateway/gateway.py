@@ -24,7 +24,7 @@ from ..schema.fanout import FanOutRequest
 from ..schema.gateway_fields import Mode
 from ..wire.http import WireRequest, WireResponse
 from .conversation import ConversationRunner, ShareTimes
-from .report import is_undecided
+from .report import is_undecided, reported_mode
 from .run import Context, GatewayResponse, Host, ResponseStream, Run, random_id
 
 if TYPE_CHECKING:
@@ -84,7 +84,8 @@ class Gateway:
         winner = None if is_undecided(completion) else completion["model"]
         legs = [one.latest for one in cell.legs if one.responding_model == winner]
         leg, body = legs[0] if legs else cell.legs[0], run.complete(completion)
-        return GatewayResponse(body, run.request.mode, winner, leg.dropped, leg.passed_through)
+        mode = reported_mode(completion, run.request.mode)
+        return GatewayResponse(body, mode, winner, leg.dropped, leg.passed_through)
 
     @asynccontextmanager
     async def stream(

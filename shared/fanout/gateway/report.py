@@ -92,6 +92,17 @@ def make_report(
     return report
 
 
+def mode_of(mode: Mode, leg: Leg) -> Mode:
+    """The mode of a response to a request: that of one model is `fallback` once that was needed."""
+    return "fallback" if leg.fallbacks and mode in {"one", "all"} else mode
+
+
+def reported_mode(completion: Mapping[str, Any], mode: Mode) -> Mode:
+    """The mode that the report of a response names, or else that of its request."""
+    found: Mode = completion.get("fanout", _NONE).get("mode", mode)
+    return found
+
+
 def is_undecided(completion: Mapping[str, Any]) -> bool:
     """Whether the models did not agree, so that the response is none of theirs."""
     votes = completion.get("fanout", _NONE).get("agree")

@@ -18,7 +18,7 @@ from ..schema.chat import ChatChunk, has_content
 from .client_chunks import chunks_of, winner_chunks, with_model_name
 from .conversation import CellRace
 from .interleave import Interleave
-from .report import Report, is_undecided, make_report
+from .report import Report, is_undecided, make_report, mode_of, reported_mode
 from .run import GridCell, ResponseStream, Run, random_id
 
 T = TypeVar("T")
@@ -41,21 +41,24 @@ async def _stream_one(run: Run) -> AsyncIterator[ResponseStream]:
         return
     started = perf_counter()
     async with _race_cell(run, cell) as (result, leg, chunks):
+        mode = mode_of(request.mode, leg)
 
-        def report() -> Report:
-            return make_report(request.mode, cell.legs, result.outcomes, started, perf_counter())
+        def report() -> Report | None:
+            if mode == "one":
+                return None
+            return make_report(mode, cell.legs, result.outcomes, started, perf_counter())
 
         model = leg.responding_model
         own = {"id": random_id(), "created": run.created, "model": model}
         client_chunks = winner_chunks(chunks, own, request, report)
         last = leg.latest
-        yield ResponseStream(client_chunks, request.mode, model, last.dropped, last.passed_through)
+        yield ResponseStream(client_chunks, mode, model, last.dropped, last.passed_through)
 
 
 async def _whole_stream(run: Run, cell: GridCell) -> ResponseStream:
     """The stream of a response that is checked or decided on: it begins when that is done."""
     completion = await run.chat(cell)
-    model, mode = completion["model"], run.request.mode
+    model, mode = completion["model"], reported_mode(completion, run.request.mode)
     own = {"id": random_id(), "created": run.created, "model": model}
     chunks = winner_chunks(chunks_of(completion), own, run.request, lambda: completion["fanout"])
     return ResponseStream(chunks, mode, None if is_undecided(completion) else model)
@@ -120,9 +123,7 @@ async def _stream_cell(
             outcomes = [failed if one is leg else outcome for one, outcome in found]
             raise
         finally:
-            mode = run.request.mode
-            if leg.fallbacks and mode in {"one", "all"}:
-                mode = "fallback"
+            mode = mode_of(run.request.mode, leg)
             if mode not in {"one", "all"}:
                 cell.reports.append(make_report(mode, cell.legs, outcomes, started, perf_counter()))
 

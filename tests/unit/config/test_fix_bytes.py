@@ -15,6 +15,7 @@ from fanout.errors import ConfigError
 MARK = "\ufeff"
 ENV = {"OPENAI_API_KEY": "k"}
 Line = tuple[str, bool]  # a line, and whether it is wrong
+MARKS = st.sampled_from(["", MARK])
 ENDS = ("\n", "\r\n", "\r")
 
 AFTER = st.sampled_from(
@@ -74,11 +75,10 @@ def documents(draw: st.DrawFn) -> list[Line]:
 
 
 @settings(max_examples=200, deadline=None)
-@given(documents(), st.lists(st.sampled_from(ENDS), min_size=1, max_size=3), st.booleans())
+@given(documents(), st.lists(st.sampled_from(ENDS), min_size=1, max_size=3), MARKS)
 def test_lines_that_are_right_keep_every_byte_and_problems_have_their_lines(
-    lines: list[Line], ends: list[str], is_marked: bool
+    lines: list[Line], ends: list[str], mark: str
 ) -> None:
-    mark = MARK if is_marked else ""
     ended = [(text + ends[i % len(ends)], wrong) for i, (text, wrong) in enumerate(lines)]
     fixed = fix(mark + "".join(text for text, _ in ended), ENV, "x.yaml")
     assert fixed.text == mark + "".join(text for text, wrong in ended if not wrong)
@@ -88,13 +88,13 @@ def test_lines_that_are_right_keep_every_byte_and_problems_have_their_lines(
 
 
 @settings(max_examples=50, deadline=None)
-@given(documents(), st.sampled_from(ENDS), st.booleans())
+@given(documents(), st.sampled_from(ENDS), MARKS)
 def test_check_names_the_lines_of_the_file(
-    tmp_path_factory: pytest.TempPathFactory, lines: list[Line], end: str, is_marked: bool
+    tmp_path_factory: pytest.TempPathFactory, lines: list[Line], end: str, mark: str
 ) -> None:
     path = tmp_path_factory.mktemp("config") / "x.yaml"
     text = "".join(text + end for text, _ in lines)
-    path.write_bytes(((MARK if is_marked else "") + text).encode())
+    path.write_bytes((mark + text).encode())
     problems = inspect_config(read_file(path), ENV, "x.yaml")[2]
     numbers = [number for number, (_, wrong) in enumerate(lines, 1) if wrong]
     assert sorted(one.line or 0 for one in problems) == numbers
@@ -102,7 +102,8 @@ def test_check_names_the_lines_of_the_file(
     assert [one.line for one in fixed.changed] == numbers
 
 
-FLOW = """{{ "model_list": [{{"model_name": "a", "litellm_params": {{"model": "openai/x"{more}}}}}],{end}\
+FLOW = """{{ "model_list": [{{"model_name": "a", "litellm_params": \
+{{"model": "openai/x"{more}}}}}],{end}\
   "litellm_settings": {{ "drop_params": true, "cache": true }},{end}\
   "general_settings": {{ "master_key": "sk-\U0001f600" }} # \u00fc{end}}}{end}"""
 
@@ -123,8 +124,9 @@ def test_a_fixed_config_in_flow_style_has_what_was_right(mark: str, end: str, mo
     assert fixed.text.count("\n") == fixed.text.count("\r\n") or end != "\r\n"
 
 
-MOVED = """model_list:{end}  - model_name: a # \U0001f600{end}    litellm_params: {{model: openai/x}}{end}\
-litellm_settings:{end}  master_key: "sk-\U0001f600"{end}  drop_params: true{end}"""
+MOVED = """model_list:{end}  - model_name: a # \U0001f600{end}\
+    litellm_params: {{model: openai/x}}{end}litellm_settings:{end}\
+  master_key: "sk-\U0001f600"{end}  drop_params: true{end}"""
 
 
 @pytest.mark.parametrize("mark", ["", MARK])

@@ -9,7 +9,7 @@ from fanout.config.load import check
 from fanout.config.resolve import resolve
 from fanout.gateway.factory import make_transport
 from fanout.gateway.gateway import Gateway
-from fanout.gateway.run import Context
+from fanout.gateway.run import Context, GatewayResponse, ResponseStream
 from fanout.routing.router import Router
 from fanout.schema.fanout import parse_request
 from fanout.settings import Settings
@@ -55,15 +55,26 @@ class Harness:
 
     async def ask(self, model: str, *, deadline: float | None = None, **body: Any) -> Any:
         """The body of the response to a request with these fields."""
+        return (await self.respond(model, deadline=deadline, **body)).body
+
+    async def respond(
+        self, model: str, *, deadline: float | None = None, **body: Any
+    ) -> GatewayResponse:
+        """The response to a request with these fields."""
         request = parse_request({"model": model, "messages": HELLO, **body})
-        response = await self.gateway.chat(request, Context("req_1", deadline=deadline))
-        return response.body
+        return await self.gateway.chat(request, Context("req_1", deadline=deadline))
 
     async def read(self, model: str, *, deadline: float | None = None, **body: Any) -> list[Any]:
         """Every chunk of the streamed response."""
+        return (await self.opened(model, deadline=deadline, **body))[1]
+
+    async def opened(
+        self, model: str, *, deadline: float | None = None, **body: Any
+    ) -> tuple[ResponseStream, list[Any]]:
+        """The streamed response, and every chunk of it."""
         request = parse_request({"model": model, "messages": HELLO, "stream": True, **body})
         async with self.gateway.stream(request, Context("req_1", deadline=deadline)) as stream:
-            return [chunk async for chunk in stream.chunks]
+            return stream, [chunk async for chunk in stream.chunks]
 
 
 def contents(body: Any) -> list[str | None]:

@@ -5,7 +5,7 @@ from typing import Any
 
 import pytest
 
-from fanout.errors import AllFailed, Overloaded, UnknownModel, detail_of
+from fanout.errors import AllFailed, FanoutError, Overloaded, UnknownModel, detail_of
 from tests.support.scripted_engine import (
     USAGE,
     Reply,
@@ -220,11 +220,13 @@ def test_the_report_of_a_special_fallback_names_who_failed_and_who_won() -> None
     run(main())
 
 
-def filters(*words: str) -> Script:
+def filters(*words: str, refusal: str = "") -> Script:
     """A response that the provider ends after these words, because it refuses the rest."""
     body = json.loads(whole("".join(words)))
     body["choices"][0]["finish_reason"] = "content_filter"
+    body["choices"][0]["message"]["refusal"] = refusal or None
     pieces = [chunk({"role": "assistant"}), *(chunk({"content": word}) for word in words)]
+    pieces += [chunk({"refusal": piece}) for piece in refusal.split("|") if refusal]
     pieces += [chunk({}, "content_filter"), chunk({}, choices=[], usage=USAGE)]
     plain = Reply(pieces=[json.dumps(body).encode()])
     return Script(plain, Reply(pieces=[*pieces, b"data: [DONE]\n\n"]))
@@ -256,6 +258,75 @@ def test_a_refused_response_is_paid_and_its_fallback_responds(words: tuple[str, 
             return
         assert stream_text(chunks) == "C"
         assert report_of(chunks[-1]["fanout"]["attempts"]) == expected
+
+    run(main())
+
+
+@pytest.mark.parametrize("fallbacks", [{}, {"fallbacks": ["b"]}])
+def test_a_streamed_refusal_with_an_explanation_is_not_sent_if_there_is_a_fallback(
+    fallbacks: dict[str, Any],
+) -> None:
+    async def main() -> None:
+        scripts: dict[str, Any] = {"b": answers("B"), "c": answers("C")}
+        a = filters(refusal="I cannot| help.")
+        harness = Harness(a=a, router_settings=POLICY, **scripts)
+        chunks = await harness.read("a", **fallbacks)
+        assert stream_text(chunks) == "C"
+        assert not any(choice["delta"].get("refusal") for c in chunks for choice in c["choices"])
+        alone = Harness(a=a, router_settings={}, **scripts)
+        sent = [c["choices"][0]["delta"].get("refusal") for c in await alone.read("a")]
+        assert "".join(filter(None, sent)) == "I cannot help."
+        late = Harness(a=filters("Hel", refusal="no"), router_settings=POLICY, **scripts)
+        assert stream_text(await late.read("a")) == "Hel"
+        failed = Harness(a=a, c=refuses(500), router_settings=POLICY)
+        sent = [c["choices"][0]["delta"].get("refusal") for c in await failed.read("a")]
+        assert "".join(filter(None, sent)) == "I cannot help."
+
+    run(main())
+
+
+@pytest.mark.parametrize("kind", ["context_window_fallbacks", "content_policy_fallbacks"])
+def test_one_model_whose_special_fallback_responds_has_the_report_and_mode_of_a_fallback(
+    kind: str,
+) -> None:
+    """Plain, streamed and in the header alike; a model that needs none has neither."""
+
+    async def main() -> None:
+        first = refuses(400, code=LONG) if kind.startswith("context") else filters()
+        settings = {kind: [{"a": ["c"]}]}
+        harness = Harness(params=PRICES, a=first, c=answers("C"), router_settings=settings)
+        for model, mode in (("a", "fallback"), ("c", "one")):
+            plain = await harness.respond(model)
+            stream, chunks = await harness.opened(model, **USAGE_TOO)
+            assert isinstance(plain.body, dict)
+            reports: list[Any] = [plain.body.get("fanout"), chunks[-1].get("fanout")]
+            assert (plain.mode, stream.mode) == (mode, mode)
+            assert [one and one["mode"] for one in reports] == [mode if mode != "one" else None] * 2
+            if mode == "fallback":
+                assert report_of(reports[0]["attempts"]) == report_of(reports[1]["attempts"])
+                assert [one["model"] for one in reports[0]["attempts"]] == ["a", "c"]
+
+    run(main())
+
+
+@pytest.mark.parametrize("name", ["a", "alias"])
+@pytest.mark.parametrize("listed", [["a"], ["alias", "c", "a"]])
+def test_a_model_is_not_its_own_special_fallback(name: str, listed: list[str]) -> None:
+    async def main() -> None:
+        for kind, first in (
+            ("content_policy_fallbacks", filters()),
+            ("context_window_fallbacks", refuses(400, code=LONG)),
+        ):
+            settings = {kind: [{"*": listed}], "model_group_alias": {"alias": "a"}}
+            harness = Harness(a=first, c=answers("C"), router_settings=settings)
+            if "c" in listed:
+                assert stream_text(await harness.read(name)) == "C"
+            elif kind.startswith("content"):
+                await harness.ask(name)
+            else:
+                with pytest.raises(FanoutError):
+                    await harness.ask(name)
+            assert harness.engine.asked == ["a", *(["c"] if "c" in listed else [])]
 
     run(main())
 
