@@ -241,7 +241,7 @@ ALLOWED_IMPORTERS = {
     "aws_lambda_powertools": "",  # functions/ alone
     "subprocess": "local",
     "threading": "concurrency/threaded_generator google library/background_loop library/json_object"
-    " bulk/local/sqlite"
+    " bulk/local/sqlite aws/credentials"
     " local cli/local_run",
     "json": "wire/json wire/lenient_json",  # to name a duplicate key; for odd responses
     "pydantic": "library",

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from collections.abc import Iterator
 from time import thread_time
 from typing import Any
@@ -247,6 +248,36 @@ def test_a_wrong_field_is_a_400_that_names_it(
     assert response.error["param"] == param
     assert response.status == (404 if change.get("fallbacks") == ["nope"] else 400)
     assert len(response.body) < 2_000
+
+
+NAMED = {"type": "function", "function": {"name": "f"}}
+WITHOUT_TOOLS: list[tuple[str, dict[str, Any]]] = [
+    ("/v1/chat/completions", {"messages": HI, "tool_choice": "required"}),
+    ("/v1/chat/completions", {"messages": HI, "tool_choice": NAMED}),
+    ("/v1/messages", {"messages": HI, "max_tokens": 5, "tool_choice": {"type": "any"}}),
+    (
+        "/v1/messages",
+        {"messages": HI, "max_tokens": 5, "tool_choice": {"type": "tool", "name": "f"}},
+    ),
+    ("/v1/responses", {"input": "Hi", "tool_choice": "required"}),
+    ("/v1/responses", {"input": "Hi", "tool_choice": {"type": "function", "name": "f"}}),
+]
+
+
+@pytest.mark.parametrize("stream", [False, True])
+@pytest.mark.parametrize(("path", "body"), WITHOUT_TOOLS, ids=lambda value: str(value)[:40])
+def test_a_required_call_without_tools_is_a_400_that_names_the_choice(
+    app: InProcess, path: str, body: dict[str, Any], *, stream: bool
+) -> None:
+    """Every vendor's codec is in tests/unit/transport/test_required_calls.py."""
+    absences: tuple[dict[str, Any], ...] = ({}, {"tools": None}, {"tools": []})
+    for absent in absences:
+        sent = {"model": "a", "stream": stream, **body, **absent}
+        response = app.ask("POST", path, [json.dumps(sent).encode()])
+        assert response.status == 400
+        error = json.loads(response.body)["error"]
+        assert "`tool_choice`" in error["message"]
+        assert error.get("param", "tool_choice") == "tool_choice"
 
 
 @pytest.mark.parametrize("missing", ["model", "messages"])

@@ -1,7 +1,7 @@
 """
 Divides a stored text into its text and its format: a byte order mark, and how each line ends.
 
-Whoever edits the text sees one end of lines, and every line that is left keeps its own.
+Edits see only newlines, and every line that they leave keeps its own end.
 """
 
 from __future__ import annotations

@@ -135,17 +135,17 @@ def parse_chat(body: Mapping[str, Any]) -> ChatRequest:
     if isinstance(form, dict) and "response_schema" in form:
         body = {**body, "response_format": _as_json_schema(form)}
     inner = {"extensions": (), "places": (), "original": None, "body": body}
-    request = _convert_any({**body, **inner}, ChatRequest)
-    if request.tools == [] and _requires_call(request):
-        raise RequestError("`tool_choice` requires a call, but `tools` is empty", "tool_choice")
-    return request
+    return _convert_any({**body, **inner}, ChatRequest)
 
 
-def _requires_call(request: ChatRequest) -> bool:
+def check_choice(request: ChatRequest) -> None:
+    """Raise the `RequestError` for a choice that requires a call, if there is no tool to call."""
     choice = request.tool_choice
+    is_required = choice not in (None, "auto", "none")
     if isinstance(choice, AllowedTools):
-        return choice.required
-    return choice not in (None, "auto", "none")
+        is_required = choice.required
+    if is_required and not request.body.get("tools"):
+        raise RequestError("`tool_choice` requires a call, but there are no `tools`", "tool_choice")
 
 
 def _as_json_schema(form: dict[str, Any]) -> dict[str, Any]:
@@ -215,7 +215,8 @@ def with_defaults(request: ChatRequest, defaults: Mapping[str, Any]) -> ChatRequ
     """
     The request, with `defaults` for the parameters that it does not set.
 
-    A parameter that it sets by another name is set, and one that is null is not.
+    A parameter that it sets by another name is set, and one that is null is not. Without tools, a
+    choice of them is left out.
     """
     if not defaults:
         return request
@@ -224,6 +225,8 @@ def with_defaults(request: ChatRequest, defaults: Mapping[str, Any]) -> ChatRequ
         if not given.isdisjoint(names):
             given |= names
     added = {name: value for name, value in defaults.items() if name not in given}
+    if "tool_choice" in added and not (added.get("tools") or request.body.get("tools")):
+        del added["tool_choice"]
     if not added:
         return request
     changed = parse_chat({**request.body, **added})

@@ -9,6 +9,7 @@ from msgspec.structs import replace
 from ..config.deployment import Deployment
 from ..errors import RequestError
 from ..schema.request import ChatRequest
+from ..schema.validation import check_choice
 from ..wire import json
 from ..wire.http import WireRequest
 
@@ -26,6 +27,8 @@ def encode_request(deployment: Deployment, request: ChatRequest, *, stream: bool
             request = without_expired(request, time.time())
             break
     below, above = deployment.additions.defaults, deployment.additions.body
+    if request.tool_choice is not None and "tools" not in below and "tools" not in above:
+        check_choice(request)
     if "additional_drop_params" in request.body or "allowed_openai_params" in request.body:
         from .request_params import encode  # few requests say what their provider has
 

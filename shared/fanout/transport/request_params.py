@@ -17,7 +17,7 @@ from msgspec.structs import replace
 from ..config.deployment import Deployment
 from ..errors import RequestError, Unsupported
 from ..schema.request import ChatRequest
-from ..schema.validation import parse_chat
+from ..schema.validation import check_choice, parse_chat
 from ..wire import json
 from ..wire.http import WireRequest
 
@@ -46,6 +46,8 @@ def encode(deployment: Deployment, request: ChatRequest, *, stream: bool) -> Wir
             if _is_left_out(name, deployment, fitted, parse_chat(fewer)):
                 sent[name], body = body[name], fewer
                 fitted = parse_chat(body)
+    if "tools" not in sent:
+        check_choice(fitted)
     wire = deployment.provider.chat.encode(fitted, deployment.target, stream)
     if sent:
         wire = replace(wire, body=json.encode({**json.decode(wire.body), **sent}))

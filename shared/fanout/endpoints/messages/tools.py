@@ -36,8 +36,11 @@ def chat_tools(body: Mapping[str, Any], losses: Losses) -> dict[str, Any]:
             losses.add(f"tools[].{tool['type']}")
         else:
             tools.append(_function(tool, path, losses))
-    if not tools:
+    if given and not tools:
         return {}
+    if not tools:  # a call that is required is an error
+        found = _choice(body.get("tool_choice"), tools, losses).get("tool_choice")
+        return {} if found in (None, "auto", "none") else {"tool_choice": found}
     return {"tools": tools, **_choice(body.get("tool_choice"), tools, losses)}
 
 
@@ -76,7 +79,7 @@ def _choice(given: Any, tools: list[dict[str, Any]], losses: Losses) -> dict[str
     if kind == "tool":
         if not isinstance(name, str) or not name:
             raise RequestError("`tool_choice.name` must be a string", "tool_choice.name")
-        if all(tool["function"]["name"] != name for tool in tools):
+        if tools and all(tool["function"]["name"] != name for tool in tools):
             losses.add("tool_choice")
             return parallel
         return {"tool_choice": {"type": "function", "function": {"name": name}}, **parallel}

@@ -1,0 +1,81 @@
+"""A request that requires a call without tools is a 400 that names the field, at every vendor."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import pytest
+
+from fanout.errors import RequestError
+from fanout.providers import registry
+from fanout.schema.validation import parse_chat, with_defaults
+from fanout.transport.request_encoding import encode_request
+from tests.unit.config.sections import deployment
+
+HI = [{"role": "user", "content": "Hi"}]
+TOOL = {"type": "function", "function": {"name": "f", "parameters": {"type": "object"}}}
+NAMED = {"type": "function", "function": {"name": "f"}}
+ALLOWED = {"type": "allowed_tools", "allowed_tools": {"mode": "required", "tools": [NAMED]}}
+CUSTOM = {"type": "custom", "custom": {"name": "f"}}
+REQUIRED: tuple[Any, ...] = ("required", NAMED, ALLOWED, CUSTOM)
+ABSENT: tuple[dict[str, Any], ...] = ({}, {"tools": None}, {"tools": []})
+MODELS = (
+    *(f"{name}/m" for name in registry.names() if name not in {"bedrock", "vertex_ai"}),
+    "anthropic/claude-sonnet-4-5",
+    "bedrock/anthropic.claude-3-haiku-20240307-v1:0",
+    "bedrock/amazon.nova-lite-v1:0",
+    "bedrock/openai.gpt-oss-20b-1:0",
+    "gemini/gemini-2.5-flash",
+    "openai/responses/gpt-5",
+    "vertex_ai/gemini-2.5-flash",
+    "vertex_ai/claude-sonnet-4-5",
+)
+ENV = {"AWS_REGION": "us-east-1", "VERTEXAI_PROJECT": "p", "VERTEXAI_LOCATION": "global"}
+
+
+def model(name: str, **params: Any) -> Any:
+    return deployment(name, ENV, api_base="https://x.test", api_key="k", **params)
+
+
+@pytest.mark.parametrize("name", MODELS)
+def test_no_vendor_gets_a_required_call_without_tools(name: str) -> None:
+    for params in ({}, {"drop_params": True}, {"temperature": 0.5}):
+        target = model(name, **params)
+        for choice in REQUIRED:
+            for absent in ABSENT:
+                body: dict[str, Any] = {"messages": HI, "tool_choice": choice, **absent}
+                for more in ({}, {"additional_drop_params": ["seed"]}):
+                    request = with_defaults(parse_chat({**body, **more}), target.defaults)
+                    with pytest.raises(RequestError, match="there are no `tools`") as raised:
+                        encode_request(target, request, stream=bool(more))
+                    assert raised.value.param == "tool_choice"
+
+
+@pytest.mark.parametrize("name", MODELS)
+def test_a_choice_that_requires_no_call_needs_no_tools(name: str) -> None:
+    for choice in ("auto", "none", None):
+        for absent in ABSENT:
+            body: dict[str, Any] = {"messages": HI, "tool_choice": choice, **absent}
+            encode_request(model(name), parse_chat(body), stream=False)
+
+
+def test_tools_that_are_left_out_are_none() -> None:
+    body: dict[str, Any] = {"messages": HI, "tools": [TOOL], "tool_choice": "required"}
+    request = parse_chat({**body, "additional_drop_params": ["tools"]})
+    with pytest.raises(RequestError, match="there are no `tools`"):
+        encode_request(model("openai/m"), request, stream=False)
+    encode_request(model("openai/m"), parse_chat(body), stream=False)
+
+
+def test_the_tools_of_the_config_are_tools_and_its_choice_needs_some() -> None:
+    target = model("openai/m", tools=[TOOL])
+    request = parse_chat({"messages": HI, "tool_choice": "required"})
+    encode_request(target, with_defaults(request, target.defaults), stream=False)
+    added = model("openai/m", extra_body={"tools": [TOOL]})
+    encode_request(added, with_defaults(request, added.defaults), stream=False)
+    target = model("openai/m", tool_choice="required")
+    without = with_defaults(parse_chat({"messages": HI}), target.defaults)
+    assert b"tool_choice" not in encode_request(target, without, stream=False).body
+    with_tool = parse_chat({"messages": HI, "tools": [TOOL]})
+    wire = encode_request(target, with_defaults(with_tool, target.defaults), stream=False)
+    assert b'"tool_choice":"required"' in wire.body
