@@ -113,8 +113,8 @@ TOP_LEVEL = {
     "shared/fanout/disk/*.py": "__init__ file_lock files threads",
     "shared/fanout/endpoints/*.py": "__init__ base original_bytes sealed token_counts",
     "shared/fanout/endpoints/responses/*.py": """
-        __init__ content count custom_tools errors events foreign_items images item_events items
-        open_items original output reasoning relay request response surface tools
+        __init__ content count custom_tools errors events foreign_items function_names images
+        item_events items open_items original output reasoning relay request response surface tools
     """,
     "shared/fanout/endpoints/embeddings/*.py": "__init__ division request response",
     "shared/fanout/errors/*.py": "__init__ base config gateway provider",

@@ -116,11 +116,12 @@ def _image(part: Part, path: str) -> Part:
 def _file(part: Part, path: str) -> Part:
     names = ("file_data", "file_id", "filename")
     found = {name: part[name] for name in names if part.get(name) is not None}
+    if isinstance(url := part.get("file_url"), str) and "file_data" not in found:
+        found["file_id"] = url  # as in chat requests of LiteLLM's users
     if not {"file_data", "file_id"} & found.keys():
         raise NoCounterpart(
-            f"`{path}` needs `file_data` (a data URL) or `file_id`; chat completions, to which"
-            " Fanout translates, have no `file_url`",
-            f"{path}.file_url" if part.get("file_url") else path,
+            f"`{path}` needs `file_data` (a data URL), `file_id` or `file_url`",
+            path,
             "unsupported_parameter",
         )
     return {"type": "file", "file": found}

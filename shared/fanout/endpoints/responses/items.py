@@ -19,9 +19,9 @@ from ..sealed import is_sealed
 from .content import message_content, result_content
 from .custom_tools import custom_arguments
 from .errors import NoCounterpart
+from .function_names import FunctionNames
 from .images import CALL, made_image
 from .reasoning import is_reference, join_reasoning, kept_reasoning
-from .tools import flat_name
 
 Item: TypeAlias = Mapping[str, Any]
 Message: TypeAlias = dict[str, Any]
@@ -57,14 +57,16 @@ class Messages(Struct, frozen=True):
     dropped: tuple[str, ...] = ()
 
 
-def read_input(given: object, instructions: str | None) -> Messages:
+def read_input(given: object, instructions: str | None, flat: FunctionNames) -> Messages:
     """
     The messages of `instructions` and `input`; a text is one message of the user.
+
+    Calls have the `flat` names of their functions.
 
     Raises `RequestError` with the path of an item that is not in the API's form, or that needs
     stored responses, and `NoCounterpart` for one that only a vendor with this API may know.
     """
-    reader = _Reader()
+    reader = _Reader(flat)
     if instructions:
         message = {"role": "system", "content": instructions}
         reader.turns.append(_Turn(message, "instructions"))
@@ -85,7 +87,8 @@ def read_input(given: object, instructions: str | None) -> Messages:
 class _Reader:
     """Reads items in their order."""
 
-    def __init__(self) -> None:
+    def __init__(self, flat: FunctionNames) -> None:
+        self._flat = flat
         self.turns: list[_Turn] = []
         self._calls: dict[str, _Turn] = {}
         self._thoughts: dict[str, Any] = {}
@@ -101,7 +104,7 @@ class _Reader:
         elif kind == "reasoning":
             self._reasoning(item)
         elif kind == "function_call":
-            self._call(_function_call(item, path), path)
+            self._call(_function_call(item, path, self._flat), path)
         elif kind == "custom_tool_call":
             self._call(_custom_call(item, path), path)
         elif kind in {"function_call_output", "custom_tool_call_output"}:
@@ -198,10 +201,10 @@ def _has_text(turn: _Turn) -> bool:
     return bool(turn.message["content"] or turn.message.get("refusal"))
 
 
-def _function_call(item: Item, path: str) -> Message:
+def _function_call(item: Item, path: str, flat: FunctionNames) -> Message:
     name = item.get("name")
     if name != "":  # what a model has called without a name is sent back so
-        name = flat_name(_text(item, "name", path), item.get("namespace"))
+        name = flat.of(_text(item, "name", path), item.get("namespace"))
     arguments = item.get("arguments")
     if isinstance(arguments, dict):
         arguments = json.encode(arguments).decode()

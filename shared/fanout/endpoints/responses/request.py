@@ -14,6 +14,7 @@ from ...schema.extensions import EFFORTS
 from ...schema.gateway_fields import GATEWAY_FIELDS
 from ...secret import HiddenRepr
 from .errors import NoCounterpart, client_field
+from .function_names import FunctionNames
 from .items import client_path, read_input
 from .tools import ToolName, read_tools
 
@@ -111,8 +112,9 @@ def translate(body: Mapping[str, Any]) -> Translated:
     instructions = body.get("instructions")
     if instructions is not None and not isinstance(instructions, str):
         raise RequestError("`instructions` must be a string", "instructions")
-    read = read_input(body.get("input"), instructions)
-    tools = read_tools(body)
+    flat = FunctionNames(body.get("tools"))
+    read = read_input(body.get("input"), instructions, flat)
+    tools = read_tools(body, flat)
     chat: dict[str, Any] = {
         name: body[name]
         for name in (*sorted(GATEWAY_FIELDS), *SAME_NAMES)

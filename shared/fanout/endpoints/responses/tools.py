@@ -20,6 +20,7 @@ from msgspec import Struct
 from ...errors import RequestError
 from .custom_tools import custom_function
 from .errors import NoCounterpart
+from .function_names import FunctionNames
 
 OPTIONAL_TOOLS = frozenset(
     {
@@ -35,10 +36,6 @@ OPTIONAL_TOOLS = frozenset(
     }
 )
 """Hosted tools that may be left out: without them, the model answers with what it has."""
-
-SEPARATOR = "__"
-MOST_LETTERS = 64
-"""Of a function's name: OpenAI's limit."""
 
 
 class ToolName(Struct, frozen=True):
@@ -66,20 +63,16 @@ class Tools(Struct, frozen=True):
     dropped: tuple[str, ...] = ()
 
 
-def flat_name(name: str, namespace: object) -> str:
-    """The name of a namespace's function among all functions."""
-    if not isinstance(namespace, str) or not namespace:
-        return name
-    flat = f"{namespace}{SEPARATOR}{name}"
-    return flat if len(flat) <= MOST_LETTERS else name
+def read_tools(body: Mapping[str, Any], flat: FunctionNames) -> Tools:
+    """
+    The tools of a request's body, whose functions have their `flat` names.
 
-
-def read_tools(body: Mapping[str, Any]) -> Tools:
-    """The tools of a request's body; raises `RequestError` with the path of one that is wrong."""
+    Raises `RequestError` with the path of one that is wrong.
+    """
     given = body.get("tools")
     if not isinstance(given, list | None):
         raise RequestError("`tools` must be a list", "tools")
-    reader = _Reader(drops_all=bool(body.get("drop_params")))
+    reader = _Reader(flat, drops_all=bool(body.get("drop_params")))
     for index, tool in enumerate(given or ()):
         reader.add(tool, f"tools[{index}]")
     fields: dict[str, Any] = {}
@@ -87,7 +80,7 @@ def read_tools(body: Mapping[str, Any]) -> Tools:
         fields["tools"] = [tool for tool, _ in reader.found]
         if body.get("parallel_tool_calls") is not None:
             fields["parallel_tool_calls"] = body["parallel_tool_calls"]
-    choice = _choice(body.get("tool_choice"))
+    choice = _choice(body.get("tool_choice"), flat)
     if choice is not None and (reader.found or choice not in ("auto", "none")):
         fields["tool_choice"] = choice
     paths = tuple(path for _, path in reader.found)
@@ -97,7 +90,8 @@ def read_tools(body: Mapping[str, Any]) -> Tools:
 class _Reader:
     """Reads tools in their order; `found` has each with its path."""
 
-    def __init__(self, *, drops_all: bool) -> None:
+    def __init__(self, flat: FunctionNames, *, drops_all: bool) -> None:
+        self._flat = flat
         self.found: list[tuple[dict[str, Any], str]] = []
         self.names: dict[str, ToolName] = {}
         self.dropped: dict[str, None] = {}
@@ -109,7 +103,7 @@ class _Reader:
         if not isinstance(tool, dict) or not isinstance(kind, str):
             raise RequestError(f"`{path}.type` must be a string", f"{path}.type")
         if kind == "function":
-            self.found.append((_function(tool, path), path))
+            self.found.append((_function(tool, path, self._flat), path))
         elif kind == "custom":
             self.found.append((custom_function(tool, path), path))
             self.names[tool["name"]] = ToolName(tool["name"], is_custom=True)
@@ -128,7 +122,7 @@ class _Reader:
             if not isinstance(one, dict) or one.get("type") != "function":
                 self.dropped["namespace.tools"] = None
                 continue
-            made = _function(one, place, tool.get("name"))
+            made = _function(one, place, self._flat, tool.get("name"))
             name = ToolName(str(one.get("name")), str(tool.get("name")))
             self.names[made["function"]["name"]] = name
             self.found.append((made, place))
@@ -143,20 +137,22 @@ def _unsupported(kind: str, path: str) -> NoCounterpart:
     )
 
 
-def _function(tool: Mapping[str, Any], path: str, namespace: object = None) -> dict[str, Any]:
+def _function(
+    tool: Mapping[str, Any], path: str, flat: FunctionNames, namespace: object = None
+) -> dict[str, Any]:
     if not isinstance(name := tool.get("name"), str) or not name:
         if isinstance(tool.get("function"), dict):  # a chat completion's form
             return {**tool}
         raise RequestError(f"`{path}.name` must be a string", f"{path}.name")
     wanted = ("description", "parameters", "strict")
     fields = {key: tool[key] for key in wanted if tool.get(key) is not None}
-    made = {"type": "function", "function": {"name": flat_name(name, namespace), **fields}}
+    made = {"type": "function", "function": {"name": flat.of(name, namespace), **fields}}
     if tool.get("cache_control"):
         made["cache_control"] = tool["cache_control"]
     return made
 
 
-def _choice(given: object) -> Any:
+def _choice(given: object, flat: FunctionNames) -> Any:
     """The choice of tools in a chat completion's form."""
     if given is None or isinstance(given, str):
         return given
@@ -167,13 +163,13 @@ def _choice(given: object) -> Any:
         listed = given.get("tools")
         if not isinstance(listed, list):
             raise RequestError("`tool_choice.tools` must be a list", "tool_choice.tools")
-        tools = [_named(tool, "tool_choice.tools") for tool in listed if _is_own(tool)]
+        tools = [_named(tool, "tool_choice.tools", flat) for tool in listed if _is_own(tool)]
         return {
             "type": "allowed_tools",
             "allowed_tools": {"mode": given.get("mode", "auto"), "tools": tools},
         }
     if kind in {"function", "custom"}:
-        return _named(given, "tool_choice")
+        return _named(given, "tool_choice", flat)
     raise NoCounterpart(
         f"`tool_choice` is a `{kind[:64]}`, a tool that only OpenAI runs: choose one of `tools`",
         "tool_choice",
@@ -186,9 +182,9 @@ def _is_own(tool: object) -> bool:
     return isinstance(tool, dict) and tool.get("type") in ("function", "custom")
 
 
-def _named(choice: Mapping[str, Any], path: str) -> dict[str, Any]:
+def _named(choice: Mapping[str, Any], path: str, flat: FunctionNames) -> dict[str, Any]:
     if isinstance(inner := choice.get(choice["type"]), dict):  # a chat completion's form
         return {"type": "function", "function": inner}
     if not isinstance(name := choice.get("name"), str):
         raise RequestError(f"`{path}.name` must be a string", f"{path}.name")
-    return {"type": "function", "function": {"name": flat_name(name, choice.get("namespace"))}}
+    return {"type": "function", "function": {"name": flat.of(name, choice.get("namespace"))}}

@@ -63,13 +63,17 @@ def fit_media(part: Part, *, objects: bool = False) -> Part:
     return part
 
 
+def has_address(file: object) -> bool:
+    """Whether a file's id is its address, as Anthropic's and LiteLLM's users write it."""
+    return isinstance(file, dict) and "://" in str(file.get("file_id"))[:12]
+
+
 def reject_address(part: Part, path: str, unsupported: UnsupportedFields) -> None:
     """
-    Reject a file by its address, as Anthropic's and LiteLLM's users write it.
+    Reject a file by its address.
 
     OpenAI's chat completions take `file_data` or the id of an uploaded file: openai-openapi 2.3.0,
     `ChatCompletionRequestMessageContentPartFile`.
     """
-    file = part.get("file")
-    if isinstance(file, dict) and "://" in str(file.get("file_id"))[:12]:
+    if has_address(part.get("file")):
         unsupported.add(path, "it takes no address of a file; send its data", kept=True)

@@ -140,7 +140,7 @@ def _fit_parts(
         elif part["type"] in _MEDIA:
             from .documents import fit_media, reject_address  # the same
 
-            if part["type"] == "file" and rules.custom:
+            if part["type"] == "file" and rules.custom and not rules.addresses:
                 reject_address(part, unsupported.part_path(message, path, number), unsupported)
             fitted.append(fit_media(part, objects=rules.custom))
         else:

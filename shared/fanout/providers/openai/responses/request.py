@@ -18,6 +18,7 @@ from ....wire import json
 from ....wire.http import WireRequest
 from ...base import Target
 from ..chat import encode
+from ..documents import has_address
 from ..quirks import Quirks
 from ..rules import is_reasoning
 from .models import without_mark
@@ -62,7 +63,9 @@ Path = Callable[[Target], str]
 
 def responses_quirks(quirks: Quirks) -> Quirks:
     """The quirks of the same vendor's Responses API."""
-    rules = replace(quirks.messages, fields=quirks.messages.fields | {"extra_content"})
+    rules = replace(
+        quirks.messages, fields=quirks.messages.fields | {"extra_content"}, addresses=True
+    )
     return replace(
         quirks,
         drop=quirks.drop | _ABSENT,
@@ -252,8 +255,15 @@ def _part(part: dict[str, Any]) -> dict[str, Any]:
         image = part["image_url"]
         return {"type": "input_image", "image_url": image["url"], **_detail(image)}
     if kind == "file":
-        return {"type": "input_file", **part["file"]}
+        return {"type": "input_file", **_file(part["file"])}
     return part
+
+
+def _file(file: dict[str, Any]) -> dict[str, Any]:
+    """A file, whose address has a field of its own here."""
+    if not has_address(file):
+        return file
+    return {**{k: v for k, v in file.items() if k != "file_id"}, "file_url": file["file_id"]}
 
 
 def _detail(image: dict[str, Any]) -> dict[str, Any]:
