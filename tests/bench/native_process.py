@@ -103,7 +103,12 @@ async def measure(lines: int, home: Path) -> dict[str, Any]:
         file_id = await write_input(bulk.files, lines)
         file = await bulk.files.find(file_id, None)
         fanout = BatchOptions(lane="native")
-        new = NewJob(input_file_id=file_id, endpoint="/v1/chat/completions", fanout=fanout)
+        new = NewJob(
+            input_file_id=file_id,
+            endpoint="/v1/chat/completions",
+            completion_window="7d",
+            fanout=fanout,
+        )
         job = bulk.jobs.draft(new, file, "anyone")
         await bulk.jobs.registry.create(job.id, job)
         moments, memory, began = [time.process_time()], [peak()], time.perf_counter()

@@ -57,10 +57,15 @@ UNSTORED = 5.0
 
 
 class Found(Struct):
-    """What a job came to. `wrong` has what may not be; costs are in nanodollars."""
+    """
+    What a job came to. `wrong` has what may not be; costs are in nanodollars.
+
+    `in_real_time` is the part of `cost` for lines that were sent so.
+    """
 
     case: Case
     cost: int
+    in_real_time: int
     at_list_price: int
     lanes: Counter[Lane]
     hedged: int
@@ -163,6 +168,7 @@ def simulate(case: Case, home: Path) -> Found:
     found = Found(
         case,
         bill.nanodollars,
+        bill.in_real_time,
         bill.at_list_price,
         bill.lines(),
         totals.hedged.lines,
@@ -183,6 +189,7 @@ def simulate_merger(case: Case, catalog: Catalog) -> Found:
     found = Found(
         replace(case, kills=()),
         bill.nanodollars,
+        bill.in_real_time,
         bill.at_list_price,
         bill.lines(),
         len(job.hedged),
@@ -224,20 +231,29 @@ def _wrong(case: Case, over: Ended, providers: Providers, found: Found) -> Itera
 
 
 def summary(found: list[Found]) -> str:
-    """The figures of all jobs, by window and by queue time."""
+    """
+    The figures of all jobs, by window and by queue time.
+
+    What they cost above half of the list price is for lines in real time, and for those that a
+    vendor billed twice: their rows were lost, or their batch did not end when it was cancelled.
+    """
     groups: dict[tuple[str, str], list[Found]] = defaultdict(list)
     for one in found:
         groups[one.case.window, one.case.queue].append(one)
         groups[one.case.window, "all"].append(one)
-    lines = ["window queue  jobs lines  native realtime hedged twice  cost/list"]
+    head = "window queue  jobs lines  native realtime hedged twice  cost/list"
+    lines = [f"{head} = 50% + realtime + twice"]
     for (window, queue), ones in sorted(groups.items(), key=lambda item: _order(*item[0])):
         lanes: Counter[Lane] = sum((one.lanes for one in ones), Counter())
-        share = sum(one.cost for one in ones) / sum(one.at_list_price for one in ones)
+        whole = sum(one.at_list_price for one in ones)
+        share = sum(one.cost for one in ones) / whole
+        slow = sum(one.in_real_time for one in ones) / whole / 2
         count = sum(one.case.lines for one in ones)
         hedged, twice = sum(one.hedged for one in ones), sum(one.twice for one in ones)
         lines.append(
             f"{window:>6} {queue:6} {len(ones):4} {count:5} {lanes['native']:7} "
-            f"{lanes['realtime']:8} {hedged:6} {twice:5} {share:10.1%}"
+            f"{lanes['realtime']:8} {hedged:6} {twice:5} {share:10.1%} "
+            f"{slow:16.1%} {share - 0.5 - slow:7.1%}"
         )
     kills = sum(len(one.case.kills) for one in found)
     wrong = [one for one in found if one.wrong]

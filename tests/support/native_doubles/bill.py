@@ -82,6 +82,11 @@ class Bill:
         return sum(one.nanodollars for one in self.entries)
 
     @property
+    def in_real_time(self) -> int:
+        """The nanodollars of the lines in real time."""
+        return sum(one.nanodollars for one in self.entries if one.lane == "realtime")
+
+    @property
     def at_list_price(self) -> int:
         """What each prompt would have cost once, in real time."""
         once = {one.text: list_price(one.sent, one.received) for one in self.entries}
