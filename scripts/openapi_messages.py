@@ -20,19 +20,20 @@ REQUEST: Schema = {
         "system": TEXT_OR_BLOCKS,
         "messages": {
             "type": "array",
-            "minItems": 1,
+            "description": "Only a `thread` of type `continue` may have none.",
             "items": {
                 "type": "object",
                 "properties": {
                     "role": {"enum": ["user", "assistant", "system"]},
                     "content": TEXT_OR_BLOCKS,
                 },
-                "required": ["role", "content"],
+                "required": ["role"],
             },
         },
         "tools": {"type": "array", "items": {"type": "object"}},
         "tool_choice": {"type": "object"},
         "thinking": {"type": "object"},
+        "thread": {"type": "object", "properties": {"type": {"enum": ["create", "continue"]}}},
         "output_config": {"type": "object"},
         "stop_sequences": {"type": "array", "items": TEXT},
         "stream": {"type": "boolean"},
@@ -78,17 +79,17 @@ RESPONSE: Schema = {
 
 ERROR: Schema = {
     "type": "object",
-    "description": "Anthropic's error object.",
+    "description": "Anthropic's error object, or the vendor's own with all its fields.",
     "properties": {
         "type": {"const": "error"},
         "error": {
             "type": "object",
-            "properties": {"type": TEXT, "message": TEXT},
+            "properties": {"type": TEXT, "message": TEXT, "details": {"type": "object"}},
             "required": ["type", "message"],
         },
         "request_id": TEXT,
     },
-    "required": ["type", "error", "request_id"],
+    "required": ["type", "error"],
 }
 
 SCHEMAS = {

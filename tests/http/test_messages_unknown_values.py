@@ -15,7 +15,7 @@ from fanout.transport.engine import Incoming, Outgoing, StreamedResponse
 from fanout.wire.http import WireResponse
 from tests.http.test_messages_passed_through import STREAM, WHOLE
 from tests.http.test_second_turn import VENDORS, StrictVendors
-from tests.support.in_process import InProcess, run_in_process
+from tests.support.in_process import HelloEngine, InProcess, run_in_process
 
 Place: TypeAlias = tuple[str | int, ...]
 
@@ -180,6 +180,31 @@ def test_no_value_anywhere_is_a_bug(app: InProcess) -> None:
                     faults.append((model, path, place, odd, status, body))
     assert faults == []
     assert app.observer.unexpected_errors == []
+
+
+def test_a_judge_never_reads_what_stands_in_for_a_request() -> None:
+    """Without a translation there is no prompt that could be quoted to it."""
+    hi = [{"role": "user", "content": "Hi"}]
+    models = {"own": "openai/responses/own", "claude": "anthropic/claude-x", "judge": "groq/x"}
+    listed = [
+        {"model_name": name, "litellm_params": {"model": model, "api_key": "k"}}
+        for name, model in models.items()
+    ]
+    unknown: Any = {"system": [{"type": "guidance", "text": "x"}]}
+    asks: dict[str, dict[str, Any]] = {
+        "/v1/messages": {"max_tokens": 9, "messages": hi, **unknown},
+        "/v1/responses": {"input": hi, "tools": [{"type": "novel"}]},
+    }
+    vendors = HelloEngine()
+    with run_in_process({"model_list": listed}, vendors) as app:
+        for path, ask in asks.items():
+            for mode in ("best", "merge"):
+                model = "claude" if "messages" in ask else "own"
+                fanout = {"mode": mode, "models": [model, model], "judge": "judge"}
+                data = json.dumps({**ask, "fanout": fanout}).encode()
+                response = app.ask("POST", path, [data])
+                assert (path, mode, response.status) == (path, mode, 400)
+    assert vendors.sent == []
 
 
 def test_other_vendors_reject_what_has_no_counterpart(app: InProcess) -> None:

@@ -39,7 +39,7 @@ class AppResponse(Struct, frozen=True):
         error: dict[str, Any] = value["error"]
         if value.get("type") == "error":
             assert list(value) == ["type", "error", "request_id"], value
-            assert list(error) == ["type", "message"], error
+            assert list(error) in (["type", "message"], ["type", "message", "details"]), error
             return error
         assert list(value) == ["error"], value
         assert {"message", "type", "param", "code"} <= set(error), error

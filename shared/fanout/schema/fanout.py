@@ -111,6 +111,11 @@ class FanOutRequest(HiddenRepr, frozen=True, gc=False):
         return self.check is not None or self.is_decided
 
     @property
+    def is_quoted(self) -> bool:
+        """Whether the gateway makes prompts of the conversations: to repeat one, or for a judge."""
+        return self.check is not None or self.judging is not None
+
+    @property
     def is_bound(self) -> bool:
         """Whether it has, or may have, what only the maker of an earlier response can read."""
         for conversation in self.conversations:

@@ -49,7 +49,7 @@ def read(body: RequestBody) -> TranslatedRequest:
         raise RequestError("`fanout.shape` cannot be `list` here: leave it out", "fanout.shape")
     fault = threaded or untranslatable
     original = None
-    if not _adds_schema(value) and not (fault and request.is_whole):
+    if not _adds_schema(value) and not (fault and request.is_quoted):
         original = original_of(body, own, fault, threaded)
     if original is None and fault is not None:
         raise fault

@@ -41,7 +41,7 @@ def read(body: RequestBody) -> TranslatedRequest:
     if request.shape == "list":
         raise RequestError("`fanout.shape` cannot be `list` here: leave it out", "fanout.shape")
     original = original_of(body, request, untranslatable, is_whole=not found.dropped)
-    if original is None and untranslatable is not None:
+    if untranslatable is not None and (original is None or request.is_quoted):
         raise untranslatable
     conversations = tuple(
         replace(one, places=one.places or _places(found), original=original)
