@@ -10,7 +10,7 @@ from typing import Any
 import pytest
 
 import fanout
-from fanout.concurrency.garbage import NEW_CONTAINERS
+from fanout.concurrency.garbage import threshold_for
 from fanout.errors import DeadlineExceeded, Overloaded, RateLimited, Refused, RequestError
 from tests.library.ways import HI, Plain, Twin, Way, at, content, kind_of, says, spoken
 from tests.support.provider_steps import answers, pause, refuse, stalls, until
@@ -46,8 +46,8 @@ def test_the_garbage_collector_runs_less_often_meanwhile(upstream: Upstream, cal
             seen.add(gc.get_threshold()[0])
             yield says(text)
 
-    call("batch_completion", "openai/m", prompts(), **at(upstream))
-    assert seen == {NEW_CONTAINERS}
+    call("batch_completion", "openai/m", prompts(), max_workers=3_000, **at(upstream))
+    assert seen == {threshold_for(3_000)}
     assert gc.get_threshold() == before
 
 

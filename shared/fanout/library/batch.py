@@ -112,7 +112,7 @@ async def abatch_completion(
             if checkpoint is not None:
                 raise RequestError("`checkpoint` stores no streams: leave out `stream`", "stream")
             return [call.lazy_stream(conversation) async for conversation in each(messages)]
-        with collecting_rarely():
+        with collecting_rarely(min(max_workers, _count(messages) or max_workers)):
             if checkpoint is None:
                 return await _responses(call, messages, max_workers, shown=progress)
             with Checkpoint(checkpoint) as stored:

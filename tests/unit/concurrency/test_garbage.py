@@ -7,7 +7,7 @@ from collections.abc import Iterator
 
 import pytest
 
-from fanout.concurrency.garbage import NEW_CONTAINERS, collecting_rarely
+from fanout.concurrency.garbage import NEW_CONTAINERS, collecting_rarely, threshold_for
 
 
 @pytest.fixture(autouse=True)
@@ -35,6 +35,20 @@ def test_of_blocks_that_overlap_the_last_one_restores_it() -> None:
     first.__exit__(None, None, None)
     assert gc.get_threshold()[0] == NEW_CONTAINERS
     second.__exit__(None, None, None)
+    assert gc.get_threshold() == (700, 10, 10)
+
+
+def test_with_more_calls_in_flight_it_runs_less_often() -> None:
+    gc.set_threshold(700, 10, 10)
+    assert threshold_for(1) == NEW_CONTAINERS
+    assert NEW_CONTAINERS < threshold_for(1_000) < threshold_for(10_000)
+    few, many = collecting_rarely(10), collecting_rarely(5_000)
+    few.__enter__()
+    assert gc.get_threshold()[0] == NEW_CONTAINERS
+    many.__enter__()
+    assert gc.get_threshold() == (threshold_for(5_000), 10, 10)
+    many.__exit__(None, None, None)
+    few.__exit__(None, None, None)
     assert gc.get_threshold() == (700, 10, 10)
 
 
