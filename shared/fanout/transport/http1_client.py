@@ -16,7 +16,7 @@ from math import inf
 
 from msgspec import Struct
 
-from ..concurrency import EarlyEnd
+from ..concurrency import Deadline, EarlyEnd
 from ..wire.http import WireResponse
 from .engine import (
     Bounded,
@@ -230,7 +230,7 @@ class HTTP1Client:
             self._shutdown = self._close_at_shutdown()
             await anext(self._shutdown)
         try:
-            async with asyncio.timeout(self._connect_timeout):
+            with Deadline(loop.time() + self._connect_timeout):
                 _, made = await loop.create_connection(Connection, address.host, address.port)
         except TimeoutError:
             raise SlowConnect("no connection in time") from None

@@ -8,17 +8,15 @@ rules are those of RFC 9112: https://www.rfc-editor.org/rfc/rfc9112 (2026-11).
 from __future__ import annotations
 
 import asyncio
-import socket
 from collections import deque
 from collections.abc import AsyncIterator, Callable
-from contextlib import suppress
 from typing import Any
 
 import httptools
 
 from .engine import Bounded, ConnectionLost, EngineError
 from .http1_parser import FIRST_FINAL, NO_BODY, VERSIONS, response_parser
-from .http1_socket import KEEPALIVE, input_check
+from .http1_socket import input_check, probe
 
 MAX_OVERHEAD = 64 * 1024
 """Bytes that are not of the body: those of a head, of trailers and of chunk extensions."""
@@ -31,6 +29,10 @@ MAX_QUEUED = 256 * 1024
 """Bytes of a stream that wait for their reader, above which no more are read from the socket."""
 
 
+_NO_PARTS: deque[bytes] = deque(maxlen=0)
+"""The parts of a response that is collected; an empty deque takes 0.6 kB."""
+
+
 class Connection(asyncio.Protocol):
     """
     One connection, with at most one call at a time.
@@ -41,7 +43,7 @@ class Connection(asyncio.Protocol):
     def __init__(self) -> None:
         self.is_open = False
         self.idle_since = 0.0
-        self._on_idle_end: Callable[[float], None] = lambda _: None
+        self._on_idle_end: Callable[[float], None] | None = None
         self.was_reused = False
         self._transport: Any = None
         self._loop = asyncio.get_running_loop()
@@ -49,6 +51,7 @@ class Connection(asyncio.Protocol):
         self._is_idle = True
         self._body: Bounded | None = None
         self._waiter: asyncio.Future[None] | None = None
+        self._input_check: Callable[[], object] | None = None
 
     def send(self, head: bytes, content: bytes, body: Bounded | None) -> None:
         """Write a request, and expect its response."""
@@ -59,7 +62,7 @@ class Connection(asyncio.Protocol):
         self._is_interim = self._ends_with_connection = self._is_paused = self._has_part = False
         self._overhead = self._queued = self._header_count = 0
         self._head: bytes | None = b""
-        self._parts: deque[bytes] = deque()
+        self._parts: deque[bytes] = _NO_PARTS if body is not None else deque()
         self._unpacker: Any = None
         self._error: EngineError | None = None
         self._body = body
@@ -125,6 +128,12 @@ class Connection(asyncio.Protocol):
             self._wake()
         self.close()
 
+    def has_input(self) -> bool:
+        """Whether there are bytes to read, or the server has closed the connection."""
+        if self._input_check is None:
+            self._input_check = input_check(self._transport.get_extra_info("socket").fileno())
+        return bool(self._input_check())
+
     @property
     def is_reusable(self) -> bool:
         """Whether another call may use the connection after this one."""
@@ -158,13 +167,7 @@ class Connection(asyncio.Protocol):
 
     def connection_made(self, transport: asyncio.BaseTransport) -> None:
         self._transport, self.is_open = transport, True
-        sock = transport.get_extra_info("socket")
-        self.has_input = input_check(sock.fileno())
-        sock.setsockopt(socket.SOL_SOCKET, socket.SO_KEEPALIVE, 1)
-        for option in ("TCP_KEEPIDLE", "TCP_KEEPINTVL"):
-            if (number := getattr(socket, option, None)) is not None:
-                with suppress(OSError):  # Windows before 10 has the names, but not the options
-                    sock.setsockopt(socket.IPPROTO_TCP, number, KEEPALIVE)
+        probe(transport.get_extra_info("socket"))
 
     def data_received(self, data: bytes) -> None:
         if self._is_idle or not self.is_open:
@@ -221,7 +224,7 @@ class Connection(asyncio.Protocol):
 
     def eof_received(self) -> None:
         if self._is_idle:
-            if self.is_open:
+            if self.is_open and self._on_idle_end is not None:
                 self._on_idle_end(self._loop.time() - self.idle_since)
             self.close()
         if self._is_idle or not self._ends_with_connection or self._error is not None:
