@@ -161,8 +161,8 @@ TOP_LEVEL = {
         http1_connection http1_parser http1_repair http1_socket httpx_client httpx_transport
         original_defaults pass_through premature_close public_post pyqwest_connection redaction
         request_encoding request_params socket_limit split_pairs stalled_response stream_calls
-        stream_events stream_mismatch stream_reader text_events unfit_defaults unpacking
-        without_stream
+        stream_events stream_mismatch stream_reader text_events unfit_defaults
+        unpacking unread_ends without_stream
     """,
     "shared/fanout/wire/*.py": """
         __init__ eventstream http json json_members json_size lenient_json sigv4 sse

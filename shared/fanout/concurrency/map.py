@@ -15,11 +15,12 @@ from collections.abc import (
 )
 from contextlib import asynccontextmanager
 from itertools import count
+from time import perf_counter
 from typing import Any, Generic, TypeAlias, TypeVar
 
 from msgspec import Struct
 
-from .outcomes import Failure, Opener, Outcome, attempt
+from .outcomes import Failure, Opener, Outcome, Success, attempt
 from .timeouts import yield_to_loop
 
 T = TypeVar("T")
@@ -41,17 +42,25 @@ async def map_all(
     outcomes: dict[int, Outcome[R]] = {}
     source = _Source(items)
 
-    async def work(numbered: tuple[int, T] | None) -> None:
-        while numbered is not None:
-            index, item = numbered
-            outcomes[index] = await attempt(func, item)
-            numbered = await source.next_item()
+    async def work(index: int, item: T) -> None:
+        while True:
+            started = perf_counter()
+            try:  # as `attempt`, which would be another coroutine of each call
+                value = await func(item)
+            except Exception as error:  # noqa: BLE001 -- a failure is a result
+                outcomes[index] = Failure(error, perf_counter() - started)
+            else:
+                outcomes[index] = Success(value, perf_counter() - started)
+                del value
+            if (following := await source.next_item()) is None:
+                return
+            index, item = following
 
     async with _task_group() as group:
         for number in range(limit):
             if (numbered := await source.next_item()) is None:
                 break
-            group.create_task(work(numbered))
+            group.create_task(work(*numbered), name="fanout")
             await yield_to_loop(number)
     return [outcomes[index] for index in range(len(outcomes))]
 

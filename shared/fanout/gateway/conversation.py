@@ -19,6 +19,7 @@ from ..routing.leg import Leg
 from ..routing.router import Router
 from ..schema.chat import ChatChunk, ChatCompletion, has_content, is_empty
 from ..schema.fanout import FanOutRequest
+from ..schema.gateway_fields import Mode
 from .fallback_calls import FallbackCalls, any_chunk
 from .report import empty_error, empty_winner, make_report, mode_of
 
@@ -97,19 +98,20 @@ class ConversationRunner:
             raise checked.mismatch()
         return {**result.value, "model": legs[result.winner].model}
 
-    async def _chat(self, request: FanOutRequest, cell: GridCell) -> ChatCompletion:
+    def _chat(self, request: FanOutRequest, cell: GridCell) -> Awaitable[ChatCompletion]:
         by_stream = _is_by_stream(request)
         if request.mode in {"one", "all"}:
-            leg, started = cell.legs[0], perf_counter()
-            completion = await self.calls.chat(request, leg, cell, by_stream=by_stream)
-            named = ChatCompletion({**completion, "model": leg.responding_model})
-            if leg.fallbacks:
-                won, ended = Success(completion, perf_counter() - started), perf_counter()
-                mode = mode_of(request.mode, leg)
-                named["fanout"] = make_report(mode, [leg], [won], started, ended)
-            return named
+            leg = cell.legs[0]
+            call = self.calls.chat(request, leg, cell, by_stream=by_stream)
+            return _named(request.mode, leg, call)
         if request.is_decided:
-            return await self._decisions.chat(request, cell)
+            return self._decisions.chat(request, cell)
+        return self._race(request, cell, by_stream=by_stream)
+
+    async def _race(
+        self, request: FanOutRequest, cell: GridCell, *, by_stream: bool
+    ) -> ChatCompletion:
+        """The response of the first model that succeeds."""
         started = perf_counter()
         empty: dict[int, Success[ChatCompletion]] = {}
         call: Callable[..., Awaitable[ChatCompletion]]
@@ -187,6 +189,17 @@ class ConversationRunner:
             if result.winner is None:
                 raise cell.all_failed(request.mode, result, started)
             yield result, cell.legs[result.winner], chunks
+
+
+async def _named(mode: Mode, leg: Leg, call: Awaitable[ChatCompletion]) -> ChatCompletion:
+    """The call's response with the model's name as the client wrote it."""
+    started = perf_counter()
+    completion = await call
+    named = ChatCompletion({**completion, "model": leg.responding_model})
+    if leg.fallbacks:
+        won, ended = Success(completion, perf_counter() - started), perf_counter()
+        named["fanout"] = make_report(mode_of(mode, leg), [leg], [won], started, ended)
+    return named
 
 
 def _is_by_stream(request: FanOutRequest) -> bool:

@@ -57,7 +57,7 @@ class Decisions:
         try:
             return await judged.run(checked, _failed(request, cell))
         finally:
-            cell.extra.append(judge.nanodollars or 0)
+            cell.extra += (judge.nanodollars or 0,)
 
     @asynccontextmanager
     async def stream(self, request: FanOutRequest, cell: GridCell) -> AsyncIterator[MergedStream]:
@@ -112,7 +112,7 @@ class Decisions:
             if cell.checked is not None:
                 calls = cell.checked.report("agree", cell.legs, None)
                 report = with_decision(calls, report, models)
-            cell.late_attempts.extend(report["attempts"])
+            cell.late_attempts += (*report["attempts"],)
             raise
 
     def _judge_cell(

@@ -20,12 +20,13 @@ from ..config.deployment import Deployment
 from ..errors import AllFailed, Cause, RequestError, UnknownModel
 from ..routing.leg import Leg
 from ..routing.router import Router
+from ..schema.chat import ChatCompletion
 from ..schema.fanout import FanOutRequest
 from ..schema.gateway_fields import Mode
 from ..wire.http import WireRequest, WireResponse
 from .conversation import ConversationRunner, ShareTimes
 from .report import is_undecided, reported_mode
-from .run import Context, GatewayResponse, Host, ResponseStream, Run, random_id
+from .run import Context, GatewayResponse, GridCell, Host, ResponseStream, Run, random_id
 
 if TYPE_CHECKING:
     from ..endpoints.embeddings.request import EmbeddingRequest
@@ -80,12 +81,7 @@ class Gateway:
         if run.request.combined:
             return await _chat_all(run)
         cell = run.grid()[0]
-        completion = await run.chat(cell)
-        winner = None if is_undecided(completion) else completion["model"]
-        legs = [one.latest for one in cell.legs if one.responding_model == winner]
-        leg, body = legs[0] if legs else cell.legs[0], run.complete(completion)
-        mode = reported_mode(completion, run.request.mode)
-        return GatewayResponse(body, mode, winner, leg.dropped, leg.passed_through)
+        return _response(run, cell, await run.chat(cell))
 
     @asynccontextmanager
     async def stream(
@@ -219,6 +215,15 @@ class Gateway:
                 self.catalog.find(name)
             except UnknownModel as error:
                 raise RequestError(f"`{param}`: {error}", param) from None
+
+
+def _response(run: Run, cell: GridCell, completion: ChatCompletion) -> GatewayResponse:
+    """The response to a request with one conversation, with what is known of the winner's call."""
+    winner = None if is_undecided(completion) else completion["model"]
+    legs = [one.latest for one in cell.legs if one.responding_model == winner]
+    leg, body = legs[0] if legs else cell.legs[0], run.complete(completion)
+    mode = reported_mode(completion, run.request.mode)
+    return GatewayResponse(body, mode, winner, leg.dropped, leg.passed_through)
 
 
 async def _chat_all(run: Run) -> GatewayResponse:

@@ -14,7 +14,7 @@ from math import inf
 from time import perf_counter
 from typing import TYPE_CHECKING, Any
 
-from msgspec import Struct, field
+from msgspec import Struct
 
 from ..concurrency import Deadline, FairLimiter, RaceResult
 from ..config.catalog import Catalog, ClientKey
@@ -91,7 +91,7 @@ class ResponseStream(Struct, frozen=True):
     passed_through: bool = False
 
 
-class GridCell(Struct, frozen=True, gc=False):
+class GridCell(Struct, gc=False):
     """
     A conversation, and the model or the competing models that it is sent to.
 
@@ -106,11 +106,11 @@ class GridCell(Struct, frozen=True, gc=False):
     models: tuple[str, ...]
     legs: list[Leg]
     checked: Any = None
-    extra: list[int] = field(default_factory=list)
+    extra: tuple[int, ...] = ()
     pace: Any = None
     judge_pace: Any = None
-    late_attempts: list[Any] = field(default_factory=list)
-    reports: list[Report] = field(default_factory=list)
+    late_attempts: tuple[Any, ...] = ()
+    reports: tuple[Report, ...] = ()
 
     def late(self, error: DeadlineExceeded) -> DeadlineExceeded:
         """The error after the deadline, with the calls as far as they are known."""
@@ -124,7 +124,8 @@ class GridCell(Struct, frozen=True, gc=False):
         has_calls = self.checked is not None and self.checked.last is not None
         if mode not in {"one", "all"} and not has_calls:
             ended = perf_counter()
-            self.reports.append(make_report(mode, self.legs, result.outcomes, started, ended))
+            report = make_report(mode, self.legs, result.outcomes, started, ended)
+            self.reports += (report,)
         return all_failed(self.legs, result)
 
     @property
@@ -153,7 +154,7 @@ def make_grid(
         GridCell(
             chat,
             models,
-            [make_leg(name) for name in models],
+            list(map(make_leg, models)),
             make_checked and make_checked(chat),
             pace=pace,
             judge_pace=judge_pace,

@@ -109,7 +109,7 @@ async def _stream_cell(
     """One cell's chunks, each with its model's name; its report is kept."""
     if run.request.is_whole:
         completion = await run.chat(cell)
-        cell.reports.append(completion["fanout"])
+        cell.reports += (completion["fanout"],)
         yield with_model_name(completion["model"], chunks_of(completion))
         return
     started = perf_counter()
@@ -125,7 +125,8 @@ async def _stream_cell(
         finally:
             mode = mode_of(run.request.mode, leg)
             if mode not in {"one", "all"}:
-                cell.reports.append(make_report(mode, cell.legs, outcomes, started, perf_counter()))
+                report = make_report(mode, cell.legs, outcomes, started, perf_counter())
+                cell.reports += (report,)
 
 
 @asynccontextmanager

@@ -84,7 +84,7 @@ class Call:
         self.stream = stream_of(given)
         if mode == "one" and given.get("fastest_response") is True:
             given.pop("fastest_response")  # of one model, as for LiteLLM
-        self._models, self._mode = models, mode
+        self._models, self._mode, self._context = models, mode, new_context()
         self._checked: FanOutRequest | None = None  # only messages differ in further requests
         env = (settings := Settings.read()).env
         names = list(models) if deployments is None else [f"{m}#{i}" for i, m in enumerate(models)]
@@ -120,7 +120,7 @@ class Call:
         """One conversation's response; `store` gets its JSON values if it is valid."""
         request = self._request(messages)
         try:
-            response = await self._gateway.chat(request, new_context())
+            response = await self._gateway.chat(request, self._context)
         except FanoutError as error:
             raise self._labeled_error(error) from error.__cause__
         body = self._labeled(response.body)
@@ -159,7 +159,7 @@ class Call:
         request = self._request(messages)
         async with AsyncExitStack() as stack:
             try:
-                opening = self._gateway.stream(request, new_context())
+                opening = self._gateway.stream(request, self._context)
                 response = await stack.enter_async_context(opening)
             except FanoutError as error:
                 raise self._labeled_error(error) from error.__cause__

@@ -29,7 +29,7 @@ def plain(value: Any) -> Any:
             return value
         return {name: plain(item) for name, item in value.items()}
     if isinstance(value, list | tuple):
-        return [plain(item) for item in value]
+        return list(map(plain, value))  # which is no longer than needed
     return value if isinstance(value, _PLAIN) else _plain_object(value)
 
 

@@ -29,7 +29,7 @@ MAX_WILDCARD_GROUPS = 1_000
 
 class _Member(Struct):
     """
-    A deployment and its calls.
+    A deployment and its calls; an `async with` block holds one of its slots.
 
     `fails` are its failures in a row by kind of error; `""` are those of any other kind. `calls`
     are the latest ones that succeeded: when they ended, and how many seconds they took.
@@ -48,30 +48,23 @@ class _Member(Struct):
             self.calls.popleft()
         return sum(seconds for _, seconds in self.calls) / (len(self.calls) or 1)
 
-    @property
-    def is_full(self) -> bool:
-        return self.slots is not None and self.slots.locked()
-
-
-class _Slot:
-    """Holds a slot of a deployment for a block; a class, because a generator would be slower."""
-
-    def __init__(self, member: _Member) -> None:
-        self._member = member
-
     async def __aenter__(self) -> None:
-        self._member.in_flight += 1
-        if self._member.slots is not None:
+        self.in_flight += 1
+        if self.slots is not None:
             try:
-                await self._member.slots.acquire()
+                await self.slots.acquire()
             except BaseException:
-                self._member.in_flight -= 1
+                self.in_flight -= 1
                 raise
 
     async def __aexit__(self, *_: object) -> None:
-        self._member.in_flight -= 1
-        if self._member.slots is not None:
-            self._member.slots.release()
+        self.in_flight -= 1
+        if self.slots is not None:
+            self.slots.release()
+
+    @property
+    def is_full(self) -> bool:
+        return self.slots is not None and self.slots.locked()
 
 
 class DeploymentGroup:
@@ -175,7 +168,7 @@ class DeploymentGroup:
 
     def slot(self, deployment: Deployment) -> AbstractAsyncContextManager[None]:
         """Hold one of the deployment's slots (`max_parallel_requests`) for the block."""
-        return _Slot(self._members[deployment.id])
+        return self._members[deployment.id]
 
     def succeeded(self, deployment: Deployment, seconds: float | None = None) -> None:
         """

@@ -11,7 +11,10 @@ from collections.abc import Callable
 
 from msgspec import Struct
 
-from ..errors import ProviderError
+from ..errors import MissingKey, ProviderError, Unsupported
+
+MAX_PAUSE = 600.0
+"""Seconds; if a provider asks for a longer pause, the request fails at once."""
 
 
 class RetryPolicy(Struct, frozen=True):
@@ -46,3 +49,54 @@ def retries_after(error: Exception, planned: int | None, given: int) -> tuple[in
     `planned` is what a policy says for this error, if it does; otherwise `given` counts.
     """
     return (given, is_retryable(error)) if planned is None else (planned, planned > 0)
+
+
+class Failures(Struct):
+    """
+    The failed attempts of a leg, and what follows from them.
+
+    There are `number` deployments. `failed` are those that have failed in this round. `pause` are
+    the seconds before the next attempt, `None` if another deployment is called at once.
+    """
+
+    policy: RetryPolicy
+    number: int
+    deadline: float | None
+    failed: frozenset[str] = frozenset()
+    not_retryable: frozenset[str] = frozenset()
+    attempts: int = 0
+    rounds: int = 0
+    pause: float | None = None
+
+    @property
+    def avoided(self) -> frozenset[str]:
+        """The ids of the deployments that the next attempt does not call."""
+        return self.failed | self.not_retryable
+
+    def add(
+        self,
+        error: ProviderError | MissingKey | Unsupported,
+        deployment: str,
+        planned: int | None,
+        given: int,
+        now: float,
+    ) -> bool:
+        """Add a deployment's failure; whether there is another attempt. See `retries_after`."""
+        self.pause = None
+        if error.is_final and not planned:
+            return False
+        self.attempts += 1
+        retries, may_succeed = retries_after(error, planned, given)
+        if may_succeed:
+            self.failed |= {deployment}
+        else:
+            self.not_retryable |= {deployment}
+        if self.attempts >= max(retries + 1, self.number) or len(self.not_retryable) == self.number:
+            return False
+        if len(self.avoided) < self.number:
+            return True
+        pause = self.policy.delay(self.rounds, error)
+        self.pause, self.failed = pause, frozenset()
+        self.rounds += 1
+        is_late = self.deadline is not None and now + pause >= self.deadline
+        return not is_late and pause <= MAX_PAUSE

@@ -38,7 +38,7 @@ from ..transport.engine import MAX_RESPONSE_BYTES, Incoming
 from ..wire.http import WireRequest, WireResponse
 from .leg import Attempt, HeldSlots, Leg, outcome_of
 from .load_balancing import DeploymentGroup, DeploymentGroups
-from .retry_policy import RetryPolicy, retries_after
+from .retry_policy import Failures, RetryPolicy
 
 if TYPE_CHECKING:
     from ..schema.embeddings import EmbeddingPart, Vectors
@@ -50,9 +50,6 @@ NONE: frozenset[str] = frozenset()
 
 NO_SLOT: AbstractAsyncContextManager[object] = nullcontext()
 """What a call holds if its request has no limit on calls in flight."""
-
-MAX_PAUSE = 600.0
-"""Seconds; if a provider asks for a longer pause, the request fails at once."""
 
 
 def _clock() -> float:
@@ -182,37 +179,22 @@ class Router:
         ):
             self._check_rights(leg, client, request)
         group = self._groups.find(leg.model)
-        failed: frozenset[str] = NONE  # in this round
-        not_retryable: frozenset[str] = NONE
-        attempts = round_number = 0
+        failures: Failures | None = None
         leg.started, leg.sent = perf_counter(), request
         while True:
-            deployment = group.pick(failed | not_retryable)
+            deployment = group.pick(NONE if failures is None else failures.avoided)
             if deployment is None:
                 raise AssertionError("a round always leaves a deployment to call")
             try:
                 return await attempt(leg, request, group, deployment)
             except (ProviderError, MissingKey, Unsupported) as error:
+                failures = failures or Failures(self._retry, len(group), leg.deadline)
                 planned = group.retries_after(error) if leg.retries is None else None
-                if error.is_final and not planned:
-                    raise
-                attempts += 1
                 given = deployment.retries if leg.retries is None else leg.retries
-                retries, may_succeed = retries_after(error, planned, given)
-                if may_succeed:
-                    failed |= {deployment.id}
-                else:
-                    not_retryable |= {deployment.id}
-                if attempts >= max(retries + 1, len(group)) or len(not_retryable) == len(group):
+                if not failures.add(error, deployment.id, planned, given, _clock()):
                     raise
-                if len(failed | not_retryable) == len(group):
-                    pause = self._retry.delay(round_number, error)
-                    is_late = leg.deadline is not None and _clock() + pause >= leg.deadline
-                    if is_late or pause > MAX_PAUSE:
-                        raise
-                    await asyncio.sleep(pause)
-                    round_number += 1
-                    failed = NONE
+            if failures.pause is not None:
+                await asyncio.sleep(failures.pause)
 
     def _check_rights(self, leg: Leg, client: ClientKey, request: R) -> None:
         """Raise `Forbidden` if the client may not make the call."""
@@ -232,18 +214,7 @@ class Router:
     ) -> T:
         attempt = self._attempt(leg, group, deployment)
         if leg.held is not None:
-            held = HeldSlots()
-            try:
-                if leg.slots is not None:
-                    await held.take(leg.slots)
-                await held.take(group.slot(deployment))
-                with attempt:
-                    response = await call(request, attempt)
-            except BaseException:
-                await held.release()
-                raise
-            leg.held.add(held)
-            return response
+            return await _in_held_slots(call, leg.held, request, attempt)
         if leg.slots is None:
             async with group.slot(deployment):
                 with attempt:
@@ -266,3 +237,19 @@ class Router:
             target = replace(deployment.target, drop_params=leg.drop_params)
             deployment = replace(deployment, target=target)
         return Attempt(leg, self.observer, perf_counter, group, deployment)
+
+
+async def _in_held_slots(call: _Call[R, T], held: HeldSlots, request: R, attempt: Attempt) -> T:
+    """The response of a call whose slots are held after it, too, if it succeeds."""
+    slots, own = attempt.leg.slots, HeldSlots()
+    try:
+        if slots is not None:
+            await own.take(slots)
+        await own.take(attempt.group.slot(attempt.deployment))
+        with attempt:
+            response = await call(request, attempt)
+    except BaseException:
+        await own.release()
+        raise
+    held.add(own)
+    return response

@@ -13,7 +13,7 @@ from functools import cached_property, partial
 from types import ModuleType
 from typing import TYPE_CHECKING, TypeVar
 
-from msgspec import MsgspecError, field
+from msgspec import MsgspecError, Struct, field
 from msgspec.structs import replace
 
 from ..concurrency import EarlyEnd, MemoryBudget
@@ -192,14 +192,14 @@ class Transport:
 
         `decode` reads a response of another API than chat, of which few values are decoded.
         """
-        tried: list[Signed] = []
-        watch = partial(_watch_end, deployment, decode, until)
+        tried: tuple[Signed, ...] = ()
+        watch = _EndWatch(deployment, decode, until)
         while True:
-            tried.append(signed := await self._signer.sign(deployment, wire, tried))
+            signed = await self._signer.sign(
+                deployment, wire, tried, watch=watch, by_bytes=decode is not None
+            )
             try:
-                by_bytes = decode is not None
-                outgoing = replace(signed.outgoing, watch=watch, by_bytes=by_bytes)
-                response = await self._engine.send(outgoing)
+                response = await self._engine.send(signed.outgoing)
             except EngineError as lost:
                 if lost.received is None:
                     raise
@@ -211,7 +211,10 @@ class Transport:
                 response = found
             if response.status in SUCCESS:
                 return signed, response
-            error = _bodies().from_response(deployment, response, signed.key)
+            error, tried = (
+                _bodies().from_response(deployment, response, signed.key),
+                (*tried, signed),
+            )
             if not await self._signer.has_other_key(deployment, tried, error):
                 raise error
 
@@ -228,20 +231,21 @@ class Transport:
         await self._engine.aclose()
 
 
-def _watch_end(
-    deployment: Deployment,
-    decode: Callable[[WireResponse], object] | None,
-    until: float | None,
-    early: EarlyEnd,
-    status: int,
-    headers: Mapping[str, str],
-    body: Bounded,
-) -> None:
-    from .premature_close import is_whole  # most responses are there at once
-    from .stalled_response import watch_end
+class _EndWatch(Struct, frozen=True, gc=False):
+    """Ends a response that is whole but stalls; `decode` and `until` are as for `_send`."""
 
-    check = partial(is_whole, deployment, decode=decode)
-    watch_end(early, status, headers, body, is_whole=check, until=until)
+    deployment: Deployment
+    decode: Callable[[WireResponse], object] | None
+    until: float | None
+
+    def __call__(
+        self, early: EarlyEnd, status: int, headers: Mapping[str, str], body: Bounded
+    ) -> None:
+        from .premature_close import is_whole  # most responses are there at once
+        from .stalled_response import watch_end
+
+        check = partial(is_whole, self.deployment, decode=self.decode)
+        watch_end(early, status, headers, body, is_whole=check, until=self.until)
 
 
 def _pass_through() -> ModuleType:

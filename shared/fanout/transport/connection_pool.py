@@ -22,6 +22,8 @@ import sys
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from enum import Enum
+from functools import lru_cache
+from operator import attrgetter
 from pathlib import Path
 from typing import TYPE_CHECKING
 from urllib.parse import urlsplit
@@ -53,7 +55,6 @@ MAX_CONNECTIONS = 100
 
 LOOPBACK = re.compile(r"(.+\.)?localhost|127(\.\d{1,3}){3}|::1")
 """Hosts that are this machine."""
-
 
 NO_ADDRESS = "the address or a header is not valid in HTTP"
 
@@ -115,8 +116,8 @@ class PyqwestEngine:
         origin = self._origin(request.url)
         if origin.protocol is not OriginProtocol.HTTP1:
             try:
-                with self._http2(origin) as connection:
-                    response = await connection.send(request, self._max_response_bytes)
+                connection = self._http2(origin)
+                response = await connection.send(request, self._max_response_bytes)
             except (ConnectFailed, ConnectionLost) as error:
                 if isinstance(error, InvalidHTTP2):
                     await self._avoid_http2(origin, request)
@@ -206,19 +207,13 @@ class PyqwestEngine:
         self._http1_pools.clear()
 
     def _origin(self, url: str) -> Origin:
-        try:
-            parts = urlsplit(url)
-        except ValueError:
-            raise ConnectFailed(NO_ADDRESS) from None
-        if parts.scheme not in {"http", "https"} or not parts.hostname:
-            raise ConnectFailed(NO_ADDRESS)
-        key = (parts.scheme, parts.netloc)
-        if (origin := self._origins.get(key)) is None:
-            secure = parts.scheme == "https"
+        scheme, netloc, host = _parts(url)
+        if (origin := self._origins.get((scheme, netloc))) is None:
+            secure = scheme == "https"
             protocol = OriginProtocol.UNKNOWN if secure else OriginProtocol.HTTP1
-            is_local = LOOPBACK.fullmatch(parts.hostname or "") is not None
+            is_local = LOOPBACK.fullmatch(host) is not None
             is_direct = not secure and (is_local or not _may_have_proxy())
-            origin = self._origins[key] = Origin(protocol, is_local, is_direct)
+            origin = self._origins[scheme, netloc] = Origin(protocol, is_local, is_direct)
         return origin
 
     @staticmethod
@@ -245,7 +240,7 @@ class PyqwestEngine:
             if connection.in_flight < STREAMS_PER_CONNECTION:
                 return connection
         if len(origin.connections) == MAX_CONNECTIONS:
-            return min(origin.connections, key=_load)
+            return min(origin.connections, key=attrgetter("in_flight"))
         connection = self._open_connection(http2=True, origin=origin)
         origin.connections.append(connection)
         return connection
@@ -269,6 +264,18 @@ class PyqwestEngine:
         )
         self._opened.append(connection)
         return connection
+
+
+@lru_cache(maxsize=256)
+def _parts(url: str) -> tuple[str, str, str]:
+    """The scheme of an address, its host and port, and its host."""
+    try:
+        parts = urlsplit(url)
+    except ValueError:
+        raise ConnectFailed(NO_ADDRESS) from None
+    if parts.scheme not in {"http", "https"} or not parts.hostname:
+        raise ConnectFailed(NO_ADDRESS)
+    return parts.scheme, parts.netloc, parts.hostname
 
 
 def _may_have_proxy() -> bool:
@@ -296,7 +303,3 @@ def _system_bundle() -> bytes | None:
     """
     paths = ssl.get_default_verify_paths()
     return Path(paths.cafile).read_bytes() if paths.cafile else None
-
-
-def _load(connection: PooledConnection) -> int:
-    return connection.in_flight

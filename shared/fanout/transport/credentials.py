@@ -7,6 +7,7 @@ Has the interfaces of what provides these: key sources, AWS signers and Google's
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
+from types import MappingProxyType
 from typing import Protocol, assert_never
 
 from msgspec import Struct
@@ -17,10 +18,14 @@ from ..errors import MissingKey, PermissionDenied, ProviderError, QuotaExceeded,
 from ..providers.base import Bearer, GoogleToken, Header, SigV4
 from ..secret import HiddenRepr, Secret
 from ..wire.http import WireRequest
-from .engine import Outgoing, join
+from .engine import Outgoing, WatchEnd, join
 
 OF_A_KEY = frozenset({PermissionDenied, QuotaExceeded, Refused})
 """The errors of a call that may succeed with another key, at once."""
+
+
+MAX_HEADERS = 1_000
+"""Deployments, and keys of them, whose headers are kept."""
 
 
 class SecretSource(Protocol):
@@ -151,6 +156,7 @@ class RequestSigner:
         self._signers: dict[AWSKeys | None, Signer] = {}
         self._tokens: TokenSource | None = None
         self._last_key: dict[str, int] = {}  # by deployment
+        self._headers: dict[tuple[str, str | None], tuple[object, Mapping[str, str]]] = {}
 
     async def sign(
         self,
@@ -159,22 +165,26 @@ class RequestSigner:
         tried: Sequence[Signed] = (),
         *,
         first_key: bool = False,
+        watch: WatchEnd | None = None,
+        by_bytes: bool = False,
     ) -> Signed:
         """
         The request with all that its provider needs; raises `MissingKey`.
 
         It gets none of the keys with which it was `tried`, if there is another one. With
-        `first_key`, several keys are not used in turn.
+        `first_key`, several keys are not used in turn. `watch` and `by_bytes` are as for
+        `Outgoing`.
         """
         provider, base = deployment.provider, deployment.base_url
         url = join(deployment.services[wire.service] if wire.service else base, wire.path)
-        headers = {"content-type": "application/json", **provider.headers, **wire.headers}
         secret, key = await self._pick_key(deployment, tried, first_key=first_key)
+        if not wire.headers and isinstance(provider.auth, Bearer):
+            shared = self._shared_headers(deployment, key)
+            outgoing = Outgoing(wire.method, url, shared, wire.body, watch, by_bytes)
+            return Signed(outgoing, secret, key)
+        headers = {"content-type": "application/json", **provider.headers, **wire.headers}
         token = None
         match provider.auth:
-            case Bearer():  # first: most providers have it
-                if key:
-                    headers["authorization"] = f"Bearer {key}"
             case SigV4(service) if not key or wire.service not in {"", service}:
                 headers |= deployment.additions.headers  # the signature covers them
                 region = deployment.target.options.get("region", "us-east-1")
@@ -185,7 +195,7 @@ class RequestSigner:
             case GoogleToken(scope) if not key:
                 token = await self._google_headers(deployment, scope)
                 headers, key = {**headers, **token}, _bearer(token)
-            case SigV4() | GoogleToken():  # a key of these is a token
+            case Bearer() | SigV4() | GoogleToken():  # a key of these is a token
                 if key:
                     headers["authorization"] = f"Bearer {key}"
             case Header(name):
@@ -194,7 +204,22 @@ class RequestSigner:
             case _:
                 assert_never(provider.auth)
         headers |= deployment.additions.headers
-        return Signed(Outgoing(wire.method, url, headers, wire.body), secret, key, token)
+        outgoing = Outgoing(wire.method, url, headers, wire.body, watch, by_bytes)
+        return Signed(outgoing, secret, key, token)
+
+    def _shared_headers(self, deployment: Deployment, key: str | None) -> Mapping[str, str]:
+        """The headers of all requests with this key that have none of their own."""
+        made_of = deployment.provider.headers, deployment.additions.headers
+        found = self._headers.get((deployment.id, key))
+        if found is None or found[0] != made_of:
+            headers = {"content-type": "application/json", **made_of[0]}
+            if key:
+                headers["authorization"] = f"Bearer {key}"
+            if len(self._headers) >= MAX_HEADERS:
+                self._headers.clear()
+            shared = MappingProxyType({**headers, **made_of[1]})
+            found = self._headers[deployment.id, key] = made_of, shared
+        return found[1]
 
     async def has_other_key(
         self, deployment: Deployment, tried: Sequence[Signed], error: ProviderError

@@ -19,7 +19,7 @@ from ..wire.http import WireResponse
 from ..wire.json_size import Weight
 
 
-class Outgoing(HiddenRepr, frozen=True):
+class Outgoing(HiddenRepr, frozen=True, gc=False):
     """
     A request to send, with its key: never logged, never printed.
 

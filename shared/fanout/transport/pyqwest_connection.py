@@ -7,16 +7,16 @@ is in memory, whatever its headers say. Only this module imports pyqwest and tra
 
 from __future__ import annotations
 
-import asyncio
 import atexit
 import re
 import time
 from collections.abc import AsyncIterator, Awaitable
 from contextlib import AbstractAsyncContextManager, asynccontextmanager
+from functools import lru_cache
 from typing import Self
 
 import pyqwest
-from msgspec import DecodeError, Raw, Struct, json
+from msgspec import DecodeError, Raw, Struct, field, json
 
 from ..concurrency import EarlyEnd
 from ..wire.http import WireResponse
@@ -37,15 +37,13 @@ from .engine import (
     damaged,
     with_received,
 )
+from .unread_ends import UnreadEnds
 
 HTTP_1_1_REQUIRED = 13
 """The code of a stream's error: https://www.rfc-editor.org/rfc/rfc9113#section-7 (July 2026)."""
 
 MAX_SHORT_BODY = 64_000
 """Bytes up to which a body without a length is tried as a JSON object after each part."""
-
-UNREAD_END = 1.0
-"""Seconds for which a complete response is kept whose end was not read."""
 
 # What pyqwest raises, and what it means. `TimeoutError` and `ConnectionError` are the built-ins.
 _ERRORS: tuple[tuple[type[Exception], type[EngineError], str], ...] = (
@@ -91,6 +89,7 @@ class PooledConnection(Struct):
 
     transport: pyqwest.HTTPTransport
     in_flight: int = 0
+    unread: UnreadEnds = field(default_factory=UnreadEnds)
 
     def __enter__(self) -> Self:
         self.in_flight += 1
@@ -99,9 +98,17 @@ class PooledConnection(Struct):
     def __exit__(self, *_: object) -> None:
         self.in_flight -= 1
 
-    def send(self, request: Outgoing, limit: int) -> Awaitable[WireResponse]:
+    async def send(self, request: Outgoing, limit: int) -> WireResponse:
         """The whole response; see `read_whole`."""
-        return read_whole(self.transport, request, limit)
+        self.in_flight += 1  # a `with` block, or `open`, would be another object of each call
+        try:
+            try:
+                response = await self.transport.execute(_to_pyqwest(request))
+            except RAISED as error:
+                raise to_engine_error(error) from None
+            return await read_whole(response, request, limit, self.unread)
+        finally:
+            self.in_flight -= 1
 
     def open(self, request: Outgoing) -> Awaitable[pyqwest.Response]:
         """The response once its headers are there."""
@@ -151,7 +158,7 @@ def _no_proxy() -> pyqwest.Proxy:
 
 
 async def read_whole(
-    transport: pyqwest.HTTPTransport, request: Outgoing, limit: int
+    response: pyqwest.Response, request: Outgoing, limit: int, unread: UnreadEnds
 ) -> WireResponse:
     """
     The whole response, part by part; raises `TooLong` as soon as it is over `limit` bytes.
@@ -159,10 +166,6 @@ async def read_whole(
     Each read costs as much CPU as sending the request. So the end of a body is not read where the
     bytes show that it is complete: its length is known, or over HTTP/2 it is a JSON object.
     """
-    try:  # as `open_response`, without a coroutine of its own
-        response = await transport.execute(_to_pyqwest(request))
-    except RAISED as error:
-        raise to_engine_error(error) from None
     headers = _header_dict(response.headers)
     body = Bounded(limit, by_bytes=request.by_bytes)
     length = int(headers.get("content-length", -1))
@@ -174,7 +177,7 @@ async def read_whole(
                 body.add(bytes(part))
                 if body.size == length or (is_json and is_json_object(body)):
                     if not is_http1:
-                        _close_later(response)
+                        unread.keep(response)
                     break
                 if request.watch is not None:
                     request.watch(early, response.status, headers, body)
@@ -199,19 +202,6 @@ def is_json_object(body: Bounded) -> bool:
     return True
 
 
-def _close_later(response: pyqwest.Response) -> None:
-    """
-    Keep the response until the server has ended its stream: an open stream would be reset.
-
-    Servers count resets, and close connections with many (CVE-2023-44487).
-    """
-    asyncio.get_running_loop().call_later(UNREAD_END, _forget, response)
-
-
-def _forget(_response: pyqwest.Response) -> None:
-    """Let go of the response, which closes its stream if the server has not."""
-
-
 async def open_response(transport: pyqwest.HTTPTransport, request: Outgoing) -> pyqwest.Response:
     """Send the request and return the response once its headers are there."""
     try:
@@ -221,8 +211,14 @@ async def open_response(transport: pyqwest.HTTPTransport, request: Outgoing) -> 
 
 
 def _to_pyqwest(request: Outgoing) -> pyqwest.Request:
-    headers = pyqwest.Headers(request.headers.items())
+    headers = _to_headers(tuple(request.headers.items()))
     return pyqwest.Request(request.method, request.url, headers, request.body)
+
+
+@lru_cache(maxsize=256)
+def _to_headers(items: tuple[tuple[str, str], ...]) -> pyqwest.Headers:
+    """The engine's headers, which it only reads: calls in flight with the same ones share them."""
+    return pyqwest.Headers(items)
 
 
 @asynccontextmanager

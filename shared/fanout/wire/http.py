@@ -8,9 +8,8 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterable, Mapping
+from types import MappingProxyType
 from typing import Protocol
-
-from msgspec import field
 
 from ..secret import HiddenRepr
 
@@ -20,6 +19,9 @@ What a client's request id may be: it is logged, sent in a header, and a segment
 
 HTTP clients remove the segments `.` and `..` (RFC 3986, 5.2.4).
 """
+
+
+NO_HEADERS: Mapping[str, str] = MappingProxyType({})
 
 
 class WireRequest(HiddenRepr, frozen=True, gc=False):
@@ -36,7 +38,7 @@ class WireRequest(HiddenRepr, frozen=True, gc=False):
     path: str
     body: bytes
     method: str = "POST"
-    headers: Mapping[str, str] = field(default_factory=dict)
+    headers: Mapping[str, str] = NO_HEADERS
     dropped: tuple[str, ...] = ()
     one_call: bool = False
     one_choice: bool = False
@@ -46,7 +48,7 @@ class WireRequest(HiddenRepr, frozen=True, gc=False):
         return f"WireRequest({self.method!r}, {self.path!r}, {len(self.body)} bytes)"
 
 
-class WireResponse(HiddenRepr, frozen=True):
+class WireResponse(HiddenRepr, frozen=True, gc=False):
     """
     A whole response; header names are lower case. Its repr does not show the body.
 
