@@ -7,7 +7,7 @@ from pathlib import Path
 
 from fanout.config.litellm.keys import Key, keys_of, sections
 from fanout.library.options import ChatOptions
-from fanout.schema.litellm_arguments import CONFIG_ONLY, REJECTED
+from fanout.schema.litellm_arguments import CONFIG_ONLY, IN_FANOUT, REJECTED
 
 PAGE = Path(__file__).parent.parent / "docs" / "litellm.md"
 
@@ -50,7 +50,8 @@ def _tables() -> Iterator[str]:
     yield "### Arguments of the functions, and fields of a request's body\n"
     yield "| arguments | Python | HTTP |\n|---|---|---|"
     options = {*ChatOptions.__annotations__, *SHARED}
-    yield f"| {_names(options - CONFIG_ONLY)} | supported | supported |"
+    yield f"| {_names(options - CONFIG_ONLY - IN_FANOUT)} | supported | supported |"
+    yield f"| {_names(IN_FANOUT)} | supported | fields of `fanout` |"
     yield f"| {_names(CONFIG_ONLY & options)} | supported | rejected: only the config sets it |"
     yield f"| {_names({'headers'})} | rejected: write `extra_headers` | rejected |"
     for why in dict.fromkeys(REJECTED.values()):

@@ -52,6 +52,10 @@ def gateway(provider: Upstream) -> Iterator[RunningGateway]:
         one["litellm_params"]["model"] = "openai/twin"
         one["litellm_params"]["num_retries"] = number
         listed.append(one)
+    for name, model in (("own", SMALL), ("own-cohere", "cohere/embed-v4.0")):
+        own: dict[str, Any] = {"model": model, "api_base": provider.url, "api_key": "k"}
+        own |= {"additional_drop_params": ["dimensions"], "allowed_openai_params": ["task"]}
+        listed.append({"model_name": name, "litellm_params": own})
     listed += [entry(provider, "mixed", "openai/m1"), entry(provider, "mixed", "openai/m2")]
     listed.append(entry(provider, "chat-only", "groq/llama"))
     config = {
@@ -127,6 +131,34 @@ def test_the_client_gets_the_form_it_asked_for_whatever_the_provider_sends(
             else:
                 assert vector == pytest.approx(wanted, abs=1e-9)
             assert found["data"][0]["object"] == "embedding"
+
+
+def test_the_config_and_the_request_say_which_parameters_are_sent(
+    gateway: RunningGateway, upstream: Upstream
+) -> None:
+    """A request's own list counts instead of the config's; the header names what was left out."""
+    upstream.script("text-embedding-3-small", [embeds("openai")])
+    upstream.script("embed-v4.0", [embeds("cohere")])
+    names = {"additional_drop_params", "allowed_openai_params"}
+    cases: list[tuple[str, dict[str, Any], set[str], set[str]]] = [
+        ("openai", {"dimensions": 6}, {"dimensions"}, set()),
+        ("openai", {"dimensions": 6, "additional_drop_params": ["dimensions"]}, set(), set()),
+        ("own", {"dimensions": 6, "user": "u"}, {"user"}, {"dimensions"}),
+        ("own", {"dimensions": 6, "additional_drop_params": ["user"]}, {"dimensions"}, {"user"}),
+        ("own-cohere", {"task": "x", "dimensions": 6}, {"task"}, {"dimensions"}),
+        ("cohere", {"task": "x", "allowed_openai_params": ["task"]}, {"task"}, set()),
+    ]
+    headers = {"authorization": f"Bearer {KEY}"}
+    for model, given, sent, absent in cases:
+        body = {"model": model, "input": "a", **given}
+        status, shown, _ = gateway.json(body, "/v1/embeddings", headers=headers)
+        found = upstream.calls[-1].body
+        assert status == 200
+        assert (found.keys() & {"dimensions", "user", "task", "output_dimension"}) == sent
+        assert not found.keys() & names
+        assert absent <= {"user", *shown.get("x-fanout-dropped", "").split(", ")}
+    body = {"model": "cohere", "input": "a", "task": "x"}
+    assert gateway.json(body, "/v1/embeddings", headers=headers)[0] == 400
 
 
 def test_large_float_responses_are_requested_in_base64_and_keep_every_float(

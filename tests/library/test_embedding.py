@@ -52,3 +52,31 @@ def test_errors_are_those_of_the_other_functions(upstream: Upstream) -> None:
         given = {"model": MODEL, "input": "a", **address, **options}
         with pytest.raises(fanout.RequestError, match=words):
             fanout.embedding(**given)
+
+
+def test_parameters_are_left_out_or_sent_as_the_call_says(upstream: Upstream) -> None:
+    """`input_type` is none of OpenAI's; at another address, it might be known."""
+    upstream.script("text-embedding-3-small", [embeds("openai")])
+    address: Any = {"api_base": f"{upstream.url}/v1", "api_key": "k"}
+    cases: list[tuple[dict[str, Any], set[str]]] = [
+        ({"dimensions": 4}, {"dimensions"}),
+        ({"dimensions": 4, "additional_drop_params": ["dimensions"]}, set()),
+        ({"user": "u", "task": "x", "additional_drop_params": ["user", "nope"]}, {"task"}),
+        ({"options": {"a": 1, "b": 2}, "additional_drop_params": ["options.a"]}, {"options"}),
+        ({"task": "x", "allowed_openai_params": ["task", "dimensions"]}, {"task"}),
+        ({"additional_drop_params": None, "allowed_openai_params": []}, set()),
+        ({"stream_options": {"include_usage": True}}, set()),
+    ]
+    for options, more in cases:
+        fanout.embedding(MODEL, "a", **options, **address)
+        sent = upstream.calls[-1].body
+        assert sent.keys() - {"encoding_format"} == {"model", "input", *more}, options
+        assert sent.get("options", {"b": 2}) == {"b": 2}
+
+
+@pytest.mark.parametrize("name", ["check", "attempts", "escalate", "vector_bucket_name"])
+def test_an_option_that_embeddings_lack_is_rejected_by_name(upstream: Upstream, name: str) -> None:
+    address: Any = {"api_base": f"{upstream.url}/v1", "api_key": "k"}
+    with pytest.raises(fanout.RequestError, match=f"`{name}`"):
+        fanout.embedding(MODEL, "a", **{name: ["x"]}, **address)
+    assert upstream.calls == []

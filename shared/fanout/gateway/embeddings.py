@@ -128,6 +128,8 @@ class EmbeddingRun:
             input_type=request.input_type,
             user=request.user,
             encoding=self._encoding,
+            additional_drop_params=request.additional_drop_params,
+            allowed_openai_params=request.allowed_openai_params,
             body=request.body,
         )
 

@@ -20,7 +20,8 @@ from ..wire import json
 from ..wire.http import WireRequest, WireResponse
 from .leg import Attempt
 
-DEFAULTS = frozenset({"dimensions", "input_type", "user"})
+PARAMS = frozenset({"additional_drop_params", "allowed_openai_params"})
+DEFAULTS = frozenset({"dimensions", "input_type", "user"}) | PARAMS
 """The fields of a part that a deployment's `litellm_params` may set."""
 
 
@@ -45,8 +46,16 @@ async def attempt_embedding(transport: Transport, part: EmbeddingPart, attempt: 
     deployment = attempt.deployment
     api = api_of(deployment)
     target, provider = deployment.target, deployment.provider.name
-    part, dropped = fit(api, _with_defaults(part, deployment), target, provider)
-    wire = _with_additions(api.encode(part, target), deployment)
+    part = _with_defaults(part, deployment)
+    absent: tuple[str, ...] = ()
+    sent: Mapping[str, Any] = {}
+    if part.additional_drop_params or part.allowed_openai_params:
+        from .embedding_params import leave_out, set_aside  # few requests have them
+
+        part, absent = leave_out(part)
+        part, sent = set_aside(part, api)
+    part, dropped = fit(api, part, target, provider)
+    wire = _with_additions(api.encode(part, target), deployment, part, sent)
 
     def decode(response: WireResponse) -> Vectors:
         vectors = api.decode(response, target)
@@ -58,7 +67,7 @@ async def attempt_embedding(transport: Transport, part: EmbeddingPart, attempt: 
     until = attempt.leg.call_end(limit, asyncio.get_running_loop().time())
     call = transport.call(deployment, wire, decode, until)
     vectors = await (call if limit is None else within(limit, call))
-    attempt.dropped = dropped
+    attempt.dropped = tuple(dict.fromkeys((*absent, *dropped)))
     if vectors.tokens is not None:
         tokens = vectors.tokens
         attempt.usage = {"prompt_tokens": tokens, "completion_tokens": 0, "total_tokens": tokens}
@@ -73,15 +82,16 @@ def _with_defaults(part: EmbeddingPart, deployment: Deployment) -> EmbeddingPart
     return replace(part, **absent) if absent else part
 
 
-def _with_additions(wire: WireRequest, deployment: Deployment) -> WireRequest:
-    """The request with the other defaults of its deployment, and with its `extra_body`."""
+def _with_additions(
+    wire: WireRequest, deployment: Deployment, part: EmbeddingPart, sent: Mapping[str, Any]
+) -> WireRequest:
+    """The request with the other defaults of its deployment, what is `sent`, and `extra_body`."""
     additions = deployment.additions
+    left_out = {*DEFAULTS, "encoding_format", *(part.additional_drop_params or ())}
     below: Mapping[str, Any] = {
-        name: value
-        for name, value in additions.defaults.items()
-        if name not in DEFAULTS and name != "encoding_format"
+        name: value for name, value in additions.defaults.items() if name not in left_out
     }
-    if not below and not additions.body:
+    if not (below or sent or additions.body):
         return wire
-    body = json.encode({**below, **json.decode(wire.body), **additions.body})
+    body = json.encode({**below, **json.decode(wire.body), **sent, **additions.body})
     return replace(wire, body=body)

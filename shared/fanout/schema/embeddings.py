@@ -24,7 +24,8 @@ class EmbeddingPart(HiddenRepr, frozen=True, kw_only=True):
     The inputs of one call: texts, or lists of tokens, never both.
 
     `encoding` is the form in which the vectors are best sent. `body` has the request's fields that
-    only a vendor knows.
+    only a vendor knows. LiteLLM's `additional_drop_params` and `allowed_openai_params` say what is
+    left out, and what is sent although the API is not known to have it.
     """
 
     inputs: Sequence[Input]
@@ -32,6 +33,8 @@ class EmbeddingPart(HiddenRepr, frozen=True, kw_only=True):
     input_type: str | None = None
     user: str | None = None
     encoding: Encoding = "float"
+    additional_drop_params: Sequence[str] | None = None
+    allowed_openai_params: Sequence[str] | None = None
     body: Mapping[str, Any] = field(default_factory=dict)
 
     @property

@@ -139,14 +139,18 @@ REJECTED: Mapping[str, str] = _each(
             "s3_secret_access_key s3_encryption_key_id s3_bucket_owner s3_output_bucket_name "
             "aws_batch_role_arn bucket_name vector_store_id milvus_text_field milvus_db_name "
             "milvus_partition_names valkey_host valkey_port valkey_password valkey_ssl "
-            "valkey_text_field valkey_embedding_field"
+            "valkey_text_field valkey_embedding_field vector_bucket_name index_name "
+            "embedding_model"
         ),
     ),
     *SHARED,
 )
 """Each argument without an effect here, and what to do instead."""
 
-_ALL = CONFIG_ONLY | REJECTED.keys()
+IN_FANOUT = frozenset({"attempts", "check", "escalate"})
+"""Options of `completion` that are fields of a request's `fanout` over HTTP."""
+
+_ALL = CONFIG_ONLY | REJECTED.keys() | IN_FANOUT
 
 VENDORS = frozenset({"caching", "eos_token", "guardrails", "ttl"})
 """
@@ -209,4 +213,6 @@ def rejection(name: str) -> RequestError:
     """The error for an argument: the reason, and what to do instead."""
     if name in CONFIG_ONLY:
         return RequestError(f"`{name}` is set in the gateway's config, not in a request", name)
+    if name in IN_FANOUT:
+        return RequestError(f"`{name}` is a field of chat completions' `fanout`", name)
     return RequestError(f"`{name}` has no effect here ({REJECTED[name]}): remove it", name)

@@ -34,8 +34,7 @@ def encode(deployment: Deployment, request: ChatRequest, *, stream: bool) -> Wir
     body = {name: value for name, value in request.body.items() if name not in NAMES}
     dropped = []
     for path in request.additional_drop_params or ():
-        steps = _steps(path)
-        fewer = _without(body, steps)
+        fewer = without(body, path)
         if fewer is not body:
             dropped.append(path)
             body = fewer
@@ -55,6 +54,15 @@ def encode(deployment: Deployment, request: ChatRequest, *, stream: bool) -> Wir
         fewer = {name: value for name, value in json.decode(wire.body).items() if name != OWN_FIELD}
         wire, dropped = replace(wire, body=json.encode(fewer)), [*dropped, OWN_FIELD]
     return replace(wire, dropped=(*dict.fromkeys((*wire.dropped, *dropped)),))
+
+
+def without(fields: dict[str, Any], path: str) -> dict[str, Any]:
+    """
+    The fields without what a path of `additional_drop_params` leads to; they themselves if there is
+    nothing. Raises `RequestError` for what is no path.
+    """
+    fewer: dict[str, Any] = _without(fields, _steps(path))
+    return fewer
 
 
 def _is_left_out(

@@ -2,17 +2,28 @@
 
 from __future__ import annotations
 
+import json
+from collections.abc import Callable
 from typing import Any
 
 import pytest
 
+from fanout.endpoints.base import RequestBody, find_surface
+from fanout.endpoints.embeddings import request as embeddings
 from fanout.errors import RequestError
 from fanout.library.deployments import ADDRESS
 from fanout.library.options import ChatOptions, check_names
 from fanout.providers.fields import VENDORS_FIELDS
 from fanout.schema.fanout import parse_request
 from fanout.schema.gateway_fields import GATEWAY_FIELDS
-from fanout.schema.litellm_arguments import CONFIG_ONLY, FORBIDDEN, REJECTED, VENDORS, is_vendors
+from fanout.schema.litellm_arguments import (
+    CONFIG_ONLY,
+    FORBIDDEN,
+    IN_FANOUT,
+    REJECTED,
+    VENDORS,
+    is_vendors,
+)
 from fanout.schema.request import ChatRequest
 
 BASE: dict[str, Any] = {"model": "m", "messages": [{"role": "user", "content": "Hi"}]}
@@ -46,6 +57,56 @@ def test_what_the_config_sets_is_rejected_in_a_request(name: str) -> None:
 
 
 LEFT_OUT = (REJECTED.keys() | CONFIG_ONLY) - OPPOSITE - FORBIDDEN
+
+
+def embedding_body(body: dict[str, Any]) -> Any:
+    return embeddings.parse_request({"model": "m", "input": "Hi", **body}).body
+
+
+def chat_body(body: dict[str, Any]) -> Any:
+    return parse_request({**BASE, **body}).conversations[0].body
+
+
+def surface_body(name: str, given: dict[str, Any]) -> Any:
+    body = {"model": "m", **given}
+    read = find_surface(name).read(RequestBody(body, json.dumps(body).encode()))
+    return read.request.conversations[0].body
+
+
+DOORS: dict[str, Callable[[dict[str, Any]], Any]] = {
+    "chat": chat_body,
+    "embeddings": embedding_body,
+    "messages": lambda body: surface_body(
+        "messages", {"messages": BASE["messages"], "max_tokens": 5, **body}
+    ),
+    "responses": lambda body: surface_body("responses", {"input": "Hi", **body}),
+}
+TRANSPORTS = {"additional_drop_params", "allowed_openai_params"}
+"""They stay in the body of a chat request until it is encoded."""
+
+ARGUMENTS = REJECTED.keys() | CONFIG_ONLY | IN_FANOUT | GATEWAY_FIELDS | TRANSPORTS
+
+
+@pytest.mark.parametrize("name", sorted(ARGUMENTS))
+@pytest.mark.parametrize("door", DOORS)
+def test_no_argument_reaches_a_provider_through_any_endpoint(door: str, name: str) -> None:
+    for value in ("x", True, 5, {"a": 1}, ["x"], [{"a": ["x"]}]):
+        if is_vendors(name, value) or (door == "chat" and name in TRANSPORTS):
+            continue
+        try:
+            body = DOORS[door]({name: value})
+        except RequestError:
+            continue
+        assert name not in body
+
+
+@pytest.mark.parametrize("name", sorted(REJECTED.keys() | CONFIG_ONLY | IN_FANOUT))
+def test_embeddings_name_an_argument_without_effect(name: str) -> None:
+    for value in ("x", 5, {"a": 1}):
+        if not is_vendors(name, value):
+            with pytest.raises(RequestError) as raised:
+                embedding_body({name: False if name == SYSTEM else value})
+            assert raised.value.param == name
 
 
 @pytest.mark.parametrize("name", sorted(LEFT_OUT))

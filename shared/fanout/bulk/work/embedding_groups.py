@@ -197,6 +197,8 @@ def _key(request: EmbeddingRequest) -> bytes:
             request.encoding,
             request.input_type,
             request.user,
+            request.additional_drop_params,
+            request.allowed_openai_params,
             options.timeout,
             options.drop_params,
             sorted(request.body.items()),

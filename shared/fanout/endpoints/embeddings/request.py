@@ -14,7 +14,7 @@ from msgspec import Meta, Struct
 from ...errors import RequestError
 from ...schema.embeddings import Encoding, Input
 from ...schema.fanout import MAX_FIELDS, FanOutRequest
-from ...schema.gateway_fields import Seconds
+from ...schema.gateway_fields import GATEWAY_FIELDS, Seconds
 from ...schema.litellm_arguments import without_arguments
 from ...schema.validation import convert, with_extra_body
 from ...secret import HiddenRepr
@@ -38,6 +38,8 @@ class _Fields(HiddenRepr, frozen=True, kw_only=True):
     request_timeout: Seconds | None = None
     num_retries: Annotated[int, Meta(ge=0, le=100)] | None = None
     drop_params: bool | None = None
+    additional_drop_params: list[str] | None = None
+    allowed_openai_params: list[str] | None = None
 
 
 _READ = frozenset(_Fields.__struct_fields__)
@@ -45,7 +47,7 @@ _READ = frozenset(_Fields.__struct_fields__)
 SEVERAL = frozenset({"fallbacks", "fanout", "fastest_response", "models", "stream"})
 """Fields of a chat that have no meaning here; null and false ask for nothing."""
 
-_NOT_SENT = _READ | SEVERAL | {"metadata"}
+_NOT_SENT = _READ | SEVERAL | GATEWAY_FIELDS | {"metadata"}
 """No API of embeddings has `metadata`, and some reject it. LiteLLM's clients send labels in it."""
 
 
@@ -54,6 +56,7 @@ class EmbeddingRequest(HiddenRepr, frozen=True, kw_only=True):
     A checked request. `options` are what it has in common with a chat: model, time, retries.
 
     `inputs` are texts or lists of tokens. `body` has the fields that only a vendor knows.
+    LiteLLM's `additional_drop_params` and `allowed_openai_params` are `None` if they are not given.
     """
 
     options: FanOutRequest
@@ -62,6 +65,8 @@ class EmbeddingRequest(HiddenRepr, frozen=True, kw_only=True):
     encoding: Encoding = "float"
     input_type: str | None = None
     user: str | None = None
+    additional_drop_params: list[str] | None = None
+    allowed_openai_params: list[str] | None = None
     body: Mapping[str, Any]
 
     @property
@@ -99,6 +104,8 @@ def parse_request(body: object, size: int = 0) -> EmbeddingRequest:
         encoding=fields.encoding_format or "float",
         input_type=fields.input_type,
         user=fields.user,
+        additional_drop_params=fields.additional_drop_params,
+        allowed_openai_params=fields.allowed_openai_params,
         body={
             name: value
             for name, value in given.items()
