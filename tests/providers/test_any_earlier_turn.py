@@ -12,6 +12,8 @@ from itertools import product
 from typing import Any
 
 import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
 
 from fanout.errors import RequestError
 from fanout.providers import registry
@@ -214,3 +216,66 @@ def test_thinking_of_a_type_that_is_no_text_is_an_error(odd: Any) -> None:
         chat = registry.find(provider).chat
         with pytest.raises(RequestError, match=r"`thinking\.type` must be a string"):
             chat.encode(request, Target("m", model, False, options), False)
+
+
+# ---- arguments ----
+
+NUMBERS = ["1e999", "-1e999", "NaN", "Infinity", "1" + "0" * 400, "9" * 5_000, "-0", "0.1e-999"]
+STRINGS = [r"\ud83d\ude00", r"\ud800", r"\udc00", r"\u0000", "\U0001f600", "\u2028", r"\x"]
+TEXTS = [
+    *(f'{{"a":{one}}}' for one in NUMBERS),
+    *(f'{{"a":[{{"b":{one}}}]}}' for one in NUMBERS),
+    *(f'{{"{one}":"{one}"}}' for one in STRINGS),
+    *(f'{{"a":{"[" * depth}{"]" * depth}}}' for depth in (50, 99, 100, 500, 900, 990, 5_000)),
+    *('{"a":' * depth + "1" + "}" * depth for depth in (50, 99, 100, 500, 900, 990, 5_000)),
+    '{"a":1,"a":2}', "", " ", "null", "[1]", '"x"', "{", "}", "1e999", "\ufeff{}", "{} {}",
+]  # fmt: skip
+INNER = st.recursive(
+    st.sampled_from([*NUMBERS, *(f'"{one}"' for one in STRINGS), "null", "true"]),
+    lambda inner: st.one_of(
+        st.lists(inner, max_size=3).map(lambda all_: f"[{','.join(all_)}]"),
+        st.lists(inner, max_size=3).map(
+            lambda all_: "{" + ",".join(f'"{"ab"[i % 2]}":{v}' for i, v in enumerate(all_)) + "}"
+        ),
+    ),
+)
+
+
+def check_arguments(text: str) -> None:
+    """Every vendor gets a request, of JSON; no call of it is lost."""
+    call = {"id": "a", "type": "function", "function": {"name": "f", "arguments": text}}
+    said = {"role": "assistant", "content": None, "tool_calls": [call]}
+    tool = {"type": "function", "function": {"name": "f", "parameters": {"type": "object"}}}
+    request = parse(said, RESULTS[0], U, tools=[tool])
+    for provider, model in TARGETS:
+        wire = encode(request, provider, model)
+        assert wire is not None
+        json.loads(wire.body, parse_constant=pytest.fail)
+
+
+@pytest.mark.parametrize("text", TEXTS, ids=lambda text: text[:20])
+def test_no_text_as_the_arguments_of_an_earlier_call_is_a_bug(text: str) -> None:
+    check_arguments(text)
+
+
+@settings(max_examples=150, deadline=None)
+@given(st.one_of(INNER, INNER.map('{{"a":{}}}'.format), st.text()))
+def test_no_json_as_the_arguments_of_an_earlier_call_is_a_bug(text: str) -> None:
+    check_arguments(text)
+
+
+@pytest.mark.parametrize("number", ["1e999", "-1e999"])
+@pytest.mark.parametrize(
+    ("provider", "model"),
+    [("anthropic", "claude-sonnet-4-5"), ("gemini", "gemini-2.5-flash"), ("bedrock", "a.b")],
+)
+def test_arguments_with_a_number_that_is_too_large_are_one_text(
+    provider: str, model: str, number: str
+) -> None:
+    text = f'{{"a":{number}}}'
+    call = {"id": "a", "type": "function", "function": {"name": "f", "arguments": text}}
+    request = parse({"role": "assistant", "content": "x", "tool_calls": [call]}, RESULTS[0], U)
+    wire = encode(request, provider, model)
+    assert wire is not None
+    assert json.dumps({"arguments": text}, separators=(",", ":")) in wire.body.decode()
+    assert "messages[].tool_calls[].function.arguments" in wire.dropped

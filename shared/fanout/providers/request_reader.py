@@ -268,9 +268,27 @@ def function_calls(
 
 
 def read_arguments(call: FunctionToolCall, unsupported: UnsupportedFields) -> dict[str, Any]:
-    """The arguments as a JSON object, which OpenAI's request has as a string."""
+    """
+    The arguments as a JSON object, which OpenAI's request has as a string.
+
+    Those that no object of ours can hold, or that are nested too deeply to be sent inside another
+    one, are the value of `arguments`.
+    """
     arguments = call.function.arguments
+    given = _read_object(arguments or "{}")
+    if given is None:
+        given = _read_object(fit_arguments(arguments, unsupported))
+    if given is None:
+        unsupported.note("messages[].tool_calls[].function.arguments")
+        return {"arguments": arguments}
+    return given
+
+
+def _read_object(text: str) -> dict[str, Any] | None:
+    """The object that a text is; `None` if it is none, or too large a number or depth is in it."""
     try:
-        return json.decode(arguments or "{}", type=dict[str, Any])
+        found = json.decode(text, type=dict[str, Any])
     except (MsgspecError, RecursionError):
-        return json.decode(fit_arguments(arguments, unsupported), type=dict[str, Any])
+        return None
+    is_flat = text.count("{") + text.count("[") <= json.MAX_DEPTH
+    return found if is_flat or not json.is_too_deep(found) else None

@@ -204,6 +204,15 @@ def _count_keys(value: Any) -> int:
     raise BadJSON("it is nested too deeply")
 
 
+def is_too_deep(value: Any) -> bool:
+    """Whether a value has more than `MAX_DEPTH` levels."""
+    try:
+        _count_keys(value)
+    except BadJSON:
+        return True
+    return False
+
+
 def _first_duplicate(data: bytes) -> str:
     import json
 
