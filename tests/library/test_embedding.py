@@ -77,6 +77,7 @@ def test_parameters_are_left_out_or_sent_as_the_call_says(upstream: Upstream) ->
 @pytest.mark.parametrize("name", ["check", "attempts", "escalate", "vector_bucket_name"])
 def test_an_option_that_embeddings_lack_is_rejected_by_name(upstream: Upstream, name: str) -> None:
     address: Any = {"api_base": f"{upstream.url}/v1", "api_key": "k"}
+    address[name] = ["x"]
     with pytest.raises(fanout.RequestError, match=f"`{name}`"):
-        fanout.embedding(MODEL, "a", **{name: ["x"]}, **address)
+        fanout.embedding(MODEL, "a", **address)
     assert upstream.calls == []

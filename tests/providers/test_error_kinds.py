@@ -59,7 +59,7 @@ EXPECTED: dict[str, tuple[type[ProviderError], set[int], str, bool, str]] = {
     "rate_limit": (RateLimited, {429}, "rate_limit_exceeded", True, "now"),
     "insufficient_quota": (QuotaExceeded, {429}, "insufficient_quota", False, "now"),
     "invalid_key": (Refused, {502}, "provider_key_refused", False, "now"),
-    "permission": (PermissionDenied, {403}, "", False, "counted"),
+    "permission": (PermissionDenied, {403}, "permission_denied", False, "counted"),
     "overloaded": (Overloaded, {502, 503}, "", True, "counted"),
     "timeout": (TimedOut, {504}, "", True, "counted"),
     "invalid_request": (Rejected, {400, 422}, "", False, "never"),
@@ -181,6 +181,7 @@ def check(vendor: str, row: dict[str, Any], error: ProviderError) -> None:
     assert error.is_retryable is retryable
     assert error.cooldown == cooldown
     assert not code or error.detail.code == code
+    assert error.status < 500 or error.detail.type != "invalid_request_error"
     assert KEY not in f"{error} {error.detail}"
     words = f"`{vendor}` rejected the API key" if kind is Refused else row["words"]
     assert str(error).startswith(f"`our-name`: {words}"), str(error)
@@ -207,6 +208,7 @@ def test_an_error_response_is_classified_by_its_body(
     error, _ = raised(vendor, row, whole(row, row["status"]), stream=stream)
     check(vendor, row, error)
     assert error.upstream == row["status"]
+    assert row["status"] not in {498, 503, 529} or error.status in {400, 403, 429, 503}
 
 
 @pytest.mark.parametrize("stream", [False, True], ids=["plain", "streamed"])

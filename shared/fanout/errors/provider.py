@@ -158,12 +158,12 @@ class QuotaExceeded(RateLimited):
 
 
 class Overloaded(ProviderError):
-    """The provider failed. Its 429, 503 and 529 become 503 for the client, other statuses 502."""
+    """The provider failed. Its 429, 498, 503 and 529 become 503 for the client, others 502."""
 
     code = "provider_overloaded"
 
     def _status(self) -> int:
-        return 503 if self.upstream in {429, 503, 529} else 502
+        return 503 if self.upstream in {429, 498, 503, 529} else 502
 
 
 class Malformed(ProviderError):

@@ -70,10 +70,19 @@ _BEDROCK_ID = re.compile(
     r"|minimax|mistral|moonshotai?|nvidia|openai|qwen|writer|zai)\.[a-z0-9]"
 )
 
+# Words of names, after which a name ends or goes on with `-` or `.`: of models for audio, images,
+# video, ranking and the like. `model_prices_and_context_window.json` of LiteLLM has the modes of
+# all. 2026-11
+_OTHER_KINDS = (
+    "asr bge chatgpt-image chirp dall-e fireworks-asr flux gpt-image grok-imagine grok-voice "
+    "happyhorse i2v imagen llama-rank live lyria mistral-ocr moderation native-audio nomic "
+    "nova-canvas nova-reel nv-rerankqa orpheus qwen-image r2v realtime rerank reranker rerankqa "
+    "semantic-ranker sonic sora speech-02 speech-2 stability stable-diffusion t2v "
+    "titan-image-generator transcribe tts veo voyage whisper"
+)
 _NOT_FOR_CHAT = re.compile(
-    r"embed|(^|[/-])(whisper|tts|dall-e|gpt-image|chatgpt-image|sora|rerank|moderation|"
-    r"stable-diffusion|flux|bge|nomic|voyage|imagen|veo|lyria|realtime|live|sonic|native-audio|"
-    r"transcribe)(-|$)|(^|/)(text-)?(ada|babbage|curie|davinci)(-\d+)?$|gpt-3\.5-turbo-instruct|"
+    rf"embed|(^|[/.-])({_OTHER_KINDS.replace(' ', '|')})([.-]|$)|seedance|"
+    r"(^|/)(text-)?(ada|babbage|curie|davinci)(-\d+)?$|gpt-3\.5-turbo-instruct|"
     r"^gpt-[\d.]+-image(-|$)",  # a name of another vendor's, who has it for chat
     re.IGNORECASE,
 )

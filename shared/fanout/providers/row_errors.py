@@ -62,6 +62,8 @@ ROW_ERRORS: Mapping[str, tuple[ErrorRule, ...]] = {
         rule("overloaded", "capacity_exceeded", "over_capacity"),
         # Beside a delta, the word alone; a 503 has a sentence: "… is currently over capacity"
         rule("overloaded", text="over[_ ]capacity"),
+        # The flex tier is at capacity: console.groq.com/docs/flex-processing
+        rule("overloaded", statuses=(498,)),
     ),
     # github.com/lmstudio-ai/lmstudio-bug-tracker/issues/1347, also /1170: a 400
     "lm_studio": (

@@ -23,11 +23,13 @@ ENCODING = "encoding_format"
 
 def leave_out(part: EmbeddingPart) -> tuple[EmbeddingPart, tuple[str, ...]]:
     """The part without its `additional_drop_params`, and those of them that were there."""
-    fields, dropped = _fields(part), []
+    fields = _fields(part)
+    dropped: list[str] = []
     for path in part.additional_drop_params or ():
         fewer = without(fields, path)
         if fewer is not fields:
-            fields, dropped = fewer, [*dropped, path]
+            fields = fewer
+            dropped.append(path)
     return _with_fields(part, fields), tuple(dropped)
 
 

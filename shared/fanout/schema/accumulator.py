@@ -17,6 +17,9 @@ _HEAD = frozenset({"id", "created", "model"})
 # Texts inside a delta that are never sent in pieces; of all others, the pieces are joined.
 _WHOLE_TEXTS = frozenset({"format", "id", "index", "object", "role", "type"})
 
+# What a message may have instead of content, which is null then in OpenAI's whole responses.
+_INSTEAD_OF_CONTENT = ("refusal", "audio", "function_call")
+
 # Bytes of memory for a text besides its characters: the Python object and its entry in a list.
 _OVERHEAD = 64
 
@@ -124,7 +127,7 @@ class _Choice:
         message |= {name: value for name, value in fields.items() if value != ""}
         if self._calls:
             message["tool_calls"] = [_tool_call(self._calls[i]) for i in sorted(self._calls)]
-        elif content is None and not message.get("refusal"):
+        elif content is None and not any(message.get(name) for name in _INSTEAD_OF_CONTENT):
             message["content"] = ""
         choice = {"index": index, "message": message, "finish_reason": None, **self._rest}
         if any(self._logprobs.values()):

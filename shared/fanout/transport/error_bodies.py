@@ -45,7 +45,7 @@ from .engine import (
     ProxyRefused,
     is_broken_end,
 )
-from .error_classes import OPENAI_TYPES, STATUS_BY_KIND, class_of
+from .error_classes import OPENAI_TYPES, SERVER_FAULTS, STATUS_BY_KIND, class_of
 from .error_mapping import (
     BY_ENGINE_ERROR,
     MAX_ERROR_BODY,
@@ -206,6 +206,8 @@ def _error(
     elif kind in OPENAI_TYPES:
         named = detail.type if detail.type != "api_error" else OPENAI_TYPES[kind]
         detail = replace(detail, type=named, code=kind.code)
+    elif kind in SERVER_FAULTS and detail.type == "invalid_request_error":
+        detail = replace(detail, type="api_error")
     detail = _redacted(detail, (key,) if key else (), deployment.base_url)
     return kind(deployment, detail, upstream=status, retry_after=detail.retry_after)
 

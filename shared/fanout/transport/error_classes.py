@@ -65,10 +65,15 @@ OPENAI_TYPES: Mapping[type[ProviderError], str] = {
     ContentFiltered: "invalid_request_error",
     ContextLengthExceeded: "invalid_request_error",
     ModelNotFound: "invalid_request_error",
+    PermissionDenied: "invalid_request_error",
     UnsupportedCountry: "request_forbidden",
     QuotaExceeded: "insufficient_quota",
     RateLimited: "rate_limit_error",
 }
+
+
+SERVER_FAULTS = frozenset({Overloaded, TimedOut})
+"""The errors of a response, also of one with a 4xx status, that are not the client's."""
 
 
 def class_of(kind: ErrorKind | None, body: ErrorBody) -> type[ProviderError]:

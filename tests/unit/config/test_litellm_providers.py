@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import pytest
 
+from fanout.cli.config_notes import notes
 from fanout.cli.config_summary import summarize
 from fanout.providers import registry
 from fanout.providers.other_rows import OTHER_APIS, OTHER_ROWS
@@ -70,6 +71,39 @@ def test_a_bare_model_that_is_not_for_chat_is_called_so(model: str) -> None:
         f"model_list[0] (`m`): `{model}` is not for chat, and there is no other API here: "
         "remove the entry"
     )
+
+
+NOT_FOR_CHAT = """
+bedrock/amazon.titan-image-generator-v1 bedrock/amazon.titan-image-generator-v2:0
+bedrock/amazon.nova-canvas-v1:0 bedrock/us.amazon.nova-canvas-v1:0 bedrock/amazon.nova-reel-v1:0
+bedrock/amazon.nova-sonic-v1:0 bedrock/stability.sd3-5-large-v1:0 bedrock/cohere.rerank-v3-5:0
+bedrock/amazon.rerank-v1:0 cohere/rerank-english-v3.0 openai/whisper-1 openai/tts-1
+openai/gpt-image-1 openai/dall-e-3 openai/omni-moderation-latest openai/text-moderation-latest
+openai/sora-2 openai/gpt-4o-realtime-preview openai/gpt-4o-transcribe gemini/veo-3.0
+gemini/imagen-3.0-generate-002 groq/whisper-large-v3 groq/canopylabs/orpheus-v1-english
+mistral/mistral-ocr-latest voyage/rerank-2 together_ai/black-forest-labs/FLUX.1-schnell
+together_ai/Salesforce/Llama-Rank-V1 xai/grok-imagine-image xai/grok-imagine-video
+xai/grok-voice-latest dashscope/qwen-image-2.0 dashscope/wan2.7-t2v minimax/speech-02-hd
+fireworks_ai/accounts/fireworks/models/qwen3-reranker-8b nvidia_nim/nvidia/nv-rerankqa-mistral-4b-v3
+volcengine/doubao-seedance-2-0-260128
+"""
+FOR_CHAT = """
+bedrock/amazon.nova-pro-v1:0 bedrock/amazon.nova-2-lite-v1:0 bedrock/cohere.command-r-plus-v1:0
+gemini/gemini-2.5-flash-image openai/gpt-4o openai/gpt-4o-audio-preview xai/grok-4
+mistral/voxtral-small-latest deepseek/deepseek-chat hosted_vllm/deepseek-ocr minimax/MiniMax-M2
+dashscope/qwen3-vl-plus together_ai/stabilityai/stablelm-zephyr-3b groq/openai/gpt-oss-20b
+"""
+"""LiteLLM's modes of these models, 2026-11."""
+
+
+def test_a_model_that_is_not_for_chat_is_noted_by_its_name() -> None:
+    env = {"AWS_REGION": "us-east-1"}
+    found = {
+        model: [one for one in notes(catalog(env, model_list=[entry(model)])) if "not for" in one]
+        for model in (*NOT_FOR_CHAT.split(), *FOR_CHAT.split())
+    }
+    assert [model for model in NOT_FOR_CHAT.split() if not found[model]] == []
+    assert [model for model in FOR_CHAT.split() if found[model]] == []
 
 
 def test_a_name_of_a_model_with_a_slash_is_no_provider() -> None:

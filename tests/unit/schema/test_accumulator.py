@@ -97,6 +97,14 @@ def test_the_content_of_a_refusal_is_null_and_that_of_an_empty_response_is_empty
     assert message({"role": "assistant"}) == {"role": "assistant", "content": ""}
 
 
+def test_the_content_of_spoken_audio_or_an_old_call_is_null_as_in_a_whole_response() -> None:
+    spoken = message({"audio": {"id": "a", "data": "AA"}}, {"audio": {"data": "BB"}})
+    assert (spoken["content"], spoken["audio"]["data"]) == (None, "AABB")
+    called = message({"function_call": {"name": "f", "arguments": ""}}, {"content": ""})
+    assert (called["content"], called["function_call"]["name"]) == (None, "f")
+    assert message({"audio": {"id": "a"}}, {"content": "x"})["content"] == "x"
+
+
 def test_lists_in_a_delta_are_joined_and_other_values_are_kept() -> None:
     found = message(
         {"content": "x", "citations": [{"n": 1}]}, {"citations": [{"n": 2}], "audio": {"id": "a"}}
