@@ -84,9 +84,9 @@ TOP_LEVEL = {
     """,
     "shared/fanout/bulk/pacing/*.py": """
         __init__ adaptive_concurrency estimated_limit failing_lines fair_lock flex_lane
-        limit_search limit_wait limits line_attempt line_faults line_retry load_trial permit
-        prefix_groups prefix_state prompt_caches ramp rate_limit_state rate_limiter recent_calls
-        rejection
+        limit_search limit_wait limits line_attempt line_faults line_retry load_trial long_pauses
+        permit prefix_groups prefix_state prompt_caches ramp rate_limit_state rate_limiter
+        recent_calls rejection
     """,
     "shared/fanout/bulk/service/*.py": """
         __init__ batches deletion failed_lines file_records files host idempotency line_names

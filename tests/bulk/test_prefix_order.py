@@ -96,7 +96,7 @@ def test_a_group_does_not_wait_longer_than_it_helps(tmp_path: Path) -> None:
         provider.has_cache = False
         return provider
 
-    most = {slow: 10.5, failing: 7.5, without_cache: 4.0}
+    most = {slow: 10.5, failing: 2.25, without_cache: 4.0}
     wrong = []
     for make, seconds in most.items():
         usual, _ = job(tmp_path / make.__name__ / "off", SMALL, "off", make())

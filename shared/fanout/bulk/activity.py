@@ -48,7 +48,8 @@ class Wait(Struct, frozen=True, omit_defaults=True):
     """
     Why lines wait: `cause` is for people, and `until` (seconds since 1970) when they go on.
 
-    `lines` is how many wait, `None` if no line of the job may start.
+    `lines` is how many wait, `None` if no line of the job may start. `last` is when the last of
+    them goes on, if several are counted.
     """
 
     reason: Reason
@@ -56,6 +57,7 @@ class Wait(Struct, frozen=True, omit_defaults=True):
     model: str | None = None
     until: float | None = None
     lines: int | None = None
+    last: float | None = None
 
     def current(self) -> Wait:
         """Itself: only other sources of waits change."""
@@ -154,9 +156,10 @@ def merge(waits: list[Wait]) -> list[Wait]:
         key = (one.reason, one.cause, one.model)
         if known := found.get(key):
             times = [time for time in (known.until, one.until) if time is not None]
+            ends = [*times, *(time for time in (known.last, one.last) if time is not None)]
             counts = [count for count in (known.lines, one.lines) if count is not None]
             until, lines = min(times, default=None), sum(counts) if counts else None
-            found[key] = replace(known, until=until, lines=lines)
+            found[key] = replace(known, until=until, lines=lines, last=max(ends, default=None))
         else:
             found[key] = one
     return sorted(found.values(), key=lambda one: -(one.lines or 0))[:MAX_WAITS]

@@ -2,7 +2,8 @@
 A provider that enforces one limit, and workers that share a limiter's state; virtual time.
 
 `python -m tests.bulk.pacing.limit_simulation` prints a grid of cases; it takes some minutes.
-With `unstated`, it prints one of limits that no response states, most of them in tokens.
+With `unstated`, it prints one of limits that no response states, most of them in tokens; with
+`pauses`, one of limits of a second and of calls at a time, which are followed by long pauses.
 """
 
 from __future__ import annotations
@@ -10,7 +11,6 @@ from __future__ import annotations
 import asyncio
 import random
 import sys
-from collections import deque
 from collections.abc import Callable, Iterator
 from itertools import product
 from typing import Literal, TypeAlias
@@ -23,16 +23,19 @@ from fanout.bulk.pacing.rate_limiter import RateLimiter
 from fanout.providers.registry import rate_limits_of
 from tests.support.virtual_clock import now, run
 
-Window: TypeAlias = Literal["fixed", "sliding", "bucket", "small bucket"]
+from .quotas import MINUTE, Penalty, Places, Quota, Window
+
 Hint: TypeAlias = Literal["bare", "retry-after", "anthropic"]
-Sizes: TypeAlias = Literal["requests", "equal tokens", "varied tokens", "output afterwards"]
+Sizes: TypeAlias = Literal[
+    "requests", "equal requests", "equal tokens", "varied tokens", "output afterwards"
+]
 """
-What the limit counts. For the last one, a call's output tokens are counted when it ends.
+What the limit counts, and whether the calls have equal sizes.
 
-Its workers know the input tokens of each call, and the mean of the output tokens.
+For the last one, a call's output tokens are counted when it ends. Its workers know the input tokens
+of each call, and the mean of the output tokens.
 """
 
-MINUTE = 60.0
 MEAN_TOKENS = 1_000
 REJECTION_SECONDS = 0.1
 """A provider rejects a call before it works on it."""
@@ -45,7 +48,10 @@ class Case(Struct, frozen=True):
     """
     One combination. `limit` is in calls a minute; one of tokens is so many calls of mean size.
 
-    A fixed window began `phase` seconds before the first call.
+    A fixed window began `phase` seconds before the first call, and has so many `seconds`. After a
+    call too many, the provider rejects all calls for `penalty` seconds; `retry_after` is what it
+    states, whatever the real wait. With `places`, it takes as many calls at a time as end in a
+    minute, and each takes up to `jitter` more or less than the latency.
     """
 
     window: Window
@@ -56,6 +62,12 @@ class Case(Struct, frozen=True):
     workers: int = 1
     phase: float = 0.0
     minutes: float = 6.0
+    seconds: float = MINUTE
+    penalty: float = 0.0
+    retry_after: float | None = None
+    places: bool = False
+    jitter: float = 0.0
+    seed: int = 7
 
 
 class Outcome(Struct, frozen=True):
@@ -65,63 +77,6 @@ class Outcome(Struct, frozen=True):
     rejected: float
 
 
-class Quota:
-    """Counts amounts by one of the windows; `capacity` is the most in a window of a minute."""
-
-    def __init__(self, window: Window, capacity: float, unit: float, phase: float) -> None:
-        self._window, self._capacity, self._phase = window, capacity, phase
-        self._recent: deque[tuple[float, float]] = deque()
-        self._used = 0.0
-        self._full = max(unit, capacity / 30) if window == "small bucket" else capacity
-        self._level, self._at = self._full, 0.0
-        self.accepted = 0.0
-
-    def wait(self, amount: float) -> float:
-        """Seconds until so much is allowed; 0 if it is, and then it is counted."""
-        if self._window in {"fixed", "sliding"}:
-            wait = self._wait_in_window(amount)
-        else:
-            rate = self._capacity / MINUTE
-            self._level = min(self._full, self._level + (now() - self._at) * rate)
-            self._at = now()
-            wait = max(0.0, (min(amount, self._full) - self._level) / rate)
-            if wait < 1e-6:
-                wait, self._level = 0.0, self._level - amount
-        self.accepted += 0.0 if wait else amount
-        return wait
-
-    def add(self, amount: float) -> None:
-        """Count so much, whether it is allowed or not."""
-        self.accepted += amount
-        if self._window in {"fixed", "sliding"}:
-            self._used += amount
-            self._recent.append((now(), amount))
-        else:
-            self._level -= amount
-
-    def _wait_in_window(self, amount: float) -> float:
-        if self._window == "fixed":
-            into = (now() + self._phase) % MINUTE
-            start, left = now() - into, MINUTE - into
-        else:
-            start = now() - MINUTE
-            left = 0.0
-        while self._recent and self._recent[0][0] < start - 1e-9:
-            self._used -= self._recent.popleft()[1]
-        if self._used + amount <= self._capacity + 1e-6:
-            self._used += amount
-            self._recent.append((now(), amount))
-            return 0.0
-        if left:
-            return left
-        needed = self._used + amount - self._capacity
-        for at, one in self._recent:
-            needed -= one
-            if needed <= 1e-6:
-                return max(1e-3, at + MINUTE - now())
-        return MINUTE
-
-
 class Simulation:
     """The provider and its workers."""
 
@@ -129,10 +84,14 @@ class Simulation:
         self.case = case
         memory = MemoryRateLimitStore()
         self._make_store = make_store or (lambda: memory)
-        unit = 1 if case.sizes == "requests" else MEAN_TOKENS
-        self._quota = Quota(case.window, case.limit * unit, unit, case.phase)
+        unit = 1 if "requests" in case.sizes else MEAN_TOKENS
+        if case.places:
+            quota: Quota | Places = Places(round(case.limit * case.latency / MINUTE))
+        else:
+            quota = Quota(case.window, case.limit * unit, unit, case.phase, case.seconds)
+        self._quota = Penalty(quota, case.penalty)
         self._allowed = case.limit * unit * case.minutes
-        self._random = random.Random(7)  # noqa: S311 -- the same in each run
+        self._random = random.Random(case.seed)  # noqa: S311 -- the same in each run
         self.calls = self.rejected = 0
         self.log: list[tuple[float, bool]] = []
 
@@ -155,7 +114,7 @@ class Simulation:
             pass
 
     def _size(self) -> int:
-        if self.case.sizes == "equal tokens":
+        if "equal" in self.case.sizes:
             return MEAN_TOKENS
         # 100 to 5,000 tokens, with the mean of all calls
         return int(100 * 50 ** self._random.random() * MEAN_TOKENS / 1252)
@@ -177,17 +136,22 @@ class Simulation:
             limiter.sent("m")
             self.calls += 1
             charged = input_tokens if is_late else size
-            wait = self._quota.wait(1 if self.case.sizes == "requests" else charged)
+            wait = self._quota.wait(1 if "requests" in self.case.sizes else charged)
             self.log.append((now(), not wait))
             if wait:
                 self.rejected += 1
                 await asyncio.sleep(min(REJECTION_SECONDS, self.case.latency))
                 stated = None if self.case.hint == "bare" else float(max(1, round(wait + 0.5)))
+                if self.case.retry_after is not None:
+                    stated = self.case.retry_after or None
                 self._record_headers(limiter)
                 await limiter.rejected("m", started, stated, permit.size)
                 backoff = min(8.0, 0.5 * 2.0**attempt) * self._random.random()
                 return backoff if stated is None else stated
-            await asyncio.sleep(self.case.latency)
+            jitter = self.case.jitter
+            part = self._random.uniform(1 - jitter, 1 + jitter) if jitter else 1.0
+            await asyncio.sleep(self.case.latency * part)
+            self._quota.ended()
             if is_late:
                 self._quota.add(size - input_tokens)
             self._record_headers(limiter)
@@ -197,7 +161,7 @@ class Simulation:
     def _record_headers(self, limiter: RateLimiter) -> None:
         headers = {}
         if self.case.hint == "anthropic":
-            kind = "requests" if self.case.sizes == "requests" else "tokens"
+            kind = "requests" if "requests" in self.case.sizes else "tokens"
             limit = self.case.limit * (1 if kind == "requests" else MEAN_TOKENS)
             headers = {f"anthropic-ratelimit-{kind}-limit": str(limit)}
         limiter.record_headers("m", "m#0", headers, rate_limits_of("anthropic"))
@@ -233,17 +197,78 @@ def unstated_grid() -> Iterator[Case]:
         yield Case(window, limit, 0.5, hint, size, workers, 20.0, minutes)
 
 
+def pause_grid() -> Iterator[Case]:
+    """
+    Limits of a second or of calls at a time, with a `Retry-After` that does not say when to go on.
+
+    The provider rejects calls for that long after each 429 (for 8 s without a hint in some cases).
+    """
+    kinds: tuple[tuple[Window, float, bool], ...] = (
+        ("fixed", 1.0, False),
+        ("sliding", 1.0, False),
+        ("bucket", 1.0, False),
+        ("bucket", 10.0, False),
+        ("fixed", 10.0, False),
+        ("fixed", MINUTE, False),
+        ("bucket", 1.0, True),
+    )
+    hints: tuple[tuple[Hint, float], ...] = (
+        ("bare", 0.0),
+        ("bare", 8.0),
+        ("retry-after", 1.0),
+        ("retry-after", 8.0),
+        ("retry-after", 30.0),
+        ("retry-after", 60.0),
+    )
+    number = 0
+    for kind, (hint, pause), latency, limit in product(
+        kinds, hints, (0.2, 1.0, 5.0, 20.0), (120, 600)
+    ):
+        window, seconds, places = kind
+        number += 1
+        if places and limit * latency / MINUTE < 2:
+            continue
+        yield Case(
+            window,
+            limit,
+            latency,
+            hint,
+            ("equal requests", "requests")[number // 2 % 2],
+            workers=(1, 4)[number % 3 == 0],
+            phase=number * 0.37 % seconds,
+            minutes=25.0 if pause == 60.0 else 12.5,
+            seconds=seconds,
+            penalty=0.0 if places or seconds == MINUTE else pause,
+            retry_after=pause if hint == "retry-after" else None,
+            places=places,
+            jitter=0.3 if places else 0.0,
+            seed=number,
+        )
+
+
+GRIDS = {"unstated": unstated_grid, "pauses": pause_grid}
+
+
 def main() -> None:
     """Print what each case uses and how many of its calls are rejected."""
-    for case in unstated_grid() if "unstated" in sys.argv else grid():
+    names = [name for name in GRIDS if name in sys.argv]
+    for case in GRIDS[names[0]]() if names else grid():
         outcome = simulate(case)
         is_met = outcome.used > 0.8 and outcome.rejected < 0.1
         print(  # noqa: T201
             f"{case.window:12} {case.sizes:17} {case.limit:5}/min {case.latency:4} s "
-            f"{case.hint:11} {case.workers:2} workers: used {outcome.used:4.0%}, "
+            f"{case.hint:11} {case.workers:2} workers{_more(case)}: used {outcome.used:4.0%}, "
             f"rejected {outcome.rejected:5.1%}{'' if is_met else '  <- missed'}",
             flush=True,
         )
+
+
+def _more(case: Case) -> str:
+    """What only some cases have."""
+    kind = "calls at a time" if case.places else f"{case.seconds:.0f} s windows"
+    pause = "" if case.retry_after is None else f", Retry-After {case.retry_after:.0f}"
+    penalty = f", rejects {case.penalty:.0f} s" if case.penalty else ""
+    return "" if case.seconds == MINUTE and not pause else f" ({kind}{pause}{penalty})"
 
 
 if __name__ == "__main__":

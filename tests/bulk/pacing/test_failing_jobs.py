@@ -59,6 +59,25 @@ def test_an_outage_in_which_some_calls_succeed_loses_no_line(status: int, part: 
     assert found.seconds < 180
 
 
+@pytest.mark.parametrize("capacity", [3, 5])
+def test_a_small_job_does_not_begin_with_many_calls_that_are_rejected(capacity: int) -> None:
+    found = simulate(Failing(60 * capacity, 5.0, capacity=capacity))
+    assert (found.done, found.lost) == (60 * capacity, 0)
+    assert found.rejected < 0.1
+    assert found.seconds < 1.1 * 300
+
+
+def test_a_small_job_is_hardly_later_although_its_first_calls_are_few() -> None:
+    assert simulate(Failing(100, 5.0)).seconds < 1.3 * 5.0 + 2.5
+
+
+def test_the_concurrency_after_a_long_partial_outage_is_that_of_before_it() -> None:
+    case = Failing(3000, 5.0, down_at=15.0, down=120.0, status=503, down_part=0.9)
+    found = simulate(case)
+    assert found.done > 2990
+    assert found.seconds < 15 + 120 + 3000 / 400 * 5.0 + 75
+
+
 def test_lines_wait_for_a_server_with_little_room_for_as_long_as_it_takes() -> None:
     found = simulate(Failing(300, 20.0, capacity=3))
     assert (found.done, found.lost) == (300, 0)

@@ -14,7 +14,8 @@ import pytest
 
 from tests.bulk.aws.memory_table import MemoryTable, make_store
 
-from .limit_simulation import Case, Hint, Simulation, Window, simulate
+from .limit_simulation import Case, Hint, Simulation, simulate
+from .quotas import Window
 
 PHASES: list[tuple[Window, float]] = [
     ("fixed", 0.0),

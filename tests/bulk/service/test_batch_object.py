@@ -6,7 +6,7 @@ import asyncio
 from collections.abc import Mapping
 from pathlib import Path
 
-from fanout.bulk.activity import Activity, Wait
+from fanout.bulk.activity import Activity, Wait, merge
 from fanout.bulk.service.records import Job
 from fanout.bulk.totals import Totals
 from tests.bulk.local_jobs import LocalJobs, jsonl, line, open_jobs, run
@@ -97,6 +97,16 @@ def test_the_time_left_is_that_of_the_last_minutes_speed_or_of_the_longest_wait(
     assert left(Wait("rate_limit", "", until=1_005.0, lines=40)) == 20.0
     assert left(Wait("rate_limit", "", until=4_600.0, lines=3)) == 3_600.0
     assert left(Wait("provider_error", "", until=1_030.0, lines=3)) == 30.0
-    assert left(Wait("provider_error", "", until=1_030.0, lines=3), done=97) is None
+    assert left(Wait("provider_error", "", until=1_001.0, lines=30)) == 5.0
+
+
+def test_lines_that_wait_for_their_next_attempt_end_after_the_last_one() -> None:
+    soon, late = (Wait("provider_error", "c", until=1_000.0 + at, lines=3) for at in (2, 45))
+    for waits in ([soon, late], merge([late, soon]), merge([*merge([soon, late]), soon])):
+        assert left(*waits, done=94) == left(*waits, done=93) == 45.0
+    assert left(Wait("provider_error", "", lines=3), done=97) is None
+
+
+def test_the_time_left_is_unknown_while_no_line_starts() -> None:
     assert left(Wait("storage_full", "")) is None
     assert left(done=100) == 0

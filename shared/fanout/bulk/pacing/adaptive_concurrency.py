@@ -24,6 +24,10 @@ DECREASE, DECREASE_AGAIN = 0.7, 0.85
 
 MAX_CONCURRENCY = 400
 INITIAL_CONCURRENCY = 100
+"""So many calls may be in flight two seconds after the first one, if none has failed."""
+
+FIRST_CONCURRENCY, PER_SECOND = 10, 3.0
+"""The calls that are sent at once, and the factor by which they grow each second until then."""
 
 GROWTH, LEAST_GROWTH = 1.0, 0.1
 """By so much the limit grows in a round of calls: after each load half as fast, to the least."""
@@ -34,6 +38,9 @@ LEAST_PART = 0.015
 TOLERANCE = 0.05
 """The part of the calls that may fail, beside those that are known to fail at any load."""
 
+FEW_FAILURES = 5
+"""So many failures say nothing of the load, unless the provider says that it has too many calls."""
+
 DOWN_AFTER = 10
 """If so many lines fail at first, and none started meanwhile succeeds, the model is down."""
 
@@ -42,6 +49,16 @@ STEP = 1.1
 
 NEAR = 0.8
 """A limit above this part of one that was too high is too high for the same reason."""
+
+CALM_CALLS = 10
+"""Calls at least of which hardly any has failed, so that the provider takes so many at a time."""
+
+FAR_BELOW, FORGET = 0.1, 0.97
+"""
+Below this part of a limit at which hardly any call failed, failures are those of an outage.
+
+With each one, that limit counts for so much less: the provider may not become what it was.
+"""
 
 FIRST_ROUNDS, MAX_ROUNDS = 2, 32
 """Rounds of calls after which a trial is made again, as it may have been wrong; they double."""
@@ -60,14 +77,17 @@ class AdaptiveConcurrency:
     """
     The current limit; a `Watcher` of each call, whose outcome moves it.
 
-    `is_down` says that nothing succeeds at present.
+    `is_down` says that nothing succeeds at present. In the first seconds, `grow` raises the limit
+    up to the `initial` one.
     """
 
     def __init__(
         self, *, initial: float = INITIAL_CONCURRENCY, maximum: int = MAX_CONCURRENCY
     ) -> None:
         self.maximum = maximum
-        self.limit = float(min(initial, maximum))
+        self.limit = float(min(initial, maximum, FIRST_CONCURRENCY))
+        self._initial = float(min(initial, maximum))
+        self._began: float | None = None
         self.is_down = False
         self._slow_until = float(maximum)  # up to this, the limit doubles
         self._growth = GROWTH
@@ -78,11 +98,21 @@ class AdaptiveConcurrency:
         self._rounds = FIRST_ROUNDS
         self._until_trial = 0
         self._before = (self.limit, GROWTH, math.inf)  # the last failures began
+        self._calm = self._before  # hardly any call failed
         self._until = self.limit  # so far it doubles when the model is up again
         self._served = self._cut = 0  # of the calls that were in flight then
         self._starts: dict[int, _Start] = {}
         self._in_flight = self._most = 0
         self._streak: FirstCalls | None = None  # of failures
+
+    def grow(self, now: float) -> None:
+        """Raise the limit of the first seconds, by a clock of seconds."""
+        if self.limit >= self._initial:
+            return
+        if self._began is None:
+            self._began = now
+        grown = FIRST_CONCURRENCY * PER_SECOND ** min(now - self._began, 60.0)
+        self.limit = max(self.limit, min(self._initial, grown))
 
     def started(self, leg: Leg, *, is_retry: bool = False) -> None:
         """A call starts: the first of its line, or a retry."""
@@ -106,6 +136,7 @@ class AdaptiveConcurrency:
         if outcome == "ok":
             self._succeeded(start)
         elif failed:
+            self._initial = 0.0
             self._failed(start)
         elif isinstance(error, RateLimited) and not isinstance(error, QuotaExceeded):
             self._slow_until = 0.0
@@ -156,9 +187,12 @@ class AdaptiveConcurrency:
         streak = self._streak
         streak.failed += start.streak is streak
         if streak.failed >= max(DOWN_AFTER, 0.9 * streak.started) and not self.is_down:
-            self.is_down, self._served, self._cut = True, 0, 0
-            self._until, self._growth, self._too_high = self._before
-            self._begin(1.0)
+            self._go_down()
+
+    def _go_down(self) -> None:
+        self.is_down, self._served, self._cut = True, 0, 0
+        self._until, self._growth, self._too_high = max(self._before, self._calm)
+        self._begin(1.0)
 
     def _rejected_later(self, calls: FirstCalls) -> None:
         """
@@ -191,9 +225,12 @@ class AdaptiveConcurrency:
             return
         self._until_trial -= 1
         share, count = calls.share, max(1, calls.started)
+        if calls.ended >= max(CALM_CALLS, self.limit / 2) and share <= TOLERANCE:
+            self._calm = self.limit, self._growth, self._too_high
         known = 0.0 if self._until_trial <= 0 else self._known
         noise = 2 * math.sqrt(known * (1 - known) / count)
-        if calls.failed > 1 and share > known + TOLERANCE + noise:
+        least = 1 if calls.full > 1 else FEW_FAILURES
+        if calls.failed > least and share > known + TOLERANCE + noise:
             self._too_many_fail(calls, known)
         elif count > max(80, 4 * self.limit) and calls.ended > count // 2:
             self._known = min(self._known, share)
@@ -201,7 +238,14 @@ class AdaptiveConcurrency:
 
     def _too_many_fail(self, calls: FirstCalls, known: float) -> None:
         used = min(self.limit, float(max(1, self._most)))
-        if int(used) == 1:
+        limit, growth, too_high = self._calm
+        if used < limit * FAR_BELOW:
+            self._calm = limit * FORGET, growth, too_high
+            if calls.share > MAJORITY:
+                self._go_down()
+            else:
+                self._begin(used * DECREASE)
+        elif int(used) == 1:
             self._by_themselves(self.limit, calls.share)
         elif self._too_high * NEAR < used < self._too_high / NEAR:
             self._lower(max(used, self._too_high), min(used * DECREASE_AGAIN, int(used) - 1))

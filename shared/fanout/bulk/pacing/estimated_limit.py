@@ -28,7 +28,7 @@ CALLS_MADE = "calls made"
 """The key of the number of calls that were reserved at estimated rates, of all workers."""
 
 _PREFIX = "429 "
-AT, REJECTED_AT = f"{_PREFIX}at", f"{_PREFIX}rejected_at"
+AT, REJECTED_AT, BEGAN = f"{_PREFIX}at", f"{_PREFIX}rejected_at", f"{_PREFIX}began"
 """The keys that are times."""
 
 SEARCHING, ROUGH, FAIR, SETTLED = 0.0, 1.0, 1.5, 2.0
@@ -46,14 +46,36 @@ COUNTED = 120.0
 DOUBLING, DOUBLING_CALLS, DOUBLINGS = 2.5, 1.0, 6.0
 """Seconds, and calls, in which a rough estimate doubles; and how often it does."""
 
+DOUBLING_AT_PEAK = 30.0
+"""Seconds in which a rough estimate near the peak doubles, if 429s are followed by long pauses."""
+
 FAIR_FACTOR = 6.0
 """How many times slower a fair estimate grows than a rough one."""
+
+SLOW_RATE, MAX_SPEED = 40.0, 4.0
+"""
+Calls a minute above which a settled estimate grows faster, and so many times at most.
+
+Then a 429 is a small part of the calls until the next one.
+"""
+
+SETTLED_PAUSE = 10.0
+"""Seconds of a pause up to which a settled estimate grows as fast as after a short one."""
 
 MAX_GROWTH = 8.0
 """A settled estimate grows slowly, up to so many times: the limit may have been raised."""
 
 GROWTH_STEP = 1.0
 """Seconds between two steps in which an estimate grows."""
+
+VERY_LONG_PAUSE = 20.0
+"""Seconds of a pause that is long however few calls there were before it."""
+
+LONG_PAUSE, LONG_PAUSE_CALLS = 5.0, 2.0
+"""Seconds, and calls, of a pause that costs so much that the next 429 is approached slowly."""
+
+NEAR_PEAK = 1 / 2
+"""The part of the rate before the first 429 that is near it."""
 
 
 class Estimate(Struct, frozen=True):
@@ -62,8 +84,12 @@ class Estimate(Struct, frozen=True):
 
     `trust` is one of the three above. When it was made, `calls` had been reserved by all workers,
     `minute` of them in the minute before the 429 at `rejected_at`. `is_window` is 1 if that was
-    followed by rejections for longer than a bucket's. `pause` is the last one without a
-    `Retry-After`.
+    followed by rejections for longer than a bucket's; while it is rough, the limit may also be one
+    of seconds. `pause` is the last one without a `Retry-After`.
+
+    `peak` is the rate, in calls a minute, of the last second before the first 429. `began` is when
+    the calls before the last pause began. `burst` is how many seconds' worth of calls the provider
+    accepts at once, if its limit is known to be one of seconds.
 
     If `evidence` is positive, the limit seems to be one of tokens. `smallest` is the size of the
     smallest call that the last 429s rejected, 1 for the mean one.
@@ -79,6 +105,21 @@ class Estimate(Struct, frozen=True):
     pause: float = 0.0
     evidence: float = 0.0
     smallest: float = 0.0
+    peak: float = 0.0
+    began: float = 0.0
+    burst: float = 0.0
+
+    @property
+    def long_pause(self) -> float:
+        """The seconds of the last pause, if it was long; otherwise 0."""
+        return self.long_pause_at(self.minute)
+
+    def long_pause_at(self, rate: float) -> float:
+        """The same, if so many calls a minute are accepted: a bucket has room for some after it."""
+        pause = self.at - self.rejected_at
+        calls = LONG_PAUSE_CALLS * max(1.0, self.smallest)
+        is_long = pause > LONG_PAUSE and pause * rate > calls * MINUTE
+        return pause if self.rejected_at and is_long else 0.0
 
     @property
     def counts_tokens(self) -> bool:
@@ -90,12 +131,35 @@ class Estimate(Struct, frozen=True):
         age = max(0.0, now - self.at) // GROWTH_STEP * GROWTH_STEP
         if self.trust == SEARCHING:
             return min(SEARCH_END, self.rate * math.exp2(min(age / SEARCH_DOUBLING, 30.0)))
+        is_very_long = self.at - self.rejected_at > VERY_LONG_PAUSE * max(1.0, self.smallest)
+        if self.trust == ROUGH and self.peak and (is_very_long or self.long_pause):
+            return self._towards_peak(age)
         if self.trust < SETTLED:
             seconds = max(DOUBLING, DOUBLING_CALLS * MINUTE / self.rate)
             seconds *= FAIR_FACTOR if self.trust == FAIR else 1.0
             return self.rate * math.exp2(min(age / seconds, DOUBLINGS))
         minutes = age / MINUTE
+        if self.at - self.rejected_at <= LONG_PAUSE:
+            minutes *= min(MAX_SPEED, max(1.0, self.rate / SLOW_RATE))
+        elif not self.is_window:
+            minutes /= max(1.0, self.long_pause / SETTLED_PAUSE)
         return self.rate * min(MAX_GROWTH, 1 + 0.01 * minutes + 0.002 * minutes**3)
+
+    def _towards_peak(self, age: float) -> float:
+        """The rate after so many seconds: it doubles with each call, then slower, then slowly."""
+        rate, fast = self.rate, DOUBLING_CALLS * MINUTE / DOUBLING
+        near = max(rate, self.peak * NEAR_PEAK)
+        if rate < (by_calls := min(fast, near)):
+            per_second = math.log(2) / MINUTE / DOUBLING_CALLS
+            seconds = (1 / rate - 1 / by_calls) / per_second
+            if age < seconds:
+                return 1 / (1 / rate - age * per_second)
+            rate, age = by_calls, age - seconds
+        seconds = DOUBLING * math.log2(near / rate)
+        if age < seconds:
+            return rate * math.exp2(age / DOUBLING)
+        doublings = (age - seconds) / DOUBLING_AT_PEAK
+        return near * math.exp2(min(doublings, DOUBLINGS))
 
     @property
     def numbers(self) -> dict[str, float]:

@@ -27,6 +27,8 @@ LOOK_INTERVAL = 0.5
 
 SHORTEST_WAIT = 0.001
 
+SECOND = 1.0
+
 RECENT = 2.0
 """The last seconds of a search that show its rate."""
 
@@ -135,7 +137,8 @@ class LimitSearch:
         state = await self._store.state(model, now)
         known = read_estimate(state, now)
         rejection = Rejection(now - (clock - started), now, retry_after, size)
-        found = rejection.after(known, state, calls.recent(clock) - 1)
+        peak = calls.recent(clock, SECOND) * MINUTE
+        found = rejection.after(known, state, calls.recent(clock) - 1, peak)
         if found is not None:
             is_new = known is None or found.at != known.at
             self._store.note(model, found.restart if is_new else found.numbers, now)

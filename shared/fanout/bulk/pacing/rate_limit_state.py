@@ -16,7 +16,7 @@ from typing import Protocol
 from msgspec import Struct
 
 from ...transport.error_mapping import MAX_RETRY_AFTER
-from .estimated_limit import AT, CALLS, CALLS_MADE, OTHERS, REJECTED_AT
+from .estimated_limit import AT, BEGAN, CALLS, CALLS_MADE, OTHERS, REJECTED_AT
 from .limits import LEARNED_AT, Limits, add_learned, read_learned
 
 State = dict[str, float]
@@ -40,7 +40,7 @@ SEARCH = "search"
 """The kind of reservation of the worker that looks for a model's unknown limits."""
 
 _NEXT = ("requests", "tokens", CALLS, SEARCH)
-_TIMES = frozenset({*_NEXT, "pause", WRITTEN, AT, REJECTED_AT, OTHERS})
+_TIMES = frozenset({*_NEXT, "pause", WRITTEN, AT, REJECTED_AT, BEGAN, OTHERS})
 _LATEST = dict.fromkeys(_NEXT, MAX_AHEAD) | {"pause": MAX_RETRY_AFTER, AT: MAX_RETRY_AFTER}
 """How many seconds ahead a time may be; all others are times of the past."""
 

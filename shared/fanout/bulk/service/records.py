@@ -173,18 +173,20 @@ class Job(Struct, frozen=True, kw_only=True):
         """
         Estimated seconds to the end, by the speed of the last minute; `None` if unknown.
 
-        It is unknown while no line starts, and if all lines that are left wait for a provider that
-        fails. It is not before the time that lines are known to wait for.
+        It is unknown while no line starts, and if no line has succeeded in that minute. It is not
+        before the last time that lines are known to wait for. Lines that wait for their next
+        attempt end at that time at the earliest: the speed is that of the others.
         """
         activity = totals.activity
         if self.status != "in_progress" or not activity or not activity.rate or not self.total:
             return None
         left, waits = max(0, self.total - totals.lines), self.waits(totals)
         failing = sum(wait.lines or 0 for wait in waits if wait.reason == "provider_error")
-        if any(wait.lines is None for wait in waits) or 0 < left <= failing:
+        ends = [end for wait in waits if (end := wait.last or wait.until) is not None]
+        if any(wait.lines is None for wait in waits) or (0 < left <= failing and not ends):
             return None
-        until = max((wait.until for wait in waits if wait.until is not None), default=activity.at)
-        return round(max(left / activity.rate, until - activity.at), 1)
+        others = max(0, left - failing)
+        return round(max(others / activity.rate, max(ends, default=0.0) - activity.at), 1)
 
     def to_dict(self, totals: Totals) -> dict[str, Any]:
         """OpenAI's batch object, with two more fields: `cost_usd` and `fanout`."""

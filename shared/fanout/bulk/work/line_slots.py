@@ -115,6 +115,7 @@ class LineSlots:
         return RETRYING if self._retrying >= MAX_RETRYING else None
 
     def _has_slot(self) -> bool:
+        self._concurrency.grow(self._loop.time())
         calls = self.in_flight - self._retrying - self._activity.grouped
         if calls >= int(self._concurrency.limit):
             return False
