@@ -65,7 +65,7 @@ def _times() -> tuple[float, float, float]:
 
 
 def _package(frame: FrameType | None) -> str:
-    if frame is None or frame.f_code.co_filename in LOOP_FILES:
+    if frame is None or frame.f_code.co_filename in LOOP_FILES or _begins(frame):
         return LOOP
     file = frame.f_code.co_filename
     if file.startswith(PACKAGE):
@@ -74,6 +74,13 @@ def _package(frame: FrameType | None) -> str:
     if "site-packages" in parts:
         return parts[parts.index("site-packages") + 1].removesuffix(".py")
     return "Python's standard library"
+
+
+def _begins(frame: FrameType) -> bool:
+    """Whether a task has just begun: the signal came before, and Python takes it up only there."""
+    caller = frame.f_back
+    is_task = caller is not None and caller.f_code.co_filename in LOOP_FILES
+    return is_task and frame.f_lineno == frame.f_code.co_firstlineno
 
 
 def serve(arguments: list[str]) -> dict[str, float]:
