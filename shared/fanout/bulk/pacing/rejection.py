@@ -225,7 +225,8 @@ class Rejection(Struct, frozen=True):
             measured, trust = min(measured, rate), FAIR
         elif is_brief and measured < rate * NEAR:
             trust = FAIR
-        is_used = used_part(known, self.started, accepted) > LEAST_USE
+        shows_little = self.started - known.at < SURE_SECONDS or accepted < SURE
+        is_used = shows_little or used_part(known, self.started, accepted) > LEAST_USE
         if measured < rate / 2 and is_used:  # a small bucket was full for a while
             measured, trust = rate / 2, max(FAIR, known.trust)
         return self._paused(replace(found, rate=min(measured, rate) * MARGIN, trust=trust))
