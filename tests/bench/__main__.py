@@ -2,9 +2,10 @@
 `make bench`: measures Fanout next to LiteLLM and other clients, and compares it with its targets.
 
 Prints docs/benchmarks.md and writes it. `--quick` takes fewer measurements, leaves LiteLLM out, and
-writes nothing. `--votes` measures the sections on agreement and hedges alone, `--keys` that on
-virtual keys, `--cpu` where the CPU of a call goes, `--embeddings` many texts in one request, and
-`--lambda` the section under AWS's runtime code; they put it into the page with its date.
+writes nothing. These options measure sections alone, and put them into the page with the date:
+`--prompts` (thousands of prompts at once), `--votes` (agreement and hedges), `--keys` (virtual
+keys), `--cpu` (where the CPU of a call goes), `--embeddings` (many texts in one request), and
+`--lambda` (under AWS's runtime code).
 If the machine has other work, `chrt -r 5 make bench ONLY=lambda` gets the CPU first. All load stays
 on this machine; every process is stopped, even after an error.
 """
@@ -96,6 +97,13 @@ def _measure_alone(measurement: Callable[[], Sequence[Section]], after: str) -> 
     return 0 if sections else 1
 
 
+def _measure_prompts() -> Sequence[Section]:
+    with tempfile.TemporaryDirectory() as name, open_testbed(Path(name)) as bed:
+        folder, plan = Path(name), Plan()
+        many = prompts.measure(folder, plan, version("litellm"))
+        return [many, scale.measure(folder, bed, plan)]
+
+
 def _measure_votes() -> Sequence[Section]:
     """Votes and hedges in virtual time, and the time of a decision over HTTP."""
     with (
@@ -125,6 +133,7 @@ def _measure_lambda() -> Sequence[Section]:
 
 
 _ALONE: dict[str, tuple[Callable[[], Sequence[Section]], str]] = {
+    "prompts": (_measure_prompts, ""),
     "votes": (_measure_votes, "A race"),
     "keys": (_measure_keys, "The gateway"),
     "cpu": (_measure_cpu, "The gateway"),

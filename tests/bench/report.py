@@ -67,18 +67,25 @@ def page(head: Sequence[str], sections: Sequence[Section]) -> str:
 
 
 def with_section(report: str, section: Section, after: str) -> str:
-    """The report with this section, in place of an older one or after the section `after`."""
+    """
+    The report with this section, in place of an older one or after the section `after`.
+
+    It comes first if `after` is empty.
+    """
     head, *parts = report.rstrip("\n").split("\n\n## ")
     before, _, table = head.rpartition("\n\n")
     own = [figure.row() for figure in section.figures]
     known = [[cell.strip() for cell in line.split("|")[1:-1]] for line in table.splitlines()[2:]]
-    rows = [row for row in known if row[0] not in {one[0] for one in own}]
+    new = {row[0] for row in own}
+    place = next((i for i, row in enumerate(known) if row[0] in new), len(known))
+    rows = [row for row in known if row[0] not in new]
+    rows[place:place] = own
     titles = [part.partition("\n")[0] for part in parts]
     if section.title in titles:
         parts[titles.index(section.title)] = ""
     made = "\n".join(_section(section)).removeprefix("## ")
-    parts.insert(titles.index(after) + 1, made)
-    new_head = "\n".join([before, "", *_table(FIGURES, [*rows, *own])])
+    parts.insert(titles.index(after) + 1 if after else 0, made)
+    new_head = "\n".join([before, "", *_table(FIGURES, rows)])
     return "\n\n## ".join([new_head, *filter(None, parts)]) + "\n"
 
 

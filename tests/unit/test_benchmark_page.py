@@ -23,3 +23,8 @@ def test_a_section_that_is_measured_alone_takes_its_place() -> None:
     assert "0.75 s" in again
     assert "0.25" not in again
     assert len(again.splitlines()) == len(added.splitlines())
+    first = with_section(whole, section("One", 0.125), "")
+    assert [line.split("|")[1].strip() for line in first.splitlines() if "|" in line] == [
+        line.split("|")[1].strip() for line in whole.splitlines() if "|" in line
+    ]
+    assert "0.125" in first
