@@ -13,7 +13,6 @@ import sys
 import tempfile
 from collections.abc import Generator, Iterator
 from importlib.util import find_spec
-from pathlib import Path
 from typing import Any
 
 import pytest
@@ -22,11 +21,15 @@ from tests.support.case_groups import group
 from tests.support.clean_environment import USER_ENVIRONMENT, clean_environment
 from tests.support.processes import restore_signals
 from tests.support.scripted_provider import Upstream, open_upstream
+from tests.support.temporary_folder import make_temporary_folder
 
 # Not a fixture: pytest imports the tests' modules, and with them Fanout, before any fixture runs.
-HOME = Path(tempfile.mkdtemp(prefix="fanout-tests-"))
+HOME = make_temporary_folder()
 os.environ.clear()
 os.environ.update(clean_environment(USER_ENVIRONMENT, HOME))
+(HOME / "tmp").mkdir()
+os.environ["TMPDIR"] = str(HOME / "tmp")  # pytest's `tmp_path`, too, unless it has --basetemp
+tempfile.tempdir = None  # it is read again
 restore_signals()
 sys.dont_write_bytecode = False  # otherwise each run compiles all tests again
 if find_spec("hypothesis"):  # the tests of the stack run without it
@@ -58,7 +61,7 @@ def pytest_collection_finish() -> None:
 
 
 def pytest_unconfigure() -> None:
-    """Remove the home that the tests had."""
+    """Remove the home that the tests had, and their files."""
     shutil.rmtree(HOME, ignore_errors=True)
 
 

@@ -22,6 +22,8 @@ class _Jump(selectors.DefaultSelector):
     now = 0.0
 
     def select(self, timeout: float | None = None) -> list[tuple[selectors.SelectorKey, int]]:
+        if timeout is not None and timeout <= 0:
+            return []  # a callback is ready, and no file has to be asked
         if ready := super().select(0):
             return ready
         if timeout is None:
