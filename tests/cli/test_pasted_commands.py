@@ -74,10 +74,10 @@ def test_names_of_files_may_have_any_character(shell: Shell, upstream: Upstream)
     upstream.script("b", [refuse(400, "no")], answers("Hello"))
     err = stop(shell, upstream, "run", path.name, "--config", config.name, "-o", "out\n$x.jsonl")
     resumed = shell.paste(printed(err, "to resume: "))
-    assert resumed.returncode == 1, resumed.stderr
+    assert resumed.code == 1, resumed.err
     assert ids(shell.folder / "out\n$x.jsonl") == dict.fromkeys(NAMES, 1)
-    retried = shell.paste(printed(resumed.stderr, "to retry them: "))
-    assert retried.returncode == 0, retried.stderr
+    retried = shell.paste(printed(resumed.err, "to retry them: "))
+    assert retried.code == 0, retried.err
     assert sent(upstream).total() == len(NAMES) + 2
 
 
@@ -102,7 +102,7 @@ def test_a_job_from_standard_input_is_resumed_by_its_own_copy(
     resume = printed(err, "to resume: ")
     assert resume != command
     resumed = shell.paste(resume)
-    assert resumed.returncode == 0, resumed.stderr
+    assert resumed.code == 0, resumed.err
     assert len(ids(shell.folder / "all.jsonl")) == len(NAMES)
     assert len(shell.jobs()) == 1
     assert set(sent(upstream).values()) == {1}
@@ -116,6 +116,6 @@ def test_a_fresh_job_is_resumed_and_not_started_over(
     path = shell.write(jsonl(map(line, NAMES)))
     err = stop(shell, upstream, "run", "--fre", path, "--config", shell.config)
     resumed = shell.paste(printed(err, "to resume: "))
-    assert resumed.returncode == 0, resumed.stderr
+    assert resumed.code == 0, resumed.err
     assert len(shell.jobs()) == 1
     assert set(sent(upstream).values()) == {1}

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import resource
 import subprocess
 import sys
 from collections.abc import Iterator
@@ -19,6 +20,23 @@ resource.setrlimit(resource.RLIMIT_FSIZE, (limit, limit))
 sys.dont_write_bytecode = True
 runpy.run_module("fanout", run_name="__main__", alter_sys=True)
 """
+
+
+@contextmanager
+def file_size_limit(limit: int) -> Iterator[None]:
+    """
+    Within the block, no file of this process grows over `limit` bytes.
+
+    Byte code is not written, because Python does not notice that it is cut.
+    """
+    before, most = resource.getrlimit(resource.RLIMIT_FSIZE)
+    writes_bytecode, sys.dont_write_bytecode = sys.dont_write_bytecode, True
+    resource.setrlimit(resource.RLIMIT_FSIZE, (limit, most))
+    try:
+        yield
+    finally:
+        resource.setrlimit(resource.RLIMIT_FSIZE, (before, most))
+        sys.dont_write_bytecode = writes_bytecode
 
 
 @contextmanager

@@ -15,7 +15,7 @@ from typing import Any
 import pytest
 
 from fanout.schema.token_estimate import estimate_tokens
-from tests.bulk.local_jobs import jsonl, line
+from tests.bulk.local_jobs import KNOWN_LIMIT, jsonl, line
 from tests.cli.commands import CommandResult, code_of, spawned, write_config
 from tests.cli.terminal import read_all
 from tests.support.gateway_server import entry
@@ -29,7 +29,11 @@ COST = 0.019
 
 
 class BatchCommand:
-    """A folder with a config of the models `a` and `b`, and the command."""
+    """
+    A folder with a config of the models `a` and `b`, and the command.
+
+    A job finds the limit of `a`. That of `b` is known, so a test need not wait for its first calls.
+    """
 
     def __init__(
         self,
@@ -40,7 +44,10 @@ class BatchCommand:
     ) -> None:
         self.folder = folder
         self._capfd = capfd
-        models = [entry(upstream, name, max_parallel_requests=8, **PRICES) for name in ("a", "b")]
+        models = [
+            entry(upstream, "a", max_parallel_requests=8, **PRICES),
+            entry(upstream, "b", max_parallel_requests=8, **PRICES, **KNOWN_LIMIT),
+        ]
         router = {"num_retries": 0}
         config = write_config(folder, {"model_list": models, "router_settings": router})
         self._monkeypatch = monkeypatch

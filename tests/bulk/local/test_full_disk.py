@@ -17,8 +17,8 @@ from fanout.disk.files import Draft, replace_file, write_all
 from fanout.errors import StorageError, StorageFull
 from tests.bulk.local.test_batch_command import BatchCommand, batch
 from tests.bulk.local_jobs import jsonl, line
-from tests.cli.commands import write_config
-from tests.support.file_size_limit import limited, run_limited
+from tests.cli.commands import code_of, write_config
+from tests.support.file_size_limit import file_size_limit, limited, run_limited
 from tests.support.gateway_server import entry
 from tests.support.provider_steps import answers, refuse
 from tests.support.scripted_provider import Upstream
@@ -95,13 +95,15 @@ def test_an_output_without_room_is_an_error_and_the_old_one_stays(
     for old in (None, b"old"):
         if old:
             output.write_bytes(old)
-        code, _, err = run_limited(ROOM, "batch", action, what, "-o", output)
-        assert code == 1
-        assert f"fanout: cannot write `{output}`: File too large\n" in err
-        assert "Traceback" not in err
+        with file_size_limit(ROOM):
+            ran = batch.run(action, what, "-o", output)
+        assert ran.code == 1
+        assert f"fanout: cannot write `{output}`: File too large\n" in ran.err
+        assert "Traceback" not in ran.err
         assert [one.read_bytes() for one in output.parent.iterdir()] == ([old] if old else [])
-    code, _, _ = run_limited(10 * ROOM, "batch", action, what, "-o", output)
-    assert (code, len(output.read_bytes().splitlines())) == (0, LINES)
+    with file_size_limit(10 * ROOM):
+        ran = batch.run(action, what, "-o", output)
+    assert (ran.code, len(output.read_bytes().splitlines())) == (0, LINES)
 
 
 def test_an_error_file_without_room_is_an_error_and_the_old_one_stays(
@@ -113,15 +115,17 @@ def test_an_error_file_without_room_is_an_error_and_the_old_one_stays(
     ran = batch.run("run", batch.folder / "prompts.jsonl", "--json")
     job = json.loads(ran.out.splitlines()[-1])["job"]
     output = batch.folder / "out" / "failed.jsonl"
-    words = ("batch", "results", job, "--errors", "-o", output)
+    words = ("results", job, "--errors", "-o", output)
     for old in (None, b"old"):
         if old:
             output.write_bytes(old)
-        code, _, err = run_limited(ROOM, *words)
-        assert (code, err) == (1, f"fanout: cannot write `{output}`: File too large\n")
+        with file_size_limit(ROOM):
+            ran = batch.run(*words)
+        assert (ran.code, ran.err) == (1, f"fanout: cannot write `{output}`: File too large\n")
         assert [one.read_bytes() for one in output.parent.iterdir()] == ([old] if old else [])
-    code, _, _ = run_limited(10 * ROOM, *words)
-    assert (code, len(output.read_bytes().splitlines())) == (0, count)
+    with file_size_limit(10 * ROOM):
+        ran = batch.run(*words)
+    assert (ran.code, len(output.read_bytes().splitlines())) == (0, count)
 
 
 def test_a_standard_output_without_room_is_an_error(finished: tuple[BatchCommand, str]) -> None:
@@ -147,14 +151,17 @@ def test_a_standard_output_that_becomes_full_is_an_error(
     assert len((batch.folder / "r.jsonl").read_bytes().splitlines()) == LINES
 
 
-def test_a_fixed_config_without_room_is_an_error_and_the_old_one_stays(tmp_path: Path) -> None:
+def test_a_fixed_config_without_room_is_an_error_and_the_old_one_stays(
+    tmp_path: Path, capfd: pytest.CaptureFixture[str]
+) -> None:
     config, output = tmp_path / "a.yaml", tmp_path / "fixed.yaml"
     models = [{"model_name": f"m{n}", "litellm_params": {"model": "openai/m"}} for n in range(99)]
     config.write_text(json.dumps({"model_list": models, "wrong": 1}))
     output.write_text("old")
-    code, _, err = run_limited(1_000, "check", "--fix", config, "-o", output)
+    with file_size_limit(1_000):
+        code = code_of("check", "--fix", config, "-o", output)
     assert (code, output.read_text()) == (1, "old")
-    assert f"cannot write `{output}`: File too large" in err
+    assert f"cannot write `{output}`: File too large" in capfd.readouterr().err
 
 
 @contextmanager

@@ -11,7 +11,7 @@ from pathlib import Path
 
 import pytest
 
-from tests.bulk.local_jobs import jsonl, line
+from tests.bulk.local_jobs import KNOWN_LIMIT, jsonl, line
 from tests.cli.commands import spawned, write_config
 from tests.support.gateway_server import entry
 from tests.support.patience import PATIENCE
@@ -55,7 +55,7 @@ def test_each_line_gets_one_response_when_a_job_is_killed_at_random_and_its_prov
     config = write_config(
         tmp_path,
         {
-            "model_list": [entry(upstream, "a", max_parallel_requests=PARALLEL)],
+            "model_list": [entry(upstream, "a", max_parallel_requests=PARALLEL, **KNOWN_LIMIT)],
             "router_settings": {"num_retries": 0},
         },
     )

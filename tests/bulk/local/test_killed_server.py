@@ -16,7 +16,7 @@ from typing import Any
 import openai
 import pytest
 
-from tests.bulk.local_jobs import jsonl, line
+from tests.bulk.local_jobs import KNOWN_LIMIT, jsonl, line
 from tests.bulk.service.test_openai_client import create, output, wait
 from tests.cli.commands import spawned, write_config
 from tests.support.gateway_server import entry
@@ -47,7 +47,7 @@ def prompts_sent(calls: list[Any]) -> Counter[str]:
 @pytest.mark.parametrize("name", ["SIGKILL", "SIGTERM", "SIGINT", "SIGHUP"])
 def test_the_next_server_resumes_the_job(upstream: Upstream, tmp_path: Path, name: str) -> None:
     upstream.script("a", [pause(0.04), *answers("Hello")])
-    entries = [entry(upstream, "a", max_parallel_requests=8)]
+    entries = [entry(upstream, "a", max_parallel_requests=8, **KNOWN_LIMIT)]
     config = write_config(tmp_path, {"model_list": entries})
     with server(config, tmp_path / "home") as (process, client):
         batch = create(client, jsonl(line(f"n{i}") for i in range(LINES)))

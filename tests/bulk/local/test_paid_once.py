@@ -15,38 +15,46 @@ from typing import Any
 
 import pytest
 
-from tests.bulk.local_jobs import jsonl, line
-from tests.cli.commands import spawned, write_config
+from tests.bulk.local_jobs import KNOWN_LIMIT, jsonl, line
+from tests.cli.commands import CommandResult, code_of, spawned, write_config
 from tests.support.gateway_server import entry
 from tests.support.patience import PATIENCE
 from tests.support.provider_steps import answers, pause, refuse
 from tests.support.scripted_provider import Upstream
 
-ROOT = Path(__file__).parents[3]
 PARALLEL = 8
 AWKWARD = """it's a "folder" & $HOME; #1 `x` \\ ü"""
 
 
 class Shell:
-    """A folder with an awkward name, a config, and a shell that finds `fanout`."""
+    """
+    A folder with an awkward name, a config, and a shell that finds `fanout`.
 
-    def __init__(self, folder: Path, upstream: Upstream) -> None:
+    What it finds prints its arguments: the command itself then runs in this process.
+    """
+
+    def __init__(
+        self,
+        folder: Path,
+        upstream: Upstream,
+        monkeypatch: pytest.MonkeyPatch,
+        capfd: pytest.CaptureFixture[str],
+    ) -> None:
+        self._monkeypatch, self._capfd = monkeypatch, capfd
         self.folder = folder / AWKWARD
         self.folder.mkdir()
-        models = [entry(upstream, name, max_parallel_requests=PARALLEL) for name in ("a", "b")]
+        known = {"max_parallel_requests": PARALLEL, **KNOWN_LIMIT}
+        models = [entry(upstream, name, **known) for name in ("a", "b")]
         router = {"num_retries": 0}
         self.config = write_config(self.folder, {"model_list": models, "router_settings": router})
         binaries = folder / "bin"
         binaries.mkdir()
         script = binaries / "fanout"
-        script.write_text(f'#!/bin/sh\nexec {shlex.quote(sys.executable)} -m fanout "$@"\n')
+        script.write_text('#!/bin/sh\nprintf "%s\\0" "$@"\n')
         script.chmod(0o755)
-        self.env = {
-            **os.environ,
-            "FANOUT_HOME": str(folder / "home"),
-            "PATH": f"{binaries}:{os.environ['PATH']}",
-            "PYTHONPATH": str(ROOT / "shared"),
-        }
+        monkeypatch.setenv("FANOUT_HOME", str(folder / "home"))
+        monkeypatch.setenv("PATH", f"{binaries}:{os.environ['PATH']}")
+        monkeypatch.chdir(self.folder)
 
     def write(self, data: bytes, name: str = "in.jsonl") -> Path:
         path = self.folder / name
@@ -54,23 +62,33 @@ class Shell:
         return path
 
     def spawn(self, *words: object, **options: Any) -> Any:
-        return spawned("batch", *words, env=self.env, cwd=self.folder, **options)
+        return spawned("batch", *words, **options)
 
-    def paste(self, command: str) -> subprocess.CompletedProcess[str]:
-        """Run a command that was printed."""
-        return subprocess.run(  # noqa: S602 -- that is what users do
-            command, shell=True, env=self.env, cwd=self.folder, capture_output=True, text=True,
-            timeout=PATIENCE, check=False,
-        )  # fmt: skip
+    def run(self, *words: object) -> CommandResult:
+        """Run `fanout` with these arguments in this process."""
+        self._monkeypatch.setattr(sys, "argv", ["fanout", *map(str, words)])
+        self._capfd.readouterr()
+        return CommandResult(code_of(*words), *self._capfd.readouterr())
+
+    def paste(self, command: str) -> CommandResult:
+        """Run a command that was printed, with the arguments that a shell makes of it."""
+        done = subprocess.run(command, shell=True, capture_output=True, check=True)  # noqa: S602 -- that is what users do
+        assert done.stderr == b""
+        return self.run(*os.fsdecode(done.stdout).split("\0")[:-1])
 
     def jobs(self) -> list[Any]:
-        return list(json.loads(self.paste("fanout batch status --json").stdout))
+        return list(self.run("batch", "status", "--json").json)
 
 
 @pytest.fixture
-def shell(tmp_path: Path, upstream: Upstream) -> Shell:
+def shell(
+    tmp_path: Path,
+    upstream: Upstream,
+    monkeypatch: pytest.MonkeyPatch,
+    capfd: pytest.CaptureFixture[str],
+) -> Shell:
     upstream.script("a", [pause(0.02), *answers("Hello")])
-    return Shell(tmp_path, upstream)
+    return Shell(tmp_path, upstream, monkeypatch, capfd)
 
 
 def sent(upstream: Upstream) -> Counter[str]:
@@ -137,10 +155,9 @@ def test_a_stopped_retry_goes_on_with_the_command_that_is_printed(
     upstream.script("a", *[[refuse(400, "no")]] * len(NAMES), [pause(0.02), *answers("Hello")])
     path = shell.write(jsonl([*map(line, NAMES), line("good", "b")]))
     upstream.script("b", answers("Hello"))
-    with shell.spawn("run", path, "--config", shell.config) as process:
-        _, err = process.communicate(timeout=PATIENCE)
-    assert process.returncode == 1
-    retry = printed(err, "to retry them: ")
+    first = shell.run("batch", "run", path, "--config", shell.config)
+    assert first.code == 1
+    retry = printed(first.err, "to retry them: ")
     upstream.calls.clear()
     words = shlex.split(retry)
     with shell.spawn(*words[2:], "-o", "all.jsonl") as process:
@@ -152,14 +169,14 @@ def test_a_stopped_retry_goes_on_with_the_command_that_is_printed(
     again = f"{retry} -o all.jsonl" if killed else printed(err, "to resume: ")
     assert shlex.split(again) == [*words, "-o", "all.jsonl"]
     done = shell.paste(again)
-    assert done.returncode == 0, done.stderr
+    assert done.code == 0, done.err
     assert ids(shell.folder / "all.jsonl") == dict.fromkeys([*NAMES, "good"], 1)
     calls = sent(upstream)
     assert set(calls) == set(NAMES)
     assert calls.total() <= len(NAMES) + (PARALLEL if killed else 0)
     assert len(shell.jobs()) == 2
     upstream.calls.clear()
-    assert shell.paste(again).returncode == 0  # it has ended: its responses are written again
+    assert shell.paste(again).code == 0  # it has ended: its responses are written again
     assert not upstream.calls
 
 
@@ -175,10 +192,10 @@ def test_commands_to_paste_name_the_config_and_awkward_paths(
         _, err = process.communicate(timeout=PATIENCE)
     assert process.returncode == 130
     resumed = shell.paste(printed(err, "to resume: "))
-    assert resumed.returncode == 1, resumed.stderr
+    assert resumed.code == 1, resumed.err
     assert ids(shell.folder / "$(out) 1.jsonl") == dict.fromkeys(NAMES, 1)
-    retried = shell.paste(printed(resumed.stderr, "to retry them: "))
-    assert retried.returncode == 0, retried.stderr
+    retried = shell.paste(printed(resumed.err, "to retry them: "))
+    assert retried.code == 0, retried.err
     assert max(sent(upstream).values()) == 2  # the failed line
     assert sent(upstream).total() == len(NAMES) + 2
 
@@ -188,21 +205,21 @@ def test_a_job_that_has_no_responses_leaves_those_of_an_earlier_one(
 ) -> None:
     upstream.script("a", answers("Hello"))
     path = shell.write(jsonl([line("x")]))
-    run = shlex.join(["fanout", "batch", "run", str(path), "--config", str(shell.config)])
+    run = ("batch", "run", path, "--config", shell.config)
     output = shell.folder / "in.output.jsonl"
-    assert shell.paste(run).returncode == 0
+    assert shell.run(*run).code == 0
     stored = output.read_bytes()
     path.write_bytes(path.read_bytes() + b"{oops\n")
-    assert shell.paste(run).returncode == 2
+    assert shell.run(*run).code == 2
     assert output.read_bytes() == stored
     upstream.script("a", [refuse(400, "no")])
     path.write_bytes(jsonl([line("y")]))
-    assert shell.paste(run).returncode == 1
+    assert shell.run(*run).code == 1
     assert output.read_bytes() == stored
     assert ids(shell.folder / "in.output.errors.jsonl") == {"y": 1}
     upstream.script("a", answers("Hello"))
     path.write_bytes(jsonl([line("z")]))
-    assert shell.paste(run).returncode == 0
+    assert shell.run(*run).code == 0
     assert ids(output) == {"z": 1}
     assert not (shell.folder / "in.output.errors.jsonl").exists()
 
@@ -216,7 +233,6 @@ def test_a_command_that_ignores_a_hangup_goes_on_after_it(shell: Shell, upstream
     command = [sys.executable, "-m", "fanout", "batch", "run", str(path)]
     with subprocess.Popen(  # noqa: S603
         [*command, "--config", str(shell.config)],
-        env=shell.env,
         preexec_fn=ignore,  # noqa: PLW1509
     ) as process:
         upstream.wait(lambda: len(upstream.calls) >= 50)

@@ -6,7 +6,7 @@ import asyncio
 from pathlib import Path
 
 from fanout.bulk.local.job_tasks import MAX_LARGE_JOBS, SMALL_JOB
-from tests.bulk.local_jobs import EchoProvider, jsonl, line, open_jobs, run
+from tests.bulk.local_jobs import CONFIG_WITH_LIMIT, EchoProvider, jsonl, line, open_jobs, run
 
 
 def test_a_small_job_and_a_broken_file_are_over_while_large_jobs_wait_for_each_other(
@@ -21,7 +21,7 @@ def test_a_small_job_and_a_broken_file_are_over_while_large_jobs_wait_for_each_o
     provider.before = slow
 
     async def main() -> None:
-        async with open_jobs(tmp_path, provider) as jobs:
+        async with open_jobs(tmp_path, provider, config=CONFIG_WITH_LIMIT) as jobs:
             lines = [line(f"n{i}") for i in range(SMALL_JOB + 1)]
             large = [await jobs.create(jsonl(lines)) for _ in range(MAX_LARGE_JOBS + 1)]
             small = await jobs.create(jsonl([line("quick")]))

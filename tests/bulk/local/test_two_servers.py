@@ -11,7 +11,7 @@ from typing import Any
 import pytest
 
 from tests.bulk.local.test_killed_server import server
-from tests.bulk.local_jobs import jsonl, line
+from tests.bulk.local_jobs import KNOWN_LIMIT, jsonl, line
 from tests.bulk.service.test_openai_client import create, output, wait
 from tests.cli.commands import code_of, spawned, write_config
 from tests.support.gateway_server import entry
@@ -25,7 +25,7 @@ NAMES = [f"n{i}" for i in range(LINES)]
 
 def config(folder: Path, upstream: Upstream, *models: str) -> Path:
     folder.mkdir()
-    entries = [entry(upstream, name, max_parallel_requests=8) for name in models]
+    entries = [entry(upstream, name, max_parallel_requests=8, **KNOWN_LIMIT) for name in models]
     return write_config(folder, {"model_list": entries, "router_settings": {"num_retries": 0}})
 
 
