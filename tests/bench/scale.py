@@ -60,7 +60,7 @@ def measure(folder: Path, bed: Testbed, plan: Plan) -> Section:
         "the ideal is 1 s. Over HTTP/1.1 each call has a connection of its own, and the provider "
         "is the stub of the other sections. All calls start at once, so the time beyond the ideal "
         "is the CPU of the client and of the provider, on the same cores. pyqwest is the HTTP "
-        "client that Fanout uses, without Fanout: its time and memory are the least possible.\n\n"
+        "client that Fanout uses, without Fanout.\n\n"
         "LiteLLM has 1,000 threads in each row, because each call needs one while it runs, and "
         "speaks HTTP/1.1. A few of its calls get no response, from either provider; it sends these "
         "again after a timeout of 60 s."
