@@ -125,9 +125,9 @@ TOP_LEVEL = {
         timed_pace vote_count
     """,
     "shared/fanout/keys/*.py": """
-        __init__ account aliases audit budgets charged_job clients dynamodb_store groups
-        import_rows imports items
-        job_rows jobs late_settlements ledger litellm management metering opening
+        __init__ account aliases audit budgets charged_job clients current_rights
+        dynamodb_store groups import_rows imports items
+        job_rights job_rows jobs late_settlements ledger litellm management metering opening
         postgres rate_limits secrets spend spend_rows sqlite_store sweep uncharged_lines windows
     """,
     "shared/fanout/http/key_management/*.py": """

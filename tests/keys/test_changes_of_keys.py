@@ -15,7 +15,7 @@ from fanout.errors import BudgetExceeded, FanoutError, StorageBusy, Unauthorized
 from fanout.keys.account import Need
 from fanout.keys.items import Item, ItemKey, Update
 from fanout.keys.late_settlements import Settlement
-from fanout.keys.ledger import KeyLedger
+from fanout.keys.ledger import KeyLedger, digest_of
 from fanout.keys.management import KeyManager
 from fanout.keys.spend import Period, collect
 from tests.support.memory_store import MemoryStore, Steps, finish, rows_of
@@ -36,7 +36,7 @@ class Office:
         return made
 
     def claim(self, key: str, need: int) -> Any:
-        item = finish(self.ledger.authenticate(key))
+        item = finish(self.ledger.authenticate(digest_of(key)))
         return finish(self.ledger.claim(item, Need(need), lambda _: None))[0]
 
     def spend(self, key: str, cost: int, need: int | None = None) -> None:
@@ -49,7 +49,7 @@ class Office:
 
     def works(self, key: str) -> bool:
         try:
-            finish(self.ledger.authenticate(key))
+            finish(self.ledger.authenticate(digest_of(key)))
         except Unauthorized:
             return False
         return True

@@ -6,7 +6,7 @@ Pure; `resolve.py` makes it.
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Awaitable, Callable, Iterable, Mapping
 from typing import Any
 
 from msgspec import Struct, field
@@ -32,7 +32,8 @@ class ClientKey(Struct, frozen=True):
 
     `models` are the model names (or `openai/*`) it may use, `None` for all. `fields` are the fields
     of vendors that it may send although they may choose a model. A virtual key has an `account`
-    (a `keys.clients.KeyAccount`), which pays for its requests.
+    (a `keys.clients.KeyAccount`), which pays for its requests, and its rights may change at any
+    time: `current` is the client with those of now.
     """
 
     name: str
@@ -40,6 +41,7 @@ class ClientKey(Struct, frozen=True):
     models: frozenset[str] | None = None
     fields: frozenset[str] = frozenset()
     account: Any = None
+    current: Callable[[], Awaitable[ClientKey]] | None = None
 
     def may_use(self, name: str) -> bool:
         """Whether this key may use the model `name`."""

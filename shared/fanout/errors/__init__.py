@@ -12,6 +12,7 @@ Every error that Fanout raises on purpose.
     │   │   └── KeyRateLimited   a key's requests or tokens of this minute are used up     (429)
     │   ├── BudgetExceeded       a key's budget is spent                                  (402)
     │   ├── KeyReused            its `Idempotency-Key` is that of another request         (422)
+    │   ├── ResponseLost         that of its `Idempotency-Key` could not be stored        (410)
     │   ├── UnknownModel                                                             (404)
     │   ├── NotFound             no such path, file or batch                         (404)
     │   ├── Unauthorized         the key is missing, or not one of the gateway's     (401)
@@ -98,6 +99,7 @@ from .gateway import (
     RequestCancelled,
     RequestError,
     RequestTimeout,
+    ResponseLost,
     ShuttingDown,
     StorageBusy,
     StorageError,
@@ -182,6 +184,7 @@ __all__ = [
     "RequestCancelled",
     "RequestError",
     "RequestTimeout",
+    "ResponseLost",
     "SchemaMismatch",
     "ShuttingDown",
     "StorageBusy",

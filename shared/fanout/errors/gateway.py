@@ -50,6 +50,14 @@ class KeyReused(RequestError):
     code = "idempotency_key_reused"
 
 
+class ResponseLost(RequestError):
+    """The response to the request with this `Idempotency-Key` is paid for, but was not stored."""
+
+    status = 410  # SDKs send a request with a 409 or a 5xx again
+    type = "idempotency_error"
+    code = "idempotency_response_lost"
+
+
 class BudgetHeld(Busy):
     """Running requests hold what is left of a key's budget, or of its parallel requests."""
 

@@ -169,17 +169,20 @@ async def _reserve(
     if general.unpriced_models == "reject" and has_budget:
         check_prices(found, gateway.catalog)
 
+    def set_client(item: Item, shared: Item | None) -> None:
+        client = client_of(ledger, item, shared)
+        exchange.client = replace(client, current=exchange.client.current)
+        gateway.prepare(request, exchange.client)
+
     def check(item: Item) -> None:
         """The rights may have changed since the key was read."""
         if item["version"] != account.item["version"]:
-            exchange.client = client_of(ledger, item, exchange.client.account.shared)
-            gateway.prepare(request, exchange.client)
+            set_client(item, exchange.client.account.shared)
 
     def check_shared(item: Item) -> None:
         """So may those of its team or user."""
         if shared is not None and item["version"] != shared["version"]:
-            exchange.client = client_of(ledger, exchange.client.account.item, item)
-            gateway.prepare(request, exchange.client)
+            set_client(exchange.client.account.item, item)
 
     held, _ = await _claim(exchange, account.item, found.need, check)
     if shared is not None:

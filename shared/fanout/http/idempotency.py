@@ -1,6 +1,7 @@
 """
 Serves a request with an `Idempotency-Key` once: the same request gets the same response for a day.
 
+If the response cannot be stored, the same request gets an error instead, and is not paid for again.
 The request is served to its end although its client disconnects, because the client will send it
 again. Imported with the first such request.
 """
@@ -148,7 +149,11 @@ class SingleRequest:
         has_begun = self._status == 200 and bool(self._body)  # noqa: PLR2004
         is_kept = self.error is None or _is_paid(self.error, has_begun=has_begun)
         if self._is_complete and is_kept and not self._is_too_large:
-            await self._responses.finish(claim, self._status, self._headers, bytes(self._body))
+            try:
+                await self._responses.finish(claim, self._status, self._headers, bytes(self._body))
+            except Exception:
+                await self._responses.lose(claim)
+                raise
         else:
             await self._responses.release(claim)
 

@@ -15,14 +15,16 @@ from contextlib import suppress
 from functools import partial
 from typing import Literal
 
+from ..bulk.pacing.line_retry import NotSent
 from ..bulk.store import JobProgress, Stop
 from ..bulk.totals import Totals
 from ..config.catalog import ClientKey
 from ..errors import BudgetExceeded, BudgetHeld, FanoutError, StorageBusy, Unauthorized
 from .account import HELD_SECONDS, BudgetReservation, Need
-from .clients import models_of
+from .current_rights import MAX_AGE
 from .groups import shared_models
 from .items import Item, UpdateConflict
+from .job_rights import AccountRights
 from .job_rows import JobRows, Used, used_by, used_of
 from .uncharged_lines import UnchargedLines
 
@@ -40,8 +42,6 @@ BUSY_PAUSES = (0.1, 0.5, 2.0)
 
 SHORT_PAUSE = 0.2
 """Seconds until the next attempt to reserve more, while the job's own lines hold the budget."""
-
-BLOCKED_MODELS: frozenset[str] = frozenset()
 
 
 class ChargedJob:
@@ -63,7 +63,7 @@ class ChargedJob:
         self._rows = rows
         self._ledger = rows.ledger
         self._loop = asyncio.get_running_loop()
-        self._item = item
+        self._rights = AccountRights(rows.ledger, rows.account_key, item)
         self._own = own
         self._stop: Stop | None = None if item else "forbidden"
         self._held: deque[BudgetReservation] = deque()
@@ -73,23 +73,33 @@ class ChargedJob:
         self._is_short = False
         self._claiming: asyncio.Task[None] | None = None
         self._settling: asyncio.Task[None] | None = None
-        self._claimed_at = self._not_before = self._checked_at = -CHECK_INTERVAL
+        self._claimed_at = self._not_before = -CHECK_INTERVAL
 
     def current_client(self) -> ClientKey:
         """The job's client, with the rights that its key and its team or user have now."""
-        models = BLOCKED_MODELS if self._item is None else models_of(self._item)
+        models = self._rights.models
         if isinstance(self._inner, ChargedJob):
             models = shared_models(models, self._inner.current_client().models)
-        return ClientKey(self._rows.job.owner, None, models)
+        return ClientKey(self._rows.job.owner, None, models, current=self._current)
+
+    async def _current(self) -> ClientKey:
+        """The client for a call that starts now; raises `NotSent` if its key is not valid."""
+        with suppress(FanoutError):  # of the store of keys
+            await self._check_rights(MAX_AGE)
+        if isinstance(self._inner, ChargedJob):
+            await self._inner._current()  # noqa: SLF001 -- of the same class
+        if self._stop == "forbidden":
+            raise NotSent("the job's key is not valid any more")
+        return self.current_client()
 
     async def open(self) -> None:
         """Read what earlier runs have charged, and close the rows that a crash has left open."""
-        if self._item is None:
+        if self._rights.item is None:
             return
         self._uncharged = UnchargedLines(await self._rows.take())
         if self._own is None:
             await self._count()
-        await self._check_rights()
+        await self._check_rights(0.0)
 
     async def _count(self) -> None:
         """Count the lines of all runs so far, which the worker stores before the next call."""
@@ -150,8 +160,7 @@ class ChargedJob:
             # A worker that ends cancels this, but not between the two writes of a settlement.
             self._settling = self._loop.create_task(self._settle(is_last=False))
             await asyncio.shield(self._settling)
-            if self._loop.time() - self._checked_at >= CHECK_INTERVAL:
-                await self._check_rights()
+            await self._check_rights(CHECK_INTERVAL)
         await self._count()
 
     async def close(self) -> None:
@@ -219,15 +228,13 @@ class ChargedJob:
             self._not_before = self._loop.time() + HELD_SECONDS
 
     async def _reserve(self, cost: int) -> None:
-        if (item := self._item) is None:
+        if (item := self._rights.item) is None:
             raise Unauthorized("the key is not valid any more")
-        need = Need(cost, requests=0)
-        held, state = await self._ledger.claim(item, need, self._know)
-        self._item = state
+        held, state = await self._ledger.claim(item, Need(cost, requests=0), self._rights.know)
+        self._rights.know(state)
         try:
-            await self._rows.hold(
-                self._uncharged.charged, [*(one.row for one in self._held), held.row]
-            )
+            rows = [*(one.row for one in self._held), held.row]
+            await self._rows.hold(self._uncharged.charged, rows)
         except (FanoutError, UpdateConflict):
             with suppress(FanoutError):
                 await self._ledger.count(held, 0, 0)
@@ -236,18 +243,11 @@ class ChargedJob:
         self._covered += cost
         await self._ledger.open(held, self._rows.fields(state))
 
-    def _know(self, item: Item) -> None:
-        """The rights of the key may have changed."""
-        self._item = item
-
-    async def _check_rights(self) -> None:
+    async def _check_rights(self, max_age: float) -> None:
         """Stop the job if its key is blocked or deleted, or has expired."""
-        self._checked_at = self._loop.time()
-        item = await self._ledger.store.get(self._rows.account_key)
-        if item is None or item["blocked"] or item["expires_at"] <= self._ledger.now():
+        await self._rights.refresh(max_age)
+        if not self._rights.is_valid:
             self._stop = "forbidden"
-        else:
-            self._know(item)
 
     async def _settle(self, *, is_last: bool) -> None:
         """Settle the reservations that the lines in flight do not need, the oldest first."""
@@ -266,12 +266,12 @@ class ChargedJob:
     async def _settle_all(self) -> None:
         """Settle everything at the run's end, and note that no row is open."""
         await self._settle(is_last=True)
-        if self._item is None:
+        if self._rights.item is None:
             return
         used = self._uncharged.take()
         if used.cost > 0:
             try:
-                await self._rows.charge(self._item, self._uncharged.charged, used)
+                await self._rows.charge(self._rights.item, self._uncharged.charged, used)
             except BaseException:
                 self._uncharged.give_back(used)
                 raise
@@ -298,8 +298,8 @@ class ChargedJob:
         if await settle():
             return used
         found = await self._ledger.store.get(held.row)
-        if found is None and self._item is not None:  # it could not be opened
-            await self._ledger.open(held, self._rows.fields(self._item))
+        if found is None and self._rights.item is not None:  # it could not be opened
+            await self._ledger.open(held, self._rows.fields(self._rights.item))
             await settle()
         # Otherwise by an earlier attempt, or by a sweep, as it was too old.
         return used if found is None else used_of(found)

@@ -2,11 +2,14 @@
 
 from __future__ import annotations
 
+from functools import partial
+
 from ..config.catalog import ClientKey
 from ..secret import HiddenRepr
+from .current_rights import CurrentRights
 from .groups import shared_models, valid_shared_account
 from .items import Item
-from .ledger import KeyLedger
+from .ledger import KeyLedger, digest_of
 
 ALL_MODELS = frozenset({"all-proxy-models", "all-team-models", "*"})
 """LiteLLM's names for every model."""
@@ -53,6 +56,11 @@ def models_of(item: Item) -> frozenset[str] | None:
 
 
 async def authenticate(ledger: KeyLedger, key: str) -> ClientKey:
-    """The client of a virtual key; raises `Unauthorized`."""
-    item = await ledger.authenticate(key)
+    """The client of a virtual key, whose rights are read again later; raises `Unauthorized`."""
+    read = partial(_read, ledger, digest_of(key))
+    return CurrentRights(read, await read()).client
+
+
+async def _read(ledger: KeyLedger, digest: str) -> ClientKey:
+    item = await ledger.authenticate(digest)
     return client_of(ledger, item, await valid_shared_account(ledger, item))

@@ -13,7 +13,7 @@ from ..bulk.store import JobProgress
 from ..bulk.totals import Totals
 from ..config.catalog import Catalog, ClientKey
 from .account import account_key, limit_of
-from .charged_job import BLOCKED_MODELS, ChargedJob
+from .charged_job import ChargedJob
 from .clients import models_of
 from .groups import shared_account, shared_models
 from .items import Item
@@ -37,7 +37,7 @@ class KeyAccounts:
 
     async def client(self, job: Job) -> ClientKey:
         """The job's client, without any models if its key is not valid any more."""
-        models: frozenset[str] | None = BLOCKED_MODELS
+        models: frozenset[str] | None = frozenset()
         if (item := await self._find(job)) is not None:
             models = models_of(item)
             if (shared := await shared_account(self.ledger, item)) is not None:

@@ -106,9 +106,13 @@ class KeyLedger:
         """The account of a key, or of its hash."""
         return await self.find(hash_of(key))
 
-    async def authenticate(self, key: str) -> Item:
-        """The account of a key; raises `Unauthorized`. The work is the same for unknown keys."""
-        item = await self.find(digest_of(key))
+    async def authenticate(self, digest: str) -> Item:
+        """
+        The account of a key with this hash; raises `Unauthorized`.
+
+        The work is the same for unknown keys.
+        """
+        item = await self.find(digest)
         if item is None or item["blocked"] or item["expires_at"] <= self.now():
             raise Unauthorized(UNKNOWN_KEY)
         return item

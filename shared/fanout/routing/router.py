@@ -204,6 +204,20 @@ class Router:
             raise AssertionError("a meter watches each call of a virtual key")
         check_call(client, leg.alias or leg.model, request, self._catalog.general)
 
+    async def _check_current(self, leg: Leg, request: R) -> None:
+        """
+        Raise what forbids the call that starts now.
+
+        The rights of a virtual key may have changed while the call waited for its slot, or since an
+        earlier call of the same request.
+        """
+        client = leg.client
+        if client is None or client.current is None:
+            return
+        now = await client.current()
+        if now is not client:
+            self._check_rights(leg, now, request)
+
     async def _in_slot(
         self,
         call: _Call[R, T],
@@ -214,14 +228,34 @@ class Router:
     ) -> T:
         attempt = self._attempt(leg, group, deployment)
         if leg.held is not None:
-            return await _in_held_slots(call, leg.held, request, attempt)
+            return await self._in_held_slots(call, leg.held, request, attempt)
         if leg.slots is None:
             async with group.slot(deployment):
+                await self._check_current(leg, request)
                 with attempt:
                     return await call(request, attempt)
         async with leg.slots, group.slot(deployment):
+            await self._check_current(leg, request)
             with attempt:
                 return await call(request, attempt)
+
+    async def _in_held_slots(
+        self, call: _Call[R, T], held: HeldSlots, request: R, attempt: Attempt
+    ) -> T:
+        """The response of a call whose slots are held after it, too, if it succeeds."""
+        leg, own = attempt.leg, HeldSlots()
+        try:
+            if leg.slots is not None:
+                await own.take(leg.slots)
+            await own.take(attempt.group.slot(attempt.deployment))
+            await self._check_current(leg, request)
+            with attempt:
+                response = await call(request, attempt)
+        except BaseException:
+            await own.release()
+            raise
+        held.add(own)
+        return response
 
     async def _open_in_slot(
         self, leg: Leg, request: ChatRequest, group: DeploymentGroup, deployment: Deployment
@@ -229,6 +263,7 @@ class Router:
         async with AsyncExitStack() as stack:
             await stack.enter_async_context(leg.slots or NO_SLOT)
             await stack.enter_async_context(group.slot(deployment))
+            await self._check_current(leg, request)
             with self._attempt(leg, group, deployment) as attempt:
                 return await self._streams.open(stack, request, attempt)
 
@@ -237,19 +272,3 @@ class Router:
             target = replace(deployment.target, drop_params=leg.drop_params)
             deployment = replace(deployment, target=target)
         return Attempt(leg, self.observer, perf_counter, group, deployment)
-
-
-async def _in_held_slots(call: _Call[R, T], held: HeldSlots, request: R, attempt: Attempt) -> T:
-    """The response of a call whose slots are held after it, too, if it succeeds."""
-    slots, own = attempt.leg.slots, HeldSlots()
-    try:
-        if slots is not None:
-            await own.take(slots)
-        await own.take(attempt.group.slot(attempt.deployment))
-        with attempt:
-            response = await call(request, attempt)
-    except BaseException:
-        await own.release()
-        raise
-    held.add(own)
-    return response

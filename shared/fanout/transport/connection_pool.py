@@ -230,7 +230,7 @@ class PyqwestEngine:
             from .http1_client import HTTP1Client
 
             self._plain = HTTP1Client(
-                self._connect_timeout, self._max_sockets // 2, self._idle_timeout
+                self._connect_timeout, max(1, self._max_sockets // 2), self._idle_timeout
             )
         return self._plain
 

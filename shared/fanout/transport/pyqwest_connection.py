@@ -141,7 +141,7 @@ def open_connection(
         proxy=_no_proxy() if is_local else None,
         connect_timeout=connect_timeout,
         pool_idle_timeout=idle_timeout,
-        pool_max_idle_per_host=max_sockets // 2,  # the others are closed after their call
+        pool_max_idle_per_host=max(1, max_sockets // 2),  # the others are closed after their call
         max_connections_per_address=max_sockets,
         tcp_keepalive_interval=30.0,
         use_system_dns=True,

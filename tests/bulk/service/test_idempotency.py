@@ -16,7 +16,7 @@ import pytest
 from fanout.bulk.local.file_store import FolderBlobStore
 from fanout.bulk.local.sqlite import Database
 from fanout.bulk.service.idempotency import Claim, IdempotencyStore
-from fanout.errors import RequestError, SchemaMismatch
+from fanout.errors import RequestError, ResponseLost, SchemaMismatch, StorageFull
 from fanout.http.idempotency import MAX_KEPT, SingleRequest
 from tests.bulk.conftest import KEYS, serve_jobs
 from tests.bulk.local_jobs import line, run
@@ -187,6 +187,79 @@ def test_the_same_file_and_the_same_batch_are_created_once_also_after_a_restart(
     stored = {path.name for path in (tmp_path / "files").iterdir()}
     assert stored == {seen[0][0]["id"], seen[0][1]["output_file_id"]}
     assert len(upstream.calls_to("a")) == 1
+
+
+@pytest.mark.parametrize("is_record_full", [False, True], ids=["the answer", "its record too"])
+def test_a_response_that_cannot_be_stored_is_neither_paid_again_nor_said_to_be_in_flight(
+    client: openai.OpenAI,
+    upstream: Upstream,
+    monkeypatch: pytest.MonkeyPatch,
+    server: RunningGateway,
+    *,
+    is_record_full: bool,
+) -> None:
+    put, name = Database.put, f"lost-{is_record_full}"
+
+    async def fail(_self: object, key: str, *_: object) -> None:
+        raise StorageFull(key, "No space left on device")
+
+    async def put_without_lost(
+        self: Database, kind: str, key: str, value: bytes, *old: Any
+    ) -> bool:
+        if b'"lost":true' in value:
+            raise StorageFull(key, "database or disk is full")
+        return await put(self, kind, key, value, *old)
+
+    upstream.script("a", answers("x" * 900_000))
+    with monkeypatch.context() as full:
+        full.setattr(FolderBlobStore, "write", fail)
+        if is_record_full:
+            full.setattr(Database, "put", put_without_lost)
+        assert len(ask(client, "x", name).choices[0].message.content) == 900_000
+        for _ in range(2):
+            with pytest.raises(openai.APIStatusError) as raised:
+                ask(client.with_options(max_retries=2), "x", name)
+            assert raised.value.status_code == 410
+            assert raised.value.code == "idempotency_response_lost"
+    with pytest.raises(openai.APIStatusError, match="could not be stored"):  # it has room now
+        ask(client, "x", name)
+    with pytest.raises(openai.UnprocessableEntityError):
+        ask(client, "another", name)
+    assert len(upstream.calls_to("a")) == 1
+    assert [type(one) for one in server.observer.unexpected_errors] == [StorageFull]
+    server.observer.unexpected_errors.clear()
+
+
+def test_what_only_a_process_remembers_of_a_lost_response_is_written_when_there_is_room(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    now = [1_000_000.0]
+
+    async def fail(*_: object) -> bool:
+        raise StorageFull("jobs.sqlite", "database or disk is full")
+
+    async def main() -> None:
+        database = Database(tmp_path / "jobs.sqlite")
+        first = IdempotencyStore(database, FolderBlobStore(tmp_path), lambda: now[0])
+        claim = await first.begin("team", "k", "r")
+        assert isinstance(claim, Claim)
+        with monkeypatch.context() as full:
+            full.setattr(Database, "put", fail)
+            await first.lose(claim)
+        with pytest.raises(ResponseLost):
+            await first.begin("team", "k", "r")
+        other = IdempotencyStore(database, FolderBlobStore(tmp_path), lambda: now[0])
+        now[0] += 23 * 3600
+        with pytest.raises(ResponseLost):
+            await other.begin("team", "k", "r")
+        now[0] += 3600
+        for store in (first, other):
+            claim = await store.begin("team", "k", "r")
+            assert isinstance(claim, Claim)
+            await store.release(claim)
+        database.close()
+
+    run(main())
 
 
 def test_a_response_is_remembered_before_its_end_is_sent(tmp_path: Path) -> None:

@@ -17,7 +17,7 @@ import msgspec
 from msgspec import Struct
 from msgspec.structs import replace
 
-from ...errors import KeyInUse, KeyReused
+from ...errors import KeyInUse, KeyReused, ResponseLost, StorageError
 from ...secret import HiddenRepr
 from ...wire import json
 from ..store import BlobStore, RecordStore
@@ -50,7 +50,7 @@ class Record(HiddenRepr, frozen=True, kw_only=True):
     What is known of a key; times are in seconds since 1970.
 
     `fingerprint` is that of the request. Without a `response`, the request `holder` is being served
-    until `lease_until`, or has been released.
+    until `lease_until`, or has been released; or its response is `lost`.
     """
 
     fingerprint: str
@@ -58,6 +58,7 @@ class Record(HiddenRepr, frozen=True, kw_only=True):
     expires_at: float
     lease_until: float = 0.0
     response: StoredResponse | None = None
+    lost: bool = False
 
 
 class Claim(Struct):
@@ -75,35 +76,45 @@ class IdempotencyStore:
         self._table = table
         self._blobs = blobs
         self._now = now
+        self._lost: dict[str, Record] = {}  # what no table had room for
 
     async def begin(self, client: str, name: str, fingerprint: str) -> Claim | StoredResponse:
         """
         Claim a client's key `name` for a request, or return the response that it has.
 
-        Raises `KeyInUse` while a request with it is served, and `KeyReused` for another request.
+        Raises `KeyInUse` while a request with it is served, `KeyReused` for another request, and
+        `ResponseLost` if its response could not be stored.
         """
         key = hashlib.sha256(f"{client}\0{name}".encode()).hexdigest()
         while True:
             raw = await self._table.get(KIND, key)
-            record = None if raw is None else _decode(raw)
+            record = self._lost.get(key) or (None if raw is None else _decode(raw))
             if record is not None and self._counts(record):
                 if record.fingerprint != fingerprint:
                     raise KeyReused(
                         "this `Idempotency-Key` was sent with another request in the last 24 hours:"
                         " use a new key for each request"
                     )
+                if record.lost:
+                    await self._note_lost(key, raw)
+                    raise ResponseLost(
+                        "the request with this `Idempotency-Key` was served, but its response could"
+                        " not be stored, so it cannot be sent again: to pay for another one, use a"
+                        " new key"
+                    )
                 if record.response is None:
                     raise KeyInUse(
                         "the first request with this `Idempotency-Key` is being served: try again"
                     )
                 return record.response
+            self._lost.pop(key, None)
             claim = await self._claim(key, fingerprint, raw)
             if claim is not None:
                 return claim
 
     def _counts(self, record: Record) -> bool:
         now = self._now()
-        if record.response is None:
+        if record.response is None and not record.lost:
             return record.lease_until > now
         return record.expires_at > now
 
@@ -137,6 +148,26 @@ class IdempotencyStore:
             response = StoredResponse(status, dict(headers), key=blob)
         expires_at = self._now() + LIFETIME
         await self._write(claim, replace(claim.record, expires_at=expires_at, response=response))
+
+    async def lose(self, claim: Claim) -> None:
+        """
+        Remember that the response could not be stored, so that it is not paid for again.
+
+        If there is no room for that either, this process remembers it, and writes it later.
+        """
+        expires_at = self._now() + LIFETIME
+        record = replace(claim.record, expires_at=expires_at, lost=True)
+        try:
+            await self._write(claim, record)
+        except StorageError:
+            self._lost[claim.key] = record
+
+    async def _note_lost(self, key: str, old: bytes | None) -> None:
+        """Write what only this process remembers."""
+        if (record := self._lost.get(key)) is not None:
+            with suppress(StorageError):
+                await self._table.put(KIND, key, json.encode(record), old)
+                del self._lost[key]
 
     async def _write(self, claim: Claim, record: Record) -> None:
         """Write the record, unless another request has taken over the key."""

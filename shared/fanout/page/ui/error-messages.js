@@ -98,6 +98,10 @@ const BY_CODE = {
     "Another request had the same `Idempotency-Key`.",
     "Send this one with a key of its own.",
   ],
+  idempotency_response_lost: [
+    "The response to the request with this `Idempotency-Key` is paid for, but could not be stored.",
+    "Use a new key to pay for another response.",
+  ],
   idempotency_error: [
     "The request's `Idempotency-Key` cannot be used.",
     "Send it with another key.",
