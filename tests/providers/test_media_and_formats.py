@@ -81,8 +81,15 @@ def test_a_file_is_the_vendors_own_part(
     else:
         assert sent_part("perplexity", file) == perplexity
     by_address = "://" in file.get("file_id", "")
-    for provider in ("openrouter", "openai_like", *(() if by_address else ("openai",))):
-        assert sent_part(provider, file) == {"type": "file", "file": file}
+    assert sent_part("litellm_proxy", file) == {"type": "file", "file": file}
+    if by_address:  # no server is known to take it as an id
+        assert sent_part("openrouter", file)["file"] == {"file_data": file["file_id"]}
+        for provider in ("openai", "openai_like", "hosted_vllm", "groq"):
+            with pytest.raises(Unsupported, match="takes no address of a file"):
+                sent_part(provider, file)
+    else:
+        for provider in ("openai", "openai_like", "openrouter"):
+            assert sent_part(provider, file) == {"type": "file", "file": file}
 
 
 def test_a_file_of_nothing_is_a_400_by_name() -> None:

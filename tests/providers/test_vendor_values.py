@@ -263,7 +263,7 @@ def test_mistral_gets_audio_as_its_base64_alone() -> None:
     wire = encode("mistral", "voxtral-small-latest", {"role": "user", "content": [part]})
     content = json.loads(wire.body)["messages"][0]["content"]
     assert content == [{"type": "input_audio", "input_audio": "AAAA"}]
-    assert wire.dropped == ("messages[].content[].input_audio",)
+    assert wire.dropped == ()
     own = {"type": "input_audio", "input_audio": "https://a.test/a.mp3"}
     body = body_of("mistral", "voxtral-small-latest", {"role": "user", "content": [own]})
     assert body["messages"][0]["content"] == [own]

@@ -45,7 +45,8 @@ They have names of LiteLLM's arguments, so they are not sent to vendors that do 
 """
 
 
-_IN_MESSAGES = re.compile(r"messages\[\d+\]\.(?:audio|content|tool_calls)\b")
+_OF_MESSAGE = re.compile(r"\w+(?:\[\d+\])?\.(?:audio|content|output|tool_calls)\b")
+"""What a message says, whatever the endpoint calls its messages: `messages[0]`, `input[0]`."""
 
 
 _DETAILS = (".detail", ".strict")  # how closely to look, and to keep to a schema
@@ -64,7 +65,7 @@ def is_kept(param: str) -> bool:
     """Whether `drop_params` does not drop the field at this path."""
     if param.endswith(_DETAILS):
         return False
-    return param.partition("[")[0].partition(".")[0] in KEPT or bool(_IN_MESSAGES.match(param))
+    return param.partition("[")[0].partition(".")[0] in KEPT or bool(_OF_MESSAGE.match(param))
 
 
 def _place(index: int) -> MessagePosition:
@@ -159,7 +160,7 @@ class UnsupportedFields:
         if place := self._places.get(id(old)):
             known = place.parts
             theirs = tuple(known[n] if n < len(known) else n for n in numbers)
-            self._places[id(new)] = MessagePosition(place.path, theirs)
+            self._places[id(new)] = MessagePosition(place.path, theirs, place.field)
 
     def path(self, message: Object, index: int) -> str:
         """The path of a message in the client's request; `index` is its place among ours."""

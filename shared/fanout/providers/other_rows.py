@@ -278,7 +278,12 @@ OTHER_ROWS: Mapping[str, Row] = {
         # earendil-works/pi/pull/1574, 2026-11
         messages=replace(OTHER_SERVERS, one_text=True),
     ),
-    "litellm_proxy": replace(_OTHERS["litellm_proxy"], budgets=True),  # LiteLLM's own field
+    "litellm_proxy": replace(
+        _OTHERS["litellm_proxy"],
+        budgets=True,  # LiteLLM's own field
+        # docs.litellm.ai/docs/completion/document_understanding, 2026-11
+        messages=replace(OTHER_SERVERS, addresses="file_id"),
+    ),
     # "missing `messages.content` parameter": github.com/AstrBotDevs/AstrBot/issues/6852, 2026-11
     # `thinking` has a `type` only: docs.byteplus.com/docs/Byteplus_LAS/Chat_API, 2026-11
     "volcengine": replace(

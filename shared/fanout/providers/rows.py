@@ -261,6 +261,7 @@ _ROWS = (
             after_tools=AFTER_TOOLS,
             with_turns=MISTRALS,
             reasoning="reasoning",
+            addresses="file_data",
         ),
     ),
     # docs.perplexity.ai/docs/sonar/openai-compatibility; its models search, and call no tools.

@@ -60,17 +60,18 @@ class MessagePosition(Struct, frozen=True):
     Where the client has a message, or what became one.
 
     `path` is of the message in the client's list, or of the part of it that was the result of a
-    tool. `parts` are the client's numbers of its parts, if they differ.
+    tool. `parts` are the client's numbers of its parts, if they differ; `field` has those parts.
     """
 
     path: str
     parts: tuple[int, ...] = ()
+    field: str = "content"
 
     def part(self, number: int) -> str:
         """The client's path of a part, by its number among ours."""
         if number < len(self.parts):
             number = self.parts[number]
-        return f"{self.path}.content[{number}]"
+        return f"{self.path}.{self.field}[{number}]"
 
 
 class Conversation(HiddenRepr, frozen=True, kw_only=True):

@@ -36,12 +36,11 @@ def chat_tools(body: Mapping[str, Any], losses: Losses) -> dict[str, Any]:
             losses.add(f"tools[].{tool['type']}")
         else:
             tools.append(_function(tool, path, losses))
-    if given and not tools:
-        return {}
-    if not tools:  # a call that is required is an error
-        found = _choice(body.get("tool_choice"), tools, losses).get("tool_choice")
-        return {} if found in (None, "auto", "none") else {"tool_choice": found}
-    return {"tools": tools, **_choice(body.get("tool_choice"), tools, losses)}
+    choice = _choice(body.get("tool_choice"), tools)
+    if tools:
+        return {"tools": tools, **choice}
+    found = choice.get("tool_choice")  # one that requires a call is an error of the chat request
+    return {} if found in (None, "auto", "none") else {"tool_choice": found}
 
 
 def is_vendors(tool: Any) -> bool:
@@ -69,7 +68,7 @@ def _function(tool: Mapping[str, Any], path: str, losses: Losses) -> dict[str, A
     }
 
 
-def _choice(given: Any, tools: list[dict[str, Any]], losses: Losses) -> dict[str, Any]:
+def _choice(given: Any, tools: list[dict[str, Any]]) -> dict[str, Any]:
     if given is None:
         return {}
     if not isinstance(given, dict):
@@ -80,8 +79,11 @@ def _choice(given: Any, tools: list[dict[str, Any]], losses: Losses) -> dict[str
         if not isinstance(name, str) or not name:
             raise RequestError("`tool_choice.name` must be a string", "tool_choice.name")
         if tools and all(tool["function"]["name"] != name for tool in tools):
-            losses.add("tool_choice")
-            return parallel
+            raise RequestError(
+                "`tool_choice` requires a call of a tool that is not among those of the request"
+                " that have a place in other APIs, or that was removed",
+                "tool_choice",
+            )
         return {"tool_choice": {"type": "function", "function": {"name": name}}, **parallel}
     if not isinstance(kind, str) or kind not in CHOICES:
         names = ", ".join(f"`{one}`" for one in (*CHOICES, "tool"))

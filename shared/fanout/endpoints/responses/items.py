@@ -241,9 +241,11 @@ def _text(item: Item, name: str, path: str) -> str:
     return value
 
 
-def client_path(param: str, paths: Sequence[str]) -> str:
-    """The path in the request of a `messages[…]` in our chat completion's."""
+def client_path(param: str, messages: Sequence[Message], paths: Sequence[str]) -> str:
+    """The path in the request of a `messages[…]` in our chat completion's `messages`."""
     number, _, rest = param.removeprefix("messages[").partition("]")
     if not number.isdecimal() or int(number) >= len(paths):
         return "input"
+    if messages[int(number)]["role"] == "tool":  # of an item with an `output`
+        rest = rest.replace(".content", ".output", 1)
     return paths[int(number)] + rest

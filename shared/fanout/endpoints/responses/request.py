@@ -91,7 +91,7 @@ class Translated(HiddenRepr, frozen=True):
 
     def _client_param(self, param: str) -> str:
         if param.startswith("messages"):
-            return client_path(param, self.paths)
+            return client_path(param, self.body["messages"], self.paths)
         number, _, rest = param.removeprefix("tools[").partition("]")
         if param.startswith("tools[") and number.isdecimal() and int(number) < len(self.tool_paths):
             rest = rest.replace(".function.", ".")

@@ -58,7 +58,11 @@ def _stand_in(value: dict[str, Any]) -> Translated:
 
 
 def _places(found: Translated) -> tuple[MessagePosition, ...]:
-    return tuple(MessagePosition(path) for path in found.paths)
+    """The parts of a call's result are in the item's `output`."""
+    return tuple(
+        MessagePosition(path, field="output" if message["role"] == "tool" else "content")
+        for message, path in zip(found.body["messages"], found.paths, strict=True)
+    )
 
 
 def respond(request: TranslatedRequest, body: Any) -> object:

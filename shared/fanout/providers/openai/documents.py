@@ -27,7 +27,6 @@ def encode_document(
     given, file_id, name = file.get("file_data"), file.get("file_id"), file.get("filename")
     if not (given or file_id):
         raise RequestError(f"`{path}` has neither `file_data` nor `file_id`", path)
-    unsupported.note("messages[].content[].file")
     url = file_id if file_id and "://" in file_id else ""
     if given:
         url = standard_uri(given, "application/pdf")
@@ -68,12 +67,20 @@ def has_address(file: object) -> bool:
     return isinstance(file, dict) and "://" in str(file.get("file_id"))[:12]
 
 
-def reject_address(part: Part, path: str, unsupported: UnsupportedFields) -> None:
+def fit_address(
+    part: Part, field: Literal["file_data"] | None, path: str, unsupported: UnsupportedFields
+) -> Part:
     """
-    Reject a file by its address.
+    A file, whose address is in the `field` that the vendor has for it; without one, it is rejected.
 
     OpenAI's chat completions take `file_data` or the id of an uploaded file: openai-openapi 2.3.0,
-    `ChatCompletionRequestMessageContentPartFile`.
+    `ChatCompletionRequestMessageContentPartFile`. OpenRouter takes an address as `file_data`:
+    openrouter.ai/docs/features/multimodal/pdfs, 2026-11.
     """
-    if has_address(part.get("file")):
+    file = part.get("file")
+    if not isinstance(file, dict) or not has_address(file):
+        return part
+    if field is None:
         unsupported.add(path, "it takes no address of a file; send its data", kept=True)
+    rest = {name: value for name, value in file.items() if name != "file_id"}
+    return {**part, "file": {field: file["file_id"], **rest}}

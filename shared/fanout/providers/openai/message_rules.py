@@ -39,8 +39,8 @@ class MessageRules(Struct, frozen=True, cache_hash=True):
     thinkers: str = ""
     # The first call of each message must have Google's signature, of models with such names.
     signed: str = ""
-    # A file may be at an address; otherwise, OpenAI's models take its data or its id.
-    addresses: bool = False
+    # The field of a file that may be its address; otherwise, a file is its data or its id.
+    addresses: Literal["file_data", "file_id"] | None = None
     # The ids of calls. An empty one is none, and none may occur twice.
     ids: IdRule = ANY_ID
     # The names of functions in earlier calls, and in `tools`.

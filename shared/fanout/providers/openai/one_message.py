@@ -132,26 +132,26 @@ def _fit_parts(
             place = f"{unsupported.part_path(message, path, number)}.file"
             fitted.append(encode_document(part["file"], rules.documents, place, unsupported))
         elif part["type"] == "input_audio" and rules.bare_audio:
-            fitted.append(_bare_audio(part, unsupported))
+            fitted.append(_bare_audio(part))
         elif part["type"] == "refusal" and not rules.custom:  # OpenAI's own
             fitted.append({"type": "text", "text": part["refusal"]})
         elif is_strict and part["type"] not in {"text", "refusal"}:
             unsupported.count("messages[].content[]")
         elif part["type"] in _MEDIA:
-            from .documents import fit_media, reject_address  # the same
+            from .documents import fit_address, fit_media  # the same
 
-            if part["type"] == "file" and rules.custom and not rules.addresses:
-                reject_address(part, unsupported.part_path(message, path, number), unsupported)
+            if part["type"] == "file" and rules.addresses != "file_id":
+                place = unsupported.part_path(message, path, number)
+                part = fit_address(part, rules.addresses, place, unsupported)
             fitted.append(fit_media(part, objects=rules.custom))
         else:
             fitted.append(part)
     return fitted
 
 
-def _bare_audio(part: Message, unsupported: UnsupportedFields) -> Message:
+def _bare_audio(part: Message) -> Message:
     if not isinstance(audio := part["input_audio"], dict):
         return part
-    unsupported.note("messages[].content[].input_audio")
     return {**part, "input_audio": audio.get("data")}
 
 

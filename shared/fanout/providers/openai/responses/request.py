@@ -64,7 +64,7 @@ Path = Callable[[Target], str]
 def responses_quirks(quirks: Quirks) -> Quirks:
     """The quirks of the same vendor's Responses API."""
     rules = replace(
-        quirks.messages, fields=quirks.messages.fields | {"extra_content"}, addresses=True
+        quirks.messages, fields=quirks.messages.fields | {"extra_content"}, addresses="file_id"
     )
     return replace(
         quirks,
