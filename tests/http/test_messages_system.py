@@ -35,6 +35,9 @@ MCP = {"type": "tool_addition", "tool": {"type": "mcp_toolset_reference", "mcp_s
 SUMMARY = {"type": "compaction", "content": "We met.", "encrypted_content": "g", "signature": "s"}
 SUMMED = {"role": "user", "content": "Summary of the conversation so far:\n\nWe met."}
 BRIEF = {"role": "system", "content": [TEXT]}
+SEALED = {"type": "compaction", "content": None, "encrypted_content": "g"}
+USE = {"type": "tool_use", "id": "toolu_1", "name": "a", "input": {}}
+ASKED = {"role": "user", "content": [{"type": "text", "text": SUMMED["content"]}, TEXT]}
 
 ROWS: list[tuple[list[Any], list[Any], str, list[str]]] = [
     ([HI, system(added("b"))], [HI], "ab", []),
@@ -73,6 +76,33 @@ ROWS: list[tuple[list[Any], list[Any], str, list[str]]] = [
         ],
         [SUMMED, HI],
         "bc",
+        [],
+    ),
+    ([HI, SAID, {"role": "assistant", "content": [SUMMARY]}, HI], [SUMMED, HI], "ab", []),
+    ([HI, SAID, {"role": "user", "content": [TEXT, SUMMARY, TEXT]}], [ASKED], "ab", []),
+    (
+        [HI, {"role": "assistant", "content": [USE, SUMMARY, SUMMARY, TEXT]}, HI],
+        [SUMMED, {"role": "assistant", "content": "Be brief."}, HI],
+        "ab",
+        [],
+    ),
+    (
+        [{"role": "assistant", "content": [SEALED]}, {"role": "user", "content": [SUMMARY]}, HI],
+        [SUMMED, HI],
+        "ab",
+        [],
+    ),
+    (
+        [
+            {"role": "assistant", "content": [SUMMARY]},
+            HI,
+            {"role": "assistant", "content": [{**SUMMARY, "content": "We met twice."}]},
+            system(removed("a")),
+            HI,
+            {"role": "assistant", "content": [{"type": "compaction", "content": None}]},
+        ],
+        [{**SUMMED, "content": SUMMED["content"].replace("met", "met twice")}, HI],
+        "b",
         [],
     ),
     (
@@ -131,12 +161,11 @@ def test_an_error_names_the_clients_message(server: RunningGateway) -> None:
 
 
 def test_a_compaction_that_only_its_maker_can_read_is_rejected(server: RunningGateway) -> None:
-    sealed = {"type": "compaction", "content": None, "encrypted_content": "g"}
     for role in ("assistant", "user"):
         body = {
             "model": "a",
             "max_tokens": 9,
-            "messages": [{"role": role, "content": [sealed]}, HI],
+            "messages": [{"role": role, "content": [SEALED]}, HI],
         }
         status, _, found = server.json(body, "/v1/messages")
         assert status == 400
@@ -169,3 +198,22 @@ def test_tags_and_the_query_leave_every_other_byte(
             (rest + b", " + kept + b',"model":"claude"}').replace(b",", b"").replace(b" ", b"")
         )
         assert json.loads(got)
+
+
+def test_the_system_prompt_stays_and_a_result_without_its_call_is_the_users(
+    server: RunningGateway, upstream: Upstream
+) -> None:
+    result = {"type": "tool_result", "tool_use_id": "toolu_1", "content": "12"}
+    messages = [
+        HI,
+        {"role": "assistant", "content": [USE]},
+        {"role": "user", "content": [SUMMARY, result]},
+    ]
+    upstream.script("a", answers("Hello"))
+    ask = {"model": "a", "max_tokens": 9, "system": "Be kind.", "messages": messages}
+    assert server.json({**ask, "tools": [A, B]}, "/v1/messages")[0] == 200
+    sent = upstream.calls_to("a")[-1].body["messages"]
+    assert sent[0] == {"role": "system", "content": "Be kind."}
+    assert [message["role"] for message in sent[1:]] == ["user"] * (len(sent) - 1)
+    assert "Hi" not in json.dumps(sent)
+    assert all(word in json.dumps(sent) for word in ("We met.", "12"))

@@ -211,6 +211,12 @@ def test_other_vendors_reject_what_has_no_counterpart(app: InProcess) -> None:
     rows: list[tuple[Any, str]] = [
         ({"tool_choice": {"type": "novel"}}, "tool_choice.type"),
         ({"output_config": {"format": {"type": "regex"}}}, "output_config.format"),
+        ({"output_config": {"effort": "gigantic"}}, "output_config.effort"),
+        ({"output_config": {"effort": {}}}, "output_config.effort"),
+        (
+            {"output_config": {"effort": "x"}, "thinking": {"type": "disabled"}},
+            "output_config.effort",
+        ),
         ({"system": [{"type": "guidance", "text": "x"}]}, "system[0]"),
         ({"messages": [{"role": "developer", "content": "x"}]}, "messages[0].role"),
         ({"compaction": {"instructions": "x"}}, "compaction"),

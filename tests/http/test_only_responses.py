@@ -288,3 +288,29 @@ def test_azure_has_its_own_path() -> None:
         target = Target("n", "gpt-5-codex", options={"api_base": base, "api_version": "2024-10-21"})
         wire = azure.chat.encode(parse_chat({"messages": [USER]}), target, False)
         assert (wire.path, json.loads(wire.body)["model"]) == (path, "gpt-5-codex")
+
+
+def test_only_the_model_that_made_encrypted_reasoning_gets_it_back() -> None:
+    google = {"thought_signature": "c2ln"}
+    sealed = {"id": "rs", "encrypted_content": "gAAA", "model": "o3-pro"}
+    extra = {"openai": {"reasoning_items": [sealed]}, "google": google}
+    said = {"role": "assistant", "content": "Hello", "extra_content": extra}
+    request = parse_chat({"messages": [USER, said, USER]})
+    for provider, model, gets in (
+        ("openai", "o3-pro", True),
+        ("openai", "gpt-5-pro", False),
+        ("openai", "gpt-4o", False),
+        ("openai_like", "o3-pro", True),
+        ("openai_like", "other", False),
+        ("hosted_vllm", "other", False),
+        ("gemini", "gemini-2.5-flash", False),
+        ("anthropic", "claude-sonnet-4-5", False),
+        ("cohere", "command-a", False),
+    ):
+        for options in ({}, {"api_base": "https://own.test/v1"}):
+            target = Target("n", model, drop_params=True, options=options)
+            wire = registry.find(provider).chat.encode(request, target, False)
+            assert (provider, model, b"gAAA" in wire.body) == (provider, model, gets)
+    wire = registry.find("openai_like").chat.encode(request, Target("n", "other"), False)
+    assert json.loads(wire.body)["messages"][1]["extra_content"] == {"google": google}
+    assert wire.dropped == ("messages[].extra_content",)

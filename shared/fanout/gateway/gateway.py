@@ -25,7 +25,7 @@ from ..schema.fanout import FanOutRequest
 from ..schema.gateway_fields import Mode
 from ..wire.http import WireRequest, WireResponse
 from .conversation import ConversationRunner, ShareTimes
-from .report import is_undecided, reported_mode
+from .report import all_dropped, is_undecided, reported_mode
 from .run import Context, GatewayResponse, GridCell, Host, ResponseStream, Run, random_id
 
 if TYPE_CHECKING:
@@ -250,4 +250,5 @@ async def _chat_all(run: Run) -> GatewayResponse:
         return GatewayResponse(listed, request.mode)
     body = combined_response(results, request)
     body |= {"id": random_id(), "created": run.created}
-    return GatewayResponse(body, request.mode)
+    dropped = all_dropped(leg for cell in grid for leg in cell.legs)
+    return GatewayResponse(body, request.mode, dropped=dropped)

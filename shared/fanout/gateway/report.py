@@ -6,7 +6,7 @@ The report has each model's outcome, times, usage and cost.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from typing import TYPE_CHECKING, Any, Literal, NotRequired, TypeAlias, TypedDict
 
 from ..concurrency import Cancelled, Failure, RaceOutcome, RaceResult, Success
@@ -107,6 +107,11 @@ def is_undecided(completion: Mapping[str, Any]) -> bool:
     """Whether the models did not agree, so that the response is none of theirs."""
     votes = completion.get("fanout", _NONE).get("agree")
     return votes is not None and not votes["decided"]
+
+
+def all_dropped(legs: Iterable[Leg]) -> tuple[str, ...]:
+    """What was not sent to some model, or was adapted; each name once."""
+    return tuple(dict.fromkeys(name for leg in legs for name in leg.latest.dropped))
 
 
 def total_cost(legs: Sequence[Leg]) -> float | None:

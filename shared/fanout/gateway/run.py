@@ -70,8 +70,8 @@ class GatewayResponse(HiddenRepr, frozen=True):
     """
     A whole response: its JSON body (an object, or LiteLLM's list), its mode and its winner.
 
-    `dropped` names what was not sent of the winner's request, or was adapted. `passed_through`:
-    the winner got the client's original request, of another API.
+    `dropped` names what was not sent of the winner's request, or was adapted; without a winner, of
+    any model's. `passed_through`: the winner got the client's original request, of another API.
     """
 
     body: dict[str, Any] | list[Any]

@@ -18,7 +18,7 @@ from ..schema.chat import ChatChunk, has_content
 from .client_chunks import chunks_of, winner_chunks, with_model_name
 from .conversation import CellRace
 from .interleave import Interleave
-from .report import Report, is_undecided, make_report, mode_of, reported_mode
+from .report import Report, all_dropped, is_undecided, make_report, mode_of, reported_mode
 from .run import GridCell, ResponseStream, Run, random_id
 
 T = TypeVar("T")
@@ -99,7 +99,8 @@ async def _stream_all(run: Run) -> AsyncIterator[ResponseStream]:
                 break
         if len(interleave.causes) == len(grid):
             raise AllFailed(interleave.causes)
-        yield ResponseStream(prepend(head, chunks), run.request.mode)
+        dropped = all_dropped(leg for cell in grid for leg in cell.legs)  # that were called so far
+        yield ResponseStream(prepend(head, chunks), run.request.mode, dropped=dropped)
 
 
 @asynccontextmanager

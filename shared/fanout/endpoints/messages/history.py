@@ -38,7 +38,11 @@ class History(NamedTuple):
 
 
 def chat_messages(body: Mapping[str, Any], losses: Losses) -> History:
-    """The messages of the chat request; the first is of `system`, if there is one."""
+    """
+    The messages of the chat request; the first is of `system`, if there is one.
+
+    After that, they begin with the last summary of a compaction.
+    """
     messages = body.get("messages")
     if not isinstance(messages, list):
         why = "must be a list" if "messages" in body else "is missing"
@@ -46,9 +50,10 @@ def chat_messages(body: Mapping[str, Any], losses: Losses) -> History:
     system = _system(body.get("system"), "system", losses)
     made = [] if system is None else [({"role": "system", "content": system}, "system")]
     last = max((i for i, one in enumerate(messages) if _role(one) == "user"), default=-1)
-    for index, message in enumerate(messages):
-        path = f"messages[{index}]"
-        found = _messages(message, path, losses, is_past=index < last)
+    start = compaction.start_of(messages)
+    for index, message in enumerate(messages[start.message :], start.message):
+        path, first = f"messages[{index}]", start.block if index == start.message else 0
+        found = _messages(message, path, losses, first, is_past=index < last)
         made += [(one, path) for one in found]
     return History([one for one, _ in made], [path for _, path in made])
 
@@ -77,8 +82,12 @@ def _system(
     return texts or None
 
 
-def _messages(message: Any, path: str, losses: Losses, *, is_past: bool) -> list[Block]:
-    """What a message becomes; `is_past`: there is a message of the user after it."""
+def _messages(message: Any, path: str, losses: Losses, first: int, *, is_past: bool) -> list[Block]:
+    """
+    What a message becomes, from its block `first` on.
+
+    `is_past`: there is a message of the user after it.
+    """
     if not isinstance(message, dict):
         raise RequestError(f"`{path}` must be an object with `role` and `content`", path)
     role, content = message.get("role"), message.get("content")
@@ -101,13 +110,13 @@ def _messages(message: Any, path: str, losses: Losses, *, is_past: bool) -> list
         place = f"{path}.content"
         raise RequestError(f"`{place}` must be a string or a list of blocks", place)
     if role == "user":
-        return [_user(content, f"{path}.content", losses)]
-    return _assistant(content, f"{path}.content", losses)
+        return [_user(content, f"{path}.content", losses, first)]
+    return _assistant(content, f"{path}.content", losses, first)
 
 
-def _user(content: list[Any], path: str, losses: Losses) -> Block:
+def _user(content: list[Any], path: str, losses: Losses, first: int) -> Block:
     blocks = []
-    for index, block in enumerate(content):
+    for index, block in enumerate(content[first:], first):
         place = f"{path}[{index}]"
         if _kind(block, place) == "tool_result":
             blocks.append(_result(block, place, losses))
@@ -116,7 +125,7 @@ def _user(content: list[Any], path: str, losses: Losses) -> Block:
     return {"role": "user", "content": _joined(blocks)}
 
 
-def _assistant(content: list[Any], path: str, losses: Losses) -> list[Block]:
+def _assistant(content: list[Any], path: str, losses: Losses, first: int) -> list[Block]:
     """
     The message of an earlier response; before it, as the user's, the summary that it may have.
 
@@ -125,7 +134,7 @@ def _assistant(content: list[Any], path: str, losses: Losses) -> list[Block]:
     """
     blocks, thoughts, thinking = [], [], []
     summaries: list[Block] = []
-    for index, block in enumerate(content):
+    for index, block in enumerate(content[first:], first):
         place = f"{path}[{index}]"
         kind = _kind(block, place)
         if kind == compaction.KIND:
@@ -145,7 +154,7 @@ def _assistant(content: list[Any], path: str, losses: Losses) -> list[Block]:
         {"reasoning_content": "\n\n".join(filter(None, thoughts))} if any(thoughts) else {}
     )
     summary = [{"role": "user", "content": _joined(summaries)}] if summaries else []
-    if content and all(block["type"] == compaction.KIND for block in content):
+    if content and all(block["type"] == compaction.KIND for block in content[first:]):
         return summary
     held = held_by(thinking)
     return [*summary, {"role": "assistant", "content": _joined(blocks), **more, **held}]

@@ -12,6 +12,7 @@ from collections.abc import Mapping
 from typing import Any, NamedTuple
 
 from ...errors import RequestError
+from ...schema.extensions import EFFORTS
 from ...schema.gateway_fields import GATEWAY_FIELDS
 from .history import chat_messages
 from .losses import Losses
@@ -146,6 +147,10 @@ def _thinking(body: Mapping[str, Any], losses: Losses) -> dict[str, Any]:
     for name in config.keys() - {"effort", "format"}:
         losses.add(f"output_config.{name}")
     kind, effort = thinking.get("type"), config.get("effort")
+    if effort is not None and not (isinstance(effort, str) and effort in EFFORTS):
+        names = ", ".join(f"`{one}`" for one in sorted(EFFORTS))
+        place = "output_config.effort"
+        raise RequestError(f"`{place}` must be one of {names}", place, "invalid_value")
     if kind == "disabled":
         return {"thinking": {"type": kind}}
     if kind == "adaptive":

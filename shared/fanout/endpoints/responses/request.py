@@ -162,7 +162,7 @@ def _own_fields(body: Mapping[str, Any]) -> dict[str, Any]:
     if body.get("max_output_tokens") is not None:
         found["max_completion_tokens"] = body["max_output_tokens"]
     if (effort := _object(body, "reasoning").get("effort")) is not None:
-        if effort not in EFFORTS:
+        if not isinstance(effort, str) or effort not in EFFORTS:
             names = ", ".join(f"`{one}`" for one in sorted(EFFORTS))
             raise NoCounterpart(
                 f"`reasoning.effort` must be one of {names}", "reasoning.effort", "invalid_value"

@@ -89,12 +89,28 @@ def _fit_fields(message: Message, rules: MessageRules, unsupported: UnsupportedF
         ):
             if value != []:
                 unsupported.leave_out("messages[]", name, value)
+        elif name == "extra_content" and not rules.sealed:
+            if others := _without_sealed(value, unsupported):
+                fitted[name] = others
         elif name == "name" and role not in _RESULTS and rules.not_in_names:
             if fit := _fit_name(value, rules, unsupported):
                 fitted[name] = fit
         else:
             fitted[name] = value
     return fitted
+
+
+def _without_sealed(extra: Any, unsupported: UnsupportedFields) -> Any:
+    """Vendors' own content; of encrypted reasoning, that of this very model: none else reads it."""
+    own = extra.get("openai") if isinstance(extra, dict) else None
+    items = own.get("reasoning_items") if isinstance(own, dict) else None
+    if not isinstance(items, list):
+        return extra
+    model = unsupported.target.model
+    if all(isinstance(item, dict) and item.get("model") == model for item in items):
+        return extra
+    unsupported.note("messages[].extra_content")
+    return {name: value for name, value in extra.items() if name != "openai"}
 
 
 def _fit_name(name: str, rules: MessageRules, unsupported: UnsupportedFields) -> str:

@@ -64,7 +64,10 @@ Path = Callable[[Target], str]
 def responses_quirks(quirks: Quirks) -> Quirks:
     """The quirks of the same vendor's Responses API."""
     rules = replace(
-        quirks.messages, fields=quirks.messages.fields | {"extra_content"}, addresses="file_id"
+        quirks.messages,
+        fields=quirks.messages.fields | {"extra_content"},
+        addresses="file_id",
+        sealed=True,
     )
     return replace(
         quirks,
