@@ -185,6 +185,7 @@ def test_every_exception_can_be_imported_from_fanout() -> None:
         "NoWebSocket",
         "RequestCancelled",
         "RequestTimeout",
+        "ResponseLost",
         "ShuttingDown",
         "StorageBusy",
         "TooManyConnections",
