@@ -113,7 +113,8 @@ def select_embeddings(prices: Mapping[str, Mapping[str, Any]]) -> dict[str, dict
         if provider is None or model.get("mode") != "embedding" or not price or price > MOST:
             continue
         name = full_name.removeprefix(f"{provider}/").lower()
-        if not registry.is_for_chat(name) and not name.startswith("together-ai-"):  # a class
+        is_class = name.startswith("together-ai-")
+        if not registry.is_for_chat(name, provider) and not is_class:
             found.setdefault(provider, {})[name] = price
     return dict(sorted(found.items()))
 

@@ -17,7 +17,7 @@ from ..config.deployment import Deployment
 from ..config.routes import ANY
 from ..errors import RequestError
 from ..providers.base import GoogleToken, SigV4
-from ..providers.registry import is_for_chat, is_for_embeddings
+from ..providers.registry import is_chats, is_for_embeddings
 from ..schema.validation import parse_chat
 from ..secret import Secret
 from ..settings import install_command, is_installed
@@ -103,7 +103,8 @@ def _notes(deployment: Deployment) -> Iterator[str]:
         but = ", but for those that pass through," if passes else ""
         yield f"each request to `{deployment.name}`{but} is rejected: {why}"
     model, provider = deployment.target.model, deployment.provider
-    if not is_for_chat(model) and not is_for_embeddings(model):
+    kind = deployment.target.options.get("base_model", model)
+    if not is_chats(provider, deployment.target) and not is_for_embeddings(kind):
         yield f"`{deployment.name}`: `{model}` is not for chat, and there is no other API here"
     if provider.ignores_unknown and deployment.additions.defaults:
         listed = ", ".join(f"`{name}`" for name in deployment.additions.defaults)

@@ -88,7 +88,7 @@ def _url(deployment: Deployment) -> str:
     """The address of a plain request."""
     target, provider = deployment.target, deployment.provider
     try:
-        if not is_chats(target) and (api := embeddings_of(provider.name, target)):
+        if not is_chats(provider, target) and (api := embeddings_of(provider.name, target)):
             from ..schema.embeddings import EmbeddingPart  # `serve` does not need it
 
             wire = api.encode(EmbeddingPart(inputs=["Hi"]), target)

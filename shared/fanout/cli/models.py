@@ -28,6 +28,7 @@ def add(commands: _SubParsersAction[argparse.ArgumentParser]) -> None:
 def run(arguments: argparse.Namespace) -> int:
     """Print one line per model name."""
     from ..providers import registry
+    from ..telemetry.known_names import is_for_chat
     from .config_choice import select_config
     from .config_summary import summarize
     from .printing import show, show_json
@@ -39,7 +40,7 @@ def run(arguments: argparse.Namespace) -> int:
         empty = {"name": row.name, "usable": False, "chat": False, "asks": []}
         known = groups.setdefault(row.name, empty)
         known["usable"] = known["usable"] or not row.missing
-        known["chat"] = known["chat"] or registry.is_for_chat(row.model)
+        known["chat"] = is_for_chat(selected.catalog, row.name)
         known["asks"] = [*_asks(known), f"{row.provider}/{row.model}"]
     prefixes = registry.with_key(selected.settings.env) if selected.catalog.is_open else {}
     if arguments.json:

@@ -143,9 +143,9 @@ def _resolve_entry(entry: Entry, env: Mapping[str, str]) -> Deployment | Wildcar
         sample(wildcard, env)
         return wildcard
     made = make_deployment(entry.name, entry.params, entry.defaults, env, entry.number)
-    if entry.mode != registry.EMBEDDING:
+    if not entry.mode:
         return made
-    options = {**made.target.options, "mode": registry.EMBEDDING}
+    options = {**made.target.options, "mode": entry.mode}
     return replace(made, target=replace(made.target, options=options))
 
 

@@ -8,7 +8,7 @@ from typing import Any
 from ..config.catalog import Catalog, ClientKey
 from ..config.deployment import Deployment
 from ..errors import NotFound
-from ..providers.registry import is_for_chat, is_for_embeddings
+from ..providers.registry import EMBEDDING, is_chats, is_for_embeddings
 from ..telemetry.prices import PICODOLLARS, prices_of
 from ..transport.redaction import redact
 from .exchange import Exchange
@@ -78,7 +78,7 @@ def _info(deployment: Deployment) -> dict[str, Any]:
         "db_model": False,
         "key": model,
         "litellm_provider": provider,
-        "mode": _mode(deployment.target.model),
+        "mode": _mode(deployment),
     }
     if base_model := deployment.target.options.get("base_model"):
         info["base_model"] = base_model
@@ -92,8 +92,11 @@ def _info(deployment: Deployment) -> dict[str, Any]:
     }
 
 
-def _mode(model: str) -> str | None:
+def _mode(deployment: Deployment) -> str | None:
     """LiteLLM's name of what a model is for."""
-    if is_for_chat(model):
+    target = deployment.target
+    if is_chats(deployment.provider, target):
         return "chat"
-    return "embedding" if is_for_embeddings(model) else None
+    kind = target.options.get("base_model", target.model)
+    is_embeddings = target.options.get("mode") == EMBEDDING or is_for_embeddings(kind)
+    return EMBEDDING if is_embeddings else None

@@ -70,23 +70,6 @@ _BEDROCK_ID = re.compile(
     r"|minimax|mistral|moonshotai?|nvidia|openai|qwen|writer|zai)\.[a-z0-9]"
 )
 
-# Words of names, after which a name ends or goes on with `-` or `.`: of models for audio, images,
-# video, ranking and the like. `model_prices_and_context_window.json` of LiteLLM has the modes of
-# all. 2026-11
-_OTHER_KINDS = (
-    "asr bge chatgpt-image chirp dall-e fireworks-asr flux gpt-image grok-imagine grok-voice "
-    "happyhorse i2v imagen llama-rank live lyria mistral-ocr moderation native-audio nomic "
-    "nova-canvas nova-reel nv-rerankqa orpheus qwen-image r2v realtime rerank reranker rerankqa "
-    "semantic-ranker sonic sora speech-02 speech-2 stability stable-diffusion t2v "
-    "titan-image-generator transcribe tts veo voyage whisper"
-)
-_NOT_FOR_CHAT = re.compile(
-    rf"embed|(^|[/.-])({_OTHER_KINDS.replace(' ', '|')})([.-]|$)|seedance|"
-    r"(^|/)(text-)?(ada|babbage|curie|davinci)(-\d+)?$|gpt-3\.5-turbo-instruct|"
-    r"^gpt-[\d.]+-image(-|$)",  # a name of another vendor's, who has it for chat
-    re.IGNORECASE,
-)
-
 _FOR_EMBEDDINGS = re.compile(r"embed|(^|[/-])(bge|e5|gte|minilm|nomic|voyage)(-|$)", re.IGNORECASE)
 
 
@@ -190,16 +173,29 @@ def other_api(model: str) -> str:
     return OTHER_APIS.get(head, "") if slash else ""
 
 
-def is_for_chat(model: str) -> bool:
-    """Whether a model's name is none of one for embeddings, images, audio, ranking, moderation."""
-    return _NOT_FOR_CHAT.search(model) is None
+def is_for_chat(model: str, provider: str | None = None) -> bool:
+    """
+    Whether a model's name is none of one for embeddings, images, audio, ranking, moderation.
+
+    Its `provider` says whose names they are; without one, they are those of all.
+    """
+    from .model_kinds import is_for_chat  # few commands ask
+
+    return is_for_chat(model, provider)
 
 
-def is_chats(target: Target) -> bool:
-    """Whether a deployment is for chat: its `mode` says so, or the name of its model."""
-    if target.options.get("mode") == EMBEDDING:
-        return False
-    return is_for_chat(target.options.get("base_model", target.model))
+def is_chats(provider: Provider, target: Target) -> bool:
+    """
+    Whether a deployment is for chat: its `mode` says so, else its `base_model`, else its name.
+
+    Users choose the names of models at their own address, so those say nothing.
+    """
+    if mode := target.options.get("mode"):
+        return mode != EMBEDDING
+    if kind := target.options.get("base_model"):
+        return is_for_chat(kind)
+    is_own = target.options.get("api_base") not in {None, provider.base_url}
+    return is_own or is_for_chat(target.model, provider.name)
 
 
 def is_for_embeddings(model: str) -> bool:

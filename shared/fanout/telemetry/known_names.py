@@ -23,7 +23,7 @@ def is_for_chat(catalog: Catalog, name: str) -> bool:
     """Whether one of the models that a name of the catalog stands for is for chat."""
     models = catalog.routes.sets[name].models if name in catalog.routes.sets else (name,)
     deployments = (deployment for model in models for deployment in catalog.find(model))
-    return any(registry.is_for_chat(deployment.target.model) for deployment in deployments)
+    return any(registry.is_chats(one.provider, one.target) for one in deployments)
 
 
 def known_names(catalog: Catalog) -> Iterator[str]:
@@ -38,8 +38,13 @@ def known_names(catalog: Catalog) -> Iterator[str]:
     if catalog.is_open:
         for provider in registry.with_key(catalog.env):
             if registry.find(provider).base_url != OWN_ADDRESS:
-                for model in filter(registry.is_for_chat, listed_models(provider)):
+                for model in _for_chat(provider):
                     yield f"{provider}/{model}"
+
+
+def _for_chat(provider: str) -> Iterator[str]:
+    """The provider's models for chat that the price lists know."""
+    return (name for name in listed_models(provider) if registry.is_for_chat(name, provider))
 
 
 def _names(wildcard: Wildcard) -> Iterator[str]:
@@ -54,7 +59,7 @@ def _names(wildcard: Wildcard) -> Iterator[str]:
 def _matching(wildcard: Wildcard, model: str, provider: str) -> Iterator[str]:
     """The names that lead to each of the provider's models."""
     prefix, _, suffix = model.partition("*")
-    for known in filter(registry.is_for_chat, listed_models(provider)):
+    for known in _for_chat(provider):
         full = f"{provider}/{known}"
         if full.startswith(prefix) and full.endswith(suffix) and len(full) >= len(prefix + suffix):
             part = full[len(prefix) : len(full) - len(suffix)]

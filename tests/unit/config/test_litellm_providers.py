@@ -2,12 +2,15 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 import pytest
 
 from fanout.cli.config_notes import notes
 from fanout.cli.config_summary import summarize
 from fanout.providers import registry
 from fanout.providers.other_rows import OTHER_APIS, OTHER_ROWS
+from fanout.telemetry.known_names import listed_names
 from tests.unit.config.sections import catalog, deployment, entry, refusal
 
 CALLED = """
@@ -85,13 +88,18 @@ mistral/mistral-ocr-latest voyage/rerank-2 together_ai/black-forest-labs/FLUX.1-
 together_ai/Salesforce/Llama-Rank-V1 xai/grok-imagine-image xai/grok-imagine-video
 xai/grok-voice-latest dashscope/qwen-image-2.0 dashscope/wan2.7-t2v minimax/speech-02-hd
 fireworks_ai/accounts/fireworks/models/qwen3-reranker-8b nvidia_nim/nvidia/nv-rerankqa-mistral-4b-v3
-volcengine/doubao-seedance-2-0-260128
+volcengine/doubao-seedance-2-0-260128 xai/grok-2-image xai/grok-2-image-1212 bedrock/luma.ray-v2:0
+bedrock/us.luma.ray-v2:0 gemini/aqa dashscope/paraformer-v2 dashscope/cosyvoice-v2
+openrouter/black-forest-labs/flux.2-pro openai/gpt-image-2
 """
 FOR_CHAT = """
 bedrock/amazon.nova-pro-v1:0 bedrock/amazon.nova-2-lite-v1:0 bedrock/cohere.command-r-plus-v1:0
 gemini/gemini-2.5-flash-image openai/gpt-4o openai/gpt-4o-audio-preview xai/grok-4
 mistral/voxtral-small-latest deepseek/deepseek-chat hosted_vllm/deepseek-ocr minimax/MiniMax-M2
 dashscope/qwen3-vl-plus together_ai/stabilityai/stablelm-zephyr-3b groq/openai/gpt-oss-20b
+openrouter/openai/gpt-5-image openai/acme-asr-chat openai/ft:gpt-4o:acme-live:tts:1 xai/acme.live
+fireworks_ai/accounts/acme/models/acme-whisper-chat together_ai/acme/stability-gpt4o
+openai/stability-gpt4o gemini/tunedModels/acme-tts-live bedrock/us.amazon.nova-pro-v1:0
 """
 """LiteLLM's modes of these models, 2026-11."""
 
@@ -104,6 +112,45 @@ def test_a_model_that_is_not_for_chat_is_noted_by_its_name() -> None:
     }
     assert [model for model in NOT_FOR_CHAT.split() if not found[model]] == []
     assert [model for model in FOR_CHAT.split() if found[model]] == []
+
+
+OWN_NAMES = (
+    "chat-live",
+    "whisper-1",
+    "acme-asr-chat",
+    "stability-gpt4o",
+    "acme.live",
+    "tts",
+    "ada",
+)
+
+
+def is_noted(model: str, mode: str | None = None, **params: Any) -> bool:
+    """Whether a model is called not for chat; `check` and the list of models must agree."""
+    given = {**entry(model, api_key="k", **params), "model_info": {"mode": mode}}
+    found = catalog(model_list=[given])
+    is_noted = any("is not for chat" in one for one in notes(found))
+    assert is_noted == (listed_names(found, only_chat=True) != ["m"])
+    return is_noted
+
+
+@pytest.mark.parametrize("name", OWN_NAMES)
+def test_a_name_that_a_user_chose_says_nothing_of_the_model(name: str) -> None:
+    base = "https://acme.test"
+    for model in (f"azure/{name}", f"openai/{name}", f"hosted_vllm/{name}", name):
+        for more in ({}, {"base_model": "azure/gpt-4o"}):
+            assert not is_noted(model, api_base=base, **more), model
+        assert is_noted(model, api_base=base, base_model="azure/whisper-1"), model
+
+
+def test_the_mode_of_a_model_counts_before_its_base_model_and_its_name() -> None:
+    for mode in ("chat", "completion", "responses", "batch"):
+        assert not is_noted("openai/whisper-1", mode)
+        assert not is_noted("openai/acme", mode, base_model="whisper-1")
+    assert is_noted("openai/whisper-1")
+    assert is_noted("openai/gpt-4o", base_model="openai/whisper-1")
+    assert not is_noted("openai/whisper-1", base_model="gpt-4o")
+    assert is_noted("openai/whisper-1", api_base="https://api.openai.com/v1"), "it is the vendor's"
 
 
 def test_a_name_of_a_model_with_a_slash_is_no_provider() -> None:
