@@ -199,11 +199,15 @@ NONE = Additions()
 
 
 def extra_headers(
-    provider: Provider, headers: Mapping[str, str] | None, organization: str | list[str] | None
+    provider: Provider,
+    headers: Mapping[str, str | None] | None,
+    organization: str | list[str] | None,
 ) -> dict[str, str]:
     """The headers by their lower-case names; raises `ConfigError` if one cannot be sent."""
     found, wrong = {}, []
     for name, value in (headers or {}).items():
+        if value is None:
+            continue  # as if it were not there
         if name.lower() == "content-type" and value == "application/json":
             continue  # it is sent anyway
         if not HEADER_NAME.fullmatch(name) or name.lower() in FRAMING:

@@ -113,7 +113,7 @@ def _parse(text: str, name: str) -> Document:
         _check_aliases(text, node, name)
         duplicates = tuple(_duplicates(node))  # before `<<` is merged, which may repeat keys
         value = loader.construct_document(node)
-        return Document(name, text, value, node, duplicates)
+        return Document(name, text, {} if value is None else value, node, duplicates)
     finally:
         loader.dispose()
 

@@ -51,6 +51,22 @@ ACCESS = frozenset(
 )
 """LiteLLM's settings that limit who may call its gateway, or with what."""
 
+CAPS = frozenset(
+    {
+        "default_max_internal_user_budget",
+        "max_budget",
+        "max_end_user_budget",
+        "max_end_user_budget_id",
+        "max_internal_user_budget",
+        "max_ui_session_budget",
+        "max_user_budget",
+        "provider_budget_config",
+        "tag_budget_config",
+        "upperbound_key_generate_params",
+    }
+)
+"""LiteLLM's settings that limit what its clients spend; they need no key."""
+
 SIMILAR = 0.8
 """How alike a key and `master_key` must be to be the same, misspelled (difflib's ratio)."""
 
@@ -87,7 +103,7 @@ def loss(document: Document, problem: Problem, removed: KeyPath) -> str:
     if path[:2] == KEYS and len(removed) <= len(KEYS):
         is_one = len(path) > len(KEYS)
         return f"the key of the client {_client(document, path[:3])}" if is_one else "all keys"
-    if path[-1] in ACCESS and len(path) <= len(MASTER_KEY):
+    if path[-1] in ACCESS | CAPS and len(path) <= len(MASTER_KEY):
         return "a limit of all clients"
     shown = {"model_list": "the last model", "allowed_hosts": "all hosts but this machine"}
     return shown[str(removed[-1])] if removed in EMPTIED else problem.loss

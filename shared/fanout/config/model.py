@@ -119,7 +119,7 @@ class ModelParams(HiddenRepr, frozen=True, kw_only=True):
     batch_deployment: Name | None = None
     s3_bucket_name: Name | None = None
     extra_body: dict[str, Any] | None = None
-    extra_headers: dict[str, str] | None = None
+    extra_headers: dict[str, str | None] | None = None
     organization: str | list[str] | None = None
     aws_access_key_id: str | None = None
     aws_secret_access_key: str | None = None

@@ -150,3 +150,12 @@ def test_a_key_that_is_given_twice_is_removed_behind_a_byte_order_mark() -> None
 def test_a_file_of_several_documents_is_an_error_with_its_line() -> None:
     with pytest.raises(ConfigError, match="at line 3, column 1"):
         fix(f"{MARK}model_list: [] # \u2028\r\n\r\n---\r\na: 1\r\n", ENV, "x.yaml")
+
+
+@pytest.mark.parametrize(
+    "text", ["~\n", "null", "---\n# nothing yet\n", "--- ~\n...\n", "# x\n", ""]
+)
+def test_a_config_that_is_null_is_an_empty_one(text: str) -> None:
+    for mark in ("", MARK):
+        fixed = fix(mark + text, ENV, "x.yaml")
+        assert (fixed.text, fixed.changed, fixed.remaining) == (mark + text, (), ())

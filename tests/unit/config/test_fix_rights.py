@@ -15,7 +15,7 @@ import yaml
 from fanout.cli.config_problems import fixed_json, fixed_text
 from fanout.config.catalog import Catalog, ClientKey
 from fanout.config.fix import Fixed, fix
-from fanout.config.limits import ACCESS
+from fanout.config.limits import ACCESS, CAPS
 from fanout.config.resolve import inspect_config
 from fanout.config.unknown_keys import LIMITS
 from fanout.errors import KeyPath, UnknownModel
@@ -302,6 +302,17 @@ def test_a_limit_of_litellms_for_all_clients_is_left_out_loudly(name: str) -> No
     shown = fixed_text("x.yaml", Path("y"), found)
     assert f"LEFT OUT a limit of all clients: `general_settings.{name}`" in shown
     assert "NO KEY IS LEFT" in shown
+
+
+@pytest.mark.parametrize("section", ["litellm_settings", "general_settings", "router_settings"])
+@pytest.mark.parametrize("name", sorted(CAPS))
+def test_a_cap_of_litellms_for_all_clients_is_left_out_loudly(name: str, section: str) -> None:
+    text = f"model_list: {json.dumps(MODELS)}\n{section}: {{{name}: 5}}\n"
+    found, after = fixed(text)
+    shown = fixed_text("x.yaml", Path("y"), found)
+    assert f"LEFT OUT a limit of all clients: `{section}.{name}`" in shown
+    assert "" in after, "it needed no key"
+    assert "LEFT OUT" not in fixed_text("x.yaml", Path("y"), fixed(text.replace("5", "null"))[0])
 
 
 def test_what_is_left_out_with_its_limit_is_named_and_no_key_is_shown() -> None:

@@ -335,3 +335,9 @@ def test_request_timeout_of_an_entry_is_renamed() -> None:
     text = yaml.safe_dump({"model_list": [entry("openai/x", api_key="k", request_timeout=7)]})
     fixed = fix(text, {}, "c.yaml")
     assert yaml.safe_load(fixed.text)["model_list"][0]["litellm_params"]["timeout"] == 7
+
+
+def test_headers_that_are_null_are_as_if_they_were_not_there() -> None:
+    found = deployment("openai/x", extra_headers={"x-a": None, "host": None, "x-b": "1"})
+    assert found.additions.headers == {"x-b": "1"}
+    assert deployment("openai/x", extra_headers={"x-a": None}).additions.headers == {}

@@ -15,7 +15,7 @@ from tests.support.virtual_clock import run
 HELLO = parse_chat({"messages": [{"role": "user", "content": "Hi"}]})
 
 
-def deployment(key: str | list[str], **more: str) -> Deployment:
+def deployment(key: str | list[str], **more: str | None) -> Deployment:
     base = "http://a.test/v1"
     params = ModelParams(model="openai/m", api_key=key, api_base=base, extra_headers=more)
     return make_deployment("a", params, {}, {})
