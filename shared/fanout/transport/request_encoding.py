@@ -27,23 +27,28 @@ def encode_request(deployment: Deployment, request: ChatRequest, *, stream: bool
             request = without_expired(request, time.time())
             break
     below, above = deployment.additions.defaults, deployment.additions.body
-    if request.tool_choice is not None and "tools" not in below and "tools" not in above:
-        check_choice(request)
+    has_tools = "tools" in below or "tools" in above
     if "additional_drop_params" in request.body or "allowed_openai_params" in request.body:
         from .request_params import encode  # few requests say what their provider has
 
-        wire = encode(deployment, request, stream=stream)
+        wire = encode(deployment, request, stream=stream, has_tools=has_tools)
         absent = request.additional_drop_params or ()
         below = {name: value for name, value in below.items() if name not in absent}
-    elif deployment.defaults:
-        wire = _encode_with_defaults(deployment, request, stream=stream)
     else:
-        wire = deployment.provider.chat.encode(request, deployment.target, stream)
+        if request.tool_choice is not None and not has_tools:
+            check_choice(request)
+        encode_it = _encode_with_defaults if deployment.defaults else _encode_alone
+        wire = encode_it(deployment, request, stream=stream)
     if not below and not above:
         return wire
     one_choice = wire.one_choice and "n" not in below and "n" not in above
     body = json.encode({**below, **json.decode(wire.body), **above})
     return replace(wire, body=body, one_choice=one_choice)
+
+
+def _encode_alone(deployment: Deployment, request: ChatRequest, *, stream: bool) -> WireRequest:
+    """The request in the provider's format."""
+    return deployment.provider.chat.encode(request, deployment.target, stream)
 
 
 def _encode_with_defaults(
@@ -53,7 +58,7 @@ def _encode_with_defaults(
     wire: WireRequest | RequestError
 
     def encode(request: ChatRequest) -> WireRequest:
-        return deployment.provider.chat.encode(request, deployment.target, stream)
+        return _encode_alone(deployment, request, stream=stream)
 
     try:
         wire = encode(request)

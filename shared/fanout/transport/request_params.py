@@ -29,8 +29,14 @@ OWN_FIELD = "stream_options"
 _STEP = re.compile(r"\[(\d+|\*)\]|([^.\[\]]+)")
 
 
-def encode(deployment: Deployment, request: ChatRequest, *, stream: bool) -> WireRequest:
-    """The request in the provider's format, without what is dropped and with what is allowed."""
+def encode(
+    deployment: Deployment, request: ChatRequest, *, stream: bool, has_tools: bool
+) -> WireRequest:
+    """
+    The request in the provider's format, without what is dropped and with what is allowed.
+
+    `has_tools` says that the deployment adds tools to it.
+    """
     body = {name: value for name, value in request.body.items() if name not in NAMES}
     dropped = []
     for path in request.additional_drop_params or ():
@@ -45,7 +51,7 @@ def encode(deployment: Deployment, request: ChatRequest, *, stream: bool) -> Wir
             if _is_left_out(name, deployment, fitted, parse_chat(fewer)):
                 sent[name], body = body[name], fewer
                 fitted = parse_chat(body)
-    if "tools" not in sent:
+    if "tools" not in sent and not has_tools:
         check_choice(fitted)
     wire = deployment.provider.chat.encode(fitted, deployment.target, stream)
     if sent:

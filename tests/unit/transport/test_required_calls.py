@@ -67,12 +67,30 @@ def test_tools_that_are_left_out_are_none() -> None:
     encode_request(model("openai/m"), parse_chat(body), stream=False)
 
 
+@pytest.mark.parametrize("name", MODELS)
+def test_a_choice_that_is_left_out_needs_no_tools(name: str) -> None:
+    dropped: dict[str, Any] = {"additional_drop_params": ["tool_choice"]}
+    target = model(name, **dropped)
+    for choice in REQUIRED:
+        for absent in ABSENT:
+            body: dict[str, Any] = {"messages": HI, "tool_choice": choice, **absent}
+            for request in (
+                parse_chat({**body, **dropped}),
+                with_defaults(parse_chat(body), target.defaults),
+            ):
+                wire = encode_request(target, request, stream=False)
+                assert wire.dropped == ("tool_choice",)
+                assert b"tool_choice" not in wire.body
+
+
 def test_the_tools_of_the_config_are_tools_and_its_choice_needs_some() -> None:
     target = model("openai/m", tools=[TOOL])
     request = parse_chat({"messages": HI, "tool_choice": "required"})
     encode_request(target, with_defaults(request, target.defaults), stream=False)
     added = model("openai/m", extra_body={"tools": [TOOL]})
-    encode_request(added, with_defaults(request, added.defaults), stream=False)
+    for more in ({}, {"additional_drop_params": ["seed"]}, {"allowed_openai_params": ["seed"]}):
+        request = parse_chat({"messages": HI, "tool_choice": "required", **more})
+        encode_request(added, with_defaults(request, added.defaults), stream=False)
     target = model("openai/m", tool_choice="required")
     without = with_defaults(parse_chat({"messages": HI}), target.defaults)
     assert b"tool_choice" not in encode_request(target, without, stream=False).body
