@@ -7,8 +7,9 @@ from typing import Any
 
 from msgspec import Struct
 
+from ..errors import ErrorDetail
 from ..schema.chat import ORIGINAL_EVENT, ChatCompletion
-from ..schema.error import full_error
+from ..schema.error import error_object, full_error
 from ..schema.fanout import FanOutRequest
 
 # Fields of a response that the combined one has itself, and names that mean something in a choice.
@@ -18,7 +19,7 @@ _NOT_ON_CHOICES = frozenset(
 )
 
 
-NO_USAGE: Mapping[str, None] = {"usage": None, "cost_usd": None}
+NO_USAGE: dict[str, None] = {"usage": None, "cost_usd": None}
 """Of each choice of a call but the first, which has what all of them have used."""
 
 
@@ -57,8 +58,9 @@ def combined_response(cells: Sequence[CellResult], request: FanOutRequest) -> di
     One object with the choices of all cells, conversation by conversation, and the summed usage.
 
     Each choice has its own `model`, `usage`, `latency_ms` and `cost_usd`, and the other top-level
-    fields of its model's response. With `n` each cell has `n` indexes, so `index // n` is the
-    number of the cell; its first choice has the usage and the cost of their one call.
+    fields of its model's response. With `n` each cell has `n` choices, so `index // n` is the
+    number of the cell; its first choice has the usage and the cost of their one call. A choice that
+    the model did not return is one that failed, as in a stream: see `Interleave`.
     """
     width = request.conversations[0].n or 1
     choices = [choice for i, cell in enumerate(cells) for choice in _choices(cell, i, width)]
@@ -73,20 +75,33 @@ def combined_response(cells: Sequence[CellResult], request: FanOutRequest) -> di
 
 def _choices(cell: CellResult, index: int, width: int) -> list[dict[str, Any]]:
     extra = {"model": cell.model, "latency_ms": round(cell.elapsed * 1000, 1)}
+    first = index * width
     if cell.completion is None:
-        failed = failed_choice(cell, index * width)
-        return [failed | extra | {"cost_usd": cell.cost} | _report(cell)]
-    found: list[dict[str, Any]] = []
+        shared = {**extra, **NO_USAGE, **_report(cell)}
+        numbers = range(first, first + width)
+        failed = [failed_choice(cell.error_object, number) | shared for number in numbers]
+        failed[0]["cost_usd"] = cell.cost
+        return failed
     places: dict[int, int] = {}
     top = response_fields(cell.completion)
-    for choice in cell.completion["choices"]:
-        if (place := choice_position(places, choice.get("index", 0), width)) is None:
-            continue
-        number = {"index": index * width + place}
-        used = NO_USAGE if found else {"usage": cell.completion.get("usage"), "cost_usd": cell.cost}
-        report = {"fanout": cell.completion["fanout"]} if "fanout" in cell.completion else {}
-        found.append({**top, **choice, **number, **extra, **used, **report})
-    return found
+    if "fanout" in cell.completion:
+        extra["fanout"] = cell.completion["fanout"]
+    found: list[dict[str, Any]] = [
+        {**top, **choice, "index": first + place, **extra, **NO_USAGE}
+        for choice in cell.completion["choices"]
+        if (place := choice_position(places, choice.get("index", 0), width)) is not None
+    ]
+    missing = sorted({*range(width)}.difference(places.values()))
+    error = missing_choices(cell.model, len(places), width) if missing else None
+    found += [failed_choice(error, first + place) | extra | NO_USAGE for place in missing]
+    found[0] |= {"usage": cell.completion.get("usage"), "cost_usd": cell.cost}
+    return sorted(found, key=lambda one: one["index"]) if missing else found
+
+
+def missing_choices(model: str, count: int, width: int) -> dict[str, Any]:
+    """The error of the choices that a model did not return: it does not know `n`, or ignores it."""
+    message = f"`{model}` returned {count} of {width} choices"
+    return error_object(ErrorDetail(message, code="missing_choice"))
 
 
 def _report(cell: CellResult) -> dict[str, Any]:
@@ -118,22 +133,21 @@ def response_fields(response: Mapping[str, Any]) -> dict[str, Any]:
     }
 
 
-def failed_choice(cell: CellResult, index: int) -> dict[str, Any]:
+def failed_choice(error: Mapping[str, Any] | None, index: int) -> dict[str, Any]:
     """
     The choice of a model that failed: no content, the cause as `refusal`, and the error.
 
     OpenAI has no finish reason for a failure, and typed clients reject a whole response that has
     another than OpenAI's five. (`length` and `content_filter` make its SDKs' `parse` raise.)
     """
-    cause = cell.error_object or {}
-    message = {"role": "assistant", "content": None, "refusal": cause.get("message")}
+    message = {"role": "assistant", "content": None, "refusal": (error or {}).get("message")}
     return {
         "index": index,
         "message": message,
         "finish_reason": "stop",
         "logprobs": None,
         "usage": None,
-        "error": cell.error_object,
+        "error": error,
     }
 
 

@@ -10,12 +10,12 @@ from collections.abc import AsyncIterator, Callable, Mapping, Sequence
 from typing import Any
 
 from ..concurrency import Ended
-from ..errors import Cause, detail_of
+from ..errors import Cause
 from ..schema.chat import ChatChunk
 from ..schema.choice_deltas import MAX_COLLECTED, ChoiceDeltas, is_bare
 from ..schema.error import full_error
 from ..schema.fanout import FanOutRequest
-from .combine import NO_USAGE, choice_position, response_fields, sum_usage
+from .combine import NO_USAGE, choice_position, missing_choices, response_fields, sum_usage
 
 _FIRST = {"role": "assistant", "content": ""}
 
@@ -25,7 +25,8 @@ class Interleave:
     Merges the chunks of all cells.
 
     First there is one chunk for each choice, in order of index, with its role: SDKs expect that
-    choices begin in this order, and none after another has ended. No later chunk has a role.
+    choices begin in this order, and none after another has ended. No later chunk has a role. So a
+    choice that its model then does not return has begun, and ends as one that failed.
     A cell's finish reasons are sent after the cell has ended, because some servers send more text
     after one, with `model`, `usage`, `latency_ms`, `cost_usd`, the cell's report if it has one, and
     the other top-level fields of its chunks. The last chunk of a failed cell also has `refusal`,
@@ -136,25 +137,33 @@ class Interleave:
         used: Mapping[str, Any] = {"usage": usage, "cost_usd": cost}
         if (report := self._report(end.index)) is not None:
             extra["fanout"] = report
-        delta: dict[str, Any] = {}
         if end.error is not None:
             self._causes[end.index] = Cause(model, end.error)
-            extra["error"] = full_error(end.error)
-            delta["refusal"] = detail_of(end.error).message
+            failed = dict.fromkeys(self._numbers(end.index), full_error(end.error))
+        else:
+            failed = self._missing(end.index, model)
         top = {} if end.error else self._top[end.index]
         found = {} if end.error else self._last[end.index]
         numbers = sorted({*self._numbers(end.index), *found})
-        missing = {"delta": delta, "finish_reason": "stop"}
-        ends = [found.get(number) or {"index": number, **missing} for number in numbers]
+        ends = [found.get(number) or _end(number, failed.get(number)) for number in numbers]
         last = [*self._deltas.shape(ends), *self._deltas.rest(numbers)]
         chunks = []
         for one in last:
             if one["finish_reason"]:
-                chunks.append(self._chunk(model, [{**top, **one, **extra, **used}]))
+                error = failed.get(one["index"])
+                whole = {**extra, "error": error} if error else extra
+                chunks.append(self._chunk(model, [{**top, **one, **whole, **used}]))
                 used = NO_USAGE
             else:
                 chunks.append(self._chunk(model, [one]))
         return chunks
+
+    def _missing(self, index: int, model: str) -> dict[int, dict[str, Any]]:
+        """The error of each choice of a cell that has begun and that its model did not return."""
+        places = set(self._places[index].values())
+        error = missing_choices(model, len(places), self._width)
+        first = index * self._width
+        return {first + place: error for place in range(self._width) if place not in places}
 
     def _chunk(self, model: str, choices: list[dict[str, Any]], **more: Any) -> ChatChunk:
         chunk: Any = {**self._head, "model": model, "choices": choices}
@@ -162,3 +171,9 @@ class Interleave:
             chunk["usage"] = None
         complete: ChatChunk = chunk | more
         return complete
+
+
+def _end(number: int, error: Mapping[str, Any] | None) -> dict[str, Any]:
+    """The end of a choice whose model did not send one; of one that failed, with the cause."""
+    delta = {"refusal": error["message"]} if error else {}
+    return {"index": number, "delta": delta, "finish_reason": "stop"}

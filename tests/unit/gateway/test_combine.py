@@ -83,12 +83,31 @@ def test_a_failed_cell_is_a_choice_with_its_error_and_an_empty_message() -> None
     assert body["usage"]["total_tokens"] == 6
 
 
-def test_with_n_each_cell_has_n_indexes_even_if_it_has_fewer_choices() -> None:
-    cells = [good("a", "A1", "A2"), bad("b"), good("c", "C1")]
-    body = combined_response(cells, parsed("a, b, c", n=2))
-    assert [choice["index"] for choice in body["choices"]] == [0, 1, 2, 4]
+def test_with_n_each_cell_has_n_choices_and_one_that_is_missing_has_failed() -> None:
+    late = good("d", "D1")
+    late.completion["choices"][0]["index"] = 1  # type: ignore[index]
+    cells = [good("a", "A1", "A2"), bad("b"), good("c", "C1"), late, good("e")]
+    body = combined_response(cells, parsed("a, b, c, d, e", n=2))
+    assert [choice["index"] for choice in body["choices"]] == [*range(10)]
     used = [one["usage"] is not None for one in body["choices"]]
-    assert used == [True, False, False, True], "one call has one usage"
+    assert used == [True, False, False, False, True, False, False, True, True, False], "one a call"
+    found = [one["message"].get("refusal") for one in body["choices"]]
+    some, none = "returned 1 of 2 choices", "`e` returned 0 of 2 choices"
+    no = "`b`: no"
+    assert found == [None, None, no, no, None, f"`c` {some}", f"`d` {some}", None, none, none]
+    assert body["choices"][5] == {
+        "index": 5,
+        "message": {"role": "assistant", "content": None, "refusal": f"`c` {some}"},
+        "finish_reason": "stop",
+        "logprobs": None,
+        "error": {
+            "message": f"`c` {some}", "type": "api_error", "param": None, "code": "missing_choice"
+        },
+        "model": "c",
+        "latency_ms": 250.0,
+        "usage": None,
+        "cost_usd": None,
+    }  # fmt: skip
 
 
 def test_the_choice_of_a_raced_cell_has_its_report() -> None:

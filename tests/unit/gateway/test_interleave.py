@@ -163,10 +163,12 @@ def test_roles_of_the_models_and_choices_without_an_end_are_completed() -> None:
     assert found == [
         (2, {"content": "b"}, None),
         (2, {}, "length"),
-        (3, {}, "stop"),
-        (0, {}, "stop"),
-        (1, {}, "stop"),
+        (3, {"refusal": "`b` returned 1 of 2 choices"}, "stop"),
+        (0, {"refusal": "`a` returned 0 of 2 choices"}, "stop"),
+        (1, {"refusal": "`a` returned 0 of 2 choices"}, "stop"),
     ]
+    errors = [one.get("error", {}).get("code") for c in chunks for one in c["choices"]]
+    assert errors == [None, None, *["missing_choice"] * 3]
 
 
 def test_causes_are_in_call_order_whichever_failed_first() -> None:

@@ -203,3 +203,33 @@ def test_the_streams_of_all_models_are_interleaved_and_end_with_the_summed_usage
         assert chunks[-1]["usage"]["total_tokens"] == 2 * USAGE["total_tokens"]
 
     run(main())
+
+
+def test_plain_and_streamed_choices_agree_if_a_model_ignores_n_or_fails() -> None:
+    """A helper's list of choices has no gaps, so each choice that a stream begins must end."""
+
+    async def main() -> None:
+        harness = Harness(a=answers("A"), b=refuses(500), c=answers("C"))
+        plain = await harness.ask("a, b, c", n=2)
+        chunks = await harness.read("a, b, c", n=2)
+        streamed: dict[int, Any] = {}
+        for choice in (choice for chunk in chunks for choice in chunk["choices"]):
+            found = streamed.setdefault(choice["index"], {"content": "", "refusal": None})
+            found["content"] += choice["delta"].get("content") or ""
+            found["refusal"] = choice["delta"].get("refusal") or found["refusal"]
+            found |= {name: choice.get(name) for name in ("error", "finish_reason", "usage")}
+        assert [choice["index"] for choice in plain["choices"]] == [*streamed] == [*range(6)]
+        assert streamed == {
+            choice["index"]: {
+                "content": choice["message"]["content"] or "",
+                "refusal": choice["message"].get("refusal"),
+                **{name: choice.get(name) for name in ("error", "finish_reason", "usage")},
+            }
+            for choice in plain["choices"]
+        }
+        assert [one["refusal"] for one in streamed.values()][::5] == [
+            None,
+            "`c` returned 1 of 2 choices",
+        ]
+
+    run(main())
