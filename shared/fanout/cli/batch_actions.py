@@ -27,6 +27,7 @@ from .batch_backend import (
     open_local_backend,
     open_stack_backend,
 )
+from .batch_config import use_config_of_job, with_config
 from .batch_input import BatchInput, check_form, check_keys, open_batch_input
 from .batch_jobs import STOPPED, named_job, remove_job, show_jobs, state_of
 from .batch_options import check_native, checked_webhook, with_higher_cap, with_options
@@ -97,6 +98,7 @@ async def _run(arguments: argparse.Namespace, open_stack: OpenStack, given: Batc
             fresh=arguments.fresh,
             check=partial(check_keys, catalog, given.model),
         )
+        job = await with_config(backend, job, arguments)
         job, cap = await with_higher_cap(backend, job, given.cap)
         job = await with_options(backend, job, cap, given, webhook)
         if not job.is_over:
@@ -106,8 +108,11 @@ async def _run(arguments: argparse.Namespace, open_stack: OpenStack, given: Batc
 
 async def _resume(arguments: argparse.Namespace, open_stack: OpenStack) -> int:
     check_form(arguments.output)
+    await use_config_of_job(arguments, open_stack)
     async with open_backend(arguments, open_stack, needs_config=True) as backend:
-        job = await named_job(backend, arguments, arguments.job)
+        job = await with_config(
+            backend, await named_job(backend, arguments, arguments.job), arguments
+        )
         with check_output(arguments.output or default_output(job)) as output:
             if not job.is_over:
                 await backend.jobs.run(job)
@@ -117,10 +122,12 @@ async def _resume(arguments: argparse.Namespace, open_stack: OpenStack) -> int:
 async def _retry(arguments: argparse.Namespace, open_stack: OpenStack) -> int:
     cap = cost_cap(arguments.max_cost, "--max-cost")
     check_form(arguments.output)
+    await use_config_of_job(arguments, open_stack)
     async with open_backend(arguments, open_stack, needs_config=True) as backend:
         old = await named_job(backend, arguments, arguments.job)
         with check_output(arguments.output or default_output(old)) as output:
             job = await backend.jobs.retry(old.id, backend.owner, max_cost=cap)
+            job = await with_config(backend, job, arguments)
             mine = output if arguments.output else Output(Path(default_output(job)))
             return await run_to_end(backend, job, arguments, mine)
 
@@ -137,7 +144,7 @@ async def _quote(arguments: argparse.Namespace, open_stack: OpenStack, given: Ba
         if store is not None:
             check_native(store, given)
         if store is not None and (job := await finished_job(store, prompts, given.model)):
-            retry = batch_command(arguments, "retry", job.id)
+            retry = batch_command(arguments, "retry", job)
             return await print_finished(store, job, prompts, retry, as_json=as_json)
         lane = given.lane or choose_lane(None, given.window)
         native = given.native or ("auto" if lane == NATIVE else "never")
@@ -184,13 +191,14 @@ async def _status(arguments: argparse.Namespace, open_stack: OpenStack) -> int:
             return DONE
         await show_jobs(backend, jobs, totals)
         for job, total in zip(jobs, totals, strict=True):
-            show_activity(job, total, batch_command(arguments, "resume", job.id))
+            show_activity(job, total, batch_command(arguments, "resume", job))
         for error in error_lines(jobs[0].errors, unit_of(jobs[0])) if arguments.job else []:
             show(f"{jobs[0].id}: {error}")
     return DONE
 
 
 async def _cancel(arguments: argparse.Namespace, open_stack: OpenStack) -> int:
+    await use_config_of_job(arguments, open_stack)
     async with open_backend(arguments, open_stack, needs_config=True) as backend:
         found = await named_job(backend, arguments, arguments.job)
         await backend.jobs.cancel(found.id, None)
@@ -214,8 +222,8 @@ async def _remove(arguments: argparse.Namespace, open_stack: OpenStack) -> int:
 async def _not_over(backend: BatchBackend, job: Job, arguments: argparse.Namespace) -> RequestError:
     """What to do about a job whose results are wanted before its end."""
     state = state_of(job, await backend.jobs.totals(job))
-    partial = batch_command(arguments, "results", job.id, output=arguments.output)
-    resume = batch_command(arguments, "resume", job.id, output=arguments.output)
+    partial = batch_command(arguments, "results", job, output=arguments.output)
+    resume = batch_command(arguments, "resume", job, output=arguments.output)
     resumed = f"; to resume it: {resume}" if state == STOPPED else ""
     return RequestError(
         f"the job is {state}{resumed}; for what it has so far: {partial} --partial", "job"

@@ -85,9 +85,16 @@ class LocalBackend:
     owner = "anyone"
     is_remote = False
 
-    def __init__(self, bulk: LocalBatchService, index: ResponseIndex, catalog: Catalog) -> None:
+    def __init__(
+        self,
+        bulk: LocalBatchService,
+        index: ResponseIndex,
+        catalog: Catalog,
+        config_path: str | None = None,
+    ) -> None:
         self._bulk = bulk
         self._catalog = catalog
+        self.config_path = config_path
         self.files, self.jobs, self.table = bulk.files, bulk.jobs, bulk.database
         self.index: ResponseIndex | None = index
 
@@ -137,6 +144,7 @@ class StackBackend:
 
     owner = "master"
     is_remote = True
+    config_path: str | None = None
 
     def __init__(
         self,
@@ -221,7 +229,7 @@ async def open_local_backend(selected: SelectedConfig) -> AsyncIterator[LocalBac
         ) as lazy,
     ):
         with closing(ResponseIndex(home / INDEX)) as index:
-            yield LocalBackend(lazy.service, index, catalog)
+            yield LocalBackend(lazy.service, index, catalog, selected.path)
 
 
 @asynccontextmanager
@@ -267,7 +275,7 @@ async def open_backend(
         async with open_stack(arguments.stack, arguments.region) as stack:
             yield stack
         return
-    settings = Settings.read()
+    settings = Settings(None, Settings.read().env)
     selected = SelectedConfig(settings, Catalog({}, settings.env))
     if needs_config or needs_prices:
         try:

@@ -43,7 +43,7 @@ async def run_to_end(
     events = sys.stderr if output.is_stdout else None
     _show_stored(job)
     rerun = _rerun_command(job, arguments, given)
-    cancel = batch_command(arguments, "cancel", job.id)
+    cancel = batch_command(arguments, "cancel", job)
     stopped = f"fanout: {backend.interrupted_message(job, rerun, cancel)}"
     try:
         if arguments.json or not job.is_over:
@@ -68,12 +68,12 @@ async def run_to_end(
         where = "the column `error`" if is_table else str(output.errors)
         show(f"fanout: failed lines: {where}", file=sys.stderr)
         if is_table and _has_texts(job):
-            errors = [batch_command(arguments, "results", job.id), "--errors"]
+            errors = [batch_command(arguments, "results", job), "--errors"]
             texts = " ".join(errors) if output.is_stdout else str(output.errors)
             show(f"fanout: texts that do not fit the schema: {texts}", file=sys.stderr)
         has_rows = output_format(_name(output), job.source or JobSource("")) != "responses"
         to = str(output.path) if has_rows and not output.is_stdout else None
-        retry = batch_command(arguments, "retry", job.id, output=to)
+        retry = batch_command(arguments, "retry", job, output=to)
         if job.reason == "capped":
             higher = "the same command with a higher --max-cost goes on"
             show(f"fanout: {higher}; a retry has the old cap unless you add one", file=sys.stderr)
@@ -118,7 +118,7 @@ def _rerun_command(job: Job, arguments: argparse.Namespace, given: BatchInput | 
     """The command that goes on with the job. What came through a pipe is not there again."""
     if given is None or given.prompts.copy is None:
         return same_command()
-    return batch_command(arguments, "resume", job.id, output=arguments.output or STDOUT)
+    return batch_command(arguments, "resume", job, output=arguments.output or STDOUT)
 
 
 async def write_results(

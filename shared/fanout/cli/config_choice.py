@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from pathlib import Path
 
 import msgspec
@@ -12,6 +13,7 @@ from ..gateway.factory import load_catalog
 from ..local.models import MODELS, cache_home, weights_path
 from ..local.running_engine import RunningEngine, find_running
 from ..settings import Settings
+from ..wire.terminal_text import one_line
 
 LOCAL_CONFIG = Path(__file__).parent.parent / "local" / "smol.yaml"
 
@@ -27,6 +29,25 @@ class SelectedConfig(msgspec.Struct, frozen=True):
     def is_local(self) -> bool:
         """Whether no config is given and the models are the running local model's."""
         return self.settings.config == LOCAL_CONFIG
+
+    @property
+    def path(self) -> str | None:
+        """
+        The config's absolute path, as a job's record has it; `None` if no config is given.
+
+        Raises `RequestError` for one that is no text.
+        """
+        config = self.settings.config
+        if config is None or self.is_local:
+            return None
+        path = os.path.abspath(config)  # noqa: PTH100 -- links stay
+        if not is_unicode(path):
+            raise RequestError(
+                f"the config's path `{one_line(path)}` is not UTF-8, and the record of a job"
+                " cannot have that: rename it",
+                "config",
+            )
+        return path
 
 
 def select_config(config: str | None) -> SelectedConfig:
@@ -85,3 +106,12 @@ def _join_names(names: list[str]) -> str:
     listed = ", ".join(f"`{name}`" for name in names[:MAX_LISTED])
     more = len(names) - MAX_LISTED
     return f"{listed} and {more} more: `fanout models` lists them" if more > 0 else listed
+
+
+def is_unicode(path: str) -> bool:
+    """Whether a path is text: it may have any bytes."""
+    try:
+        path.encode()
+    except UnicodeEncodeError:
+        return False
+    return True

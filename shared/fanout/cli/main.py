@@ -49,6 +49,9 @@ WRONG_TYPE = re.compile(r"argument (?:.*, )?(\S+): invalid (int|float) value: '(
 EXCLUSIVE = re.compile(r"argument (?:.*, )?(\S+): not allowed with argument (?:.*/)?(\S+)")
 """Its error for an option that another one excludes, with both."""
 
+NEVER_EMPTY = frozenset({"FILE", "S", "R"})
+"""The values that name a file, a stack or its region."""
+
 NUMBERS = {"int": "a whole number", "float": "a number"}
 
 OWN_OPTIONS = frozenset({"-h", "--help", "-V", "--version"})
@@ -80,7 +83,15 @@ class Parser(argparse.ArgumentParser):
         if unknown:
             near = _similar(unknown[0].partition("=")[0], self._option_string_actions)
             self.error(f"unrecognized arguments: {' '.join(map(_shown, unknown))}{near}")
+        self._check_not_empty(found)
         return found, unknown
+
+    def _check_not_empty(self, found: argparse.Namespace) -> None:
+        """Reject an empty name of a file or a stack: a script's variable may not be set."""
+        for action in self._actions:
+            if action.metavar in NEVER_EMPTY and getattr(found, action.dest, None) == "":
+                name = "/".join(action.option_strings) or str(action.metavar)
+                self.error(f"{name} is empty: leave it out, or name one")
 
 
 def _shown(word: str) -> str:

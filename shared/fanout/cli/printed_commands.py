@@ -10,8 +10,12 @@ import shutil
 import sys
 from collections.abc import Sequence
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 from ..wire.terminal_text import without_controls
+
+if TYPE_CHECKING:
+    from ..bulk.service.records import Job
 
 NAME = "fanout"
 WRITING = frozenset({"resume", "retry", "results"})
@@ -83,25 +87,24 @@ def _is_fresh(word: str) -> bool:
 
 
 def batch_command(
-    arguments: argparse.Namespace, action: str, job_id: str, output: str | None = None
+    arguments: argparse.Namespace, action: str, job: Job, output: str | None = None
 ) -> str:
-    """An action on a job, where this command's jobs are."""
+    """An action on a job, where this command's jobs are, with the config of this command or job."""
     to = [] if output is None else ["-o", output]
     form = ["--json"] if action == "resume" and getattr(arguments, "json", False) else []
     if action in WRITING and getattr(arguments, "escape_formulas", False):
         form = [*form, "--escape-formulas"]
-    return command(["batch", action, job_id, *_place(arguments), *to, *form])
+    config = getattr(arguments, "config", None) or job.config_path
+    place = _stack(arguments) if arguments.stack else ["--config", config] if config else []
+    return command(["batch", action, job.id, *place, *to, *form])
 
 
 def list_command(arguments: argparse.Namespace) -> str:
     """Lists the jobs of this machine or of the command's stack."""
-    return command(["batch", "status", *(_place(arguments) if arguments.stack else [])])
+    return command(["batch", "status", *(_stack(arguments) if arguments.stack else [])])
 
 
-def _place(arguments: argparse.Namespace) -> list[str]:
-    """The options that say where the jobs are, and with which config they run."""
-    if arguments.stack:
-        region = ["--region", arguments.region] if arguments.region else []
-        return ["--stack", arguments.stack, *region]
-    config = getattr(arguments, "config", None)
-    return ["--config", config] if config else []
+def _stack(arguments: argparse.Namespace) -> list[str]:
+    """The options that name the stack."""
+    region = ["--region", arguments.region] if arguments.region else []
+    return ["--stack", arguments.stack, *region]

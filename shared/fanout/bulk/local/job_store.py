@@ -36,6 +36,11 @@ class JobStore(Protocol):
         """Finds the responses of jobs that were started on this machine, by content."""
         ...
 
+    @property
+    def config_path(self) -> str | None:
+        """The file of the config with which jobs run; `None` if there is none, or in a stack."""
+        ...
+
     def results(self, job: Job) -> ResultStore:
         """The job's results so far."""
         ...

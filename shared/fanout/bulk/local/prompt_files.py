@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import codecs
 import hashlib
+import os
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import ExitStack, contextmanager
 from pathlib import Path
@@ -76,9 +77,9 @@ class PromptFile(Struct, frozen=True):
 
     @property
     def name(self) -> str:
-        """The file's name; a pipe that a shell has opened, as `/dev/fd/63`, has none of its own."""
-        is_number = self.copy is not None and self.path.name.isdecimal()
-        return "pipe" if is_number else self.path.name
+        """The file's name, as text; a pipe that a shell has opened has none of its own."""
+        is_number = self.copy is not None and self.path.name.isdecimal()  # as in `/dev/fd/63`
+        return "pipe" if is_number else os.fsencode(self.path.name).decode(errors="replace")
 
     @property
     def is_table(self) -> bool:

@@ -18,6 +18,7 @@ from ...errors import NotFound, StorageError, StorageFull
 from ..input.job_source import JobSource
 from ..input.lines import ENDPOINT
 from ..service.deletion import delete_names, delete_rows
+from ..service.file_records import FileRecord
 from ..service.new_job import NewJob
 from ..service.records import Job
 from ..store import Change
@@ -67,7 +68,7 @@ async def add_job_of_lines(store: JobStore, data: bytes, name: str, options: New
     key = store.files.new_key()
     await store.files.blobs.write(key, _in_threads(iter([data])))
     file = await store.files.register(key, name, "batch", store.owner)
-    job = replace(store.jobs.draft(options, file, store.owner), source=JobSource(name))
+    job = _new(store, options, file, JobSource(name))
     if store.index is not None:
         job = await with_stored_responses(store, store.index, job, reuse=True)
     await store.jobs.registry.create(job.id, job)
@@ -134,7 +135,7 @@ async def _draft(store: JobStore, prompts: PromptFile, options: NewJob, *, reuse
         max_cost_usd=options.max_cost_usd,
         fanout=options.fanout,
     )
-    job = replace(store.jobs.draft(new, file, store.owner), source=source)
+    job = _new(store, new, file, source)
     if store.index is None:
         return job
     try:
@@ -145,6 +146,11 @@ async def _draft(store: JobStore, prompts: PromptFile, options: NewJob, *, reuse
     except StorageError as error:
         prompts.report(f"responses of earlier runs are not found: {error}")
         return job
+
+
+def _new(store: JobStore, options: NewJob, file: FileRecord, source: JobSource) -> Job:
+    job = store.jobs.draft(options, file, store.owner)
+    return replace(job, source=source, config_path=store.config_path)
 
 
 def _again(prompts: PromptFile) -> AsyncIterator[bytes]:

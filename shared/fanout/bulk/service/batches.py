@@ -292,6 +292,7 @@ class JobService:
             source=_with_rows(old),
             names=await names_for_retry(self.files, old) if old.order == "input" else None,
             account=old.account,
+            config_path=old.config_path,
         )
 
 

@@ -52,7 +52,7 @@ class Job(Struct, frozen=True, kw_only=True):
     done about providers' caches, `order` that of its files. `prices` are those of its models when
     it began, unless they are many. Without `keep_input`, the input file is deleted with the job,
     and if the job fails before its first call. `account` is that of the virtual key that pays for
-    it.
+    it. `config_path` is the file of the config with which `fanout batch` runs it, if there is one.
     """
 
     id: str
@@ -84,6 +84,7 @@ class Job(Struct, frozen=True, kw_only=True):
     source: JobSource | None = None
     reused: int = 0
     account: str | None = None
+    config_path: str | None = None
     lane: LaneChoice = REALTIME
     webhook: Webhook | None = None
     keep_input: bool = True
