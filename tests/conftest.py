@@ -19,7 +19,7 @@ import pytest
 
 from tests.support.case_groups import group
 from tests.support.clean_environment import USER_ENVIRONMENT, clean_environment
-from tests.support.processes import restore_signals
+from tests.support.processes import restore_signals, same_signals
 from tests.support.scripted_provider import Upstream, open_upstream
 from tests.support.temporary_folder import make_temporary_folder
 
@@ -63,6 +63,13 @@ def pytest_collection_finish() -> None:
 def pytest_unconfigure() -> None:
     """Remove the home that the tests had, and their files."""
     shutil.rmtree(HOME, ignore_errors=True)
+
+
+@pytest.fixture(autouse=True)
+def signals_of_each_test() -> Iterator[None]:
+    """Signals do after each test what they did before: else its children would ignore them."""
+    with same_signals():
+        yield
 
 
 @pytest.fixture(scope="session")

@@ -12,7 +12,7 @@ from typing import Any, TypeAlias
 from msgspec import Struct, json, yaml
 
 from fanout.cli.main import main
-from tests.support.processes import started
+from tests.support.processes import same_signals, started
 
 
 class CommandResult(Struct):
@@ -34,10 +34,11 @@ Command: TypeAlias = Callable[..., CommandResult]
 
 def code_of(*words: object) -> int:
     """Run a command in this process, and return its exit code."""
-    try:
-        return main([str(word) for word in words])
-    except SystemExit as stop:  # how argparse exits
-        return int(stop.code or 0)
+    with same_signals():
+        try:
+            return main([str(word) for word in words])
+        except SystemExit as stop:  # how argparse exits
+            return int(stop.code or 0)
 
 
 @contextmanager

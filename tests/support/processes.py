@@ -21,6 +21,22 @@ def restore_signals() -> None:
         signal.signal(signal.SIGINT, signal.default_int_handler)
 
 
+SIGNALS = [
+    getattr(signal, name) for name in ("SIGINT", "SIGTERM", "SIGHUP") if hasattr(signal, name)
+]
+
+
+@contextmanager
+def same_signals() -> Iterator[None]:
+    """After the block, signals do what they did: a command leaves them ignored at its end."""
+    before = {number: signal.getsignal(number) for number in SIGNALS}
+    try:
+        yield
+    finally:
+        for number, handler in before.items():
+            signal.signal(number, handler)
+
+
 @contextmanager
 def started(command: Sequence[str], **options: Any) -> Iterator[subprocess.Popen[str]]:
     """Run a command with its output in pipes; it is killed after the block."""

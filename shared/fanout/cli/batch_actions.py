@@ -34,10 +34,10 @@ from .batch_options import check_native, checked_webhook, with_higher_cap, with_
 from .batch_output import DONE, default_output, run_to_end, unit_of, write_lines, write_results
 from .batch_progress import error_lines, show_activity
 from .config_choice import select_config
+from .job_signals import JobSignals, job_signals
 from .output_paths import Output, check_output
 from .printed_commands import batch_command
 from .printing import show, show_json
-from .stop_signals import stop_signals
 
 
 def run_action(arguments: argparse.Namespace, open_stack: OpenStack = open_stack_backend) -> int:
@@ -50,17 +50,21 @@ def run_action(arguments: argparse.Namespace, open_stack: OpenStack = open_stack
         "results": _results,
         "remove": _remove,
     }
-    with stop_signals():
+    with job_signals() as signals:
         if arguments.action in actions:
-            return _in_loop(actions[arguments.action](arguments, open_stack))
+            return _in_loop(actions[arguments.action](arguments, open_stack), signals)
         with open_batch_input(arguments) as given:  # before the loop: Ctrl-C ends a blocked read
             action = _run if arguments.action == "run" else _quote
-            return _in_loop(action(arguments, open_stack, given))
+            return _in_loop(action(arguments, open_stack, given), signals)
 
 
-def _in_loop(action: Coroutine[Any, Any, int]) -> int:
-    with collecting_rarely(), asyncio.Runner(loop_factory=_loop_factory()) as runner:
-        return runner.run(action)
+def _in_loop(action: Coroutine[Any, Any, int], signals: JobSignals) -> int:
+    """The action's exit code; raises `KeyboardInterrupt` if a signal has cancelled it."""
+    try:
+        with collecting_rarely(), asyncio.Runner(loop_factory=_loop_factory()) as runner:
+            return runner.run(signals.run(action))
+    except asyncio.CancelledError:
+        raise KeyboardInterrupt from None
 
 
 def _loop_factory() -> Callable[[], asyncio.AbstractEventLoop] | None:

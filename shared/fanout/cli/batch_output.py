@@ -21,6 +21,7 @@ from ..bulk.work.partial_results import result_lines
 from ..disk.files import Draft, storage_errors
 from ..disk.threads import in_thread
 from ..errors import SchemaMismatch
+from . import job_signals
 from .batch_backend import BatchBackend
 from .batch_input import BatchInput
 from .batch_progress import error_lines
@@ -62,6 +63,7 @@ async def run_to_end(
         await forget_responses(backend, job)
         return MISUSE
     is_table = await write_results(backend, job, output, arguments)
+    job_signals.action_is_done()  # what is left only says where the results are
     if job.output_file_id and not output.is_stdout:
         show(f"fanout: responses: {output.path}", file=sys.stderr)
     if job.error_file_id:
@@ -231,7 +233,7 @@ async def _writer(
         yield json_lines_writer() if is_json else text_writer()
         await in_thread(sys.stdout.flush)
         return
-    draft = await in_thread(_open_draft, output)
+    draft = await _opened_draft(output)
     try:
         if output.path.name.lower().endswith(GZIP):
             packed = gzip.GzipFile(fileobj=cast("Any", draft), mode="wb", mtime=0)
@@ -242,6 +244,16 @@ async def _writer(
         await in_thread(draft.commit)
     finally:
         await in_thread(draft.discard)
+
+
+async def _opened_draft(output: Output) -> Draft:
+    """The opened draft; if this is cancelled meanwhile, it is discarded."""
+    opening = asyncio.ensure_future(in_thread(_open_draft, output))
+    try:
+        return await asyncio.shield(opening)
+    except asyncio.CancelledError:
+        await in_thread((await opening).discard)
+        raise
 
 
 def _open_draft(output: Output) -> Draft:

@@ -2,11 +2,9 @@
 
 from __future__ import annotations
 
-import asyncio
-import signal
 import sys
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from contextlib import AbstractContextManager, contextmanager, nullcontext
 from functools import partial
 from time import perf_counter
 from typing import TextIO
@@ -14,6 +12,7 @@ from typing import TextIO
 from ..bulk.service.records import Job
 from ..errors import NotFound
 from ..wire.terminal_text import one_line
+from . import job_signals
 from .batch_backend import BatchBackend
 from .batch_progress import Progress, format_duration
 from .printing import CTRL_C, show, show_json
@@ -50,20 +49,10 @@ async def follow(
                 return job
 
 
-@contextmanager
-def _interruptible(backend: BatchBackend) -> Iterator[None]:
-    """The first Ctrl-C goes to the backend; a second one ends the process at once."""
-    loop = asyncio.get_running_loop()
-
-    def stop(*_: object) -> None:
-        signal.signal(signal.SIGINT, signal.default_int_handler)
-        loop.call_soon_threadsafe(backend.interrupt)
-
-    signal.signal(signal.SIGINT, stop)  # not by the loop, which cannot on Windows
-    try:
-        yield
-    finally:
-        signal.signal(signal.SIGINT, signal.default_int_handler)
+def _interruptible(backend: BatchBackend) -> AbstractContextManager[None]:
+    """The first Ctrl-C goes to the backend; a second one cancels the command."""
+    signals = job_signals.active()
+    return nullcontext() if signals is None else signals.first_to(backend.interrupt)
 
 
 @contextmanager

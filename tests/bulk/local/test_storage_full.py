@@ -10,6 +10,7 @@ from typing import Any
 
 import pytest
 
+from fanout.bulk.local.file_store import FolderBlobStore
 from fanout.bulk.local.sqlite import Database
 from fanout.bulk.service.records import Job
 from fanout.errors import NotFound, StorageFull
@@ -311,5 +312,37 @@ def test_bytes_are_deleted_first_if_the_records_change_has_no_room(
             await jobs.service.jobs.delete(job.id, "master")
             with pytest.raises(NotFound):
                 await jobs.service.jobs.find(job.id, "master")
+
+    run(main())
+
+
+def test_a_job_without_room_for_its_files_says_that_its_calls_are_done_and_how_much_it_needs(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    provider = EchoProvider()
+
+    async def fail(_self: object, _parts: object, key: str) -> int:
+        raise StorageFull(key, "No space left on device")
+
+    async def main() -> None:
+        async with open_jobs(tmp_path, provider) as jobs:
+            with monkeypatch.context() as full:
+                full.setattr(FolderBlobStore, "join", fail)
+                job = await jobs.create(jsonl(line(f"n{n}") for n in range(LINES)))
+                found: list[str] = []
+
+                async def is_full() -> bool:
+                    now = await jobs.service.jobs.find(job.id, None)
+                    shown = now.to_dict(await jobs.service.jobs.totals(now))
+                    found[:] = [wait["message"] for wait in shown["fanout"]["waits"]]
+                    return any("all calls are done" in one for one in found)
+
+                await jobs.wait_until(is_full)
+            done = await jobs.wait(job)
+            output = await jobs.service.files.find(str(done.output_file_id), None)
+            assert f"about {output.bytes:,} bytes" in found[0], found
+            assert (done.status, len(await jobs.responses(done))) == ("completed", LINES)
+            assert set(provider.calls.values()) == {1}
+            jobs.observer.unexpected_errors.clear()
 
     run(main())

@@ -103,6 +103,17 @@ async def finish(
     return FinishResult(output_size, errors_size, total)
 
 
+async def output_bytes(
+    spec: FinishSpec, shards: AsyncIterable[Shard], blobs: BlobStore, results: ResultStore
+) -> int:
+    """About how many bytes the job's files have: those of the results that are joined."""
+    keys = list(spec.earlier_outputs)
+    async for shard in shards:
+        found = await results.keys(shard.index)
+        keys += [*found.responses, *found.failures]
+    return sum([await blobs.size(key) or 0 for key in keys])
+
+
 async def _ordered(
     spec: FinishSpec, found: Sequence[tuple[Shard, ResultKeys]], blobs: BlobStore
 ) -> list[tuple[Shard, ResultKeys]]:
