@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import random
-from typing import Any
+from collections import Counter
+from collections.abc import Callable
+from typing import Any, Literal
 
 from msgspec import Struct
 
@@ -17,8 +19,43 @@ WINDOWS = ("1h", "6h", "24h")
 QUEUES = {"short": 300.0, "usual": HOUR, "long": 4 * HOUR}
 """Medians of the time that a batch waits, in seconds; their logarithm has a deviation of 1."""
 
-SLOW, RPM = 0.1, 40
-"""The share of jobs whose models have this limit of requests a minute."""
+SLOW = 0.2
+"""The share of jobs that take some minutes in real time, or an hour."""
+
+
+SENT = 40
+"""The tokens that a line counts without its response."""
+
+
+class Limit(Struct, frozen=True):
+    """
+    A provider's limit, whether or not the config has it: it takes `calls` a minute.
+
+    Each of the `lines` has responses of so many `tokens`.
+    """
+
+    calls: int
+    lines: int
+    tokens: int = 100
+    stated: Literal["rpm", "tpm"] | None = "rpm"
+    hours: float = 1
+
+    @property
+    def settings(self) -> dict[str, int]:
+        """What the config has of it."""
+        if self.stated is None:
+            return {}
+        return {self.stated: self.calls * (self.tokens + SENT if self.stated == "tpm" else 1)}
+
+
+LIMITS = (
+    Limit(40, 240),
+    Limit(400, 400, 100, "tpm"),
+    Limit(10, 240, 5_000, "tpm", hours=6),
+    Limit(20, 240, 50, "tpm", hours=6),
+    Limit(60, 2_000, stated=None, hours=6),
+)
+"""Limits of jobs with windows of at least so many hours."""
 
 BAD = 17
 """Every so many prompts, one is wrong on every lane."""
@@ -28,7 +65,7 @@ class Case(Struct, frozen=True):
     """
     One job; `seed` makes its batches. It is killed after these calls to providers.
 
-    With an `rpm`, its lines take some minutes in real time.
+    With a `limit`, its lines take some time in real time.
     """
 
     seed: int
@@ -38,12 +75,26 @@ class Case(Struct, frozen=True):
     lines: int
     lane: str
     kills: tuple[int, ...]
-    rpm: int | None = None
+    limit: Limit | None = None
     has_faults: bool = True
 
     @property
+    def settings(self) -> dict[str, int]:
+        """What the config has for each model."""
+        return {} if self.limit is None else self.limit.settings
+
+    @property
+    def fields(self) -> dict[str, int]:
+        """What each request has."""
+        return {} if self.limit is None else {"max_tokens": self.limit.tokens}
+
+    @property
     def seconds(self) -> float:
-        return int(self.window[:-1]) * HOUR
+        return _seconds(self.window)
+
+
+def _seconds(window: str) -> float:
+    return int(window[:-1]) * HOUR
 
 
 def case_of(seed: int, *, is_clean: bool = False) -> Case:
@@ -55,15 +106,18 @@ def case_of(seed: int, *, is_clean: bool = False) -> Case:
     if "bedrock" in vendors:
         lines = LEAST * len(vendors)
     lane, is_slow = chance.choice(("native", "native", "auto")), chance.random() < SLOW
+    window = WINDOWS[seed % 3]
+    fitting = [one for one in LIMITS if one.hours * HOUR <= _seconds(window)]
+    limit = chance.choice(fitting) if is_slow else None
     return Case(
         seed,
-        WINDOWS[seed % 3],
+        window,
         queue,
         vendors,
-        max(240, lines) if is_slow else lines,
+        max(limit.lines, lines) if limit else lines,
         lane,
         () if is_clean else kills,
-        RPM if is_slow else None,
+        limit,
         not is_clean,
     )
 
@@ -110,6 +164,26 @@ def _faults(chance: random.Random) -> dict[str, Any]:
         "cut_downloads": int(happens(0.1)),
         "gone": happens(0.02),
     }
+
+
+class Outcome:
+    """
+    What a prompt comes to at providers that take `calls` a minute together.
+
+    Every `BAD`th prompt `is_bad`.
+    """
+
+    def __init__(self, now: Callable[[], float], calls: int | None, *, is_bad: bool = True) -> None:
+        self._now, self._calls, self._is_bad = now, calls, is_bad
+        self._taken = Counter[int]()
+
+    def __call__(self, text: str, lane: Lane) -> int:
+        minute = int(self._now() // 60)
+        if lane != "native":
+            self._taken[minute] += 1
+            if self._calls is not None and self._taken[minute] > self._calls:
+                return 429
+        return outcome(text, lane) if self._is_bad else 200
 
 
 def outcome(text: str, _lane: Lane) -> int:

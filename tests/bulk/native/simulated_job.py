@@ -19,6 +19,7 @@ from fanout.bulk.native.merger import Merger
 from fanout.bulk.native.numbers import unpack
 from fanout.bulk.native.pieces import piece_lines
 from fanout.bulk.native.planned import Choice, plan_batches
+from fanout.bulk.native.realtime import line_backlog
 from fanout.bulk.work.result_lines import read_result
 from fanout.config.catalog import Catalog, ClientKey
 from fanout.config.deployment import Deployment
@@ -31,9 +32,6 @@ from tests.support.native_doubles.bill import RECEIVED, Bill, Entry, tokens_of
 from tests.support.native_doubles.clock import Clock
 from tests.support.native_doubles.mounted import streamed
 from tests.support.native_doubles.script import Script, in_turn
-
-RATE = 1.0
-"""Lines a second in real time."""
 
 
 class Killed(BaseException):
@@ -101,13 +99,14 @@ class SimulatedJob:
     `results` has the lane of each line's result. `hedged` are the lines of batches that the ledger
     reports as such, `unclear` the numbers of those that a batch may have run without a row. The
     process is killed at a part `kills` of its calls, before or after the provider has done what it
-    was asked for.
+    was asked for. A line takes `seconds` in real time, and has these `max_tokens`.
     """
 
     def __init__(
         self, catalog: Catalog, vendor: str, hours: float, count: int, script: Script, seed: int,
-        kills: float = 0.05,
+        kills: float = 0.05, *, seconds: float = 1.0, max_tokens: int = 100,
     ) -> None:  # fmt: skip
+        self.backlog, self.seconds = line_backlog(catalog), seconds
         self.chance = random.Random(seed)  # noqa: S311 -- no secret
         self.clock, self.bill = Clock(), Bill()
         self.script = script
@@ -120,7 +119,7 @@ class SimulatedJob:
         self.window = hours * 3600
         self.deadline = self.began + self.window
         self.names = [f"{vendor}-{seed}-{n}" for n in range(count)]
-        data = b"".join(line(name, vendor) + b"\n" for name in self.names)
+        data = b"".join(line(name, vendor, max_tokens=max_tokens) + b"\n" for name in self.names)
         self.blobs, self.records = MemoryBlobs(), MemoryRecords()
         self.blobs.values["in"] = data
         self.eligibility = Eligibility(
@@ -158,6 +157,7 @@ class SimulatedJob:
             id="batch_00000000simulate",
             folder="jobs/x",
             expires_at=self.deadline,
+            window=self.window,
             ledger=BatchLedger(self.records, "batch_00000000simulate"),
             eligibility=self.eligibility,
             lines=self.lines,
@@ -165,7 +165,7 @@ class SimulatedJob:
             send=self.send,
             open=self.open,
             now=self.clock,
-            realtime=lambda waiting: waiting / RATE,
+            open_lines=lambda: len(self.names) - len(self.results),
         )
         return Merger(native), native
 
@@ -173,10 +173,16 @@ class SimulatedJob:
         """A process that has planned the batches."""
         merger, native = self.process()
         if not await native.ledger.is_planned():
-            choice = Choice(self.clock(), self.window, self.deadline, RATE, lambda _: 1_000_000_000)
+            choice = Choice(
+                self.clock(),
+                self.window,
+                self.deadline,
+                lambda one: self.backlog(one.line, one.size),
+                lambda _: 1_000_000_000,
+            )
             lines = self.lines.all()
             plan = await plan_batches(lines, self.eligibility, choice, native.line_id)
-            await native.ledger.plan(list(plan.rows(native.id).values()))
+            await native.ledger.plan(list(plan.rows(native.id).values()), plan.time)
         return merger, native
 
     async def run(self) -> None:
@@ -220,7 +226,7 @@ class SimulatedJob:
         self.hedged |= {self.names[n - 1] for row in rows if row.hedged for n in row.numbers}
         for number, name in enumerate(self.names, 1):
             if number not in held and name not in self.results:
-                self.clock.advance(1 / RATE)
+                self.clock.advance(self.seconds)
                 tokens = tokens_of(name)
                 entry = Entry(self.double.vendor, "realtime", name, tokens, RECEIVED, self.clock())
                 self.bill.add(entry)

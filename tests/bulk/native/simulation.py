@@ -37,6 +37,8 @@ from tests.bulk.native.simulated_cases import (
     QUEUES,
     WINDOWS,
     Case,
+    Limit,
+    Outcome,
     case_of,
     outcome,
     scripts_of,
@@ -82,7 +84,9 @@ class KilledProviders(Providers):
 
     def __init__(self, case: Case) -> None:
         scripts = {vendor: scripts_of(case, vendor) for vendor in case.vendors}
-        super().__init__(scripts, outcome, seconds=2.0)
+        limit = case.limit
+        calls = limit.calls if limit is not None and limit.stated is None else None
+        super().__init__(scripts, Outcome(now, calls), seconds=2.0)
         for double in self.doubles.values():
             double.clock = now
         self._kills = list(case.kills)
@@ -124,12 +128,12 @@ class KilledProviders(Providers):
 async def _run(case: Case, home: Path) -> tuple[Ended, KilledProviders]:
     """Run the job in as many processes as it takes."""
     providers = KilledProviders(case)
-    data = lines_of(case.vendors, case.lines)
+    data = lines_of(case.vendors, case.lines, **case.fields)
     began, job = job_time(), None
     for process in range(len(case.kills) + 1):
         folder = home / str(process)
         async with open_jobs(
-            folder, providers, now=now, config=config(rpm=case.rpm), sync_interval=5.0
+            folder, providers, now=now, config=config(**case.settings), sync_interval=5.0
         ) as jobs:
             if job is None:
                 job = await _create(jobs, case, data)
@@ -183,7 +187,14 @@ def simulate_merger(case: Case, catalog: Catalog) -> Found:
     vendor, kills = case.vendors[0], 0.05 if case.has_faults else 0.0
     script = scripts_of(case, vendor)(0)
     hours = case.seconds / HOUR
-    job = SimulatedJob(catalog, vendor, hours, case.lines, script, case.seed, kills)
+    limit = case.limit or Limit(60, 0, stated=None)
+    if limit.stated is not None:
+        catalog = resolve(check(config(**limit.settings), {}), {})
+    seconds, tokens = 60.0 / limit.calls, limit.tokens
+    job = SimulatedJob(
+        catalog, vendor, hours, case.lines, script, case.seed, kills,
+        seconds=seconds, max_tokens=tokens,
+    )  # fmt: skip
     run_all([job])
     bill, late = job.bill, job.ended_at - job.deadline
     found = Found(

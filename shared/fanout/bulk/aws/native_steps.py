@@ -19,7 +19,6 @@ from ...errors import NotFound
 from ...gateway.gateway import Gateway
 from ..costs import Costs
 from ..input.planner import LineError, Shard
-from ..native.chosen_rows import realtime_rate
 from ..native.held_lines import HeldLines
 from ..native.ledger import NativeRow
 from ..native.merge import ResultMerger
@@ -112,10 +111,10 @@ class NativeSteps:
 
     async def plan(self, job: Job) -> LineError | None:
         """Choose the job's batches, unless that is done; its error if it has to fail."""
-        host, rate = self._host, realtime_rate(self._host.gateway.catalog, job.models)
-        native = native_job(host, job, await self._shards(job), lambda waiting: waiting / rate)
+        host = self._host
+        native = native_job(host, job, await self._shards(job), lambda: job.total)
         until = host.now() + PLAN_SECONDS
-        error = await plan_once(host, job, native, rate, until=until, reserves_all=True)
+        error = await plan_once(host, job, native, until=until, reserves_all=True)
         if error is None and await native.ledger.rows():
             await self._begin(job.id, job)
         return error
@@ -129,12 +128,12 @@ class NativeSteps:
             return Turn("done")
         if job.is_over:
             return await self._end(job)
-        rate, total = realtime_rate(host.gateway.catalog, job.models), await self._done(job)
+        open_lines = job.total - await self._done(job)
         native = native_job(
             host,
             job,
             await self._shards(job),
-            lambda waiting: max(waiting, job.total - total) / rate,
+            lambda: open_lines,
         )
         status = await Merger(native).step(is_ending=is_ending(job), until=now() + TURN_SECONDS)
         if status.next_at is None:
@@ -146,7 +145,7 @@ class NativeSteps:
         """Cancel what the batches of a job do that a failed step has closed before they ended."""
         host, ledger, now = self._host, self._host.ledger(job), self._host.now
         if any(row.is_to_cancel for row in await ledger.rows()):
-            native = native_job(host, job, (), lambda _: 0.0)
+            native = native_job(host, job, (), lambda: 0)
             until = now() + TURN_SECONDS
             status = await Merger(native, only_ends=True).step(is_ending=True, until=until)
             if status.next_at is not None:

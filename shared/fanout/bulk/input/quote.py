@@ -158,7 +158,7 @@ async def quote(  # noqa: PLR0913 -- what is known of the job, each once
         shared = {name: one for name, one in order.shared.items() if has_cache(name)}
     result = Quote(lane, native, lines=found.total, errors=found.errors)
     unplaced: Unplaced = {}
-    batches.start(found.models)
+    batches.start()
     known = {name for name in found.models if _is_usable(check, name)}
     offers = cache(partial(offers_flex, catalog))
     async for number, _, _, data in iter_lines(read()):

@@ -91,8 +91,8 @@ BatchLabels: TypeAlias = tuple[Label | None, Label | None]
 class LineBatches(Protocol):
     """Divides the lines of a file among native batches, as a job does."""
 
-    def start(self, models: Iterable[str]) -> None:
-        """Begin with a file whose lines name these models."""
+    def start(self) -> None:
+        """Begin with the file."""
         ...
 
     def add(self, line: Line, number: int, size: int) -> BatchLabels:
@@ -111,7 +111,7 @@ class LineBatches(Protocol):
 class NoBatches:
     """A host whose jobs have none, or a quote that is not asked for them."""
 
-    def start(self, models: Iterable[str]) -> None:
+    def start(self) -> None:
         """Nothing is divided."""
 
     def add(self, _line: Line, _number: int, _size: int) -> BatchLabels:

@@ -68,7 +68,18 @@ def _not_found(job: NativeJob, row: NativeRow) -> NativeRow:
 def _planned_again(job: NativeJob, row: NativeRow) -> NativeRow:
     """The row before another creation, which reserves what the batch may cost again."""
     job.release(row.estimate)
-    return replace(row, state="planned", searches=0, sent_at=None, next_at=job.now())
+    first = row.first_sent_at or row.sent_at
+    return replace(
+        row, state="planned", searches=0, sent_at=None, next_at=job.now(), first_sent_at=first
+    )
+
+
+async def is_twice(job: NativeJob, row: NativeRow, route: Route) -> bool:
+    """Whether a batch that was created twice is in the list twice, so that both are billed."""
+    if row.first_sent_at is None:
+        return False
+    found = await _listed(job, replace(row, sent_at=row.first_sent_at), route)
+    return any(one.id != row.id and _is_its(row, one) for one in found or ())
 
 
 def _is_its(row: NativeRow, batch: NativeBatch) -> bool:

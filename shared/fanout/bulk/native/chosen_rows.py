@@ -6,8 +6,6 @@ from collections import Counter
 from collections.abc import Callable, Iterable, Mapping
 from functools import partial
 
-from ...config.catalog import Catalog
-from ...errors import FanoutError
 from ...telemetry.prices import to_dollars
 from ..costs import Costs
 from ..input.estimates import estimate_cost
@@ -16,12 +14,7 @@ from ..input.quote import not_native
 from ..lanes import LaneChoice, NativeChoice
 from .ledger import NativeRow
 from .planned import BatchPlan, Choice, Label
-
-USUAL_RATE = 20.0
-"""Lines a second in real time, of models whose rate limits the config does not have."""
-
-TOKENS_OF_A_LINE = 1_000
-"""What a line is expected to count against a limit of tokens a minute."""
+from .realtime import line_backlog
 
 MAX_REASONS = 3
 
@@ -33,7 +26,6 @@ def asks_for_batches(lane: LaneChoice, native: NativeChoice) -> bool:
 
 def choice_of(
     costs: Costs,
-    rate: float,
     *,
     now: float,
     window: float,
@@ -42,12 +34,12 @@ def choice_of(
     is_over: Callable[[], bool] = lambda: False,
 ) -> Choice:
     """The choice of a job; each line costs what it reserves under a cost cap."""
-    estimate = partial(estimate_cost, costs)
+    estimate, backlog = partial(estimate_cost, costs), line_backlog(costs.catalog)
     return Choice(
         now,
         window,
         expires_at,
-        rate,
+        lambda one: backlog(one.line, one.size),
         lambda one: estimate(one.line, one.size),
         is_asked,
         is_over,
@@ -106,18 +98,3 @@ def _over_cap(max_cost: int | None, rows: Iterable[NativeRow]) -> LineError | No
         "Nothing was sent. Raise the cap, or use `auto` to send what fits."
     )
     return LineError("native_not_possible", message, "max_cost_usd", None)
-
-
-def realtime_rate(catalog: Catalog, models: Iterable[str]) -> float:
-    """How many lines a second a job of these models sends in real time, by their rate limits."""
-    rates: list[float] = []
-    for name in models:
-        try:
-            deployments = catalog.find(name)
-        except FanoutError:
-            continue
-        if all(one.rpm for one in deployments):
-            rates.append(sum(one.rpm or 0 for one in deployments) / 60)
-        if all(one.tpm for one in deployments):
-            rates.append(sum(one.tpm or 0 for one in deployments) / 60 / TOKENS_OF_A_LINE)
-    return min(rates) * catalog.general.batch_share if rates else USUAL_RATE

@@ -64,11 +64,11 @@ class Deadline(Struct, frozen=True):
         return self.at - (self.realtime * FACTOR + MARGIN / 2)
 
 
-def most_lines(now: float, deadline: float, window: float, drain: float, rate: float) -> int:
+def most_realtime(now: float, deadline: float, window: float, drain: float) -> float:
     """
-    How many lines may wait for batches from `now` on, at so many lines a second in real time.
+    How long the lines that wait for batches from `now` on may take in real time.
 
     A batch has `window` seconds before it is given up.
     """
     left = deadline - now - window - drain - FETCH - MARGIN
-    return max(0, int(left / FACTOR * rate))
+    return max(0.0, left / FACTOR)

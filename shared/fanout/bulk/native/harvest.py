@@ -20,6 +20,7 @@ from ...providers.native_batch import NativeBatch, Row
 from ...telemetry.prices import BATCH
 from ..input.estimates import models_of
 from ..work.result_lines import error_line, response_line
+from .adopt import is_twice
 from .eligibility import Route
 from .job import RETRY, NativeJob
 from .ledger import NativeRow
@@ -54,7 +55,9 @@ class _Found(Struct):
     What the files say: the numbers of lines that have a row, and of those the ones without a
     result, with whether another batch may answer them.
 
-    `repeated` counts the rows of a line after the first, `orphans` what is no row of a line.
+    `repeated` counts the rows of a line after the first, `orphans` what is no row of a line. A file
+    that `is_cut` ends in the middle of a row. The batch `is_twice` at the provider, if a creation
+    without a response was seen too late.
     """
 
     has_files: bool
@@ -65,13 +68,16 @@ class _Found(Struct):
     failed: int = 0
     repeated: int = 0
     orphans: int = 0
+    is_cut: bool = False
+    is_twice: bool = False
 
 
 async def harvest(job: NativeJob, row: NativeRow, *, is_ending: bool = False) -> NativeRow:
     """
     Fetch the rows of a batch that has ended, and store what they say of its lines.
 
-    Unless the job `is_ending`, what they do not answer may go by another batch.
+    A file that stays cut gives its whole rows. Unless the job `is_ending`, what they do not answer
+    may go by another batch.
     """
     route = job.route(row)
     if route is None:
@@ -83,14 +89,18 @@ async def harvest(job: NativeJob, row: NativeRow, *, is_ending: bool = False) ->
         found = await _read(job, row, route, files, pieces)
     except NotFetched:
         return await _unfetched(job, row, route, is_ending=is_ending)
+    may_retry = _may_retry(job, row)
+    if found.is_cut and may_retry:
+        return await job.later(row, None)
     # a file may be cut between two rows
     is_short = row.ended_as == "completed" and len(found.seen) < row.count
-    if is_short and row.fetches < FETCHES:
+    if is_short and not found.is_cut and row.fetches < FETCHES:
         again = replace(row, fetches=row.fetches + 1, next_at=job.now() + RETRY)
         return await job.ledger.write(again)
     job.release(row.estimate)
     if row.ended_as == "failed" and not found.seen and not is_ending:
         return await split(job, row, route)
+    found.is_twice = await is_twice(job, row, route)
     return await _store(job, row, route, found, pieces, is_ending=is_ending)
 
 
@@ -100,16 +110,21 @@ def _batch(row: NativeRow) -> NativeBatch:
     )
 
 
+def _may_retry(job: NativeJob, row: NativeRow) -> bool:
+    """Whether there is time to fetch the files again."""
+    now = job.now()
+    return now - (row.ended_at or now) <= FETCH_TIME and now < job.deadline([row]).hedge_at
+
+
 async def _unfetched(
     job: NativeJob, row: NativeRow, route: Route | None, *, is_ending: bool
 ) -> NativeRow:
     """Ask again later; at the end, send lines again that may be billed already."""
-    now, deadline = job.now(), job.deadline([row])
-    if now - (row.ended_at or now) <= FETCH_TIME and now < deadline.hedge_at:
+    if _may_retry(job, row):
         return await job.later(row, None)
     job.release(row.estimate)
     if not is_ending:
-        await send_again(job, row, route, row.numbers, deadline)
+        await send_again(job, row, route, row.numbers, job.deadline([row]))
     return await job.ledger.write(
         replace(row, state="stored", hedged=True, missing=row.count, unclear=row.lines)
     )
@@ -118,27 +133,37 @@ async def _unfetched(
 async def _read(
     job: NativeJob, row: NativeRow, route: Route, files: Sequence[str], pieces: Pieces
 ) -> _Found:
-    """Read the stored files, and write the lines' results; raises `NotFetched`."""
+    """Read the stored files, and write the lines' results."""
     found = _Found(bool(files), await _lines_of(job, row))
     for key in files:
-        async for one in stored_rows(job, route, key):
-            number = None if one is None else job.number_of(one.id)
-            line = None if number is None else found.lines.get(number)
-            if one is None or number is None or line is None:
-                found.orphans += 1
-            elif number in found.seen:
-                found.repeated += 1
-            else:
-                found.seen.add(number)
-                data = _result_line(job, row, route, line, one)
-                if data is None:
-                    found.open[number] = _is_passing(one)
-                    continue
-                found.succeeded += one.kind == "ok"
-                found.failed += one.kind != "ok"
-                await pieces.add(line.shard, data)
+        try:
+            async for one in stored_rows(job, route, key):
+                await _take(job, row, route, found, one, pieces)
+        except NotFetched:
+            found.is_cut = True
     await pieces.flush()
     return found
+
+
+async def _take(
+    job: NativeJob, row: NativeRow, route: Route, found: _Found, one: Row | None, pieces: Pieces
+) -> None:
+    """Count a row of the files, and write the result of its line."""
+    number = None if one is None else job.number_of(one.id)
+    line = None if number is None else found.lines.get(number)
+    if one is None or number is None or line is None:
+        found.orphans += 1
+    elif number in found.seen:
+        found.repeated += 1
+    else:
+        found.seen.add(number)
+        data = _result_line(job, row, route, line, one)
+        if data is None:
+            found.open[number] = _is_passing(one)
+            return
+        found.succeeded += one.kind == "ok"
+        found.failed += one.kind != "ok"
+        await pieces.add(line.shard, data)
 
 
 async def _lines_of(job: NativeJob, row: NativeRow) -> dict[int, _Line]:
@@ -173,17 +198,26 @@ async def _store(
             succeeded=found.succeeded,
             failed=found.failed,
             missing=missing,
-            unclear=pack(without) if _may_be_billed(row, route, found) else "",
+            unclear=_unclear(row, route, found, without),
             repeated=found.repeated,
             orphans=found.orphans,
         )
     )
 
 
+def _unclear(row: NativeRow, route: Route, found: _Found, without: Sequence[int]) -> str:
+    """The lines that may be paid twice: another batch has them, too, or they may have run."""
+    if found.is_twice:
+        return row.lines
+    return pack(without) if _may_be_billed(row, route, found) else ""
+
+
 def _may_be_billed(row: NativeRow, route: Route, found: _Found) -> bool:
     """Whether lines without a row may have run, so that sending them again may pay them twice."""
     limits = route.batches.limits
-    return row.ended_as not in (limits.whole if found.has_files else limits.whole | limits.unrun)
+    return found.is_cut or row.ended_as not in (
+        limits.whole if found.has_files else limits.whole | limits.unrun
+    )
 
 
 def _result_line(

@@ -18,6 +18,7 @@ from .deadline import Deadline
 from .eligibility import Eligibility, Route
 from .input_lines import InputLines
 from .ledger import BatchLedger, NativeRow
+from .realtime import Backlog
 
 Send: TypeAlias = Callable[[Deployment, WireRequest], Awaitable[WireResponse]]
 """
@@ -45,14 +46,15 @@ class NativeJob(Struct, frozen=True):
     """
     One job. `folder` is the beginning of its blobs' keys, `expires_at` its end.
 
-    `send` has small responses, `open` has files. `realtime` is how many seconds so many lines take
-    in real time, beside those of the job that wait for it already. `reserve` reserves nanodollars
+    `window` is how long it may take, in seconds. `send` has small responses, `open` has files.
+    `open_lines` is how many lines have no result yet. `reserve` reserves nanodollars
     under the job's cost cap, or says why it does not; `release` releases them.
     """
 
     id: str
     folder: str
     expires_at: float
+    window: float
     ledger: BatchLedger
     eligibility: Eligibility
     lines: InputLines
@@ -60,7 +62,7 @@ class NativeJob(Struct, frozen=True):
     send: Send
     open: Open
     now: Callable[[], float]
-    realtime: Callable[[int], float]
+    open_lines: Callable[[], int]
     reserve: Reserve = lambda _: None
     release: Callable[[int], None] = lambda _: None
 
@@ -78,9 +80,12 @@ class NativeJob(Struct, frozen=True):
         return self.eligibility.routes.at(row.model, row.deployment)
 
     def deadline(self, rows: list[NativeRow]) -> Deadline:
-        """The job's end, with the time of the lines that are still at providers."""
-        waiting = sum(row.count for row in rows if row.holds_its_lines)
-        return Deadline(self.expires_at, self.realtime(waiting))
+        """The job's end, with the time of all lines without a result; `rows` are at providers."""
+        held = [row for row in rows if row.holds_its_lines]
+        waiting = sum(row.count for row in held)
+        backlog = sum((row.backlog for row in held), Backlog())
+        left = self.ledger.time.left(self.open_lines(), backlog, waiting)
+        return Deadline(self.expires_at, left.duration(self.window))
 
     async def ask(self, route: Route, request: WireRequest) -> WireResponse | None:
         """The response; `None` if there is none."""

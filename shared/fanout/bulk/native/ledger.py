@@ -19,6 +19,7 @@ from ...providers.native_batch import BatchState, Fault
 from ...wire import json
 from ..store import RecordStore
 from .numbers import unpack
+from .realtime import Backlog, PlannedTime
 
 KIND = "native"
 PAGE = 100
@@ -43,16 +44,17 @@ class NativeRow(Struct, frozen=True, omit_defaults=True):
 
     `key` is its label at the provider, `deployment` the digest of the deployment whose account it
     is of, which `is_gone` if the config does not have it any more. `lines` are the numbers of its
-    `count` lines, `estimate` is what they may cost in real time.
+    `count` lines, `estimate` is what they may cost in real time, `backlog` how long they take then.
     `attempt` counts the batches that its lines were in, with this one. `source` is the uploaded
-    input, `sent_at` when its creation was sent, `searches` how often it was looked for and not
-    found, `candidates` the ids of which one may be it, `foreign` those that turned out to be
-    somebody else's. `give_up_at` is when it is cancelled, or when its lines are sent in real time
-    if it is being cancelled. `outputs` and `ended_as` are those of its end, `fetches` is how often
-    lines were missing in its files, `shards` are those with rows of it; `parts` counts the blobs of
-    shards that have several.
+    input, `sent_at` when its creation was sent, `first_sent_at` the same of one that was not found,
+    `searches` how often it was looked for and not found, `candidates` the ids of which one may be
+    it, `foreign` those that turned out to be somebody else's. `give_up_at` is when it is cancelled,
+    or when its lines are sent in real time if it is being cancelled. `outputs` and `ended_as` are
+    those of its end, `fetches` is how often lines were missing in its files, `shards` are those
+    with rows of it; `parts` counts the blobs of shards that have several.
     `missing` counts the lines without a result of it that no further batch has. `unclear` are the
-    numbers of lines that are in no file of it: they may have run, and be billed.
+    numbers of lines that may be billed twice: they are in no file of it and may have run, or the
+    batch was created twice.
     If it is `hedged`, its lines are sent again although it may have run them: `twice` is how many
     have both responses, `wasted` what the unused ones cost. `expires_at` is the job's end; a store
     may delete the row a month after it.
@@ -65,11 +67,13 @@ class NativeRow(Struct, frozen=True, omit_defaults=True):
     lines: str
     count: int
     estimate: int = 0
+    backlog: Backlog = Backlog()
     state: RowState = "planned"
     next_at: float = 0.0
     attempt: int = 1
     source: str | None = None
     sent_at: float | None = None
+    first_sent_at: float | None = None
     searches: int = 0
     candidates: tuple[str, ...] = ()
     foreign: tuple[str, ...] = ()
@@ -133,6 +137,7 @@ class _Head(Struct, frozen=True):
     """The first record of a job: all of its rows are there."""
 
     is_planned: bool = True
+    time: PlannedTime = PlannedTime()
 
 
 class BatchLedger:
@@ -142,6 +147,8 @@ class BatchLedger:
         self._records = records
         self._job = job
         self._read: dict[int, bytes] = {}
+        self.time = PlannedTime()
+        """What all lines of the job take in real time, as it was when `rows` was called."""
 
     def _key(self, number: int) -> str:
         return f"{self._job}/{number:06d}"
@@ -150,7 +157,7 @@ class BatchLedger:
         """Whether all rows of the job were added."""
         return await self._records.get(KIND, self._key(0)) is not None
 
-    async def plan(self, rows: list[NativeRow]) -> None:
+    async def plan(self, rows: list[NativeRow], time: PlannedTime) -> None:
         """
         Add the first rows, unless another process has done so meanwhile.
 
@@ -161,7 +168,7 @@ class BatchLedger:
         await self.clear()
         for row in rows:
             await self.add(row)
-        await self._records.put(KIND, self._key(0), json.encode(_Head()), None)
+        await self._records.put(KIND, self._key(0), json.encode(_Head(time=time)), None)
 
     async def add(self, row: NativeRow) -> None:
         """Add a row; one that exists already stays."""
@@ -172,7 +179,9 @@ class BatchLedger:
         found: list[NativeRow] = []
         self._read = {}
         for key, raw in await self._list():
-            if not key.endswith("/000000"):
+            if key.endswith("/000000"):
+                self.time = json.decode(raw, type=_Head).time
+            else:
                 row = json.decode(raw, type=NativeRow)
                 self._read[row.number] = raw
                 found.append(row)

@@ -15,11 +15,12 @@ from typing import TypeAlias
 from msgspec import Struct, field
 
 from ...telemetry.prices import to_nanodollars
-from .deadline import most_lines
+from .deadline import most_realtime
 from .eligibility import Candidate, Eligibility, Route, account_of
 from .input_lines import InputLine
 from .ledger import NativeRow
 from .numbers import pack
+from .realtime import Backlog, PlannedTime
 
 MAX_LINES = 5_000
 MAX_BYTES = 50_000_000
@@ -50,8 +51,8 @@ class Choice(Struct, frozen=True):
     """
     What decides how many lines wait for batches.
 
-    `window` is the job's, in seconds, `expires_at` its end. `rate` is how many lines a second are
-    sent in real time. `is_asked` says that the user chose batches, also to save little; `estimate`
+    `window` is the job's, in seconds, `expires_at` its end. `backlog` is what a line takes in real
+    time. `is_asked` says that the user chose batches, also to save little; `estimate`
     is the nanodollars that a line of so many bytes may cost in real time. No further line is chosen
     once the time for that `is_over`.
     """
@@ -59,43 +60,44 @@ class Choice(Struct, frozen=True):
     now: float
     window: float
     expires_at: float
-    rate: float
+    backlog: Callable[[InputLine], Backlog]
     estimate: Callable[[InputLine], int]
     is_asked: bool = False
     is_over: Callable[[], bool] = lambda: False
 
-    def most(self, route: Route) -> int:
-        """How many lines may wait for batches, if they are of this route."""
+    def most(self, route: Route) -> float:
+        """How many seconds in real time may wait for batches, if they are of this route."""
         limits = route.batches.limits
         if self.window < limits.window and not self.is_asked:
-            return 0
+            return 0.0
         run = min(limits.window, self.window) * RUN
-        return most_lines(self.now, self.expires_at, run, limits.drain, self.rate)
+        return most_realtime(self.now, self.expires_at, run, limits.drain)
 
 
-_Part: TypeAlias = list[tuple[int, int]]
-"""The lines of one batch, by their numbers, with their estimates."""
+_Part: TypeAlias = list[tuple[int, int, Backlog]]
+"""The lines of one batch, by their numbers, with their estimates and their time."""
 
 
 class _Group(Struct, eq=False):
     """
     The lines of one model: the batch that is `filling`, the `full` one before it, and the others.
 
-    `most` is how many lines of the job may wait for batches when a line of this one is added.
+    `most` is how many seconds of the job's lines, in real time, may wait for batches when a line of
+    this one is added.
     `place` is the number of the batch that is filling; `batches` are by their numbers.
     """
 
     route: Route
     model: str
-    most: int
+    most: float
     filling: _Part = field(default_factory=list)
     place: int = 0
     size: int = 0
     full: _Part = field(default_factory=list)
-    batches: dict[int, tuple[str, int, int]] = field(default_factory=dict)
+    batches: dict[int, tuple[str, int, int, Backlog]] = field(default_factory=dict)
     left: int = 0
 
-    def add(self, one: InputLine, estimate: int) -> int:
+    def add(self, one: InputLine, estimate: int, backlog: Backlog) -> int:
         """Add a line, to another batch if this one is full; returns the number of its batch."""
         limits = self.route.batches.limits
         if self.filling and (
@@ -105,7 +107,7 @@ class _Group(Struct, eq=False):
             self._store(self.place - 1, self.full)
             self.full, self.filling, self.size = self.filling, [], 0
             self.place += 1
-        self.filling.append((one.number, estimate))
+        self.filling.append((one.number, estimate, backlog))
         self.size += one.size
         return self.place
 
@@ -130,9 +132,10 @@ class _Group(Struct, eq=False):
         if len(part) < self.route.batches.limits.least:
             self.left += len(part)
             return
-        numbers = [number for number, _ in part]
-        estimate = sum(one for _, one in part)
-        self.batches[place] = (pack(numbers), len(part), estimate)
+        numbers = [number for number, _, _ in part]
+        estimate = sum(one for _, one, _ in part)
+        backlog = sum((one for _, _, one in part), Backlog())
+        self.batches[place] = (pack(numbers), len(part), estimate, backlog)
 
     @property
     def saving(self) -> float:
@@ -144,7 +147,7 @@ class BatchPlan:
     """
     Divides lines among native batches, one line after the other; its memory is that of the rows.
 
-    `reasons` has how many lines are in no batch, by the reason.
+    `reasons` has how many lines are in no batch, by the reason. `time` is that of all lines.
     """
 
     def __init__(self, choice: Choice) -> None:
@@ -152,10 +155,14 @@ class BatchPlan:
         self.reasons = Counter[str]()
         self._groups: dict[tuple[str, str], _Group] = {}
         self._accounts: dict[int, tuple[Route, str]] = {}
-        self._taken = 0
+        self._taken = self._all = Backlog()
+        self._lines = 0
 
     def add(self, one: InputLine, found: Candidate | str) -> Label | None:
         """Add a line, or why it may not go by a batch; returns its batch, if that is created."""
+        backlog = self.choice.backlog(one)
+        self._all += backlog
+        self._lines += 1
         if not isinstance(found, Candidate):
             self.reasons[found] += 1
             return None
@@ -163,11 +170,17 @@ class BatchPlan:
         if (group := self._groups.get(key)) is None:
             most = self.choice.most(found.route)
             group = self._groups[key] = _Group(found.route, found.model, most)
-        if self._taken >= group.most:
+        taken = self._taken + backlog
+        if taken.duration(self.choice.window) > group.most:
             self.reasons[TOO_LATE] += 1
             return None
-        self._taken += 1
-        return (*key, group.add(one, self.choice.estimate(one)))
+        self._taken = taken
+        return (*key, group.add(one, self.choice.estimate(one), backlog))
+
+    @property
+    def time(self) -> PlannedTime:
+        """What all lines so far take in real time."""
+        return PlannedTime(self._all, self._lines)
 
     def _account_of(self, route: Route) -> str:
         """The account of a route, which few of them are."""
@@ -186,7 +199,7 @@ class BatchPlan:
                 group.left = 0
             if group.saving < LEAST_SAVING and not self.choice.is_asked:
                 continue
-            for place, (numbers, count, estimate) in group.batches.items():
+            for place, (numbers, count, estimate, backlog) in group.batches.items():
                 number = len(rows) + 1
                 rows[(*key, place)] = NativeRow(
                     number,
@@ -196,6 +209,7 @@ class BatchPlan:
                     numbers,
                     count,
                     estimate,
+                    backlog,
                     next_at=self.choice.now,
                     expires_at=self.choice.expires_at,
                 )

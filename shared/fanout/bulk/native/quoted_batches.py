@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable
+from collections.abc import Callable
 
 from msgspec import Struct
 from msgspec.structs import replace
@@ -14,7 +14,7 @@ from ..input.line_parser import Line
 from ..input.planner import LineError
 from ..input.quote_groups import BatchLabels
 from ..lanes import LaneChoice, NativeChoice
-from .chosen_rows import asks_for_batches, choice_of, chosen_rows, realtime_rate
+from .chosen_rows import asks_for_batches, choice_of, chosen_rows
 from .eligibility import Eligibility, Routes
 from .input_lines import InputLine
 from .planned import BatchPlan, Label
@@ -55,24 +55,21 @@ class QuotedBatches:
         self._created: frozenset[Label] = frozenset()
         self._own_created: frozenset[Label] = frozenset()
         self._estimated: tuple[InputLine | None, int] = (None, 0)
-        self.start(())
+        self.start()
 
-    def start(self, models: Iterable[str]) -> None:
-        """Begin with a file whose lines name these models."""
-        names = list(models)
-        self._plan = self._make_plan(names, is_asked=True)
+    def start(self) -> None:
+        """Begin with a file."""
+        self._plan = self._make_plan(is_asked=True)
         self._own: BatchPlan | None = None
         if self._is_asked:
             self._own = self._plan
         elif self._job.native != "never":
-            self._own = self._make_plan(names, is_asked=False)
+            self._own = self._make_plan(is_asked=False)
 
-    def _make_plan(self, models: Iterable[str], *, is_asked: bool) -> BatchPlan:
+    def _make_plan(self, *, is_asked: bool) -> BatchPlan:
         now, window = self._now, self._job.window
-        rate = realtime_rate(self._catalog, models)
         choice = choice_of(
             self._costs,
-            rate,
             now=now,
             window=window,
             expires_at=now + window,

@@ -64,7 +64,11 @@ async def ids_of(job: NativeJob, route: Route, batch: NativeBatch) -> AsyncGener
 
 
 async def stored_rows(job: NativeJob, route: Route, key: str) -> AsyncIterator[Row | None]:
-    """Each row of a stored file; `None` for what is no row. Raises `NotFetched` if it is cut."""
+    """
+    Each row of a stored file; `None` for what is no row.
+
+    Raises `NotFetched` after the last whole row if the file is cut in the next one.
+    """
     async with aclosing(_lines(job.blobs.read(key))) as lines:
         async for data in lines:
             yield read_row(route, data)

@@ -21,7 +21,7 @@ from ..service.records import Job
 from ..store import BlobStore, JobProgress, RecordStore, ResultStore
 from ..totals import Totals
 from ..work.manifest import read_manifest
-from .chosen_rows import asks_for_batches, choice_of, chosen_rows, realtime_rate
+from .chosen_rows import asks_for_batches, choice_of, chosen_rows
 from .eligibility import Eligibility, Routes
 from .hedged import hedged_totals
 from .input_lines import InputLines
@@ -89,7 +89,6 @@ class Preparation:
         self._job = job
         self._progress = progress
         self._done = 0
-        self._rate = realtime_rate(host.gateway.catalog, job.models)
 
     async def phase(self, work: Work, activity: ActivityTracker) -> NativePhase | LineError:
         """The phase; the job's error if a line may not go by a batch although it must."""
@@ -99,11 +98,11 @@ class Preparation:
             host,
             job,
             shards,
-            self._realtime,
+            self._open_lines,
             reserve=partial(self._progress.reserve, is_whole=True),
             release=self._progress.release,
         )
-        if (error := await plan_once(host, job, native, self._rate)) is not None:
+        if (error := await plan_once(host, job, native)) is not None:
             return error
         for row in await native.ledger.rows():
             if row.may_run or row.state == "ended":
@@ -128,16 +127,15 @@ class Preparation:
     async def _refresh(self) -> None:
         self._done = (await self._progress.total()).lines
 
-    def _realtime(self, waiting: int) -> float:
-        """Seconds for all lines that have no result yet."""
-        return max(waiting, self._job.total - self._done) / self._rate
+    def _open_lines(self) -> int:
+        return self._job.total - self._done
 
 
 def native_job(
     host: NativeHost,
     job: Job,
     shards: Sequence[Shard],
-    realtime: Callable[[int], float],
+    open_lines: Callable[[], int],
     *,
     reserve: Reserve = lambda _: None,
     release: Callable[[int], None] = lambda _: None,
@@ -148,6 +146,7 @@ def native_job(
         id=job.id,
         folder=f"jobs/{job.id}",
         expires_at=job.expires_at,
+        window=job.expires_at - job.created_at,
         ledger=host.ledger(job),
         eligibility=Eligibility(Routes(catalog), host.gateway.prepare, catalog.client(job.owner)),
         lines=InputLines(host.blobs, job.input_key, job.model, shards),
@@ -155,7 +154,7 @@ def native_job(
         send=host.send,
         open=host.open,
         now=host.now,
-        realtime=realtime,
+        open_lines=open_lines,
         reserve=reserve,
         release=release,
     )
@@ -165,7 +164,6 @@ async def plan_once(
     host: NativeHost,
     job: Job,
     native: NativeJob,
-    rate: float,
     *,
     until: float | None = None,
     reserves_all: bool = False,
@@ -181,7 +179,6 @@ async def plan_once(
         return None
     choice = choice_of(
         host.costs,
-        rate,
         now=host.now(),
         window=job.expires_at - job.created_at,
         expires_at=job.expires_at,
@@ -193,5 +190,5 @@ async def plan_once(
     found = chosen_rows(plan, job.id, job.native, job.max_cost, is_within=reserves_all)
     if isinstance(found, LineError):
         return found
-    await native.ledger.plan(list(found.values()))
+    await native.ledger.plan(list(found.values()), plan.time)
     return None

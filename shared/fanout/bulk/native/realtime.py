@@ -1,0 +1,102 @@
+"""
+How long a job's lines would take in real time, by the rate limits in the config.
+
+From that follows when native batches are given up.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+
+from msgspec import Struct
+
+from ...config.catalog import Catalog
+from ...schema.tokens import BYTES_PER_TOKEN
+from ..input.estimates import conversations_of, models_of, output_tokens
+from ..input.line_parser import Line
+from ..pacing.limits import Limits, make_limits
+
+MINUTE = 60.0
+
+USUAL_RATE = 20.0
+"""Calls a second that a provider takes at least, if there is no time to expect less."""
+
+SLOW_RATE = 1.0
+"""Calls a second that a provider without limits in the config takes, if there is time for it."""
+
+SHORT_WINDOW, SLOW_PART = 7200.0, 1 / 6
+"""
+The time for calls at `SLOW_RATE`: this part of a job's window after its first seconds. More calls
+are expected to be sent faster, so that a short window and a long job still have batches.
+"""
+
+
+class Backlog(Struct, frozen=True, gc=False):
+    """
+    Calls to be sent: how many `seconds` those with limits in the config take, and how many
+    `unlimited` ones there are without.
+    """
+
+    seconds: float = 0.0
+    unlimited: float = 0.0
+
+    def __add__(self, more: Backlog) -> Backlog:
+        return Backlog(self.seconds + more.seconds, self.unlimited + more.unlimited)
+
+    def scaled(self, factor: float) -> Backlog:
+        """The same with so many times the calls."""
+        return Backlog(self.seconds * factor, self.unlimited * factor)
+
+    def duration(self, window: float) -> float:
+        """
+        Seconds in real time, for a job with this window. No two models are expected to share them.
+
+        Calls without limits take a second each, as far as there is time for that in the window, and
+        at least a twentieth of a second.
+        """
+        slowly = min(self.unlimited / SLOW_RATE, max(0.0, window - SHORT_WINDOW) * SLOW_PART)
+        return self.seconds + max(self.unlimited / USUAL_RATE, slowly)
+
+
+class PlannedTime(Struct, frozen=True, omit_defaults=True):
+    """The backlog of so many lines of a job when its batches were planned."""
+
+    backlog: Backlog = Backlog()
+    lines: int = 0
+
+    def left(self, open_lines: int, held: Backlog, held_lines: int) -> Backlog:
+        """
+        The backlog of the job's lines without a result, of which batches hold some.
+
+        The others are expected to be as large as all that were not held are on average.
+        """
+        if not self.lines:  # of an older version
+            return Backlog(unlimited=max(open_lines, held_lines))
+        others, counted = max(0, open_lines - held_lines), self.lines - held_lines
+        if counted <= 0:
+            return held + self.backlog.scaled(others / self.lines)
+        rest = Backlog(
+            max(0.0, self.backlog.seconds - held.seconds),
+            max(0.0, self.backlog.unlimited - held.unlimited),
+        )
+        return held + rest.scaled(others / counted)
+
+
+def line_backlog(catalog: Catalog) -> Callable[[Line, int], Backlog]:
+    """Returns a function from a line and its bytes to what it takes in real time."""
+    limits, share = make_limits(catalog), catalog.general.batch_share
+
+    def backlog(line: Line, size: int) -> Backlog:
+        calls = len(conversations_of(line))
+        tokens = size / BYTES_PER_TOKEN + output_tokens(line) * calls  # as the rate limiter counts
+        total = Backlog()
+        for name in models_of(line):
+            known: Limits = limits(name)
+            seconds = MINUTE / share * calls / known.requests if known.requests else 0.0
+            if known.tokens:
+                seconds = max(seconds, MINUTE / share * tokens / known.tokens)
+            is_limited = known.requests is not None or known.tokens is not None
+            total += Backlog(seconds) if is_limited else Backlog(unlimited=calls)
+        return total
+
+    return backlog

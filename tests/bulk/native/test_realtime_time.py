@@ -1,0 +1,108 @@
+"""Batches are given up in time for the rate limits of the models and the size of the lines."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any
+
+from fanout.bulk.input.line_parser import parse_line
+from fanout.bulk.native.ledger import NativeRow
+from fanout.bulk.native.realtime import Backlog, PlannedTime, line_backlog
+from fanout.config.load import check
+from fanout.config.resolve import resolve
+from tests.bulk.local_jobs import jsonl, line
+from tests.bulk.native.native_jobs import Providers, config, lines_of, now, run_job
+from tests.bulk.native.simulated_cases import Limit, Outcome
+from tests.bulk.native.simulated_job import SimulatedJob, run_all
+from tests.support.native_doubles.script import Script
+
+HOUR = 3600.0
+NEVER = Script(queue=1000 * HOUR)
+
+LIMITS = [
+    Limit(20, 1_200, stated="rpm"),
+    Limit(4, 300, 5_000, "tpm"),
+    Limit(20, 600, 1_000, "tpm"),
+    Limit(60, 1_200, 20, "tpm"),
+    Limit(60, 2_100, stated=None),
+]
+
+
+def test_lines_whose_batches_never_start_are_sent_in_time_at_any_rate_limit() -> None:
+    wrong: list[Any] = []
+    for number, limit in enumerate(LIMITS):
+        catalog = resolve(check(config(**limit.settings), {}), {})
+        seconds = 60.0 / limit.calls
+        job = SimulatedJob(
+            catalog, "openai", 6, limit.lines, NEVER, number, 0.0,
+            seconds=seconds, max_tokens=limit.tokens,
+        )  # fmt: skip
+        run_all([job])
+        early = job.deadline - job.ended_at
+        is_in_time = 0 <= early < HOUR + limit.lines * seconds / 2
+        if not is_in_time or len(job.results) != limit.lines or not job.double.batches:
+            wrong.append((limit, early / HOUR, len(job.results)))
+    assert wrong == []
+
+
+def test_a_job_of_large_lines_keeps_its_deadline_at_a_limit_of_tokens(tmp_path: Path) -> None:
+    data = jsonl(line(f"n{n}", "openai", text=f"{n} " + "word " * 4000) for n in range(300))
+    providers = Providers({"openai": NEVER})
+    settings = config(tpm=20_000)
+    found = run_job(tmp_path, providers, data, completion_window="6h", settings=settings)
+    assert (found.job.status, found.errors, providers.batches) == ("completed", {}, 1)
+    assert found.seconds < 6 * HOUR
+
+
+def test_a_job_keeps_its_deadline_at_a_provider_whose_limit_is_not_in_the_config(
+    tmp_path: Path,
+) -> None:
+    """Also if another model of the job has a high one."""
+    data = lines_of(["openai"], 1_500) + jsonl([line("other", "mistral")])
+    settings = config()
+    for entry in settings["model_list"]:
+        if entry["model_name"] == "mistral":
+            entry["litellm_params"]["rpm"] = 60_000
+    providers = Providers({"openai": NEVER}, Outcome(now, 60, is_bad=False))
+    found = run_job(tmp_path, providers, data, completion_window="6h", settings=settings)
+    assert (found.job.status, found.errors, providers.batches) == ("completed", {}, 2)
+    assert found.seconds < 6 * HOUR
+
+
+def test_each_model_counts_by_its_own_limits_and_each_line_by_its_tokens() -> None:
+    settings = config()
+    limits = {"openai": {"rpm": 60}, "anthropic": {"tpm": 6_000}, "gemini": {"rpm": 600, "tpm": 60}}
+    for entry in settings["model_list"]:
+        entry["litellm_params"] |= limits.get(entry["model_name"], {})
+    settings["general_settings"] = {"batch_share": 0.5}
+    backlog = line_backlog(resolve(check(settings, {}), {}))
+
+    def of(model: str, **more: Any) -> Backlog:
+        return backlog(parse_line(line("a", model, **more), 1, None), 400)
+
+    assert of("openai") == of("openai", max_tokens=9_000) == Backlog(seconds=2.0)
+    assert of("anthropic", max_tokens=900) == Backlog(seconds=20.0)
+    assert of("gemini", max_tokens=20) == Backlog(seconds=240.0)
+    assert of("mistral") == Backlog(unlimited=1)
+
+
+def test_calls_without_a_limit_take_a_second_each_as_far_as_there_is_time() -> None:
+    hours = [1, 2, 6, 24]
+    few, many = Backlog(unlimited=100), Backlog(seconds=5, unlimited=100_000)
+    assert [few.duration(one * HOUR) for one in hours] == [5, 5, 100, 100]
+    assert [many.duration(one * HOUR) for one in hours] == [5_005, 5_005, 5_005, 13_205]
+
+
+def test_the_lines_that_no_batch_holds_count_as_the_others_of_the_plan() -> None:
+    planned = PlannedTime(Backlog(seconds=100, unlimited=30), lines=40)
+    held = Backlog(seconds=90)
+    assert planned.left(40, held, 10) == Backlog(100, 30)
+    assert planned.left(25, held, 10) == Backlog(95, 15)
+    assert planned.left(10, held, 10) == held
+    assert planned.left(5, Backlog(100, 30), 40) == Backlog(100, 30)
+
+
+def test_a_ledger_without_times_counts_its_lines_as_unlimited() -> None:
+    row = NativeRow(1, "k", "d", "m", "1-8", 8)
+    assert PlannedTime().left(12, row.backlog, row.count) == Backlog(unlimited=12)
+    assert PlannedTime().left(2, row.backlog, row.count) == Backlog(unlimited=8)
