@@ -78,6 +78,11 @@ class PaidCalls:
         return [call.used for call in self.made]
 
     @property
+    def failures(self) -> list[dict[str, Any]]:
+        """The calls that failed and may be billed."""
+        return [call for call in self.unlisted if call["outcome"] == "failed"]
+
+    @property
     def charged(self) -> list[dict[str, Any]]:
         """All calls that cost something, of a line without a result."""
         return [*self.used, *self.unlisted]

@@ -79,6 +79,9 @@ class RaceTimeline:
         """Seconds since the race began."""
         return self._clock() - self._began
 
+    async def pay_again(self, leg: Leg, error: Exception | None) -> None:
+        """A race of this command has no budget."""
+
     def started(self, leg: Leg) -> None:
         """A model is called, for the first time or again."""
         row = self._row(leg)

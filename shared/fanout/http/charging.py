@@ -6,9 +6,11 @@ Imported with the first request of such a key.
 
 from __future__ import annotations
 
+import asyncio
 import time
 from collections.abc import AsyncIterator, Callable, Mapping
 from contextlib import asynccontextmanager, suppress
+from functools import partial
 from typing import TYPE_CHECKING, Any
 
 from msgspec.structs import replace
@@ -26,6 +28,7 @@ from ..keys.metering import (
     check_prices,
     estimate,
     estimate_embeddings,
+    planned_cost,
 )
 from ..keys.rate_limits import rate_headers
 from ..schema.fanout import FanOutRequest
@@ -47,14 +50,26 @@ class Charge:
     """
     What a request has reserved of its key, and of its team or user.
 
-    `fault` is why that is not settled.
+    `fault` is why that is not settled. `planned` says what all its calls may cost if its next one
+    is of a model. `status` is that of `BudgetExceeded`.
     """
 
-    def __init__(self, ledger: KeyLedger, held: BudgetReservation, row: Mapping[str, Any]) -> None:
+    def __init__(
+        self,
+        account: KeyAccount,
+        held: BudgetReservation,
+        row: Mapping[str, Any],
+        planned: Callable[[str], int],
+        status: int,
+    ) -> None:
         self.meter = Meter()
+        self.meter.extend = self._extend
         self.fault: Exception | None = None
-        self._ledger = ledger
-        self._settlement = Settlement(ledger, held, row)
+        self._account = account
+        self._ledger = account.ledger
+        self._settlement = Settlement(account.ledger, held, row)
+        self._planned, self._status = planned, status
+        self._lock = asyncio.Lock()
         self._is_settled = False
 
     async def open(self) -> None:
@@ -66,6 +81,28 @@ class Charge:
         with suppress(FanoutError):
             await self._settlement.open()
 
+    async def _extend(self, model: str) -> None:
+        """
+        Reserve what failed calls have cost, if the next call may need it; `model` is called.
+
+        Raises a `FanoutError` if no budget has it.
+        """
+        # A race that ends cancels this, but not between two writes.
+        task = asyncio.get_running_loop().create_task(self._extend_once(model))
+        task.add_done_callback(lambda done: done.cancelled() or done.exception())
+        await asyncio.shield(task)
+
+    async def _extend_once(self, model: str) -> None:
+        async with self._lock:
+            reserved = self._settlement.held.need.cost
+            more = self.meter.failed + self._planned(model) - reserved
+            if more <= 0 or self._is_settled:
+                return
+            try:
+                await self._settlement.extend(_payers(self._account), more)
+            except BudgetExceeded as error:
+                raise BudgetExceeded(str(error), self._status) from None
+
     async def settle(self) -> Mapping[str, str]:
         """
         Charge what the calls have cost, once; returns the headers that say it.
@@ -74,22 +111,26 @@ class Charge:
         is tried again in the background.
         """
         meter = self.meter
-        if not self._is_settled:
-            self._is_settled = True
-            row = {
-                "prompt_tokens": meter.prompt_tokens,
-                "completion_tokens": meter.completion_tokens,
-                "by_model": meter.by_model,
-                "ended": int(time.time()),
-            }
-            self._settlement.set(meter.cost, meter.tokens, row)
-            try:
-                await self._settlement.run()
-            except FanoutError as error:
-                self.fault = error
-                self._ledger.late.add(self._settlement)
+        async with self._lock:
+            if not self._is_settled:
+                self._is_settled = True
+                await self._settle(meter)
         cost = f"{to_dollars(meter.cost):.9f}"
         return {"x-fanout-cost": cost, "x-litellm-response-cost": cost}
+
+    async def _settle(self, meter: Meter) -> None:
+        row = {
+            "prompt_tokens": meter.prompt_tokens,
+            "completion_tokens": meter.completion_tokens,
+            "by_model": meter.by_model,
+            "ended": int(time.time()),
+        }
+        self._settlement.set(meter.cost, meter.tokens, row)
+        try:
+            await self._settlement.run()
+        except FanoutError as error:
+            self.fault = error
+            self._ledger.late.add(self._settlement)
 
 
 async def reserve(exchange: Exchange, request: FanOutRequest) -> Charge:
@@ -164,7 +205,7 @@ async def _reserve(
     shared = account.shared
     ledger, gateway = account.ledger, exchange.gateway
     general = gateway.catalog.general
-    payers = [account.item] if shared is None else [account.item, shared]
+    payers = _payers(account)
     has_budget = any(limit_of(one, "max_budget") is not None for one in payers)
     if general.unpriced_models == "reject" and has_budget:
         check_prices(found, gateway.catalog)
@@ -194,7 +235,14 @@ async def _reserve(
                 await ledger.count(held, 0, 0)
             raise
         held = replace(held, shared=other)
-    return Charge(ledger, held, _row(exchange, request, account.item, user))
+    planned = partial(planned_cost, request, need=found.need, costs=_costs(exchange))
+    status = general.budget_exceeded_status_code
+    return Charge(account, held, _row(exchange, request, account.item, user), planned, status)
+
+
+def _payers(account: KeyAccount) -> list[Item]:
+    """The accounts that pay: the key's, and that of its team or user."""
+    return [account.item] if account.shared is None else [account.item, account.shared]
 
 
 def _row(

@@ -9,12 +9,15 @@ from __future__ import annotations
 
 import asyncio
 from collections import deque
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from contextlib import suppress
 from typing import TYPE_CHECKING, Any
 
-from ..errors import FanoutError, StorageBusy
-from .account import BudgetReservation
+from msgspec.structs import replace
+
+from ..errors import BudgetHeld, FanoutError, StorageBusy
+from .account import BudgetReservation, Need
+from .items import Item
 
 if TYPE_CHECKING:
     from .ledger import KeyLedger
@@ -54,6 +57,33 @@ class Settlement:
         if not self.is_open:
             await self._ledger.open(self.held, self._row)
             self.is_open = True
+
+    async def extend(self, items: Sequence[Item], cost: int) -> None:
+        """
+        Reserve so much more of the accounts, which are `items`, in the same row.
+
+        Raises a `FanoutError` if that is not possible.
+        """
+        await self.open()
+        held, ledger = self.held, self._ledger
+        need = replace(held.need, cost=held.need.cost + cost)
+        parts = [one for one in (held, held.shared) if one is not None]
+        more: list[BudgetReservation] = []
+        try:
+            for item, one in zip(items, parts, strict=True):
+                found, _ = await ledger.claim(item, Need(cost, requests=0), lambda _: None)
+                more.append(found)
+                if found.window != one.window:
+                    raise BudgetHeld("the budget has a new window")
+            await ledger.enlarge(held.row, need.cost)
+        except FanoutError:
+            for found in more:
+                with suppress(FanoutError):  # a sweep does it
+                    await ledger.count(found, 0, 0)
+            raise
+        self._uncounted = [replace(one, need=need, shared=None) for one in parts]
+        shared = None if held.shared is None else self._uncounted[1]
+        self.held = self._uncounted[0] = replace(self._uncounted[0], shared=shared)
 
     def set(self, cost: int, tokens: int, closed: Mapping[str, Any]) -> None:
         """What the request has cost, and the fields of its closed row."""

@@ -215,6 +215,14 @@ class KeyLedger:
                     self.on_soft_budget(state)
                 break
 
+    async def enlarge(self, row: ItemKey, cost: int) -> None:
+        """Note in a row that more is reserved; raises `BudgetHeld` if a sweep has closed it."""
+        is_open = Condition("status", "=", "open")
+        try:
+            await self.store.update(Update(row, (is_open,), set={"estimate": cost}))
+        except UpdateConflict:
+            raise BudgetHeld("the request takes too long") from None
+
     # ---- a job's lines ----
 
     async def renew(self, held: BudgetReservation) -> BudgetReservation:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Awaitable, Callable, Iterable, Mapping
 from typing import Any
 
 from msgspec import Struct
@@ -10,7 +10,7 @@ from msgspec import Struct
 from ..bulk.costs import Costs
 from ..bulk.input.estimates import KEY_OUTPUT_TOKENS
 from ..config.catalog import Catalog
-from ..errors import FanoutError, Forbidden
+from ..errors import BudgetExceeded, FanoutError, Forbidden
 from ..routing.billing import assumed_usage
 from ..routing.leg import Leg, Outcome
 from ..schema.fanout import FanOutRequest
@@ -65,6 +65,16 @@ def estimate(request: FanOutRequest, costs: Costs) -> Estimate:
     return Estimate(Need(nanodollars_of(total), tokens), tuple(sorted(unpriced)))
 
 
+def planned_cost(request: FanOutRequest, model: str, need: Need, costs: Costs) -> int:
+    """What the calls of a request may cost if its next one is of `model`, in nanodollars."""
+    chats = request.conversations
+    is_one = request.mode in ONE_RESPONSE and len(chats) == 1 and request.check is None
+    if not is_one or request.judging is not None:
+        return need.cost
+    sent, received = prompt_tokens(chats[0]), output_tokens(chats[0])
+    return nanodollars_of(_dearest(costs, (model,), sent, received))
+
+
 def estimate_embeddings(model: str, size: int, costs: Costs) -> Estimate:
     """What the vectors of a request of `size` bytes may cost."""
     tokens = -(-size // BYTES_PER_TOKEN)
@@ -106,21 +116,35 @@ class Meter:
     """
     A `Watcher` that adds up what the calls of one request cost.
 
-    `by_model` has each model's cost, prompt tokens and completion tokens.
+    `by_model` has each model's cost, prompt tokens and completion tokens. `failed` is what the
+    failed calls have cost, which no estimate has. `extend` gets a model that is called after
+    one: it reserves what is not reserved yet.
 
     Of a call whose provider sends no usage, the texts that were sent and received count.
     """
 
     def __init__(self) -> None:
-        self.cost = 0
+        self.cost = self.failed = 0
         self.prompt_tokens = 0
         self.completion_tokens = 0
         self.by_model: dict[str, list[int]] = {}
+        self.extend: Callable[[str], Awaitable[None]] | None = None
 
     @property
     def tokens(self) -> int:
         """All tokens of all calls."""
         return self.prompt_tokens + self.completion_tokens
+
+    async def pay_again(self, leg: Leg, error: Exception | None) -> None:
+        """A call is to start after a failed one; raises its error if the budget is held."""
+        if not self.failed or self.extend is None:
+            return
+        try:
+            await self.extend(leg.model)
+        except FanoutError as refusal:
+            if error is None or isinstance(refusal, BudgetExceeded):
+                raise
+            raise error from None
 
     def started(self, leg: Leg) -> None:
         """A call starts: what it receives is collected."""
@@ -143,6 +167,7 @@ class Meter:
         cost = prices.cost(usage, leg.tier)
         sent, received = (count_of(usage.get(f"{name}_tokens")) for name in KINDS)
         self.cost += cost
+        self.failed += cost if outcome == "failed" else 0
         self.prompt_tokens += sent
         self.completion_tokens += received
         known = self.by_model.get(leg.model, (0, 0, 0))

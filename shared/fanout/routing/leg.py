@@ -33,23 +33,22 @@ NO_HEADERS: Mapping[str, str] = MappingProxyType({})
 
 
 class Watcher(Protocol):
-    """Follows the legs of one request while they run. Its methods must not block or raise."""
+    """Follows the legs of one request while they run. Only `pay_again` may wait or raise."""
+
+    async def pay_again(self, leg: Leg, error: Exception | None) -> None:
+        """A call is to start after this error, or another leg's; raises if no budget has it."""
 
     def started(self, leg: Leg) -> None:
         """A call to a deployment starts: the first, or another after a failure."""
-        ...
 
     def first_token(self, leg: Leg) -> None:
         """The first content has arrived."""
-        ...
 
     def ended(self, leg: Leg, outcome: Outcome, error: BaseException | None) -> None:
         """The call has ended; after a failure another may start."""
-        ...
 
     def checked(self, leg: Leg, error: FanoutError | None) -> None:
         """The response of a checked request fits the schema, or does not, with this error."""
-        ...
 
 
 class HeldSlots:

@@ -172,6 +172,7 @@ class Router:
         failed, those with a retryable error are called again after a pause. There are `num_retries`
         + 1 attempts, at least one a deployment, and no wait after the last or past the deadline.
         A `retry_policy` of the config counts before `num_retries`, unless the request has its own.
+        If no budget has another call, the last error is raised, or that it is spent.
         """
         client = leg.client
         if client is not None and (
@@ -181,6 +182,8 @@ class Router:
         group = self._groups.find(leg.model)
         failures: Failures | None = None
         leg.started, leg.sent = perf_counter(), request
+        if leg.fallback_of and leg.watcher is not None:
+            await leg.watcher.pay_again(leg, None)
         while True:
             deployment = group.pick(NONE if failures is None else failures.avoided)
             if deployment is None:
@@ -193,6 +196,8 @@ class Router:
                 given = deployment.retries if leg.retries is None else leg.retries
                 if not failures.add(error, deployment.id, planned, given, _clock()):
                     raise
+                if leg.watcher is not None:
+                    await leg.watcher.pay_again(leg, error)
             if failures.pause is not None:
                 await asyncio.sleep(failures.pause)
 

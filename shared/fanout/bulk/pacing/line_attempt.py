@@ -37,6 +37,13 @@ so many bytes. Raises `LineDeferred` if it may not be sent.
 """
 
 
+PayAgain: TypeAlias = Callable[[], Awaitable[bool]]
+"""
+Reserves what failed calls of the line have cost, which no estimate has. `False` if others hold
+the budget for long, so that no further call is made now; raises `LineDeferred` if none may be.
+"""
+
+
 async def _call_once(
     _model: str, call: Callable[[], Awaitable[T]], _retries: int | None = None, /
 ) -> T:
@@ -47,6 +54,10 @@ async def _pay_nothing(_line: Line, _size: int) -> None:
     """For lines without a cost."""
 
 
+async def _paid() -> bool:
+    return True
+
+
 class LineRequest(Struct, frozen=True):
     """
     One attempt at a line: its request id, the seconds it may take, its size in bytes.
@@ -54,7 +65,8 @@ class LineRequest(Struct, frozen=True):
     `received` is called with the response's body as soon as it is there. From then on the response
     is paid for, whatever happens to the attempt. `held` gets the call's slots, which its owner
     releases when the response is stored. `paid` gets the calls that cost something, `pay` and
-    `repeat` are for further ones, if a response does not fit its schema. `tier` is to be asked for,
+    `repeat` are for further ones, if a response does not fit its schema. `pay_again` comes before a
+    call after one that failed, `restart` before all are made again. `tier` is to be asked for,
     whatever the line names. `prefix` is the beginning that it shares with other lines. It
     `is_retry` if the line has failed before.
     """
@@ -68,6 +80,8 @@ class LineRequest(Struct, frozen=True):
     paid: PaidCalls = field(default_factory=PaidCalls)
     pay: Pay = _pay_nothing
     repeat: Repeat = _call_once
+    pay_again: PayAgain = _paid
+    restart: PayAgain = _paid
     tier: Literal["flex", "standard"] | None = None
     prefix: PrefixCall | None = None
     is_retry: bool = False

@@ -101,6 +101,8 @@ class LineRetry(Struct, frozen=True):
 
         async def send() -> object:
             nonlocal is_retry
+            if is_retry:
+                await request.restart()
             tier = None if lane is None else lane.next_tier()
             left = None if self.deadline is None else max(0.1, self.deadline - self.clock())
             attempt = replace(

@@ -15,7 +15,8 @@ from ...telemetry.prices import FLEX
 from ..activity import ActivityTracker
 from ..pacing.adaptive_concurrency import AdaptiveConcurrency
 from ..pacing.limits import Limits
-from ..pacing.line_retry import NotSent
+from ..pacing.line_attempt import PayAgain
+from ..pacing.line_retry import LineDeferred, NotSent
 from ..pacing.permit import Permit
 from ..pacing.prefix_groups import PrefixCall
 from ..pacing.rate_limiter import RateLimiter
@@ -51,7 +52,8 @@ class CallWatcher:
 
     It `is_retry` if the line has failed before. By model, `tokens` are the tokens used, and
     `starts` when its last call was started. `paid` gets the calls that cost something without a
-    usage; `reported` are those that succeeded with one.
+    usage; `reported` are those that succeeded with one. `stopped` is set if the job's budget has
+    no further call.
     """
 
     def __init__(
@@ -61,12 +63,15 @@ class CallWatcher:
         activity: ActivityTracker,
         prefix: PrefixCall | None,
         paid: PaidCalls,
+        pay_again: PayAgain,
         *,
         is_retry: bool = False,
     ) -> None:
         self._prefix = prefix
         self._is_retry = is_retry
         self._paid = paid
+        self._pay_again = pay_again
+        self.stopped: LineDeferred | None = None
         self._concurrency = concurrency
         self._limiter = limiter
         self._activity = activity
@@ -74,6 +79,17 @@ class CallWatcher:
         self.tokens: dict[str, int] = {}
         self.starts: dict[str, float] = {}
         self.reported: list[dict[str, Any]] = []
+
+    async def pay_again(self, leg: Leg, error: Exception | None) -> None:
+        """A call is to start after a failed one; raises its error if no budget has it now."""
+        try:
+            if await self._pay_again():
+                return
+        except LineDeferred as stopped:
+            self.stopped = stopped
+        if error is not None:
+            raise error
+        raise NotSent(f"`{leg.model}` is not called: the budget does not cover another call")
 
     def started(self, leg: Leg) -> None:
         """

@@ -69,7 +69,7 @@ class PacedCalls(Struct, eq=False):
         if (known := paid.take(request)) is not None:
             return self._known(known, leg)
         size = len(json.encode(chat.body["messages"]))
-        once = partial(self._once, call, leg, size, request)
+        once = self._paid_again(partial(self._once, call, leg, size, request))
         try:
             if not is_extra and self.retries is not None:
                 return await self.sent.repeat(leg.model, once, self.retries)
@@ -83,6 +83,21 @@ class PacedCalls(Struct, eq=False):
         except Exception as error:
             self.stopped = error
             raise
+
+    def _paid_again(
+        self, once: Callable[[], Awaitable[ChatCompletion]]
+    ) -> Callable[[], Awaitable[ChatCompletion]]:
+        """The call, for which what a failed one has cost is reserved before it is made again."""
+        is_again = False
+
+        async def call() -> ChatCompletion:
+            nonlocal is_again
+            while is_again and not await self.sent.pay_again():
+                pass
+            is_again = True
+            return await once()
+
+        return call
 
     def _known(self, known: PaidCall, leg: Leg) -> ChatCompletion:
         """The response of a call that is paid for."""

@@ -52,9 +52,14 @@ class EmbeddingCalls:
         """The body of the response to a line, which shares a call with others."""
 
         async def send(request: EmbeddingRequest, tokens: int) -> tuple[list[bytes], int]:
-            paid, again = sent.paid, sent.is_retry
             watcher = CallWatcher(
-                concurrency, self._limiter, self._activity, None, paid, is_retry=again
+                concurrency,
+                self._limiter,
+                self._activity,
+                None,
+                sent.paid,
+                sent.pay_again,
+                is_retry=sent.is_retry,
             )
             return await self._call(sent, request, watcher, tokens)
 

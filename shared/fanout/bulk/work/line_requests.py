@@ -110,7 +110,13 @@ class _LineSender(Struct, eq=False):
         request = self.gateway.prepare(request_of(sent), self.client)
         again = sent.is_retry
         watcher = CallWatcher(
-            concurrency, self.limiter, self.activity, sent.prefix, sent.paid, is_retry=again
+            concurrency,
+            self.limiter,
+            self.activity,
+            sent.prefix,
+            sent.paid,
+            sent.pay_again,
+            is_retry=again,
         )
         if request.check is not None or request.agree is not None:
             return await self._send_paced(sent, request, watcher)
@@ -185,10 +191,12 @@ class _LineSender(Struct, eq=False):
             body = (await self.gateway.chat(as_stream(sent, request), context)).body
         except FanoutError as error:
             if later is not None:
-                raise later.stopped or error from None
+                raise later.stopped or watcher.stopped or error from None
             for name, seconds in rate_limited_models(error):
                 size = permits[name].size if name in permits else 1.0
                 await self.limiter.rejected(name, watcher.starts.get(name, 0.0), seconds, size)
+            if watcher.stopped is not None:
+                raise watcher.stopped from None
             raise
         except Exception as error:
             if later is None or later.stopped is None:
@@ -265,8 +273,8 @@ class _LineSender(Struct, eq=False):
         try:
             body = (await self.gateway.chat(request, context)).body
         except Exception as error:
-            if pace.stopped is not None:
-                raise pace.stopped from None
+            if (stopped := pace.stopped or watcher.stopped) is not None:
+                raise stopped from None
             if not isinstance(error, FanoutError):
                 self.observer.unexpected_error(sent.request_id, error)
             raise

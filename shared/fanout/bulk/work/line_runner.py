@@ -16,7 +16,7 @@ from ..pacing.line_retry import LineDeferred, LineRetry, is_not_sent
 from ..pacing.prefix_groups import PrefixCall
 from ..pacing.rate_limit_state import RateLimitUnavailable
 from ..paid_calls import PaidCalls, paid_line
-from ..totals import Totals, without_paid
+from ..totals import Totals, paid_calls, without_paid
 from .full_disk import write_later
 from .open_shards import OpenShard
 from .rejections import Rejections
@@ -29,13 +29,18 @@ HELD_INTERVAL = 0.1
 """Seconds after which a line that may not be sent now checks again."""
 
 
+MAX_HELD = 1.0
+"""Seconds that a line waits, amid its calls, while others hold the budget for its next one."""
+
+
 class ReadyLine(Struct, eq=False):
     """
     A line that may be sent now; `estimate` nanodollars are reserved for it.
 
     `received` has the response's body, once it is there, and `held` the slots of its call until it
     is stored: so a kill loses at most the calls in flight. `is_settled` is set when it is counted.
-    `calls` are those that cost something; `paid` has what is counted of them already. Its
+    `calls` are those that cost something; `paid` has what is counted of them already.
+    `failures` are those that failed of which the cost is reserved or counted. Its
     `position` differs from its number if the lines are not sent in the order of the file; `prefix`
     is the beginning that it shares with others.
     """
@@ -51,6 +56,7 @@ class ReadyLine(Struct, eq=False):
     is_settled: bool = False
     calls: PaidCalls = field(default_factory=PaidCalls)
     paid: Totals = field(default_factory=Totals)
+    failures: int = 0
     position: int | None = None
     prefix: PrefixCall | None = None
 
@@ -133,6 +139,8 @@ class LineRunner(Struct, frozen=True):
             ready.held,
             ready.calls,
             partial(self._pay, ready),
+            pay_again=partial(self._pay_again, ready),
+            restart=partial(self._restart, ready),
             prefix=ready.prefix,
         )
         while True:
@@ -169,8 +177,38 @@ class LineRunner(Struct, frozen=True):
                 raise LineDeferred
             await asyncio.sleep(HELD_INTERVAL)
 
+    async def _restart(self, ready: ReadyLine) -> bool:
+        """Count what failed calls have cost before all are made again, and reserve these."""
+        if len(ready.calls.failures) > ready.failures:
+            await self._pay(ready, ready.line, ready.size)
+        return True
+
+    async def _pay_again(self, ready: ReadyLine) -> bool:
+        """
+        Reserve what failed calls have cost, beside the estimate: other calls may be in flight.
+
+        `False` if others hold the budget for long: such a line may hold slots that they wait for.
+        """
+        failures = ready.calls.failures
+        if len(failures) <= ready.failures:
+            return True
+        new = failures[ready.failures :]
+        cost = self.resources.cost(paid_calls(new)).nanodollars
+        for _ in range(round(MAX_HELD / HELD_INTERVAL)):
+            stop = self.resources.progress.reserve(cost)
+            if stop is None:
+                ready.estimate += cost
+                ready.failures = len(failures)
+                return True
+            if stop != "wait":
+                self.stop.set(stop)
+                raise LineDeferred
+            await asyncio.sleep(HELD_INTERVAL)
+        return False
+
     def _count_paid(self, ready: ReadyLine) -> None:
         """Count the cost of the line's calls so far; nothing stays reserved for it."""
+        ready.failures = len(ready.calls.failures)
         found = count_paid(ready.calls, self.resources.cost)
         self._count(ready, found)
         ready.estimate, ready.paid = 0, found
