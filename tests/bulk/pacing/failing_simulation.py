@@ -7,6 +7,7 @@ A worker whose provider fails by itself, by load, for some lines or for a time; 
 from __future__ import annotations
 
 import asyncio
+import math
 import random
 import tempfile
 from collections import Counter
@@ -52,6 +53,7 @@ class Failing(Struct, frozen=True):
     hangs: bool = False
     status: int = 0
     down_part: float = 1.0
+    seed: int = 5
 
     def is_poison(self, number: int) -> bool:
         """Whether the line always fails."""
@@ -82,7 +84,7 @@ class Provider:
         self.case = case
         self.rejected = self.down_calls = self.busy = 0
         self.sent: Counter[int] = Counter()
-        self._random = random.Random(5)  # noqa: S311 -- the same in each run
+        self._random = random.Random(case.seed)  # noqa: S311 -- the same in each run
         lines = [line(f"n{number}") for number in range(case.lines)]
         self.harness = WorkerHarness(folder, lines, lambda _: asyncio.sleep(0), size=500)
         retry = RetryPolicy(self._random.random, base=1.0, cap=20.0)
@@ -170,8 +172,25 @@ def table() -> Iterator[Failing]:
         for status, part in ((500, 1.0), (500, 0.9), (500, 0.5), (503, 1.0), (503, 0.9)):
             down = Failing(6000, latency, down_at=start, down=300, status=status)
             yield replace(down, down_part=part)
+        yield from near_the_end(latency)
         yield Failing(600, 4 * latency, capacity=3)
         yield Failing(4000, latency, 0.05, "spread", 100, 0.02, start, 300)
+
+
+def near_the_end(latency: float) -> Iterator[Failing]:
+    """Outages of 80 to 220 s in which some calls succeed, after which few lines are left."""
+    for number, (lines, capacity) in enumerate(((100, 3), (100, 10), (1000, math.inf))):
+        seconds = latency * (lines / capacity if math.isfinite(capacity) else 3.0)
+        for part in (0.6, 0.8, 0.95):
+            yield Failing(
+                lines,
+                latency,
+                capacity=capacity,
+                down_at=0.8 * seconds,
+                down=80.0 + 70.0 * number,
+                status=500,
+                down_part=part,
+            )
 
 
 def main() -> None:

@@ -17,7 +17,7 @@ from fanout.errors import (
     TimedOut,
     Unreachable,
 )
-from tests.bulk.pacing.failing_simulation import Failing, simulate
+from tests.bulk.pacing.failing_simulation import Failing, near_the_end, simulate
 from tests.bulk.work.worker_harness import Deployment
 
 MINUTE = 60.0
@@ -59,6 +59,33 @@ def test_an_outage_in_which_some_calls_succeed_loses_no_line(status: int, part: 
     assert found.seconds < 180
 
 
+def test_lines_are_not_taken_for_poison_in_an_outage_near_the_end_of_a_job() -> None:
+    for case in near_the_end(5.0):
+        assert simulate(case).lost == 0, case
+
+
+@pytest.mark.parametrize("part", [0.5, 0.8])
+def test_lines_are_not_taken_for_poison_if_most_calls_fail(part: float) -> None:
+    case = Failing(1500, 0.5, down_at=2.0, down=200.0, status=500, down_part=part)
+    assert simulate(case).lost == 0
+    assert simulate(Failing(300, 0.5, random=part)).lost == 0
+
+
+@pytest.mark.parametrize(("poison", "calls"), [(0.01, 8), (0.1, 7), (0.3, 12)])
+def test_poison_lines_have_few_calls_while_others_succeed(poison: float, calls: int) -> None:
+    found = simulate(Failing(1500, 0.5, poison, capacity=50))
+    assert (found.lost, found.failed) == (0, round(1500 * poison))
+    accepted = found.calls * (1 - found.rejected)
+    assert accepted < 1500 * (1 + (calls - 1) * poison)
+
+
+def test_poison_lines_that_are_left_after_an_outage_fail_before_long() -> None:
+    case = Failing(1500, 0.5, 0.1, down_at=3.0, down=60.0, status=500, down_part=0.9)
+    found = simulate(case)
+    assert found.lost <= 0
+    assert found.seconds < 3 + 60 + 2.5 * MINUTE
+
+
 @pytest.mark.parametrize("capacity", [3, 5])
 def test_a_small_job_does_not_begin_with_many_calls_that_are_rejected(capacity: int) -> None:
     found = simulate(Failing(60 * capacity, 5.0, capacity=capacity))
@@ -72,10 +99,11 @@ def test_a_small_job_is_hardly_later_although_its_first_calls_are_few() -> None:
 
 
 def test_the_concurrency_after_a_long_partial_outage_is_that_of_before_it() -> None:
-    case = Failing(3000, 5.0, down_at=15.0, down=120.0, status=503, down_part=0.9)
-    found = simulate(case)
-    assert found.done > 2990
-    assert found.seconds < 15 + 120 + 3000 / 400 * 5.0 + 75
+    for status in (500, 503):
+        case = Failing(3000, 5.0, down_at=15.0, down=120.0, status=status, down_part=0.9)
+        found = simulate(case)
+        assert found.lost == 0
+        assert found.seconds < 15 + 120 + 3000 / 400 * 5.0 + 40
 
 
 def test_lines_wait_for_a_server_with_little_room_for_as_long_as_it_takes() -> None:

@@ -202,9 +202,12 @@ def test_a_line_that_keeps_failing_while_others_succeed_fails_after_five_attempt
         if name == "n0":
             raise error(Overloaded, upstream=500)
 
-    harness = WorkerHarness(tmp_path, LINES, poison)
+    lines = [line(f"n{number}") for number in range(300)]
+    harness = WorkerHarness(tmp_path, lines, poison)
+    retry = RetryPolicy(lambda: 0.5, base=60.0, cap=60.0)
+    harness.resources = replace(harness.resources, retry=retry)
     work = harness.work(max_concurrency=2, initial_concurrency=2)
-    assert run_threads_at_once(work, 0.0) == WorkResult(9, 1, 0, None)
+    assert run_threads_at_once(work, 0.0) == WorkResult(299, 1, 0, None)
     assert harness.sent["n0"] == 5
 
 

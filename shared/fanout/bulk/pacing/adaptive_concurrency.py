@@ -99,6 +99,7 @@ class AdaptiveConcurrency:
         self._until_trial = 0
         self._before = (self.limit, GROWTH, math.inf)  # the last failures began
         self._calm = self._before  # hardly any call failed
+        self._calm_limit = self.limit  # of `_calm`, however many failures came later
         self._until = self.limit  # so far it doubles when the model is up again
         self._served = self._cut = 0  # of the calls that were in flight then
         self._starts: dict[int, _Start] = {}
@@ -191,7 +192,8 @@ class AdaptiveConcurrency:
 
     def _go_down(self) -> None:
         self.is_down, self._served, self._cut = True, 0, 0
-        self._until, self._growth, self._too_high = max(self._before, self._calm)
+        limit, self._growth, self._too_high = max(self._before, self._calm)
+        self._until = max(limit, self._calm_limit)
         self._begin(1.0)
 
     def _rejected_later(self, calls: FirstCalls) -> None:
@@ -227,6 +229,7 @@ class AdaptiveConcurrency:
         share, count = calls.share, max(1, calls.started)
         if calls.ended >= max(CALM_CALLS, self.limit / 2) and share <= TOLERANCE:
             self._calm = self.limit, self._growth, self._too_high
+            self._calm_limit = self.limit
         known = 0.0 if self._until_trial <= 0 else self._known
         noise = 2 * math.sqrt(known * (1 - known) / count)
         least = 1 if calls.full > 1 else FEW_FAILURES
