@@ -69,6 +69,7 @@ def serving(provider: Upstream, home: Path) -> Iterator[RunningGateway]:
         "model_list": [
             *(entry(provider, name, **prices) for name in ("a", "b")),
             entry(provider, "slow", timeout=0.2, **prices),
+            entry(provider, "claude", "anthropic/claude", **prices),
         ],
         "router_settings": {"num_retries": 0},
         "general_settings": {"master_key": MASTER},

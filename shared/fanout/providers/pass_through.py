@@ -10,7 +10,7 @@ from __future__ import annotations
 from collections.abc import Callable, Iterable, Iterator
 from typing import Any
 
-from ..schema.chat import ORIGINAL_BODY, ORIGINAL_EVENT, ChatChunk, ChatCompletion
+from ..schema.chat import ORIGINAL_BODY, ORIGINAL_EVENT, ChatChunk, ChatCompletion, Usage
 from ..schema.pass_through import OriginalRequest
 from ..schema.request import ChatRequest
 from ..wire.http import Framer, WireEvent, WireRequest, WireResponse
@@ -73,6 +73,12 @@ class EventKeeper:
     @property
     def ended(self) -> bool:
         return self._decoder.ended
+
+    @property
+    def usage(self) -> Usage | None:
+        """The latest usage, of a decoder that knows one before the end."""
+        found: Usage | None = getattr(self._decoder, "usage", None)
+        return found
 
     def feed(self, event: WireEvent) -> Iterable[ChatChunk]:
         """Yield the event's chunks, the first with the event."""

@@ -27,7 +27,7 @@ def assumed_usage(
 
     A provider may charge the prompt of each call that it did not reject, and what it has sent.
     Some go on to write what no one reads after a call is cancelled. A usage that came before the
-    call was cut counts first.
+    call was cut counts first; of one that the provider sends at its beginning, the prompt does.
     """
     if usage := getattr(leg.received, "usage", None):
         found: Mapping[str, Any] = usage
@@ -38,6 +38,10 @@ def assumed_usage(
         return None
     if is_cancelled and leg.deployment and leg.deployment.provider.billing == "continues":
         received = max(received, _assumed_output(leg.sent))
+    if early := None if leg.received is None else leg.received.usage_so_far():
+        received = max(received, early["completion_tokens"])
+        total = early["prompt_tokens"] + received
+        return {**early, "completion_tokens": received, "total_tokens": total}
     sent = _sent_tokens(leg.sent)
     return {
         "prompt_tokens": sent,

@@ -43,6 +43,7 @@ class StreamAttempts:
             self._transport.stream(deployment, request, attempt.leg.size, until) as stream,
         ):
             attempt.dropped, attempt.skipped = stream.dropped, stream.skipped
+            accumulator.usage_so_far = stream.skipped.usage_so_far
             attempt.leg.passed_through = stream.passed_through
             async for chunk in stream.chunks:
                 if attempt.first_token is None and has_content(chunk):
@@ -72,6 +73,8 @@ class StreamAttempts:
             attempt.dropped, attempt.skipped = opened.dropped, opened.skipped
             leg = attempt.leg
             leg.dropped, leg.passed_through = opened.dropped, opened.passed_through
+            if leg.received is not None:
+                leg.received.usage_so_far = opened.skipped.usage_so_far
             head: list[ChatChunk] = []
             async for chunk in opened.chunks:
                 head.append(chunk)

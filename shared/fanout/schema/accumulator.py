@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from typing import Any
 
 from ..wire import json
 from ..wire.json_size import weight
-from .chat import ORIGINAL_EVENT, ORIGINAL_EVENTS, ChatChunk, ChatCompletion
+from .chat import ORIGINAL_EVENT, ORIGINAL_EVENTS, ChatChunk, ChatCompletion, Usage
 
 # Fields of a chunk that are not copied into the response. `choices` and `usage` are collected.
 _CHUNK_ONLY = frozenset({"object", "choices", "usage", "obfuscation", ORIGINAL_EVENT})
@@ -37,6 +38,7 @@ class ChunkAccumulator:
         self._usage: Any = None
         self._events: list[Any] = []
         self.size = 0
+        self.usage_so_far: Callable[[], Usage | None] = lambda: None
 
     def add(self, chunk: ChatChunk) -> None:
         """Add the next chunk."""

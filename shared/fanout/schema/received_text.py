@@ -2,11 +2,11 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from typing import Any
 
 from .accumulator import join_values, whole_value
-from .chat import ChatChunk
+from .chat import ChatChunk, Usage
 from .prompt_tokens import tokens_in
 
 MAX_CHUNKS = 4_096
@@ -31,11 +31,12 @@ class ReceivedText:
     It is counted when `tokens` is read: most streams have a usage at their end, and need no count.
     """
 
-    __slots__ = ("_chunks", "_counted", "_fields")
+    __slots__ = ("_chunks", "_counted", "_fields", "usage_so_far")
 
     def __init__(self) -> None:
         self._fields: dict[tuple[int, str], Any] = {}
         self._chunks = self._counted = 0
+        self.usage_so_far: Callable[[], Usage | None] = lambda: None
 
     def add(self, chunk: ChatChunk) -> None:
         """Add a chunk's text."""

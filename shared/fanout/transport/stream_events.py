@@ -12,7 +12,7 @@ from msgspec import MsgspecError, Struct, ValidationError
 
 from ..config.deployment import Deployment
 from ..errors import ErrorDetail, Oversized, ProviderError
-from ..providers.base import BadWire, ImpliedEnd, is_paid
+from ..providers.base import BadWire, ImpliedEnd, StreamDecoder, is_paid
 from ..schema.chat import ChatChunk, Usage, has_content
 from ..wire.http import WireEvent
 from ..wire.json_size import MEMORY_PER_BYTE, VALUE_MEMORY, weight
@@ -52,13 +52,19 @@ class Skipped(Struct):
 
     `bytes` is what the stream has sent so far, unpacked. `broken_end`: its connection broke after
     the response, which was whole. `has_several`: the request asked for several choices, of which
-    one may begin long after another has ended.
+    one may begin long after another has ended. `decoder` is the stream's.
     """
 
     events: int = 0
     bytes: int = 0
     broken_end: bool = False
     has_several: bool = False
+    decoder: StreamDecoder | None = None
+
+    def usage_so_far(self) -> Usage | None:
+        """The usage that was received, of a provider that sends one before the end."""
+        found: Usage | None = getattr(self.decoder, "usage", None)
+        return found
 
 
 class StreamEvents:
@@ -71,13 +77,13 @@ class StreamEvents:
 
     def __init__(self, deployment: Deployment, limit: int, key: str | None) -> None:
         codec = deployment.provider.chat
-        self.skipped = Skipped()
         self.latest = WireEvent(b"")
         self._deployment = deployment
         self.limit = limit
         self._key = key
         self._framer = codec.framer()
         self._decoder = codec.decoder(deployment.target)
+        self.skipped = Skipped(decoder=self._decoder)
         self._pending = 0  # bytes of the event that is not complete
         self._unweighed = limit * MEMORY_PER_BYTE // VALUE_MEMORY
         self._has_begun = False

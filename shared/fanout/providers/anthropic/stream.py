@@ -7,7 +7,7 @@ from typing import Any
 
 from msgspec import Struct, field
 
-from ...schema.chat import ChatChunk, Delta, FinishReason, make_call_id
+from ...schema.chat import ChatChunk, Delta, FinishReason, Usage, make_call_id
 from ...schema.chat_builders import make_call_delta, make_call_start, make_chunk, make_usage_chunk
 from ...wire import json
 from ...wire.http import WireEvent
@@ -47,6 +47,11 @@ class ChatDecoder:
     @property
     def ended(self) -> bool:
         return self._finished or self._stopped
+
+    @property
+    def usage(self) -> Usage | None:
+        """The latest usage: that of the prompt comes first."""
+        return decode_usage(self._usage)
 
     def feed(self, event: WireEvent) -> Iterator[ChatChunk]:
         """Yield the event's chunks; most events have one or none."""
