@@ -2,17 +2,23 @@
 
 from __future__ import annotations
 
+import asyncio
 import csv
 import io
+from argparse import Namespace
 from hashlib import sha256
 from pathlib import Path
 
 import pytest
 
 from fanout.bulk.tables.writers import escaped
+from fanout.cli import key_reports
 from fanout.cli.key_reports import print_csv
+from fanout.keys.ledger import KeyLedger
+from fanout.keys.spend import NO_NAME, Sums
 from fanout.wire.terminal_text import without_controls
 from tests.cli.commands import Command
+from tests.support.memory_store import MemoryStore
 
 OLD = "sk-of-litellm-1234"
 TOKEN = sha256(OLD.encode()).hexdigest()
@@ -79,6 +85,16 @@ def test_a_key_is_made_changed_listed_and_deleted(fanout: Command) -> None:
     assert fanout("key", "spend", "--csv").out == (
         "key,spend,requests,prompt_tokens,completion_tokens\n"
     )
+
+
+def test_a_csv_has_an_empty_cell_for_no_team(
+    capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(key_reports, "add_up", lambda *_: {NO_NAME: Sums(2_000_000, 1, 3, 4)})
+    ledger = KeyLedger(MemoryStore(), lease=60)
+    options = Namespace(start=None, end=None, by="team", json=False, csv=True)
+    asyncio.run(key_reports.show_spend(options, ledger))
+    assert capsys.readouterr().out.splitlines()[1].split(",") == ["", "0.002", "1", "3", "4"]
 
 
 def test_no_cell_of_a_csv_for_people_is_a_formula(capsys: pytest.CaptureFixture[str]) -> None:

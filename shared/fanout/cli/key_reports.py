@@ -10,7 +10,7 @@ from ..bulk.tables.writers import CsvWriter, csv_text
 from ..keys.audit import audit_rows, shown_changes
 from ..keys.ledger import KeyLedger
 from ..keys.litellm import time_text
-from ..keys.spend import add_up, collect, period_of
+from ..keys.spend import NO_NAME, add_up, collect, period_of
 from ..telemetry.prices import to_dollars
 from ..wire import json
 from ..wire.terminal_text import without_controls
@@ -37,7 +37,8 @@ async def show_spend(arguments: argparse.Namespace, ledger: KeyLedger) -> None:
         return
     heads = (arguments.by, "spend", "requests", "prompt_tokens", "completion_tokens")
     if arguments.csv:
-        print_csv([heads, *(tuple(row.values()) for row in rows)])
+        cells = [tuple("" if one == NO_NAME else one for one in row.values()) for row in rows]
+        print_csv([heads, *cells])
         return
     show(columns([heads, *(tuple(map(str, row.values())) for row in rows)]))
 

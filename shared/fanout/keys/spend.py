@@ -23,6 +23,9 @@ from .management import INDEX, PAGE, all_items
 from .spend_rows import months, row_name
 
 YEARS = range(1971, 9_999)
+NO_NAME = "-"
+"""What stands for the team, user or customer of requests that have none."""
+
 DAYS = 30
 """Days of a report without a start."""
 
@@ -120,9 +123,9 @@ def _part(row: Item) -> tuple[int, int, int]:
 GROUPS: Mapping[str, Groups] = {
     "key": _whole(lambda row: row["alias"] or row["token"]),
     "token": _whole(lambda row: str(row["token"])),
-    "team": _whole(lambda row: row["team_id"] or "-"),
-    "user": _whole(lambda row: row["user_id"] or "-"),
-    "customer": _whole(lambda row: row["end_user"] or "-"),
+    "team": _whole(lambda row: row["team_id"] or NO_NAME),
+    "user": _whole(lambda row: row["user_id"] or NO_NAME),
+    "customer": _whole(lambda row: row["end_user"] or NO_NAME),
     "day": _whole(day_of),
     "tag": lambda row: [(tag, _part(row)) for tag in row["tags"]],
     "model": lambda row: row["by_model"].items(),
