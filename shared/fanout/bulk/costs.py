@@ -62,10 +62,12 @@ class Costs:
                 found[name] = prices
         return found
 
-    def unpriced(self, model: str) -> str | None:
+    def unpriced(self, model: str, *, has_output: bool = True) -> str | None:
         """The model without a price that a response may have: this one or a fallback of it."""
-        names = self.catalog.routes.may_respond(model)
-        return next((name for name in names if self.prices(name) is None), None)
+        for name in self.catalog.routes.may_respond(model):
+            if self.prices(name, has_output=has_output) is None:
+                return name
+        return None
 
     def _find(self, model: str, *, has_output: bool) -> TokenPrices | None:
         if several := self.catalog.routes.sets.get(model):

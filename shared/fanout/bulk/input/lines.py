@@ -64,6 +64,7 @@ class LineHead(Struct, frozen=True, gc=False):
     check: bytes = b""
     messages: list[Raw] | None = None
     context: tuple[Raw, ...] = ()
+    is_embedding: bool = False
 
 
 # These are decoded for every line of a job. `Raw` is checked to be JSON, but not parsed further;
@@ -169,7 +170,7 @@ def _embedding_head(batch: _BatchLine, default_model: str | None) -> LineHead:
     if len(models) > 1 or body.fanout is not None:
         message = "Embeddings have one model: vectors of different models cannot be compared."
         raise BadLine("invalid_value", message, "body.model")
-    return LineHead(_checked_id(batch.custom_id), models)
+    return LineHead(_checked_id(batch.custom_id), models, is_embedding=True)
 
 
 def model_in_url(url: str) -> str | None:

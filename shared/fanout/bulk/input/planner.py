@@ -93,16 +93,19 @@ async def plan(
     *,
     default_model: str | None,
     check: Callable[[str], None],
+    check_embedding: Callable[[str], None] | None = None,
     size: ShardSize = SMALL_SHARDS,
     order: OrderWriter | None = None,
 ) -> Plan:
     """
     Check every line of `read()` and `write` the shards; `order` gets the place of each line.
 
-    `check` is called once for each model name and raises `BadLine` if it may not be used. `read` is
+    `check` is called once for each model name and raises `BadLine` if it may not be used; for lines
+    for embeddings `check_embedding` is, if there is one. `read` is
     called a second time only to confirm possible duplicates.
     """
-    validator = _Validator(_ShardBuilder(write, size), check, default_model, order)
+    checks = check, check_embedding or check
+    validator = _Validator(_ShardBuilder(write, size), checks, default_model, order)
     splitter = LineSplitter()
     async for chunk in read():
         validator.add(splitter.feed(chunk))
@@ -145,17 +148,18 @@ class _Validator:
     def __init__(
         self,
         builder: _ShardBuilder,
-        check: Callable[[str], None],
+        checks: tuple[Callable[[str], None], Callable[[str], None]],
         default_model: str | None,
         order: OrderWriter | None,
     ) -> None:
         self._order = order
         self._builder = builder
-        self._check = check
+        self._check_chat, self._check_embedding = checks
         self._default_model = default_model
         self._result = Plan()
         self._custom_ids = BloomFilter()
         self._uses: dict[tuple[str, ...], _ModelUse] = {}
+        self._embedding_uses: dict[tuple[str, ...], _ModelUse] = {}
         self._checked: dict[str, ModelError | None] = {}
         self._checks = LineChecks()
         self.possible_duplicates: set[str] = set()
@@ -171,7 +175,8 @@ class _Validator:
             add_to_shard(number, start, end)
             try:
                 head = read_head(line, number, default_model)
-                use = uses.get(head.models) or self._add_use(head.models)
+                known = None if head.is_embedding else uses.get(head.models)
+                use = known or self._add_use(head)
                 use.lines += 1
                 if use.error is not None:
                     result.add_error(use.error.code, use.error.message, use.error.param, number)
@@ -193,11 +198,15 @@ class _Validator:
                 order.add(head.models[0], place, prefix_of(head, len(line)))
         result.size = end
 
-    def _add_use(self, models: tuple[str, ...]) -> _ModelUse:
-        """Check models that no earlier line names together."""
-        use = self._uses[models] = _ModelUse()
-        for model in models:
-            error = self._check_once(model)
+    def _add_use(self, head: LineHead) -> _ModelUse:
+        """Check models that no earlier line names together; those of embeddings by themselves."""
+        uses = self._embedding_uses if head.is_embedding else self._uses
+        if known := uses.get(head.models):
+            return known
+        use = uses[head.models] = _ModelUse()
+        for model in head.models:
+            is_own = head.is_embedding
+            error = _error_of(self._check_embedding, model) if is_own else self._check_once(model)
             use.error = use.error or error
         return use
 
@@ -213,15 +222,12 @@ class _Validator:
     @property
     def has_too_many_models(self) -> bool:
         """Whether the file names more models than are kept."""
-        return len(self._checked) > MAX_MODELS or len(self._uses) > MAX_MODELS
+        uses = len(self._uses) + len(self._embedding_uses)
+        return len(self._checked) > MAX_MODELS or uses > MAX_MODELS
 
     def _check_once(self, model: str) -> ModelError | None:
         if model not in self._checked:
-            try:
-                self._check(model)
-                self._checked[model] = None
-            except BadLine as error:
-                self._checked[model] = ModelError(error.code, str(error), error.param)
+            self._checked[model] = _error_of(self._check_chat, model)
         return self._checked[model]
 
     def close(self) -> Plan:
@@ -229,11 +235,20 @@ class _Validator:
         self._builder.close()
         self._result.shards = self._builder.count
         self._result.total = self._builder.total
-        self._result.names = frozenset(self._checked)
-        for models, use in self._uses.items():
+        self._result.names = frozenset((*self._checked, *(one for (one,) in self._embedding_uses)))
+        for models, use in (*self._uses.items(), *self._embedding_uses.items()):
             for model in models:
                 self._result.models[model] += use.lines
         return self._result
+
+
+def _error_of(check: Callable[[str], None], model: str) -> ModelError | None:
+    """Why a model may not be used."""
+    try:
+        check(model)
+    except BadLine as error:
+        return ModelError(error.code, str(error), error.param)
+    return None
 
 
 async def _report_duplicates(

@@ -38,9 +38,9 @@ async def plan(host: JobHost, job: Job) -> Job:
         needs_prices |= await host.account.has_budget(job)
     check = partial(check_model, catalog, client)
 
-    def checked(name: str) -> None:
+    def checked(name: str, *, has_output: bool = True) -> None:
         check(name)
-        unpriced = host.costs.unpriced(name) if needs_prices else None
+        unpriced = host.costs.unpriced(name, has_output=has_output) if needs_prices else None
         if unpriced is not None:
             what = "`max_cost_usd`" if job.max_cost is not None else "the key's budget"
             message = (
@@ -49,7 +49,7 @@ async def plan(host: JobHost, job: Job) -> Job:
             )
             raise BadLine("price_not_found", message, "max_cost_usd")
 
-    result = await _write_manifest(host, job, checked)
+    result = await _write_manifest(host, job, checked, partial(checked, has_output=False))
     prices = host.costs.to_record(result.names, has_batches=host.uses_batches(job))
     planned = await host.jobs.change(
         job.id, lambda found: transitions.planned(found, result, prices, int(host.now()))
@@ -67,18 +67,25 @@ async def repair(host: JobHost, job: Job) -> Job:
     """
     if not job.total or await has_manifest(host.blobs, job.manifest_key, job.total):
         return job
-    result = await _write_manifest(host, job, lambda _: None)
+    result = await _write_manifest(host, job, lambda _: None, None)
     if result.total == job.total and not result.errors:
         return job
     await host.blobs.delete(job.manifest_key)
     return await host.fail_unreadable(job)
 
 
-async def _write_manifest(host: JobHost, job: Job, check: Callable[[str], None]) -> Plan:
+async def _write_manifest(
+    host: JobHost,
+    job: Job,
+    check: Callable[[str], None],
+    check_embedding: Callable[[str], None] | None,
+) -> Plan:
     orders = host.options.orders_all and job.cache != "off"
     with OrderWriter() as order:
         async with write_manifest(host.blobs, job.manifest_key) as write:
-            result = await _plan_lines(host, job, check, write, order if orders else None)
+            result = await _plan_lines(
+                host, job, check, check_embedding, write, order if orders else None
+            )
             if not host.is_own(job) and any(
                 error.code == "model_not_found" for error in result.errors
             ):
@@ -92,6 +99,7 @@ async def _plan_lines(
     host: JobHost,
     job: Job,
     check: Callable[[str], None],
+    check_embedding: Callable[[str], None] | None,
     write: Callable[[Shard], object],
     order: OrderWriter | None,
 ) -> Plan:
@@ -102,6 +110,7 @@ async def _plan_lines(
             write,
             default_model=job.model,
             check=check,
+            check_embedding=check_embedding,
             size=host.options.shard_size,
             order=order,
         )
