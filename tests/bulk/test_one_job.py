@@ -43,6 +43,7 @@ class Process:
         self.jobs = JobService(self.files, self.table, self, lambda: 1.0)
         self.started: list[str] = []
         self.index = None
+        self.config_path = None
         self.has_batches = True
         self.has_accounts = False
         self.before_write: Callable[[], Awaitable[object]] | None = None

@@ -153,6 +153,7 @@ def test_a_model_for_embeddings_has_the_address_of_embeddings(
         "http://127.0.0.1:11434/v1/embeddings",
         *["https://x.openai.azure.com/openai/v1/embeddings"] * 2,
     ]
+    assert "is not for chat" not in str(result)
 
 
 def test_a_provider_that_needs_no_key_misses_none(fanout: Command, tmp_path: Path) -> None:

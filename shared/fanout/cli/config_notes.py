@@ -17,7 +17,7 @@ from ..config.deployment import Deployment
 from ..config.routes import ANY
 from ..errors import RequestError
 from ..providers.base import GoogleToken, SigV4
-from ..providers.registry import is_chats, is_for_embeddings
+from ..providers.registry import EMBEDDING, is_chats, is_for_embeddings
 from ..schema.validation import parse_chat
 from ..secret import Secret
 from ..settings import install_command, is_installed
@@ -103,8 +103,10 @@ def _notes(deployment: Deployment) -> Iterator[str]:
         but = ", but for those that pass through," if passes else ""
         yield f"each request to `{deployment.name}`{but} is rejected: {why}"
     model, provider = deployment.target.model, deployment.provider
-    kind = deployment.target.options.get("base_model", model)
-    if not is_chats(provider, deployment.target) and not is_for_embeddings(kind):
+    options = deployment.target.options
+    is_embedding = options.get("mode") == EMBEDDING
+    is_embedding = is_embedding or is_for_embeddings(options.get("base_model", model))
+    if not is_chats(provider, deployment.target) and not is_embedding:
         yield f"`{deployment.name}`: `{model}` is not for chat, and there is no other API here"
     if provider.ignores_unknown and deployment.additions.defaults:
         listed = ", ".join(f"`{name}`" for name in deployment.additions.defaults)

@@ -52,12 +52,17 @@ def send(
     try:
         try:
             with urllib.request.urlopen(request, timeout=seconds) as got:  # noqa: S310
-                return Response(got.status, dict(got.headers), _read(got, until))
+                return Response(got.status, _headers(got), _read(got, until))
         except urllib.error.HTTPError as error:
             with error:
-                return Response(error.code, dict(error.headers), _read(error.fp, until))
+                return Response(error.code, _headers(error), _read(error.fp, until))
     except (OSError, http.client.HTTPException) as error:
         raise TransportError(type(error).__name__) from error
+
+
+def _headers(response: Any) -> dict[str, str]:
+    """The headers with names in lower case, in which google-auth looks for them."""
+    return {name.lower(): value for name, value in response.headers.items()}
 
 
 def _read(response: Any, until: float) -> bytes:

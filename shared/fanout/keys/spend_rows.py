@@ -16,8 +16,9 @@ def row_partition(account: str, at: float) -> str:
 
 
 def row_name(at: float) -> str:
-    """A name of a spend row; names sort by time."""
-    return f"{int(at * 1_000):012x}-{token_hex(8)}"
+    """A name of a spend row; names sort by time. Before the dash are whole milliseconds."""
+    milliseconds, microseconds = divmod(int(at * 1_000_000), 1_000)
+    return f"{milliseconds:012x}-{microseconds:03x}{token_hex(8)}"
 
 
 def open_reservation(account: str, where: ItemKey, row: Item) -> BudgetReservation:

@@ -196,6 +196,10 @@ const BY_CODE = {
     "The provider sent a malformed response.",
     "Try again. If it keeps failing, report it to the gateway's administrator.",
   ],
+  missing_choice: [
+    "The model returned fewer choices than requested.",
+    "Ask for fewer choices, or pick another model.",
+  ],
   provider_stream_broken: ["The response was interrupted.", "Try again."],
   provider_answer_too_large: [
     "The provider's response is too large.",
