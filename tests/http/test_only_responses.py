@@ -300,9 +300,9 @@ def test_only_the_model_that_made_encrypted_reasoning_gets_it_back() -> None:
         ("openai", "o3-pro", True),
         ("openai", "gpt-5-pro", False),
         ("openai", "gpt-4o", False),
-        ("openai_like", "o3-pro", True),
-        ("openai_like", "other", False),
+        ("volcengine", "o3-pro", True),
         ("hosted_vllm", "other", False),
+        ("volcengine", "other", False),
         ("gemini", "gemini-2.5-flash", False),
         ("anthropic", "claude-sonnet-4-5", False),
         ("cohere", "command-a", False),
@@ -311,6 +311,20 @@ def test_only_the_model_that_made_encrypted_reasoning_gets_it_back() -> None:
             target = Target("n", model, drop_params=True, options=options)
             wire = registry.find(provider).chat.encode(request, target, False)
             assert (provider, model, b"gAAA" in wire.body) == (provider, model, gets)
-    wire = registry.find("openai_like").chat.encode(request, Target("n", "other"), False)
+    wire = registry.find("volcengine").chat.encode(request, Target("n", "other"), False)
     assert json.loads(wire.body)["messages"][1]["extra_content"] == {"google": google}
     assert wire.dropped == ("messages[].extra_content",)
+
+
+def test_another_gateway_gets_the_encrypted_reasoning_of_all_its_models() -> None:
+    """It marks them with names of its own, and gives each of its models only that one's."""
+    items = [{"id": one, "encrypted_content": "gAAA", "model": one} for one in ("o3-pro", "o4-pro")]
+    extra = {"openai": {"reasoning_items": items}}
+    said = {"role": "assistant", "content": "Hello", "extra_content": extra}
+    request = parse_chat({"messages": [USER, said, USER]})
+    for provider in ("openai", "openai_like", "litellm_proxy"):
+        options = {"api_base": "https://own.test/v1"}
+        target = Target("n", "my-thinker", options=options)
+        wire = registry.find(provider).chat.encode(request, target, False)
+        assert json.loads(wire.body)["messages"][1]["extra_content"] == extra
+        assert wire.dropped == ()

@@ -282,7 +282,8 @@ OTHER_ROWS: Mapping[str, Row] = {
         _OTHERS["litellm_proxy"],
         budgets=True,  # LiteLLM's own field
         # docs.litellm.ai/docs/completion/document_understanding, 2026-11
-        messages=replace(OTHER_SERVERS, addresses="file_id"),
+        # A gateway knows which of its models made encrypted reasoning.
+        messages=replace(OTHER_SERVERS, addresses="file_id", sealed=True),
     ),
     # "missing `messages.content` parameter": github.com/AstrBotDevs/AstrBot/issues/6852, 2026-11
     # `thinking` has a `type` only: docs.byteplus.com/docs/Byteplus_LAS/Chat_API, 2026-11

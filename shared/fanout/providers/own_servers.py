@@ -6,6 +6,8 @@ Servers that you run, with OpenAI's API: the address is in the config, or is on 
 
 from __future__ import annotations
 
+from msgspec.structs import replace
+
 from .fields import VENDORS_FIELDS
 from .openai.message_rules import (
     AFTER_TOOLS,
@@ -78,7 +80,8 @@ SERVER_ROWS = (
         "OPENAI_LIKE_API_KEY",
         rename=OLD_LIMIT,
         key_optional=True,
-        messages=OTHER_SERVERS,
+        # The server may be another gateway, as for `openai/`.
+        messages=replace(OTHER_SERVERS, sealed=True),
         own=VENDORS_FIELDS,
     ),
 )

@@ -125,6 +125,14 @@ class OtherTool(HiddenRepr, frozen=True, kw_only=True, tag_field="type", tag="*"
 Tool: TypeAlias = FunctionTool | CustomTool | OtherTool
 
 
+def name_of(tool: dict[str, Any]) -> str | None:
+    """The name of a function or of a custom tool; a vendor's own tool may have none."""
+    for held in (tool.get("function"), tool.get("custom"), tool):
+        if isinstance(held, dict) and isinstance(name := held.get("name"), str):
+            return name
+    return None
+
+
 class FunctionName(HiddenRepr, frozen=True, kw_only=True):
     name: str
 
@@ -154,6 +162,18 @@ class AllowedTools(HiddenRepr, frozen=True, kw_only=True, tag_field="type", tag=
             str(function["name"])
             for function in functions
             if isinstance(function, dict) and "name" in function
+        )
+
+    def allows(self, tool: dict[str, Any]) -> bool:
+        """Whether the model may call one of the request's `tools`."""
+        if tool in (listed := self.allowed_tools.get("tools") or ()):
+            return True
+        name, kind = name_of(tool), tool.get("type")
+        if name is None:
+            return any(isinstance(one, dict) and one.get("type") == kind for one in listed)
+        return name in self.names or any(
+            isinstance(one, dict) and one.get("type") == kind and name_of(one) == name
+            for one in listed
         )
 
 

@@ -7,9 +7,10 @@ from collections.abc import Collection, Mapping, Sequence
 from typing import Any, TypeVar
 
 import msgspec
+from msgspec.structs import replace
 
 from ..errors import RequestError
-from .messages import AllowedTools
+from .messages import AllowedTools, NamedCustom, NamedFunction, name_of
 from .request import ONE_PARAMETER, ChatRequest, Conversation, MessagePosition
 
 T = TypeVar("T")
@@ -138,14 +139,29 @@ def parse_chat(body: Mapping[str, Any]) -> ChatRequest:
     return _convert_any({**body, **inner}, ChatRequest)
 
 
-def check_choice(request: ChatRequest) -> None:
-    """Raise the `RequestError` for a choice that requires a call, if there is no tool to call."""
-    choice = request.tool_choice
+def check_choice(request: ChatRequest) -> ChatRequest:
+    """
+    The request, without tools if its choice requires no call and allows none of them.
+
+    Raises `RequestError` for a choice that requires a call, if there is no tool to call.
+    """
+    choice, tools = request.tool_choice, request.body.get("tools")
     is_required = choice not in (None, "auto", "none")
     if isinstance(choice, AllowedTools):
         is_required = choice.required
-    if is_required and not request.body.get("tools"):
+    if is_required and not tools:
         raise RequestError("`tool_choice` requires a call, but there are no `tools`", "tool_choice")
+    if isinstance(choice, NamedFunction | NamedCustom):
+        called = choice.function if isinstance(choice, NamedFunction) else choice.custom
+        if called.name not in map(name_of, tools or ()):
+            raise RequestError("`tool_choice` names none of the `tools`", "tool_choice")
+    if not isinstance(choice, AllowedTools) or any(map(choice.allows, tools or ())):
+        return request
+    if is_required:
+        raise RequestError("`tool_choice` allows none of the `tools`", "tool_choice")
+    absent = {"tools", "tool_choice"}
+    body = {name: value for name, value in request.body.items() if name not in absent}
+    return replace(request, tools=None, tool_choice=None, body=body)
 
 
 def _as_json_schema(form: dict[str, Any]) -> dict[str, Any]:

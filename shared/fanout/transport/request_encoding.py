@@ -36,7 +36,7 @@ def encode_request(deployment: Deployment, request: ChatRequest, *, stream: bool
         below = {name: value for name, value in below.items() if name not in absent}
     else:
         if request.tool_choice is not None and not has_tools:
-            check_choice(request)
+            request = check_choice(request)
         encode_it = _encode_with_defaults if deployment.defaults else _encode_alone
         wire = encode_it(deployment, request, stream=stream)
     if not below and not above:

@@ -52,7 +52,7 @@ def encode(
                 sent[name], body = body[name], fewer
                 fitted = parse_chat(body)
     if "tools" not in sent and not has_tools:
-        check_choice(fitted)
+        fitted = check_choice(fitted)
     wire = deployment.provider.chat.encode(fitted, deployment.target, stream)
     if sent:
         wire = replace(wire, body=json.encode({**json.decode(wire.body), **sent}))

@@ -8,7 +8,7 @@ import pytest
 
 from fanout.errors import RequestError
 from fanout.providers import registry
-from fanout.schema.validation import parse_chat, with_defaults
+from fanout.schema.validation import check_choice, parse_chat, with_defaults
 from fanout.transport.request_encoding import encode_request
 from tests.unit.config.sections import deployment
 
@@ -97,3 +97,63 @@ def test_the_tools_of_the_config_are_tools_and_its_choice_needs_some() -> None:
     with_tool = parse_chat({"messages": HI, "tools": [TOOL]})
     wire = encode_request(target, with_defaults(with_tool, target.defaults), stream=False)
     assert b'"tool_choice":"required"' in wire.body
+
+
+OTHER = {"type": "function", "function": {"name": "g"}}
+SEARCH = {"type": "web_search"}
+TOOLLESS: tuple[list[dict[str, Any]], ...] = (
+    [],
+    [OTHER],
+    [SEARCH],
+    [OTHER, SEARCH],
+    [{"type": "custom", "custom": {"name": "g"}}],
+)
+
+
+def allowing(mode: str, tools: list[Any]) -> dict[str, Any]:
+    return {"type": "allowed_tools", "allowed_tools": {"mode": mode, "tools": tools}}
+
+
+@pytest.mark.parametrize("more", [{}, {"additional_drop_params": ["seed"]}], ids=["", "fitted"])
+@pytest.mark.parametrize("name", MODELS)
+def test_no_vendor_gets_a_required_call_of_a_tool_that_is_not_there(
+    name: str, more: dict[str, Any]
+) -> None:
+    choices = {
+        "names none": [OTHER, {"type": "custom", "custom": {"name": "g"}}],
+        "allows none": [allowing("required", tools) for tools in TOOLLESS],
+    }
+    for why, listed in choices.items():
+        for choice in listed:
+            for params in ({}, {"drop_params": True}):
+                body = {"messages": HI, "tools": [TOOL], "tool_choice": choice, **more}
+                with pytest.raises(RequestError, match=f"{why} of the `tools`") as raised:
+                    encode_request(model(name, **params), parse_chat(body), stream=False)
+                assert raised.value.param == "tool_choice"
+
+
+@pytest.mark.parametrize("more", [{}, {"additional_drop_params": ["seed"]}], ids=["", "fitted"])
+@pytest.mark.parametrize("name", MODELS)
+def test_a_choice_that_allows_none_of_the_tools_is_a_request_without_tools(
+    name: str, more: dict[str, Any]
+) -> None:
+    call = {"id": "c", "type": "function", "function": {"name": "f", "arguments": "{}"}}
+    said = {"role": "assistant", "content": None, "tool_calls": [call]}
+    result = {"role": "tool", "tool_call_id": "c", "content": "1"}
+    target = model(name, drop_params=True)
+    for messages in (HI, [*HI, said, result]):
+        plain = encode_request(target, parse_chat({"messages": messages}), stream=False)
+        for tools in TOOLLESS:
+            given = {"tools": [TOOL], "tool_choice": allowing("auto", tools)}
+            request = parse_chat({"messages": messages, **given, **more})
+            assert encode_request(target, request, stream=False).body == plain.body
+
+
+def test_tools_that_are_allowed_are_found_by_their_kind_and_name() -> None:
+    custom = {"type": "custom", "custom": {"name": "c", "description": "Any text."}}
+    tools = [TOOL, custom, SEARCH]
+    for one in (NAMED, TOOL, {"type": "custom", "custom": {"name": "c"}}, SEARCH):
+        for mode in ("auto", "required"):
+            choice = allowing(mode, [OTHER, one])
+            request = parse_chat({"messages": HI, "tools": tools, "tool_choice": choice})
+            assert check_choice(request) is request

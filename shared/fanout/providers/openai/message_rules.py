@@ -39,7 +39,7 @@ class MessageRules(Struct, frozen=True, cache_hash=True):
     thinkers: str = ""
     # The first call of each message must have Google's signature, of models with such names.
     signed: str = ""
-    # Encrypted reasoning in `extra_content.openai` is read, and sent to the model that made it.
+    # Encrypted reasoning in `extra_content.openai` is kept: a later step chooses by its model.
     sealed: bool = False
     # The field of a file that may be its address; otherwise, a file is its data or its id.
     addresses: Literal["file_data", "file_id"] | None = None

@@ -46,7 +46,8 @@ CLASSIC = Quirks(
 REASONING = replace(CLASSIC, rename=NEW_LIMIT)
 # Elsewhere, `developer` may be unknown; OpenAI's own models read `system` in the same way.
 ELSEWHERE = replace(MESSAGES, developer=False, audio_store=False)
-ANY_MODEL = replace(OTHER_SERVERS, developer=False)
+# The server may be another gateway, which knows which of its models made encrypted reasoning.
+ANY_MODEL = replace(OTHER_SERVERS, developer=False, sealed=True)
 
 _OWN_MODEL = re.compile(r"(?:ft:)?(?:o[1-9]|gpt-(?!oss)|chatgpt-|codex-)")
 _HOST = re.compile(r"https://(?:[\w-]+\.)*openai\.com(?:[:/]|$)")

@@ -78,12 +78,7 @@ def limit_tools(choice: AllowedTools, body: dict[str, Any], unsupported: Unsuppo
 
     No other vendor with OpenAI's API has `allowed_tools` in its reference, 2026-11.
     """
-    named = choice.allowed_tools.get("tools") or ()
-    tools = [
-        tool
-        for tool in body.get("tools") or ()
-        if tool in named or (tool.get("function") or {}).get("name") in choice.names
-    ]
+    tools = [tool for tool in body.get("tools") or () if choice.allows(tool)]
     if choice.required and not tools:
         raise RequestError("`tool_choice` allows none of the `tools`", "tool_choice")
     unsupported.note("tool_choice")
