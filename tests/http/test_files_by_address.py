@@ -96,3 +96,17 @@ def test_a_document_by_its_address_is_in_the_vendors_own_field() -> None:
                 if not is_right:
                     wrong.append((model, path, response.status, response.body, text))
     assert wrong == []
+
+
+def test_a_file_url_with_a_data_url_is_the_files_data() -> None:
+    params = {"model": "openai/own", "api_key": "k", "api_base": "https://own.test/v1"}
+    vendors = Taking()
+    with run_in_process(
+        {"model_list": [{"model_name": "m", "litellm_params": params}]}, vendors
+    ) as app:
+        for scheme in ("data", "DATA"):
+            part = {"type": "input_file", "file_url": f"{scheme}:application/pdf;base64,JVBERi0="}
+            ask = {"model": "m", "input": [{"role": "user", "content": [part]}]}
+            assert app.ask("POST", "/v1/responses", [json.dumps(ask).encode()]).status == 200
+            [sent] = json.loads(vendors.sent[-1].body)["messages"][0]["content"]
+            assert sent["file"] == {"file_data": "data:application/pdf;base64,JVBERi0="}

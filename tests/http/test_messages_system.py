@@ -5,6 +5,8 @@ from __future__ import annotations
 import json
 from typing import Any
 
+import pytest
+
 from tests.http.test_messages_passed_through import WHOLE
 from tests.support.gateway_server import RunningGateway
 from tests.support.provider_steps import answers, reply
@@ -217,3 +219,17 @@ def test_the_system_prompt_stays_and_a_result_without_its_call_is_the_users(
     assert [message["role"] for message in sent[1:]] == ["user"] * (len(sent) - 1)
     assert "Hi" not in json.dumps(sent)
     assert all(word in json.dumps(sent) for word in ("We met.", "12"))
+
+
+@pytest.mark.parametrize("name", ["content", "encrypted_content"])
+@pytest.mark.parametrize("value", [5, 0, True, [], [TEXT], {}, {"text": "We met."}], ids=str)
+def test_a_malformed_compaction_is_a_400_that_names_the_field(
+    server: RunningGateway, name: str, value: Any
+) -> None:
+    for role in ("assistant", "user"):
+        block = {**SUMMARY, name: value}
+        messages = [HI, {"role": role, "content": [block]}, HI]
+        body = {"model": "a", "max_tokens": 9, "messages": messages}
+        status, _, found = server.json(body, "/v1/messages")
+        assert status == 400
+        assert f"`messages[1].content[0].{name}` must be a string" in found["error"]["message"]

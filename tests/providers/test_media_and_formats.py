@@ -92,6 +92,23 @@ def test_a_file_is_the_vendors_own_part(
             assert sent_part(provider, file) == {"type": "file", "file": file}
 
 
+@pytest.mark.parametrize("scheme", ["data:", "DATA:"])
+@pytest.mark.parametrize("provider", ["openai", "openai_like", "openrouter", "litellm_proxy"])
+def test_a_file_url_that_is_a_data_url_is_the_files_data(provider: str, scheme: str) -> None:
+    part = {"type": "input_file", "file_url": scheme + PDF.removeprefix("data:")}
+    sent = body_of(provider, "sonar", asked(part))["messages"][0]["content"][1]
+    assert sent == {"type": "file", "file": {"file_data": PDF}}
+
+
+def test_an_address_may_have_any_scheme() -> None:
+    for address in ("HTTPS://a.test/a", "s3://a/a", "a-very-long-scheme+x.y://a/a"):
+        part = {"type": "input_file", "file_url": address}
+        sent = body_of("openrouter", "m", asked(part))["messages"][0]["content"][1]
+        assert sent["file"] == {"file_data": address}
+        with pytest.raises(Unsupported, match="takes no address of a file"):
+            body_of("openai", "m", asked(part))
+
+
 def test_a_file_of_nothing_is_a_400_by_name() -> None:
     with pytest.raises(RequestError, match="neither `file_data` nor `file_id`"):
         sent_part("mistral", {"filename": "a.pdf"})

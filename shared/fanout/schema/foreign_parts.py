@@ -192,11 +192,18 @@ def _input_image(part: Part, path: str) -> Part:
     return {"type": "image_url", "image_url": image}
 
 
+def file_at(url: str) -> Part:
+    """The file at an address, as LiteLLM's users give one, or the file of a data URL."""
+    if url[:5].lower() == "data:":
+        return {"file_data": "data:" + url[5:]}
+    return {"file_id": url}
+
+
 def _input_file(part: Part) -> Part:
     names = ("file_id", "file_data", "filename")
     file = {name: part[name] for name in names if part.get(name)}
     if isinstance(url := part.get("file_url"), str):
-        file["file_id"] = url  # as LiteLLM's users give an address
+        file = {**file, **file_at(url)}
     return {"type": "file", "file": file}
 
 

@@ -46,10 +46,12 @@ def summary_of(block: Mapping[str, Any], path: str) -> dict[str, Any] | None:
     """
     The summary as a block of text; `None` for that of a compaction that failed.
 
-    Raises `RequestError` for one that only its maker can read.
+    Raises `RequestError` for one that only its maker can read, and for one that is malformed.
     """
-    text = block.get("content")
-    if isinstance(text, str) and text:
+    for name in ("content", "encrypted_content"):
+        if not isinstance(block.get(name), str | None):
+            raise RequestError(f"`{path}.{name}` must be a string or null", f"{path}.{name}")
+    if text := block.get("content"):
         mark = block.get("cache_control")
         more = {} if mark is None else {"cache_control": mark}
         return {"type": "text", "text": HEAD + text, **more}

@@ -11,6 +11,7 @@ from collections.abc import Mapping
 from typing import Any, TypeAlias
 
 from ...errors import RequestError
+from ...schema.foreign_parts import file_at
 from ...wire import json
 from .errors import NoCounterpart
 
@@ -117,7 +118,7 @@ def _file(part: Part, path: str) -> Part:
     names = ("file_data", "file_id", "filename")
     found = {name: part[name] for name in names if part.get(name) is not None}
     if isinstance(url := part.get("file_url"), str) and "file_data" not in found:
-        found["file_id"] = url  # as in chat requests of LiteLLM's users
+        found |= file_at(url)
     if not {"file_data", "file_id"} & found.keys():
         raise NoCounterpart(
             f"`{path}` needs `file_data` (a data URL), `file_id` or `file_url`",

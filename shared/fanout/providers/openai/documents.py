@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from typing import Any, Literal, TypeAlias
 
 from ...errors import RequestError
@@ -9,6 +10,8 @@ from ..fields import UnsupportedFields
 from ..media_types import standard_uri
 
 Part: TypeAlias = dict[str, Any]
+
+_ADDRESS = re.compile(r"[a-zA-Z][a-zA-Z0-9+.-]*://")
 
 
 def encode_document(
@@ -27,7 +30,7 @@ def encode_document(
     given, file_id, name = file.get("file_data"), file.get("file_id"), file.get("filename")
     if not (given or file_id):
         raise RequestError(f"`{path}` has neither `file_data` nor `file_id`", path)
-    url = file_id if file_id and "://" in file_id else ""
+    url = file_id if file_id and has_address(file) else ""
     if given:
         url = standard_uri(given, "application/pdf")
     if url.startswith("data:image/"):
@@ -64,7 +67,7 @@ def fit_media(part: Part, *, objects: bool = False) -> Part:
 
 def has_address(file: object) -> bool:
     """Whether a file's id is its address, as Anthropic's and LiteLLM's users write it."""
-    return isinstance(file, dict) and "://" in str(file.get("file_id"))[:12]
+    return isinstance(file, dict) and _ADDRESS.match(str(file.get("file_id"))) is not None
 
 
 def fit_address(
