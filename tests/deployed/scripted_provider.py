@@ -194,8 +194,8 @@ class _Handler(BaseHTTPRequestHandler):
                 self.server.gate.acquire(timeout=TIMEOUT)
             if model == "steady" and index:
                 time.sleep(PAUSE)
+            self.server.note_word(model)  # before a client can have it
             self._event(_chunk_of(model, {"content": word}))
-            self.server.note_word(model)
         self._event(_chunk_of(model, {}, "stop"))
         self._event({**_chunk_of(model, {}), "choices": [], "usage": USAGE})
         self._chunk(b"data: [DONE]\n\n")
