@@ -123,11 +123,13 @@ def test_responses_scroll_together_if_asked_to(page: Page, upstream: Upstream) -
     for name in MODELS:
         expect(card(page, name)).to_contain_text("done")
     to_end = "body => { body.scrollTop = body.scrollHeight }"
+    next_frame = "() => new Promise(requestAnimationFrame)"  # scroll events come before it
     body(page, "a").evaluate(to_end)
+    page.evaluate(next_frame)
     page.get_by_label("Scroll together").check()
     assert scroll_top(page, "b") == 0
     body(page, "a").evaluate("body => { body.scrollTop = 0 }")
-    page.evaluate("() => new Promise(requestAnimationFrame)")  # its scroll event comes before that
+    page.evaluate(next_frame)
     body(page, "b").evaluate(to_end)
     page.wait_for_function(
         "([a, b]) => [a, b].every(one => "

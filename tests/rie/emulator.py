@@ -37,6 +37,9 @@ RUNTIME_API_OFFSET = 1000
 DELIMITER = b"\0" * 8
 PACKAGES = Path(get_path("purelib"))
 
+OPEN_TO_ALL = Path("/var/tmp")  # noqa: S108 -- a new folder is made in it
+"""The tests' own folder is closed to the other user, as whom the emulator runs the function."""
+
 
 class Result(NamedTuple):
     """What the emulator returns for an invocation."""
@@ -131,7 +134,7 @@ def emulating_managed_instances(
     function needs is mounted into a folder of its own, which only its processes see.
     """
     port, _ = free_ports()
-    with tempfile.TemporaryDirectory() as name:
+    with tempfile.TemporaryDirectory(dir=OPEN_TO_ALL) as name:
         folder = Path(name)
         folder.chmod(0o755)
         mounts = {"python": sys.base_prefix, "packages": packages, "project": ROOT}
