@@ -4,18 +4,19 @@ from __future__ import annotations
 
 import json
 from collections.abc import Iterator
-from pathlib import Path
 from typing import Any
 
 import pytest
 
 from fanout.routing.retry_policy import RetryPolicy
 from fanout.schema.prompt_tokens import body_tokens
-from tests.keys.test_charged_calls import HI, RECEIVED, SENT, serving
+from tests.keys.test_charged_calls import HI, RECEIVED, SENT, gateway
 from tests.keys.test_jobs_of_keys import PART, Client, manage
 from tests.support.gateway_server import RunningGateway
 from tests.support.provider_steps import cut, raw, refuse, stalls
 from tests.support.scripted_provider import Upstream
+
+__all__ = ["gateway"]
 
 BODY = {"messages": HI, "max_tokens": 1}
 PROMPT = round(SENT * body_tokens(BODY), 9)
@@ -39,15 +40,6 @@ WAYS: dict[str, dict[str, Any]] = {
         **RETRIES,
     },
 }
-
-
-@pytest.fixture(scope="module")
-def gateway(
-    provider: Upstream, tmp_path_factory: pytest.TempPathFactory
-) -> Iterator[RunningGateway]:
-    home: Path = tmp_path_factory.mktemp("home")
-    with serving(provider, home) as served:
-        yield served
 
 
 @pytest.fixture(autouse=True)

@@ -8,33 +8,23 @@ from __future__ import annotations
 
 import json
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager
-from functools import partial
+from contextlib import AbstractContextManager
 from pathlib import Path
 from typing import Any
 
 import pytest
-import uvloop
 from msgspec import Struct
 
-from fanout.bulk.local.lazy_service import open_local_batches
-from fanout.bulk.steps.host import RunnerOptions
 from fanout.bulk.work.call_watcher import CallWatcher
-from fanout.config.load import check
-from fanout.config.resolve import resolve
-from fanout.gateway.factory import open_gateway
-from fanout.http.app import App
 from fanout.keys.job_rows import NOTHING_USED, Used
 from fanout.keys.metering import Meter
-from fanout.keys.opening import open_local, open_local_accounts
 from fanout.keys.uncharged_lines import UnchargedLines
 from fanout.routing.leg import Leg
 from fanout.schema.prompt_tokens import body_tokens
 from fanout.schema.token_estimate import estimate_tokens
-from fanout.settings import Settings
-from tests.keys.test_jobs_of_keys import MASTER, PART, Client
-from tests.support.background_loop import background
-from tests.support.gateway_server import RecordingObserver, RunningGateway, _serving, entry
+from tests.keys.local_gateway import serving
+from tests.keys.test_jobs_of_keys import PART, Client
+from tests.support.gateway_server import RunningGateway, entry
 from tests.support.provider_steps import (
     called,
     cut,
@@ -62,36 +52,14 @@ OF_USAGE = (USAGE["prompt_tokens"], USAGE["completion_tokens"])
 Tokens = tuple[int, int]
 
 
-@contextmanager
-def serving(provider: Upstream, home: Path) -> Iterator[RunningGateway]:
+def priced(provider: Upstream, home: Path) -> AbstractContextManager[RunningGateway]:
     prices: dict[str, Any] = {"input_cost_per_token": SENT, "output_cost_per_token": RECEIVED}
-    config = {
-        "model_list": [
-            *(entry(provider, name, **prices) for name in ("a", "b")),
-            entry(provider, "slow", timeout=0.2, **prices),
-            entry(provider, "claude", "anthropic/claude", **prices),
-        ],
-        "router_settings": {"num_retries": 0},
-        "general_settings": {"master_key": MASTER},
-    }
-    env = {"FANOUT_HOME": str(home)}
-    observer, options = RecordingObserver(), RunnerOptions(grace=0.3, sync_interval=0.1)
-    catalog = resolve(check(config, {}), {})
-    app = App(
-        lambda: open_gateway(Settings(), catalog=catalog, observer=observer),
-        observer=observer,
-        jobs=lambda gateway: open_local_batches(
-            gateway,
-            home,
-            observer=observer,
-            options=options,
-            accounts=partial(open_local_accounts, env, catalog),
-        ),
-        virtual_keys=partial(open_local, env),
-    )
-    with background(lambda: _serving(app, observer), uvloop.new_event_loop) as served:
-        yield served
-    assert observer.unexpected_errors == []
+    models = [
+        *(entry(provider, name, **prices) for name in ("a", "b")),
+        entry(provider, "slow", timeout=0.2, **prices),
+        entry(provider, "claude", "anthropic/claude", **prices),
+    ]
+    return serving(home, models)
 
 
 @pytest.fixture(scope="module")
@@ -99,7 +67,7 @@ def gateway(
     provider: Upstream, tmp_path_factory: pytest.TempPathFactory
 ) -> Iterator[RunningGateway]:
     home: Path = tmp_path_factory.mktemp("home")
-    with serving(provider, home) as served:
+    with priced(provider, home) as served:
         yield served
 
 
@@ -307,14 +275,14 @@ def test_a_resumed_job_has_the_cost_of_the_calls_before(
     won = OF_USAGE if usage else (PROMPT[0], estimate_tokens(TEXT))
     upstream.script("a", [raw(PART), cut], whole)
     upstream.script("b", stalls())
-    with serving(upstream, tmp_path) as first:
+    with priced(upstream, tmp_path) as first:
         client = Client(first)
         retried = {**BODY, "model": "a", "num_retries": 1}
         job = start_job(client, retried, {**BODY, "model": "b"})
         client.wait_for(job, lambda batch: batch.request_counts.completed == 1)
         upstream.wait_called("b")
     upstream.script("b", whole)
-    with serving(upstream, tmp_path) as second:
+    with priced(upstream, tmp_path) as second:
         client.move_to(second)
         batch: Any = client.ended(job).to_dict()
         cost = cost_of([PROMPT, won, PROMPT, won])

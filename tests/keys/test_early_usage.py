@@ -3,21 +3,28 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Iterator
-from pathlib import Path
 from typing import Any
 
 import pytest
 
 from fanout.schema.token_estimate import estimate_tokens
-from tests.keys.test_charged_calls import BODY, LOST, TEXT, begun, cost_of, serving, start_job
+from tests.keys.test_charged_calls import (
+    BODY,
+    LOST,
+    TEXT,
+    begun,
+    closed,
+    cost_of,
+    gateway,
+    start_job,
+)
 from tests.keys.test_jobs_of_keys import Client
 from tests.support.gateway_server import RunningGateway
 from tests.support.provider_steps import cut, role, say, stalls, stop, until
 from tests.support.scripted_provider import Upstream
 from tests.support.wire_formats import USAGE
 
-__all__ = ["begun"]
+__all__ = ["begun", "closed", "gateway"]
 
 EARLY = cost_of([(USAGE["prompt_tokens"], estimate_tokens(LOST))])
 WHOLE = cost_of([(USAGE["prompt_tokens"], USAGE["completion_tokens"])])
@@ -27,21 +34,6 @@ PATHS: dict[str, dict[str, Any]] = {
     "/v1/messages": CHAT,
     "/v1/responses": {"model": "claude", "input": "Hi", "stream": True},
 }
-
-
-@pytest.fixture(scope="module")
-def gateway(
-    provider: Upstream, tmp_path_factory: pytest.TempPathFactory
-) -> Iterator[RunningGateway]:
-    home: Path = tmp_path_factory.mktemp("home")
-    with serving(provider, home) as served:
-        yield served
-
-
-@pytest.fixture(autouse=True)
-def closed() -> Iterator[None]:
-    yield
-    Client.close_all()
 
 
 @pytest.mark.parametrize("path", PATHS)

@@ -12,39 +12,28 @@ from typing import Any, ClassVar
 
 import openai
 import pytest
-import uvloop
 from msgspec.structs import replace
 
-from fanout.bulk.local.lazy_service import open_local_batches
 from fanout.bulk.service.records import Job
-from fanout.bulk.steps.host import RunnerOptions
 from fanout.bulk.totals import Totals
-from fanout.config.load import check
-from fanout.config.resolve import resolve
-from fanout.gateway.factory import open_gateway
-from fanout.http.app import App
 from fanout.keys import charged_job
 from fanout.keys.charged_job import ChargedJob
 from fanout.keys.job_rows import JobRows
 from fanout.keys.ledger import KeyLedger
 from fanout.keys.management import KeyManager
-from fanout.keys.opening import open_local, open_local_accounts
 from fanout.keys.spend_rows import row_partition
 from fanout.keys.sqlite_store import SQLiteStore
-from fanout.settings import Settings
-from tests.support.background_loop import background
-from tests.support.gateway_server import RecordingObserver, RunningGateway, _serving, entry
+from tests.keys.local_gateway import ADMIN, serving
+from tests.support.gateway_server import RunningGateway, entry
 from tests.support.memory_store import MemoryStore
 from tests.support.patience import PATIENCE
 from tests.support.provider_steps import answers, cut, raw, reply, stalls
 from tests.support.scripted_provider import Upstream
 
-MASTER = "sk-master-marker"
 PRICE = 0.001  # dollars for a token
 LINE = 12 * PRICE  # what a response of the scripted provider costs
 PART = b"HTTP/1.1 200 OK\r\ncontent-length: 9\r\ncontent-type: application/json\r\n\r\n{"
 ENDED = {"completed", "failed", "expired", "cancelled"}
-ADMIN = {"authorization": f"Bearer {MASTER}"}
 
 
 @pytest.fixture(scope="module")
@@ -54,29 +43,8 @@ def gateway(
     home: Path = tmp_path_factory.mktemp("home")
     prices: dict[str, Any] = {"input_cost_per_token": PRICE, "output_cost_per_token": PRICE}
     models = [entry(provider, name, **prices) for name in ("a", "b")]
-    config = {
-        "model_list": [*models, entry(provider, "unpriced")],
-        "router_settings": {"num_retries": 0},
-        "general_settings": {"master_key": MASTER},
-    }
-    env = {"FANOUT_HOME": str(home)}
-    observer, options = RecordingObserver(), RunnerOptions(grace=0.3, sync_interval=0.1)
-    catalog = resolve(check(config, {}), {})
-    app = App(
-        lambda: open_gateway(Settings(), catalog=catalog, observer=observer),
-        observer=observer,
-        jobs=lambda gateway: open_local_batches(
-            gateway,
-            home,
-            observer=observer,
-            options=options,
-            accounts=partial(open_local_accounts, env, catalog),
-        ),
-        virtual_keys=partial(open_local, env),
-    )
-    with background(lambda: _serving(app, observer), uvloop.new_event_loop) as served:
+    with serving(home, [*models, entry(provider, "unpriced")]) as served:
         yield served
-    assert observer.unexpected_errors == []
 
 
 @pytest.fixture(autouse=True)

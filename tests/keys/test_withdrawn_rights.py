@@ -3,27 +3,17 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator
-from functools import partial
 from pathlib import Path
 from typing import Any, TypeAlias
 
 import pytest
-import uvloop
 
-from fanout.bulk.local.lazy_service import open_local_batches
-from fanout.bulk.steps.host import RunnerOptions
-from fanout.config.load import check
-from fanout.config.resolve import resolve
 from fanout.errors import StorageBusy
-from fanout.gateway.factory import open_gateway
-from fanout.http.app import App
 from fanout.keys import charged_job, current_rights
-from fanout.keys.opening import open_local, open_local_accounts
 from fanout.keys.sqlite_store import SQLiteStore
-from fanout.settings import Settings
-from tests.keys.test_jobs_of_keys import ADMIN, MASTER, Client, manage
-from tests.support.background_loop import background
-from tests.support.gateway_server import RecordingObserver, RunningGateway, _serving, entry
+from tests.keys.local_gateway import ADMIN, MASTER, serving
+from tests.keys.test_jobs_of_keys import Client, manage
+from tests.support.gateway_server import RunningGateway, entry
 from tests.support.provider_steps import answers, refuse, wait
 from tests.support.scripted_provider import Upstream
 
@@ -36,29 +26,9 @@ def gateway(
 ) -> Iterator[RunningGateway]:
     """A gateway that makes one call at a time."""
     home: Path = tmp_path_factory.mktemp("home")
-    config = {
-        "model_list": [entry(provider, name) for name in ("a", "b")],
-        "router_settings": {"num_retries": 0},
-        "general_settings": {"master_key": MASTER, "global_max_parallel_requests": 1},
-    }
-    env = {"FANOUT_HOME": str(home)}
-    observer, options = RecordingObserver(), RunnerOptions(grace=0.3, sync_interval=0.1)
-    catalog = resolve(check(config, {}), {})
-    app = App(
-        lambda: open_gateway(Settings(), catalog=catalog, observer=observer),
-        observer=observer,
-        jobs=lambda gateway: open_local_batches(
-            gateway,
-            home,
-            observer=observer,
-            options=options,
-            accounts=partial(open_local_accounts, env, catalog),
-        ),
-        virtual_keys=partial(open_local, env),
-    )
-    with background(lambda: _serving(app, observer), uvloop.new_event_loop) as served:
+    models = [entry(provider, name) for name in ("a", "b")]
+    with serving(home, models, {"global_max_parallel_requests": 1}) as served:
         yield served
-    assert observer.unexpected_errors == []
 
 
 @pytest.fixture(autouse=True)
