@@ -26,6 +26,16 @@ AMOUNT, NUMBER, TEXT = or_none(float), or_none(int), or_none(str)
 """The readers of options whose field `none` clears."""
 
 
+def add_limits(parser: argparse.ArgumentParser) -> None:
+    """The window of the budget, and the limits of requests."""
+    parser.add_argument(
+        "--window", type=TEXT, metavar="TIME", help="for which time, such as 1d, 7d or 1mo"
+    )
+    parser.add_argument("--rpm", type=NUMBER, metavar="N", help="requests a minute")
+    parser.add_argument("--tpm", type=NUMBER, metavar="N", help="tokens a minute")
+    parser.add_argument("--parallel", type=NUMBER, metavar="N", help="requests at the same time")
+
+
 def model_names(text: str) -> list[str]:
     """Names with commas between them; `none` would be all models, or not one."""
     if text.strip().lower() == "none":

@@ -5,7 +5,7 @@ from __future__ import annotations
 import argparse
 from typing import TYPE_CHECKING
 
-from .no_value import AMOUNT, NUMBER, TEXT, model_names, new_id
+from .no_value import AMOUNT, TEXT, add_limits, model_names, new_id
 from .shared_arguments import Help, add_config, add_json
 
 if TYPE_CHECKING:
@@ -73,12 +73,7 @@ def _add_fields(parser: argparse.ArgumentParser, kind: str) -> None:
     parser.add_argument(
         "--soft-budget", type=AMOUNT, metavar="USD", help="the log says this amount"
     )
-    parser.add_argument(
-        "--window", type=TEXT, metavar="TIME", help="for which time, such as 1d, 7d or 1mo"
-    )
-    parser.add_argument("--rpm", type=NUMBER, metavar="N", help="requests a minute")
-    parser.add_argument("--tpm", type=NUMBER, metavar="N", help="tokens a minute")
-    parser.add_argument("--parallel", type=NUMBER, metavar="N", help="requests at the same time")
+    add_limits(parser)
     if kind == "budget":
         return
     parser.add_argument("--alias", type=TEXT, help="its name")
