@@ -15,6 +15,7 @@ from msgspec.structs import replace
 
 from fanout.errors import BudgetExceeded, BudgetHeld, FanoutError, RequestError
 from fanout.keys.account import Need, account_key, new_account
+from fanout.keys.groups import valid_shared_account
 from fanout.keys.late_settlements import Settlement
 from fanout.keys.ledger import KeyLedger
 from fanout.keys.windows import NEVER, window_end
@@ -248,6 +249,16 @@ def test_a_request_of_a_key_in_a_team_is_six_writes() -> None:
     assert finish(bank.request_of(DIGEST, 3)) is True
     assert bank.store.writes == 8 + 6
     assert [bank.named(name)["spent"] for name in (DIGEST, OTHER, TEAM_ID)] == [6, 0, 6]
+
+
+@pytest.mark.parametrize("team", ["", "t", "never made"])
+def test_a_request_reads_each_of_its_accounts_once(team: str) -> None:
+    bank = TeamBank()
+    key = {**bank.account, "team_id": team, "user_id": ""}
+    bank.store.stored[account_key(DIGEST)] = key
+    item = finish(bank.ledger.authenticate(DIGEST))
+    finish(valid_shared_account(bank.ledger, item))
+    assert bank.store.reads == (2 if team else 1)
 
 
 def test_what_running_requests_hold_is_no_spent_budget() -> None:

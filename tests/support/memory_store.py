@@ -20,13 +20,14 @@ class MemoryStore:
 
     def __init__(self) -> None:
         self.stored: dict[ItemKey, Item] = {}
-        self.writes = 0
+        self.reads = self.writes = 0
 
     def close(self) -> None:
         """There is nothing to close."""
 
     async def get(self, key: ItemKey) -> Item | None:
         await Pause()
+        self.reads += 1
         found = self.stored.get(key)
         await Pause()
         return found
