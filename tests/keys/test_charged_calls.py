@@ -339,3 +339,29 @@ def test_results_that_were_lost_are_charged_once() -> None:
     lines.add(Used(25, 25, 25, 1))
     lines.count(Used(50, 50, 50, 3))
     assert lines.take(5) == Used(20, 20, 20, 0)
+
+
+@pytest.mark.parametrize(
+    ("more", "models"),
+    [
+        ({"model": "a"}, "a"),
+        ({"fanout": {"models": ["a", "b"], "mode": "race"}}, "ab"),
+        ({"fanout": {"models": ["a", "b"]}}, "a"),
+        ({"fanout": {"models": ["a", "b"]}}, "ab"),
+        ({"fanout": {"models": ["a", "b"], "mode": "agree", "k": 2}}, "a"),
+    ],
+)
+@pytest.mark.parametrize("part", [[], [role, say(LOST)]])
+def test_the_cost_of_a_line_whose_own_time_is_over_is_not_all_known(
+    gateway: RunningGateway,
+    upstream: Upstream,
+    more: dict[str, Any],
+    models: str,
+    part: list[Step],
+) -> None:
+    for name in "ab":
+        upstream.script(name, stalls(*part) if name in models else [role, say(TEXT), stop])
+    client = Client(gateway)
+    job: Any = client.ended(start_job(client, {**BODY, **more, "timeout": 0.3})).to_dict()
+    assert (job["fanout"]["unpriced_lines"], job["cost_usd"]) == (1, None)
+    assert job["fanout"]["known_cost_usd"] == client.spent[0] > 0

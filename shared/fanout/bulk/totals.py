@@ -48,7 +48,7 @@ class Totals(Struct):
     Counts of lines, and what they used; `cost` is in nanodollars, of models with a known price.
 
     `unpriced` counts the lines whose cost is not known, or only in part: a price is missing, or a
-    call without a response may be billed, of which only the prompt counts.
+    call that failed may be billed, of which only the prompt and what was received count.
     `causes` counts the failed lines by error code, `examples` are the first ones of each cause.
     `lanes` has the lanes besides `realtime`, which the other lines that succeeded are of.
     `hedged` are lines that were sent in real time before their native batch had ended, and what

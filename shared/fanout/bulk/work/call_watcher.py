@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 from collections.abc import Mapping
 from types import TracebackType
 from typing import Any
@@ -21,6 +22,9 @@ from ..pacing.permit import Permit
 from ..pacing.prefix_groups import PrefixCall
 from ..pacing.rate_limiter import RateLimiter
 from ..paid_calls import PaidCalls
+
+TIMER_ERROR = 0.01
+"""Seconds that a timer may be early, because a loop's clock may have whole milliseconds."""
 
 
 class ShownPermit:
@@ -149,7 +153,14 @@ class CallWatcher:
             if outcome == "ok":
                 self.reported.append(_charged(leg, outcome, leg.usage))
         elif usage := assumed_usage(leg, outcome, error):
-            self._paid.unlisted.append(_charged(leg, outcome, usage))
+            ended: Outcome = "failed" if outcome == "cancelled" and _is_late(leg) else outcome
+            self._paid.unlisted.append(_charged(leg, ended, usage))
+
+
+def _is_late(leg: Leg) -> bool:
+    """Whether the time of the leg's request is over."""
+    now = asyncio.get_running_loop().time() + TIMER_ERROR
+    return leg.deadline is not None and now >= leg.deadline
 
 
 def _charged(leg: Leg, outcome: Outcome, usage: Mapping[str, Any]) -> dict[str, Any]:

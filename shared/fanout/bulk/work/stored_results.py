@@ -100,7 +100,7 @@ def count_success(
     found = cost(body)
     if unlisted:
         more = cost(paid_calls(unlisted))
-        is_known = all(one.get("outcome") != "failed" for one in unlisted)
+        is_known = not any(map(_is_estimated, unlisted))
         found = replace(
             found if found.nanodollars else more,
             nanodollars=found.nanodollars + more.nanodollars,
@@ -119,13 +119,21 @@ def count_error(
     The totals of a failed line, by the error that is stored of it.
 
     Its cause is the error's code, or its type if it has none. Its cost is that of the calls that
-    the error has; it is not complete if a response was cut.
+    the error has; it is not complete if a price is unknown, or if one of them may be billed that
+    has failed.
     """
     cause = error.get("code") or error.get("type") or "error"
     totals = count_failure(str(cause), custom_id, line, str(error.get("message") or ""))
-    if is_cut(error):
-        totals.unpriced = 1
+    is_known = not is_cut(error)
     if paid := paid_of_error(error):
-        totals.cost = cost(paid_calls(paid)).nanodollars
+        found = cost(paid_calls(paid))
+        is_known &= found.is_complete and not any(map(_is_estimated, paid))
+        totals.cost = found.nanodollars
         count_tokens(totals, paid)
+    totals.unpriced = 0 if is_known else 1
     return totals
+
+
+def _is_estimated(call: Mapping[str, Any]) -> bool:
+    """Whether a call has failed, and may be billed for more than is known."""
+    return call.get("outcome") == "failed" and bool(call.get("usage"))
