@@ -12,6 +12,7 @@ from typing import Any, get_args
 from ..errors import ConfigError, KeyPath, Problem
 from ..providers import registry
 from .fields import dotted
+from .litellm.keys import is_empty
 from .model import Alias, ErrorAllowedFails, ErrorRetries, LatencyArgs, TemplateRules
 
 RETRIES = frozenset(get_args(ErrorRetries))
@@ -63,7 +64,7 @@ def odd_values(settings: Mapping[str, Any], path: KeyPath) -> Iterator[Problem]:
 def _odd_params(params: Mapping[str, Any], path: KeyPath) -> Iterator[Problem]:
     if _are_names(params.get("drop_params")):
         yield _list_of_params((*path, "drop_params"), rename="additional_drop_params")
-    if params.get("region_name"):
+    if not is_empty(params.get("region_name")):
         yield _region((*path, "region_name"), str(params.get("model")))
 
 

@@ -170,7 +170,11 @@ def _entries(node: Any) -> Iterator[tuple[str, Any]]:
 
 
 def _is_given(node: Any) -> bool:
-    """Whether a value is neither null nor false nor empty."""
+    """Whether a value is neither null nor false nor empty, nor has only such values."""
+    if node.id == "sequence":
+        return any(_is_given(one) for one in node.value)
+    if node.id == "mapping":
+        return any(_is_given(one) for _, one in node.value)
     if node.id == "scalar" and node.tag.endswith((":null", ":bool")):
         return node.value.lower() in {"true", "yes", "on"}
     return bool(node.value)

@@ -179,8 +179,11 @@ class ModelEntry(HiddenRepr, frozen=True, kw_only=True):
     model_info: dict[str, Any] = field(default_factory=dict)
 
 
-FallbackList: TypeAlias = list[dict[str, list[str]]]
-"""LiteLLM's form: `[{"a": ["b", "c"]}]`."""
+NameList: TypeAlias = list[str | None]
+"""Model names. A null asks for nothing, and the others keep their indexes in messages."""
+
+FallbackList: TypeAlias = list[dict[str, NameList | None] | None]
+"""LiteLLM's form: `[{"a": ["b", "c"]}]`. A null asks for nothing."""
 
 
 class Alias(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
@@ -191,7 +194,7 @@ class Alias(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
     """
 
     model: str | None = None
-    models: Annotated[list[Name], Meta(min_length=1)] | None = None
+    models: Annotated[list[Name | None], Meta(min_length=1)] | None = None
     mode: Literal["race", "hedge", "fallback", "all"] = "race"
     stagger: Annotated[float, Meta(ge=0, le=3_600)] | None = None
     hidden: bool = False
@@ -203,7 +206,7 @@ class RoutingSettings(Struct, frozen=True, kw_only=True):
     num_retries: Count | None = None
     stream_timeout: Seconds | None = None
     fallbacks: FallbackList = field(default_factory=list)
-    default_fallbacks: list[str] = field(default_factory=list)
+    default_fallbacks: NameList = field(default_factory=list)
     context_window_fallbacks: FallbackList = field(default_factory=list)
     content_policy_fallbacks: FallbackList = field(default_factory=list)
     allowed_fails: Count | None = None
@@ -257,7 +260,7 @@ class KeyEntry(HiddenRepr, frozen=True, kw_only=True):
 
     name: Name
     key: Name
-    models: list[str] | None = None
+    models: NameList | None = None
     fields: list[Name] = field(default_factory=list)
 
 

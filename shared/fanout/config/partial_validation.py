@@ -32,8 +32,9 @@ def valid_parts(
     The value without its wrong parts, or `NOTHING`; each wrong part is reported.
 
     In a list, a wrong item is replaced by an empty one, so that the others keep their indexes. Null
-    for a key that there is not asks for nothing, and is left out. If nothing is right, the part at
-    `useless` is of no use, by default the value itself.
+    asks for nothing, and is left out: the value of a key that is not required, and an item of a
+    list that is no object. If nothing is right, the part at `useless` is of no use, by default the
+    value itself.
     """
     if fits(value, kind):
         return value
@@ -108,8 +109,13 @@ def _container(value: object, kind: Any) -> Any:
 
 def _items(value: list[Any], kind: Any, path: KeyPath, report: Report) -> Any:
     """The items, with placeholders for wrong ones; `NOTHING` if all are wrong."""
-    found = [valid_parts(item, kind, (*path, i), report) for i, item in enumerate(value)]
-    if all(item is NOTHING for item in found):
+    is_object = isinstance(kind, type) and issubclass(kind, Struct)
+    found = [
+        valid_parts(item, kind, (*path, i), report)
+        for i, item in enumerate(value)
+        if item is not None or is_object or fits(None, kind)
+    ]
+    if found and all(item is NOTHING for item in found):
         return NOTHING
     kept = (_placeholder(kind) if item is NOTHING else item for item in found)
     return [item for item in kept if item is not NOTHING]
@@ -122,6 +128,8 @@ def _entries(
         if not fits(key, kinds[0]):
             if item is not None:
                 report((*path, key), key, kinds[0], (*path, key))
+            continue
+        if item is None and not fits(None, kinds[1]):
             continue
         found = valid_parts(item, kinds[1], (*path, key), report)
         if found is not NOTHING:

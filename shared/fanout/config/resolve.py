@@ -32,7 +32,7 @@ from .model import (
     GeneralSettings,
     LatencyArgs,
 )
-from .routes import Names, Routes, Wildcard, resolve_routes
+from .routes import Names, Routes, Wildcard, present, resolve_routes
 
 ELSEWHERE: Mapping[str, str] = {
     "AWS_REGION": "us-east-1",
@@ -114,7 +114,7 @@ def _balancing(config: ConfigFile, names: Names) -> Balancing:
     """The settings of load balancing; problems are added to those of `names`."""
     router, service = config.router_settings, config.litellm_settings
     args = router.routing_strategy_args
-    if args is not None and router.routing_strategy != "latency-based-routing":
+    if args not in {None, LatencyArgs()} and router.routing_strategy != "latency-based-routing":
         message = "`router_settings.routing_strategy_args` needs `latency-based-routing`"
         names.problems.append(Problem(("router_settings", "routing_strategy_args"), message))
     by_group = router.model_group_retry_policy or {}
@@ -184,7 +184,7 @@ def _client_keys(
     for index, key in enumerate(general.keys):
         path: KeyPath = (*KEYS, index)
         for number, name in enumerate(key.models or ()):
-            if "*" not in name:
+            if name is not None and "*" not in name:
                 known.check((*path, "models", number), [name], each=False, shown=path)
-        models = None if key.models is None else frozenset(key.models)
+        models = None if key.models is None else frozenset(present(key.models))
         yield ClientKey(key.name, secret(key.key, env), models, frozenset(key.fields))

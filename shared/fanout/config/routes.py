@@ -14,7 +14,7 @@ from ..errors import KeyPath, Problem
 from ..providers.registry import is_known
 from ..secret import HiddenRepr
 from .fields import dotted
-from .model import Alias, ConfigFile, FallbackList, ModelParams
+from .model import Alias, ConfigFile, FallbackList, ModelParams, NameList
 
 ANY = "*"
 
@@ -166,7 +166,7 @@ class Names(Struct, frozen=True):
     def check(
         self,
         path: KeyPath,
-        names: Iterable[str],
+        names: Iterable[str | None],
         *,
         each: bool = True,
         shown: KeyPath | None = None,
@@ -177,7 +177,7 @@ class Names(Struct, frozen=True):
         `path` is that of their list, or the name's own if not `each`; messages name `shown`.
         """
         for index, name in enumerate(names):
-            if not self.known and not self.wildcards:
+            if name is None or (not self.known and not self.wildcards):
                 continue  # without `model_list` any known provider's name works
             is_there = name in self.known or any(w.model_of(name) for w in self.wildcards)
             if is_there and ANY not in name:
@@ -216,12 +216,12 @@ def resolve_routes(config: ConfigFile, names: Names) -> Routes:
             if name != ANY:
                 targets.check_source(path, name)
             targets.check((*path, name), listed, shown=path)
-            found[kind][name] = (*found[kind].get(name, ()), *listed)
+            found[kind][name] = (*found[kind].get(name, ()), *present(listed))
     defaults += found["fallbacks"].pop(ANY, ())
     for section in _sections(config, "default_fallbacks"):
         listed = getattr(config, section).default_fallbacks
         targets.check((section, "default_fallbacks"), listed)
-        defaults += listed
+        defaults += present(listed)
     return Routes(
         found["fallbacks"],
         tuple(dict.fromkeys(defaults)),
@@ -237,17 +237,23 @@ def resolve_routes(config: ConfigFile, names: Names) -> Routes:
 def _sections(config: ConfigFile, kind: str) -> Iterator[str]:
     """The section that counts: `router_settings`, or else `litellm_settings`."""
     for section in ("router_settings", "litellm_settings"):
-        if getattr(getattr(config, section), kind):
+        if any(getattr(getattr(config, section), kind)):  # more than nulls
             yield section
             return
 
 
-def _fallbacks(config: ConfigFile, kind: str) -> Iterator[tuple[KeyPath, str, list[str]]]:
+def present(names: Iterable[str | None]) -> list[str]:
+    """The names that are not null."""
+    return [name for name in names if name is not None]
+
+
+def _fallbacks(config: ConfigFile, kind: str) -> Iterator[tuple[KeyPath, str, NameList]]:
     for section in _sections(config, kind):
         entries: FallbackList = getattr(getattr(config, section), kind)
         for index, entry in enumerate(entries):
-            for name, listed in entry.items():
-                yield (section, kind, index), name, listed
+            for name, listed in (entry or {}).items():
+                if listed is not None:
+                    yield (section, kind, index), name, listed
 
 
 def _aliases(
@@ -266,7 +272,7 @@ def _aliases(
             elif alias.models is not None:
                 names.check((*path, "models"), alias.models)
                 stagger = 0.5 if alias.mode == "hedge" and alias.stagger is None else alias.stagger
-                sets[name] = ModelSet(tuple(alias.models), alias.mode, stagger)
+                sets[name] = ModelSet(tuple(present(alias.models)), alias.mode, stagger)
             elif alias.model is not None:
                 names.check(path, [alias.model], each=False)
                 aliases[name] = alias.model
@@ -275,7 +281,7 @@ def _aliases(
 
 
 def _wrong_alias(path: KeyPath, name: str, alias: Alias, names: Names) -> Problem | None:
-    if (alias.model is None) == (alias.models is None):
+    if (alias.model is None) == (not present(alias.models or ())):
         return Problem(path, f"`{dotted(path)}` needs either `model` or `models`")
     if name in names.known:
         return Problem(path, f"`{dotted(path)}` is also a `model_name` in `model_list`")

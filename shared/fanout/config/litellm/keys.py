@@ -13,7 +13,7 @@ from .groups import Group
 
 Status: TypeAlias = Literal["supported", "rejected", "missing"]
 
-EMPTY: tuple[object, ...] = (None, False, "", [], {})
+EMPTY: tuple[object, ...] = (None, False, "")
 """Values that ask for nothing, whatever the key is."""
 
 FALSE_COUNTS = frozenset({"ssl_verify"})
@@ -51,7 +51,15 @@ class Key(Struct, frozen=True):
 
 
 def is_empty(value: object) -> bool:
-    """Whether a value asks for nothing, whatever its key is; 0 may ask for something."""
+    """
+    Whether a value asks for nothing, whatever its key is; 0 may ask for something.
+
+    A mapping or a list of such values asks for nothing, either.
+    """
+    if isinstance(value, Mapping):
+        return all(is_empty(inner) for inner in value.values())
+    if isinstance(value, list):
+        return all(is_empty(inner) for inner in value)
     return any(value == empty and type(value) is type(empty) for empty in EMPTY)
 
 
