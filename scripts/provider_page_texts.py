@@ -112,6 +112,9 @@ With Anthropic and Bedrock:
 * Bedrock gets at most four cache points, the last ones.
 * Bedrock's models that cannot stream with tools (Llama, older Mistral models) are called without a
   stream; the whole response becomes one.
+* Bedrock's models that call no tools (DeepSeek R1, Titan, Mistral 7B, Mixtral, Cohere's first
+  Command models, the first Llama 3 and older ones) get a 400 that names `tools`. Earlier calls and
+  their results are text for them.
 
 Tools:
 

@@ -128,7 +128,6 @@ def test_a_call_is_required_in_the_way_that_the_model_has(
         (LLAMA, False),
         ("us.meta.llama4-maverick-17b-instruct-v1:0", False),
         (LARGE, False),
-        ("us.deepseek.r1-v1:0", False),
         ("us.writer.palmyra-x5-v1:0", False),
         (NOVA, True),
         (CLAUDE, True),
@@ -141,6 +140,67 @@ def test_a_stream_with_tools_is_a_plain_call_where_a_model_has_tools_only_so(
     assert encode(model, U, tools=[F], stream=True).path.endswith("-stream") is streams
     assert encode(model, U, stream=True).path.endswith("/converse-stream")
     assert encode(model, U, tools=[F]).path.endswith("/converse")
+
+
+NO_TOOLS = [
+    "us.deepseek.r1-v1:0",
+    "amazon.titan-text-express-v1",
+    "amazon.titan-text-premier-v1:0",
+    "anthropic.claude-v2:1",
+    "anthropic.claude-instant-v1",
+    "ai21.j2-ultra-v1",
+    "ai21.jamba-instruct-v1:0",
+    "cohere.command-text-v14",
+    "cohere.command-light-text-v14",
+    "mistral.mistral-7b-instruct-v0:2",
+    "mistral.mixtral-8x7b-instruct-v0:1",
+    "meta.llama2-70b-chat-v1",
+    "meta.llama3-8b-instruct-v1:0",
+]
+TOOLS = [
+    "deepseek.v3-v1:0",
+    "ai21.jamba-1-5-large-v1:0",
+    "cohere.command-r-v1:0",
+    "mistral.mistral-small-2402-v1:0",
+    "meta.llama3-1-8b-instruct-v1:0",
+    LLAMA,
+    LARGE,
+    NOVA,
+    CLAUDE,
+]
+
+
+@pytest.mark.parametrize("model", NO_TOOLS)
+def test_tools_are_a_400_by_name_where_a_model_calls_none(model: str) -> None:
+    """Also with `drop_params`: without its tools, a model gives another response."""
+    for drop in (False, True):
+        with pytest.raises(Unsupported, match="calls no tools") as rejected:
+            encode(model, U, tools=[F], drop_params=drop)
+        assert rejected.value.param == "tools"
+    nothings: list[dict[str, Any]] = [{"tools": []}, {"tools": [F], "tool_choice": "none"}]
+    for nothing in nothings:
+        assert body_of(model, U, **nothing) == body_of(model, U)
+
+
+@pytest.mark.parametrize("model", NO_TOOLS)
+def test_earlier_calls_are_text_for_a_model_that_calls_no_tools(model: str) -> None:
+    function = {"name": "f", "arguments": '{"a": 1}'}
+    call = {"id": "call_1", "type": "function", "function": function}
+    asked = {"role": "assistant", "content": "Hm.", "tool_calls": [call]}
+    wire = encode(model, U, asked, {"role": "tool", "tool_call_id": "call_1", "content": "5"}, U)
+    body = json.loads(wire.body)
+    bedrock_api.check(model, body)
+    assert [turn["content"] for turn in body["messages"]] == [
+        [{"text": "Hello."}],
+        [{"text": "Hm."}, {"text": 'Call of the tool f: {"a":1}'}],
+        [{"text": "Result of the tool f: 5"}, {"text": "Hello."}],
+    ]
+    assert wire.dropped == ("messages[].tool_calls",)
+
+
+@pytest.mark.parametrize("model", TOOLS)
+def test_other_models_get_their_tools(model: str) -> None:
+    assert body_of(model, U, tools=[F])["toolConfig"]["tools"]
 
 
 def test_the_plain_response_becomes_the_stream() -> None:

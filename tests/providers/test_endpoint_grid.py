@@ -254,7 +254,7 @@ def cells(
     is_other = kinds == {"reasoning"} or (name, label) in OTHER
     requests: dict[str, tuple[Any, Any]] = {}
     for provider, model, judge in targets:
-        tools = tools_for(provider, message)
+        tools = tools_for(provider, model, message)
         if (key := json.dumps(tools)) not in requests:
             body = {"model": "m", **next_request(name, given, tools), "drop_params": False}
             [asked] = read(name, body).request.conversations

@@ -53,7 +53,7 @@ MODELS = [
     ("bedrock", "us.anthropic.claude-sonnet-4-5-20250929-v1:0", True, False, True),
     ("bedrock", "us.amazon.nova-pro-v1:0", False, False, False),
     ("bedrock", "meta.llama3-3-70b-instruct-v1:0", False, False, False),
-    ("bedrock", "us.deepseek.r1-v1:0", False, False, False),
+    ("bedrock", "us.writer.palmyra-x5-v1:0", False, False, False),
     ("bedrock", "qwen.qwen3-32b-v1:0", True, False, True),
     ("deepseek", "deepseek-chat", False, True, True),
     ("deepseek", "deepseek-reasoner", False, True, True),

@@ -69,6 +69,7 @@ TARGETS: list[tuple[str, str, Judge]] = [
     ("bedrock", "us.amazon.nova-2-lite-v1:0", bedrock_api.check),
     ("bedrock", "meta.llama3-3-70b-instruct-v1:0", bedrock_api.check),
     ("bedrock", "mistral.mixtral-8x7b-instruct-v0:1", bedrock_api.check),
+    ("bedrock", "us.deepseek.r1-v1:0", bedrock_api.check),
     ("bedrock", "qwen.qwen3-32b-v1:0", bedrock_api.check),
     ("anthropic", "claude-sonnet-4-5", anthropic_api.check),
     ("anthropic", "claude-opus-4-7", anthropic_api.check),
@@ -86,7 +87,7 @@ TARGETS: list[tuple[str, str, Judge]] = [
 ]
 MESSAGES = all_messages()
 U = {"role": "user", "content": "Hello."}
-NO_TOOLS = {"perplexity"}
+NO_TOOLS = {"perplexity", "mistral.mixtral-8x7b-instruct-v0:1", "us.deepseek.r1-v1:0"}
 
 
 def conversations(message: dict[str, Any]) -> list[list[dict[str, Any]]]:
@@ -115,12 +116,12 @@ def conversations(message: dict[str, Any]) -> list[list[dict[str, Any]]]:
     return found
 
 
-def tools_for(provider: str, message: dict[str, Any]) -> dict[str, Any]:
+def tools_for(provider: str, model: str, message: dict[str, Any]) -> dict[str, Any]:
     called = [call["function"] for call in message.get("tool_calls") or ()]
     called += [message["function_call"]] if message.get("function_call") else []
     names = sorted({function["name"] for function in called})
     names = [name for name in names if re.fullmatch("[a-zA-Z_][a-zA-Z0-9_-]{0,63}", name)]
-    if not names or provider in NO_TOOLS:
+    if not names or NO_TOOLS & {provider, model}:
         return {}
     return {"tools": [{"type": "function", "function": {"name": name}} for name in names]}
 
@@ -157,7 +158,7 @@ def test_any_response_can_be_sent_to_any_provider_in_the_next_turn(
 ) -> None:
     """The same bytes each time, so that prompt caches hold; and the client's message stays."""
     before = copy.deepcopy(message)
-    tools = tools_for(provider, message)
+    tools = tools_for(provider, model, message)
     for messages in conversations(message):
         for more in (tools, {}) if tools else ({},):
             wire = encode(provider, model, messages, stream=False, **more)

@@ -64,6 +64,11 @@ def check_model(model: str, body: dict[str, Any]) -> None:
         assert "system" not in body, "This model doesn't support system messages."
     if re.search("gpt-oss|qwen3", model):
         assert "stopSequences" not in body.get("inferenceConfig", {})
+    if re.search(
+        "deepseek.r1|titan|mistral-7b|mixtral|command-(?:light-)?text|j2-|llama3-8b", model
+    ):
+        used = "toolConfig" in body or "toolUse" in (text := json.dumps(body)) or "toolRes" in text
+        assert not used, "This model doesn't support tool use."
     choice = body.get("toolConfig", {}).get("toolChoice", {})
     if "llama" in model:
         assert choice.keys() <= {"auto"}, "This model doesn't support toolChoice.any"

@@ -17,7 +17,7 @@ from msgspec import Struct
 
 from ..anthropic.models import find_traits
 from ..base import Target
-from .rules import NO_STOP, NO_STREAMED_TOOLS, NO_SYSTEM, TOOL_CHOICES, TOP_KEYS
+from .rules import NO_STOP, NO_STREAMED_TOOLS, NO_SYSTEM, NO_TOOLS, TOOL_CHOICES, TOP_KEYS
 
 Api: TypeAlias = Literal["converse", "openai"]
 
@@ -156,6 +156,11 @@ def has_system(kind: str) -> bool:
 def has_stop(kind: str) -> bool:
     """Whether the model takes stop sequences."""
     return re.search(NO_STOP, kind) is None
+
+
+def has_tools(kind: str) -> bool:
+    """Whether the model calls tools."""
+    return re.search(NO_TOOLS, kind) is None
 
 
 def streams_tools(kind: str) -> bool:

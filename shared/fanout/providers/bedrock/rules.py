@@ -59,12 +59,21 @@ NO_SYSTEM = (
 # dify-official-plugins/issues/1767, crewAIInc/crewAI/issues/3317, 2026-11
 NO_STOP = r"openai\.gpt-oss|qwen\.qwen3"
 
+# "This model doesn't support tool use": github.com/langchain-ai/langchain-aws/issues/447 (DeepSeek
+# R1). AWS's table also has Titan, Claude 2 and Instant, Jurassic-2, Jamba-Instruct, Cohere's first
+# Command models, Mistral 7B, Mixtral, Llama 2, and Llama 3 in its first version. 2026-12
+NO_TOOLS = (
+    r"deepseek\.r1|amazon\.titan|anthropic\.claude-(?:v|instant)|ai21\.(?:j2|jamba-instruct)"
+    r"|cohere\.command-(?:light-)?text|mistral\.(?:mistral-7b|mixtral)"
+    r"|meta\.llama(?:2|3-\d+b)"
+)
+
 # "This model doesn't support tool use in streaming mode": github.com/earendil-works/pi/issues/3739,
-# n8n-io/n8n/issues/14206 (Llama), ldayton/Parable/pull/284 (DeepSeek R1), langchain-ai/
-# langchain-aws/pull/466 (Palmyra); AWS's table has these Mistral models. 2026-11
+# n8n-io/n8n/issues/14206 (Llama), langchain-ai/langchain-aws/pull/466 (Palmyra); AWS's table has
+# these Mistral models. 2026-11
 NO_STREAMED_TOOLS = (
-    r"meta\.llama|deepseek\.r1|writer\.palmyra"
-    r"|mistral\.(?:mistral-7b|mixtral|mistral-small-24|mistral-large-24|pixtral)"
+    r"meta\.llama|writer\.palmyra"
+    r"|mistral\.(?:mistral-small-24|mistral-large-24|pixtral)"
 )
 
 

@@ -37,9 +37,10 @@ from ...request_reader import (
     system_as_user,
 )
 from ...schemas import can_take
-from ..models import has_schemas, has_system, is_claude, is_unknown
+from ..models import has_schemas, has_system, has_tools, is_claude, is_unknown
 from ..rules import BESIDE_DOCUMENTS, CALL_IDS, SCHEMAS, is_blank
 from .cache_points import cache_point
+from .calls_as_text import calls_as_text
 from .media import encode_audio, encode_file, encode_image, rename_documents
 
 
@@ -73,6 +74,8 @@ def encode_conversation(
     context = _Context(unsupported, CallIds(CALL_IDS), kind, thinks)
     encode = partial(_encode_message, context=context)
     system, turns = split_turns(request, unsupported, ROLES_WITHOUT_TOOL, encode)
+    if not has_tools(kind):
+        turns = calls_as_text(turns, unsupported)
     schemas = has_schemas(kind) and can_take(request, SCHEMAS)
     if words := format_in_words(request, unsupported, schemas=schemas):
         system = [*system, {"text": words}]

@@ -14,7 +14,7 @@ from ...schema_references import is_recursive
 from ...schemas import limit_schema
 from ...tool_reader import Choice, function_tools, read_choice
 from ...tool_schemas import flat_schema, only_keys
-from ..models import has_schemas, is_claude, tool_choices, top_keys
+from ..models import has_schemas, has_tools, is_claude, tool_choices, top_keys
 from ..rules import CALLED_BEFORE, FUNCTIONS, SCHEMAS
 from .cache_points import cache_point
 
@@ -29,6 +29,8 @@ def encode_tools(
     not be called are left out. But if any was `called` in the conversation, there must be tools.
     """
     choice = read_choice(request, unsupported, can_force=find_traits(kind).forced)
+    if not has_tools(kind):
+        return _without_tools(request, choice, unsupported)
     tools: list[Block] = []
     for function, raw, _ in function_tools(request, unsupported, FUNCTIONS):
         if choice.allows(function.name):
@@ -53,6 +55,15 @@ def encode_tools(
     if request.parallel_tool_calls is False and is_claude(kind):
         return {"tools": tools}, {"tool_choice": _claude_choice(encoded)}
     return {"tools": tools, **({"toolChoice": encoded} if encoded else {})}, {}
+
+
+def _without_tools(
+    request: ChatRequest, choice: Choice, unsupported: UnsupportedFields
+) -> tuple[Block, Block]:
+    """Nothing, for a model that calls no tools; a request for calls is rejected."""
+    if request.tools and choice.mode != "none":
+        unsupported.add("tools", "this model calls no tools")
+    return {}, {}
 
 
 def _declare(name: str) -> Block:
