@@ -29,12 +29,13 @@ def sent(model: str, audio: dict[str, Any]) -> tuple[dict[str, Any], tuple[str, 
     deployment = make_deployment("our-name", params, {}, {})
     messages = [U, {"role": "assistant", "content": None, "audio": audio}, U]
 
-    async def main() -> tuple[str, ...]:
-        response = await transport.chat(deployment, parse_chat({"messages": messages}))
-        return response.dropped
+    dropped: list[tuple[str, ...]] = []
 
-    dropped = run(main())
-    return engine.bodies[0]["messages"][1], dropped
+    async def main() -> None:
+        await transport.chat(deployment, parse_chat({"messages": messages}), note=dropped.append)
+
+    run(main())
+    return engine.bodies[0]["messages"][1], dropped[0]
 
 
 def audio(expires_at: Any, **fields: Any) -> dict[str, Any]:

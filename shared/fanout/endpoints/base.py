@@ -108,8 +108,11 @@ class Translation(Struct, frozen=True):
 
     def dropped(self, names: Iterable[str]) -> tuple[str, ...]:
         """The client's fields that are left out; `names` are those of the chat request."""
-        theirs = (self.surface.field(self.request, name) for name in names)
-        return tuple(dict.fromkeys((*self.request.dropped, *theirs)))
+        return tuple(dict.fromkeys((*self.request.dropped, *self.fields(names))))
+
+    def fields(self, names: Iterable[str]) -> Iterable[str]:
+        """The client's names of fields of the chat request."""
+        return (self.surface.field(self.request, name) for name in names)
 
     def lost(self, body: Any) -> tuple[str, ...]:
         """

@@ -20,6 +20,7 @@ from ..routing.router import Router
 from ..schema.chat import ChatChunk, ChatCompletion, has_content, is_empty
 from ..schema.fanout import FanOutRequest
 from ..schema.gateway_fields import Mode
+from ..schema.request import ChatRequest
 from .fallback_calls import FallbackCalls, any_chunk
 from .report import empty_error, empty_winner, make_report, mode_of
 
@@ -146,6 +147,10 @@ class ConversationRunner:
         from .decisions import Decisions  # most requests do not need it
 
         return Decisions(self._router, self._catalog)
+
+    def losses(self, leg: Leg, chat: ChatRequest) -> tuple[str, ...]:
+        """What a stream of one model, which is not called yet, would not have of the request."""
+        return self._router.losses(leg, chat)
 
     def merged_stream(
         self, request: FanOutRequest, cell: GridCell

@@ -25,7 +25,7 @@ from ..schema.fanout import FanOutRequest
 from ..schema.gateway_fields import Mode
 from ..wire.http import WireRequest, WireResponse
 from .conversation import ConversationRunner, ShareTimes
-from .report import all_dropped, is_undecided, reported_mode
+from .report import all_dropped, is_undecided, reported_mode, winners_dropped
 from .run import Context, GatewayResponse, GridCell, Host, ResponseStream, Run, random_id
 
 if TYPE_CHECKING:
@@ -221,9 +221,10 @@ def _response(run: Run, cell: GridCell, completion: ChatCompletion) -> GatewayRe
     """The response to a request with one conversation, with what is known of the winner's call."""
     winner = None if is_undecided(completion) else completion["model"]
     legs = [one.latest for one in cell.legs if one.responding_model == winner]
-    leg, body = legs[0] if legs else cell.legs[0], run.complete(completion)
-    mode = reported_mode(completion, run.request.mode)
-    return GatewayResponse(body, mode, winner, leg.dropped, leg.passed_through)
+    body, mode = run.complete(completion), reported_mode(completion, run.request.mode)
+    passed = (legs or cell.legs)[0].passed_through
+    dropped = winners_dropped(cell.legs, winner)
+    return GatewayResponse(body, mode, winner, dropped, passed)
 
 
 async def _chat_all(run: Run) -> GatewayResponse:
@@ -244,11 +245,11 @@ async def _chat_all(run: Run) -> GatewayResponse:
     ]
     if not any(result.completion for result in results):
         raise AllFailed([Cause(one.label, one.error) for one in results if one.error])
+    dropped = all_dropped(leg for cell in grid for leg in cell.legs)
     if request.shape == "list":
         width = len(request.models) if request.mode == "all" else 1
         listed = list_response(results, run.complete, width if request.nested else None)
-        return GatewayResponse(listed, request.mode)
+        return GatewayResponse(listed, request.mode, dropped=dropped)
     body = combined_response(results, request)
     body |= {"id": random_id(), "created": run.created}
-    dropped = all_dropped(leg for cell in grid for leg in cell.legs)
     return GatewayResponse(body, request.mode, dropped=dropped)

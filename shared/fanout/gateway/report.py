@@ -114,6 +114,12 @@ def all_dropped(legs: Iterable[Leg]) -> tuple[str, ...]:
     return tuple(dict.fromkeys(name for leg in legs for name in leg.latest.dropped))
 
 
+def winners_dropped(legs: Sequence[Leg], model: str | None) -> tuple[str, ...]:
+    """The same of the model that responded; of all, if the response is made of several models'."""
+    won = [leg for leg in legs if leg.responding_model == model]
+    return all_dropped(won[:1] or legs)
+
+
 def total_cost(legs: Sequence[Leg]) -> float | None:
     """The cost of these legs in US dollars; `None` if no cost is known."""
     called = [one for leg in legs for one in leg.called]

@@ -82,13 +82,14 @@ class GatewayResponse(HiddenRepr, frozen=True):
 
 
 class ResponseStream(Struct, frozen=True):
-    """A streamed response whose first content is there; `dropped` is as for a whole one."""
+    """A streamed response whose first content is there; at its end, `known_later` is `dropped`."""
 
     chunks: AsyncIterator[ChatChunk]
     mode: Mode
     winner: str | None = None
     dropped: tuple[str, ...] = ()
     passed_through: bool = False
+    known_later: Callable[[], tuple[str, ...]] = tuple
 
 
 class GridCell(Struct, gc=False):

@@ -6,7 +6,7 @@ Imported with the first stream.
 
 from __future__ import annotations
 
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Iterator, Sequence
 from contextlib import AbstractAsyncContextManager, AsyncExitStack, asynccontextmanager
 from functools import partial
 from time import perf_counter
@@ -18,7 +18,15 @@ from ..schema.chat import ChatChunk, has_content
 from .client_chunks import chunks_of, winner_chunks, with_model_name
 from .conversation import CellRace
 from .interleave import Interleave
-from .report import Report, all_dropped, is_undecided, make_report, mode_of, reported_mode
+from .report import (
+    Report,
+    all_dropped,
+    is_undecided,
+    make_report,
+    mode_of,
+    reported_mode,
+    winners_dropped,
+)
 from .run import GridCell, ResponseStream, Run, random_id
 
 T = TypeVar("T")
@@ -61,7 +69,8 @@ async def _whole_stream(run: Run, cell: GridCell) -> ResponseStream:
     model, mode = completion["model"], reported_mode(completion, run.request.mode)
     own = {"id": random_id(), "created": run.created, "model": model}
     chunks = winner_chunks(chunks_of(completion), own, run.request, lambda: completion["fanout"])
-    return ResponseStream(chunks, mode, None if is_undecided(completion) else model)
+    winner = None if is_undecided(completion) else model
+    return ResponseStream(chunks, mode, winner, winners_dropped(cell.legs, winner))
 
 
 @asynccontextmanager
@@ -72,7 +81,8 @@ async def _merged_stream(run: Run, cell: GridCell) -> AsyncIterator[ResponseStre
     async with _opened_in_time(opening, run.deadline, late) as (model, chunks, report):
         own = {"id": random_id(), "created": run.created, "model": model}
         timed = with_deadline(chunks, run.deadline, late)
-        yield ResponseStream(winner_chunks(timed, own, request, report), request.mode, model)
+        client_chunks = winner_chunks(timed, own, request, report)
+        yield ResponseStream(client_chunks, request.mode, model, all_dropped(cell.legs))
 
 
 @asynccontextmanager
@@ -99,8 +109,23 @@ async def _stream_all(run: Run) -> AsyncIterator[ResponseStream]:
                 break
         if len(interleave.causes) == len(grid):
             raise AllFailed(interleave.causes)
-        dropped = all_dropped(leg for cell in grid for leg in cell.legs)  # that were called so far
-        yield ResponseStream(prepend(head, chunks), run.request.mode, dropped=dropped)
+        known_later = partial(all_dropped, [leg for cell in grid for leg in cell.legs])
+        yield ResponseStream(
+            prepend(head, chunks),
+            run.request.mode,
+            dropped=(*known_later(), *_uncalled_losses(run, grid)),
+            known_later=known_later,
+        )
+
+
+def _uncalled_losses(run: Run, grid: Sequence[GridCell]) -> Iterator[str]:
+    """What the models that wait for their turn will not get, or will get in another form."""
+    for cell in grid:
+        if any(leg.deployment is not None for leg in cell.legs):
+            continue
+        is_race = run.request.stagger is not None
+        for leg in cell.legs if is_race else cell.legs[:1]:
+            yield from run.host.runner.losses(leg, cell.request)
 
 
 @asynccontextmanager

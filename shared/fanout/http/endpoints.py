@@ -25,7 +25,7 @@ DEPLOYMENT_TAIL = "/chat/completions"
 
 DROPPED = "x-fanout-dropped"
 """
-The header with the fields of a request of another API that were left out, or adapted.
+The header with the fields of a request that were left out, or adapted.
 
 It is not there if the model got the request as it was.
 """
@@ -130,10 +130,11 @@ async def _streamed(
                     if watched is not None:
                         lost |= dict.fromkeys(watched.lost(chunk))
                     await events.chunk(chunk)
+                lost |= _known_later(response, watched)
         finally:
             keep_alive_task.cancel()
     if lost:
-        await events.comment(DROPPED, ", ".join(lost))
+        await events.comment(DROPPED, dropped_header(lost)[DROPPED])
     if charge is not None:
         await events.cost(await charge.settle(), usage)
     exchange.status = 200
@@ -173,13 +174,18 @@ def _response_headers(
     headers: dict[str, str] = {"x-fanout-mode": response.mode}
     if response.winner is not None:
         headers["x-fanout-winner"] = response.winner
-    if translation is not None:
-        passed = response.passed_through
-        dropped = response.dropped if passed else translation.dropped(response.dropped)
-        if isinstance(response, GatewayResponse) and not passed:
+    dropped = response.dropped
+    if translation is not None and not response.passed_through:
+        dropped = translation.dropped(dropped)
+        if isinstance(response, GatewayResponse):
             dropped += translation.lost(response.body)
-        headers |= dropped_header(dropped)
-    return headers
+    return headers | dropped_header(dropped) if dropped else headers
+
+
+def _known_later(response: ResponseStream, translation: Translation | None) -> dict[str, None]:
+    """The names of what further models did not get, which the headers do not have."""
+    more = [name for name in response.known_later() if name not in response.dropped]
+    return dict.fromkeys(more if translation is None else translation.fields(more))
 
 
 def dropped_header(names: Iterable[str]) -> dict[str, str]:

@@ -82,17 +82,16 @@ class Leg(Struct):
     `deployment` is the last one called. `responding_model` is the model that responded: another
     name than `model` after a fallback. Each call holds one of the request's `slots`. `headers` are
     those of a plain response, `tier` is the service tier that a response names. `size` is the
-    number of bytes of the request's body, 0 if it had none. `drop_params` is the request's own, if
-    it has one. `client` is the client whose rights count, `alias` the config's name for several
-    models by which it named this one. If there is a `held`, the slots of a call that succeeds are
-    held until it is released. With `flex`, each call is on its deployment's flex tier if there is
-    one; `is_on_flex` says whether the last call is, `is_stream` whether it is streamed.
-    `passed_through`: the last call's request was the client's own, of another API. `sent` is the
-    last request, `completion` the last call's whole response if it has no usage, `received` what
-    collects its stream: a `ChunkAccumulator`, or the `ReceivedText` that a watcher has set.
-    `times` (a `FirstTokenTimes`) gets the time to its first content, once a request has asked for
-    hedges by these. `failure` is why its own `fallbacks` were called: these are the called ones, in
-    the order of their calls. `fallback_of` is the model whose fallback this one is.
+    request's, in bytes, 0 without a body. `drop_params` is the request's own. `client` is the
+    client whose rights count, `alias` the config's name for several models by which it named this
+    one. If there is a `held`, the slots of a call that succeeds are held until it is released. With
+    `flex`, each call is on its deployment's flex tier if there is one; `is_on_flex` says whether
+    the last call is, `is_stream` whether it is streamed. `passed_through`: the last call's request
+    was the client's own, of another API. `sent` is the last request, `dropped` what it does not
+    have of the client's, `completion` the last call's whole response if it has no usage, `received`
+    what collects its stream: a `ChunkAccumulator`, or the `ReceivedText` of a watcher. `times` (a
+    `FirstTokenTimes`) gets its time to the first token once a request asks for hedges by these.
+    `failure` is why its `fallbacks` were called. `fallback_of` is the model whose fallback it is.
     """
 
     model: str
@@ -191,14 +190,13 @@ class Attempt(Struct, gc=False):
     first_token: float | None = None
     usage: Usage | None = None
     tier: str | None = None
-    dropped: tuple[str, ...] = ()
     skipped: Skipped | None = None
     broken_end: bool = False
 
     def __enter__(self) -> Self:
         leg, self.started = self.leg, self.clock()
         leg.deployment = self.deployment
-        leg.completion = leg.received = None
+        leg.completion, leg.received, leg.dropped = None, None, ()
         if leg.watcher is not None:
             leg.watcher.started(leg)
         return self
@@ -217,12 +215,15 @@ class Attempt(Struct, gc=False):
         self.raise_bug(error)
         drop_tracebacks(error)
 
+    def note_losses(self, names: tuple[str, ...]) -> None:
+        """Note what the call's request does not have of the client's."""
+        self.leg.dropped = names
+
     def record_first_token(self) -> None:
         """Report the first content to the leg and the watcher."""
-        leg = self.leg
-        self.first_token = leg.first_token = self.clock()
-        if leg.watcher is not None:
-            leg.watcher.first_token(leg)
+        self.first_token = self.leg.first_token = self.clock()
+        if self.leg.watcher is not None:
+            self.leg.watcher.first_token(self.leg)
 
     def record(self, outcome: Outcome, error: BaseException | None = None) -> None:
         """Report the end to the group, the leg and the watcher, and its record to the observer."""
@@ -234,7 +235,7 @@ class Attempt(Struct, gc=False):
         if leg.times is not None and (self.first_token or outcome == "cancelled"):
             leg.times.record(leg.model, leg.size, (self.first_token or now) - self.started)
         leg.ended = now
-        leg.usage, leg.tier, leg.dropped = self.usage, self.tier, self.dropped
+        leg.usage, leg.tier = self.usage, self.tier
         if leg.watcher is not None:
             leg.watcher.ended(leg, outcome, error)
         leg.received = None
@@ -279,7 +280,7 @@ def _record(
         first_token_ms=None if first is None else round(first, 1),
         duration_ms=round((now - attempt.started) * 1000, 1),
         usage=attempt.usage,
-        dropped=_logged().logged_paths(attempt.dropped) if attempt.dropped else (),
+        dropped=_logged().logged_paths(leg.dropped) if leg.dropped else (),
         skipped_events=(attempt.skipped and attempt.skipped.events) or UNSET,
         rejected=_logged().logged_path(error.param)
         if isinstance(error, RequestError) and error.param

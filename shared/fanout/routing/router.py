@@ -35,6 +35,7 @@ from ..schema.validation import with_defaults
 from ..telemetry.observers import Observer
 from ..transport.client import Transport
 from ..transport.engine import MAX_RESPONSE_BYTES, Incoming
+from ..transport.request_encoding import losses
 from ..wire.http import WireRequest, WireResponse
 from .leg import Attempt, HeldSlots, Leg, outcome_of
 from .load_balancing import DeploymentGroup, DeploymentGroups
@@ -114,9 +115,9 @@ class Router:
             if cheaper is not None:
                 request, limit = cheaper, limit and max(limit, FLEX_TIMEOUT)
         until = leg.call_end(limit, _clock())
-        call = self._transport.chat(deployment, request, leg.size, until)
+        call = self._transport.chat(deployment, request, leg.size, until, attempt.note_losses)
         response = await (call if limit is None else within(limit, call))
-        attempt.dropped, leg.headers = response.dropped, response.headers
+        leg.headers = response.headers
         leg.passed_through = response.passed_through
         attempt.broken_end = response.broken_end
         attempt.usage = response.completion.get("usage")
@@ -273,7 +274,16 @@ class Router:
                 return await self._streams.open(stack, request, attempt)
 
     def _attempt(self, leg: Leg, group: DeploymentGroup, deployment: Deployment) -> Attempt:
-        if leg.drop_params is not None:
-            target = replace(deployment.target, drop_params=leg.drop_params)
-            deployment = replace(deployment, target=target)
-        return Attempt(leg, self.observer, perf_counter, group, deployment)
+        return Attempt(leg, self.observer, perf_counter, group, _fitted(leg, deployment))
+
+    def losses(self, leg: Leg, request: ChatRequest) -> tuple[str, ...]:
+        """What a stream of one model would not have of the request, at any of its deployments."""
+        found = (losses(_fitted(leg, one), request) for one in self._catalog.find(leg.model))
+        return tuple(dict.fromkeys(name for names in found for name in names))
+
+
+def _fitted(leg: Leg, deployment: Deployment) -> Deployment:
+    """The deployment as it is called: the request's own `drop_params` counts before its."""
+    if leg.drop_params is None:
+        return deployment
+    return replace(deployment, target=replace(deployment.target, drop_params=leg.drop_params))

@@ -40,9 +40,11 @@ class StreamAttempts:
         accumulator = attempt.leg.received = ChunkAccumulator()
         async with (
             optional_timeout(deployment.timeout),
-            self._transport.stream(deployment, request, attempt.leg.size, until) as stream,
+            self._transport.stream(
+                deployment, request, attempt.leg.size, until, attempt.note_losses
+            ) as stream,
         ):
-            attempt.dropped, attempt.skipped = stream.dropped, stream.skipped
+            attempt.skipped = stream.skipped
             accumulator.usage_so_far = stream.skipped.usage_so_far
             attempt.leg.passed_through = stream.passed_through
             async for chunk in stream.chunks:
@@ -68,11 +70,12 @@ class StreamAttempts:
         until = attempt.leg.call_end(deployment.timeout, asyncio.get_running_loop().time())
         async with optional_timeout(deployment.timeout):
             opened = await stack.enter_async_context(
-                self._transport.stream(deployment, request, attempt.leg.size, until)
+                self._transport.stream(
+                    deployment, request, attempt.leg.size, until, attempt.note_losses
+                )
             )
-            attempt.dropped, attempt.skipped = opened.dropped, opened.skipped
-            leg = attempt.leg
-            leg.dropped, leg.passed_through = opened.dropped, opened.passed_through
+            leg, attempt.skipped = attempt.leg, opened.skipped
+            leg.passed_through = opened.passed_through
             if leg.received is not None:
                 leg.received.usage_so_far = opened.skipped.usage_so_far
             head: list[ChatChunk] = []

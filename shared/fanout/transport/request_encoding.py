@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import time
+from collections.abc import Callable
+from typing import TypeAlias
 
 from msgspec.structs import replace
 
@@ -12,6 +14,28 @@ from ..schema.request import ChatRequest
 from ..schema.validation import check_choice
 from ..wire import json
 from ..wire.http import WireRequest
+
+NoteLosses: TypeAlias = Callable[[tuple[str, ...]], None]
+"""Gets the names of what a call's request does not have of the client's, before it is sent."""
+
+
+def unnoted(_: tuple[str, ...]) -> None:
+    """A `NoteLosses` of a caller that does not ask for them."""
+
+
+def losses(deployment: Deployment, request: ChatRequest) -> tuple[str, ...]:
+    """The names of what a stream's request would not have; none if it is rejected."""
+    from ..schema.validation import with_defaults  # few calls wait after a response has begun
+
+    try:
+        if request.original is not None:
+            from .pass_through import for_original
+
+            deployment = for_original(deployment, request)
+        request = with_defaults(request, deployment.defaults)
+        return encode_request(deployment, request, stream=True).dropped
+    except RequestError:
+        return ()
 
 
 def encode_request(deployment: Deployment, request: ChatRequest, *, stream: bool) -> WireRequest:

@@ -24,7 +24,7 @@ from ..schema.request import ChatRequest
 from ..wire.http import WireRequest
 from .credentials import RequestSigner, Signed
 from .engine import SUCCESS, Engine, EngineError, Incoming
-from .request_encoding import encode_request
+from .request_encoding import NoteLosses, encode_request, unnoted
 from .stream_events import Skipped, StreamEvents
 from .stream_reader import read_chunks
 
@@ -40,7 +40,6 @@ class OpenStream(Struct, frozen=True):
 
     chunks: AsyncIterator[ChatChunk]
     headers: Mapping[str, str]
-    dropped: tuple[str, ...]
     skipped: Skipped
     passed_through: bool = False
 
@@ -54,6 +53,7 @@ class OpenStreams(Protocol):
         request: ChatRequest,
         size: int = 0,
         until: float | None = None,
+        note: NoteLosses = unnoted,
     ) -> AbstractAsyncContextManager[OpenStream]:
         """Open the stream; `size` is an upper limit of the request's bytes, 0 if unknown."""
         ...
@@ -72,7 +72,7 @@ class StreamCalls:
         signer: RequestSigner,
         copies: MemoryBudget,
         limit: int,
-        chat: Callable[[Deployment, ChatRequest, int, float | None], Awaitable[ChatResponse]],
+        chat: Callable[..., Awaitable[ChatResponse]],
     ) -> None:
         self._engine = engine
         self._signer = signer
@@ -88,25 +88,27 @@ class StreamCalls:
         request: ChatRequest,
         size: int = 0,
         until: float | None = None,
+        note: NoteLosses = unnoted,
     ) -> AsyncIterator[OpenStream]:
         """
         The response as it arrives; leaving the block closes the provider's stream at once.
 
         The iterator raises `Broken` if the stream ends before the provider marks its end. A
         deployment that may not stream is called without a stream. At `until`, a time of the loop's
-        clock, the caller stops reading.
+        clock, the caller stops reading. `note` gets what the request does not have.
         """
         if request.original is not None:
             from .pass_through import for_original  # few clients send a vendor's own requests
 
             deployment = for_original(deployment, request)
         if self._unstreamed.get(deployment.id, 0.0) > asyncio.get_running_loop().time():
-            yield await self._whole_stream(deployment, request, size, until)
+            yield await self._whole_stream(deployment, request, size, until, note)
             return
         try:
             async with AsyncExitStack() as stack:
                 copy = await stack.enter_async_context(self._copies.reserve(size))
                 wire = encode_request(deployment, request, stream=True)
+                note(wire.dropped)
                 copy.shrink(len(wire.body))
                 try:
                     async with asyncio.timeout(deployment.stream_timeout):
@@ -118,14 +120,16 @@ class StreamCalls:
                         raise
                     rejected = error
                 else:
-                    unstreamed = partial(self._unstreamed_call, deployment, request, size, until)
+                    unstreamed = partial(
+                        self._unstreamed_call, deployment, request, size, until, note
+                    )
                     opened = self._opened(deployment, wire, signed, incoming, until, unstreamed)
                     opened.skipped.has_several = (request.n or 1) > 1
                     yield opened
                     return
         except EngineError as error:
             raise _bodies().from_engine_error(deployment, error) from None
-        yield await self._unstreamed_call(deployment, request, size, until, rejected)
+        yield await self._unstreamed_call(deployment, request, size, until, note, rejected)
 
     async def _unstreamed_call(
         self,
@@ -133,10 +137,11 @@ class StreamCalls:
         request: ChatRequest,
         size: int,
         until: float | None,
+        note: NoteLosses,
         rejected: ProviderError,
     ) -> OpenStream:
         """The whole response, because the provider has `rejected` the stream."""
-        opened = await self._whole_stream(deployment, request, size, until)
+        opened = await self._whole_stream(deployment, request, size, until, note)
         if rejected.stream_rejection == "model":
             now = asyncio.get_running_loop().time()
             self._unstreamed[deployment.id] = now + UNSTREAMED_SECONDS
@@ -161,18 +166,23 @@ class StreamCalls:
 
             chunks = keep_first_calls(chunks)
         passed = deployment.provider.chat.passes_through
-        return OpenStream(chunks, incoming.headers, wire.dropped, events.skipped, passed)
+        return OpenStream(chunks, incoming.headers, events.skipped, passed)
 
     async def _whole_stream(
-        self, deployment: Deployment, request: ChatRequest, size: int, until: float | None
+        self,
+        deployment: Deployment,
+        request: ChatRequest,
+        size: int,
+        until: float | None,
+        note: NoteLosses,
     ) -> OpenStream:
         """The whole response as a stream, of a deployment that may not stream."""
         from .without_stream import chunks_of_whole
 
-        response = await self._chat(deployment, request, size, until)
+        response = await self._chat(deployment, request, size, until, note)
         chunks = chunks_of_whole(response.completion)
         passed = response.passed_through
-        return OpenStream(chunks, response.headers, response.dropped, Skipped(), passed)
+        return OpenStream(chunks, response.headers, Skipped(), passed)
 
     async def _open(
         self,
