@@ -53,19 +53,33 @@ ACCESS = frozenset(
 
 CAPS = frozenset(
     {
+        "budget_duration",
+        "budget_limit",
+        "default_api_key_rpm_limit",
+        "default_api_key_tpm_limit",
         "default_max_internal_user_budget",
+        "internal_user_budget_duration",
         "max_budget",
         "max_end_user_budget",
         "max_end_user_budget_id",
         "max_internal_user_budget",
         "max_ui_session_budget",
         "max_user_budget",
+        "model_max_budget",
+        "model_rpm_limit",
+        "model_tpm_limit",
         "provider_budget_config",
+        "rpm_limit",
         "tag_budget_config",
+        "team_member_budget",
+        "tpm_limit",
         "upperbound_key_generate_params",
     }
 )
-"""LiteLLM's settings that limit what its clients spend; they need no key."""
+"""LiteLLM's settings that limit what its clients spend or send; they need no key."""
+
+OF_NEW_KEYS = frozenset({"allowed_routes", "max_parallel_requests", "models"})
+"""What else limits the keys, teams and users that are made with LiteLLM's `default_…_params`."""
 
 SIMILAR = 0.8
 """How alike a key and `master_key` must be to be the same, misspelled (difflib's ratio)."""
@@ -103,10 +117,31 @@ def loss(document: Document, problem: Problem, removed: KeyPath) -> str:
     if path[:2] == KEYS and len(removed) <= len(KEYS):
         is_one = len(path) > len(KEYS)
         return f"the key of the client {_client(document, path[:3])}" if is_one else "all keys"
-    if path[-1] in ACCESS | CAPS and len(path) <= len(MASTER_KEY):
+    if path[-1] in ACCESS and len(path) <= len(MASTER_KEY):
         return "a limit of all clients"
+    if limited := _limited(document, path, removed):
+        return limited
     shown = {"model_list": "the last model", "allowed_hosts": "all hosts but this machine"}
     return shown[str(removed[-1])] if removed in EMPTIED else problem.loss
+
+
+def _limited(document: Document, path: KeyPath, removed: KeyPath) -> str:
+    """Whose limit is a part of what is left out, or is that itself, in words; `""` if none is."""
+    place = document.place_of(path)
+    of_model = path[0] == ENTRY[0]
+    if (
+        place is None
+        or removed != path[: len(removed)]
+        or (of_model and len(removed) <= len(ENTRY))
+    ):
+        return ""
+    names = CAPS | OF_NEW_KEYS if str(path[-1]).startswith("default_") else CAPS
+    is_limit = path[-1] in CAPS and _is_given(place.value)
+    if not (is_limit or _holds(place.value, names, given=True)):
+        return ""
+    return (
+        f"a limit of the model {_model(document, path)}" if of_model else "a limit of all clients"
+    )
 
 
 def _client(document: Document, path: KeyPath) -> str:
@@ -221,15 +256,20 @@ def doubled(document: Document, problem: Problem, first: Any, names: frozenset[s
 
 
 def _without_entry(document: Document, problem: Problem) -> Problem:
-    entry = problem.path[: len(ENTRY)]
+    shown = _model(document, problem.path)
+    return replace(problem, remove=problem.path[: len(ENTRY)], loss=f"the model {shown}")
+
+
+def _model(document: Document, path: KeyPath) -> str:
+    """The name of a model, or the place of its entry."""
+    entry = path[: len(ENTRY)]
     name = document.place_of((*entry, "model_name"))
     is_text = name is not None and name.value.id == "scalar"
-    shown = f"`{name.value.value}`" if name is not None and is_text else f"at index {entry[-1]}"
-    return replace(problem, remove=entry, loss=f"the model {shown}")
+    return f"`{name.value.value}`" if name is not None and is_text else f"at index {entry[-1]}"
 
 
-def _holds(node: Any, names: frozenset[str]) -> bool:
-    """Whether one of the names is a key anywhere in a value."""
+def _holds(node: Any, names: frozenset[str], *, given: bool = False) -> bool:
+    """Whether one of the names is a key anywhere in a value, with a value if `given`."""
     todo, seen = [node], set()
     while todo:
         one = todo.pop()
@@ -239,7 +279,9 @@ def _holds(node: Any, names: frozenset[str]) -> bool:
         if one.id == "sequence":
             todo += one.value
             continue
-        if any(str(key.value) in names for key, _ in one.value):
+        if any(
+            str(key.value) in names and (not given or _is_given(value)) for key, value in one.value
+        ):
             return True
         todo += [value for _, value in one.value]
     return False

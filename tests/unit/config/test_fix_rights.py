@@ -15,7 +15,8 @@ import yaml
 from fanout.cli.config_problems import fixed_json, fixed_text
 from fanout.config.catalog import Catalog, ClientKey
 from fanout.config.fix import Fixed, fix
-from fanout.config.limits import ACCESS, CAPS
+from fanout.config.limits import ACCESS, CAPS, OF_NEW_KEYS
+from fanout.config.litellm.keys import find
 from fanout.config.resolve import inspect_config
 from fanout.config.unknown_keys import LIMITS
 from fanout.errors import KeyPath, UnknownModel
@@ -313,6 +314,38 @@ def test_a_cap_of_litellms_for_all_clients_is_left_out_loudly(name: str, section
     assert f"LEFT OUT a limit of all clients: `{section}.{name}`" in shown
     assert "" in after, "it needed no key"
     assert "LEFT OUT" not in fixed_text("x.yaml", Path("y"), fixed(text.replace("5", "null"))[0])
+
+
+@pytest.mark.parametrize("name", [one for one in sorted(CAPS) if find("litellm_params", one)])
+def test_a_cap_of_one_model_is_left_out_loudly(name: str) -> None:
+    params = json.dumps({"model": "openai/a", name: 5})
+    text = f"model_list: [{{model_name: a, litellm_params: {params}}}]\n"
+    found, _ = fixed(text)
+    shown = fixed_text("x.yaml", Path("y"), found)
+    assert f"LEFT OUT a limit of the model `a`: `model_list[0].litellm_params.{name}`" in shown
+    assert "LEFT OUT" not in fixed_text("x.yaml", Path("y"), fixed(text.replace("5", "null"))[0])
+
+
+DEFAULTS = [
+    "default_end_user_params",
+    "default_internal_user_params",
+    "default_key_generate_params",
+    "default_team_params",
+]
+
+
+@pytest.mark.parametrize("name", DEFAULTS)
+@pytest.mark.parametrize("limit", sorted(CAPS | OF_NEW_KEYS))
+def test_so_is_one_of_the_keys_teams_and_users_that_litellm_makes(name: str, limit: str) -> None:
+    for inner in (f"{limit}: 5", f"a: [{{b: {{{limit}: 5}}}}]"):
+        text = (
+            f"model_list: {json.dumps(MODELS)}\nlitellm_settings: {{{name}: {{x: y, {inner}}}}}\n"
+        )
+        shown = fixed_text("x.yaml", Path("y"), fixed(text)[0])
+        assert f"LEFT OUT a limit of all clients: `litellm_settings.{name}`" in shown
+        nothing = fixed_text("x.yaml", Path("y"), fixed(text.replace("5", "null"))[0])
+        assert "left out: " in nothing
+        assert "LEFT OUT" not in nothing
 
 
 def test_what_is_left_out_with_its_limit_is_named_and_no_key_is_shown() -> None:
