@@ -58,6 +58,8 @@ def priced(provider: Upstream, home: Path) -> AbstractContextManager[RunningGate
         *(entry(provider, name, **prices) for name in ("a", "b")),
         entry(provider, "slow", timeout=0.2, **prices),
         entry(provider, "claude", "anthropic/claude", **prices),
+        entry(provider, "gemini", "gemini/gemini", api_base=provider.url, **prices),
+        entry(provider, "vllm", "hosted_vllm/vllm", **prices),
     ]
     return serving(home, models)
 

@@ -19,7 +19,7 @@ from typing import Any, TypeAlias
 
 from .background_loop import background
 from .patience import PATIENCE
-from .wire_formats import WIRE_FORMATS, WireFormat
+from .wire_formats import WIRE_FORMATS, WireFormat, format_of
 
 Step: TypeAlias = Callable[["Call"], Awaitable[None]]
 Script: TypeAlias = Sequence[Step]
@@ -66,9 +66,7 @@ class Call:
         self.disconnected_at: float | None = None
         self.ended = False
         self.writer = writer
-        self.wire_format: WireFormat = WIRE_FORMATS[
-            "anthropic" if path.partition("?")[0].endswith("/messages") else "openai"
-        ]
+        self.wire_format: WireFormat = WIRE_FORMATS[format_of(path)]
         self.words: list[str] = []
         self.has_head = False
 
@@ -77,11 +75,12 @@ class Call:
 
     @property
     def model(self) -> str:
-        return str(self.body.get("model", ""))
+        in_path = self.path.rpartition("/")[2].partition(":")[0]  # of Gemini's API
+        return str(self.body.get("model", in_path))
 
     @property
     def streams(self) -> bool:
-        return bool(self.body.get("stream"))
+        return bool(self.body.get("stream")) or ":stream" in self.path
 
     def whole(self, status: int, body: bytes, headers: Mapping[str, str]) -> None:
         """Write a whole response."""
@@ -153,7 +152,11 @@ class Upstream:
         self._changed = threading.Condition()
 
     def script(self, model: str, *scripts: Script) -> None:
-        """Set what `model` does: each script is for one call, the last for all further calls."""
+        """
+        Set what `model` does: each script is for one call, the last for all further calls.
+
+        That of "" is for requests of all models without one.
+        """
         self._scripts[model] = list(scripts)
 
     def reset(self) -> None:
@@ -240,7 +243,7 @@ class Upstream:
         raise CloseConnection
 
     def _next_script(self, model: str) -> Script:
-        scripts = self._scripts.get(model) or [[_unknown]]
+        scripts = self._scripts.get(model) or self._scripts.get("") or [[_unknown]]
         return scripts.pop(0) if len(scripts) > 1 else scripts[0]
 
     def _notify(self) -> None:

@@ -1,4 +1,4 @@
-"""The formats of a scripted provider's responses: OpenAI's, and a part of Anthropic's."""
+"""The formats of a scripted provider's responses: OpenAI's, a part of Anthropic's and Gemini's."""
 
 from __future__ import annotations
 
@@ -97,4 +97,48 @@ class Anthropic:
         return b"event: " + name.encode() + b"\ndata: " + data + b"\n\n"
 
 
-WIRE_FORMATS: Mapping[str, WireFormat] = {"openai": OpenAI(), "anthropic": Anthropic()}
+class Gemini:
+    """Gemini's `generateContent` with text; each event of a stream has the usage so far."""
+
+    def opening(self, model: str) -> bytes:
+        return self._event("", model, {"promptTokenCount": USAGE["prompt_tokens"]})
+
+    def delta(self, model: str, delta: Mapping[str, Any]) -> bytes:
+        usage = {"promptTokenCount": USAGE["prompt_tokens"], "candidatesTokenCount": 1}
+        return self._event(delta["content"], model, usage)
+
+    def closing(self, model: str) -> bytes:
+        return self._event("", model, self._usage, finishReason="STOP")
+
+    def whole(self, model: str, text: str) -> bytes:
+        return json.dumps(self._body(text, model, self._usage, finishReason="STOP")).encode()
+
+    def error(self, fields: Mapping[str, Any]) -> bytes:
+        return json.dumps({"error": {"code": 500, "message": "", **fields}}).encode()
+
+    @property
+    def _usage(self) -> dict[str, int]:
+        sent, received = USAGE["prompt_tokens"], USAGE["completion_tokens"]
+        return {"promptTokenCount": sent, "candidatesTokenCount": received}
+
+    def _body(self, text: str, model: str, usage: Mapping[str, int], **more: Any) -> Any:
+        content = {"role": "model", "parts": [{"text": text}]}
+        found = {"candidates": [{"index": 0, "content": content, **more}], "modelVersion": model}
+        return {**found, "usageMetadata": usage}
+
+    def _event(self, text: str, model: str, usage: Mapping[str, int], **more: Any) -> bytes:
+        return b"data: " + json.dumps(self._body(text, model, usage, **more)).encode() + b"\r\n\r\n"
+
+
+WIRE_FORMATS: Mapping[str, WireFormat] = {
+    "openai": OpenAI(),
+    "anthropic": Anthropic(),
+    "gemini": Gemini(),
+}
+
+
+def format_of(path: str) -> str:
+    """The format of a request's path."""
+    if "enerateContent" in path:
+        return "gemini"
+    return "anthropic" if path.partition("?")[0].endswith("/messages") else "openai"

@@ -261,7 +261,7 @@ class App:
         if exchange.single:
             exchange.single.error = error
         if exchange.events and exchange.events.started:
-            await exchange.events.fail(error)
+            await exchange.events.fail(error, exchange.response_headers)
             return
         if begun:
             return  # the response failed half-way: the server closes the connection

@@ -20,6 +20,9 @@ from .asgi import Headers, Send, raw_headers
 if TYPE_CHECKING:
     from ..endpoints.base import StreamEncoder
 
+COST = "x-fanout-cost"
+"""The header with the cost of a virtual key's request in US dollars."""
+
 
 class ChatEncoder:
     """Chat completions: each chunk is an event, and `[DONE]` the end of a complete response."""
@@ -84,11 +87,11 @@ class EventStream:
 
         It is `cost` in the chunk `usage`, if the client asked for one, and a comment.
         """
-        cost = headers["x-fanout-cost"]
+        cost = headers[COST]
         if usage is not None:
             priced: Any = {**(usage.get("usage") or {}), "cost": float(cost)}
             await self.chunk({**usage, "usage": priced})
-        await self.comment("x-fanout-cost", cost)
+        await self.comment(COST, cost)
 
     async def comment(self, name: str, value: str) -> None:
         """Send a header's value that was not known when the headers were sent, as a comment."""
@@ -98,8 +101,10 @@ class EventStream:
         """End a complete response."""
         await self._write(self._encoder.end(), more=False)
 
-    async def fail(self, error: Exception) -> None:
-        """End a response that failed."""
+    async def fail(self, error: Exception, headers: Headers) -> None:
+        """End a response that failed; a comment says what it has cost, if the headers know it."""
+        if COST in headers:
+            await self.comment(COST, headers[COST])
         await self._write(self._encoder.fail(error), more=False)
 
     async def keep_alive(self) -> None:
