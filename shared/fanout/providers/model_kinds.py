@@ -36,8 +36,10 @@ _KINDS: Mapping[str, str] = {
     ),
     "cohere": "embed parse rerank",
     "dashscope": (
-        "cosyvoice gte-rerank happyhorse multimodal-embedding paraformer qwen-image sambert "
-        r"sensevoice text-embedding qwen[\d.]*-(?:[\w.]+-)*(?:rerank|tts) wan[\d.]+ wanx[\d.]*"
+        "cosyvoice fun-asr gte-rerank gummy happyhorse multimodal-embedding paraformer sambert "
+        "sensevoice text-embedding tongyi-embedding z-image "
+        r"qwen[\d.]*-(?:[\w.]+-)*(?:asr|embedding|image|realtime|rerank|tts|voice) "
+        r"wan[\d.]+ wanx[\d.]*"
     ),
     "gemini": _GOOGLE,
     "minimax": "image minimax-h3 minimax-hailuo music speech",
@@ -55,16 +57,21 @@ _KINDS: Mapping[str, str] = {
 """Beginnings of the names at each vendor that has models of its own."""
 
 _OPEN = (
-    "all-minilm bge chatgpt-image codestral-embed dall-e distil-whisper e5 embeddinggemma "
-    "fireworks-asr flux gemini-embedding gpt-image gpt-jt-moderation gte imagen "
-    "japanese-stable-diffusion jina-embeddings jina-reranker llama-rank mistral-embed "
-    "multilingual-e5 mxbai-embed mxbai-rerank nomic-embed nv-embed nv-embedqa nv-rerankqa "
-    "orpheus playai-tts playground-v2 qwen-image rerank snowflake-arctic-embed sora "
-    "stable-diffusion text-embedding text-multilingual-embedding together-ai-embedding tts "
-    "veo voyage whisper "
+    "all-minilm bge cartesia/sonic chatgpt-image codestral-embed dall-e distil-whisper e5 "
+    "embeddinggemma fireworks-asr flux gemini-embedding gpt-image gpt-jt-moderation "
+    "granite-embedding gte hexgrad/kokoro ideogram imagen japanese-stable-diffusion "
+    "jina-embeddings jina-reranker kling llama-rank m2-bert minimax/hailuo minimax/video "
+    "mistral-embed multilingual-e5 mxbai-embed mxbai-rerank nomic-embed nv-embed nv-embedqa "
+    "nv-rerankqa orpheus paraphrase-multilingual pixverse playai-tts playground-v2 qwen-image "
+    "rerank seedance seedream snowflake-arctic-embed2? sora stable-diffusion text-embedding "
+    "text-multilingual-embedding together-ai-embedding tts uae-large veo vidu voyage "
+    r"wan-ai/wan[\d.]+ whisper "
     r"llama-[\d._]+-nv-(?:embedqa|rerankqa) qwen[\d.]*-(?:[\w.]+-)*(?:embedding|reranker)"
 )
-"""Beginnings of the names at vendors that serve the models of many."""
+"""Beginnings of the names at vendors that serve the models of many; none of these is a chat's."""
+
+_CHATS = r"(?![^/]*[-_]chat(?![a-z0-9]))"
+"""There, a last part with the word `chat` is the name of a model for it: `acme/sora-chat`."""
 
 _REGION = r"(?:(?:apac|au|ca|eu|global|jp|us|us-gov)\.)?"
 
@@ -82,4 +89,5 @@ def is_for_chat(model: str, provider: str | None = None) -> bool:
 def _pattern(provider: str | None) -> re.Pattern[str]:
     words = _KINDS.get(provider, _OPEN) if provider else " ".join((*_KINDS.values(), _OPEN))
     kinds = words.replace(" ", "|")
-    return re.compile(rf"(?:.*/)?{_REGION}(?:{kinds})(?![a-z0-9])", re.IGNORECASE)
+    others = "" if provider in _KINDS else _CHATS
+    return re.compile(rf"(?:.*/)?{others}{_REGION}(?:{kinds})(?![a-z0-9])", re.IGNORECASE)

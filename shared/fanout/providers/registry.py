@@ -188,14 +188,17 @@ def is_chats(provider: Provider, target: Target) -> bool:
     """
     Whether a deployment is for chat: its `mode` says so, else its `base_model`, else its name.
 
-    Users choose the names of models at their own address, so those say nothing.
+    Users choose the names of models at their own address, so those say nothing, but for a
+    vendor's name with the word `embed`: `text-embedding-3-small`.
     """
     if mode := target.options.get("mode"):
         return mode != EMBEDDING
     if kind := target.options.get("base_model"):
         return is_for_chat(kind)
     is_own = target.options.get("api_base") not in {None, provider.base_url}
-    return is_own or is_for_chat(target.model, provider.name)
+    if is_own and "embed" not in target.model.lower():
+        return True
+    return is_for_chat(target.model, None if is_own else provider.name)
 
 
 def is_for_embeddings(model: str) -> bool:

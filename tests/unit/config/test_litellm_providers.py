@@ -8,6 +8,8 @@ import pytest
 
 from fanout.cli.config_notes import notes
 from fanout.cli.config_summary import summarize
+from fanout.config.catalog import ClientKey
+from fanout.http.model_info import listed
 from fanout.providers import registry
 from fanout.providers.other_rows import OTHER_APIS, OTHER_ROWS
 from fanout.telemetry.known_names import listed_names
@@ -91,6 +93,15 @@ fireworks_ai/accounts/fireworks/models/qwen3-reranker-8b nvidia_nim/nvidia/nv-re
 volcengine/doubao-seedance-2-0-260128 xai/grok-2-image xai/grok-2-image-1212 bedrock/luma.ray-v2:0
 bedrock/us.luma.ray-v2:0 gemini/aqa dashscope/paraformer-v2 dashscope/cosyvoice-v2
 openrouter/black-forest-labs/flux.2-pro openai/gpt-image-2
+ollama/paraphrase-multilingual dashscope/qwen3-asr-flash dashscope/qwen3-asr-flash-realtime
+dashscope/qwen-audio-3.1-asr-flash-streaming dashscope/fun-asr dashscope/gummy-chat-v1
+dashscope/qwen3-omni-flash-realtime dashscope/qwen-omni-turbo-realtime
+dashscope/qwen3.5-livetranslate-flash-realtime
+dashscope/qwen-mt-image dashscope/z-image-turbo together_ai/cartesia/sonic-2
+together_ai/cartesia/sonic together_ai/hexgrad/Kokoro-82M together_ai/Wan-AI/Wan2.2-T2V-A14B
+together_ai/ByteDance/Seedance-1.0-pro together_ai/kwaivgI/kling-2.1-master
+together_ai/WhereIsAI/UAE-Large-V1 together_ai/togethercomputer/m2-bert-80M-8k-retrieval
+together_ai/minimax/hailuo-02 huggingface/openai/sora-2
 """
 FOR_CHAT = """
 bedrock/amazon.nova-pro-v1:0 bedrock/amazon.nova-2-lite-v1:0 bedrock/cohere.command-r-plus-v1:0
@@ -99,6 +110,10 @@ mistral/voxtral-small-latest deepseek/deepseek-chat hosted_vllm/deepseek-ocr min
 dashscope/qwen3-vl-plus together_ai/stabilityai/stablelm-zephyr-3b groq/openai/gpt-oss-20b
 openrouter/openai/gpt-5-image openai/acme-asr-chat openai/ft:gpt-4o:acme-live:tts:1 xai/acme.live
 fireworks_ai/accounts/acme/models/acme-whisper-chat together_ai/acme/stability-gpt4o
+dashscope/qwen3-omni-flash dashscope/qwen3-omni-30b-a3b-captioner dashscope/qwen-mt-plus
+huggingface/sora-chat huggingface/acme/whisper-chat huggingface/acme/tts-v2-chat
+ollama/snowflake-arctic together_ai/cartesia-ai/rene together_ai/acme/sonic-7b
+together_ai/MiniMaxAI/MiniMax-M2
 openai/stability-gpt4o gemini/tunedModels/acme-tts-live bedrock/us.amazon.nova-pro-v1:0
 """
 """LiteLLM's modes of these models, 2026-11."""
@@ -114,7 +129,29 @@ def test_a_model_that_is_not_for_chat_is_noted_by_its_name() -> None:
     assert [model for model in FOR_CHAT.split() if found[model]] == []
 
 
+EMBEDDINGS = """
+ollama/snowflake-arctic-embed ollama/snowflake-arctic-embed2 ollama/snowflake-arctic-embed2:568m
+ollama/granite-embedding:278m dashscope/qwen3-vl-embedding dashscope/tongyi-embedding-vision-plus
+azure/text-embedding-3-small azure/text-embedding-ada-002 openai/text-embedding-3-large
+openai/nomic-embed-text-v1.5 hosted_vllm/Qwen/Qwen3-Embedding-8B lm_studio/text-embedding-gte
+"""
+
+
+@pytest.mark.parametrize("base", [None, "https://acme.test"])
+def test_a_model_for_embeddings_is_in_no_list_of_models_for_chat(base: str | None) -> None:
+    for model in EMBEDDINGS.split():
+        if base is None and model.startswith(("azure/", "hosted_vllm/", "openai/nomic")):
+            continue  # there, such a model is at an address of the user's
+        params = {"api_base": base} if base else {}
+        found = catalog({"OPENAI_API_KEY": "k"}, model_list=[entry(model, api_key="k", **params)])
+        assert listed_names(found, only_chat=True) == [], model
+        assert listed_names(found) == ["m"]
+        (info,) = listed(found, ClientKey("c", None))
+        assert info["model_info"]["mode"] == "embedding", model
+
+
 OWN_NAMES = (
+    "embedded-chat",
     "chat-live",
     "whisper-1",
     "acme-asr-chat",
