@@ -111,7 +111,7 @@ TOP_LEVEL = {
         __init__ deployment general groups keys reasons router service top
     """,
     "shared/fanout/disk/*.py": "__init__ file_lock files threads",
-    "shared/fanout/endpoints/*.py": "__init__ base original_bytes sealed token_counts",
+    "shared/fanout/endpoints/*.py": "__init__ base client_names original_bytes sealed token_counts",
     "shared/fanout/endpoints/responses/*.py": """
         __init__ content count custom_tools errors events foreign_items function_names images
         item_events items open_items original output reasoning relay request response surface tools

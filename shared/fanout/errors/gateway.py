@@ -9,8 +9,13 @@ from .base import ErrorDetail, FanoutError
 
 
 class RequestError(FanoutError):
-    """The request is wrong; `param` is the field to change."""
+    """
+    The request is wrong; `param` is the field to change.
 
+    `is_renamed`: it is the client's own name of it, also if the request is of another API.
+    """
+
+    is_renamed = False
     status = 400
     type = "invalid_request_error"
     code = "invalid_value"

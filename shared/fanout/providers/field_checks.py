@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping
 
 from ..schema.chat import Object
+from ..schema.extensions import PARTS
 from ..schema.messages import ROLES
 from ..schema.request import ChatRequest
 from ..schema.validation import reject_extensions, replace_messages
@@ -102,6 +103,12 @@ def check_fields(
             for name in sorted({n for part in parts for n in part} & MADE_FIELDS - message_fields):
                 unsupported.note(f"messages[].content[].{name}")
     return request
+
+
+def count_part(kind: object, unsupported: UnsupportedFields) -> None:
+    """Note a part that is left out of an earlier message of the assistant, by its type."""
+    name = kind if isinstance(kind, str) and kind in PARTS else "*"
+    unsupported.count(f"messages[].content[].{name}")
 
 
 def _check_extensions(

@@ -178,7 +178,9 @@ def encode_content(
     else:
         for index, part in enumerate(content or ()):
             if assistant and not isinstance(part, TextPart | RefusalPart):
-                unsupported.count("messages[].content[]")
+                from .field_checks import count_part  # few conversations have one
+
+                count_part(raw["content"][index].get("type"), unsupported)
                 continue
             place = unsupported.part_path(raw, path, index)
             if block := _encode_part(part, place, unsupported, encoders):

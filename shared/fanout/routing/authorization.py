@@ -48,10 +48,17 @@ def check_content(client: ClientKey, request: Request, general: GeneralSettings)
     That are fields that may choose another model, if it may not use all, and addresses of files
     that the provider would read with the gateway's rights, except in the config's buckets.
     """
-    if client.is_limited:
-        check_fields(client, request.body)
-        if isinstance(request, ChatRequest) and request.original is not None:
-            check_own_fields(client, request.original.own_fields)
-    if not request.is_text:
-        s3 = (f"s3://{name}/" for name in general.s3_buckets)
-        check_addresses(request.body, (*s3, *(f"gs://{name}/" for name in general.gcs_buckets)))
+    chat = request if isinstance(request, ChatRequest) else None
+    try:
+        if client.is_limited:
+            check_fields(client, request.body)
+            if chat is not None and chat.original is not None:
+                check_own_fields(client, chat.original.own_fields)
+        if not request.is_text:
+            s3 = (f"s3://{name}/" for name in general.s3_buckets)
+            buckets = (*s3, *(f"gs://{name}/" for name in general.gcs_buckets))
+            check_addresses(request.body, buckets, () if chat is None else chat.places)
+    except Forbidden as error:
+        if chat is not None and chat.names is not None:
+            chat.names.apply(error)
+        raise

@@ -67,7 +67,9 @@ def check_own_fields(client: ClientKey, paths: Iterable[str]) -> None:
     for path in paths:
         name = path.partition("[")[0]
         if name not in client.fields:
-            raise _rejected(client, path, name)
+            error = _rejected(client, path, name)
+            error.is_renamed = True
+            raise error
 
 
 def _rejected(client: ClientKey, path: str, name: str) -> Forbidden:

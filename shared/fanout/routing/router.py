@@ -17,7 +17,7 @@ from contextlib import (
 )
 from functools import cached_property, partial
 from time import perf_counter
-from typing import TYPE_CHECKING, TypeAlias, TypeVar
+from typing import TYPE_CHECKING, TypeAlias, TypeGuard, TypeVar
 
 from msgspec.structs import replace
 
@@ -27,6 +27,7 @@ from ..config.deployment import Deployment
 from ..errors import (
     MissingKey,
     ProviderError,
+    RequestError,
     Unsupported,
 )
 from ..schema.chat import ChatChunk, ChatCompletion
@@ -191,7 +192,9 @@ class Router:
                 raise AssertionError("a round always leaves a deployment to call")
             try:
                 return await attempt(leg, request, group, deployment)
-            except (ProviderError, MissingKey, Unsupported) as error:
+            except (ProviderError, MissingKey, RequestError) as error:
+                if not _is_of_deployment(error, request):
+                    raise
                 failures = failures or Failures(self._retry, len(group), leg.deadline)
                 planned = group.retries_after(error) if leg.retries is None else None
                 given = deployment.retries if leg.retries is None else leg.retries
@@ -280,6 +283,17 @@ class Router:
         """What a stream of one model would not have of the request, at any of its deployments."""
         found = (losses(_fitted(leg, one), request) for one in self._catalog.find(leg.model))
         return tuple(dict.fromkeys(name for names in found for name in names))
+
+
+def _is_of_deployment(
+    error: Exception, request: ChatRequest | EmbeddingPart
+) -> TypeGuard[ProviderError | MissingKey | Unsupported]:
+    """Whether another deployment may take the request; the error names the client's field."""
+    if isinstance(error, RequestError):
+        if isinstance(request, ChatRequest) and request.names is not None:
+            request.names.apply(error)
+        return isinstance(error, Unsupported)
+    return True
 
 
 def _fitted(leg: Leg, deployment: Deployment) -> Deployment:

@@ -135,7 +135,7 @@ def parse_chat(body: Mapping[str, Any]) -> ChatRequest:
     form = body.get("response_format")
     if isinstance(form, dict) and "response_schema" in form:
         body = {**body, "response_format": _as_json_schema(form)}
-    inner = {"extensions": (), "places": (), "original": None, "body": body}
+    inner = {"extensions": (), "places": (), "original": None, "names": None, "body": body}
     return _convert_any({**body, **inner}, ChatRequest)
 
 
@@ -268,4 +268,5 @@ def replace_messages(request: ChatRequest, body: Mapping[str, Any]) -> ChatReque
         extensions=extensions,
         places=found.places,
         original=None,
+        names=None,
     )

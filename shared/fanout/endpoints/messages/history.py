@@ -31,10 +31,22 @@ _SIGNED = frozenset({"thinking", "redacted_thinking"})
 
 
 class History(NamedTuple):
-    """The messages of the chat request, and the path of each in the client's request."""
+    """
+    The messages of the chat request, and the path of each in the client's request.
+
+    `numbers` are the client's of each message's parts.
+    """
 
     messages: list[Any]
     paths: list[str]
+    numbers: list[tuple[int, ...]]
+
+
+class _Made(NamedTuple):
+    """A message, and the client's number of each of its parts."""
+
+    message: Block
+    numbers: tuple[int, ...] = ()
 
 
 def chat_messages(body: Mapping[str, Any], losses: Losses) -> History:
@@ -48,14 +60,15 @@ def chat_messages(body: Mapping[str, Any], losses: Losses) -> History:
         why = "must be a list" if "messages" in body else "is missing"
         raise RequestError(f"`messages` {why}", "messages")
     system = _system(body.get("system"), "system", losses)
-    made = [] if system is None else [({"role": "system", "content": system}, "system")]
+    made = [] if system is None else [(_Made({"role": "system", "content": system}), "system")]
     last = max((i for i, one in enumerate(messages) if _role(one) == "user"), default=-1)
     start = compaction.start_of(messages)
     for index, message in enumerate(messages[start.message :], start.message):
         path, first = f"messages[{index}]", start.block if index == start.message else 0
         found = _messages(message, path, losses, first, is_past=index < last)
         made += [(one, path) for one in found]
-    return History([one for one, _ in made], [path for _, path in made])
+    messages, numbers = [one.message for one, _ in made], [one.numbers for one, _ in made]
+    return History(messages, [path for _, path in made], numbers)
 
 
 def _role(message: Any) -> Any:
@@ -82,7 +95,7 @@ def _system(
     return texts or None
 
 
-def _messages(message: Any, path: str, losses: Losses, first: int, *, is_past: bool) -> list[Block]:
+def _messages(message: Any, path: str, losses: Losses, first: int, *, is_past: bool) -> list[_Made]:
     """
     What a message becomes, from its block `first` on.
 
@@ -103,9 +116,9 @@ def _messages(message: Any, path: str, losses: Losses, first: int, *, is_past: b
     if role == "system":
         text = _system(content, f"{path}.content", losses, TOOL_CHANGES)
         is_seen = text is not None and not (is_past and clear_at == TO_CLEAR)
-        return [{"role": role, "content": text}] if is_seen else []
+        return [_Made({"role": role, "content": text})] if is_seen else []
     if isinstance(content, str):
-        return [{"role": role, "content": content}]
+        return [_Made({"role": role, "content": content})]
     if not isinstance(content, list):
         place = f"{path}.content"
         raise RequestError(f"`{place}` must be a string or a list of blocks", place)
@@ -114,25 +127,27 @@ def _messages(message: Any, path: str, losses: Losses, first: int, *, is_past: b
     return _assistant(content, f"{path}.content", losses, first)
 
 
-def _user(content: list[Any], path: str, losses: Losses, first: int) -> Block:
-    blocks = []
+def _user(content: list[Any], path: str, losses: Losses, first: int) -> _Made:
+    blocks, numbers = [], []
     for index, block in enumerate(content[first:], first):
         place = f"{path}[{index}]"
         if _kind(block, place) == "tool_result":
             blocks.append(_result(block, place, losses))
+            numbers.append(index)
         elif (found := _part(block, place, losses)) is not None:
             blocks.append(found)
-    return {"role": "user", "content": _joined(blocks)}
+            numbers.append(index)
+    return _Made({"role": "user", "content": _joined(blocks)}, tuple(numbers))
 
 
-def _assistant(content: list[Any], path: str, losses: Losses, first: int) -> list[Block]:
+def _assistant(content: list[Any], path: str, losses: Losses, first: int) -> list[_Made]:
     """
     The message of an earlier response; before it, as the user's, the summary that it may have.
 
     The text of all thinking is `reasoning_content`: vendors that do not know another's signatures
     may read it. Signed thinking is also there as it is.
     """
-    blocks, thoughts, thinking = [], [], []
+    blocks, numbers, thoughts, thinking = [], [], [], []
     summaries: list[Block] = []
     for index, block in enumerate(content[first:], first):
         place = f"{path}[{index}]"
@@ -146,18 +161,19 @@ def _assistant(content: list[Any], path: str, losses: Losses, first: int) -> lis
             thinking.append(block)
         if kind == "thinking" and is_ours(block):
             continue
-        if kind in _SIGNED or kind == "tool_use":
-            blocks.append(block)
-        elif (found := _part(block, place, losses)) is not None:
-            blocks.append(found)
+        made = block if kind in _SIGNED or kind == "tool_use" else _part(block, place, losses)
+        if made is not None:
+            blocks.append(made)
+            numbers.append(index)
     more: Block = (
         {"reasoning_content": "\n\n".join(filter(None, thoughts))} if any(thoughts) else {}
     )
-    summary = [{"role": "user", "content": _joined(summaries)}] if summaries else []
+    summary = [_Made({"role": "user", "content": _joined(summaries)})] if summaries else []
     if content and all(block["type"] == compaction.KIND for block in content[first:]):
         return summary
     held = held_by(thinking)
-    return [*summary, {"role": "assistant", "content": _joined(blocks), **more, **held}]
+    message = {"role": "assistant", "content": _joined(blocks), **more, **held}
+    return [*summary, _Made(message, tuple(numbers))]
 
 
 def _joined(blocks: list[Block]) -> str | list[Block]:

@@ -2,32 +2,54 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Sequence
 
 from msgspec.structs import replace
 
 from ...schema.pass_through import OriginalRequest
 from ...schema.request import ChatRequest, MessagePosition
+from ..client_names import ClientNames
+from .request import ChatBody
+
+_MESSAGE = re.compile(r"messages\[(\d+)\](?:(\.content)(?:\[(\d+)\])?)?")
 
 
-def client_path(path: str, paths: Sequence[str]) -> str:
-    """The client's path of a field; `paths` are those of the messages."""
-    if not path.startswith("messages["):
+def client_path(path: str, made: ChatBody) -> str:
+    """The client's path of a field of the chat request that was `made`."""
+    found = _MESSAGE.match(path)
+    if found is None or int(found[1]) >= len(made.paths):
         return path
-    number, _, rest = path.removeprefix("messages[").partition("]")
-    if not number.isdecimal() or int(number) >= len(paths):
-        return path
-    place = paths[int(number)]
-    return place + (rest.removeprefix(".content") if place == "system" else rest)
+    message, rest = int(found[1]), path[found.end() :]
+    place = made.paths[message]
+    content = "" if place == "system" else found[2] or ""
+    if found[3] is None:
+        return place + content + rest
+    return f"{place}{content}[{_number(made, message, int(found[3]))}]{rest}"
+
+
+def _number(made: ChatBody, message: int, part: int) -> int:
+    """The client's number of a part."""
+    numbers = made.numbers[message] if made.numbers else ()
+    return numbers[part] if part < len(numbers) else part
 
 
 def placed(
-    chat: ChatRequest, paths: Sequence[str], original: OriginalRequest | None
+    chat: ChatRequest, made: ChatBody, original: OriginalRequest | None, names: ClientNames
 ) -> ChatRequest:
     """The conversation with the client's own request, and the client's paths of its messages."""
-    usual = [f"messages[{n}]" for n in range(len(paths))]
-    if list(paths) == usual:
-        return chat if original is None else replace(chat, original=original)
+    are_moved = any(list(one) != [*range(len(one))] for one in made.numbers)
+    if not are_moved and made.paths == [f"messages[{n}]" for n in range(len(made.paths))]:
+        return replace(chat, original=original, names=names)
     places = chat.places or [MessagePosition(f"messages[{n}]") for n in range(len(chat.messages))]
-    moved = tuple(replace(place, path=client_path(place.path, paths)) for place in places)
-    return replace(chat, places=moved, original=original)
+    moved = tuple(_moved(place, made) for place in places)
+    return replace(chat, places=moved, original=original, names=names)
+
+
+def _moved(place: MessagePosition, made: ChatBody) -> MessagePosition:
+    found = _MESSAGE.fullmatch(place.path)
+    parts: Sequence[int] = place.parts
+    if found is not None and found[2] is None and int(found[1]) < len(made.numbers):
+        message = int(found[1])
+        parts = [_number(made, message, one) for one in parts] or made.numbers[message]
+    return MessagePosition(client_path(place.path, made), tuple(parts), place.field)

@@ -8,7 +8,7 @@ gateways know them. Source: https://platform.claude.com/docs/en/api/messages/cre
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from typing import Any, NamedTuple
 
 from ...errors import RequestError
@@ -63,10 +63,12 @@ _NEEDED = ("container", "mcp_servers")
 
 
 class ChatBody(NamedTuple):
-    """The body of a chat request, and the path of each of its messages in the client's request."""
+    """The body of a chat request, and where its messages and its tools are in the client's."""
 
     fields: dict[str, Any]
     paths: list[str]
+    numbers: Sequence[tuple[int, ...]] = ()
+    tool_paths: tuple[str, ...] = ()
 
 
 def chat_body(body: Mapping[str, Any], losses: Losses, own: frozenset[str] = OWN) -> ChatBody:
@@ -79,7 +81,8 @@ def chat_body(body: Mapping[str, Any], losses: Losses, own: frozenset[str] = OWN
         raise RequestError("`max_tokens` is missing", "max_tokens", "missing_required_parameter")
     _check_kind(body, losses)
     chat, history = _own_body(body, own), chat_messages(body, losses)
-    chat |= {"messages": history.messages, **chat_tools(body, losses)}
+    tools, tool_paths = chat_tools(body, losses)
+    chat |= {"messages": history.messages, **tools}
     chat |= {name: body[name] for name in _SAME if body.get(name) is not None}
     if (stops := body.get("stop_sequences")) is not None:
         if not isinstance(stops, list) or not all(isinstance(stop, str) for stop in stops):
@@ -94,7 +97,7 @@ def chat_body(body: Mapping[str, Any], losses: Losses, own: frozenset[str] = OWN
     for name in body.keys() - _READ - own:
         if body[name] is not None:
             losses.add(name)
-    return ChatBody(chat, history.paths)
+    return ChatBody(chat, history.paths, history.numbers, tool_paths)
 
 
 def stand_in(body: Mapping[str, Any], own: frozenset[str]) -> ChatBody:

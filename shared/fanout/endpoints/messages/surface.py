@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Sequence
+from functools import partial
 from typing import Any
 
 from msgspec.structs import replace
@@ -12,9 +12,11 @@ from ...errors import RequestError
 from ...schema.chat import ORIGINAL_BODY, ORIGINAL_EVENTS
 from ...schema.fanout import FanOutRequest, parse_request
 from ..base import RequestBody, Surface, TranslatedRequest
+from ..client_names import ClientNames, renamed
 from .all_responses import combined_message
 from .errors import error_body, error_status
 from .events import MessageEncoder
+from .field_names import INNER, NAMES
 from .given import Given
 from .losses import Losses
 from .original import original_of
@@ -23,6 +25,8 @@ from .request import ChatBody, chat_body, own_fields, stand_in
 from .response import message_of_choice
 from .threads import is_continued, thread_error
 from .token_estimate import estimate_tokens
+
+_TOOL = re.compile(r"tools\[(\d+)\]")
 
 
 def read(body: RequestBody) -> TranslatedRequest:
@@ -39,12 +43,13 @@ def read(body: RequestBody) -> TranslatedRequest:
     losses = Losses(takes_all=value.get("drop_params") is True)
     threaded, untranslatable = thread_error(value), None
     try:
-        request, paths = _translated(body, losses, own, is_continued=is_continued(value))
+        request, made = _translated(body, losses, own, is_continued=is_continued(value))
     except RequestError as error:
         if _is_gateways(error, own):
             raise
         untranslatable = error
-        request, paths = _parsed(stand_in(value, own), len(body.data))
+        error.is_renamed = True
+        request, made = _parsed(stand_in(value, own), len(body.data))
     if request.shape == "list":
         raise RequestError("`fanout.shape` cannot be `list` here: leave it out", "fanout.shape")
     fault = threaded or untranslatable
@@ -53,24 +58,26 @@ def read(body: RequestBody) -> TranslatedRequest:
         original = original_of(body, own, fault, threaded)
     if original is None and fault is not None:
         raise fault
-    conversations = tuple(placed(one, paths, original) for one in request.conversations)
+    given = _given(value)
+    names = ClientNames(value, partial(_client_name, given, made), INNER)
+    conversations = tuple(placed(one, made, original, names) for one in request.conversations)
     request = replace(request, conversations=conversations, in_pieces=True)
-    return TranslatedRequest(request, losses.names, _given(value))
+    return TranslatedRequest(request, losses.names, given)
 
 
 def _translated(
     body: RequestBody, losses: Losses, own: frozenset[str], *, is_continued: bool
-) -> tuple[FanOutRequest, list[str]]:
+) -> tuple[FanOutRequest, ChatBody]:
     """The chat request; of a part of a conversation, only what the gateway reads."""
     made = stand_in(body.value, own) if is_continued else chat_body(body.value, losses, own)
     return _parsed(made, len(body.data))
 
 
-def _parsed(made: ChatBody, size: int) -> tuple[FanOutRequest, list[str]]:
+def _parsed(made: ChatBody, size: int) -> tuple[FanOutRequest, ChatBody]:
     try:
-        return parse_request(made.fields, size), made.paths
+        return parse_request(made.fields, size), made
     except RequestError as error:
-        raise _renamed(error, made.paths) from None
+        raise _renamed(error, made) from None
 
 
 def _is_gateways(error: RequestError, own: frozenset[str]) -> bool:
@@ -99,27 +106,27 @@ def _given(value: dict[str, Any]) -> Given:
     )
 
 
-NAMES = {
-    "parallel_tool_calls": "tool_choice.disable_parallel_tool_use",
-    "reasoning_effort": "output_config.effort",
-    "response_format": "output_config.format",
-    "stop": "stop_sequences",
-    "user": "metadata.user_id",
-}
-"""The client's names of fields whose names in a chat request are others."""
-
-
 def _client_field(request: TranslatedRequest, name: str) -> str:
     """The client's name of a field of the chat request that is left out."""
     given: Given = request.given
-    return given.effort_field if name == "reasoning_effort" else NAMES.get(name, name)
+    return given.effort_field if name == "reasoning_effort" else renamed(name, NAMES)
 
 
-def _renamed(error: RequestError, paths: Sequence[str]) -> RequestError:
+def _client_name(given: Given, made: ChatBody, name: str) -> str:
+    """The client's path of a field of the chat request, or of one of its tools."""
+    if name == "reasoning_effort":
+        return given.effort_field
+    found = _TOOL.match(name)
+    if found is None or int(found[1]) >= len(made.tool_paths):
+        return renamed(name, NAMES)
+    return made.tool_paths[int(found[1])] + name[found.end() :]
+
+
+def _renamed(error: RequestError, made: ChatBody) -> RequestError:
     """The error of a chat request, with the client's name of the field."""
     if error.param is None:
         return error
-    name = client_path(NAMES.get(error.param, error.param), paths)
+    name = client_path(renamed(error.param, NAMES), made)
     if name == error.param:
         return error
     message = str(error).replace(f"`{error.param}`", f"`{name}`", 1)

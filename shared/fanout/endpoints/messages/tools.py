@@ -23,12 +23,16 @@ _KNOWN = frozenset(
 CHOICES = {"auto": "auto", "any": "required", "none": "none"}
 
 
-def chat_tools(body: Mapping[str, Any], losses: Losses) -> dict[str, Any]:
-    """`tools`, `tool_choice` and `parallel_tool_calls` of the chat request."""
+def chat_tools(body: Mapping[str, Any], losses: Losses) -> tuple[dict[str, Any], tuple[str, ...]]:
+    """
+    `tools`, `tool_choice` and `parallel_tool_calls` of the chat request.
+
+    With the path of each of these tools in the client's request.
+    """
     given = body.get("tools")
     if given is not None and not isinstance(given, list):
         raise RequestError("`tools` must be a list", "tools")
-    tools = []
+    tools, paths = [], []
     for tool, path in final_tools(body, losses):
         if not isinstance(tool, dict):
             raise RequestError(f"`{path}` must be an object with `name` and `input_schema`", path)
@@ -36,11 +40,12 @@ def chat_tools(body: Mapping[str, Any], losses: Losses) -> dict[str, Any]:
             losses.add(f"tools[].{tool['type']}")
         else:
             tools.append(_function(tool, path, losses))
+            paths.append(path)
     choice = _choice(body.get("tool_choice"), tools)
     if tools:
-        return {"tools": tools, **choice}
+        return {"tools": tools, **choice}, tuple(paths)
     found = choice.get("tool_choice")  # one that requires a call is an error of the chat request
-    return {} if found in (None, "auto", "none") else {"tool_choice": found}
+    return {} if found in (None, "auto", "none") else {"tool_choice": found}, ()
 
 
 def is_vendors(tool: Any) -> bool:

@@ -27,6 +27,7 @@ from ...errors import (
     detail_of,
 )
 from ...schema.error import error_body
+from ..client_names import renamed
 
 _OVERLOADED = 503
 
@@ -53,6 +54,37 @@ _PARAMS = {
 """A chat completion's fields, and this API's; a longer name is before what it begins with."""
 
 
+_LEFT_OUT = {
+    "messages[].annotations": "input[].content[].annotations",
+    "messages[].content[].file": "input[].content[].input_file",
+    "messages[].content[].image_url": "input[].content[].input_image",
+    "messages[].extra_content": "input[].reasoning",
+    "messages[].images": "input[].image_generation_call",
+    "messages[].reasoning": "input[].reasoning",
+    "messages[].reasoning_content": "input[].reasoning",
+    "messages[].refusal": "input[].content[].refusal",
+    "messages[].thinking_blocks": "input[].reasoning",
+    "messages[].tool_call_id": "input[].call_id",
+    "messages[].tool_calls[].function": "input[]",
+    "messages[].tool_calls[].id": "input[].call_id",
+    "messages[].tool_calls[]": "input[]",
+    "messages[].tool_calls": "input[].function_call",
+    "messages[]": "input[]",
+    "messages[0]": "input[]",
+    "tools[].function": "tools[]",
+}
+"""
+What is left out of a chat completion's messages and tools, and this API's name of it.
+
+A longer name is before what it begins with.
+"""
+
+
+def left_out_field(name: str) -> str:
+    """The client's name of what is left out of the chat completion's request."""
+    return client_field(renamed(name, _LEFT_OUT))
+
+
 def client_field(param: str) -> str:
     """The client's name of a field of the chat completion's request that was made of its own."""
     for ours, theirs in _PARAMS.items():
@@ -73,6 +105,8 @@ def client_error_body(error: Exception) -> dict[str, Any]:
 
 class NoCounterpart(RequestError):
     """The request has what only a vendor with this API can do, such as a hosted tool."""
+
+    is_renamed = True
 
 
 def response_error(error: Exception) -> dict[str, str]:

@@ -83,13 +83,14 @@ class Translated(HiddenRepr, frozen=True):
         param = error.param
         if param is None:
             return error
-        theirs = self._client_param(param)
+        theirs = self.client_param(param)
         if theirs == param:
             return error
         message = str(error).replace(f"`{param}`", f"`{theirs}`", 1)
         return RequestError(message, theirs, error.detail.code)
 
-    def _client_param(self, param: str) -> str:
+    def client_param(self, param: str) -> str:
+        """The client's path of a field of the chat completion's request."""
         if param.startswith("messages"):
             return client_path(param, self.body["messages"], self.paths)
         number, _, rest = param.removeprefix("tools[").partition("]")

@@ -13,12 +13,19 @@ from ...schema.fanout import parse_request
 from ...schema.gateway_fields import GATEWAY_FIELDS
 from ...schema.request import MessagePosition
 from ..base import RequestBody, StreamEncoder, Surface, TranslatedRequest
-from .errors import NoCounterpart, client_error_body, client_field
+from ..client_names import ClientNames
+from .errors import NoCounterpart, client_error_body, left_out_field
 from .events import ResponseEncoder
 from .images import lost_content
 from .original import original_of
 from .request import Translated, translate
 from .response import Head, from_completion
+
+_INNER = {
+    "file_data": ("file_url",),
+    "file_id": ("file_url",),
+}
+"""What a file of a chat completion's has, by this API's names."""
 
 
 def read(body: RequestBody) -> TranslatedRequest:
@@ -43,8 +50,9 @@ def read(body: RequestBody) -> TranslatedRequest:
     original = original_of(body, request, untranslatable, is_whole=not found.dropped)
     if untranslatable is not None and (original is None or request.is_quoted):
         raise untranslatable
+    names = ClientNames(body.value, found.client_param, _INNER)
     conversations = tuple(
-        replace(one, places=one.places or _places(found), original=original)
+        replace(one, places=one.places or _places(found), original=original, names=names)
         for one in request.conversations
     )
     request = replace(request, conversations=conversations, in_pieces=True)
@@ -99,6 +107,6 @@ SURFACE = Surface(
     respond=respond,
     encoder=encoder,
     error_body=lambda error, _: client_error_body(error),
-    field=lambda _, name: client_field(name),
+    field=lambda _, name: left_out_field(name),
     lost=lost_content,
 )

@@ -152,7 +152,9 @@ def _fit_parts(
         elif part["type"] == "refusal" and not rules.custom:  # OpenAI's own
             fitted.append({"type": "text", "text": part["refusal"]})
         elif is_strict and part["type"] not in {"text", "refusal"}:
-            unsupported.count("messages[].content[]")
+            from ..field_checks import count_part  # the same
+
+            count_part(part["type"], unsupported)
         elif part["type"] in _MEDIA:
             from .documents import fit_address, fit_media  # the same
 
