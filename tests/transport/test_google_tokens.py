@@ -19,8 +19,10 @@ import pytest
 from fanout.errors import MissingKey
 from fanout.google.credentials import AHEAD, PAUSE, GoogleTokens
 from fanout.transport.engine import ConnectFailed
+from fanout.transport.error_mapping import from_engine_error
 from tests.support.google_cloud import GoogleCloud, google_cloud
 from tests.support.patience import PATIENCE
+from tests.unit.config.sections import deployment
 
 SCOPE = "https://www.googleapis.com/auth/cloud-platform"
 NAME = "vertex_credentials"
@@ -58,6 +60,12 @@ def failure(credentials: str | None, name: str = NAME) -> str:
     with pytest.raises(MissingKey) as raised:
         get(credentials, name)
     return str(raised.value)
+
+
+def shown(error: ConnectFailed) -> str:
+    """What a client reads of the error."""
+    model = deployment("vertex_ai/gemini-2.5-flash", vertex_project="p", vertex_location="us")
+    return from_engine_error(model, error).detail.message
 
 
 async def settled(tokens: GoogleTokens) -> None:
@@ -367,11 +375,34 @@ def test_a_token_service_that_fails_or_is_not_there_is_a_failed_connection(
     """So the call is tried again, and other models are called instead."""
     monkeypatch.setattr("google.auth._exponential_backoff.time.sleep", lambda _: None)
     google.failures = [(503, {"error": "internal_failure"})] * 20
-    with pytest.raises(ConnectFailed):
+    with pytest.raises(ConnectFailed) as down:
         get(json.dumps(google.service_account()))
-    gone = google.service_account(token_uri="http://127.0.0.1:1/token")
-    with pytest.raises(ConnectFailed):
+    assert shown(down.value) == (
+        "`m`: no connection to Google's token server `127.0.0.1` (it is not available)"
+    )
+    gone = google.service_account(token_uri="http://127.0.0.1:1/token?marker")
+    with pytest.raises(ConnectFailed) as refused:
         get(json.dumps(gone))
+    assert shown(refused.value) == (
+        "`m`: no connection to Google's token server `127.0.0.1` (the connection was refused)"
+    )
+
+
+@pytest.mark.parametrize("kind", ["service_account", "user"])
+def test_a_token_server_that_does_not_exist_is_named(
+    google: GoogleCloud, kind: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("google.auth._exponential_backoff.time.sleep", lambda _: None)
+    users = "google.oauth2.credentials._GOOGLE_OAUTH2_TOKEN_ENDPOINT"
+    monkeypatch.setattr(users, "https://token.invalid/token")
+    info = google.user() if kind == "user" else google.service_account()
+    info["token_uri"] = "https://token.invalid/token"
+    with pytest.raises(ConnectFailed) as failed:
+        get(json.dumps(info))
+    assert shown(failed.value) == (
+        "`m`: no connection to Google's token server `token.invalid` "
+        "(its host name cannot be resolved)"
+    )
 
 
 def test_after_a_failure_the_file_is_read_again(google: GoogleCloud, tmp_path: Path) -> None:

@@ -12,13 +12,14 @@ from collections.abc import Callable, Mapping
 from datetime import UTC, datetime
 from threading import Lock
 from typing import Any
+from urllib.parse import urlsplit
 
 from msgspec.structs import replace
 
 from ..errors import MissingKey
 from ..settings import install_command
 from ..transport.credentials import AWSKeys
-from ..transport.engine import Outgoing
+from ..transport.engine import ConnectFailed, Outgoing, connect_failed
 from ..wire.sigv4 import Credentials, sign
 
 
@@ -80,9 +81,10 @@ class AWSSigner:
         try:
             frozen = chain.get_frozen_credentials()
         except Exception as error:
-            if self._keys is None or not self._keys.role:
+            failed = _failed(error, self._keys.role if self._keys else None)
+            if failed is None:
                 raise
-            raise MissingKey(f"the role `{self._keys.role}` cannot be assumed: {error}") from None
+            raise failed from None
         return Credentials(frozen.access_key, frozen.secret_key, frozen.token)
 
     def _find_chain(self, region: str) -> Any:
@@ -104,6 +106,21 @@ class AWSSigner:
             return _assumed_role(session, source, keys) if keys.role else source
         except BotoCoreError as error:
             raise MissingKey(f"no AWS credentials: {error}") from None
+
+
+def _failed(error: Exception, role: str | None) -> Exception | None:
+    """The error for botocore's, which names a server that was not reached; `None` for others."""
+    from botocore import exceptions
+
+    if isinstance(error, (exceptions.ConnectionError, exceptions.HTTPClientError)):
+        host = urlsplit(str(error.kwargs.get("endpoint_url", ""))).hostname
+        named = f"AWS's token server `{host}`" if host else "AWS's token server"
+        return ConnectFailed(reason=connect_failed(str(error.kwargs)).reason, server=named)
+    if role:
+        return MissingKey(f"the role `{role}` cannot be assumed: {error}")
+    if isinstance(error, (exceptions.BotoCoreError, exceptions.ClientError)):
+        return MissingKey(f"no AWS credentials: {error}")
+    return None
 
 
 def _fixed_credentials(env: Mapping[str, str], keys: AWSKeys | None) -> Credentials | None:

@@ -24,7 +24,7 @@ from ..secret import HiddenRepr, Secret
 from ..settings import install_command
 from ..transport.engine import ConnectFailed
 from ..wire import json
-from .http import send
+from .http import Sender
 
 AHEAD = 225.0
 """
@@ -165,19 +165,22 @@ class GoogleTokens:
         except ImportError:
             message = f"Google's library is not installed: {install_command('vertex')}"
             raise MissingKey(message) from None
+        sender = Sender()
         try:
             if entry.credentials is None:
-                entry.credentials = _load(credentials, name, scope)
-            entry.credentials.refresh(send)
+                entry.credentials = _load(credentials, name, scope, sender)
+            entry.credentials.refresh(sender)
             headers: dict[str, str] = {}
             entry.credentials.apply(headers)
         except exceptions.DefaultCredentialsError:
             raise MissingKey(_wrong(name) if credentials else NO_CREDENTIALS) from None
-        except exceptions.TransportError:
-            raise ConnectFailed("no connection to Google's token service") from None
+        except exceptions.TransportError as error:
+            raise sender.failed(error) from None
         except exceptions.GoogleAuthError as error:
+            if sender.waits:
+                raise sender.failed(error) from None
             if error.retryable:
-                raise ConnectFailed("Google's token service is not available") from None
+                raise sender.failed(error, "it is not available") from None
             whose = f"credentials of `{name}`" if credentials else "default credentials"
             raise MissingKey(f"Google rejected the {whose}{_reason(error)}") from None
         expiry = entry.credentials.expiry
@@ -192,12 +195,12 @@ def process_tokens() -> GoogleTokens:
     return GoogleTokens()
 
 
-def _load(given: str | None, name: str, scope: str) -> Any:
+def _load(given: str | None, name: str, scope: str, sender: Sender) -> Any:
     """The credentials of a path or a JSON text, or Google's default ones."""
     if given is None:
         import google.auth
 
-        request: Any = send
+        request: Any = sender
         credentials, _ = google.auth.default(scopes=[scope], request=request)
         return credentials
     info = _read_info(given, name)

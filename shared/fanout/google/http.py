@@ -12,8 +12,11 @@ import urllib.request
 from collections.abc import Mapping
 from time import monotonic
 from typing import Any
+from urllib.parse import urlsplit
 
 from msgspec import Struct
+
+from ..transport.engine import ConnectFailed, connect_failed
 
 TIMEOUT = 10.0
 """Seconds after which a request fails; google-auth asks for up to 120."""
@@ -30,6 +33,34 @@ class Response(Struct, frozen=True):
     status: int
     headers: Mapping[str, str]
     data: bytes
+
+
+class Sender:
+    """
+    Sends the requests for a token.
+
+    `host` is the server that was called last, and `waits` whether that has sent no response.
+    """
+
+    def __init__(self) -> None:
+        self.host = ""
+        self.waits = False
+
+    def __call__(self, url: str, *args: Any, **options: Any) -> Response:
+        self.host, self.waits = urlsplit(url).hostname or "", True
+        response = send(url, *args, **options)
+        self.waits = False
+        return response
+
+    def failed(self, error: BaseException, reason: str = "") -> ConnectFailed:
+        """The error of a request that had no response, or none that counts for this `reason`."""
+        texts: list[str] = []
+        cause: BaseException | None = error
+        while cause is not None:
+            texts.append(str(cause))
+            cause = cause.__cause__ or cause.__context__
+        named = f"Google's token server `{self.host}`" if self.host else "Google's token server"
+        return ConnectFailed(reason=reason or connect_failed(" ".join(texts)).reason, server=named)
 
 
 def send(

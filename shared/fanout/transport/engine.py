@@ -101,12 +101,16 @@ class ConnectFailed(EngineError):
     """
     No connection: the name does not resolve, the port is closed, the certificate is invalid.
 
-    `reason` is for the user; it is empty if it is unknown.
+    `reason` is for the user; it is empty if it is unknown. So is `server`: which one it is, if it
+    is not the provider's.
     """
 
-    def __init__(self, message: str = "no connection", reason: str = "") -> None:
+    def __init__(
+        self, message: str = "no connection", reason: str = "", *, server: str = ""
+    ) -> None:
         super().__init__(message)
         self.reason = reason
+        self.server = server
 
 
 CERTIFICATE = "certificate"

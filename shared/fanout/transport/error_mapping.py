@@ -54,6 +54,8 @@ def from_engine_error(deployment: Deployment, error: EngineError) -> ProviderErr
     )
     if isinstance(error, ProxyRefused) and str(error):
         message = f"{message} ({error})"
+    if isinstance(error, ConnectFailed) and error.server:
+        message = f"no connection to {error.server}"
     if isinstance(error, ConnectFailed) and error.reason:
         message = f"{message} ({error.reason})"
     if is_cut := kind is Broken and error.in_success:

@@ -23,7 +23,8 @@ from fanout.transport.credentials import (
     TokenSource,
     aws_keys,
 )
-from fanout.transport.engine import Outgoing
+from fanout.transport.engine import ConnectFailed, Outgoing
+from fanout.transport.error_mapping import from_engine_error
 from fanout.wire.http import WireRequest
 from tests.unit.config.sections import catalog, deployment, entry, names, refusal
 
@@ -280,6 +281,34 @@ def test_no_thread_sees_the_source_credentials_while_the_role_is_being_prepared(
     second.join()
     assert used == ["AKIDROLE", "AKIDROLE"]
     assert len(requests) == 1
+
+
+@pytest.mark.parametrize(
+    ("url", "named"),
+    [
+        ("http://127.0.0.1:1", "`127.0.0.1` (the connection was refused)"),
+        ("http://sts.invalid", "`sts.invalid` (its host name cannot be resolved)"),
+    ],
+)
+@pytest.mark.parametrize("by", ["config", "profile"])
+def test_a_token_server_that_cannot_be_reached_is_named(
+    url: str, named: str, by: str, monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    """It is a failed connection, so the call is tried again, and other models are called."""
+    arn = "arn:aws:iam::111122223333:role/r"
+    profile = f"[profile p]\nrole_arn = {arn}\nsource_profile = q\n[profile q]\n"
+    (tmp_path / "config").write_text(
+        f"{profile}aws_access_key_id = marker-key\naws_secret_access_key = marker-secret\n"
+    )
+    monkeypatch.setenv("AWS_CONFIG_FILE", str(tmp_path / "config"))
+    monkeypatch.setenv("AWS_ENDPOINT_URL_STS", url)
+    monkeypatch.setenv("AWS_MAX_ATTEMPTS", "1")
+    keys = AWSKeys(role=arn) if by == "config" else AWSKeys(profile="p")
+    with pytest.raises(ConnectFailed) as failed:
+        access_key(AWSSigner(ENV, keys=keys))
+    model = deployment("bedrock/amazon.nova-pro-v1:0", aws_region_name="us-east-1")
+    shown = from_engine_error(model, failed.value).detail.message
+    assert shown == f"`m`: no connection to AWS's token server {named}"
 
 
 def test_a_role_is_assumed_in_the_region_of_each_deployment(
