@@ -44,12 +44,28 @@ def find_provider(params: ModelParams) -> tuple[Provider, str]:
         )
     name, model = split
     provider = registry.find(name)
+    _check_parts(provider, params, model)
     if model.startswith("responses/") and not provider.has_responses:
         raise ConfigError(
             f"`{params.model}`: `{name}` is called with chat completions; write "
             f"`{name}/{model.removeprefix('responses/')}`"
         )
     return provider, model
+
+
+def _check_parts(provider: Provider, params: ModelParams, model: str) -> None:
+    """
+    Raise `ConfigError` for an empty part of a model's name: `openrouter/openai/` names no model.
+
+    A server of the user's own may call a model by the path of its files.
+    """
+    is_own = provider.path and (params.api_base or provider.key_optional)
+    is_path = is_own and model.startswith("/")
+    parts = model.strip("/").split("/") if is_path else model.split("/")
+    if not all(part.strip() for part in parts):
+        raise ConfigError(
+            f"`{params.model}` has an empty part: write a name before and after each slash"
+        )
 
 
 def provider_options(params: ModelParams, env: Mapping[str, str]) -> dict[str, str]:

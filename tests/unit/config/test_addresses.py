@@ -4,6 +4,8 @@ from typing import Any
 
 import pytest
 
+from fanout.errors import UnknownModel
+from fanout.providers import registry
 from tests.unit.config.sections import catalog, deployment, entry, names, refusal, texts
 
 # ---- LiteLLM's model strings ----
@@ -64,6 +66,37 @@ def test_a_provider_without_a_model_is_rejected(address: dict[str, str]) -> None
     ):
         message = refusal(model_list=[entry(model, **address)])
         assert f"`{model}` has no model after the slash: write `{fix}`" in message
+
+
+EMPTY_PARTS = ["openai/", "a/ /b", "a//b", "a/", " /a", "converse/", "responses/", "models/", "//"]
+CLOUD = {"AWS_REGION": "us-east-1", "VERTEXAI_PROJECT": "p", "VERTEXAI_LOCATION": "us"}
+
+
+@pytest.mark.parametrize("address", [{}, {"api_base": "http://h:8000/v1"}])
+@pytest.mark.parametrize("provider", registry.names())
+def test_no_part_of_a_models_name_is_empty(provider: str, address: dict[str, str]) -> None:
+    for name in EMPTY_PARTS:
+        model = f"{provider}/{name}"
+        message = refusal(CLOUD, model_list=[entry(model, **address)])
+        assert f"`{model}` has an empty part" in message
+
+
+def test_nor_in_a_request_for_a_wildcards_model() -> None:
+    found = catalog({"OPENROUTER_API_KEY": "k"}, model_list=[entry("openrouter/*", "openrouter/*")])
+    assert found.find("openrouter/openai/gpt-4o")
+    for name in ("openrouter/openai/", "openrouter/openai//gpt-4o", "openrouter/ /gpt-4o"):
+        with pytest.raises(UnknownModel, match="empty part"):
+            found.find(name)
+    with pytest.raises(UnknownModel, match="no model after the slash"):
+        found.find("openrouter/")
+
+
+@pytest.mark.parametrize("provider", ["hosted_vllm", "openai", "openai_like"])
+def test_a_server_of_ones_own_has_a_model_with_the_path_of_its_files(provider: str) -> None:
+    for path in ("/models/llama", "/models/llama/"):
+        found = deployment(f"{provider}/{path}", api_base="http://h:8000/v1")
+        assert found.target.model == path
+    assert "empty part" in refusal(model_list=[entry("groq//models/llama")])
 
 
 def test_an_address_makes_any_name_an_openai_compatible_model() -> None:
