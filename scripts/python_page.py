@@ -5,14 +5,14 @@ from __future__ import annotations
 import ast
 import inspect
 import re
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from pathlib import Path
 
 from pydantic import BaseModel
 
 import fanout
 from fanout import errors
-from fanout.library import arguments, openai_errors, options, types
+from fanout.library import arguments, embedding, openai_errors, options, types
 from fanout.library import errors as library_errors
 
 TEMPLATE = Path(__file__).with_name("python_page.md")
@@ -60,6 +60,8 @@ RETURNS = {
 """What each returns: without `stream`, with it, and with it from the async twin."""
 
 
+RESPONSE_FORMAT = "response_format: type[BaseModel] | ResponseFormat | None = None"
+
 EXAMPLE = """```python
 import os
 
@@ -87,12 +89,36 @@ the lease: `extra_body={"fanout": {**request.body["fanout"], "mode": "race"}}`. 
 is in [Cancel by id](fan-out.md#cancel-by-id)."""
 
 
+SENT = "Sent to the model"
+REACHED = "How the model is reached"
+DONE = "What Fanout does"
+
+CHAT_OPTIONS = {
+    "What the functions return": (options.ControlOptions,),
+    SENT: (options.SentOptions,),
+    REACHED: (options.AddressOptions, options.ConnectionOptions),
+    DONE: (options.TimeOptions, options.CallOptions, options.ChatOptions),
+}
+EMBEDDING_OPTIONS = {
+    SENT: (options.EmbeddingParameters, options.EmbeddingOptions),
+    REACHED: (options.AddressOptions,),
+    DONE: (options.TimeOptions, options.CallOptions),
+}
+"""The tables of options: a title, and the classes whose keys it lists."""
+
+
+BY_STATUS = ("FanoutError", "AllFailed", "GatewayError")
+
+
 def python_page() -> str:
     """The whole page: the template with its generated parts."""
     parts = {
         "functions": "\n".join(map(_function, FUNCTIONS)),
         "requests": _requests(),
-        "options": "\n".join(_options()),
+        "embeddings": _embeddings(),
+        "builder": _builder(),
+        "options": "\n".join(_options(CHAT_OPTIONS)),
+        "embedding_options": "\n".join(_options(EMBEDDING_OPTIONS)),
         "aliases": "\n".join(_aliases()),
         "types": "\n".join(_type(name) for name in _types()),
         "errors": "\n".join(_errors()),
@@ -104,11 +130,11 @@ def _function(name: str) -> str:
     function = getattr(fanout, name)
     every = list(inspect.signature(function).parameters.values())
     own = every[: [one.name for one in every].index("stream")]
-    parameters = [str(one).replace("'", "") for one in own]
+    parameters = list(map(_parameter, own))
     kinds = [one.kind for one in own]
     keyword = inspect.Parameter.KEYWORD_ONLY
     parameters.insert(kinds.index(keyword) if keyword in kinds else len(own), "*")
-    lines = [*parameters, "stream: bool | None = None", "response_format = None", "**options"]
+    lines = [*parameters, "stream: bool | None = None", RESPONSE_FORMAT, "**options"]
     plain, stream, astream = RETURNS[name]
     signature = f"{name}(\n" + "".join(f"    {line},\n" for line in lines) + f") -> {plain}"
     text = inspect.getdoc(function) or ""
@@ -124,34 +150,57 @@ def _function(name: str) -> str:
 
 def _requests() -> str:
     """The functions for clients of a gateway."""
-    parameters = inspect.signature(fanout.open_request).parameters.values()
-    lines = [str(one).replace("'", "") for one in parameters]
-    lines.insert([one.kind for one in parameters].index(inspect.Parameter.KEYWORD_ONLY), "*")
-    signature = "open_request(\n" + "".join(f"    {line},\n" for line in lines) + ")"
     text = inspect.getdoc(fanout.open_request) or ""
     heading = "### `open_request`, `aopen_request`"
-    return "\n\n".join([heading, f"```\n{signature}\n```", text, EXAMPLE, LEAVING])
+    return "\n\n".join([heading, _signature("open_request"), text, EXAMPLE, LEAVING])
 
 
-def _options() -> Iterator[str]:
-    """A table for each group of options, from the source of `ChatOptions`."""
-    source = inspect.getsource(options.ChatOptions)
-    (kind,) = ast.parse(source).body
-    if not isinstance(kind, ast.ClassDef):
-        raise TypeError("ChatOptions is a class")
-    groups = {
-        number: title
-        for number, line in enumerate(source.splitlines(), 1)
-        if (title := line.strip().removeprefix("# ---- ").removesuffix(" ----")) != line.strip()
-    }
-    body = kind.body
+def _embeddings() -> str:
+    """`embedding` and its twin, whose further options a table lists."""
+    text = inspect.getdoc(fanout.embedding) or ""
+    block = _signature("embedding", {"options": "**options"}, "EmbeddingResponse")
+    return f"### `embedding`, `aembedding`\n\n{block}\n\n{text}"
+
+
+def _builder() -> str:
+    """`stream_chunk_builder`; what it has only to reject LiteLLM's arguments is not shown."""
+    text = inspect.getdoc(fanout.stream_chunk_builder) or ""
+    block = _signature("stream_chunk_builder", {"litellms": ""}, "ChatCompletion")
+    return f"### `stream_chunk_builder`\n\n{block}\n\n{text}"
+
+
+def _signature(name: str, shown: Mapping[str, str] = {}, returns: str = "") -> str:
+    """A code block with a function's own parameters; `shown` replaces one, or leaves it out."""
+    function = getattr(fanout, name)
+    hidden = fanout.EmbeddingOptions.__annotations__ if name == "embedding" else {}
+    every = inspect.signature(function).parameters
+    own = [one for one in every.values() if one.name not in hidden]
+    lines = [shown.get(one.name, _parameter(one)) for one in own]
+    lines.insert([one.kind for one in own].index(inspect.Parameter.KEYWORD_ONLY), "*")
+    parameters = "".join(f"    {line},\n" for line in lines if line)
+    return f"```\n{name}(\n{parameters}){f' -> {returns}' if returns else ''}\n```"
+
+
+def _parameter(one: inspect.Parameter) -> str:
+    default = "" if one.default is one.empty else f" = {one.default!r}"
+    return f"{one.name}: {one.annotation}{default}"
+
+
+def _options(tables: Mapping[str, tuple[type, ...]]) -> Iterator[str]:
+    """A table for each title, from the source of its classes: types and the strings below them."""
+    for title, kinds in tables.items():
+        yield f"\n**{title}**\n"
+        yield "| option | type | meaning |\n|---|---|---|"
+        for kind in kinds:
+            yield from _rows(kind)
+
+
+def _rows(kind: type) -> Iterator[str]:
+    (parsed,) = ast.parse(inspect.getsource(kind)).body
+    body = parsed.body if isinstance(parsed, ast.ClassDef) else []
     for here, following in zip(body, [*body[1:], None], strict=True):
         if not isinstance(here, ast.AnnAssign) or not isinstance(here.target, ast.Name):
             continue
-        for number in [one for one in groups if one < here.lineno]:
-            title = groups.pop(number)
-            yield f"\n**{title[:1].upper()}{title[1:]}**\n"
-            yield "| option | type | meaning |\n|---|---|---|"
         text = ""
         if isinstance(following, ast.Expr) and isinstance(following.value, ast.Constant):
             text = " ".join(str(following.value.value).split())
@@ -162,7 +211,7 @@ def _options() -> Iterator[str]:
 def _aliases() -> Iterator[str]:
     """A table of the types of arguments, from the strings below their definitions."""
     yield "| type | is | meaning |\n|---|---|---|"
-    for module in (options, arguments, types):
+    for module in (options, arguments, embedding, types):
         body = ast.parse(inspect.getsource(module)).body
         for here, following in zip(body, [*body[1:], None], strict=True):
             if not isinstance(here, ast.AnnAssign) or not isinstance(here.target, ast.Name):
@@ -246,6 +295,6 @@ def _openai(name: str) -> str:
     for ours, theirs in openai_errors.BY_KIND.items():
         if issubclass(kind, ours):
             return f"`{theirs}`"
-    if issubclass(kind, errors.ProviderError) or name in {"FanoutError", "AllFailed"}:
+    if issubclass(kind, errors.ProviderError) or name in BY_STATUS:
         return "by its status"
     return f"`{openai_errors.name_of_status(kind.status)}`"

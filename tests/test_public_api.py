@@ -55,6 +55,10 @@ def test_the_signature_names_each_option() -> None:
         assert names[names.index("stream") :] == ["stream", "response_format", *known, "options"]
         assert parameters["temperature"].annotation == "float | None"
         assert "stream: 'bool | None' = None" in pydoc.render_doc(function)
+    for function in (fanout.embedding, fanout.aembedding):
+        names = list(inspect.signature(function).parameters)
+        assert names[-1] == "options"
+        assert {*fanout.EmbeddingOptions.__annotations__, "dimensions", "api_base"} <= {*names}
 
 
 def test_each_exception_that_the_functions_may_raise_is_exported() -> None:

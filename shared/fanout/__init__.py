@@ -66,16 +66,24 @@ if TYPE_CHECKING:
     from .library.completion import acompletion, completion
     from .library.embedding import EmbeddingInput, aembedding, embedding
     from .library.embedding_types import Embedding, EmbeddingResponse
-    from .library.errors import CheckpointError, ForkedProcess
+    from .library.errors import (
+        CheckpointError,
+        ForkedProcess,
+        GatewayError,
+        GatewayUnreachable,
+    )
     from .library.gateway_request import GatewayRequest, aopen_request, open_request
     from .library.options import (
         ChatOptions,
+        EmbeddingOptions,
         HTTPClient,
         MessageParam,
         Messages,
         MessagesOrLists,
+        ResponseFormat,
         ToolParam,
     )
+    from .library.parsed_types import ParsedChatCompletion, ParsedChoice, ParsedMessage
     from .library.race import abatch_completion_models, batch_completion_models
     from .library.streams import ChunkIterator, ChunkStream
     from .library.types import (
@@ -95,9 +103,6 @@ if TYPE_CHECKING:
         Logprobs,
         Message,
         ModelAttempt,
-        ParsedChatCompletion,
-        ParsedChoice,
-        ParsedMessage,
         PromptTokensDetails,
         Score,
         TokenLogprob,
@@ -138,6 +143,7 @@ __all__ = [
     "Deployments",
     "Embedding",
     "EmbeddingInput",
+    "EmbeddingOptions",
     "EmbeddingResponse",
     "ErrorDetail",
     "ErrorObject",
@@ -147,7 +153,9 @@ __all__ = [
     "Forbidden",
     "ForkedProcess",
     "Function",
+    "GatewayError",
     "GatewayRequest",
+    "GatewayUnreachable",
     "HTTPClient",
     "Internal",
     "Judge",
@@ -175,6 +183,7 @@ __all__ = [
     "Refused",
     "Rejected",
     "RequestError",
+    "ResponseFormat",
     "SchemaMismatch",
     "Score",
     "Stagger",
@@ -236,9 +245,16 @@ _MODULES = {
     "MessageParam": "library.options",
     "Messages": "library.options",
     "MessagesOrLists": "library.options",
+    "EmbeddingOptions": "library.options",
+    "ResponseFormat": "library.options",
     "ToolParam": "library.options",
+    "ParsedChatCompletion": "library.parsed_types",
+    "ParsedChoice": "library.parsed_types",
+    "ParsedMessage": "library.parsed_types",
     "CheckpointError": "library.errors",
     "ForkedProcess": "library.errors",
+    "GatewayError": "library.errors",
+    "GatewayUnreachable": "library.errors",
     "stream_chunk_builder": "library.chunk_builder",
     "GatewayRequest": "library.gateway_request",
     "aopen_request": "library.gateway_request",

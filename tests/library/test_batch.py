@@ -158,6 +158,26 @@ def test_an_async_function_takes_an_async_iterator_too(upstream: Upstream) -> No
     assert [content(answer) for answer in found] == ["0", "1", "2"]
 
 
+@pytest.mark.filterwarnings("error")
+def test_a_plain_function_rejects_an_async_iterator_without_a_warning(upstream: Upstream) -> None:
+    async def items() -> Any:
+        yield says("1")
+
+    class Broken:
+        def __iter__(self) -> Any:
+            raise ValueError("mine")
+
+    given: list[tuple[Any, type[Exception], str]] = [
+        (items(), TypeError, r"`async_generator`: use `await abatch_completion\(…\)`"),
+        (Broken(), ValueError, "mine"),
+    ]
+    for messages, kind, words in given:
+        with pytest.raises(kind, match=words):
+            fanout.batch_completion("openai/m", messages, **at(upstream))
+    gc.collect()  # a coroutine that was never awaited warns when it is collected
+    assert upstream.calls == []
+
+
 # ---- LiteLLM's slips, and what happens here ----
 
 

@@ -74,6 +74,43 @@ def test_parameters_are_left_out_or_sent_as_the_call_says(upstream: Upstream) ->
         assert sent.get("options", {"b": 2}) == {"b": 2}
 
 
+@pytest.mark.parametrize(
+    ("wrong", "right"),
+    [
+        ("dimension", "dimensions"),
+        ("encoding_formats", "encoding_format"),
+        ("input_typ", "input_type"),
+        ("api_bas", "api_base"),
+        ("time_out", "timeout"),
+        ("num_retrie", "num_retries"),
+        ("extra_bodys", "extra_body"),
+        ("aws_regionname", "aws_region_name"),
+    ],
+)
+def test_a_misspelled_option_is_rejected_with_the_right_one(
+    upstream: Upstream, wrong: str, right: str
+) -> None:
+    given: Any = {"api_base": f"{upstream.url}/v1", "api_key": "k", wrong: 5}
+    with pytest.raises(fanout.RequestError, match=f"there is no option `{wrong}`.*`{right}`"):
+        fanout.embedding(MODEL, "a", **given)
+    with pytest.raises(fanout.RequestError, match=f"there is no option `{wrong}`.*`{right}`"):
+        asyncio.run(fanout.aembedding(MODEL, "a", **given))
+    assert upstream.calls == []
+
+
+def test_fields_of_a_vendor_are_sent_by_name_or_in_extra_body(upstream: Upstream) -> None:
+    upstream.script("text-embedding-3-small", [embeds("openai")])
+    given: Any = {"api_base": f"{upstream.url}/v1", "api_key": "k"}
+    fields: dict[str, Any] = {
+        "task": "x",
+        "truncate": "END",
+        "output_dimension": 4,
+        "late_chunking": True,
+    }
+    fanout.embedding(MODEL, "a", **fields, extra_body={"dimension": 3}, **given)
+    assert upstream.calls[-1].body.items() >= {**fields, "dimension": 3}.items()
+
+
 @pytest.mark.parametrize("name", ["check", "attempts", "escalate", "vector_bucket_name"])
 def test_an_option_that_embeddings_lack_is_rejected_by_name(upstream: Upstream, name: str) -> None:
     address: Any = {"api_base": f"{upstream.url}/v1", "api_key": "k"}

@@ -9,7 +9,14 @@ from typing import Any
 import openai
 import pytest
 
-from fanout import FanoutError, GatewayRequest, RequestError, aopen_request, open_request
+from fanout import (
+    GatewayError,
+    GatewayRequest,
+    GatewayUnreachable,
+    RequestError,
+    aopen_request,
+    open_request,
+)
 from tests.support.gateway_server import RunningGateway, entry, serve
 from tests.support.provider_steps import answers, role, say, stalls
 from tests.support.scripted_provider import Upstream
@@ -111,10 +118,13 @@ def test_a_request_is_cancelled_from_another_thread(url: str, upstream: Upstream
 
 
 def test_a_gateway_that_rejects_the_key_or_is_not_there_is_an_error(url: str) -> None:
-    with pytest.raises(FanoutError, match="401"):
+    with pytest.raises(GatewayError, match="401") as raised:
         GatewayRequest(url, "sk-wrong").cancel()
-    with pytest.raises(FanoutError, match="ConnectFailed"):
+    assert raised.value.status == 401
+    assert isinstance(raised.value, openai.AuthenticationError)
+    with pytest.raises(GatewayUnreachable, match="respond: the connection was refused") as refused:
         GatewayRequest("http://127.0.0.1:1/v1", KEY).cancel()
+    assert isinstance(refused.value, openai.APIConnectionError)
 
 
 def test_a_gateway_that_is_not_there_does_not_hide_the_blocks_error() -> None:

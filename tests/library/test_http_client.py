@@ -279,6 +279,8 @@ def test_without_its_certificate_no_call_reaches_the_provider(
     with pytest.raises(fanout.FanoutError) as raised:
         caller("completion", "openai/m", HI, using=using, num_retries=0, **at(mutual.upstream))
     assert raised.value.status == 502
+    assert "requires a client certificate" in str(raised.value)  # whether an alert comes or a reset
+    assert "give `http_client` one" in str(raised.value)
     assert mutual.upstream.calls == []
 
 

@@ -5,16 +5,17 @@ from __future__ import annotations
 import copy
 import json
 import pickle
+import re
 from enum import Enum
 from typing import Any
 
 import openai
 import pytest
 from openai.lib._pydantic import to_strict_json_schema
-from pydantic import BaseModel, Field
+from pydantic import BaseModel, Field, RootModel
 
 import fanout
-from fanout.library.structured_output import strict_schema
+from fanout.library.structured_output import schema_format, strict_schema
 from tests.library.ways import HI, Way, at
 from tests.support.provider_steps import answers, refuse, reply
 from tests.support.scripted_provider import Upstream
@@ -87,7 +88,7 @@ def test_a_parsed_response_can_be_copied_and_pickled(upstream: Upstream, call: W
         assert twin == found
         assert twin.choices[0].message.parsed == Person(name="Ada")
     assert isinstance(found, fanout.ParsedChatCompletion)
-    assert repr(found.choices[0].message).startswith("ParsedMessage(role=")
+    assert repr(found.choices[0].message).startswith("ParsedMessage[Person](role=")
 
 
 def test_the_parsed_message_is_valid_input(upstream: Upstream, call: Way) -> None:
@@ -103,8 +104,23 @@ def test_a_parsed_response_dumps_and_loads(upstream: Upstream, call: Way) -> Non
     found = call("completion", "openai/m", HI, response_format=Person, **at(upstream))
     dumped = json.loads(found.model_dump_json())
     assert dumped["choices"][0]["message"]["parsed"]["name"] == "Ada"
-    again = fanout.ParsedChatCompletion[Person].model_validate(dumped)
-    assert again.choices[0].message.parsed == Person(name="Ada")
+    for kind in (type(found), fanout.ParsedChatCompletion[Person]):
+        again = kind.model_validate(dumped)
+        assert again.choices[0].message.parsed == Person(name="Ada")
+        assert again == found
+    assert kind.model_validate_json(found.model_dump_json()) == found
+    assert type(found).model_json_schema()["$defs"]["Person"]["properties"].keys() >= {"name"}
+
+
+def test_a_response_loaded_without_its_class_has_the_object_as_a_dict(
+    upstream: Upstream, call: Way
+) -> None:
+    upstream.script("m", answers('{"name": "Ada"}'))
+    found = call("completion", "openai/m", HI, response_format=Person, **at(upstream))
+    again: Any = fanout.ParsedChatCompletion.model_validate(found.model_dump(mode="json"))
+    assert again.choices[0].message.parsed.name == "Ada"
+    assert "'name': 'Ada'" in repr(again)
+    assert again.model_dump() == found.model_dump(mode="json")
 
 
 def test_each_response_of_a_batch_and_the_winner_of_a_race_are_parsed(
@@ -195,6 +211,17 @@ def test_an_error_of_the_provider_stays_one(upstream: Upstream, call: Way) -> No
 def test_a_class_that_is_no_pydantic_model_is_rejected(call: Way, kind: type) -> None:
     with pytest.raises(fanout.RequestError, match=f"`{kind.__name__}` is not a pydantic model"):
         call("completion", "openai/m", HI, response_format=kind)
+
+
+@pytest.mark.parametrize("kind", [RootModel[list[int]], RootModel[int], RootModel[Part | Person]])
+def test_a_schema_without_an_object_at_the_root_is_rejected_as_a_list_is(
+    call: Way, kind: Any
+) -> None:
+    for given, name in ((kind, kind.__name__), (list[int], "list[int]")):
+        words = f"must be a pydantic class (with a field for a list) or a dict, not `{name}`"
+        with pytest.raises(fanout.RequestError, match=re.escape(words)):
+            call("completion", "openai/m", HI, response_format=given)
+    assert schema_format(RootModel[Part])["json_schema"]["schema"]["type"] == "object"
 
 
 class Link(BaseModel):

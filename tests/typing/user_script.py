@@ -22,6 +22,8 @@ from fanout import (
     ChunkIterator,
     ChunkStream,
     Deployments,
+    EmbeddingOptions,
+    EmbeddingResponse,
     FanoutError,
     FinishReason,
     Function,
@@ -41,6 +43,7 @@ from fanout import (
     batch_completion_models,
     batch_completion_models_all_responses,
     completion,
+    embedding,
     stream_chunk_builder,
 )
 
@@ -158,6 +161,8 @@ async def asynchronous() -> None:
 def options_in_a_dict() -> None:
     options: ChatOptions = {"temperature": 0.5, "api_key": "k"}
     assert_type(completion("openai/m", HI, **options), ChatCompletion)
+    more: EmbeddingOptions = {"aws_region_name": "eu-west-1", "extra_body": {"truncate": "END"}}
+    assert_type(embedding("bedrock/e", ["Hi"], 256, **more), EmbeddingResponse)
 
 
 def chunks_are_kept() -> None:
@@ -201,6 +206,7 @@ def mistakes(response: ChatCompletion) -> None:
     completion("openai/m", HI, temperature="hot")  # type: ignore[call-overload]  # pyright: ignore[reportArgumentType]
     completion("openai/m", HI, checkpoint="f")  # type: ignore[call-overload]  # pyright: ignore[reportCallIssue]
     batch_completion("openai/m", [HI], progess=True)  # type: ignore[call-overload]  # pyright: ignore[reportCallIssue]
+    embedding("openai/e", "Hi", dimension=5)  # type: ignore[call-arg]  # pyright: ignore[reportCallIssue]
     completion("openai/m", "Hi")  # type: ignore[arg-type]  # pyright: ignore[reportArgumentType]
     completion("openai/m", HI, reasoning_effort="huge")  # type: ignore[call-overload]  # pyright: ignore[reportArgumentType]
     _ = response.choises  # type: ignore[attr-defined]  # pyright: ignore[reportAttributeAccessIssue]

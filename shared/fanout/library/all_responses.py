@@ -14,9 +14,10 @@ from .background_loop import background_loop
 from .call import Call
 from .openai_errors import openai_errors
 from .options import ChatOptions, Messages, ResponseFormat
+from .parsed_types import ParsedChatCompletion, ParsedT
 from .signatures import shows_options
 from .streams import ChunkIterator, ChunkStream, iterables
-from .types import ChatCompletion, ParsedChatCompletion, ParsedT
+from .types import ChatCompletion
 
 
 @overload

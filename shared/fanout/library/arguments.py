@@ -66,6 +66,13 @@ def check_conversations(messages: object) -> None:
         )
 
 
+def check_synchronous(messages: Iterable[T]) -> None:
+    """Raise `TypeError` for an asynchronous iterator, which a plain function cannot read."""
+    if isinstance(messages, AsyncIterable) and not isinstance(messages, Iterable):
+        kind = type(messages).__name__
+        raise TypeError(f"`messages` is an `{kind}`: use `await abatch_completion(…)` with it")
+
+
 async def each(items: Iterable[T] | AsyncIterable[T]) -> AsyncIterator[T]:
     """The items, one after another."""
     if isinstance(items, AsyncIterable):

@@ -144,15 +144,20 @@ class BackgroundLoop:
 
     def run(self, coroutine: Coroutine[Any, Any, T]) -> T:
         """Run one coroutine to its end and return its value."""
-        value: T = self._job().run(coroutine, iter(()))
+        try:
+            job = self._job()
+        except RuntimeError:
+            coroutine.close()  # or Python warns that it was never awaited
+            raise
+        value: T = job.run(coroutine, iter(()))
         return value
 
     def run_over(
         self, items: Iterable[S], func: Callable[[AsyncIterator[S]], Coroutine[Any, Any, T]]
     ) -> T:
         """Run `func` over the items. Each is drawn in this thread when it is asked for."""
-        job = self._job()
-        value: T = job.run(func(job.items()), iter(items))
+        job, iterator = self._job(), iter(items)
+        value: T = job.run(func(job.items()), iterator)
         return value
 
     def leave(self, func: Callable[[], Coroutine[Any, Any, None]]) -> None:

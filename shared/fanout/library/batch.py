@@ -12,16 +12,24 @@ from pydantic import BaseModel
 from ..concurrency import map_all
 from ..concurrency.garbage import collecting_rarely
 from ..errors import FanoutError, RequestError
-from .arguments import MAX_PARALLEL, check_conversations, check_workers, each, in_place
+from .arguments import (
+    MAX_PARALLEL,
+    check_conversations,
+    check_synchronous,
+    check_workers,
+    each,
+    in_place,
+)
 from .background_loop import background_loop
 from .call import Call
 from .checkpoint import Checkpoint
 from .openai_errors import openai_errors
 from .options import ChatOptions, Messages, ResponseFormat
+from .parsed_types import ParsedChatCompletion, ParsedT
 from .progress import progress_bar
 from .signatures import shows_options
 from .streams import ChunkIterator, ChunkStream, iterables
-from .types import ChatCompletion, ParsedChatCompletion, ParsedT
+from .types import ChatCompletion
 
 Responses: TypeAlias = list[ChatCompletion | FanoutError]
 
@@ -248,6 +256,7 @@ def batch_completion(
     """
     with openai_errors():
         check_conversations(messages)
+        check_synchronous(messages)
 
     async def run(
         read: Iterable[Messages] | AsyncIterable[Messages],

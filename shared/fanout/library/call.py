@@ -40,7 +40,7 @@ from ..transport.engine import Engine
 from .deployments import ADDRESS, of_deployments, of_judge, of_models
 from .errors import ForkedProcess
 from .inputs import plain, plain_options
-from .options import check_names, check_timeout, longer_models, stream_of
+from .option_checks import check_names, check_timeout, longer_models, stream_of
 from .streams import ChunkStream
 from .structured_output import is_parsed, parsed, parsed_class
 from .types import ChatCompletion

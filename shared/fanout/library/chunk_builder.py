@@ -11,8 +11,9 @@ from ..errors import RequestError
 from ..schema.accumulator import ChunkAccumulator
 from .openai_errors import openai_errors
 from .options import ResponseFormat
+from .parsed_types import ParsedChatCompletion, ParsedT
 from .structured_output import parsed
-from .types import ChatCompletion, ParsedChatCompletion, ParsedT
+from .types import ChatCompletion
 
 REJECTED: Mapping[str, str] = {
     "start_time": "measure the time where you read the stream",

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from typing import Any, Literal, TypeAlias
+from typing import Any, Literal, TypeAlias, Unpack
 
 from ..config.catalog import Catalog
 from ..endpoints.embeddings.request import parse_request
@@ -21,13 +21,21 @@ from .deployments import ADDRESS, of_models
 from .embedding_types import Embedding, EmbeddingResponse
 from .inputs import plain
 from .openai_errors import openai_errors
-from .options import check_names
+from .option_checks import check_names, check_timeout
+from .options import AddressOptions, EmbeddingOptions, EmbeddingParameters, TimeOptions
+from .signatures import shows_embedding_options
 from .types import Usage
 
 EmbeddingInput: TypeAlias = str | Sequence[str] | Sequence[int] | Sequence[Sequence[int]]
 """A text, its tokens, or a list of either."""
 
+NAMED = (EmbeddingParameters, AddressOptions, TimeOptions)
+"""The options that the functions name, which LiteLLM's callers may give by position."""
 
+_NAMES = frozenset(name for kind in NAMED for name in kind.__annotations__)
+
+
+@shows_embedding_options
 async def aembedding(  # noqa: PLR0913, PLR0917 -- LiteLLM's parameters, in its order
     model: str,
     input: EmbeddingInput,  # noqa: A002 -- LiteLLM's and OpenAI's name
@@ -41,13 +49,13 @@ async def aembedding(  # noqa: PLR0913, PLR0917 -- LiteLLM's parameters, in its 
     input_type: str | None = None,
     user: str | None = None,
     num_retries: int | None = None,
-    **options: Any,
+    **options: Unpack[EmbeddingOptions],
 ) -> EmbeddingResponse:
     """
     Return a vector for each input, in order: of numbers, or in base64 if that is asked for.
 
-    Any number of inputs is divided by the provider's limits and sent at the same time. `options`
-    are those of `completion` that say how the model is reached, and the vendor's own fields.
+    Any number of inputs is divided by the provider's limits and sent at the same time. A vendor's
+    own fields are sent, too; a name that is nearly an option's is rejected as a typing error.
 
     Raises `RequestError` if the request is wrong, and a `ProviderError` if a call fails.
     """
@@ -63,10 +71,12 @@ async def aembedding(  # noqa: PLR0913, PLR0917 -- LiteLLM's parameters, in its 
         "num_retries": num_retries,
     }
     with openai_errors():
-        check_names(options)
+        check_names(options, _NAMES)
+        check_timeout(given)
         return await _response(model, input, {**given, **options})
 
 
+@shows_embedding_options
 def embedding(  # noqa: PLR0913, PLR0917 -- the same
     model: str,
     input: EmbeddingInput,  # noqa: A002
@@ -80,13 +90,13 @@ def embedding(  # noqa: PLR0913, PLR0917 -- the same
     input_type: str | None = None,
     user: str | None = None,
     num_retries: int | None = None,
-    **options: Any,
+    **options: Unpack[EmbeddingOptions],
 ) -> EmbeddingResponse:
     """
     Return a vector for each input, in order: of numbers, or in base64 if that is asked for.
 
-    Any number of inputs is divided by the provider's limits and sent at the same time. `options`
-    are those of `completion` that say how the model is reached, and the vendor's own fields.
+    Any number of inputs is divided by the provider's limits and sent at the same time. A vendor's
+    own fields are sent, too; a name that is nearly an option's is rejected as a typing error.
 
     Raises `RequestError` if the request is wrong, and a `ProviderError` if a call fails.
     """

@@ -20,6 +20,25 @@ class CheckpointError(FanoutError):
         self.responses = responses
 
 
+class GatewayError(FanoutError):
+    """The gateway rejected a cancel or a renewal of `open_request`; `status` is its response's."""
+
+    code = "gateway_error"
+
+    def __init__(self, message: str, status: int) -> None:
+        super().__init__(message)
+        self.status = status
+
+
+class GatewayUnreachable(GatewayError):
+    """The gateway of `open_request` did not respond."""
+
+    code = "gateway_unreachable"
+
+    def __init__(self, message: str) -> None:
+        super().__init__(message, 502)
+
+
 class ForkedProcess(FanoutError, RuntimeError):
     """The process was forked after its parent had made a call; the HTTP engine cannot go on."""
 

@@ -14,10 +14,12 @@ from types import TracebackType
 
 from ..errors import FanoutError, RequestError
 from ..schema.gateway_fields import MAX_LEASE, MIN_LEASE
-from ..transport.engine import EngineError, Outgoing
+from ..transport.engine import ConnectFailed, EngineError, Outgoing
 from ..wire.http import REQUEST_ID, WireResponse
 from .background_loop import background_loop
 from .call import loop_engine
+from .errors import GatewayError, GatewayUnreachable
+from .openai_errors import openai_errors
 
 RENEWALS = 3
 """Renewals in the time of a lease: two may be lost."""
@@ -70,7 +72,12 @@ class GatewayRequest:
         return f"GatewayRequest({self.id!r})"  # without the key
 
     def cancel(self) -> bool:
-        """Cancel the request; whether it was still open. Raises `FanoutError` if that fails."""
+        """
+        Cancel the request; whether it was still open.
+
+        Raises `GatewayUnreachable` if the gateway does not respond, and `GatewayError` if it
+        rejects the cancel.
+        """
         return background_loop().run(self.acancel())
 
     async def acancel(self) -> bool:
@@ -83,12 +90,15 @@ class GatewayRequest:
 
     async def _control(self, action: str) -> bool:
         request = Outgoing("POST", f"{self._url}/{action}", self._sent, b"")
-        try:
-            response: WireResponse = await loop_engine().send(request)
-        except EngineError as error:
-            raise FanoutError(f"the gateway does not respond ({type(error).__name__})") from None
-        if response.status not in {SUCCESS, NOT_FOUND}:
-            raise FanoutError(f"the gateway responds to `{action}` with {response.status}")
+        with openai_errors():
+            try:
+                response: WireResponse = await loop_engine().send(request)
+            except EngineError as error:
+                why = (error.reason if isinstance(error, ConnectFailed) else "") or str(error)
+                raise GatewayUnreachable(f"the gateway does not respond: {why}") from None
+            if response.status not in {SUCCESS, NOT_FOUND}:
+                status = response.status
+                raise GatewayError(f"the gateway responds to `{action}` with {status}", status)
         return response.status == SUCCESS
 
     async def keep_open(self) -> None:

@@ -35,7 +35,7 @@ from ..errors import (
     restored,
     status_of,
 )
-from .errors import CheckpointError, ForkedProcess
+from .errors import CheckpointError, ForkedProcess, GatewayUnreachable
 
 BY_KIND: dict[type[FanoutError], str] = {
     MissingKey: "AuthenticationError",
@@ -49,6 +49,7 @@ BY_KIND: dict[type[FanoutError], str] = {
     SchemaMismatch: "APIResponseValidationError",
     CheckpointError: "OpenAIError",
     ForkedProcess: "OpenAIError",
+    GatewayUnreachable: "APIConnectionError",
     Internal: "OpenAIError",
 }
 """The SDK's class of errors that have no HTTP status of a provider; the first that fits."""

@@ -1,6 +1,6 @@
 """
-The options of every Python function, as a `TypedDict`: editors complete them, type checkers reject
-a misspelled one.
+The options of every Python function, as `TypedDict`s: editors complete them, type checkers reject a
+misspelled one.
 
 The string below each key is its documentation; `docs/python.md` is generated from it.
 """
@@ -8,13 +8,9 @@ The string below each key is its documentation; `docs/python.md` is generated fr
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
-from difflib import get_close_matches
 from typing import Any, Literal, Protocol, TypeAlias, TypedDict
 
 from pydantic import BaseModel
-
-from ..errors import RequestError
-from ..schema.litellm_arguments import REJECTED, asks_for_something, is_vendors, rejection
 
 MessageParam: TypeAlias = Mapping[str, Any] | BaseModel
 """A message: a dict, a `Message` of an earlier response, or an object of OpenAI's SDK."""
@@ -46,16 +42,24 @@ class HTTPClient(Protocol):
     def build_request(self) -> Callable[..., Any]: ...
 
 
-class ChatOptions(TypedDict, total=False):
-    """
-    Options besides the model, the messages, `stream` and `response_format`.
+class ControlOptions(TypedDict, total=False):
+    """What the function returns: the overloads of the functions name these two."""
 
-    The first group is sent to the model; see OpenAI's reference of chat completions:
-    https://platform.openai.com/docs/api-reference/chat/create. `None` is the same as leaving an
-    option out.
+    stream: bool | None
+    """`True` returns an iterator of chunks instead of a response."""
+    response_format: type[BaseModel] | ResponseFormat | None
+    """
+    The form of the response. A pydantic class sends its JSON Schema, and sets
+    `choices[0].message.parsed`. A dict is OpenAI's, such as `{"type": "json_object"}`.
     """
 
-    # ---- sent to the model ----
+
+class SentOptions(TypedDict, total=False):
+    """
+    Sent to the model.
+
+    https://platform.openai.com/docs/api-reference/chat/create
+    """
 
     max_tokens: int | None
     """The most tokens that the response may have."""
@@ -126,16 +130,23 @@ class ChatOptions(TypedDict, total=False):
     extra_body: Mapping[str, Any] | None
     """Any other fields of the request, for options that only one vendor has."""
 
-    # ---- how the model is reached ----
+
+class AddressOptions(TypedDict, total=False):
+    """How the model is reached: `embedding` names these three."""
 
     api_base: str | None
     """The address of the API, up to and including `/v1`; needed for `openai/NAME` elsewhere."""
-    base_url: str | None
-    """The same under the name that OpenAI's SDK uses."""
     api_key: str | None
     """The key; without it, the usual environment variable (`OPENAI_API_KEY`, …) is read."""
     api_version: str | None
     """The API version, for Azure."""
+
+
+class ConnectionOptions(TypedDict, total=False):
+    """How the model is reached, too."""
+
+    base_url: str | None
+    """The same under the name that OpenAI's SDK uses."""
     extra_headers: Mapping[str, str] | None
     """Headers of each call, besides the key's."""
     organization: str | None
@@ -166,14 +177,6 @@ class ChatOptions(TypedDict, total=False):
     """Where a model on Vertex AI runs: a region, `eu`, `us` or `global`."""
     vertex_credentials: str | Mapping[str, Any] | None
     """The path of a JSON file with Google's credentials, or its JSON."""
-    ensure_alternating_roles: bool | None
-    """User and assistant take turns, as the model's chat template requires it."""
-    supports_system_message: bool | None
-    """`False` sends system messages as the user's."""
-    user_continue_message: str | Mapping[str, Any] | None
-    """What the user says where a turn is missing, such as `Please continue.`"""
-    assistant_continue_message: str | Mapping[str, Any] | None
-    """What the assistant says where a turn is missing."""
     http_client: HTTPClient | None
     """
     Your own client of httpx or httpx2, with its proxies, certificates, hooks and headers. Fanout
@@ -181,14 +184,42 @@ class ChatOptions(TypedDict, total=False):
     threads. An `AsyncClient` belongs to one event loop: do not use it in plain and async functions.
     """
 
-    # ---- what Fanout does ----
+
+class TimeOptions(TypedDict, total=False):
+    """When and how often the model is called: `embedding` names these two."""
 
     timeout: float | None
     """Seconds until a response must be complete, streamed or not; 600 by default."""
-    request_timeout: float | None
-    """The same under LiteLLM's name."""
     num_retries: int | None
     """How often a failed call is retried; 2 by default."""
+
+
+class CallOptions(TypedDict, total=False):
+    """What Fanout does with a request of any kind."""
+
+    request_timeout: float | None
+    """`timeout` under LiteLLM's name."""
+    input_cost_per_token: float | None
+    """US dollars, for `cost_usd`; without both prices, the public ones are used."""
+    output_cost_per_token: float | None
+    """US dollars, likewise."""
+    drop_params: bool | None
+    """Leave out options that the model's provider does not have, instead of raising."""
+    additional_drop_params: Sequence[str] | None
+    """Options to leave out in any case: `["temperature"]`, or `["tools[*].function.strict"]`."""
+    allowed_openai_params: Sequence[str] | None
+    """Options to send although Fanout does not know that the model's provider has them."""
+
+
+class ChatOptions(
+    SentOptions, AddressOptions, ConnectionOptions, TimeOptions, CallOptions, total=False
+):
+    """
+    Options besides the model, the messages, `stream` and `response_format`.
+
+    `None` is the same as leaving an option out.
+    """
+
     fallbacks: Sequence[str | Mapping[str, Sequence[str]]] | None
     """Models to call when the first one fails: `["b"]`, or `[{"a": ["b"]}]` for `a` alone."""
     check: bool | None
@@ -202,10 +233,6 @@ class ChatOptions(TypedDict, total=False):
     """With `check`: models to ask when no response of the others fits, in this order."""
     context_window_fallback_dict: Mapping[str, str] | None
     """Models to call if the prompt is too long for one: `{"a": "b"}`."""
-    input_cost_per_token: float | None
-    """US dollars, for `cost_usd`; without both prices, the public ones are used."""
-    output_cost_per_token: float | None
-    """US dollars, likewise."""
     input_cost_per_token_flex: float | None
     """US dollars, of responses with `service_tier: flex`; without both, the standard prices."""
     output_cost_per_token_flex: float | None
@@ -214,71 +241,33 @@ class ChatOptions(TypedDict, total=False):
     """US dollars, of responses with `service_tier: priority`; without both, the cost is unknown."""
     output_cost_per_token_priority: float | None
     """US dollars, likewise."""
-    drop_params: bool | None
-    """Leave out options that the model's provider does not have, instead of raising."""
-    additional_drop_params: Sequence[str] | None
-    """Options to leave out in any case: `["temperature"]`, or `["tools[*].function.strict"]`."""
-    allowed_openai_params: Sequence[str] | None
-    """Options to send although Fanout does not know that the model's provider has them."""
+    ensure_alternating_roles: bool | None
+    """User and assistant take turns, as the model's chat template requires it."""
+    supports_system_message: bool | None
+    """`False` sends system messages as the user's."""
+    user_continue_message: str | Mapping[str, Any] | None
+    """What the user says where a turn is missing, such as `Please continue.`"""
+    assistant_continue_message: str | Mapping[str, Any] | None
+    """What the assistant says where a turn is missing."""
 
 
-OF_FUNCTIONS = frozenset({"fanout", "stagger", "max_workers", "progress", "checkpoint"})
-"""Fields that the functions set, and parameters that only some of them have."""
+class EmbeddingParameters(TypedDict, total=False):
+    """What `embedding` names besides `AddressOptions` and `TimeOptions`."""
 
-NAMES = frozenset(ChatOptions.__annotations__) | OF_FUNCTIONS | {"stream", "response_format"}
-
-SIMILAR = 0.9
-"""How alike an unknown option and a known one must be to be a typo (difflib's ratio)."""
-
-
-def check_names(options: Mapping[str, Any]) -> None:
-    """
-    Reject an option that is a known one misspelled, and a parameter of another function.
-
-    An argument of LiteLLM's that Fanout does not have is rejected, too. Any other unknown option is
-    sent to the model: vendors have options of their own.
-    """
-    for name, value in options.items():
-        if name in OF_FUNCTIONS:
-            raise RequestError(f"`{name}` is not an option of this function", name)
-        if name == "once" and value:
-            raise RequestError(
-                "`once` is a field of requests to a gateway: call one model, with `fallbacks`", name
-            )
-        if name == "headers" and value:
-            raise RequestError("`headers` has no effect here (write `extra_headers`)", name)
-        if name in REJECTED and name != "model_list" and asks_for_something(name, value):
-            if is_vendors(name, value):
-                continue
-            raise rejection(name)
-        is_unknown = name not in NAMES and name not in REJECTED
-        if is_unknown and (near := get_close_matches(name, NAMES, 1, SIMILAR)):
-            raise RequestError(f"there is no option `{name}`; did you mean `{near[0]}`?", name)
+    dimensions: int | None
+    """How many numbers each vector has; by default, as many as the model makes."""
+    encoding_format: Literal["float", "base64"] | None
+    """`float` (the default) returns numbers, `base64` 32-bit floats, little-endian."""
+    input_type: str | None
+    """`query` or `document`, for providers that distinguish them."""
+    user: str | None
+    """An id of your end user, for the provider."""
 
 
-def longer_models(options: dict[str, Any]) -> dict[str, str]:
-    """LiteLLM's `context_window_fallback_dict`, removed from the options."""
-    name = "context_window_fallback_dict"
-    longer = options.pop(name, None) or {}
-    if not isinstance(longer, dict) or not all(isinstance(v, str) for v in longer.values()):
-        raise RequestError(f"`{name}` must be a dict of model names", name)
-    return longer
+class EmbeddingOptions(ConnectionOptions, CallOptions, total=False):
+    """Options of `embedding` besides its named parameters."""
 
-
-def stream_of(options: dict[str, Any]) -> bool:
-    """The option `stream`, which is taken out; raises `RequestError` if it is no boolean."""
-    stream = options.pop("stream", None)
-    if stream is not None and not isinstance(stream, bool):
-        raise RequestError("`stream` must be True or False", "stream")
-    return bool(stream)
-
-
-def check_timeout(options: Mapping[str, Any]) -> None:
-    """Raise `RequestError` for httpx's `Timeout`, which is of one read and not of the response."""
-    for name in ("timeout", "request_timeout"):
-        if hasattr(options.get(name), "connect"):
-            raise RequestError(
-                f"`{name}` must be the seconds until the response is complete; a `Timeout` of "
-                "httpx applies with `http_client=httpx.Client(timeout=…)`",
-                name,
-            )
+    extra_body: Mapping[str, Any] | None
+    """Any other fields of the request, for options that only one vendor has."""
+    metadata: Mapping[str, Any] | None
+    """Labels, for LiteLLM's clients; not sent to the provider."""

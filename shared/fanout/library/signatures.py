@@ -2,29 +2,31 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from inspect import Parameter, Signature, signature
 from typing import Any, TypeVar
 
-from .options import ChatOptions
+from .options import ChatOptions, ControlOptions, EmbeddingOptions
 
 F = TypeVar("F", bound=Callable[..., Any])
-
-CONTROL = {
-    "stream": "bool | None",
-    "response_format": "type[BaseModel] | ResponseFormat | None",
-}
-"""The two options that the overloads name, and their types."""
 
 
 def shows_options(function: F) -> F:
     """The same function; its `__signature__` has the named options before its `**options`."""
+    return _shown(function, {**ControlOptions.__annotations__, **ChatOptions.__annotations__})
+
+
+def shows_embedding_options(function: F) -> F:
+    """The same for `EmbeddingOptions`."""
+    return _shown(function, EmbeddingOptions.__annotations__)
+
+
+def _shown(function: F, kinds: Mapping[str, Any]) -> F:
     known = signature(function)
     *own, rest = known.parameters.values()
-    texts = {name: kind.__forward_arg__ for name, kind in ChatOptions.__annotations__.items()}
     named = [
-        Parameter(name, Parameter.KEYWORD_ONLY, default=None, annotation=text)
-        for name, text in (CONTROL | texts).items()
+        Parameter(name, Parameter.KEYWORD_ONLY, default=None, annotation=kind.__forward_arg__)
+        for name, kind in kinds.items()
     ]
     described: Any = function
     described.__signature__ = Signature(

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
+from functools import lru_cache
 from types import GenericAlias
 from typing import Any
 
@@ -10,7 +11,8 @@ from pydantic import BaseModel, ValidationError
 
 from ..errors import RequestError, SchemaMismatch
 from .inputs import json_schema
-from .types import ChatCompletion, ParsedChatCompletion
+from .parsed_types import ParsedChatCompletion
+from .types import ChatCompletion
 
 MAX_NAME = 64
 """Characters of a schema's name; see `json_schema.name` in OpenAI's reference."""
@@ -33,14 +35,19 @@ def _check_format(given: object) -> None:
         kind = type(given).__name__
         raise RequestError(f"`{name}` is an instance of `{kind}`: give the class, `{kind}`", name)
     if not isinstance(given, Mapping | BaseModel | None):
-        wanted = "a pydantic class (with a field for a list) or a dict"
-        kind = str(given) if hasattr(given, "__origin__") else type(given).__name__
-        raise RequestError(f"`{name}` must be {wanted}, not `{kind}`", name)
+        raise _no_format(str(given) if hasattr(given, "__origin__") else type(given).__name__)
+
+
+def _no_format(kind: str) -> RequestError:
+    wanted = "a pydantic class (with a field for a list) or a dict"
+    return RequestError(f"`response_format` must be {wanted}, not `{kind}`", "response_format")
 
 
 def schema_format(kind: type[BaseModel]) -> dict[str, Any]:
     """The `response_format` that makes a model respond with JSON of this class."""
     schema = strict_schema(json_schema(kind, "response_format"))
+    if schema.get("type") != "object":  # of a `RootModel`; OpenAI requires an object at the root
+        raise _no_format(kind.__name__)
     name = "".join(c if c.isalnum() or c in "_-" else "_" for c in kind.__name__)[:MAX_NAME]
     return {
         "type": "json_schema",
@@ -96,6 +103,12 @@ def _definition(node: dict[str, Any], definitions: dict[str, Any]) -> dict[str, 
     return found
 
 
+@lru_cache(maxsize=128)
+def _completion_class(kind: type[BaseModel]) -> type[ParsedChatCompletion[Any]]:
+    """`ParsedChatCompletion[kind]`, kept: pydantic forgets it as soon as no object has it."""
+    return ParsedChatCompletion[kind]  # type: ignore[valid-type]
+
+
 def parsed(completion: ChatCompletion, kind: type[BaseModel]) -> ParsedChatCompletion[Any]:
     """
     The completion with `.parsed` set on each message that has content.
@@ -103,7 +116,7 @@ def parsed(completion: ChatCompletion, kind: type[BaseModel]) -> ParsedChatCompl
     A refusal has `parsed=None`. Raises `SchemaMismatch`, which holds the completion, if a content
     does not fit the class, for example because it was cut at `max_tokens`.
     """
-    result: ParsedChatCompletion[Any] = ParsedChatCompletion.from_json(completion.model_dump())
+    result: ParsedChatCompletion[Any] = _completion_class(kind).from_json(completion.model_dump())
     for choice in result.choices:
         message = choice.message
         message.parsed = None

@@ -13,13 +13,9 @@ https://platform.openai.com/docs/api-reference/chat-streaming/streaming (Novembe
 
 from __future__ import annotations
 
-from typing import Any, Generic, Literal, TypeAlias, TypeVar
-
-from pydantic import BaseModel, SerializeAsAny
+from typing import Any, Literal, TypeAlias
 
 from .json_object import JSONObject
-
-ParsedT = TypeVar("ParsedT", bound=BaseModel)
 
 FinishReason: TypeAlias = Literal["stop", "length", "tool_calls", "content_filter", "function_call"]
 """Why the model stopped."""
@@ -228,7 +224,7 @@ class Score(JSONObject):
 
 class JudgeReport(JSONObject):
     """
-    What the judge said about the responses.
+    The judge's verdict on the responses.
 
     `only_response`: one model responded, so no judge was called. `equal_responses`: all of them
     responded the same, so none was called, either. `failed`: the first response is
@@ -272,21 +268,3 @@ class ChatCompletion(JSONObject):
     system_fingerprint: str | None = None
     service_tier: str | None = None
     fanout: FanoutReport | None = None
-
-
-class ParsedMessage(Message, Generic[ParsedT]):
-    """A message whose content was validated by the model class given as `response_format`."""
-
-    parsed: SerializeAsAny[ParsedT] | None = None
-
-
-class ParsedChoice(Choice, Generic[ParsedT]):
-    """A choice whose message has `.parsed`."""
-
-    message: ParsedMessage[ParsedT]
-
-
-class ParsedChatCompletion(ChatCompletion, Generic[ParsedT]):
-    """The response to a request with `response_format=SomeModel`."""
-
-    choices: list[ParsedChoice[ParsedT]]  # type: ignore[assignment]

@@ -91,6 +91,8 @@ class ClientEngine:
         self._package = package
         self._max_response_bytes = max_response_bytes
         self._owns_client = owns_client
+        fixes = "give `http_client` one", "name one in `ssl_certificate`"
+        self._certificate_fix = fixes[owns_client]
         self._is_async = isinstance(client, package.AsyncClient)
         self._errors: tuple[tuple[type[Exception], type[EngineError], str], ...] = (
             *((getattr(package, name), kind, text) for name, kind, text in _ERRORS),
@@ -153,7 +155,7 @@ class ClientEngine:
         except self._package.HTTPStatusError as error:  # of a hook that calls `raise_for_status`
             response = error.response
         except Exception as error:
-            raise self._translated(error) from error
+            raise self._without_response(error, request) from error
         try:
             async with aclosing(self._parts(response)) as body:
                 yield _streamed(response, body)
@@ -184,7 +186,10 @@ class ClientEngine:
         thread = ThreadedGenerator(self._steps(request), "fanout-http")
         response: Any = None
         try:
-            response = await self._step(thread)
+            try:
+                response = await thread.next()
+            except Exception as error:
+                raise self._without_response(error, request) from error
             async with aclosing(self._threaded_parts(thread)) as body:
                 yield _streamed(response, body)
         finally:
@@ -228,6 +233,13 @@ class ClientEngine:
             return b""
         return content
 
+    def _without_response(self, error: Exception, request: Any) -> Exception:
+        """The error before a response: TLS 1.3's alert may be lost to a reset that follows it."""
+        found = self._translated(error)
+        if isinstance(found, ConnectionLost) and request.url.scheme == "https":
+            found.hint = f"if it requires a client certificate, {self._certificate_fix}"
+        return found
+
     def _translated(self, error: Exception) -> Exception:
         """Fanout's error; what a user's hook, authentication or transport raises is named in it."""
         if isinstance(error, self._package.ProxyError):
@@ -252,8 +264,7 @@ class ClientEngine:
         if found.reason == REFUSED and not self._owns_client:
             found.reason += ", by it or by the proxy of `http_client`"
         if found.reason == NO_CERTIFICATE:
-            fix = "name one in `ssl_certificate`" if self._owns_client else "give `http_client` one"
-            found.reason = f"it requires a client certificate: {fix}"
+            found.reason = f"it requires a client certificate: {self._certificate_fix}"
         return found
 
 

@@ -149,7 +149,9 @@ def connect_failed(text: str) -> ConnectFailed:
 
 
 class ConnectionLost(EngineError):
-    """The connection broke, or the server did not speak HTTP."""
+    """The connection broke, or the server did not speak HTTP. `hint` is for the user."""
+
+    hint = ""
 
 
 class HTTP1Required(ConnectFailed):

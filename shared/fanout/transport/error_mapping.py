@@ -58,6 +58,8 @@ def from_engine_error(deployment: Deployment, error: EngineError) -> ProviderErr
         message = f"no connection to {error.server}"
     if isinstance(error, ConnectFailed) and error.reason:
         message = f"{message} ({error.reason})"
+    if isinstance(error, ConnectionLost) and error.hint:
+        message = f"{message} ({error.hint})"
     if is_cut := kind is Broken and error.in_success:
         message += " within the response, which may be billed"
     made = kind(deployment, ErrorDetail(message))

@@ -12,7 +12,8 @@ from fanout.endpoints.base import RequestBody, find_surface
 from fanout.endpoints.embeddings import request as embeddings
 from fanout.errors import RequestError
 from fanout.library.deployments import ADDRESS
-from fanout.library.options import ChatOptions, check_names
+from fanout.library.option_checks import check_names
+from fanout.library.options import ChatOptions
 from fanout.providers.fields import VENDORS_FIELDS
 from fanout.schema.fanout import parse_request
 from fanout.schema.gateway_fields import GATEWAY_FIELDS
