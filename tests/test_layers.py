@@ -78,9 +78,9 @@ TOP_LEVEL = {
         table_prompts webhook_tasks
     """,
     "shared/fanout/bulk/native/*.py": """
-        __init__ adopt chosen_rows deadline eligibility harvest hedged held_lines input_lines job
-        ledger merge merger numbers phase pieces planned poll quoted_batches realtime results
-        setup split submit
+        __init__ adopt chosen_rows deadline eligibility give_up_order harvest hedged held_lines
+        input_lines job ledger merge merger numbers phase pieces planned poll quoted_batches
+        realtime results setup split submit
     """,
     "shared/fanout/bulk/pacing/*.py": """
         __init__ adaptive_concurrency estimated_limit failing_lines fair_lock flex_lane

@@ -31,7 +31,7 @@ from tests.bulk.native.native_jobs import KINDS
 from tests.support.native_doubles.bill import RECEIVED, Bill, Entry, tokens_of
 from tests.support.native_doubles.clock import Clock
 from tests.support.native_doubles.mounted import streamed
-from tests.support.native_doubles.script import Script, in_turn
+from tests.support.native_doubles.script import Script, Scripts, in_turn
 
 
 class Killed(BaseException):
@@ -96,6 +96,7 @@ class SimulatedJob:
     """
     A job of `count` lines of one vendor, with a window in hours.
 
+    The first batch follows `script`, or each the one that `script` has for it.
     `results` has the lane of each line's result. `hedged` are the lines of batches that the ledger
     reports as such, `unclear` the numbers of those that a batch may have run without a row. The
     process is killed at a part `kills` of its calls, before or after the provider has done what it
@@ -103,17 +104,15 @@ class SimulatedJob:
     """
 
     def __init__(
-        self, catalog: Catalog, vendor: str, hours: float, count: int, script: Script, seed: int,
-        kills: float = 0.05, *, seconds: float = 1.0, max_tokens: int = 100,
+        self, catalog: Catalog, vendor: str, hours: float, count: int, script: Script | Scripts,
+        seed: int, kills: float = 0.05, *, seconds: float = 1.0, max_tokens: int = 100,
     ) -> None:  # fmt: skip
         self.backlog, self.seconds = line_backlog(catalog), seconds
         self.chance = random.Random(seed)  # noqa: S311 -- no secret
         self.clock, self.bill = Clock(), Bill()
-        self.script = script
         after = Script(queue=self.chance.uniform(60, 3600))
-        self.double = KINDS[vendor](
-            clock=self.clock, bill=self.bill, script=in_turn(script, after, after)
-        )
+        scripts = script if callable(script) else in_turn(script, after)
+        self.double = KINDS[vendor](clock=self.clock, bill=self.bill, script=scripts)
         self.kills = kills
         self.began = self.clock()
         self.window = hours * 3600
@@ -203,12 +202,13 @@ class SimulatedJob:
             for row in rows:
                 if row.state == "stored":
                     await self._merge(native, row)
-            await self._realtime(await native.ledger.rows())
+            status = await merger.step()
+            due = self.clock() if status.stored else status.next_at
+            await self._realtime(await native.ledger.rows(), due)
             if len(self.results) == len(self.names):
                 return
-            status = await merger.step()
-            if not status.stored and status.next_at is not None:
-                self.clock.advance(max(1.0, status.next_at - self.clock()))
+            if due is not None and due > self.clock():
+                self.clock.advance(max(1.0, due - self.clock()))
 
     async def _merge(self, native: NativeJob, row: NativeRow) -> None:
         for shard in row.shards:
@@ -219,12 +219,14 @@ class SimulatedJob:
         await native.ledger.write(replace(row, state="merged"))
         self.ended_at = max(self.ended_at, self.clock())
 
-    async def _realtime(self, rows: Sequence[NativeRow]) -> None:
-        """Send what no batch holds."""
+    async def _realtime(self, rows: Sequence[NativeRow], until: float | None) -> None:
+        """Send what no batch holds, one line after the other, as far as there is time."""
         held = {n for row in rows if row.holds_its_lines for n in row.numbers}
         self.unclear |= {n for row in rows for n in unpack(row.unclear)}
         self.hedged |= {self.names[n - 1] for row in rows if row.hedged for n in row.numbers}
         for number, name in enumerate(self.names, 1):
+            if until is not None and self.clock() >= until:
+                return
             if number not in held and name not in self.results:
                 self.clock.advance(self.seconds)
                 tokens = tokens_of(name)

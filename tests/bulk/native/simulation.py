@@ -185,7 +185,7 @@ def simulate(case: Case, home: Path) -> Found:
 def simulate_merger(case: Case, catalog: Catalog) -> Found:
     """Run one job's merger; unless it is clean, each twentieth call kills its process."""
     vendor, kills = case.vendors[0], 0.05 if case.has_faults else 0.0
-    script = scripts_of(case, vendor)(0)
+    script = scripts_of(case, vendor)
     hours = case.seconds / HOUR
     limit = case.limit or Limit(60, 0, stated=None)
     if limit.stated is not None:
@@ -210,8 +210,9 @@ def simulate_merger(case: Case, catalog: Catalog) -> Found:
         found.wrong.append(f"{len(job.results)} results of {len(job.names)} lines")
     if late > 0:
         found.wrong.append(f"late by {late:.0f} s")
-    if len(bill.twice() - job.hedged) > script.missing:
-        found.wrong.append(f"billed twice: {sorted(bill.twice() - job.hedged)[:5]}")
+    unclear = {job.names[number - 1] for number in job.unclear}
+    if unreported := bill.twice() - job.hedged - unclear:
+        found.wrong.append(f"billed twice: {sorted(unreported)[:5]}")
     return found
 
 

@@ -51,8 +51,8 @@ def test_each_vendors_result_files_may_be_larger_than_any_other_response(tmp_pat
     assert providers.batches == len(MODELS)
 
 
-ROWS = 2_000
-ROW = 48_000
+ROWS = 250
+ROW = 384_000
 """Bytes of a response's text."""
 
 

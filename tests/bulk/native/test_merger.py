@@ -84,6 +84,7 @@ LATER: dict[str, tuple[list[Script], float, dict[str, int]]] = {
     "half done three times": ([STUCK], 48, {"native": 10, "realtime": 2}),
     "half done, and six hours": ([STUCK, DONE], 6, {"native": 6, "realtime": 6}),
     "slow, but in time": ([Script(queue=16 * HOUR)], 24, {"native": COUNT}),
+    "gone, and six hours": ([Script(gone=True), DONE], 6, {"native": COUNT}),
     "gone": ([Script(gone=True), DONE], 24, {"native": COUNT}),
     "fails once": ([FAILS, DONE], 24, {"native": COUNT}),
     "fails twice": ([FAILS, FAILS, DONE], 24, {"native": COUNT}),

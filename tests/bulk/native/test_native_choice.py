@@ -102,7 +102,7 @@ AUTO: dict[str, tuple[dict[str, Any], int]] = {
     "asked for with a short window": ({"count": 3, "lane": "native", "window": 5 * 3600.0}, 3),
     "fewer lines than a batch has": ({"count": 99, "lane": "native", "model": "bedrock"}, 0),
     "as many lines as a batch has": ({"count": 100, "lane": "native", "model": "bedrock"}, 100),
-    "a cap": ({"count": 5_002, "lane": "native", "max_cost": 3 * 10**9}, 2),
+    "a cap": ({"count": 5_002, "lane": "native", "max_cost": 3 * 10**9}, 500),
     "never": ({"count": 3, "native": "never"}, 0),
 }
 

@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+from collections import Counter
 from pathlib import Path
 from typing import Any
 
 from fanout.bulk.input.line_parser import parse_line
+from fanout.bulk.native.give_up_order import deadlines
 from fanout.bulk.native.ledger import NativeRow
 from fanout.bulk.native.realtime import Backlog, PlannedTime, line_backlog
 from fanout.config.load import check
@@ -50,7 +52,7 @@ def test_a_job_of_large_lines_keeps_its_deadline_at_a_limit_of_tokens(tmp_path: 
     providers = Providers({"openai": NEVER})
     settings = config(tpm=20_000)
     found = run_job(tmp_path, providers, data, completion_window="6h", settings=settings)
-    assert (found.job.status, found.errors, providers.batches) == ("completed", {}, 1)
+    assert (found.job.status, found.errors, providers.batches) == ("completed", {}, 2)
     assert found.seconds < 6 * HOUR
 
 
@@ -65,8 +67,32 @@ def test_a_job_keeps_its_deadline_at_a_provider_whose_limit_is_not_in_the_config
             entry["litellm_params"]["rpm"] = 60_000
     providers = Providers({"openai": NEVER}, Outcome(now, 60, is_bad=False))
     found = run_job(tmp_path, providers, data, completion_window="6h", settings=settings)
-    assert (found.job.status, found.errors, providers.batches) == ("completed", {}, 2)
+    assert (found.job.status, found.errors, providers.batches) == ("completed", {}, 7)
     assert found.seconds < 6 * HOUR
+
+
+def test_batches_are_given_up_one_after_the_other_as_their_lines_can_be_sent() -> None:
+    """Of five batches that end 75 minutes before the deadline, two are given up."""
+    limit, late = Limit(20, 1_200), Script(queue=4.6 * HOUR, run=60.0)
+    catalog = resolve(check(config(**limit.settings), {}), {})
+    for vendor in ("openai", "anthropic", "mistral"):
+        job = SimulatedJob(catalog, vendor, 6, 1_200, late, 1, 0.0, seconds=3.0)
+        job.double.script = lambda _: late
+        run_all([job])
+        lanes = Counter(job.results.values())
+        assert job.ended_at <= job.deadline
+        assert (lanes["realtime"], len(job.double.batches)) == (500, 5), vendor
+
+
+def test_a_stored_batch_counts_with_the_lines_that_have_no_result_and_no_other_batch() -> None:
+    time = PlannedTime(Backlog(seconds=300.0), lines=30)
+    half = NativeRow(
+        1, "k", "d", "m", "1-10", 10, backlog=Backlog(100.0), state="stored", succeeded=4, missing=1
+    )
+    follows = NativeRow(100_001, "k", "d", "m", "1-5", 5, backlog=Backlog(50.0), attempt=2)
+    other = NativeRow(2, "k", "d", "m", "11-30", 20, backlog=Backlog(200.0))
+    deadline = deadlines([half, follows, other], time, 30, at=1e6, window=6 * HOUR)
+    assert [deadline(one).realtime for one in (half, other, follows)] == [260.0, 250.0, 50.0]
 
 
 def test_each_model_counts_by_its_own_limits_and_each_line_by_its_tokens() -> None:

@@ -19,6 +19,9 @@ MARGIN = 600.0
 FACTOR = 1.5
 """By how much longer the lines may take in real time than they are expected to."""
 
+RUN = 0.5
+"""The part of a provider's usual window that a batch has at least before it is given up."""
+
 LEAST_RUN = 1800.0
 """Seconds for which a batch may run at least; a shorter one is not worth its creation."""
 
@@ -42,7 +45,7 @@ class Deadline(Struct, frozen=True):
 
     def leaves_time(self, now: float, limits: Limits) -> bool:
         """Whether a batch that is created now has the time that is worth its creation."""
-        return self.give_up_at(limits.drain) - now >= limits.window
+        return self.give_up_at(limits.drain) - now >= limits.window * RUN
 
     def end_at(self, opened_at: float, limits: Limits, *, may_follow: bool) -> float:
         """

@@ -21,6 +21,7 @@ from ...telemetry.prices import BATCH
 from ..input.estimates import models_of
 from ..work.result_lines import error_line, response_line
 from .adopt import is_twice
+from .deadline import Deadline
 from .eligibility import Route
 from .job import RETRY, NativeJob
 from .ledger import NativeRow
@@ -72,24 +73,32 @@ class _Found(Struct):
     is_twice: bool = False
 
 
-async def harvest(job: NativeJob, row: NativeRow, *, is_ending: bool = False) -> NativeRow:
+async def harvest(
+    job: NativeJob,
+    row: NativeRow,
+    rows: Sequence[NativeRow],
+    deadline: Deadline,
+    *,
+    is_ending: bool = False,
+) -> NativeRow:
     """
     Fetch the rows of a batch that has ended, and store what they say of its lines.
 
+    `rows` are all of the ledger, `deadline` is this one's.
     A file that stays cut gives its whole rows. Unless the job `is_ending`, what they do not answer
     may go by another batch.
     """
     route = job.route(row)
     if route is None:
-        return await _unfetched(job, row, route, is_ending=is_ending)
+        return await _unfetched(job, row, rows, deadline, is_ending=is_ending)
     pieces = Pieces(job.blobs, job.folder, row.number)
     try:
         folder = folder_of(job.folder, row.number)
         files = await store_files(job, route, _batch(row), folder)
         found = await _read(job, row, route, files, pieces)
     except NotFetched:
-        return await _unfetched(job, row, route, is_ending=is_ending)
-    may_retry = _may_retry(job, row)
+        return await _unfetched(job, row, rows, deadline, is_ending=is_ending)
+    may_retry = _may_retry(job, row, deadline)
     if found.is_cut and may_retry:
         return await job.later(row, None)
     # a file may be cut between two rows
@@ -101,7 +110,7 @@ async def harvest(job: NativeJob, row: NativeRow, *, is_ending: bool = False) ->
     if row.ended_as == "failed" and not found.seen and not is_ending:
         return await split(job, row, route)
     found.is_twice = await is_twice(job, row, route)
-    return await _store(job, row, route, found, pieces, is_ending=is_ending)
+    return await _store(job, row, rows, route, found, pieces, is_ending=is_ending)
 
 
 def _batch(row: NativeRow) -> NativeBatch:
@@ -110,24 +119,28 @@ def _batch(row: NativeRow) -> NativeBatch:
     )
 
 
-def _may_retry(job: NativeJob, row: NativeRow) -> bool:
+def _may_retry(job: NativeJob, row: NativeRow, deadline: Deadline) -> bool:
     """Whether there is time to fetch the files again."""
     now = job.now()
-    return now - (row.ended_at or now) <= FETCH_TIME and now < job.deadline([row]).hedge_at
+    return now - (row.ended_at or now) <= FETCH_TIME and now < deadline.hedge_at
 
 
 async def _unfetched(
-    job: NativeJob, row: NativeRow, route: Route | None, *, is_ending: bool
+    job: NativeJob,
+    row: NativeRow,
+    rows: Sequence[NativeRow],
+    deadline: Deadline,
+    *,
+    is_ending: bool,
 ) -> NativeRow:
     """Ask again later; at the end, send lines again that may be billed already."""
-    if _may_retry(job, row):
+    if _may_retry(job, row, deadline):
         return await job.later(row, None)
     job.release(row.estimate)
+    stored = replace(row, state="stored", unclear=row.lines)
     if not is_ending:
-        await send_again(job, row, route, row.numbers, job.deadline([row]))
-    return await job.ledger.write(
-        replace(row, state="stored", hedged=True, missing=row.count, unclear=row.lines)
-    )
+        await send_again(job, stored, rows, row.numbers)
+    return await job.ledger.write(replace(stored, hedged=True, missing=row.count))
 
 
 async def _read(
@@ -176,6 +189,7 @@ async def _lines_of(job: NativeJob, row: NativeRow) -> dict[int, _Line]:
 async def _store(
     job: NativeJob,
     row: NativeRow,
+    rows: Sequence[NativeRow],
     route: Route,
     found: _Found,
     pieces: Pieces,
@@ -186,23 +200,21 @@ async def _store(
     without = [number for number in found.lines if number not in found.seen]
     again = sorted([*without, *(number for number, passes in found.open.items() if passes)])
     missing = len(without) + len(found.open)
-    deadline = job.deadline([row])
-    if not is_ending and await send_again(job, row, route, again, deadline):
-        missing -= len(again)
-    return await job.ledger.write(
-        replace(
-            row,
-            state="stored",
-            shards=tuple(sorted(pieces.counts)),
-            parts={shard: count for shard, count in pieces.counts.items() if count > 1},
-            succeeded=found.succeeded,
-            failed=found.failed,
-            missing=missing,
-            unclear=_unclear(row, route, found, without),
-            repeated=found.repeated,
-            orphans=found.orphans,
-        )
+    stored = replace(
+        row,
+        state="stored",
+        shards=tuple(sorted(pieces.counts)),
+        parts={shard: count for shard, count in pieces.counts.items() if count > 1},
+        succeeded=found.succeeded,
+        failed=found.failed,
+        missing=missing - len(again),
+        unclear=_unclear(row, route, found, without),
+        repeated=found.repeated,
+        orphans=found.orphans,
     )
+    if is_ending or not await send_again(job, stored, rows, again):
+        stored = replace(stored, missing=missing)
+    return await job.ledger.write(stored)
 
 
 def _unclear(row: NativeRow, route: Route, found: _Found, without: Sequence[int]) -> str:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Awaitable, Callable
+from collections.abc import Awaitable, Callable, Sequence
 from contextlib import AbstractAsyncContextManager
 from typing import Literal, TypeAlias
 
@@ -16,9 +16,9 @@ from ...wire.http import WireRequest, WireResponse
 from ..store import BlobStore, Stop
 from .deadline import Deadline
 from .eligibility import Eligibility, Route
+from .give_up_order import deadlines
 from .input_lines import InputLines
 from .ledger import BatchLedger, NativeRow
-from .realtime import Backlog
 
 Send: TypeAlias = Callable[[Deployment, WireRequest], Awaitable[WireResponse]]
 """
@@ -79,13 +79,11 @@ class NativeJob(Struct, frozen=True):
         """The route of a row; `None` if the config does not have it any more."""
         return self.eligibility.routes.at(row.model, row.deployment)
 
-    def deadline(self, rows: list[NativeRow]) -> Deadline:
-        """The job's end, with the time of all lines without a result; `rows` are at providers."""
-        held = [row for row in rows if row.holds_its_lines]
-        waiting = sum(row.count for row in held)
-        backlog = sum((row.backlog for row in held), Backlog())
-        left = self.ledger.time.left(self.open_lines(), backlog, waiting)
-        return Deadline(self.expires_at, left.duration(self.window))
+    def deadlines(self, rows: Sequence[NativeRow]) -> Callable[[NativeRow], Deadline]:
+        """From a row to the job's end and what is sent from its turn on; `rows` are all of it."""
+        return deadlines(
+            rows, self.ledger.time, self.open_lines(), at=self.expires_at, window=self.window
+        )
 
     async def ask(self, route: Route, request: WireRequest) -> WireResponse | None:
         """The response; `None` if there is none."""

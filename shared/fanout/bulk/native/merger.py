@@ -7,6 +7,7 @@ well as a schedule on AWS, and a killed one is continued by the next.
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from typing import assert_never
 
 from msgspec import Struct
@@ -63,7 +64,7 @@ class Merger:
         """Do what is due now. After `until`, nothing further is begun, and is due at once."""
         job = self.job
         rows = await job.ledger.rows()
-        deadline = job.deadline(rows)
+        deadlines = job.deadlines(rows)
         is_changed = False
         for row in rows:
             if not self._is_left(row) or _due_at(row, job.now(), is_ending=is_ending) > job.now():
@@ -71,7 +72,7 @@ class Merger:
             if until is not None and job.now() >= until:
                 break
             try:
-                await self._advance(row, deadline, is_ending=is_ending)
+                await self._advance(row, rows, deadlines(row), is_ending=is_ending)
             except LedgerChanged:
                 is_changed = True
                 break
@@ -86,7 +87,9 @@ class Merger:
             return row.is_to_cancel
         return row.state not in {"stored", "merged"}
 
-    async def _advance(self, row: NativeRow, deadline: Deadline, *, is_ending: bool) -> None:
+    async def _advance(
+        self, row: NativeRow, rows: Sequence[NativeRow], deadline: Deadline, *, is_ending: bool
+    ) -> None:
         job = self.job
         is_gone = row.state != "planned" and job.route(row) is None
         if is_gone != row.is_gone:
@@ -105,7 +108,7 @@ class Merger:
             case "open" | "cancelling":
                 await poll(job, row, deadline, is_ending=is_ending)
             case "ended":
-                await harvest(job, row, is_ending=is_ending)
+                await harvest(job, row, rows, deadline, is_ending=is_ending)
             case "stored" | "merged":
                 pass
             case _:

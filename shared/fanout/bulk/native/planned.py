@@ -15,7 +15,7 @@ from typing import TypeAlias
 from msgspec import Struct, field
 
 from ...telemetry.prices import to_nanodollars
-from .deadline import most_realtime
+from .deadline import RUN, most_realtime
 from .eligibility import Candidate, Eligibility, Route, account_of
 from .input_lines import InputLine
 from .ledger import NativeRow
@@ -26,16 +26,22 @@ MAX_LINES = 5_000
 MAX_BYTES = 50_000_000
 """Of one batch, unless the provider takes less; a line counts with its bytes in the input."""
 
+LEAST_LINES, PART = 250, 1 / 4
+"""
+A batch has so many lines or more, and this part of those that are in the batches before it.
+
+So one that is stuck holds few of a job's lines, and they are given up one after the other.
+"""
+
+LEAST_TIMES = 5
+"""Times the lines, and the saving, of the smallest batch that the rest of such a batch may be."""
+
 LEAST_SAVING = to_nanodollars(0.05)
 """What a job must save by a deployment's batches so that `auto` waits for them."""
 
 TOO_LATE = "too little time is left before the deadline"
 
 TOO_MANY = "the job has too many lines to choose batches for all of them"
-
-RUN = 0.5
-"""The part of a provider's usual window that a batch has at least before it is given up."""
-
 
 Label: TypeAlias = tuple[str, str, int]
 """A batch of a plan: the account and the model of its group, and its number there."""
@@ -84,7 +90,8 @@ class _Group(Struct, eq=False):
 
     `most` is how many seconds of the job's lines, in real time, may wait for batches when a line of
     this one is added.
-    `place` is the number of the batch that is filling; `batches` are by their numbers.
+    `place` is the number of the batch that is filling, `size` are its bytes, `cost` its estimate;
+    `lines` are those of all. `batches` are by their numbers.
     """
 
     route: Route
@@ -93,6 +100,8 @@ class _Group(Struct, eq=False):
     filling: _Part = field(default_factory=list)
     place: int = 0
     size: int = 0
+    cost: int = 0
+    lines: int = 0
     full: _Part = field(default_factory=list)
     batches: dict[int, tuple[str, int, int, Backlog]] = field(default_factory=dict)
     left: int = 0
@@ -101,15 +110,25 @@ class _Group(Struct, eq=False):
         """Add a line, to another batch if this one is full; returns the number of its batch."""
         limits = self.route.batches.limits
         if self.filling and (
-            len(self.filling) >= min(limits.lines, MAX_LINES)
+            self._is_enough()
+            or len(self.filling) >= min(limits.lines, MAX_LINES)
             or self.size + one.size > min(limits.bytes // 2, MAX_BYTES)
         ):
             self._store(self.place - 1, self.full)
-            self.full, self.filling, self.size = self.filling, [], 0
+            self.full, self.filling, self.size, self.cost = self.filling, [], 0, 0
             self.place += 1
         self.filling.append((one.number, estimate, backlog))
         self.size += one.size
+        self.cost += estimate
+        self.lines += 1
         return self.place
+
+    def _is_enough(self) -> bool:
+        """Whether the lines are one of several batches, of which a rest may be another batch."""
+        limits, count = self.route.batches.limits, len(self.filling)
+        if count < max(LEAST_LINES, LEAST_TIMES * limits.least, PART * (self.lines - count)):
+            return False
+        return self.cost * (1 - self.route.batches.price_factor) >= LEAST_TIMES * LEAST_SAVING
 
     def close(self) -> None:
         """

@@ -43,6 +43,12 @@ class Backlog(Struct, frozen=True, gc=False):
     def __add__(self, more: Backlog) -> Backlog:
         return Backlog(self.seconds + more.seconds, self.unlimited + more.unlimited)
 
+    def without(self, part: Backlog) -> Backlog:
+        """The rest, which is never negative."""
+        return Backlog(
+            max(0.0, self.seconds - part.seconds), max(0.0, self.unlimited - part.unlimited)
+        )
+
     def scaled(self, factor: float) -> Backlog:
         """The same with so many times the calls."""
         return Backlog(self.seconds * factor, self.unlimited * factor)
@@ -75,11 +81,7 @@ class PlannedTime(Struct, frozen=True, omit_defaults=True):
         others, counted = max(0, open_lines - held_lines), self.lines - held_lines
         if counted <= 0:
             return held + self.backlog.scaled(others / self.lines)
-        rest = Backlog(
-            max(0.0, self.backlog.seconds - held.seconds),
-            max(0.0, self.backlog.unlimited - held.unlimited),
-        )
-        return held + rest.scaled(others / counted)
+        return held + self.backlog.without(held).scaled(others / counted)
 
 
 def line_backlog(catalog: Catalog) -> Callable[[Line, int], Backlog]:

@@ -11,7 +11,6 @@ from collections.abc import Sequence
 
 from msgspec.structs import replace
 
-from .deadline import Deadline
 from .eligibility import Route
 from .job import NativeJob
 from .ledger import NativeRow
@@ -48,19 +47,23 @@ def may_follow(row: NativeRow, route: Route | None, count: int) -> bool:
 
 
 async def send_again(
-    job: NativeJob, row: NativeRow, route: Route | None, numbers: Sequence[int], deadline: Deadline
+    job: NativeJob, row: NativeRow, rows: Sequence[NativeRow], numbers: Sequence[int]
 ) -> bool:
     """
-    Plan a batch of lines that the row's batch, which is over, has not answered.
+    Plan a batch of lines that the row's batch has not answered, as the `stored` row says.
 
-    Returns whether it is worth it. The row is written after that, so none of the lines is free in
-    between.
+    Returns whether it is worth it; `rows` are all of the ledger. The row is written after that, so
+    none of the lines is free in between.
     """
+    route = job.route(row)
     if route is None or not may_follow(row, route, len(numbers)):
         return False
+    following = _followers(job, row, [numbers])
+    others = [one for one in rows if one.number != row.number]
+    deadline = job.deadlines([*others, row, *following])(following[0])
     if not deadline.leaves_time(job.now(), route.batches.limits):
         return False
-    await _follow(job, row, [numbers])
+    await job.ledger.add(following[0])
     return True
 
 
@@ -111,9 +114,15 @@ async def split(job: NativeJob, row: NativeRow, route: Route) -> NativeRow:
 
 async def _follow(job: NativeJob, row: NativeRow, parts: Sequence[Sequence[int]]) -> None:
     """Add the rows that follow, one for each part of the lines."""
+    for one in _followers(job, row, parts):
+        await job.ledger.add(one)
+
+
+def _followers(job: NativeJob, row: NativeRow, parts: Sequence[Sequence[int]]) -> list[NativeRow]:
+    found: list[NativeRow] = []
     for number, part in zip(_following(row.number) or (), parts, strict=False):
         lines = pack(part)
-        await job.ledger.add(
+        found.append(
             NativeRow(
                 number,
                 batch_key(job.id, number, lines),
@@ -128,3 +137,4 @@ async def _follow(job: NativeJob, row: NativeRow, parts: Sequence[Sequence[int]]
                 expires_at=row.expires_at,
             )
         )
+    return found

@@ -1,0 +1,48 @@
+"""
+In which order batches are given up, and how much of a job is left for real time then. Pure.
+
+Lines are sent in real time one after the other. So a batch is given up only when the lines before
+its own have been sent, and the lines that are left, with its own, still have the time for it.
+"""
+
+from __future__ import annotations
+
+from bisect import bisect_left
+from collections.abc import Callable, Sequence
+from itertools import accumulate
+
+from .deadline import Deadline
+from .ledger import NativeRow
+from .realtime import Backlog, PlannedTime
+
+
+def deadlines(
+    rows: Sequence[NativeRow], time: PlannedTime, open_lines: int, *, at: float, window: float
+) -> Callable[[NativeRow], Deadline]:
+    """
+    Returns a function from a row to the job's end with the time of what is sent from its turn on.
+
+    `rows` are all of the job's, of which `open_lines` have no merged result.
+    """
+    held = sorted((row for row in rows if row.holds_its_lines), key=_turn)
+    done = sum(row.succeeded + row.failed for row in held if row.state == "stored")
+    parts = [row.backlog.scaled(_lines_left(row) / row.count) for row in held]
+    sums = list(accumulate(parts, initial=Backlog()))
+    left = time.left(open_lines - done, sums[-1], sum(map(_lines_left, held)))
+    turns = [_turn(row) for row in held]
+
+    def deadline(row: NativeRow) -> Deadline:
+        rest = left.without(sums[bisect_left(turns, _turn(row))])
+        return Deadline(at, rest.duration(window))
+
+    return deadline
+
+
+def _turn(row: NativeRow) -> tuple[bool, int]:
+    """The place of a row: first those that were cancelled. A batch that follows one is after it."""
+    return row.cancelled_at is None, row.number
+
+
+def _lines_left(row: NativeRow) -> int:
+    """The lines of a row that have no result, and that no further row has."""
+    return row.missing if row.state == "stored" else row.count
