@@ -169,6 +169,38 @@ def test_messages_are_items() -> None:
     assert items[4]["arguments"] == WEATHER["function"]["arguments"]  # type: ignore[index]
 
 
+@pytest.mark.parametrize("base", ["", "https://gateway.test/v1"])
+@pytest.mark.parametrize(
+    ("model", "kept"),
+    [
+        ("gpt-5-pro", ["mine"]),
+        ("responses/gpt-5-pro", ["mine"]),
+        ("responses/o3-pro", ["other"]),
+        ("responses/smart", []),
+    ],
+)
+def test_encrypted_reasoning_of_another_model_is_left_out_and_noted(
+    model: str, base: str, kept: list[str]
+) -> None:
+    """Also for another gateway: an item of this API does not say which model made it."""
+    made = [
+        {"id": "rs_1", "encrypted_content": "mine", "model": "gpt-5-pro"},
+        {"id": "rs_2", "encrypted_content": "other", "model": "o3-pro"},
+    ]
+    said: dict[str, Any] = {"role": "assistant", "content": "A"}
+    for items in (made, made[:1], made[1:], []):
+        said |= {"extra_content": {"openai": {"reasoning_items": items}}}
+        request = parse_chat({"messages": [USER, said, USER]})
+        target = Target("m", model, options={"api_base": base} if base else {})
+        wire = registry.find("openai").chat.encode(request, target, False)
+        sent = [one for one in json.loads(wire.body)["input"] if one["type"] == "reasoning"]
+        found = [one["encrypted_content"] for one in sent]
+        assert found == [
+            one["encrypted_content"] for one in items if one["encrypted_content"] in kept
+        ]
+        assert ("messages[].extra_content" in wire.dropped) is (len(found) < len(items))
+
+
 # ---- the way back: another gateway's Responses API is the vendor ----
 
 

@@ -7,6 +7,7 @@ from typing import Any
 from urllib.parse import unquote
 
 from ..errors import RequestError
+from ..schema.addresses import is_address
 
 REGISTERED: Mapping[str, str] = {
     "application/x-pdf": "application/pdf",
@@ -85,7 +86,7 @@ def data_uri(text: str, kind: str = "") -> str:
 
     Other text is returned unchanged: an address, a data URI, or anything else.
     """
-    if text.startswith("data:") or "://" in text[:16]:
+    if text.startswith("data:") or is_address(text):
         return text
     kind = next((real for start, real in STARTS.items() if text.startswith(start)), kind)
     return f"data:{kind};base64,{standard_base64(text)}" if kind else text

@@ -68,8 +68,12 @@ def _with_addresses(message: Any) -> Any:
 
 def _with_address(part: Any) -> Any:
     image = part.get("image_url") if isinstance(part, dict) else None
-    is_address = isinstance(image, str) and ("://" in image[:12] or image.startswith("data:"))
-    return {**part, "image_url": {"url": image}} if is_address else part
+    if not isinstance(image, str):
+        return part
+    from .addresses import is_address  # few images are an address alone
+
+    is_url = is_address(image) or image.startswith("data:")
+    return {**part, "image_url": {"url": image}} if is_url else part
 
 
 def _typed(value: Any, known: frozenset[str]) -> Any:

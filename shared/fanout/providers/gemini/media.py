@@ -6,6 +6,7 @@ from collections.abc import Iterator, Mapping
 from typing import Any
 
 from ...errors import RequestError
+from ...schema.addresses import is_address
 from ...schema.chat import Delta, Object
 from ...schema.messages import FileRef, ImageURL, InputAudio
 from ..fields import UnsupportedFields
@@ -66,7 +67,7 @@ def encode_file(file: FileRef, path: str, unsupported: UnsupportedFields) -> Blo
             return _encode_url(file.file_data, f"{path}.file_data", unsupported)
         kind = guess_type(file.filename or "") or "application/pdf"
         return {"inlineData": {"mimeType": kind, "data": file.file_data}}
-    if file.file_id is not None and "://" in file.file_id:
+    if file.file_id is not None and is_address(file.file_id):
         return _encode_url(file.file_id, f"{path}.file_id", unsupported)
     unsupported.add(f"{path}.file_id", "a file needs a URI")
     return None
@@ -74,7 +75,7 @@ def encode_file(file: FileRef, path: str, unsupported: UnsupportedFields) -> Blo
 
 def _encode_url(url: str, path: str, unsupported: UnsupportedFields) -> Block | None:
     if not url.startswith("data:"):
-        if "://" not in url:
+        if not is_address(url):
             raise RequestError(f"`{path}` is neither a web address nor a data URI", path)
         # https://ai.google.dev/gemini-api/docs/file-input-methods: any public or signed URL.
         kind = guess_type(url.partition("?")[0].partition("#")[0])

@@ -2,16 +2,14 @@
 
 from __future__ import annotations
 
-import re
 from typing import Any, Literal, TypeAlias
 
 from ...errors import RequestError
+from ...schema.addresses import is_address
 from ..fields import UnsupportedFields
 from ..media_types import standard_uri
 
 Part: TypeAlias = dict[str, Any]
-
-_ADDRESS = re.compile(r"[a-zA-Z][a-zA-Z0-9+.-]*://")
 
 
 def encode_document(
@@ -67,7 +65,7 @@ def fit_media(part: Part, *, objects: bool = False) -> Part:
 
 def has_address(file: object) -> bool:
     """Whether a file's id is its address, as Anthropic's and LiteLLM's users write it."""
-    return isinstance(file, dict) and _ADDRESS.match(str(file.get("file_id"))) is not None
+    return isinstance(file, dict) and is_address(str(file.get("file_id")))
 
 
 def fit_address(

@@ -9,6 +9,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 
 from ...errors import RequestError
+from ...schema.addresses import is_address
 from ...schema.messages import FilePart, ImagePart
 from ...schema.request import ChatRequest, MessagePosition
 from ..anthropic.request import FIELDS as CLAUDE
@@ -47,7 +48,7 @@ def check_gemini_media(request: ChatRequest) -> None:
     `FileData.mime_type` in Google's SDK for Python 3.4, 2026-11.
     """
     for path, url in _urls(request):
-        if "://" in url and guess_type(url.partition("?")[0].partition("#")[0]) is None:
+        if is_address(url) and guess_type(url.partition("?")[0].partition("#")[0]) is None:
             _reject(path, "needs a URL that ends like a file (`.png`, `.pdf`), or the data itself")
 
 
@@ -79,7 +80,7 @@ def _urls(request: ChatRequest) -> list[tuple[str, str]]:
                 case ImagePart(image_url=image):
                     found.append((f"{place}.image_url.url", image.url))
                 case FilePart(file=file) if file.file_data:
-                    if "://" in file.file_data[:12]:
+                    if is_address(file.file_data):
                         found.append((f"{place}.file.file_data", file.file_data))
                 case FilePart(file=file) if file.file_id:
                     found.append((f"{place}.file.file_id", file.file_id))

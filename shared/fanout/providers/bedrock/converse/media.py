@@ -12,6 +12,7 @@ import re
 from collections.abc import Iterator, Mapping, Sequence
 
 from ....errors import RequestError
+from ....schema.addresses import is_address
 from ....schema.messages import FileRef, ImageURL, InputAudio
 from ...fields import UnsupportedFields
 from ...media_types import split_data_uri
@@ -75,7 +76,7 @@ def encode_file(file: FileRef, path: str, unsupported: UnsupportedFields) -> Blo
             raise RequestError(f"`{place}` must end in .pdf or another document's ending", place)
         return _document(form, file.filename or given, _in_s3(given))
     if file.file_data is None:
-        if "://" in given:  # it may have been written as the `source` of a `document`
+        if is_address(given):  # it may have been written as the `source` of a `document`
             place = path.removesuffix(".file")
         unsupported.add(
             place, "it stores no files; give `file_data`, or an address in S3 (`s3://…`)"

@@ -90,8 +90,13 @@ def encode_responses(
     """The request of a model that is called with the Responses API; `quirks` are of its chat."""
     named = replace(target, model=without_mark(target.model))
     wire = encode(responses_quirks(quirks), request, named, stream, kind=kind)
-    body = json.decode(wire.body)
-    return replace(wire, path=path, body=json.encode(_body(body, kind)))
+    chat = json.decode(wire.body)
+    body = _body(chat, kind)
+    dropped = wire.dropped
+    given = sum(len(_encrypted(one)) for one in chat["messages"] if one["role"] == "assistant")
+    if given > sum(item["type"] == "reasoning" for item in body["input"]):
+        dropped = (*dropped, "messages[].extra_content")
+    return replace(wire, path=path, body=json.encode(body), dropped=dropped)
 
 
 def _body(chat: dict[str, Any], kind: str) -> dict[str, Any]:
@@ -181,7 +186,8 @@ def input_items(messages: list[dict[str, Any]], model: str = "") -> list[dict[st
     """
     The items of the messages: each text, call and result is one of its own.
 
-    Encrypted reasoning of another model than `model` is left out.
+    Encrypted reasoning of another model than `model` is left out, also for another gateway: an item
+    does not say which model made it.
     """
     items: list[dict[str, Any]] = []
     custom: set[str] = set()
@@ -215,16 +221,22 @@ def _call(call: dict[str, Any]) -> dict[str, Any]:
 
 def _earlier_reasoning(message: dict[str, Any], model: str) -> list[dict[str, Any]]:
     """The model's own reasoning items of an earlier response, as `response.py` gives them."""
+    return [
+        {"type": "reasoning", "summary": []} | {k: v for k, v in item.items() if k != "model"}
+        for item in _encrypted(message)
+        if item.get("model", model) == model
+    ]
+
+
+def _encrypted(message: dict[str, Any]) -> list[dict[str, Any]]:
+    """All encrypted reasoning items of a message, whichever model made them."""
     extra = message.get("extra_content")
     own = extra.get("openai") if isinstance(extra, dict) else None
     found = own.get("reasoning_items") if isinstance(own, dict) else None
-    listed = found if isinstance(found, list) else []
     return [
-        {"type": "reasoning", "summary": []} | {k: v for k, v in item.items() if k != "model"}
-        for item in listed
-        if isinstance(item, dict)
-        and isinstance(item.get("encrypted_content"), str)
-        and item.get("model", model) == model
+        item
+        for item in (found if isinstance(found, list) else ())
+        if isinstance(item, dict) and isinstance(item.get("encrypted_content"), str)
     ]
 
 
