@@ -25,7 +25,7 @@ def first_cells(head: str) -> list[str]:
 
 
 OURS = first_cells("| field | is |")
-REJECTED = first_cells("| LiteLLM's field | here, instead |")
+REJECTED = first_cells("| LiteLLM's field | use instead |")
 EMPTY: list[Any] = [None, "", 0, False, [], {}]
 VALUES: dict[str, Any] = {
     "key_alias": "documented",
