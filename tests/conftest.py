@@ -65,11 +65,15 @@ def pytest_unconfigure() -> None:
     shutil.rmtree(HOME, ignore_errors=True)
 
 
-@pytest.fixture(autouse=True)
-def signals_of_each_test() -> Iterator[None]:
-    """Signals do after each test what they did before: else its children would ignore them."""
+@pytest.hookimpl(wrapper=True)
+def pytest_runtest_protocol() -> Generator[None, Any, Any]:
+    """
+    Let signals do after each test what they did before: else its children would ignore them.
+
+    Not a fixture: a case that has any does not run in a group.
+    """
     with same_signals():
-        yield
+        return (yield)
 
 
 @pytest.fixture(scope="session")

@@ -14,6 +14,8 @@ from typing import Any
 
 import pytest
 
+from .processes import same_signals
+
 SIZE = 500
 """The most cases in a group: its tests end within pytest's timeout, and show their progress."""
 
@@ -63,7 +65,8 @@ class CaseGroup(pytest.Item):
 def _error_of(case: pytest.Function) -> Error | None:
     """Run a case; return how it failed. One that skips fails, since its group cannot skip it."""
     try:
-        case.obj(**case.callspec.params)
+        with same_signals():
+            case.obj(**case.callspec.params)
     except (Exception, pytest.fail.Exception, pytest.skip.Exception) as error:
         if str(error).startswith("Timeout"):
             raise  # pytest-timeout's, for the whole group

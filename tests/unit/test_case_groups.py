@@ -6,6 +6,8 @@ import subprocess
 import sys
 from pathlib import Path
 
+import pytest
+
 ROOT = Path(__file__).parent.parent.parent
 
 CONFTEST = """
@@ -51,3 +53,9 @@ def test_each_case_that_fails_is_named_and_the_others_run(tmp_path: Path) -> Non
     assert "test_cases[5] - " in outputs[0]
     assert "1 failed, 3 passed" in outputs[0]
     assert "2 failed, 5 passed" in outputs[1]
+
+
+def test_no_fixture_of_all_tests_keeps_their_cases_out_of_groups(
+    request: pytest.FixtureRequest,
+) -> None:
+    assert request.fixturenames == ["request"]
