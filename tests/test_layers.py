@@ -267,8 +267,8 @@ PURE = """
     gateway/combine  gateway/escalation  gateway/interleave  gateway/report
     keys/account  keys/items  keys/litellm  keys/metering  keys/rate_limits  keys/uncharged_lines
     keys/windows
-    library/chunk_builder  library/errors  library/inputs  library/option_checks
-    library/options
+    library/attribute_dict  library/chunk_builder  library/errors  library/exact_fit
+    library/inputs  library/option_checks  library/options
     library/chunk_types  library/parsed_types  library/structured_output  library/types
     providers
     routing/billing  routing/leg  routing/logged_fields  routing/retry_policy  schema  secret

@@ -110,3 +110,29 @@ def test_importing_the_functions_builds_no_type() -> None:
     modules = set(done.stdout.split())
     assert "pydantic" in modules
     assert modules & {"pydantic.plugin._loader", "importlib.metadata"} == set()
+
+
+RESPONSE = """
+import sys
+from fanout import batch_completion
+conversation = [{"role": "user", "content": "Hi"}]
+(response,) = batch_completion("openai/m", [conversation], api_base=sys.argv[1], api_key="k")
+assert response.choices[0].message.content == "Hi"
+print(*sys.modules)
+"""
+
+
+def test_the_first_response_of_a_function_builds_no_validator_and_loads_nothing_rare(
+    upstream: Upstream,
+) -> None:
+    done = subprocess.run(  # noqa: S603 -- what it runs is written here
+        [sys.executable, "-c", RESPONSE, f"{upstream.url}/v1"],
+        capture_output=True,
+        text=True,
+        check=True,
+        env={"PYTHONPATH": str(SHARED), **usual()},
+    )
+    modules = set(done.stdout.split())
+    assert modules & {"pydantic.plugin._loader", "importlib.metadata"} == set()
+    rare = {"library.checkpoint", "library.chunk_types", "schema.litellm_arguments"}
+    assert modules & {"difflib", *(f"fanout.{name}" for name in rare)} == set()

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import AsyncIterable, AsyncIterator, Iterable, Mapping, Sequence
-from difflib import get_close_matches
 from typing import Any, Literal, TypeAlias, TypeVar
 
 from ..concurrency import Failure, Outcome
@@ -42,6 +41,8 @@ def _deployments_model(index: int, entry: object) -> str:
     name = entry.get("model")
     if isinstance(name, str) and name.strip():
         return name.strip()
+    from difflib import get_close_matches  # few entries lack it
+
     near = [] if "model" in entry else get_close_matches("model", map(str, entry), 1)
     hint = f"; is `{near[0]}` a misspelling of it?" if near else ', such as `{"model": "gpt-4o"}`'
     raise RequestError(f"`{place}.model` is missing{hint}", f"{place}.model")

@@ -5,7 +5,7 @@ from __future__ import annotations
 import os
 from collections.abc import AsyncIterable, AsyncIterator, Iterable, Sequence, Sized
 from functools import partial
-from typing import Any, Literal, TypeAlias, Unpack, overload
+from typing import TYPE_CHECKING, Any, Literal, TypeAlias, Unpack, overload
 
 from pydantic import BaseModel
 
@@ -22,7 +22,6 @@ from .arguments import (
 )
 from .background_loop import background_loop
 from .call import Call
-from .checkpoint import Checkpoint
 from .openai_errors import openai_errors
 from .options import ChatOptions, Messages, ResponseFormat
 from .parsed_types import ParsedChatCompletion, ParsedT
@@ -30,6 +29,9 @@ from .progress import progress_bar
 from .signatures import shows_options
 from .streams import ChunkIterator, ChunkStream, iterables
 from .types import ChatCompletion
+
+if TYPE_CHECKING:
+    from .checkpoint import Checkpoint
 
 Responses: TypeAlias = list[ChatCompletion | FanoutError]
 
@@ -123,6 +125,8 @@ async def abatch_completion(
         with collecting_rarely(min(max_workers, _count(messages) or max_workers)):
             if checkpoint is None:
                 return await _responses(call, messages, max_workers, shown=progress)
+            from .checkpoint import Checkpoint  # most batches have none
+
             with Checkpoint(checkpoint) as stored:
                 return await _stored_responses(call, messages, max_workers, stored, shown=progress)
 

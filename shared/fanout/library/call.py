@@ -6,14 +6,11 @@ Knows nothing of threads.
 
 from __future__ import annotations
 
-import asyncio
-import os
 import random
 from collections.abc import AsyncIterator, Callable, Mapping, Sequence
 from contextlib import AsyncExitStack, asynccontextmanager
 from functools import partial
 from typing import Any, Literal
-from weakref import WeakKeyDictionary
 
 from msgspec.structs import replace
 
@@ -35,10 +32,8 @@ from ..routing.router import Router
 from ..schema.fanout import FanOutRequest, parse_request, with_messages
 from ..settings import Settings
 from ..telemetry.observers import NullObserver
-from ..transport.client_engine import ClientEngine, is_client
-from ..transport.engine import Engine
 from .deployments import ADDRESS, of_deployments, of_judge, of_models
-from .errors import ForkedProcess
+from .engines import client_of, engine_of
 from .inputs import plain, plain_options
 from .option_checks import check_names, check_timeout, longer_models, stream_of
 from .streams import ChunkStream
@@ -50,10 +45,6 @@ NOT_SENT = frozenset({"fanout", "stream", "timeout", "request_timeout", "num_ret
 
 CHECK = ("check", "attempts", "escalate")
 """Options that are fields of `fanout`: how responses are checked."""
-
-
-_engines: WeakKeyDictionary[asyncio.AbstractEventLoop, Engine] = WeakKeyDictionary()
-_processes: set[int] = set()
 
 
 class Call:
@@ -74,7 +65,7 @@ class Call:
         self._parse_as = parsed_class(given)
         check_timeout(given)
         given = plain_options(given)
-        client = _client_of(given)
+        client = client_of(given)
         if "base_url" in given:  # LiteLLM's other name for it
             given.setdefault("api_base", given.pop("base_url"))
         address = {name: given.pop(name) for name in ADDRESS if name in given}
@@ -110,8 +101,8 @@ class Call:
             self._body.pop("stream_options", None)
         routes = Routes(context_window={name: (other,) for name, other in longer.items()})
         catalog = Catalog(groups=groups, env=env, routes=routes)
-        engine = loop_engine() if client is None else ClientEngine(client)
-        router = Router(catalog, make_transport(settings, engine), observer=NullObserver())
+        transport = make_transport(settings, engine_of(client))
+        router = Router(catalog, transport, observer=NullObserver())
         self._gateway = _with_times(Gateway(catalog, router), stagger)
 
     async def response(
@@ -234,14 +225,6 @@ class Call:
         return error
 
 
-def _client_of(options: dict[str, Any]) -> Any:
-    """The option `http_client`, which is taken out."""
-    client = options.pop("http_client", None)
-    if client is not None and not is_client(client):
-        raise RequestError("`http_client` must be a client of httpx or httpx2", "http_client")
-    return client
-
-
 def _with_times(gateway: Gateway, stagger: object) -> Gateway:
     """The gateway, with the times of this process if the request waits by them."""
     if stagger == "p95":
@@ -279,18 +262,3 @@ def _not_utf8() -> RequestError:
 def new_context() -> Context:
     """What the gateway needs to know of a call: a new id."""
     return Context(f"req_{random.getrandbits(64):016x}")
-
-
-def loop_engine() -> Engine:
-    """The running loop's engine: its connections are shared by all calls on that loop."""
-    _processes.add(os.getpid())
-    if len(_processes) > 1:
-        raise ForkedProcess
-    loop = asyncio.get_running_loop()
-    if (engine := _engines.get(loop)) is None:
-        for old in [each for each in _engines if each.is_closed()]:
-            del _engines[old]
-        from ..transport.connection_pool import PyqwestEngine
-
-        engine = _engines[loop] = PyqwestEngine()
-    return engine

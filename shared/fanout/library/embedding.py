@@ -7,18 +7,17 @@ from typing import Any, Literal, TypeAlias, Unpack
 
 from ..config.catalog import Catalog
 from ..endpoints.embeddings.request import parse_request
-from ..errors import RequestError
 from ..gateway.factory import make_transport
 from ..gateway.gateway import Gateway
 from ..routing.router import Router
 from ..settings import Settings
 from ..telemetry.observers import NullObserver
-from ..transport.client_engine import ClientEngine, is_client
 from ..wire import json
 from .background_loop import background_loop
-from .call import loop_engine, new_context
+from .call import new_context
 from .deployments import ADDRESS, of_models
 from .embedding_types import Embedding, EmbeddingResponse
+from .engines import client_of, engine_of
 from .inputs import plain
 from .openai_errors import openai_errors
 from .option_checks import check_names, check_timeout
@@ -119,18 +118,15 @@ def embedding(  # noqa: PLR0913, PLR0917 -- the same
 
 async def _response(model: str, inputs: object, options: Mapping[str, Any]) -> EmbeddingResponse:
     given = {name: value for name, value in options.items() if value is not None}
-    client = given.pop("http_client", None)
-    if client is not None and not is_client(client):
-        raise RequestError("`http_client` must be a client of httpx or httpx2", "http_client")
+    client = client_of(given)
     if "base_url" in given:  # LiteLLM's other name for it
         given.setdefault("api_base", given.pop("base_url"))
     address = {name: given.pop(name) for name in ADDRESS if name in given}
     request = parse_request({"model": model, "input": plain(inputs), **plain(given)})
     settings = Settings.read()
     groups = of_models([request.model], {}, address, settings.env)
-    engine = loop_engine() if client is None else ClientEngine(client)
     catalog = Catalog(groups=groups, env=settings.env)
-    router = Router(catalog, make_transport(settings, engine), observer=NullObserver())
+    router = Router(catalog, make_transport(settings, engine_of(client)), observer=NullObserver())
     found: list[Embedding] = []
 
     async def add(start: int, vectors: Sequence[bytes]) -> None:

@@ -17,7 +17,7 @@ from ..schema.gateway_fields import MAX_LEASE, MIN_LEASE
 from ..transport.engine import ConnectFailed, EngineError, Outgoing
 from ..wire.http import REQUEST_ID, WireResponse
 from .background_loop import background_loop
-from .call import loop_engine
+from .engines import loop_engine
 from .errors import GatewayError, GatewayUnreachable
 from .openai_errors import openai_errors
 

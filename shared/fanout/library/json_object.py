@@ -9,24 +9,8 @@ from typing import TYPE_CHECKING, Annotated, Any, Self, Union, get_args, get_ori
 
 from pydantic import BaseModel, BeforeValidator, ConfigDict, ValidationError
 
-
-class AttributeDict(dict[str, Any]):
-    """A dict whose keys are attributes, too: an object that a provider adds to OpenAI's fields."""
-
-    def __getattr__(self, name: str) -> Any:
-        try:
-            return self[name]
-        except KeyError:
-            raise AttributeError(f"there is no `{name}` here") from None
-
-
-def with_attributes(value: Any) -> Any:
-    """JSON whose objects are `AttributeDict`s."""
-    if isinstance(value, dict):
-        return AttributeDict({name: with_attributes(item) for name, item in value.items()})
-    if isinstance(value, list):
-        return [with_attributes(item) for item in value]
-    return value
+from .attribute_dict import with_attributes
+from .exact_fit import Misfit, exact
 
 
 class JSONObject(BaseModel):
@@ -50,6 +34,13 @@ class JSONObject(BaseModel):
 
         Only the parts that do not fit stay unvalidated. A missing required field is `None`.
         """
+        try:
+            return exact(cls, value)
+        except Misfit:
+            return cls._validated(value)
+
+    @classmethod
+    def _validated(cls, value: Mapping[str, Any]) -> Self:
         try:
             made: Self = cls.__pydantic_validator__.validate_python(value)
         except ValidationError:

@@ -3,11 +3,9 @@
 from __future__ import annotations
 
 from collections.abc import Collection, Mapping
-from difflib import get_close_matches
 from typing import Any
 
 from ..errors import RequestError
-from ..schema.litellm_arguments import REJECTED, asks_for_something, is_vendors, rejection
 from .options import ChatOptions, ControlOptions
 
 OF_FUNCTIONS = frozenset({"fanout", "stagger", "max_workers", "progress", "checkpoint"})
@@ -37,13 +35,21 @@ def check_names(options: Mapping[str, Any], own: Collection[str] = ()) -> None:
             )
         if name == "headers" and value:
             raise RequestError("`headers` has no effect here (write `extra_headers`)", name)
-        if name in REJECTED and name != "model_list" and asks_for_something(name, value):
-            if is_vendors(name, value):
-                continue
-            raise rejection(name)
-        is_unknown = name not in NAMES and name not in own and name not in REJECTED
-        if is_unknown and (near := get_close_matches(name, (*own, *NAMES), 1, SIMILAR)):
+        if name not in NAMES and name not in own:
+            _check_other(name, value, own)
+
+
+def _check_other(name: str, value: object, own: Collection[str]) -> None:
+    """Reject an argument of LiteLLM's without an equal here, and a misspelled option."""
+    from difflib import get_close_matches
+
+    from ..schema.litellm_arguments import REJECTED, asks_for_something, is_vendors, rejection
+
+    if name not in REJECTED:
+        if near := get_close_matches(name, (*own, *NAMES), 1, SIMILAR):
             raise RequestError(f"there is no option `{name}`; did you mean `{near[0]}`?", name)
+    elif name != "model_list" and asks_for_something(name, value) and not is_vendors(name, value):
+        raise rejection(name)
 
 
 def longer_models(options: dict[str, Any]) -> dict[str, str]:

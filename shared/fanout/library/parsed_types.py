@@ -6,7 +6,8 @@ from typing import Any, Generic, TypeVar
 
 from pydantic import BaseModel, SerializeAsAny, ValidatorFunctionWrapHandler, field_validator
 
-from .json_object import JSONObject, with_attributes
+from .attribute_dict import with_attributes
+from .json_object import JSONObject
 from .types import ChatCompletion, Choice, Message
 
 ParsedT = TypeVar("ParsedT", bound=BaseModel)

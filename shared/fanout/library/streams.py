@@ -4,11 +4,13 @@ from __future__ import annotations
 
 from collections.abc import AsyncIterator, Awaitable, Callable, Iterator, Sequence
 from contextlib import AbstractAsyncContextManager, AsyncExitStack
-from typing import Any, Self, TypeVar
+from typing import TYPE_CHECKING, Any, Self, TypeVar
 
 from .background_loop import background_loop
-from .chunk_types import ChatCompletionChunk
 from .openai_errors import openai_errors
+
+if TYPE_CHECKING:
+    from .chunk_types import ChatCompletionChunk
 
 T = TypeVar("T")
 
@@ -52,6 +54,8 @@ class ChunkStream:
         await self.open()
         if self._chunks is None or self._closed:
             raise StopAsyncIteration
+        from .chunk_types import ChatCompletionChunk  # whole responses have none
+
         try:
             return ChatCompletionChunk.from_json(await anext(self._chunks))
         except StopAsyncIteration:
