@@ -1,8 +1,8 @@
 """
 The indexes of choices, which clients keep choices apart by, whatever a vendor writes as `index`.
 
-A request for one choice gives one with the index 0. The choices of a plain response have the
-indexes 0, 1, 2 and so on. No text is lost, and no two choices are joined.
+A request for one choice gives one with the index 0, unless the vendor sends more. The choices of a
+plain response have the indexes 0, 1, 2 and so on. No text is lost, and no two choices are joined.
 """
 
 from __future__ import annotations
@@ -100,9 +100,10 @@ def test_the_choices_of_a_plain_response_have_their_places_or_the_vendors_indexe
 
 @pytest.mark.parametrize("provider", PROVIDERS)
 @pytest.mark.parametrize("indexes", list(itertools.product(INDEXES, repeat=2)), ids=str)
-def test_all_text_of_a_request_for_one_choice_is_of_the_choice_zero(
+def test_the_text_of_a_request_for_one_choice_is_of_the_choice_zero_if_there_is_one(
     provider: str, indexes: tuple[Any, Any]
 ) -> None:
+    """Two indexes that take turns are two choices, and one that cannot be read says nothing."""
     first, second = indexes
     chunks = streamed(
         provider,
@@ -113,9 +114,71 @@ def test_all_text_of_a_request_for_one_choice_is_of_the_choice_zero(
             [choice_of(second, delta={}, finish_reason="length")],
         ],
     )
-    assert {one["index"] for chunk in chunks for one in chunk["choices"]} == {0}
-    (choice,) = collected(chunks)
-    assert (choice["message"]["content"], choice["finish_reason"]) == ("Hello!", "length")
+    read = {int(one) for one in indexes if one not in UNREADABLE}
+    found = collected(chunks)
+    assert [one["index"] for one in found] == list(range(max(len(read), 1)))
+    expected = ["Hello!"] if len(read) < 2 else ["Hel!", "lo"]
+    assert [one["message"]["content"] for one in found] == expected
+    assert found[-1]["finish_reason"] == "length"
+
+
+TEXTS = ("abc", "XYZ")
+
+
+@st.composite
+def streams_of_one(draw: st.DrawFn) -> list[list[Any]]:
+    """One choice, whatever its server counts."""
+    start, step = draw(st.sampled_from([(0, 0), (1, 0), (5, 0), (0, 1), (1, 1), (None, 0)]))
+    deltas: list[dict[str, Any]] = [{"content": letter} for letter in TEXTS[0]]
+    match draw(st.sampled_from([None, "alone", "first", "each"])):
+        case "alone":
+            deltas = [{"role": "assistant", "content": draw(st.sampled_from(["", None]))}, *deltas]
+        case "first":
+            deltas[0] = {"role": "assistant", **deltas[0]}
+        case "each":
+            deltas = [{"role": "assistant", **delta} for delta in deltas]
+        case _:
+            pass
+    chunks = [
+        [choice_of("absent" if start is None else start + step * place, delta=delta)]
+        for place, delta in enumerate([*deltas, {}])
+    ]
+    chunks[-1][0]["finish_reason"] = "stop"
+    return chunks
+
+
+@st.composite
+def streams_of_two(draw: st.DrawFn) -> list[list[Any]]:
+    """Two choices that take turns in any order, each with an index of its own."""
+    pair = draw(st.sampled_from([(0, 1), (1, 0), (1, 2), (0, 5), (7, 2)]))
+    left: list[list[Any]] = []
+    for index, text in zip(pair, TEXTS, strict=True):
+        pieces = [choice_of(index, delta={"content": letter}) for letter in text]
+        if draw(st.booleans()):
+            pieces.insert(0, choice_of(index, delta={"role": "assistant", "content": ""}))
+        left.append([*pieces, choice_of(index, delta={}, finish_reason="stop")])
+    chunks = []
+    while any(left):
+        pieces = draw(st.sampled_from([one for one in left if one]))
+        chunks.append([pieces.pop(0)])
+    return chunks
+
+
+@pytest.mark.parametrize("provider", PROVIDERS)
+@STEADY
+@given(chunks=streams_of_one())
+def test_no_way_of_counting_divides_a_choice(provider: str, chunks: list[list[Any]]) -> None:
+    assert texts(collected(streamed(provider, chunks))) == [(0, TEXTS[0])]
+
+
+@pytest.mark.parametrize("provider", PROVIDERS)
+@STEADY
+@given(chunks=streams_of_two())
+def test_texts_of_two_choices_are_never_joined(provider: str, chunks: list[list[Any]]) -> None:
+    found = collected(streamed(provider, chunks))
+    assert [one["index"] for one in found] == [0, 1]
+    assert sorted(one["message"]["content"] for one in found) == sorted(TEXTS)
+    assert [one["finish_reason"] for one in found] == ["stop", "stop"]
 
 
 @pytest.mark.parametrize("provider", PROVIDERS)

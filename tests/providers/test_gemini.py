@@ -11,6 +11,7 @@ import httpx
 import pytest
 from google import genai
 from google.genai import types
+from msgspec.structs import replace
 from pydantic.alias_generators import to_camel
 
 from fanout.providers.base import BadWire, Target, WireError
@@ -19,6 +20,7 @@ from fanout.providers.gemini.provider import PROVIDER
 from fanout.providers.gemini.response import FAILURES, FINISH_REASONS, ChatDecoder
 from fanout.providers.gemini.rules import has_levels
 from fanout.providers.gemini.settings import BUDGETS, LEVELS
+from fanout.schema.accumulator import ChunkAccumulator
 from fanout.schema.validation import parse_chat
 from fanout.wire.http import WireEvent, WireResponse
 
@@ -213,6 +215,38 @@ def test_a_stream_has_not_ended_before_its_last_candidate() -> None:
     assert not decoder.ended
     list(decoder.feed(WireEvent(b'{"candidates": [{"finishReason": "STOP"}]}')))
     assert decoder.ended
+
+
+def candidate(index: int | None, text: str, reason: str | None = None) -> dict[str, Any]:
+    content = {"parts": [{"text": text}]} if text else {}
+    found = {"index": index, "content": content, "finishReason": reason}
+    return {name: value for name, value in found.items() if value is not None}
+
+
+@pytest.mark.parametrize(
+    ("events", "expected"),
+    [
+        ([[(0, "A")], [(1, "B")], [(0, "a", "STOP")], [(1, "b", "STOP")]], ["Aa", "Bb"]),
+        ([[(0, "A"), (1, "B")], [(0, "a", "STOP")], [(1, "b", "STOP")]], ["Aa", "Bb"]),
+        ([[(0, "A", "STOP")], [(1, "B", "STOP")]], ["A", "B"]),
+        ([[(1, "A")], [(1, "a")], [(1, "", "STOP")]], ["Aa"]),
+        ([[(1, "A")], [(None, "a")], [(None, "", "STOP")]], ["Aa"]),
+        ([[(0, "A")], [(None, "a")], [(1, "", "STOP")]], ["Aa"]),
+    ],
+)
+def test_texts_of_two_candidates_are_never_joined_although_one_was_asked_for(
+    events: list[list[tuple[Any, ...]]], expected: list[str]
+) -> None:
+    decoder, accumulator = ChatDecoder(replace(TARGET, one_choice=True)), ChunkAccumulator()
+    for event in events:
+        data = json.dumps({"candidates": [candidate(*one) for one in event]}).encode()
+        for chunk in decoder.feed(WireEvent(data)):
+            accumulator.add(chunk)
+    assert decoder.ended
+    found = accumulator.completion()["choices"]
+    assert [one["index"] for one in found] == list(range(len(expected)))
+    assert [one["message"]["content"] for one in found] == expected
+    assert {one["finish_reason"] for one in found} == {"stop"}
 
 
 FAULT = {"error": {"code": 503, "message": "The model is {overloaded}.", "status": "UNAVAILABLE"}}

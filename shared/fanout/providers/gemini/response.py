@@ -171,10 +171,14 @@ class ChatDecoder:
         The choice that each candidate of an event is of.
 
         The candidates of one event are different ones, also if a server (a proxy, for one) writes
-        no index or the same. Choices are numbered without gaps, as clients require it.
+        no index or the same. Choices are numbered without gaps, as clients require it. A candidate
+        alone is of the first choice, if one was asked for, unless it has another index and content.
         """
         if self._has_one and self._candidates and len(candidates) == 1:
-            return [0]
+            (one,) = candidates
+            is_other = one.index is not None and one.content is not None and one.content.parts
+            if one.index not in self._places and not is_other:
+                return [0]
         indexes: list[int] = []
         for place, candidate in enumerate(candidates):
             index = place if candidate.index is None else candidate.index

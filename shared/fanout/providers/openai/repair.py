@@ -106,7 +106,7 @@ def _piece(choice: dict[str, Any], place: int, called: Container[int]) -> dict[s
 
 def _choice(choice: dict[str, Any], place: int) -> dict[str, Any]:
     """A choice with an index and readable log probabilities; its message is repaired apart."""
-    index = _index(choice.get("index"))
+    index = read_index(choice.get("index"))
     fixed = {**choice, "index": place if index is None else index}
     try:
         msgspec.convert(choice.get("logprobs"), Logprobs | None)
@@ -167,12 +167,13 @@ def _call(call: dict[str, Any]) -> dict[str, Any]:
     _replace(fixed, "id", lambda value: as_text(value) or None)
     if not (fixed.get("type") and isinstance(fixed["type"], str)):
         fixed.pop("type", None)
-    _replace(fixed, "index", _index)
+    _replace(fixed, "index", read_index)
     _replace(fixed, "function", _function)
     return fixed
 
 
-def _index(value: Any) -> int | None:
+def read_index(value: Any) -> int | None:
+    """An index that can be one, else `None`."""
     return _within(value, json.Index)
 
 

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import sys
 from collections.abc import Container, Iterable
 from typing import Any, get_args
 
@@ -13,6 +12,7 @@ from ...schema.chat import ChatChunk, FinishReason
 from ...wire.http import WireEvent
 from ...wire.json import NOT_JSON, decode_any
 from ..base import Target, WireError
+from .choice_places import ChoicePlaces
 from .errors import explain_value, status_of
 from .response import check_object, is_chunk, repaired
 from .streamed_choice import StreamedChoice
@@ -41,15 +41,11 @@ class ChatDecoder:
 
     The end is `[DONE]`, or a finish reason of every choice, because some vendors send no `[DONE]`.
     Choices without a finish reason get one at `[DONE]`: clients wait for it or ask again.
-    If the request asked for one choice, the deltas of all indexes are of that choice: some servers
-    count from 1, or count the chunks. A chunk with several indexes shows that there are more, and
-    so does one that has only a role, at another index than the first choice's.
+    If the request asked for one choice, `choice_places` says which one each delta is of.
     """
 
     def __init__(self, target: Target) -> None:
-        self._one_choice = target.one_choice
-        self._first = 0
-        """The vendor's index of the first choice."""
+        self._places = ChoicePlaces() if target.one_choice else None
         self._done = False
         self._latest: dict[str, Any] = {}
         self._head: tuple[Any, ...] | None = None
@@ -103,6 +99,8 @@ class ChatDecoder:
         Most chunks are only more of a choice. A quick check spares them the full one, which takes
         longer; what it does not look at must be as in the chunk before.
         """
+        if self._places is not None and not self._done:
+            value = self._places.place(value)
         get = value.get
         head = (get("id"), get("created"), get("service_tier"), get("system_fingerprint"))
         if head == self._head and self._is_more(get("choices"), get("usage")):
@@ -149,28 +147,15 @@ class ChatDecoder:
                 return value  # type: ignore[return-value]
         self._latest = value
         choices = value["choices"]
-        indexes = {choice["index"] for choice in choices}
-        if self._one_choice and (len(indexes) > 1 or self._begins_another(choices)):
-            self._one_choice = False
         taken = [self._take_choice(choice, value.get("id")) for choice in choices]
         if any(new is not old for new, old in zip(taken, choices, strict=True)):
             value = {**value, "choices": [choice for choice in taken if choice is not None]}
         return value  # type: ignore[return-value]
 
-    def _begins_another(self, choices: list[dict[str, Any]]) -> bool:
-        """Whether this chunk only begins a choice beside the first one, which has not ended."""
-        if not self._one_choice or self._first or not (choices and self._open):
-            return False
-        choice = choices[0]
-        has_more = any(value for name, value in choice["delta"].items() if name != "role")
-        is_start = choice["delta"].get("role") and not choice.get("finish_reason")
-        return bool(choice["index"] and is_start) and not has_more
-
     def _called(self) -> Container[int]:
         """The indexes of the choices that have had tool calls."""
         known = (self._open | self._finished).items()
-        called = {index for index, choice in known if choice.calls}
-        return range(sys.maxsize) if called and self._one_choice else called
+        return {index for index, choice in known if choice.calls}
 
     def _is_usual(self, choices: list[ChunkChoice]) -> bool:
         """Whether this is one choice, just as a client gets it; then notes what begins or ends."""
@@ -182,7 +167,7 @@ class ChatDecoder:
             return False
         known = self._open.get(index)
         if known is None:
-            if index in self._finished or (index and self._one_choice):
+            if index in self._finished:
                 return False
             known = self._open[index] = StreamedChoice()
         if choice.finish_reason and (known.lacks_arguments or calls):
@@ -222,11 +207,9 @@ class ChatDecoder:
         return choice
 
     def _with_known_fields(self, choice: dict[str, Any]) -> dict[str, Any]:
-        """The choice with a finish reason, its own index, and no message beside the delta."""
+        """The choice with a finish reason, and no message beside the delta."""
         if "finish_reason" not in choice:
             choice = {**choice, "finish_reason": None}
-        if choice["index"] and self._one_choice:
-            choice = {**choice, "index": 0}
         if "message" in choice:
             choice = {name: value for name, value in choice.items() if name != "message"}
         return choice
@@ -238,7 +221,8 @@ class ChatDecoder:
             for index in sorted(self._open)
         ]
         head = {name: self._latest[name] for name in _HEAD if name in self._latest}
-        return {**head, "choices": ends}
+        waiting = self._places.rest() if self._places is not None else []
+        return {**head, "choices": [*waiting, *ends]}
 
 
 def _with_calls(
