@@ -69,7 +69,7 @@ PARTS: dict[str, Mapping[str, Any]] = {
     "file by its id": stored(),
     "audio": {CHAT: SOUND, RESPONSES: SOUND},
 }
-PLACES = ("first", "after what is left out", "in a result")
+PLACES = ("first", "after what is left out", "in a result", "in a failed result")
 
 
 def conversation(path: str, part: Any, place: str) -> dict[str, Any]:
@@ -93,8 +93,8 @@ def conversation(path: str, part: Any, place: str) -> dict[str, Any]:
         return {"input": listed[place], "instructions": "Be brief."}
     if path == MESSAGES:
         use = {"type": "tool_use", "id": "c1", "name": "f", "input": {}}
-        told = {"type": "tool_result", "tool_use_id": "c1", "content": [text, part]}
         odd = {"type": "server_note", "text": "none"}
+        told = {"type": "tool_result", "tool_use_id": "c1", "content": [odd, text, part]}
         messages = {
             "first": [{"role": "user", "content": [part]}],
             "after what is left out": [
@@ -105,6 +105,11 @@ def conversation(path: str, part: Any, place: str) -> dict[str, Any]:
                 hi,
                 {"role": "assistant", "content": [odd, use]},
                 {"role": "user", "content": [odd, told, text]},
+            ],
+            "in a failed result": [
+                hi,
+                {"role": "assistant", "content": [use]},
+                {"role": "user", "content": [{**told, "is_error": True}]},
             ],
         }
         return {"messages": messages[place], "system": "Be brief.", "max_tokens": 9}
@@ -194,7 +199,8 @@ def part_path(path: str, place: str) -> str:
     if path == MESSAGES:
         found = {"first": "messages[0].content[0]"}
         found["after what is left out"] = "messages[1].content[2]"
-        return found.get(place, "messages[2].content[1].content[1]")
+        found["in a failed result"] = "messages[2].content[0].content[2]"
+        return found.get(place, "messages[2].content[1].content[2]")
     return f"messages[{0 if place == 'first' else 2}].content[{0 if place == 'first' else 1}]"
 
 
@@ -204,7 +210,7 @@ def part_path(path: str, place: str) -> str:
 def test_an_error_about_a_part_names_it_as_the_client_has_sent_it(
     app: InProcess, path: str, kind: str, place: str
 ) -> None:
-    if path not in PARTS[kind]:
+    if path not in PARTS[kind] or ("failed" in place and path != MESSAGES):
         return
     body = conversation(path, PARTS[kind][path], place)
     wrong, seen = [], 0

@@ -10,6 +10,7 @@ Source: https://platform.claude.com/docs/en/api/messages/create, 2026-11.
 from __future__ import annotations
 
 from collections.abc import Collection, Mapping
+from types import MappingProxyType
 from typing import Any, NamedTuple, TypeAlias
 
 from ...errors import RequestError
@@ -34,19 +35,22 @@ class History(NamedTuple):
     """
     The messages of the chat request, and the path of each in the client's request.
 
-    `numbers` are the client's of each message's parts.
+    `numbers` are the client's of each message's parts, `results` those of the parts of results of
+    tools, by the path of the result in the client's request.
     """
 
     messages: list[Any]
     paths: list[str]
     numbers: list[tuple[int, ...]]
+    results: dict[str, tuple[int, ...]]
 
 
 class _Made(NamedTuple):
-    """A message, and the client's number of each of its parts."""
+    """A message, and the client's numbers as `History` has them."""
 
     message: Block
     numbers: tuple[int, ...] = ()
+    results: Mapping[str, tuple[int, ...]] = MappingProxyType({})
 
 
 def chat_messages(body: Mapping[str, Any], losses: Losses) -> History:
@@ -68,7 +72,8 @@ def chat_messages(body: Mapping[str, Any], losses: Losses) -> History:
         found = _messages(message, path, losses, first, is_past=index < last)
         made += [(one, path) for one in found]
     messages, numbers = [one.message for one, _ in made], [one.numbers for one, _ in made]
-    return History(messages, [path for _, path in made], numbers)
+    results = {path: found for one, _ in made for path, found in one.results.items()}
+    return History(messages, [path for _, path in made], numbers, results)
 
 
 def _role(message: Any) -> Any:
@@ -129,15 +134,17 @@ def _messages(message: Any, path: str, losses: Losses, first: int, *, is_past: b
 
 def _user(content: list[Any], path: str, losses: Losses, first: int) -> _Made:
     blocks, numbers = [], []
+    results: dict[str, tuple[int, ...]] = {}
     for index, block in enumerate(content[first:], first):
         place = f"{path}[{index}]"
         if _kind(block, place) == "tool_result":
-            blocks.append(_result(block, place, losses))
+            result, results[place] = _result(block, place, losses)
+            blocks.append(result)
             numbers.append(index)
         elif (found := _part(block, place, losses)) is not None:
             blocks.append(found)
             numbers.append(index)
-    return _Made({"role": "user", "content": _joined(blocks)}, tuple(numbers))
+    return _Made({"role": "user", "content": _joined(blocks)}, tuple(numbers), results)
 
 
 def _assistant(content: list[Any], path: str, losses: Losses, first: int) -> list[_Made]:
@@ -245,9 +252,14 @@ def _search_result(block: Block, losses: Losses) -> Block:
     return {"type": "text", "text": text, **_mark(block)}
 
 
-def _result(block: Block, path: str, losses: Losses) -> Block:
-    """A tool's result; that it is an error is the beginning of its text."""
+def _result(block: Block, path: str, losses: Losses) -> tuple[Block, tuple[int, ...]]:
+    """
+    A tool's result, and the client's numbers of its parts.
+
+    That it is an error is the beginning of its text.
+    """
     content = block.get("content")
+    numbers: list[int] = []
     if isinstance(content, list):
         parts = []
         for index, part in enumerate(content):
@@ -256,10 +268,12 @@ def _result(block: Block, path: str, losses: Losses) -> Block:
                 losses.add(f"messages[].content[].content[].{part['type']}")
             elif (found := _part(part, place, losses)) is not None:
                 parts.append(found)
+                numbers.append(index)
         content = parts or ""
     if block.get("is_error") is True:
+        numbers = [0, *numbers] if isinstance(content, list) else numbers
         content = _as_error(content)
-    return {**block, "content": content}
+    return {**block, "content": content}, tuple(numbers)
 
 
 def _as_error(content: Any) -> Any:

@@ -14,6 +14,8 @@ from .request import ChatBody
 
 _MESSAGE = re.compile(r"messages\[(\d+)\](?:(\.content)(?:\[(\d+)\])?)?")
 
+_PART = re.compile(r"\.content\[(\d+)\]")
+
 
 def client_path(path: str, made: ChatBody) -> str:
     """The client's path of a field of the chat request that was `made`."""
@@ -25,12 +27,20 @@ def client_path(path: str, made: ChatBody) -> str:
     content = "" if place == "system" else found[2] or ""
     if found[3] is None:
         return place + content + rest
-    return f"{place}{content}[{_number(made, message, int(found[3]))}]{rest}"
+    part = f"{place}{content}[{_number(made, message, int(found[3]))}]"
+    inner = _PART.match(rest)
+    if inner is None or part not in made.results:
+        return part + rest
+    number = _of(made.results[part], int(inner[1]))
+    return f"{part}.content[{number}]{rest[inner.end() :]}"
 
 
 def _number(made: ChatBody, message: int, part: int) -> int:
     """The client's number of a part."""
-    numbers = made.numbers[message] if made.numbers else ()
+    return _of(made.numbers[message] if made.numbers else (), part)
+
+
+def _of(numbers: Sequence[int], part: int) -> int:
     return numbers[part] if part < len(numbers) else part
 
 
@@ -38,7 +48,8 @@ def placed(
     chat: ChatRequest, made: ChatBody, original: OriginalRequest | None, names: ClientNames
 ) -> ChatRequest:
     """The conversation with the client's own request, and the client's paths of its messages."""
-    are_moved = any(list(one) != [*range(len(one))] for one in made.numbers)
+    numbers = (*made.numbers, *made.results.values())
+    are_moved = any(list(one) != [*range(len(one))] for one in numbers)
     if not are_moved and made.paths == [f"messages[{n}]" for n in range(len(made.paths))]:
         return replace(chat, original=original, names=names)
     places = chat.places or [MessagePosition(f"messages[{n}]") for n in range(len(chat.messages))]
@@ -52,4 +63,5 @@ def _moved(place: MessagePosition, made: ChatBody) -> MessagePosition:
     if found is not None and found[2] is None and int(found[1]) < len(made.numbers):
         message = int(found[1])
         parts = [_number(made, message, one) for one in parts] or made.numbers[message]
-    return MessagePosition(client_path(place.path, made), tuple(parts), place.field)
+    path = client_path(place.path, made)
+    return MessagePosition(path, tuple(parts) or made.results.get(path, ()), place.field)

@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import hashlib
 from collections.abc import Mapping, Sequence
+from types import MappingProxyType
 from typing import Any, NamedTuple
 
 from ...errors import RequestError
@@ -68,6 +69,7 @@ class ChatBody(NamedTuple):
     fields: dict[str, Any]
     paths: list[str]
     numbers: Sequence[tuple[int, ...]] = ()
+    results: Mapping[str, tuple[int, ...]] = MappingProxyType({})
     tool_paths: tuple[str, ...] = ()
 
 
@@ -97,7 +99,7 @@ def chat_body(body: Mapping[str, Any], losses: Losses, own: frozenset[str] = OWN
     for name in body.keys() - _READ - own:
         if body[name] is not None:
             losses.add(name)
-    return ChatBody(chat, history.paths, history.numbers, tool_paths)
+    return ChatBody(chat, history.paths, history.numbers, history.results, tool_paths)
 
 
 def stand_in(body: Mapping[str, Any], own: frozenset[str]) -> ChatBody:
