@@ -229,6 +229,23 @@ def test_an_error_about_a_part_names_it_as_the_client_has_sent_it(
     assert seen or kind.endswith(("web", "id"))
 
 
+@pytest.mark.parametrize("kind", PARTS)
+@pytest.mark.parametrize("form", [MESSAGES, RESPONSES])
+def test_a_part_of_another_api_in_a_chat_request_is_named_as_the_client_has_sent_it(
+    app: InProcess, form: str, kind: str
+) -> None:
+    if form not in PARTS[kind]:
+        return
+    body = conversation(CHAT, PARTS[kind][form], "after what is left out")
+    wrong = []
+    for model in MODELS:
+        asked = {**body, "model": model}
+        status, message, named = ask(app, CHAT, asked)
+        if status in (400, 403) and not (named and all(exists(asked, name) for name in named)):
+            wrong.append((model, status, message, named))
+    assert wrong == []
+
+
 FIELDS: dict[str, dict[str, Any]] = {
     CHAT: {
         "reasoning_effort": "low",

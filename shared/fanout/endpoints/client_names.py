@@ -16,6 +16,15 @@ from ..secret import HiddenRepr
 Inner = Mapping[str, tuple[str, ...]]
 """The names of a member of a chat request's part or tool, and its names in another API."""
 
+PARTS: Inner = {
+    "file": ("source",),
+    "file_data": ("file_url", "data", "url"),
+    "file_id": ("file_url", "url"),
+    "image_url": ("source",),
+    "url": ("data",),
+}
+"""Those of parts in the form of OpenAI's Responses API or of Anthropic's."""
+
 _STEP = re.compile(r"\[(\d+)\]|([^.\[\]]+)")
 _COUNT = re.compile(r" \(\d+\)$")
 

@@ -7,9 +7,10 @@ import re
 from collections.abc import Awaitable, Callable, Iterable
 from functools import cache, partial
 from pathlib import Path
-from typing import TYPE_CHECKING, TypeAlias
+from typing import TYPE_CHECKING, Any, TypeAlias
 
 from msgspec import Raw
+from msgspec.structs import replace
 
 from ..errors import Forbidden, NotFound, RequestError
 from ..gateway.run import GatewayResponse, ResponseStream
@@ -146,7 +147,22 @@ def _parsed(body: bytes, model: str | None = None) -> FanOutRequest:
     value = parse_body(body)
     if model is not None and isinstance(value, dict):
         value = {**value, "model": model}
-    return parse_request(value, len(body))
+    request = parse_request(value, len(body))
+    chat = request.conversations[0]
+    if isinstance(value, dict) and chat.body["messages"] is not value.get("messages"):
+        return _with_names(request, value)
+    return request
+
+
+def _with_names(request: FanOutRequest, value: dict[str, Any]) -> FanOutRequest:
+    """The request, whose errors name parts of other APIs as the client has sent them."""
+    if request.nested or len(request.conversations) > 1:
+        return request
+    from ..endpoints.client_names import PARTS, ClientNames  # few clients send such parts
+
+    names = ClientNames(value, lambda name: name, PARTS)
+    chats = tuple(replace(one, names=names) for one in request.conversations)
+    return replace(request, conversations=chats)
 
 
 def parse_body(body: bytes) -> object:
