@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import itertools
 import json
 from pathlib import Path
 from typing import Any
@@ -14,6 +15,7 @@ from google.genai import types
 from msgspec.structs import replace
 from pydantic.alias_generators import to_camel
 
+from fanout.providers import registry
 from fanout.providers.base import BadWire, Target, WireError
 from fanout.providers.gemini.framer import StreamFramer
 from fanout.providers.gemini.provider import PROVIDER
@@ -206,6 +208,32 @@ def test_the_tier_of_a_whole_response_is_also_in_a_header() -> None:
     headers = {"x-gemini-service-tier": "flex"}
     response = WireResponse(200, headers, json.dumps(body).encode())
     assert PROVIDER.chat.decode(response, TARGET)["service_tier"] == "flex"
+
+
+@pytest.mark.parametrize("provider", ["gemini", "vertex_ai"])
+def test_results_are_in_the_order_of_their_calls(provider: str) -> None:
+    """Without ids, Google pairs the results of one function with its calls by their order."""
+    calls = [
+        {
+            "id": f"call_{one}-made",
+            "type": "function",
+            "function": {"name": name, "arguments": "{}"},
+        }
+        for one, name in (("a", "f"), ("b", "f"), ("c", "g"))
+    ]
+    results = {
+        one: {"role": "tool", "tool_call_id": f"call_{one}-made", "content": one} for one in "abc"
+    }
+    asked = {"role": "assistant", "content": None, "tool_calls": calls}
+    wires = []
+    for order in itertools.permutations("abc"):
+        messages = [{"role": "user", "content": "Go"}, asked, *(results[one] for one in order)]
+        request = parse_chat({"model": "m", "messages": messages})
+        target = Target("m", "gemini-2.5-flash", options={"project": "p", "location": "us"})
+        wires.append(registry.find(provider).chat.encode(request, target, False))
+    parts = json.loads(wires[0].body)["contents"][-1]["parts"]
+    assert [part["functionResponse"]["response"]["output"] for part in parts] == ["a", "b", "c"]
+    assert len({wire.body for wire in wires}) == 1
 
 
 def test_a_stream_has_not_ended_before_its_last_candidate() -> None:

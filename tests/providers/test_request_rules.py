@@ -111,6 +111,10 @@ TEXT = {"role": "assistant", "content": "So."}
         (loop(**FOREIGN), False),
         ([*loop(), U], False),
         ([*loop(), TEXT, U], True),
+        ([*loop(), {"role": "assistant", "content": " "}, U], False),
+        ([*loop(), {"role": "assistant", "content": None, **FOREIGN}, U], False),
+        ([*loop(), {"role": "assistant", "content": [{"type": "text", "text": ""}]}, U], False),
+        ([*loop(), {"role": "assistant", "content": None, "refusal": "No."}, U], True),
         (loop(**THOUGHT), True),
         ([*loop(**THOUGHT), *loop()[1:]], True),
         ([*loop(**THOUGHT), TEXT, *loop()], False),
@@ -125,6 +129,14 @@ def test_thinking_is_left_off_if_the_last_turn_has_none(
     sent = body.get("thinking") or body.get("additionalModelRequestFields", {}).get("thinking")
     assert bool(sent) == thinks
     assert ("reasoning_effort" in wire.dropped) != thinks
+
+
+@pytest.mark.parametrize("said", [{"content": "So."}, {"content": None, "refusal": "No."}])
+def test_a_last_message_of_the_assistant_is_a_400_where_it_cannot_be_continued(said: Any) -> None:
+    for model in ("sonar", "sonar-pro"):
+        with pytest.raises(Unsupported, match="the last message must be") as rejected:
+            encode("perplexity", model, U, {"role": "assistant", **said})
+        assert rejected.value.param == "messages[1].role"
 
 
 def test_adaptive_thinking_needs_no_earlier_thoughts() -> None:

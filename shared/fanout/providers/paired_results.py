@@ -71,6 +71,22 @@ def pair_results(messages: Sequence[Message]) -> Paired:
     return paired
 
 
+def in_call_order(messages: Sequence[Message]) -> Sequence[Message]:
+    """
+    The messages, with the results of several calls in the order of the calls.
+
+    Each call has one result, right after its message: `pair_results`.
+    """
+    ordered = [*messages]
+    for place, message in enumerate(messages):
+        ids = [call["id"] for call in message.get("tool_calls") or ()]
+        if len(ids) > 1:
+            end = _end_of_results(messages, place + 1)
+            ordered[place + 1 : end] = _in_order(messages[place + 1 : end], ids)
+    is_same = all(new is old for new, old in zip(ordered, messages, strict=True))
+    return messages if is_same else ordered
+
+
 def _add_results(
     messages: Sequence[Message], place: int, ids: list[str], taken: set[int], paired: Paired
 ) -> int:

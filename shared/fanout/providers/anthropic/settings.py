@@ -15,7 +15,7 @@ from ...schema.messages import AllowedTools
 from ...schema.request import ChatRequest
 from ..fields import UnsupportedFields
 from .models import Traits
-from .rules import is_signed
+from .rules import is_blank, is_signed
 
 # The budget of each effort, in tokens. The first three are LiteLLM's published numbers; 1024 is
 # the least that Anthropic accepts.
@@ -93,16 +93,32 @@ def lacks_thinking(messages: Sequence[Object]) -> bool:
     and most frameworks do not keep it. Source: …/build-with-claude/extended-thinking, "Common error
     scenarios", in copies of that page, 2026-11.
     """
-    turns = reversed([message for message in messages if message["role"] not in _SYSTEM])
+    turns = reversed([message for message in messages if not _is_left_out(message)])
     since = dropwhile(lambda message: message["role"] == "user", turns)
     loop = list(takewhile(lambda message: message["role"] != "user", since))
     responses = [message for message in loop if message["role"] == "assistant"]
     if not responses:
         return False
-    thoughts = responses[-1].get("thinking_blocks")
-    if isinstance(thoughts, list) and any(is_signed(block) for block in thoughts):
+    if _is_signed(responses[-1]):
         return False
     return bool(responses[0].get("tool_calls")) or responses[0] is messages[-1]
+
+
+def _is_signed(message: Object) -> bool:
+    """Whether a message has thinking that the model can go on from."""
+    thoughts = message.get("thinking_blocks")
+    return isinstance(thoughts, list) and any(is_signed(block) for block in thoughts)
+
+
+def _is_left_out(message: Object) -> bool:
+    """Whether a message is no turn: a system prompt, or the assistant's without a word."""
+    if message["role"] != "assistant":
+        return message["role"] in _SYSTEM
+    if _is_signed(message) or any(message.get(one) for one in ("audio", "refusal", "tool_calls")):
+        return False
+    content = message.get("content")
+    texts = [content] if isinstance(content, str) else [part.get("text") for part in content or ()]
+    return all(isinstance(text, str) and is_blank(text) for text in texts)
 
 
 def _fit_thinking(

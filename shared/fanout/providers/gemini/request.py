@@ -13,6 +13,7 @@ from urllib.parse import quote
 from msgspec.structs import replace
 
 from ...schema.request import ChatRequest
+from ...schema.validation import replace_messages
 from ...wire import json
 from ...wire.http import WireRequest
 from ..base import Target
@@ -26,6 +27,7 @@ from ..fields import (
     UnsupportedFields,
 )
 from ..format_instruction import format_in_words
+from ..paired_results import in_call_order
 from ..request_reader import system_as_user, without_none
 from .messages import encode_conversation, encode_turns, is_in_results
 from .rules import FUNCTIONS, has_levels, has_system, is_old_gemma
@@ -91,6 +93,10 @@ def encode_body(
         defaults=_DEFAULTS,
         in_results=lambda part: is_in_results(part, model),
     )
+    messages = request.body["messages"]
+    # Without ids, Google pairs the results of one function with its calls by their order.
+    if (ordered := in_call_order(messages)) is not messages:
+        request = replace_messages(request, {**request.body, "messages": ordered})
     system, turns = encode_conversation(request, unsupported, model)
     # "Function calling with a response mime type: 'application/json' is unsupported":
     # github.com/googleapis/python-genai/issues/867, openai/openai-agents-python/issues/656, 2026-11

@@ -19,7 +19,7 @@ def prepare(
     if (
         not rules.last_response
         and messages[-1]["role"] == "assistant"
-        and messages[-1].get("content")
+        and (messages[-1].get("content") or messages[-1].get("refusal"))
     ):
         # "Last message must have role `user` or `tool`": Perplexity's own error, 2026-11
         place = f"{unsupported.path(messages[-1], len(messages) - 1)}.role"
