@@ -86,6 +86,7 @@ TOP_LEVEL = {
         __init__ adaptive_concurrency estimated_limit failing_lines fair_lock flex_lane
         limit_search limit_wait limits line_attempt line_faults line_retry load_trial long_pauses
         permit prefix_groups prefix_state prompt_caches ramp rate_limit_state rate_limiter
+        steady_limits
         recent_calls rejection
     """,
     "shared/fanout/bulk/service/*.py": """

@@ -112,20 +112,28 @@ def test_what_the_tier_refuses_is_sent_in_real_time(
 def test_a_refused_line_tries_the_tier_again_before_it_is_sent_in_real_time(
     tmp_path: Path, model: str
 ) -> None:
-    provider = FlexProvider(lambda text, before: "full" if before < len(text) % 3 else "ok")
+    provider = FlexProvider(lambda text, before: "full" if before < len(text) % 5 else "ok")
     job, _ = run_job(tmp_path, provider, model)
     assert job.status == "completed"
     assert provider.billed == {"flex": COUNT}
 
 
+def test_a_tier_that_has_room_again_after_ten_seconds_is_waited_for(tmp_path: Path) -> None:
+    provider = FlexProvider(lambda _text, _before: "ok" if now() > 10 else "full")
+    provider.seconds = {"default": 1.0, "flex": 0.1}
+    job, _ = run_job(tmp_path, provider, count=COUNT)
+    assert job.status == "completed"
+    assert provider.billed["flex"] >= 0.6 * COUNT
+
+
 def test_a_tier_without_any_room_is_hardly_asked(tmp_path: Path) -> None:
-    """After a line was refused three times, the others do not ask for a minute."""
+    """After a line was refused five times, the others do not ask for a minute."""
     provider = FlexProvider(always("full"))
     provider.seconds = {"default": 1.0, "flex": 0.1}
     job, _ = run_job(tmp_path, provider, count=400, concurrency=10)
     assert job.status == "completed"
     assert provider.billed == {"default": 400}
-    assert provider.refused["full"] <= 3 * 10 * 2
+    assert provider.refused["full"] <= 5 * 10 * 2
 
 
 def test_a_tier_that_rejects_its_requests_is_not_asked_any_more(tmp_path: Path) -> None:

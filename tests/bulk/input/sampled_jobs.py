@@ -100,3 +100,9 @@ JOBS: tuple[Callable[[Random], Line], ...] = (
 def open_text(r: Random) -> Line:
     """A short question with an answer of any length: the case that twenty lines cannot tell."""
     return _line(r, r.lognormvariate(4, 0.5), r.lognormvariate(5.8, 0.6))
+
+
+def completion(r: Random) -> Line:
+    """The rest of a text of about 1,000 tokens."""
+    sent = r.uniform(50, 950)
+    return _line(r, sent, 1_000 - sent + r.gauss(0, 30))

@@ -13,7 +13,7 @@ from fanout.bulk.input.sampled_costs import (
     Sampler,
     estimate_costs,
 )
-from tests.bulk.input.sampled_jobs import JOBS, PRICES, Line, open_text
+from tests.bulk.input.sampled_jobs import JOBS, PRICES, Line, completion, open_text
 
 LINES, SAMPLE, SEEDS = 1_000, 20, 6
 
@@ -59,6 +59,14 @@ def test_lengths_that_twenty_lines_cannot_tell_have_a_wide_range() -> None:
     results = [estimated(open_text, seed) for seed in range(10)]
     assert sum(found.low <= cost <= found.high for found, cost in results) >= 8
     assert sum(found.high > 1.15 * found.cost for found, _ in results) >= 8
+
+
+def test_answers_that_shrink_with_the_length_of_the_prompt_have_a_narrow_range() -> None:
+    """Longer prompts leave less to be written."""
+    results = [estimated(completion, seed) for seed in range(20)]
+    assert sum(abs(found.cost / cost - 1) <= 0.03 for found, cost in results) >= 18
+    assert sum(found.low <= cost <= found.high for found, cost in results) >= 17
+    assert sum(found.high < 1.06 * found.cost for found, _ in results) >= 18
 
 
 def test_a_file_with_fewer_lines_than_the_sample_is_drawn_whole() -> None:

@@ -31,12 +31,22 @@ def test_a_result_file_that_stays_cut_gives_its_whole_rows() -> None:
 
 
 def test_a_batch_that_was_created_again_because_no_list_had_it_is_reported(tmp_path: Path) -> None:
+    """Also where a list has no labels, whether the first batch ends before the second or not."""
     wrong: list[Any] = []
-    for late, hedged in ((1, 0), (2, COUNT)):
-        providers = Providers({"openai": in_turn(Script(reply="lost", late_lists=late), Script())})
-        found = run_job(tmp_path / str(late), providers, lines_of(["openai"], COUNT))
+    cases = [
+        (vendor, late, queue)
+        for vendor in ("openai", "mistral", "anthropic")
+        for late in (1, 2)
+        for queue in (60.0, 7200.0)
+    ]
+    for vendor, late, queue in cases:
+        lost = Script(queue=queue, reply="lost", late_lists=late)
+        providers = Providers({vendor: in_turn(lost, Script())})
+        folder = tmp_path / f"{vendor}{late}{queue}"
+        found = run_job(folder, providers, lines_of([vendor], COUNT))
         assert found.job.totals is not None
         state = (found.lanes, len(providers.bill.twice()), found.job.totals.hedged.lines)
+        hedged = COUNT if late > 1 else 0
         if state != ({"native": COUNT}, hedged, hedged):
-            wrong.append((late, state))
+            wrong.append((vendor, late, queue, state))
     assert wrong == []

@@ -2,16 +2,24 @@
 
 from __future__ import annotations
 
+import asyncio
 from collections import Counter
 from pathlib import Path
 from typing import Any
+
+import pytest
+from msgspec.structs import replace
 
 from fanout.bulk.input.line_parser import parse_line
 from fanout.bulk.native.give_up_order import deadlines
 from fanout.bulk.native.ledger import NativeRow
 from fanout.bulk.native.realtime import Backlog, PlannedTime, line_backlog
+from fanout.bulk.pacing.estimated_limit import ROUGH, SETTLED, Estimate
+from fanout.bulk.pacing.rate_limit_state import MemoryRateLimitStore
+from fanout.bulk.pacing.steady_limits import steady_limits
 from fanout.config.load import check
 from fanout.config.resolve import resolve
+from fanout.providers.rate_limits import Limits
 from tests.bulk.local_jobs import jsonl, line
 from tests.bulk.native.native_jobs import Providers, config, lines_of, now, run_job
 from tests.bulk.native.simulated_cases import Limit, Outcome
@@ -71,6 +79,61 @@ def test_a_job_keeps_its_deadline_at_a_provider_whose_limit_is_not_in_the_config
     assert found.seconds < 6 * HOUR
 
 
+SLOW = 4
+"""Calls a minute of a provider that takes as many as its headers say."""
+
+STATED = {
+    "anthropic": {"anthropic-ratelimit-requests-limit": str(SLOW)},
+    "openai": {
+        "x-ratelimit-limit-requests": str(SLOW),
+        "x-ratelimit-remaining-requests": str(SLOW - 1),
+        "x-ratelimit-reset-requests": f"{60 / SLOW:g}s",
+    },
+}
+
+
+@pytest.mark.parametrize("vendor", STATED)
+def test_one_line_in_real_time_shows_the_limits_by_which_batches_are_given_up(
+    tmp_path: Path, vendor: str
+) -> None:
+    """500 lines take two hours there; no line that a batch answers is sent besides."""
+    for name, script, in_real_time in (("never", NEVER, 500), ("usual", Script(), 1)):
+        providers = Providers({vendor: script}, Outcome(now, SLOW, is_bad=False))
+        providers.doubles[vendor].limit_headers = STATED[vendor]
+        data = lines_of([vendor], 500)
+        found = run_job(tmp_path / name, providers, data, completion_window="6h")
+        assert (found.job.status, found.errors) == ("completed", {})
+        assert found.lanes.get("realtime") == in_real_time
+        assert found.seconds < 6 * HOUR
+        assert providers.bill.twice() == set()
+
+
+def test_a_job_that_requires_batches_sends_no_line_in_real_time(tmp_path: Path) -> None:
+    found = run_job(tmp_path, Providers(), lines_of(["openai"], 130), native="require")
+    assert found.lanes == {"native": 130}
+
+
+def test_learned_limits_of_a_model_count_with_each_kind_and_estimates_without_their_growth() -> (
+    None
+):
+    now, store = 1e9, MemoryRateLimitStore()
+    limits = Limits(requests=60.0, input_tokens=600.0, output_tokens=300.0)
+    store.record_limits("stated", "one", limits, now)
+    settled = Estimate(30.0, now - 40_000, trust=SETTLED)
+    store.note("measured", settled.numbers, now)
+    store.note("rough", replace(settled, trust=ROUGH).numbers, now)
+
+    async def of(model: str) -> Limits | None:
+        return await steady_limits(store, model, now, 0.5)
+
+    found = [asyncio.run(of(name)) for name in ("stated", "measured", "rough", "unknown")]
+    assert found == [Limits(30.0, None, 300.0, 150.0), Limits(15.0), None, None]
+    backlog = Backlog(seconds=1, unlimited=10, sent=100, received=50)
+    times = [backlog.at(one or Limits()) for one in found]
+    assert times == [Backlog(21.0), Backlog(41.0), backlog, backlog]
+    assert Backlog(unlimited=200).at(Limits(requests=1e6)) == Backlog(10.0)
+
+
 def test_batches_are_given_up_one_after_the_other_as_their_lines_can_be_sent() -> None:
     """Of five batches that end 75 minutes before the deadline, two are given up."""
     limit, late = Limit(20, 1_200), Script(queue=4.6 * HOUR, run=60.0)
@@ -91,7 +154,7 @@ def test_a_stored_batch_counts_with_the_lines_that_have_no_result_and_no_other_b
     )
     follows = NativeRow(100_001, "k", "d", "m", "1-5", 5, backlog=Backlog(50.0), attempt=2)
     other = NativeRow(2, "k", "d", "m", "11-30", 20, backlog=Backlog(200.0))
-    deadline = deadlines([half, follows, other], time, 30, at=1e6, window=6 * HOUR)
+    deadline = deadlines([half, follows, other], time, 30, at=1e6, window=6 * HOUR, learned={})
     assert [deadline(one).realtime for one in (half, other, follows)] == [260.0, 250.0, 50.0]
 
 
@@ -109,7 +172,7 @@ def test_each_model_counts_by_its_own_limits_and_each_line_by_its_tokens() -> No
     assert of("openai") == of("openai", max_tokens=9_000) == Backlog(seconds=2.0)
     assert of("anthropic", max_tokens=900) == Backlog(seconds=20.0)
     assert of("gemini", max_tokens=20) == Backlog(seconds=240.0)
-    assert of("mistral") == Backlog(unlimited=1)
+    assert of("mistral") == Backlog(unlimited=1, sent=100, received=500)
 
 
 def test_calls_without_a_limit_take_a_second_each_as_far_as_there_is_time() -> None:
@@ -122,13 +185,13 @@ def test_calls_without_a_limit_take_a_second_each_as_far_as_there_is_time() -> N
 def test_the_lines_that_no_batch_holds_count_as_the_others_of_the_plan() -> None:
     planned = PlannedTime(Backlog(seconds=100, unlimited=30), lines=40)
     held = Backlog(seconds=90)
-    assert planned.left(40, held, 10) == Backlog(100, 30)
-    assert planned.left(25, held, 10) == Backlog(95, 15)
-    assert planned.left(10, held, 10) == held
-    assert planned.left(5, Backlog(100, 30), 40) == Backlog(100, 30)
+    assert planned.others(40, held, 10) == Backlog(10, 30)
+    assert planned.others(25, held, 10) == Backlog(5, 15)
+    assert planned.others(10, held, 10) == Backlog()
+    assert planned.others(5, Backlog(100, 30), 40) == Backlog()
 
 
 def test_a_ledger_without_times_counts_its_lines_as_unlimited() -> None:
     row = NativeRow(1, "k", "d", "m", "1-8", 8)
-    assert PlannedTime().left(12, row.backlog, row.count) == Backlog(unlimited=12)
-    assert PlannedTime().left(2, row.backlog, row.count) == Backlog(unlimited=8)
+    assert PlannedTime().others(12, row.backlog, row.count) == Backlog(unlimited=12)
+    assert PlannedTime().others(2, row.backlog, row.count) == Backlog(unlimited=8)

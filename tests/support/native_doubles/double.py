@@ -20,6 +20,8 @@ from math import inf
 from random import Random
 from typing import Any, ClassVar, TypeAlias
 
+from msgspec.structs import replace
+
 from fanout.wire.http import WireRequest, WireResponse
 
 from .bill import RECEIVED, Bill, Entry, Lane, tokens_of
@@ -54,7 +56,8 @@ class Double:
     A vendor's API. `batches` are all that were created, also those whose creator was not told.
 
     The next creations are refused with the statuses in `refuse_creates`, and the next lists with
-    those in `refuse_lists`. A response in real time takes `seconds` of the event loop's time.
+    those in `refuse_lists`. A response in real time takes `seconds` of the event loop's time, and
+    has the `limit_headers`.
     """
 
     vendor = ""
@@ -82,6 +85,7 @@ class Double:
         self.batches: dict[str, Batch] = {}
         self.files: dict[str, bytes] = {}
         self.calls: list[tuple[str, str]] = []
+        self.limit_headers: dict[str, str] = {}
         self.refuse_creates: deque[int] = deque()
         self.refuse_lists: deque[int] = deque()
         self._routes = [(method, re.compile(path), to) for method, path, to in self.routes()]
@@ -111,8 +115,10 @@ class Double:
                     response = handler(request, match.groupdict())
                 except Rejected as rejected:
                     return rejected.response
-                if handler == self.realtime and self.seconds:
+                if handler == self.realtime:
                     await asyncio.sleep(self.seconds)
+                    headers = {**response.headers, **self.limit_headers}
+                    response = replace(response, headers=headers)
                 return response
         return self.error(404, f"there is no {request.method} {path}")
 

@@ -25,6 +25,7 @@ from ..native.merge import ResultMerger
 from ..native.merger import Merger
 from ..native.phase import SETTLE, SETTLE_EXPIRED
 from ..native.setup import NativeHost, native_job, plan_once
+from ..pacing.rate_limit_state import RateLimitStore
 from ..service.records import Job
 from ..service.registry import Registry
 from ..totals import Totals
@@ -236,8 +237,15 @@ def is_ending(job: Job) -> bool:
 
 
 def make_native_steps(
-    gateway: Gateway, stores: Stores, jobs: Registry[Job], costs: Costs, start: Start | None
+    gateway: Gateway,
+    stores: Stores,
+    jobs: Registry[Job],
+    costs: Costs,
+    rate_limits: RateLimitStore,
+    start: Start | None,
 ) -> NativeSteps:
     """The steps, over a stack's stores."""
-    host = NativeHost(gateway, stores.blobs, stores.table, stores.results, costs, stores.now)
+    host = NativeHost(
+        gateway, stores.blobs, stores.table, stores.results, costs, stores.now, rate_limits
+    )
     return NativeSteps(host, stores, jobs, start)

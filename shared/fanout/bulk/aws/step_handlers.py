@@ -116,7 +116,12 @@ class StepHandlers:
 
         if self._made_native is None:
             self._made_native = make_native_steps(
-                self._gateway, self._stores, self._jobs, self._costs, self._start_batches
+                self._gateway,
+                self._stores,
+                self._jobs,
+                self._costs,
+                self._rate_limits,
+                self._start_batches,
             )
         return self._made_native
 

@@ -173,7 +173,7 @@ def _models(own: Sequence[Response]) -> Iterable[tuple[float, float]]:
     pairs = [(w, one.drawn.tokens - mean_x, one) for w, one in zip(weights, own, strict=True)]
     square = sum(w * dx * dx for w, dx, _ in pairs)
     if square > 0 and len(own) > MOST_EXACT:
-        slope = max(0.0, sum(w * dx * one.tokens_out for w, dx, one in pairs) / square)
+        slope = sum(w * dx * one.tokens_out for w, dx, one in pairs) / square
         yield mean_y - slope * mean_x, slope
 
 

@@ -75,11 +75,32 @@ def _planned_again(job: NativeJob, row: NativeRow) -> NativeRow:
 
 
 async def is_twice(job: NativeJob, row: NativeRow, route: Route) -> bool:
-    """Whether a batch that was created twice is in the list twice, so that both are billed."""
+    """
+    Whether a batch that was created twice is in the list twice, so that both are billed.
+
+    Where a list does not tell, so does one that no row has and that has lines of the row. One that
+    still runs may have them.
+    """
     if row.first_sent_at is None:
         return False
     found = await _listed(job, replace(row, sent_at=row.first_sent_at), route)
-    return any(one.id != row.id and _is_its(row, one) for one in found or ())
+    others = [one for one in found or () if one.id != row.id]
+    if route.batches.adoption != "none":
+        return any(_is_its(row, one) for one in others)
+    known = {*await job.ledger.known_ids(), *row.foreign}
+    for one in others:
+        if one.id not in known and await _may_have_lines_of(job, row, route, one):
+            return True
+    return False
+
+
+async def _may_have_lines_of(
+    job: NativeJob, row: NativeRow, route: Route, batch: NativeBatch
+) -> bool:
+    try:
+        return not batch.is_over or await _has_lines_of(job, row, route, batch)
+    except NotFetched:
+        return True
 
 
 def _is_its(row: NativeRow, batch: NativeBatch) -> bool:

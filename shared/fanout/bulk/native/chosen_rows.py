@@ -31,6 +31,7 @@ def choice_of(
     window: float,
     expires_at: float,
     is_asked: bool,
+    tries_one: bool,
     is_over: Callable[[], bool] = lambda: False,
 ) -> Choice:
     """The choice of a job; each line costs what it reserves under a cost cap."""
@@ -42,6 +43,7 @@ def choice_of(
         lambda one: backlog(one.line, one.size),
         lambda one: estimate(one.line, one.size),
         is_asked,
+        tries_one,
         is_over,
     )
 

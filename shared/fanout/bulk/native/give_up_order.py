@@ -8,27 +8,41 @@ its own have been sent, and the lines that are left, with its own, still have th
 from __future__ import annotations
 
 from bisect import bisect_left
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from itertools import accumulate
 
+from ...providers.rate_limits import Limits
 from .deadline import Deadline
 from .ledger import NativeRow
 from .realtime import Backlog, PlannedTime
 
 
 def deadlines(
-    rows: Sequence[NativeRow], time: PlannedTime, open_lines: int, *, at: float, window: float
+    rows: Sequence[NativeRow],
+    time: PlannedTime,
+    open_lines: int,
+    *,
+    at: float,
+    window: float,
+    learned: Mapping[str, Limits],
 ) -> Callable[[NativeRow], Deadline]:
     """
     Returns a function from a row to the job's end with the time of what is sent from its turn on.
 
-    `rows` are all of the job's, of which `open_lines` have no merged result.
+    `rows` are all of the job's, of which `open_lines` have no merged result. `learned` are limits
+    of models that the config does not have.
     """
     held = sorted((row for row in rows if row.holds_its_lines), key=_turn)
     done = sum(row.succeeded + row.failed for row in held if row.state == "stored")
     parts = [row.backlog.scaled(_lines_left(row) / row.count) for row in held]
-    sums = list(accumulate(parts, initial=Backlog()))
-    left = time.left(open_lines - done, sums[-1], sum(map(_lines_left, held)))
+    others = time.others(open_lines - done, sum(parts, Backlog()), sum(map(_lines_left, held))).at(
+        _lowest(learned.values())
+    )
+    timed = [
+        part.at(learned.get(row.model, Limits())) for row, part in zip(held, parts, strict=True)
+    ]
+    sums = list(accumulate(timed, initial=Backlog()))
+    left = sums[-1] + others
     turns = [_turn(row) for row in held]
 
     def deadline(row: NativeRow) -> Deadline:
@@ -36,6 +50,17 @@ def deadlines(
         return Deadline(at, rest.duration(window))
 
     return deadline
+
+
+def _lowest(limits: Iterable[Limits]) -> Limits:
+    """The lowest limit of each kind."""
+    known = list(limits)
+    return Limits(
+        *(
+            min((value for one in known if (value := getattr(one, kind))), default=None)
+            for kind in ("requests", "tokens", "input_tokens", "output_tokens")
+        )
+    )
 
 
 def _turn(row: NativeRow) -> tuple[bool, int]:

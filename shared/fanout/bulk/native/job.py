@@ -3,16 +3,18 @@
 from __future__ import annotations
 
 from collections.abc import Awaitable, Callable, Sequence
-from contextlib import AbstractAsyncContextManager
+from contextlib import AbstractAsyncContextManager, suppress
 from typing import Literal, TypeAlias
 
-from msgspec import Struct
+from msgspec import Struct, field
 from msgspec.structs import replace
 
 from ...config.deployment import Deployment
 from ...errors import FanoutError, MissingKey
+from ...providers.rate_limits import Limits
 from ...transport.engine import Incoming
 from ...wire.http import WireRequest, WireResponse
+from ..pacing.rate_limit_state import RateLimitUnavailable
 from ..store import BlobStore, Stop
 from .deadline import Deadline
 from .eligibility import Eligibility, Route
@@ -33,6 +35,9 @@ Open: TypeAlias = Callable[[Deployment, WireRequest], AbstractAsyncContextManage
 Reserve: TypeAlias = Callable[[int], "Stop | Literal['wait'] | None"]
 """Reserves so many nanodollars under a job's cost cap, or returns why it does not."""
 
+LearnedLimits: TypeAlias = Callable[[str], Awaitable[Limits | None]]
+"""What is known of the limits of a model that has none in the config, for jobs."""
+
 RETRY = 60.0
 """Seconds until a call that had no good response is made again."""
 
@@ -42,13 +47,19 @@ NO_KEY = WireResponse(401, {}, b"")
 """What stands for the response to a call without a key."""
 
 
+async def _nothing(_model: str) -> Limits | None:
+    """Nothing is known of any model."""
+    return None
+
+
 class NativeJob(Struct, frozen=True):
     """
     One job. `folder` is the beginning of its blobs' keys, `expires_at` its end.
 
     `window` is how long it may take, in seconds. `send` has small responses, `open` has files.
     `open_lines` is how many lines have no result yet. `reserve` reserves nanodollars
-    under the job's cost cap, or says why it does not; `release` releases them.
+    under the job's cost cap, or says why it does not; `release` releases them. `learned` are the
+    `limits` of models as they were last read.
     """
 
     id: str
@@ -65,6 +76,8 @@ class NativeJob(Struct, frozen=True):
     open_lines: Callable[[], int]
     reserve: Reserve = lambda _: None
     release: Callable[[int], None] = lambda _: None
+    limits: LearnedLimits = _nothing
+    learned: dict[str, Limits] = field(default_factory=dict)
 
     def line_id(self, number: int) -> str:
         """A line's id at the provider: never the user's, and other jobs' are different."""
@@ -82,8 +95,21 @@ class NativeJob(Struct, frozen=True):
     def deadlines(self, rows: Sequence[NativeRow]) -> Callable[[NativeRow], Deadline]:
         """From a row to the job's end and what is sent from its turn on; `rows` are all of it."""
         return deadlines(
-            rows, self.ledger.time, self.open_lines(), at=self.expires_at, window=self.window
+            rows,
+            self.ledger.time,
+            self.open_lines(),
+            at=self.expires_at,
+            window=self.window,
+            learned=self.learned,
         )
+
+    async def learn(self, rows: Sequence[NativeRow]) -> None:
+        """Read what is known now of limits that the config does not have."""
+        models = {row.model for row in rows if row.holds_its_lines and row.backlog.unlimited}
+        for model in sorted(models):
+            with suppress(RateLimitUnavailable):  # what was known before is as good
+                if (limits := await self.limits(model)) is not None:
+                    self.learned[model] = limits
 
     async def ask(self, route: Route, request: WireRequest) -> WireResponse | None:
         """The response; `None` if there is none."""

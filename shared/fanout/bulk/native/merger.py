@@ -64,6 +64,7 @@ class Merger:
         """Do what is due now. After `until`, nothing further is begun, and is due at once."""
         job = self.job
         rows = await job.ledger.rows()
+        await job.learn(rows)
         deadlines = job.deadlines(rows)
         is_changed = False
         for row in rows:

@@ -39,6 +39,16 @@ LEAST_TIMES = 5
 LEAST_SAVING = to_nanodollars(0.05)
 """What a job must save by a deployment's batches so that `auto` waits for them."""
 
+MANY = 120
+"""
+The line of a model without limits in the config that is sent in real time at once.
+
+Its response shows the limits, by which batches are given up. Fewer lines take so little time that
+it does not matter, and would make the one line a greater part of the costs.
+"""
+
+SHOWS_LIMITS = "the response in real time shows the rate limits of its model"
+
 TOO_LATE = "too little time is left before the deadline"
 
 TOO_MANY = "the job has too many lines to choose batches for all of them"
@@ -59,8 +69,9 @@ class Choice(Struct, frozen=True):
 
     `window` is the job's, in seconds, `expires_at` its end. `backlog` is what a line takes in real
     time. `is_asked` says that the user chose batches, also to save little; `estimate`
-    is the nanodollars that a line of so many bytes may cost in real time. No further line is chosen
-    once the time for that `is_over`.
+    is the nanodollars that a line of so many bytes may cost in real time. If it `tries_one`, a line
+    of each model whose limits are not in the config shows them. No further line is chosen once the
+    time for that `is_over`.
     """
 
     now: float
@@ -69,6 +80,7 @@ class Choice(Struct, frozen=True):
     backlog: Callable[[InputLine], Backlog]
     estimate: Callable[[InputLine], int]
     is_asked: bool = False
+    tries_one: bool = False
     is_over: Callable[[], bool] = lambda: False
 
     def most(self, route: Route) -> float:
@@ -91,7 +103,8 @@ class _Group(Struct, eq=False):
     `most` is how many seconds of the job's lines, in real time, may wait for batches when a line of
     this one is added.
     `place` is the number of the batch that is filling, `size` are its bytes, `cost` its estimate;
-    `lines` are those of all. `batches` are by their numbers.
+    `lines` are those of all, `unlimited` those without limits in the config. `batches` are by their
+    numbers.
     """
 
     route: Route
@@ -102,6 +115,7 @@ class _Group(Struct, eq=False):
     size: int = 0
     cost: int = 0
     lines: int = 0
+    unlimited: int = 0
     full: _Part = field(default_factory=list)
     batches: dict[int, tuple[str, int, int, Backlog]] = field(default_factory=dict)
     left: int = 0
@@ -122,6 +136,11 @@ class _Group(Struct, eq=False):
         self.cost += estimate
         self.lines += 1
         return self.place
+
+    def shows_limits(self, backlog: Backlog) -> bool:
+        """Whether the next line is the one that is sent in real time to show the limits."""
+        self.unlimited += backlog.unlimited > 0
+        return self.unlimited == MANY and backlog.unlimited > 0
 
     def _is_enough(self) -> bool:
         """Whether the lines are one of several batches, of which a rest may be another batch."""
@@ -189,6 +208,9 @@ class BatchPlan:
         if (group := self._groups.get(key)) is None:
             most = self.choice.most(found.route)
             group = self._groups[key] = _Group(found.route, found.model, most)
+        if self.choice.tries_one and group.shows_limits(backlog):
+            self.reasons[SHOWS_LIMITS] += 1
+            return None
         taken = self._taken + backlog
         if taken.duration(self.choice.window) > group.most:
             self.reasons[TOO_LATE] += 1

@@ -74,6 +74,7 @@ class QuotedBatches:
             window=window,
             expires_at=now + window,
             is_asked=is_asked,
+            tries_one=self._job.native != "require",
         )
         plain = choice.estimate
 

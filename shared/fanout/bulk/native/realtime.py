@@ -34,24 +34,51 @@ are expected to be sent faster, so that a short window and a long job still have
 class Backlog(Struct, frozen=True, gc=False):
     """
     Calls to be sent: how many `seconds` those with limits in the config take, and how many
-    `unlimited` ones there are without.
+    `unlimited` ones there are without, with the tokens that these send and at most receive.
     """
 
     seconds: float = 0.0
     unlimited: float = 0.0
+    sent: float = 0.0
+    received: float = 0.0
 
     def __add__(self, more: Backlog) -> Backlog:
-        return Backlog(self.seconds + more.seconds, self.unlimited + more.unlimited)
+        return Backlog(
+            self.seconds + more.seconds,
+            self.unlimited + more.unlimited,
+            self.sent + more.sent,
+            self.received + more.received,
+        )
 
     def without(self, part: Backlog) -> Backlog:
         """The rest, which is never negative."""
         return Backlog(
-            max(0.0, self.seconds - part.seconds), max(0.0, self.unlimited - part.unlimited)
+            max(0.0, self.seconds - part.seconds),
+            max(0.0, self.unlimited - part.unlimited),
+            max(0.0, self.sent - part.sent),
+            max(0.0, self.received - part.received),
         )
 
     def scaled(self, factor: float) -> Backlog:
         """The same with so many times the calls."""
-        return Backlog(self.seconds * factor, self.unlimited * factor)
+        return Backlog(
+            self.seconds * factor,
+            self.unlimited * factor,
+            self.sent * factor,
+            self.received * factor,
+        )
+
+    def at(self, limits: Limits) -> Backlog:
+        """The same, if the limits of those without in the config are known now."""
+        parts = (
+            (limits.requests, self.unlimited),
+            (limits.tokens, self.sent + self.received),
+            (limits.input_tokens, self.sent),
+            (limits.output_tokens, self.received),
+        )
+        known = [MINUTE * amount / limit for limit, amount in parts if limit]
+        fastest = self.unlimited / USUAL_RATE
+        return Backlog(self.seconds + max(fastest, *known)) if known else self
 
     def duration(self, window: float) -> float:
         """
@@ -70,18 +97,18 @@ class PlannedTime(Struct, frozen=True, omit_defaults=True):
     backlog: Backlog = Backlog()
     lines: int = 0
 
-    def left(self, open_lines: int, held: Backlog, held_lines: int) -> Backlog:
+    def others(self, open_lines: int, held: Backlog, held_lines: int) -> Backlog:
         """
-        The backlog of the job's lines without a result, of which batches hold some.
+        The backlog of the job's lines without a result that no batch holds.
 
-        The others are expected to be as large as all that were not held are on average.
+        They are expected to be as large as all that are not held are on average.
         """
         if not self.lines:  # of an older version
             return Backlog(unlimited=max(open_lines, held_lines))
         others, counted = max(0, open_lines - held_lines), self.lines - held_lines
         if counted <= 0:
-            return held + self.backlog.scaled(others / self.lines)
-        return held + self.backlog.without(held).scaled(others / counted)
+            return self.backlog.scaled(others / self.lines)
+        return self.backlog.without(held).scaled(others / counted)
 
 
 def line_backlog(catalog: Catalog) -> Callable[[Line, int], Backlog]:
@@ -90,15 +117,16 @@ def line_backlog(catalog: Catalog) -> Callable[[Line, int], Backlog]:
 
     def backlog(line: Line, size: int) -> Backlog:
         calls = len(conversations_of(line))
-        tokens = size / BYTES_PER_TOKEN + output_tokens(line) * calls  # as the rate limiter counts
+        sent = size / BYTES_PER_TOKEN  # as the rate limiter counts
+        received = output_tokens(line) * calls
         total = Backlog()
         for name in models_of(line):
             known: Limits = limits(name)
             seconds = MINUTE / share * calls / known.requests if known.requests else 0.0
             if known.tokens:
-                seconds = max(seconds, MINUTE / share * tokens / known.tokens)
+                seconds = max(seconds, MINUTE / share * (sent + received) / known.tokens)
             is_limited = known.requests is not None or known.tokens is not None
-            total += Backlog(seconds) if is_limited else Backlog(unlimited=calls)
+            total += Backlog(seconds) if is_limited else Backlog(0.0, calls, sent, received)
         return total
 
     return backlog

@@ -12,11 +12,14 @@ from msgspec import Struct
 from ...config.deployment import Deployment
 from ...errors import ErrorDetail, TimedOut
 from ...gateway.gateway import Gateway
+from ...providers.rate_limits import Limits
 from ...transport.engine import Incoming
 from ...wire.http import WireRequest, WireResponse
 from ..activity import ActivityTracker
 from ..costs import Costs
 from ..input.planner import LineError, Shard
+from ..pacing.rate_limit_state import RateLimitStore
+from ..pacing.steady_limits import steady_limits
 from ..service.records import Job
 from ..store import BlobStore, JobProgress, RecordStore, ResultStore
 from ..totals import Totals
@@ -37,7 +40,11 @@ CALL_TIMEOUT = 600.0
 
 
 class NativeHost(Struct, frozen=True):
-    """What a host has for native batches; `records` has the ledger."""
+    """
+    What a host has for native batches; `records` has the ledger.
+
+    `rate_limits` has what workers have learned of the limits of models.
+    """
 
     gateway: Gateway
     blobs: BlobStore
@@ -45,6 +52,12 @@ class NativeHost(Struct, frozen=True):
     results: Callable[[Job], ResultStore]
     costs: Costs
     now: Callable[[], float]
+    rate_limits: RateLimitStore
+
+    async def limits(self, model: str) -> Limits | None:
+        """What is known of the limits of a model without any in the config."""
+        share = self.gateway.catalog.general.batch_share
+        return await steady_limits(self.rate_limits, model, self.now(), share)
 
     def ledger(self, job: Job) -> BatchLedger:
         """The job's ledger; each user of it has one of its own."""
@@ -157,6 +170,7 @@ def native_job(
         open_lines=open_lines,
         reserve=reserve,
         release=release,
+        limits=host.limits,
     )
 
 
@@ -183,6 +197,7 @@ async def plan_once(
         window=job.expires_at - job.created_at,
         expires_at=job.expires_at,
         is_asked=asks_for_batches(job.lane, job.native),
+        tries_one=job.native != "require",
         is_over=lambda: until is not None and host.now() >= until,
     )
     lines = native.lines.all()

@@ -22,8 +22,17 @@ from ..input.flex_lines import flex_model
 from ..input.line_parser import Line
 from ..lanes import LaneChoice
 
-TRIES = 3
+TRIES = 5
 """Refused flex calls of a line, after which it is sent in real time."""
+
+FIRST_WAIT, LONGEST_WAIT = 2.0, 16.0
+"""
+Seconds until the next call at most, and half of them at least: 15 to 30 for all calls of a line.
+
+The first line that is refused so often ends the attempts of all others of its model.
+OpenAI bills no refused call, and advises an exponential backoff if costs count more than time, else
+the standard tier: developers.openai.com/api/docs/guides/flex-processing (2026-11).
+"""
 
 REST = 60.0
 """Seconds for which no line tries the tier of a model that has rejected every call of a line."""
@@ -80,7 +89,10 @@ class LineLane(Struct, eq=False):
             self.is_open = self.rejected_calls < TRIES
             return None
         if isinstance(error, Overloaded) and self._may_try_again():
-            return retry.delay(self.rejected_calls - 1, error)
+            if not self.lane.is_open(self.model, self.number):
+                return 0.0
+            waits = RetryPolicy(lambda: (1 + retry.rng()) / 2, FIRST_WAIT, LONGEST_WAIT)
+            return waits.delay(self.rejected_calls - 1, error)
         self.is_open = False
         self.is_rejected = isinstance(error, Rejected | Unsupported)
         is_tiers = is_rejection(error) or isinstance(error, DeadlineExceeded)

@@ -106,7 +106,15 @@ class JobHost(Struct, frozen=True):
 
         if self.ledger is None:
             raise RuntimeError("this host has no ledger for native batches")
-        return NativeHost(self.gateway, self.blobs, self.ledger, self.results, self.costs, self.now)
+        return NativeHost(
+            self.gateway,
+            self.blobs,
+            self.ledger,
+            self.results,
+            self.costs,
+            self.now,
+            self.limiter.store,
+        )
 
     async def shards(self, job: Job) -> AsyncIterator[Shard]:
         """The shards that the planner wrote; none if the job was cancelled before."""
