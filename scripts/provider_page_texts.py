@@ -45,8 +45,8 @@ If a request has something that the provider or the model does not support, Fano
 `logprobs`, service tiers, `stop` where a model takes none, and other parameters, and logs their
 names.
 
-It never leaves out what makes the response another one. This is a 400 in any case: leave it out, or
-call a model that takes it.
+It never drops parameters that change the response's meaning. Fanout rejects them with a 400 in any
+case: remove the parameter, or call a model that supports it.
 
 """
 

@@ -41,6 +41,17 @@ JSON_TYPES = {
     dict: "an object",
 }
 
+WANTED = {
+    "bool_type": "a boolean",
+    "dict_type": "an object",
+    "float_type": "a number",
+    "int_type": "a whole number",
+    "list_type": "a list",
+    "model_type": "an object",
+    "string_type": "a string",
+}
+"""pydantic's types of faults, and the JSON type that is expected."""
+
 Model = TypeVar("Model", bound=BaseModel)
 
 
@@ -173,8 +184,8 @@ def _explain(fault: ErrorDetails, model: type[BaseModel]) -> str:
             return f"`{path}` {wrong.removeprefix('Value error, ')}"
         if fault["type"] == "string_too_short":
             wrong = "is empty"
-        if fault["type"].endswith("_type"):
-            wrong += f", not {JSON_TYPES.get(type(fault['input']), 'null')}"
+        if (wanted := WANTED.get(fault["type"])) is not None:
+            wrong = f"must be {wanted}, not {JSON_TYPES.get(type(fault['input']), 'null')}"
     own = issubclass(model, _Written)  # the descriptions of other models are not for our users
     hint = fields[path].description if own and path in fields else None
     return f"`{path}` {wrong}" + (f": {hint}" if hint else "")

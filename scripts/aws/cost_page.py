@@ -14,8 +14,11 @@ MONTHS = (0, 10_000, 100_000, MILLION, 10 * MILLION, 30 * MILLION)
 
 PAGE = """# What it costs on AWS
 
-`make docs` computes this page from the prices at its end: us-east-1, list prices, without the free
-tier. The models' tokens are extra; their providers bill you for them.
+This page says what the stack costs when idle, for requests, and for jobs. For example, 100,000
+requests a month with responses that take 3 s cost ${example:.2f} on AWS, at 512 MB.
+
+The figures are for us-east-1, at list prices, without the free tier. The models' tokens are extra;
+their providers bill you for them. `make docs` computes the page from the prices at its end.
 
 ## Idle
 
@@ -139,6 +142,7 @@ def page() -> str:
         log=monthly_cost.LOG_BYTES / 1000,
         of_data=monthly_cost.RESPONSE_BYTES * MILLION / 1e9 * prices.DATA_OUT.dollars,
         response=monthly_cost.RESPONSE_BYTES / 1000,
+        example=monthly_cost.month(100_000),
         of_reads=monthly_cost.reads(MILLION, 1),
         of_metrics=monthly_cost.metrics(),
         models=monthly_cost.MODELS,

@@ -164,7 +164,9 @@ def test_a_provider_that_needs_no_key_misses_none(fanout: Command, tmp_path: Pat
     assert ran.code == 0
     assert "none needed" in ran.out.splitlines()[1]
     assert "SPARE_KEY (not set, not needed)" in ran.out.splitlines()[2]
-    assert ran.out.endswith("ok: 2 deployments, no key is missing\n")
+    assert ran.out.endswith("ok: 2 deployments, no missing keys\n")
+    one = fanout("check", write_config(tmp_path, {"model_list": [own]}))
+    assert one.out.endswith("ok: 1 deployment, no missing keys\n")
     assert "none, so the gateway serves this machine only" in ran.out
 
 

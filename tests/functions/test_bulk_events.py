@@ -132,7 +132,7 @@ def test_an_event_that_the_state_machine_does_not_send_raises_an_error_with_the_
             {"input": 1, "max_cost_usd": -1.0, "completion_window": "1 fortnight"},
             [
                 (
-                    "`input` should be a valid string, not a number: "
+                    "`input` must be a string, not a number: "
                     "an object in the stack's bucket, such as `s3://BUCKET/x.jsonl`"
                 ),
                 "`max_cost_usd` must be above 0",
@@ -140,6 +140,13 @@ def test_an_event_that_the_state_machine_does_not_send_raises_an_error_with_the_
             ],
         ),
         ({"input": "s3://b/x", "max_cost_usd": float("nan")}, ["`max_cost_usd` must be above 0"]),
+        (
+            {"input": "s3://b/x", "webhook": "x", "order": ["input"]},
+            [
+                "`webhook` must be an object, not a string: an object with `url` and `secret`",
+                "`order` must be a string, not a list: `any` or `input`",
+            ],
+        ),
         (
             {"detail-type": "Object Deleted", "source": "aws.s3", "detail": {}, "id": "1"},
             ["`detail-type` is `Object Deleted`: only `Object Created` starts a job"],

@@ -157,8 +157,8 @@ def _add_lane(parser: argparse.ArgumentParser) -> None:
     parser.add_argument(
         "--native",
         metavar="CHOICE",
-        help="whether lines go by their providers' own batches: never; auto: those that are "
-        "cheaper so; require: all, or nothing is sent (default: never, with --lane native auto)",
+        help="whether lines use the providers' own batches: never; auto: where they are cheaper; "
+        "require: all lines, otherwise fail (default: never, with --lane native auto)",
     )
 
 
@@ -224,7 +224,7 @@ def _add_results(own: _SubParsersAction[argparse.ArgumentParser]) -> None:
     parser.add_argument("job", metavar="JOB", help=JOB)
     parser.add_argument("--errors", action="store_true", help="print the failed lines instead")
     parser.add_argument(
-        "--partial", action="store_true", help="what is stored so far of a job that is not over"
+        "--partial", action="store_true", help="the results so far of a job that has not ended"
     )
     _add_output(parser, "write to this file, by its suffix as csv, tsv, jsonl or parquet")
     add_config(parser)

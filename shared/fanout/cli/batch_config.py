@@ -63,7 +63,7 @@ def other_config(job: Job, why: str) -> RequestError:
     """The error of a command that would send the rest of a job with another config."""
     return RequestError(
         f"the job `{job.id}` was started with the config `{job.config_path}`, {why}; "
-        "give the one to go on with by --config",
+        "use --config to choose the config to resume with",
         "config",
     )
 

@@ -132,7 +132,8 @@ def _text(
     if missing:
         lines.append(f"missing: {', '.join(missing)}")
     elif is_complete:
-        lines.append(f"ok: {len(rows)} deployments, no key is missing")
+        noun = "deployment" if len(rows) == 1 else "deployments"
+        lines.append(f"ok: {len(rows)} {noun}, no missing keys")
     return "\n".join(lines)
 
 

@@ -34,12 +34,10 @@ def add(commands: Actions) -> None:
         formatter_class=Help,
     )
     actions = parser.add_subparsers(dest="action", required=True, metavar="ACTION", title="actions")
-    _add_fields(_action(actions, "create", "make a key, which is shown once; none is no limit"))
+    _add_fields(_action(actions, "create", "create a key and print it once; `none` means no limit"))
     _action(actions, "list", "list all keys")
     _named(_action(actions, "info", "show a key's limits and spend"))
-    update = _action(
-        actions, "update", "change what is given, and nothing else; none clears a field"
-    )
+    update = _action(actions, "update", "change the given fields; `none` clears one")
     _named(update)
     _add_fields(update)
     for name, about in CHANGES.items():
@@ -78,18 +76,28 @@ def _named(parser: argparse.ArgumentParser) -> None:
 
 def _add_fields(parser: argparse.ArgumentParser) -> None:
     """`none` clears a field, as `update` says."""
-    parser.add_argument("--alias", type=TEXT, help="a name that no other key has")
+    parser.add_argument("--alias", type=TEXT, help="a unique name")
     parser.add_argument(
         "--models",
         type=model_names,
         metavar="NAMES",
         help="the models it may use, with commas; all-proxy-models for all",
     )
-    parser.add_argument("--budget", type=AMOUNT, metavar="USD", help="the most that it may spend")
     parser.add_argument(
-        "--soft-budget", type=AMOUNT, metavar="USD", help="the log says this amount"
+        "--budget",
+        type=AMOUNT,
+        metavar="USD",
+        help="maximum spend per window, or in all without one",
     )
-    parser.add_argument("--budget-id", type=TEXT, metavar="ID", help="a budget whose limits it has")
+    parser.add_argument(
+        "--soft-budget",
+        type=AMOUNT,
+        metavar="USD",
+        help="log a warning when this much is spent; rejects nothing",
+    )
+    parser.add_argument(
+        "--budget-id", type=TEXT, metavar="ID", help="the named budget whose limits it has"
+    )
     add_limits(parser)
     parser.add_argument(
         "--expires", type=TEXT, metavar="TIME", help="how long it is valid, such as 30d"

@@ -29,7 +29,7 @@ AMOUNT, NUMBER, TEXT = or_none(float), or_none(int), or_none(str)
 def add_limits(parser: argparse.ArgumentParser) -> None:
     """The window of the budget, and the limits of requests."""
     parser.add_argument(
-        "--window", type=TEXT, metavar="TIME", help="for which time, such as 1d, 7d or 1mo"
+        "--window", type=TEXT, metavar="TIME", help="period of the budget, such as 1d, 7d or 1mo"
     )
     parser.add_argument("--rpm", type=NUMBER, metavar="N", help="requests a minute")
     parser.add_argument("--tpm", type=NUMBER, metavar="N", help="tokens a minute")

@@ -38,20 +38,18 @@ def add(commands: Actions) -> None:
         actions = parser.add_subparsers(
             dest="action", required=True, metavar="ACTION", title="actions"
         )
-        create = _action(actions, kind, "create", f"make a {kind}; none is no limit")
+        create = _action(actions, kind, "create", f"create a {kind}; `none` means no limit")
         create.add_argument("--id", type=new_id, help="its id (default: a random one)")
         _add_fields(create, kind)
         _action(actions, kind, "list", f"list all {kind}s")
         _named(_action(actions, kind, "info", f"show a {kind}"))
-        update = _action(
-            actions, kind, "update", "change what is given, and nothing else; none clears a field"
-        )
+        update = _action(actions, kind, "update", "change the given fields; `none` clears one")
         _named(update)
         _add_fields(update, kind)
         if kind != "budget":
             for name, text in CHANGES.items():
                 _named(_action(actions, kind, name, text.format(kind)))
-        kept = "who has it keeps its limits" if kind == "budget" else "with its keys"
+        kept = "its keys, teams and users keep its limits" if kind == "budget" else "with its keys"
         _named(_action(actions, kind, "delete", f"delete the {kind}, {kept}"))
 
 
@@ -69,9 +67,17 @@ def _named(parser: argparse.ArgumentParser) -> None:
 
 
 def _add_fields(parser: argparse.ArgumentParser, kind: str) -> None:
-    parser.add_argument("--budget", type=AMOUNT, metavar="USD", help="the most that is spent")
     parser.add_argument(
-        "--soft-budget", type=AMOUNT, metavar="USD", help="the log says this amount"
+        "--budget",
+        type=AMOUNT,
+        metavar="USD",
+        help="maximum spend per window, or in all without one",
+    )
+    parser.add_argument(
+        "--soft-budget",
+        type=AMOUNT,
+        metavar="USD",
+        help="log a warning when this much is spent; rejects nothing",
     )
     add_limits(parser)
     if kind == "budget":

@@ -14,7 +14,7 @@ from .job_stack import FUNCTION_SECONDS, NAMES
 from .stack_steps import BUCKET, STARTED, s3_event
 
 AN_OBJECT = "an object in the stack's bucket, such as `s3://BUCKET/x.jsonl`"
-NO_NUMBER = "`max_cost_usd` should be a valid number, not a string: US dollars, such as 2.5"
+NO_NUMBER = "`max_cost_usd` must be a number, not a string: US dollars, such as 2.5"
 ALLOWS = "`general_settings.webhook_private_addresses` allows others"
 FIELDS = (
     "input",
@@ -179,7 +179,7 @@ def test_a_job_may_have_its_results_in_the_order_of_its_input(open_steps: Any) -
         ([], "the input must be a JSON object"),
         (
             {"job": 1},
-            "`job` should be a valid string, not a number: the id of a job, such as `batch_…`",
+            "`job` must be a string, not a number: the id of a job, such as `batch_…`",
         ),
         ({"job": "batch_0"}, "there is no job `batch_0`"),
         (

@@ -8,6 +8,7 @@ from collections import Counter
 from pathlib import Path
 from typing import Any
 
+import openai
 import pytest
 
 from tests.bulk.local.test_killed_server import server
@@ -135,3 +136,36 @@ def test_a_command_whose_config_lacks_a_jobs_models_says_so_and_leaves_it(
     lines = path.with_name("in.output.jsonl").read_bytes().splitlines()
     found = [json.loads(one)["custom_id"] for one in lines]
     assert sorted(found) == sorted(NAMES)
+
+
+def test_servers_with_one_config_and_folder_serve_each_others_files_uploads_and_jobs(
+    upstream: Upstream, tmp_path: Path
+) -> None:
+    """As docs/hosting.md says of several processes."""
+    upstream.script("a", [pause(0.2), *answers("Hello")])
+    home, same = tmp_path / "home", config(tmp_path / "1", upstream, "a")
+    with server(same, home) as (_, one), server(same, home) as (_, two):
+        data = jsonl(map(line, NAMES))
+        upload = one.uploads.create(
+            bytes=len(data), filename="x.jsonl", mime_type="application/jsonl", purpose="batch"
+        )
+        parts = [
+            client.uploads.parts.create(upload.id, data=part).id
+            for client, part in ((one, data[:1000]), (two, data[1000:]))
+        ]
+        file = two.uploads.complete(upload.id, part_ids=parts).file
+        assert file is not None
+        assert one.files.content(file.id).read() == data
+        key = {"Idempotency-Key": "job-1"}
+        given: Any = {"endpoint": "/v1/chat/completions", "completion_window": "24h"}
+        batch = one.batches.create(input_file_id=file.id, **given, extra_headers=key)
+        again = two.batches.create(input_file_id=file.id, **given, extra_headers=key)
+        assert again.id == batch.id
+        upstream.wait(lambda: len(upstream.calls) >= 20)
+        assert two.batches.cancel(batch.id).status == "cancelling"
+        ended = wait(two, batch)
+        assert (ended.status, one.batches.retrieve(batch.id).status) == ("cancelled", "cancelled")
+        assert len(upstream.calls) < LINES
+        two.files.delete(file.id)
+        with pytest.raises(openai.NotFoundError):
+            one.files.retrieve(file.id)
