@@ -7,6 +7,7 @@ The costs are computed from the scripts of the provider: its usage, or else the 
 from __future__ import annotations
 
 import json
+import shutil
 from collections.abc import Callable, Iterator
 from contextlib import AbstractContextManager
 from pathlib import Path
@@ -20,12 +21,14 @@ from fanout.keys.job_rows import NOTHING_USED, Used
 from fanout.keys.metering import Meter
 from fanout.keys.uncharged_lines import UnchargedLines
 from fanout.routing.leg import Leg
+from fanout.routing.retry_policy import RetryPolicy
 from fanout.schema.prompt_tokens import body_tokens
 from fanout.schema.token_estimate import estimate_tokens
 from tests.keys.local_gateway import serving
 from tests.keys.test_jobs_of_keys import PART, Client
 from tests.support.gateway_server import RunningGateway, entry
 from tests.support.provider_steps import (
+    answers,
     called,
     cut,
     piece,
@@ -292,6 +295,45 @@ def test_a_resumed_job_has_the_cost_of_the_calls_before(
         check_rows(client, cost)
         lines = client.sdk.files.content(batch["output_file_id"]).content.splitlines()
         assert len(lines) == 2
+
+
+def checked() -> dict[str, Any]:
+    schema = {"type": "object", "properties": {"n": {"type": "integer"}}, "required": ["n"]}
+    form = {"type": "json_schema", "json_schema": {"name": "n", "schema": schema}}
+    return {**BODY, "response_format": form, "fanout": {"check": True, "attempts": 2}}
+
+
+@pytest.mark.parametrize(
+    ("more", "first", "paid"),
+    [
+        ({}, [raw(PART), cut], PROMPT),
+        ({"num_retries": 1}, [raw(PART), cut], PROMPT),
+        (checked(), answers("no"), OF_USAGE),
+    ],
+    ids=["the line is sent again", "the call is made again", "the response does not fit"],
+)
+def test_a_kill_between_two_calls_of_a_line_keeps_what_the_first_has_cost(
+    upstream: Upstream,
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+    more: dict[str, Any],
+    first: Script,
+    paid: Tokens,
+) -> None:
+    """A copy of the files while the second call is in flight is what a kill leaves."""
+    monkeypatch.setattr(RetryPolicy, "delay", lambda *_: 0.02)
+    upstream.script("a", first, stalls())
+    with priced(upstream, tmp_path / "first") as served:
+        client = Client(served)
+        job = start_job(client, {**BODY, **more, "model": "a"})
+        client.wait_for(job, lambda _: len(upstream.calls_to("a")) == 2)
+        shutil.copytree(tmp_path / "first", tmp_path / "copy")
+        upstream.script("a", answers('{"n": 1}'))
+    with priced(upstream, tmp_path / "copy") as second:
+        client.move_to(second)
+        batch: Any = client.ended(job).to_dict()
+        cost = cost_of([paid, OF_USAGE])
+        assert (batch["fanout"]["known_cost_usd"], client.spent) == (cost, (cost, 0.0))
 
 
 def test_the_cost_cap_of_a_job_counts_responses_without_a_usage(

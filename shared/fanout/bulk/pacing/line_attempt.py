@@ -58,6 +58,10 @@ async def _paid() -> bool:
     return True
 
 
+async def _keep_nothing() -> None:
+    """For lines whose calls are not stored."""
+
+
 class LineRequest(Struct, frozen=True):
     """
     One attempt at a line: its request id, the seconds it may take, its size in bytes.
@@ -66,9 +70,10 @@ class LineRequest(Struct, frozen=True):
     is paid for, whatever happens to the attempt. `held` gets the call's slots, which its owner
     releases when the response is stored. `paid` gets the calls that cost something, `pay` and
     `repeat` are for further ones, if a response does not fit its schema. `pay_again` comes before a
-    call after one that failed, `restart` before all are made again. `tier` is to be asked for,
-    whatever the line names. `prefix` is the beginning that it shares with other lines. It
-    `is_retry` if the line has failed before.
+    call after one that failed. `failed` comes before the pause after a failed attempt, or call that
+    is repeated, and `restart` before all calls are made again. `tier` is to be asked for, whatever
+    the line names. `prefix` is the beginning that it shares with other lines. It `is_retry` if the
+    line has failed before.
     """
 
     line: Line
@@ -81,6 +86,7 @@ class LineRequest(Struct, frozen=True):
     pay: Pay = _pay_nothing
     repeat: Repeat = _call_once
     pay_again: PayAgain = _paid
+    failed: Callable[[], Awaitable[None]] = _keep_nothing
     restart: PayAgain = _paid
     tier: Literal["flex", "standard"] | None = None
     prefix: PrefixCall | None = None

@@ -99,34 +99,32 @@ class LineRetry(Struct, frozen=True):
         lane = self.flex.of(line, number) if self.flex else None
         is_retry = False
 
+        async def repeat(
+            model: str, call: Callable[[], Awaitable[T]], retries: int | None = None, /
+        ) -> T:
+            return await self._repeat(model, call, None, request.failed, retries)
+
         async def send() -> object:
             nonlocal is_retry
             if is_retry:
                 await request.restart()
             tier = None if lane is None else lane.next_tier()
             left = None if self.deadline is None else max(0.1, self.deadline - self.clock())
-            attempt = replace(
-                request, deadline=left, repeat=self.repeat, tier=tier, is_retry=is_retry
-            )
+            attempt = replace(request, deadline=left, repeat=repeat, tier=tier, is_retry=is_retry)
             is_retry = True
             body = await self.send(attempt, self.concurrency)
             if lane is not None:
                 lane.succeeded()
             return body
 
-        return await self._repeat(_model(line), send, lane, pause=self.pause)
-
-    async def repeat(
-        self, model: str, call: Callable[[], Awaitable[T]], retries: int | None = None, /
-    ) -> T:
-        """The result of the call to this model; see `Repeat`."""
-        return await self._repeat(model, call, None, retries)
+        return await self._repeat(_model(line), send, lane, request.failed, pause=self.pause)
 
     async def _repeat(
         self,
         model: str,
         call: Callable[[], Awaitable[T]],
         lane: LineLane | None,
+        failed: Callable[[], Awaitable[None]],
         retries: int | None = None,
         pause: Callable[[float], Awaitable[None]] = asyncio.sleep,
     ) -> T:
@@ -144,6 +142,7 @@ class LineRetry(Struct, frozen=True):
                 else:
                     outcomes.succeeded(began, faults=failing.faults)
                     return result
+                await failed()
                 frees = on_lane is None and wait.shown.reason == "provider_error"
                 paused_at = self.clock()
                 with self.activity.waiting(wait.shown):

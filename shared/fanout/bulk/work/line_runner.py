@@ -40,9 +40,9 @@ class ReadyLine(Struct, eq=False):
     `received` has the response's body, once it is there, and `held` the slots of its call until it
     is stored: so a kill loses at most the calls in flight. `is_settled` is set when it is counted.
     `calls` are those that cost something; `paid` has what is counted of them already.
-    `failures` are those that failed of which the cost is reserved or counted. Its
-    `position` differs from its number if the lines are not sent in the order of the file; `prefix`
-    is the beginning that it shares with others.
+    `stored` is the number of those that are stored, `failures` that of the failed ones of which the
+    cost is reserved or counted. Its `position` differs from its number if the lines are not sent in
+    the order of the file; `prefix` is the beginning that it shares with others.
     """
 
     opened: OpenShard
@@ -56,6 +56,7 @@ class ReadyLine(Struct, eq=False):
     is_settled: bool = False
     calls: PaidCalls = field(default_factory=PaidCalls)
     paid: Totals = field(default_factory=Totals)
+    stored: int = 0
     failures: int = 0
     position: int | None = None
     prefix: PrefixCall | None = None
@@ -105,9 +106,15 @@ class LineRunner(Struct, frozen=True):
         if not ready.calls.charged:
             return
         self._count_paid(ready)
-        with suppress(StorageError):
-            line = paid_line(ready.line.custom_id, ready.calls)
-            await ready.opened.results.put_paid(line)
+        await self._store_calls(ready)
+
+    async def _store_calls(self, ready: ReadyLine) -> None:
+        """Store the calls that the line has paid for so far, so that a kill does not lose them."""
+        if (count := len(ready.calls.charged)) > ready.stored:
+            with suppress(StorageError):
+                line = paid_line(ready.line.custom_id, ready.calls)
+                await ready.opened.results.put_paid(line)
+                ready.stored = count
 
     async def _send(self, ready: ReadyLine) -> tuple[bytes, bool, Totals]:
         """The line's result to store, whether it is a failure, and its totals."""
@@ -140,6 +147,7 @@ class LineRunner(Struct, frozen=True):
             ready.calls,
             partial(self._pay, ready),
             pay_again=partial(self._pay_again, ready),
+            failed=partial(self._store_calls, ready),
             restart=partial(self._restart, ready),
             prefix=ready.prefix,
         )
@@ -164,6 +172,7 @@ class LineRunner(Struct, frozen=True):
         reservations would wait forever.
         """
         self._count_paid(ready)
+        await self._store_calls(ready)
         estimate = self.resources.estimate(line, size)
         while True:
             if self.stop.reason not in {None, "capped"}:
@@ -192,6 +201,7 @@ class LineRunner(Struct, frozen=True):
         failures = ready.calls.failures
         if len(failures) <= ready.failures:
             return True
+        await self._store_calls(ready)
         new = failures[ready.failures :]
         cost = self.resources.cost(paid_calls(new)).nanodollars
         for _ in range(round(MAX_HELD / HELD_INTERVAL)):

@@ -253,7 +253,8 @@ class _Worker:
         request_id = f"req_{self._last_id & (2**64 - 1):016x}"
         ready = ReadyLine(opened, number, line, len(data), estimate, request_id)
         if (calls := opened.paid.pop(line.custom_id, None)) is not None:
-            ready.calls = calls
+            ready.calls, ready.stored = calls, len(calls.charged)
+            ready.failures = len(calls.failures)
             ready.paid = count_paid(calls, self._resources.cost)
         if found is not None:
             ready.position, ready.prefix = found.position, found.call
