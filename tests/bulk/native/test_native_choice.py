@@ -149,8 +149,10 @@ def test_the_quote_of_a_job_that_requires_batches_names_how_many_lines_cannot_go
     tmp_path: Path,
 ) -> None:
     """Over HTTP, where only `fanout.native` says so."""
-    with serve_jobs(config(), tmp_path / "home") as server:
-        client = OpenAI(base_url=f"{server.url}/v1", api_key="none", max_retries=0)
+    with (
+        serve_jobs(config(), tmp_path / "home") as server,
+        OpenAI(base_url=f"{server.url}/v1", api_key="none", max_retries=0) as client,
+    ):
         data = line("a", "openai", max_tokens=100) + b"\n" + line("b", "openai", store=False)
         file = client.files.create(file=("x.jsonl", data), purpose="batch")
 

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Awaitable, Callable
+from collections.abc import Awaitable, Callable, Collection
 from typing import Literal, Protocol, TypeAlias, TypeVar
 
 from msgspec import Struct, field
@@ -30,10 +30,15 @@ class Repeat(Protocol):
         ...
 
 
-Pay: TypeAlias = Callable[[Line, int], Awaitable[None]]
+PricedCall: TypeAlias = tuple[Line, int]
+"""A call as a line of its own, and its bytes: what it may cost is estimated from both."""
+
+
+Pay: TypeAlias = Callable[[PricedCall, Collection[PricedCall]], Awaitable[None]]
 """
-Counts what the line's calls have cost so far, and reserves the cost of a further request, a line of
-so many bytes. Raises `LineDeferred` if it may not be sent.
+Counts what the line's calls have cost so far, and reserves the cost of a further one. Meanwhile
+only that of the others stays reserved, which are in flight. Raises `LineDeferred` if the further
+one may not be sent.
 """
 
 
@@ -50,7 +55,7 @@ async def _call_once(
     return await call()
 
 
-async def _pay_nothing(_line: Line, _size: int) -> None:
+async def _pay_nothing(_call: PricedCall, _others: Collection[PricedCall]) -> None:
     """For lines without a cost."""
 
 

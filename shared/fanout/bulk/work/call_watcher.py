@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Mapping
+from math import inf
 from types import TracebackType
 from typing import Any
 
@@ -57,10 +58,10 @@ class CallWatcher:
     It `is_retry` if the line has failed before. By model, `tokens` are the tokens used, and
     `starts` when its last call was started. `paid` gets the calls that cost something without a
     usage; `reported` are those that succeeded with one. `stopped` is set if the job's budget has
-    no further call.
+    no further call. `limit` is how many seconds the line's worker has left.
     """
 
-    def __init__(
+    def __init__(  # noqa: PLR0913 -- its parts, each once
         self,
         concurrency: AdaptiveConcurrency,
         limiter: RateLimiter,
@@ -69,8 +70,11 @@ class CallWatcher:
         paid: PaidCalls,
         pay_again: PayAgain,
         *,
+        limit: float | None,
         is_retry: bool = False,
     ) -> None:
+        self._clock = asyncio.get_running_loop().time
+        self._end = inf if limit is None else self._clock() + limit
         self._prefix = prefix
         self._is_retry = is_retry
         self._paid = paid
@@ -153,14 +157,13 @@ class CallWatcher:
             if outcome == "ok":
                 self.reported.append(_charged(leg, outcome, leg.usage))
         elif usage := assumed_usage(leg, outcome, error):
-            ended: Outcome = "failed" if outcome == "cancelled" and _is_late(leg) else outcome
+            ended: Outcome = "failed" if outcome == "cancelled" and self._is_late(leg) else outcome
             self._paid.unlisted.append(_charged(leg, ended, usage))
 
-
-def _is_late(leg: Leg) -> bool:
-    """Whether the time of the leg's request is over."""
-    now = asyncio.get_running_loop().time() + TIMER_ERROR
-    return leg.deadline is not None and now >= leg.deadline
+    def _is_late(self, leg: Leg) -> bool:
+        """Whether the time of the leg's request is over, and not that of its worker."""
+        end = leg.deadline
+        return end is not None and end < self._end and self._clock() + TIMER_ERROR >= end
 
 
 def _charged(leg: Leg, outcome: Outcome, usage: Mapping[str, Any]) -> dict[str, Any]:

@@ -14,10 +14,9 @@ from __future__ import annotations
 
 from collections.abc import AsyncIterator, Awaitable, Callable
 from contextlib import AbstractAsyncContextManager, asynccontextmanager
-from functools import partial
 from typing import Any, TypeAlias
 
-from msgspec import Struct
+from msgspec import Struct, field
 
 from ...config.deployment import Deployment
 from ...errors import FanoutError, QuotaExceeded, RateLimited
@@ -26,7 +25,7 @@ from ...schema.chat import ChatCompletion
 from ...schema.request import ChatRequest
 from ...wire import json
 from ..input.line_parser import Line
-from ..pacing.line_attempt import LineRequest
+from ..pacing.line_attempt import LineRequest, PricedCall
 from ..pacing.permit import Permit
 from ..pacing.prompt_caches import without_cache
 from ..pacing.rate_limiter import RateLimiter
@@ -44,7 +43,8 @@ class PacedCalls(Struct, eq=False):
     finds a model's deployment by its id. `stopped` is what ended a cell that is not an error of a
     call, so that the line has no result yet. A call that the line has paid for before is not made.
     With `retries`, a first call is repeated, too: that often after errors that may pass, and after
-    a rate limit as long as it takes.
+    a rate limit as long as it takes. The line has reserved all its first calls until one
+    `is_released`, then those that are `reserved`. `failures` is how many failed calls are counted.
     """
 
     sent: LineRequest
@@ -55,6 +55,9 @@ class PacedCalls(Struct, eq=False):
     deployment: Callable[[str, str], Deployment | None]
     retries: int | None = None
     stopped: Exception | None = None
+    reserved: dict[object, PricedCall] = field(default_factory=dict)
+    is_released: bool = False
+    failures: int = 0
 
     async def __call__(
         self,
@@ -69,35 +72,35 @@ class PacedCalls(Struct, eq=False):
         if (known := paid.take(request)) is not None:
             return self._known(known, leg)
         size = len(json.encode(chat.body["messages"]))
-        once = self._paid_again(partial(self._once, call, leg, size, request))
+        name, line = object(), Line(self.sent.line.custom_id, {**chat.body, "model": leg.model})
+
+        async def once() -> ChatCompletion:
+            """The call; what failed ones have cost is counted before it is made again."""
+            if len(paid.failures) > self.failures:
+                await self._pay(name, (line, size))
+            return await self._once(call, leg, size, request)
+
         try:
-            if not is_extra and self.retries is not None:
-                return await self.sent.repeat(leg.model, once, self.retries)
-            if not is_extra:
+            if is_extra or self.is_released:
+                await self._pay(name, (line, size))
+            self.reserved[name] = line, size
+            if not is_extra and self.retries is None:
                 return await once()
-            line = Line(self.sent.line.custom_id, {**chat.body, "model": leg.model})
-            await self.sent.pay(line, size)
-            return await self.sent.repeat(leg.model, once)
+            return await self.sent.repeat(leg.model, once, None if is_extra else self.retries)
         except FanoutError:
             raise
         except Exception as error:
             self.stopped = error
             raise
+        finally:
+            self.reserved.pop(name, None)
 
-    def _paid_again(
-        self, once: Callable[[], Awaitable[ChatCompletion]]
-    ) -> Callable[[], Awaitable[ChatCompletion]]:
-        """The call, for which what a failed one has cost is reserved before it is made again."""
-        is_again = False
-
-        async def call() -> ChatCompletion:
-            nonlocal is_again
-            while is_again and not await self.sent.pay_again():
-                pass
-            is_again = True
-            return await once()
-
-        return call
+    async def _pay(self, name: object, call: PricedCall) -> None:
+        """Reserve what the call may cost; meanwhile only those stay reserved that are made."""
+        self.reserved.pop(name, None)
+        self.is_released, self.failures = True, len(self.sent.paid.failures)
+        await self.sent.pay(call, self.reserved.values())
+        self.reserved[name] = call
 
     def _known(self, known: PaidCall, leg: Leg) -> ChatCompletion:
         """The response of a call that is paid for."""

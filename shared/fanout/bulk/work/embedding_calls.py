@@ -59,6 +59,7 @@ class EmbeddingCalls:
                 None,
                 sent.paid,
                 sent.pay_again,
+                limit=sent.deadline,
                 is_retry=sent.is_retry,
             )
             return await self._call(sent, request, watcher, tokens)

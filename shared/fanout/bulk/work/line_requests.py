@@ -116,6 +116,7 @@ class _LineSender(Struct, eq=False):
             sent.prefix,
             sent.paid,
             sent.pay_again,
+            limit=sent.deadline,
             is_retry=again,
         )
         if request.check is not None or request.agree is not None:
@@ -258,6 +259,7 @@ class _LineSender(Struct, eq=False):
             self._used_tokens,
             self._deployment,
             None if request.agree is None else _panel_retries(sent),
+            failures=len(sent.paid.failures),
         )
         sent.paid.begin()
         self.activity.slot_waits[watcher] = request.models[0]

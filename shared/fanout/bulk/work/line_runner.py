@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+from collections.abc import Collection
 from contextlib import suppress
 from functools import partial
 
@@ -11,7 +12,7 @@ from msgspec import Struct, field
 from ...errors import FanoutError, StorageError, StorageFull, detail_of
 from ...routing.leg import HeldSlots
 from ..input.line_parser import Line
-from ..pacing.line_attempt import LineRequest
+from ..pacing.line_attempt import LineRequest, PricedCall
 from ..pacing.line_retry import LineDeferred, LineRetry, is_not_sent
 from ..pacing.prefix_groups import PrefixCall
 from ..pacing.rate_limit_state import RateLimitUnavailable
@@ -41,8 +42,9 @@ class ReadyLine(Struct, eq=False):
     is stored: so a kill loses at most the calls in flight. `is_settled` is set when it is counted.
     `calls` are those that cost something; `paid` has what is counted of them already.
     `stored` is the number of those that are stored, `failures` that of the failed ones of which the
-    cost is reserved or counted. Its `position` differs from its number if the lines are not sent in
-    the order of the file; `prefix` is the beginning that it shares with others.
+    cost is reserved or counted. It `is_released` if not all of its calls are reserved any more. Its
+    `position` differs from its number if the lines are not sent in the order of the file; `prefix`
+    is the beginning that it shares with others.
     """
 
     opened: OpenShard
@@ -58,6 +60,7 @@ class ReadyLine(Struct, eq=False):
     paid: Totals = field(default_factory=Totals)
     stored: int = 0
     failures: int = 0
+    is_released: bool = False
     position: int | None = None
     prefix: PrefixCall | None = None
 
@@ -164,16 +167,19 @@ class LineRunner(Struct, frozen=True):
                     raise LineDeferred
                 await asyncio.sleep(HELD_INTERVAL)
 
-    async def _pay(self, ready: ReadyLine, line: Line, size: int) -> None:
+    async def _pay(
+        self, ready: ReadyLine, call: PricedCall, others: Collection[PricedCall] = ()
+    ) -> None:
         """
-        Count what the calls of a checked line have cost, and reserve the cost of another one.
+        Count what the calls of a line have cost, and reserve the cost of another one.
 
-        Nothing else of the line stays reserved while it waits: lines that wait for each other's
-        reservations would wait forever.
+        Of what the line has reserved, only the part of the `others` stays so while it waits, which
+        end without a further reservation: lines that wait for each other's would wait forever.
         """
-        self._count_paid(ready)
+        self._count_paid(ready, others)
+        ready.is_released = True
         await self._store_calls(ready)
-        estimate = self.resources.estimate(line, size)
+        estimate = self.resources.estimate(*call)
         while True:
             if self.stop.reason not in {None, "capped"}:
                 raise LineDeferred
@@ -185,11 +191,14 @@ class LineRunner(Struct, frozen=True):
                 self.stop.set(stop)  # also if no further line is there to meet the cap
                 raise LineDeferred
             await asyncio.sleep(HELD_INTERVAL)
+            if self._kept(ready, others) < ready.estimate:
+                self._count_paid(ready, others)
 
     async def _restart(self, ready: ReadyLine) -> bool:
         """Count what failed calls have cost before all are made again, and reserve these."""
-        if len(ready.calls.failures) > ready.failures:
-            await self._pay(ready, ready.line, ready.size)
+        if len(ready.calls.failures) > ready.failures or ready.is_released:
+            await self._pay(ready, (ready.line, ready.size))
+            ready.is_released = False
         return True
 
     async def _pay_again(self, ready: ReadyLine) -> bool:
@@ -216,12 +225,18 @@ class LineRunner(Struct, frozen=True):
             await asyncio.sleep(HELD_INTERVAL)
         return False
 
-    def _count_paid(self, ready: ReadyLine) -> None:
-        """Count the cost of the line's calls so far; nothing stays reserved for it."""
+    def _count_paid(self, ready: ReadyLine, others: Collection[PricedCall] = ()) -> None:
+        """Count the cost of the line's calls so far; only that of the others stays reserved."""
+        kept = self._kept(ready, others)
         ready.failures = len(ready.calls.failures)
         found = count_paid(ready.calls, self.resources.cost)
+        ready.estimate -= kept
         self._count(ready, found)
-        ready.estimate, ready.paid = 0, found
+        ready.estimate, ready.paid = kept, found
+
+    def _kept(self, ready: ReadyLine, others: Collection[PricedCall]) -> int:
+        """What stays reserved for the other calls."""
+        return min(ready.estimate, sum(self.resources.estimate(*one) for one in others))
 
     def _response(self, ready: ReadyLine) -> tuple[bytes, bool, Totals]:
         """The result and totals of a line whose response is there."""
