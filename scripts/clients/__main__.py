@@ -92,7 +92,7 @@ def is_disconnected(calls: Calls) -> bool:
     """
     Whether the gateway disconnected from the upstream of every cancelled request.
 
-    Such an upstream has no end of its own, so a busy machine may take its time.
+    A busy machine may take its time: an upstream that ends by itself does not count.
     """
     until = time.monotonic() + PATIENCE
     cancelled = calls.of("endless")
