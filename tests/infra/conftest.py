@@ -10,13 +10,15 @@ import pytest
 
 from infra.props import LAMBDA_OPTIONS
 from scripts.aws.check import EVERYTHING, MANAGED, MANAGED_IN_OWN_VPC
-from tests.support.clean_environment import USER_ENVIRONMENT, certificates
+from tests.support.clean_environment import USER_CACHE, USER_ENVIRONMENT, certificates
 
 # jsii looks for Node.js on the path; here it comes from a wheel.
 os.environ["PATH"] = f"{Path(sys.executable).parent}{os.pathsep}{os.environ['PATH']}"
 # The wheels in the functions' package are downloaded, unless they are in uv's cache.
 os.environ.pop("SSL_CERT_FILE", None)
 os.environ.update(certificates(USER_ENVIRONMENT))
+# jsii unpacks CDK for seconds, unless it is in the user's cache.
+os.environ.setdefault("JSII_RUNTIME_PACKAGE_CACHE_ROOT", str(USER_CACHE / "aws/jsii/package-cache"))
 
 from tests.infra.synth import Template, synthesize
 

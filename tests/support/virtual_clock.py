@@ -17,9 +17,10 @@ T = TypeVar("T")
 
 
 class _Jump(selectors.DefaultSelector):
-    """A selector that never waits, but adds the time to `now`."""
+    """A selector that never waits, but adds the time to `now`; `shown` is to the microsecond."""
 
     now = 0.0
+    shown = 0.0
 
     def select(self, timeout: float | None = None) -> list[tuple[selectors.SelectorKey, int]]:
         if timeout is not None and timeout <= 0:
@@ -29,6 +30,7 @@ class _Jump(selectors.DefaultSelector):
         if timeout is None:
             raise AssertionError("deadlock: every task waits, and there is no timer")
         self.now += timeout
+        self.shown = round(self.now, 6)
         return []
 
 
@@ -36,11 +38,11 @@ class VirtualLoop(asyncio.SelectorEventLoop):
     """The loop; its clock starts at 0."""
 
     def __init__(self) -> None:
-        self._jump = _Jump()
-        super().__init__(self._jump)
+        self.clock = _Jump()
+        super().__init__(self.clock)
 
     def time(self) -> float:
-        return self._jump.now
+        return self.clock.now
 
 
 class _ThreadsAtOnce(VirtualLoop):
@@ -86,4 +88,6 @@ def run(coroutine: Coroutine[Any, Any, T]) -> T:
 
 def now() -> float:
     """Virtual seconds since the loop began, to the microsecond."""
-    return round(asyncio.get_running_loop().time(), 6)
+    loop = asyncio.get_running_loop()
+    assert isinstance(loop, VirtualLoop)
+    return loop.clock.shown

@@ -8,6 +8,8 @@ from datetime import UTC, datetime
 from email import message_from_bytes
 from typing import Any, TypeAlias
 
+import msgspec
+
 from fanout.wire.http import WireRequest, WireResponse
 
 from .bill import RECEIVED, Lane, tokens_of
@@ -31,7 +33,7 @@ def reply(value: object, status: int = 200, **headers: str) -> WireResponse:
 
 
 def json_rows(rows: Iterable[Mapping[str, Any]]) -> bytes:
-    return b"".join(json.dumps(row).encode() + b"\n" for row in rows)
+    return msgspec.json.Encoder().encode_lines(list(rows))
 
 
 def read_rows(data: bytes) -> Iterator[tuple[int, Any]]:
