@@ -1,4 +1,4 @@
-"""The state of a race by its events: one row per model. Knows nothing of terminals."""
+"""The state of a race by its events: one row per model. Does not depend on terminals."""
 
 from __future__ import annotations
 

@@ -2,7 +2,7 @@
 Structured concurrency: `race`, `race_streams`, `map_all`, `map_each`, `merge_streams`, time limits,
 and the limits that requests share (`FairLimiter`, `MemoryBudget`).
 
-Knows nothing of HTTP, providers or configuration. Every task started here has finished, or has
+Does not depend on HTTP, providers or configuration. Every task started here has finished, or has
 been cancelled and awaited, before its function returns or its block ends.
 """
 

@@ -1,7 +1,7 @@
 """
 The addresses of AWS's services, and the bucket and the role of a deployment's native batches.
 
-Knows nothing of what is stored there. The names of the settings are LiteLLM's
+Does not depend on what is stored there. The names of the settings are LiteLLM's
 (docs.litellm.ai/docs/providers/bedrock_batches, 2026-10).
 """
 

@@ -1,7 +1,7 @@
 """
 The calls of one cell whose response must fit a schema; `escalation.py` decides which there are.
 
-Knows nothing of modes: it makes one model's call into one whose response fits, and keeps account.
+Does not depend on modes: it makes one model's call into one whose response fits, and keeps account.
 """
 
 from __future__ import annotations

@@ -1,7 +1,7 @@
 """
 Runs one conversation: with one model and its fallbacks, or with several in a race.
 
-Knows nothing of several conversations or of HTTP.
+Does not depend on several conversations or HTTP.
 """
 
 from __future__ import annotations

@@ -1,7 +1,7 @@
 """
 Calls one model of a conversation, and its fallbacks one after the other if it fails.
 
-Knows nothing of races between a request's models.
+Does not depend on races between a request's models.
 """
 
 from __future__ import annotations

@@ -1,7 +1,7 @@
 """
 Merges several streams into one stream of OpenAI's chunks, with an `index` for each, as with `n`.
 
-Knows nothing of where the chunks come from or how they are sent.
+Does not depend on where the chunks come from or how they are sent.
 """
 
 from __future__ import annotations

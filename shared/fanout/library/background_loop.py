@@ -4,7 +4,7 @@ The thin edge between synchronous callers and the event loop: one background loo
 A call that is interrupted (Ctrl-C) cancels its coroutine and waits for it, so no upstream call
 outlives it; nor does one of a daemon thread outlive the process. A caller's own iterator is drawn
 in the caller's thread: what it reads may belong to that thread, and it may well call one of these
-functions itself. Knows nothing of what is run.
+functions itself. Does not depend on what is run.
 """
 
 from __future__ import annotations

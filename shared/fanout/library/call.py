@@ -1,7 +1,7 @@
 """
 One call of the Python functions: its models and options, checked once for all its conversations.
 
-Knows nothing of threads.
+Does not depend on threads.
 """
 
 from __future__ import annotations

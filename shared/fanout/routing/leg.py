@@ -1,7 +1,7 @@
 """
 A leg: one model's part in one request, with its attempts, and the interface of its watchers.
 
-Knows nothing of how a call is made: the router fills the leg in.
+Does not depend on how a call is made: the router fills the leg in.
 """
 
 from __future__ import annotations

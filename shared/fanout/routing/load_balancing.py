@@ -1,7 +1,7 @@
 """
 Load balancing between the deployments of a model name: which is next, which are cooling down.
 
-Knows nothing of calls: the router reports how they ended. Time and random numbers are arguments.
+Does not depend on calls: the router reports how they ended. Time and random numbers are arguments.
 """
 
 from __future__ import annotations

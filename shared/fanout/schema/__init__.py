@@ -1,1 +1,1 @@
-"""Our own vocabulary: OpenAI's shapes as values. Knows nothing of bytes, providers or I/O."""
+"""Our own vocabulary: OpenAI's shapes as values. Does not depend on bytes, providers or I/O."""

@@ -1,7 +1,7 @@
 """
 The fan-out part of a chat request: which models, in which mode, for which conversations.
 
-`parse_request` checks a client's body and returns a `FanOutRequest`. Knows nothing of providers,
+`parse_request` checks a client's body and returns a `FanOutRequest`. Does not depend on providers,
 keys or time.
 """
 

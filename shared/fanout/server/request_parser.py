@@ -2,7 +2,7 @@
 Reads the requests in a connection's bytes, and rejects what is too much or ambiguous.
 
 The parser of HTTP is httptools (llhttp); here are the limits that it does not have, and the rules
-of RFC 9110 and 9112 that it leaves to its caller. Knows nothing of sockets and clocks.
+of RFC 9110 and 9112 that it leaves to its caller. Does not depend on sockets or clocks.
 """
 
 from __future__ import annotations

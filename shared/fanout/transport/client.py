@@ -1,7 +1,7 @@
 """
 Makes one call to one deployment: encodes, signs, sends, decodes, and raises `ProviderError`s.
 
-Knows nothing of retries, groups or fan-out.
+Does not depend on retries, groups or fan-out.
 """
 
 from __future__ import annotations

@@ -3,7 +3,7 @@ Turns failures below HTTP into `ProviderError`s, and reads `Retry-After`.
 
 `error_bodies.py` has the errors with a response of the provider.
 
-Pure; knows nothing of sockets or of how a call is made.
+Pure; does not depend on sockets or how a call is made.
 """
 
 from __future__ import annotations

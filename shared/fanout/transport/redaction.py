@@ -1,4 +1,4 @@
-"""Removes keys and addresses from a provider's words. Pure; knows nothing of providers."""
+"""Removes keys and addresses from a provider's words. Pure; does not depend on providers."""
 
 from __future__ import annotations
 

@@ -1,7 +1,7 @@
 """
 Keeps complete responses of HTTP/2 whose end was not read, so that their streams are not reset.
 
-Knows nothing of HTTP clients.
+Does not depend on HTTP clients.
 """
 
 from __future__ import annotations

@@ -4,7 +4,7 @@ Decodes AWS event streams (`application/vnd.amazon.eventstream`): frames of head
 A frame consists of its length, the length of its headers, a checksum of these two, the headers, the
 payload, and a checksum of everything before it, all big-endian. The encoding:
 https://docs.aws.amazon.com/lexv2/latest/dg/event-stream-encoding.html. The headers:
-https://smithy.io/2.0/aws/amazon-eventstream.html. Knows nothing of the payloads.
+https://smithy.io/2.0/aws/amazon-eventstream.html. Does not depend on the payloads.
 """
 
 from __future__ import annotations

@@ -1,7 +1,7 @@
 """
 The values between codecs and the transport: requests, responses, events of a stream, framers.
 
-Knows nothing of HTTP clients, secrets or time.
+Does not depend on HTTP clients, secrets or time.
 """
 
 from __future__ import annotations

@@ -4,7 +4,7 @@ Reads and writes JSON.
 `decode_strict` also rejects what Python's decoders accept silently; `decode_tolerant` reads what
 nearly fits a type.
 
-Knows nothing of OpenAI or of any provider.
+Does not depend on OpenAI or any provider.
 """
 
 from __future__ import annotations

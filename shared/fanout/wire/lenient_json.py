@@ -8,7 +8,7 @@ place is replaced by the nearest that JSON has, and costs nothing else:
 * `NaN` is null; `Infinity`, and a number that is too large, is the largest number;
 * control characters inside a text stay.
 
-Knows nothing of any provider.
+Does not depend on any provider.
 """
 
 from __future__ import annotations

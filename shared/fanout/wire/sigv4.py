@@ -2,7 +2,7 @@
 Signs requests to AWS (Signature Version 4): a pure function of request, credentials and time.
 
 See https://docs.aws.amazon.com/IAM/latest/UserGuide/reference_sigv-create-signed-request.html.
-Knows nothing of where credentials come from or of how a request is sent.
+Does not depend on where credentials come from or how a request is sent.
 """
 
 from __future__ import annotations

@@ -9,7 +9,7 @@ Fits JSON values that are nearly of a type into that type: one odd field costs o
 * a `json.AllOrNothing` struct (such as a count of tokens) does not fit if any field does
   not: no number is better than a wrong one.
 
-Knows nothing of any provider.
+Does not depend on any provider.
 """
 
 from __future__ import annotations

@@ -1,4 +1,4 @@
-"""Files and uploads: create, list, read, delete. Knows nothing of HTTP."""
+"""Files and uploads: create, list, read, delete. Does not depend on HTTP."""
 
 from __future__ import annotations
 

@@ -1,1 +1,1 @@
-"""LiteLLM's API for virtual keys, teams, users, budgets and their spend; `routes` is its door."""
+"""LiteLLM's API for virtual keys, teams, users, budgets and spend; the entry point is `routes`."""
