@@ -11,6 +11,7 @@ import pytest
 from msgspec.structs import replace
 
 from fanout.bulk.input.line_parser import parse_line
+from fanout.bulk.native.deadline import Deadline
 from fanout.bulk.native.give_up_order import deadlines
 from fanout.bulk.native.ledger import NativeRow
 from fanout.bulk.native.realtime import Backlog, PlannedTime, line_backlog
@@ -96,8 +97,9 @@ STATED = {
 def test_one_line_in_real_time_shows_the_limits_by_which_batches_are_given_up(
     tmp_path: Path, vendor: str
 ) -> None:
-    """500 lines take two hours there; no line that a batch answers is sent besides."""
-    for name, script, in_real_time in (("never", NEVER, 500), ("usual", Script(), 1)):
+    """500 lines take two hours there. If two batches are late, one of them is given up."""
+    cases = (("never", NEVER, 500), ("usual", Script(), 1), ("late", Script(queue=3.4 * HOUR), 251))
+    for name, script, in_real_time in cases:
         providers = Providers({vendor: script}, Outcome(now, SLOW, is_bad=False))
         providers.doubles[vendor].limit_headers = STATED[vendor]
         data = lines_of([vendor], 500)
@@ -105,7 +107,7 @@ def test_one_line_in_real_time_shows_the_limits_by_which_batches_are_given_up(
         assert (found.job.status, found.errors) == ("completed", {})
         assert found.lanes.get("realtime") == in_real_time
         assert found.seconds < 6 * HOUR
-        assert providers.bill.twice() == set()
+        assert (providers.batches, providers.bill.twice()) == (2, set())
 
 
 def test_a_job_that_requires_batches_sends_no_line_in_real_time(tmp_path: Path) -> None:
@@ -147,6 +149,19 @@ def test_batches_are_given_up_one_after_the_other_as_their_lines_can_be_sent() -
         assert (lanes["realtime"], len(job.double.batches)) == (500, 5), vendor
 
 
+def test_a_batch_is_kept_while_lines_ahead_are_sent_but_never_after_its_own_time() -> None:
+    """The deadline is at 20,000 s, the batch's lines take 2,000 s and those ahead 4,000 s."""
+
+    def times(now: float, ahead: float) -> tuple[float, float]:
+        found = Deadline(20_000.0, 2_000.0 + ahead, 2_000.0 + ahead, ahead, now)
+        return found.give_up_at(30.0), found.hedge_at
+
+    assert times(0.0, 0.0) == (16_250.0, 16_700.0)
+    assert times(0.0, 4_000.0) == (10_250.0, 10_700.0)
+    assert times(10_300.0, 4_000.0) == (10_300.0 + 4_000.0 - 450.0, 14_300.0)
+    assert times(16_300.0, 4_000.0) == (16_250.0, 16_700.0)  # those ahead wait for something else
+
+
 def test_a_stored_batch_counts_with_the_lines_that_have_no_result_and_no_other_batch() -> None:
     time = PlannedTime(Backlog(seconds=300.0), lines=30)
     half = NativeRow(
@@ -154,7 +169,9 @@ def test_a_stored_batch_counts_with_the_lines_that_have_no_result_and_no_other_b
     )
     follows = NativeRow(100_001, "k", "d", "m", "1-5", 5, backlog=Backlog(50.0), attempt=2)
     other = NativeRow(2, "k", "d", "m", "11-30", 20, backlog=Backlog(200.0))
-    deadline = deadlines([half, follows, other], time, 30, at=1e6, window=6 * HOUR, learned={})
+    deadline = deadlines(
+        [half, follows, other], time, 30, now=0.0, at=1e6, window=6 * HOUR, learned={}
+    )
     assert [deadline(one).realtime for one in (half, other, follows)] == [260.0, 250.0, 50.0]
 
 

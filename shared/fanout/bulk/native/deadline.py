@@ -34,18 +34,45 @@ Vendors aim at 24 hours. After 48, Gemini's batches expire without any row.
 
 
 class Deadline(Struct, frozen=True):
-    """A job's end, and how long its lines that are at providers would take in real time."""
+    """
+    A job's end for a batch, as it is `now`.
+
+    Its lines, those that are sent after it and those that no batch holds take `realtime` seconds in
+    real time, all lines without a result take `whole`, and those that no batch holds `ahead`.
+    """
 
     at: float
     realtime: float
+    whole: float
+    ahead: float
+    now: float
 
     def give_up_at(self, drain: float) -> float:
         """When a batch is to be cancelled that needs `drain` seconds for it."""
-        return self.at - (drain + FETCH + self.realtime * FACTOR + MARGIN)
+        slack = drain + FETCH
+        return self._turn_at(slack + MARGIN, slack + MARGIN / 2)
+
+    def _turn_at(self, slack: float, before: float) -> float:
+        """
+        When the batch's lines are needed, with so much `slack`.
+
+        While those ahead are sent, they are not, until shortly `before` the end of that. But if
+        these wait for something else, the batch's own time is kept.
+        """
+        end = self.at - slack
+        own = end - max(0.0, self.realtime - self.ahead) * FACTOR
+        return min(own, max(end - self.realtime * FACTOR, self.now + self.ahead - before))
+
+    def _latest(self, drain: float, realtime: float) -> float:
+        return self.at - (drain + FETCH + realtime * FACTOR + MARGIN)
 
     def leaves_time(self, now: float, limits: Limits) -> bool:
-        """Whether a batch that is created now has the time that is worth its creation."""
-        return self.give_up_at(limits.drain) - now >= limits.window * RUN
+        """
+        Whether a batch that is created now has the time that is worth its creation.
+
+        Until then, no line of the job has to be sent in real time.
+        """
+        return self._latest(limits.drain, self.whole) - now >= limits.window * RUN
 
     def end_at(self, opened_at: float, limits: Limits, *, may_follow: bool) -> float:
         """
@@ -56,7 +83,8 @@ class Deadline(Struct, frozen=True):
         tell.
         """
         end = self.give_up_at(limits.drain)
-        before = end - limits.window - limits.drain - FETCH - MARGIN
+        first = self._latest(limits.drain, self.whole)
+        before = first - limits.window - limits.drain - FETCH - MARGIN
         if may_follow and before - opened_at >= limits.window:
             end = before
         return min(end, opened_at + LONGEST_RUN)
@@ -64,7 +92,7 @@ class Deadline(Struct, frozen=True):
     @property
     def hedge_at(self) -> float:
         """When lines are sent in real time although their batch has not ended."""
-        return self.at - (self.realtime * FACTOR + MARGIN / 2)
+        return self._turn_at(MARGIN / 2, 0.0)
 
 
 def most_realtime(now: float, deadline: float, window: float, drain: float) -> float:

@@ -22,6 +22,7 @@ def deadlines(
     time: PlannedTime,
     open_lines: int,
     *,
+    now: float,
     at: float,
     window: float,
     learned: Mapping[str, Limits],
@@ -47,7 +48,8 @@ def deadlines(
 
     def deadline(row: NativeRow) -> Deadline:
         rest = left.without(sums[bisect_left(turns, _turn(row))])
-        return Deadline(at, rest.duration(window))
+        realtime, whole, ahead = (one.duration(window) for one in (rest, left, others))
+        return Deadline(at, realtime, whole, ahead, now)
 
     return deadline
 

@@ -98,6 +98,7 @@ class NativeJob(Struct, frozen=True):
             rows,
             self.ledger.time,
             self.open_lines(),
+            now=self.now(),
             at=self.expires_at,
             window=self.window,
             learned=self.learned,
