@@ -87,7 +87,6 @@ def run(coroutine: Coroutine[Any, Any, T]) -> T:
 
 
 def now() -> float:
-    """Virtual seconds since the loop began, to the microsecond."""
+    """Seconds of the loop's clock, virtual or not, to the microsecond."""
     loop = asyncio.get_running_loop()
-    assert isinstance(loop, VirtualLoop)
-    return loop.clock.shown
+    return loop.clock.shown if isinstance(loop, VirtualLoop) else round(loop.time(), 6)
