@@ -78,9 +78,9 @@ TOP_LEVEL = {
         table_prompts webhook_tasks
     """,
     "shared/fanout/bulk/native/*.py": """
-        __init__ adopt chosen_rows deadline eligibility give_up_order harvest hedged held_lines
-        input_lines job ledger merge merger numbers phase pieces planned poll quoted_batches
-        realtime results setup split submit
+        __init__ chosen_batches collect deadline eligibility give_up_order hedged held_lines
+        input_lines job ledger merge merger numbers planned poll quoted_batches
+        realtime reconcile result_parts results runner setup split submit
     """,
     "shared/fanout/bulk/pacing/*.py": """
         __init__ adaptive_concurrency estimated_limit failing_lines fair_lock flex_lane

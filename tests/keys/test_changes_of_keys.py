@@ -78,7 +78,7 @@ def test_a_change_after_the_end_of_a_window_is_of_the_new_one(change: str) -> No
 def test_a_repair_knows_what_a_reset_or_an_import_has_set() -> None:
     office = Office()
     digest = "a" * 64
-    finish(office.manager.adopt(digest, "sk-...", {"max_budget": BUDGET}, 70))
+    finish(office.manager.import_key(digest, "sk-...", {"max_budget": BUDGET}, 70))
     keys = {digest: 70 + 5, office.key(): 80 + 5}
     other = list(keys)[1]
     office.spend(other, 60)

@@ -299,10 +299,10 @@ def test_aws_has_batches_only_with_a_bucket_and_a_role() -> None:
 
 
 @pytest.mark.parametrize("name", NAMES)
-def test_limits_discounts_and_adoption_are_data(name: str) -> None:
+def test_limits_discounts_and_how_a_batch_is_found_are_data(name: str) -> None:
     batches = codec(name)
     assert batches.price_factor == VENDORS[name]["price_factor"]
-    assert batches.adoption == VENDORS[name]["adoption"]
+    assert batches.found_by == VENDORS[name]["found_by"]
     assert batches.limits.lines >= 50_000
     assert batches.limits.bytes >= 100_000_000
     assert batches.limits.window >= 3 * 3600

@@ -52,7 +52,7 @@ def test_a_batch_has_a_row_for_each_line_and_each_success_is_billed_once_at_half
         one.double.settle()
         assert [b.id for b in found] == [made.id]
         assert found[0].created_at == pytest.approx(one.clock.time - 1260.0, abs=60)
-        assert found[0].key == (None if one.codec.adoption == "none" else "k1")
+        assert found[0].key == (None if one.codec.found_by == "none" else "k1")
         failed = {row.id: (row.status, row.may_succeed) for row in rows if row.kind == "failed"}
         bill = one.double.bill
         assert bill.nanodollars * 2 == bill.at_list_price
@@ -88,7 +88,7 @@ def test_a_batch_whose_creation_had_no_response_is_found_or_created_only_once() 
         one = run(name, script=Script(reply="lost", late_lists=1))
         with pytest.raises(ConnectionResetError):
             await one.create(["one"])
-        if one.codec.adoption == "token":
+        if one.codec.found_by == "token":
             source = await one.upload("k1", one.codec.data(lines(["one"])))
             made = one.codec.read(await one.send(one.codec.create("k1", source)))
             return [made.id] == list(one.double.batches), "token"

@@ -148,9 +148,9 @@ class ConversationRunner:
 
         return Decisions(self._router, self._catalog)
 
-    def losses(self, leg: Leg, chat: ChatRequest) -> tuple[str, ...]:
+    def dropped_fields(self, leg: Leg, chat: ChatRequest) -> tuple[str, ...]:
         """What a stream of one model, which is not called yet, would not have of the request."""
-        return self._router.losses(leg, chat)
+        return self._router.dropped_fields(leg, chat)
 
     def merged_stream(
         self, request: FanOutRequest, cell: GridCell

@@ -113,19 +113,19 @@ async def _stream_all(run: Run) -> AsyncIterator[ResponseStream]:
         yield ResponseStream(
             prepend(head, chunks),
             run.request.mode,
-            dropped=(*known_later(), *_uncalled_losses(run, grid)),
+            dropped=(*known_later(), *_dropped_uncalled(run, grid)),
             known_later=known_later,
         )
 
 
-def _uncalled_losses(run: Run, grid: Sequence[GridCell]) -> Iterator[str]:
+def _dropped_uncalled(run: Run, grid: Sequence[GridCell]) -> Iterator[str]:
     """What the models that wait for their turn will not get, or will get in another form."""
     for cell in grid:
         if any(leg.deployment is not None for leg in cell.legs):
             continue
         is_race = run.request.stagger is not None
         for leg in cell.legs if is_race else cell.legs[:1]:
-            yield from run.host.runner.losses(leg, cell.request)
+            yield from run.host.runner.dropped_fields(leg, cell.request)
 
 
 @asynccontextmanager

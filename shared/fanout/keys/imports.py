@@ -90,13 +90,15 @@ async def import_keys(manager: KeyManager, ledger: KeyLedger, text: str) -> Impo
             left_out += [] if is_there else ["budget_id"]
         shown = row.get("key_name") or "sk-..."
         try:
-            is_new = await manager.adopt(token, shown, fields, spent_of(row))
+            is_new = await manager.import_key(token, shown, fields, spent_of(row))
         except RequestError as error:
             if error.detail.code != "alias_exists":
                 raise
             alias = f"{fields['alias'][: MAX_ID - SUFFIX - 1]}-{token[:SUFFIX]}"
             how.append(f"with the alias `{alias}`, because another key has its own")
-            is_new = await manager.adopt(token, shown, {**fields, "alias": alias}, spent_of(row))
+            is_new = await manager.import_key(
+                token, shown, {**fields, "alias": alias}, spent_of(row)
+            )
         if is_new:
             await absent.look(fields)
         return Made(is_new, left_out, how)

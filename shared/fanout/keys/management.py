@@ -87,7 +87,7 @@ class KeyManager:
             raise RequestError("this key exists already", "key", "key_exists")
         return key, account
 
-    async def adopt(self, digest: str, name: str, fields: Changes, spent: int) -> bool:
+    async def import_key(self, digest: str, name: str, fields: Changes, spent: int) -> bool:
         """
         An account for a key of which only the hash is known; whether there was none.
 

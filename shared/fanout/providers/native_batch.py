@@ -34,7 +34,7 @@ BatchState: TypeAlias = Literal[
 TERMINAL: frozenset[BatchState] = frozenset({"completed", "failed", "expired", "cancelled"})
 """States that do not change any more. In each of them there may be results: only rows say so."""
 
-Adoption: TypeAlias = Literal["token", "key", "input", "none"]
+FoundBy: TypeAlias = Literal["token", "key", "input", "none"]
 """
 How a batch is found whose creation had no response, so that it is not created twice.
 
@@ -135,7 +135,7 @@ class NativeBatches(Protocol):
     def limits(self) -> Limits: ...
 
     @property
-    def adoption(self) -> Adoption: ...
+    def found_by(self) -> FoundBy: ...
 
     @property
     def price_factor(self) -> float:

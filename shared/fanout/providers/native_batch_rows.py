@@ -37,7 +37,7 @@ def _together(provider: Provider, target: Target) -> NativeBatches:
         target,
         Limits(lines=50_000, bytes=100 * MB, drain=120.0, line_bytes=10 * MB),
         discounted=("meta-llama/Llama-3.3-70B-Instruct-Turbo",),
-        adoption="input",
+        found_by="input",
         upload_path="/files/upload",
         purpose="batch-api",
         bare=True,

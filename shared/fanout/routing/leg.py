@@ -215,7 +215,7 @@ class Attempt(Struct, gc=False):
         self.raise_bug(error)
         drop_tracebacks(error)
 
-    def note_losses(self, names: tuple[str, ...]) -> None:
+    def note_dropped(self, names: tuple[str, ...]) -> None:
         """Note what the call's request does not have of the client's."""
         self.leg.dropped = names
 

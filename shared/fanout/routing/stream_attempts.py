@@ -41,7 +41,7 @@ class StreamAttempts:
         async with (
             optional_timeout(deployment.timeout),
             self._transport.stream(
-                deployment, request, attempt.leg.size, until, attempt.note_losses
+                deployment, request, attempt.leg.size, until, attempt.note_dropped
             ) as stream,
         ):
             attempt.skipped = stream.skipped
@@ -71,7 +71,7 @@ class StreamAttempts:
         async with optional_timeout(deployment.timeout):
             opened = await stack.enter_async_context(
                 self._transport.stream(
-                    deployment, request, attempt.leg.size, until, attempt.note_losses
+                    deployment, request, attempt.leg.size, until, attempt.note_dropped
                 )
             )
             leg, attempt.skipped = attempt.leg, opened.skipped

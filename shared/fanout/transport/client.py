@@ -26,7 +26,7 @@ from ..wire import json
 from ..wire.http import WireRequest, WireResponse
 from .credentials import AWSKeys, RequestSigner, SecretSource, Signed, Signer, TokenSource
 from .engine import MAX_RESPONSE_BYTES, SUCCESS, Bounded, Engine, EngineError, Incoming
-from .request_encoding import NoteLosses, encode_request, unnoted
+from .request_encoding import NoteDropped, encode_request, unnoted
 
 if TYPE_CHECKING:
     from .stream_calls import OpenStreams
@@ -85,7 +85,7 @@ class Transport:
         request: ChatRequest,
         size: int = 0,
         until: float | None = None,
-        note: NoteLosses = unnoted,
+        note: NoteDropped = unnoted,
     ) -> ChatResponse:
         """
         The whole response; raises a `ProviderError`, `Unsupported` or `MissingKey`.

@@ -15,15 +15,15 @@ from ..schema.validation import check_choice
 from ..wire import json
 from ..wire.http import WireRequest
 
-NoteLosses: TypeAlias = Callable[[tuple[str, ...]], None]
+NoteDropped: TypeAlias = Callable[[tuple[str, ...]], None]
 """Gets the names of what a call's request does not have of the client's, before it is sent."""
 
 
 def unnoted(_: tuple[str, ...]) -> None:
-    """A `NoteLosses` of a caller that does not ask for them."""
+    """A `NoteDropped` of a caller that does not ask for them."""
 
 
-def losses(deployment: Deployment, request: ChatRequest) -> tuple[str, ...]:
+def dropped_fields(deployment: Deployment, request: ChatRequest) -> tuple[str, ...]:
     """The names of what a stream's request would not have; none if it is rejected."""
     from ..schema.validation import with_defaults  # few calls wait after a response has begun
 

@@ -24,7 +24,7 @@ from ..schema.request import ChatRequest
 from ..wire.http import WireRequest
 from .credentials import RequestSigner, Signed
 from .engine import SUCCESS, Engine, EngineError, Incoming
-from .request_encoding import NoteLosses, encode_request, unnoted
+from .request_encoding import NoteDropped, encode_request, unnoted
 from .stream_events import Skipped, StreamEvents
 from .stream_reader import read_chunks
 
@@ -53,7 +53,7 @@ class OpenStreams(Protocol):
         request: ChatRequest,
         size: int = 0,
         until: float | None = None,
-        note: NoteLosses = unnoted,
+        note: NoteDropped = unnoted,
     ) -> AbstractAsyncContextManager[OpenStream]:
         """Open the stream; `size` is an upper limit of the request's bytes, 0 if unknown."""
         ...
@@ -88,7 +88,7 @@ class StreamCalls:
         request: ChatRequest,
         size: int = 0,
         until: float | None = None,
-        note: NoteLosses = unnoted,
+        note: NoteDropped = unnoted,
     ) -> AsyncIterator[OpenStream]:
         """
         The response as it arrives; leaving the block closes the provider's stream at once.
@@ -137,7 +137,7 @@ class StreamCalls:
         request: ChatRequest,
         size: int,
         until: float | None,
-        note: NoteLosses,
+        note: NoteDropped,
         rejected: ProviderError,
     ) -> OpenStream:
         """The whole response, because the provider has `rejected` the stream."""
@@ -174,7 +174,7 @@ class StreamCalls:
         request: ChatRequest,
         size: int,
         until: float | None,
-        note: NoteLosses,
+        note: NoteDropped,
     ) -> OpenStream:
         """The whole response as a stream, of a deployment that may not stream."""
         from .without_stream import chunks_of_whole

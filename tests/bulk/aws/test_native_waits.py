@@ -9,7 +9,7 @@ from msgspec.structs import replace
 
 from fanout.bulk.aws.native_waits import hold_time, is_lost, turn_wait
 from fanout.bulk.native.held_lines import HeldLines
-from fanout.bulk.native.ledger import NativeRow
+from fanout.bulk.native.ledger import BatchEntry
 from fanout.bulk.native.numbers import pack
 from fanout.bulk.native.poll import LATER, NEW, SOON
 
@@ -17,7 +17,7 @@ DAY = 86_400.0
 EVENTS = 9
 """Of a turn: those of a task, a choice and a wait."""
 
-OPEN = NativeRow(1, "k", "d#0", "m", "1-5000", 5_000, state="open", id="b", opened_at=0.0)
+OPEN = BatchEntry(1, "k", "d#0", "m", "1-5000", 5_000, state="open", id="b", opened_at=0.0)
 
 
 def waits(days: float, batches: int = 1) -> tuple[list[float], list[float]]:

@@ -14,12 +14,12 @@ from fanout.bulk.input.planner import Shard
 from fanout.bulk.native.eligibility import Eligibility, Routes
 from fanout.bulk.native.input_lines import InputLine, InputLines
 from fanout.bulk.native.job import NativeJob
-from fanout.bulk.native.ledger import BatchLedger, NativeRow
+from fanout.bulk.native.ledger import BatchEntry, BatchLedger
 from fanout.bulk.native.merger import Merger
 from fanout.bulk.native.numbers import unpack
-from fanout.bulk.native.pieces import piece_lines
 from fanout.bulk.native.planned import Choice, plan_batches
 from fanout.bulk.native.realtime import line_backlog
+from fanout.bulk.native.result_parts import part_lines
 from fanout.bulk.work.result_lines import read_result
 from fanout.config.catalog import Catalog, ClientKey
 from fanout.config.deployment import Deployment
@@ -210,16 +210,16 @@ class SimulatedJob:
             if due is not None and due > self.clock():
                 self.clock.advance(max(1.0, due - self.clock()))
 
-    async def _merge(self, native: NativeJob, row: NativeRow) -> None:
+    async def _merge(self, native: NativeJob, row: BatchEntry) -> None:
         for shard in row.shards:
-            async for one in piece_lines(self.blobs, "jobs/x", row, shard):
+            async for one in part_lines(self.blobs, "jobs/x", row, shard):
                 result = read_result(one, failed=False)
                 assert result is not None
                 self.results.setdefault(result.custom_id, "native")
         await native.ledger.write(replace(row, state="merged"))
         self.ended_at = max(self.ended_at, self.clock())
 
-    async def _realtime(self, rows: Sequence[NativeRow], until: float | None) -> None:
+    async def _realtime(self, rows: Sequence[BatchEntry], until: float | None) -> None:
         """Send what no batch holds, one line after the other, as far as there is time."""
         held = {n for row in rows if row.holds_its_lines for n in row.numbers}
         self.unclear |= {n for row in rows for n in unpack(row.unclear)}

@@ -11,7 +11,7 @@ from typing import Any
 
 from fanout.bulk.local.file_store import FolderBlobStore
 from fanout.bulk.native.input_lines import InputLines
-from fanout.bulk.native.pieces import LARGEST_PART, piece_lines
+from fanout.bulk.native.result_parts import LARGEST_PART, part_lines
 from fanout.config.deployment import Deployment
 from fanout.config.load import check
 from fanout.config.resolve import resolve
@@ -99,7 +99,7 @@ def test_a_result_file_of_a_hundred_megabytes_is_never_in_memory(tmp_path: Path)
         sizes = [
             len(line)
             for shard in row.shards
-            async for line in piece_lines(blobs, native.folder, row, shard)
+            async for line in part_lines(blobs, native.folder, row, shard)
         ]
         assert max(row.parts.values()) > 1
         return peak - before, len(sizes), sum(sizes)

@@ -13,7 +13,7 @@ from msgspec.structs import replace
 from fanout.bulk.input.line_parser import parse_line
 from fanout.bulk.native.deadline import Deadline
 from fanout.bulk.native.give_up_order import deadlines
-from fanout.bulk.native.ledger import NativeRow
+from fanout.bulk.native.ledger import BatchEntry
 from fanout.bulk.native.realtime import Backlog, PlannedTime, line_backlog
 from fanout.bulk.pacing.estimated_limit import ROUGH, SETTLED, Estimate
 from fanout.bulk.pacing.rate_limit_state import MemoryRateLimitStore
@@ -164,11 +164,11 @@ def test_a_batch_is_kept_while_lines_ahead_are_sent_but_never_after_its_own_time
 
 def test_a_stored_batch_counts_with_the_lines_that_have_no_result_and_no_other_batch() -> None:
     time = PlannedTime(Backlog(seconds=300.0), lines=30)
-    half = NativeRow(
+    half = BatchEntry(
         1, "k", "d", "m", "1-10", 10, backlog=Backlog(100.0), state="stored", succeeded=4, missing=1
     )
-    follows = NativeRow(100_001, "k", "d", "m", "1-5", 5, backlog=Backlog(50.0), attempt=2)
-    other = NativeRow(2, "k", "d", "m", "11-30", 20, backlog=Backlog(200.0))
+    follows = BatchEntry(100_001, "k", "d", "m", "1-5", 5, backlog=Backlog(50.0), attempt=2)
+    other = BatchEntry(2, "k", "d", "m", "11-30", 20, backlog=Backlog(200.0))
     deadline = deadlines(
         [half, follows, other], time, 30, now=0.0, at=1e6, window=6 * HOUR, learned={}
     )
@@ -209,6 +209,6 @@ def test_the_lines_that_no_batch_holds_count_as_the_others_of_the_plan() -> None
 
 
 def test_a_ledger_without_times_counts_its_lines_as_unlimited() -> None:
-    row = NativeRow(1, "k", "d", "m", "1-8", 8)
+    row = BatchEntry(1, "k", "d", "m", "1-8", 8)
     assert PlannedTime().others(12, row.backlog, row.count) == Backlog(unlimited=12)
     assert PlannedTime().others(2, row.backlog, row.count) == Backlog(unlimited=8)

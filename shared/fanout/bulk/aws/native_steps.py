@@ -20,10 +20,10 @@ from ...gateway.gateway import Gateway
 from ..costs import Costs
 from ..input.planner import LineError, Shard
 from ..native.held_lines import HeldLines
-from ..native.ledger import NativeRow
+from ..native.ledger import BatchEntry
 from ..native.merge import ResultMerger
 from ..native.merger import Merger
-from ..native.phase import SETTLE, SETTLE_EXPIRED
+from ..native.runner import SETTLE, SETTLE_EXPIRED
 from ..native.setup import NativeHost, native_job, plan_once
 from ..pacing.rate_limit_state import RateLimitStore
 from ..service.records import Job
@@ -56,11 +56,11 @@ class Turn(Struct, frozen=True):
 class JobBatches(Struct, frozen=True):
     """A job's rows after a merge, and how many seconds later the job is to be looked at again."""
 
-    rows: tuple[NativeRow, ...]
+    rows: tuple[BatchEntry, ...]
     hold: float
 
     @property
-    def open(self) -> tuple[NativeRow, ...]:
+    def open(self) -> tuple[BatchEntry, ...]:
         """The rows whose results are not merged yet."""
         return tuple(row for row in self.rows if row.state != "merged")
 
@@ -212,7 +212,7 @@ class NativeSteps:
         until = began + (SETTLE_EXPIRED if job.reason == "expired" else SETTLE)
         return min(batches.hold, LEAST_HOLD) if self._host.now() < until else None
 
-    async def _restart(self, job: Job, rows: Sequence[NativeRow], age: float) -> None:
+    async def _restart(self, job: Job, rows: Sequence[BatchEntry], age: float) -> None:
         """Start further turns, if the job ends while the next one is far, or if one was lost."""
         now = self._host.now()
         if is_ending(job) and any(row.state not in {"stored", "merged"} for row in rows):

@@ -10,7 +10,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
-from ..native.ledger import NativeRow
+from ..native.ledger import BatchEntry
 from ..native.merger import BUSY
 from ..native.poll import NEAR_THE_END, SETTLING
 
@@ -29,7 +29,7 @@ SLOW = 900.0
 """How late a turn may be, beside a hundredth of the job's age; a later one was lost."""
 
 
-def is_calm(row: NativeRow, now: float) -> bool:
+def is_calm(row: BatchEntry, now: float) -> bool:
     """Whether the row's batch runs, and neither ends nor is to be given up soon."""
     is_near = row.give_up_at is not None and now > row.give_up_at - NEAR_THE_END
     is_settled = row.cancelled_at is not None and now > row.cancelled_at + SETTLING
@@ -37,7 +37,7 @@ def is_calm(row: NativeRow, now: float) -> bool:
     return runs and not is_near
 
 
-def turn_wait(rows: Sequence[NativeRow], next_at: float, now: float, age: float) -> float:
+def turn_wait(rows: Sequence[BatchEntry], next_at: float, now: float, age: float) -> float:
     """Seconds until the next turn of the batches, of which something is due at `next_at`."""
     working = [row for row in rows if row.state not in {"stored", "merged"}]
     least = age / TURNS if all(is_calm(row, now) for row in working) else LEAST_TURN
@@ -46,7 +46,7 @@ def turn_wait(rows: Sequence[NativeRow], next_at: float, now: float, age: float)
     return max(LEAST_TURN, next_at - now, min(least, most))
 
 
-def hold_time(rows: Sequence[NativeRow], now: float, age: float) -> float:
+def hold_time(rows: Sequence[BatchEntry], now: float, age: float) -> float:
     """Seconds until the job is looked at again; `rows` are those that are not merged."""
     if not all(is_calm(row, now) for row in rows):
         return LEAST_HOLD
@@ -55,7 +55,7 @@ def hold_time(rows: Sequence[NativeRow], now: float, age: float) -> float:
     return max(LEAST_HOLD, min([hold, *ends]))
 
 
-def is_lost(row: NativeRow, now: float, age: float) -> bool:
+def is_lost(row: BatchEntry, now: float, age: float) -> bool:
     """Whether the row's turn is so late that nothing makes it any more."""
     due = row.next_at if row.state != "sent" else (row.sent_at or 0.0) + BUSY
     return row.state not in {"stored", "merged"} and now > due + SLOW + age / 100

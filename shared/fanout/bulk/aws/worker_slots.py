@@ -138,7 +138,7 @@ class _Group(Struct, frozen=True):
     slots: range
 
 
-class _Seen(Struct, frozen=True):
+class _SlotUse(Struct, frozen=True):
     """What a group's items say: the job of each taken slot, and of each shard that waits."""
 
     taken: dict[str, str]
@@ -250,8 +250,8 @@ class WorkerSlots:
         )
         return done is not None
 
-    async def _read(self, group: _Group) -> _Seen:
-        seen = _Seen({}, {})
+    async def _read(self, group: _Group) -> _SlotUse:
+        seen = _SlotUse({}, {})
         async for item in self._table.items(group.kind):
             name, holder = item["id"]["S"], item["job"]["S"]
             if float(item["valid_until"]["N"]) < self._now():

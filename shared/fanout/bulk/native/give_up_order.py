@@ -13,12 +13,12 @@ from itertools import accumulate
 
 from ...providers.rate_limits import Limits
 from .deadline import Deadline
-from .ledger import NativeRow
+from .ledger import BatchEntry
 from .realtime import Backlog, PlannedTime
 
 
 def deadlines(
-    rows: Sequence[NativeRow],
+    rows: Sequence[BatchEntry],
     time: PlannedTime,
     open_lines: int,
     *,
@@ -26,7 +26,7 @@ def deadlines(
     at: float,
     window: float,
     learned: Mapping[str, Limits],
-) -> Callable[[NativeRow], Deadline]:
+) -> Callable[[BatchEntry], Deadline]:
     """
     Returns a function from a row to the job's end with the time of what is sent from its turn on.
 
@@ -46,7 +46,7 @@ def deadlines(
     left = sums[-1] + others
     turns = [_turn(row) for row in held]
 
-    def deadline(row: NativeRow) -> Deadline:
+    def deadline(row: BatchEntry) -> Deadline:
         rest = left.without(sums[bisect_left(turns, _turn(row))])
         realtime, whole, ahead = (one.duration(window) for one in (rest, left, others))
         return Deadline(at, realtime, whole, ahead, now)
@@ -65,11 +65,11 @@ def _lowest(limits: Iterable[Limits]) -> Limits:
     )
 
 
-def _turn(row: NativeRow) -> tuple[bool, int]:
+def _turn(row: BatchEntry) -> tuple[bool, int]:
     """The place of a row: first those that were cancelled. A batch that follows one is after it."""
     return row.cancelled_at is None, row.number
 
 
-def _lines_left(row: NativeRow) -> int:
+def _lines_left(row: BatchEntry) -> int:
     """The lines of a row that have no result, and that no further row has."""
     return row.missing if row.state == "stored" else row.count

@@ -9,12 +9,12 @@ from ..store import ResultStore
 from ..totals import Totals
 from ..work.result_lines import read_result
 from .input_lines import InputLines
-from .ledger import NativeRow
+from .ledger import BatchEntry
 from .numbers import unpack
 
 
 async def hedged_totals(
-    rows: Sequence[NativeRow], lines: InputLines, results: ResultStore
+    rows: Sequence[BatchEntry], lines: InputLines, results: ResultStore
 ) -> Totals:
     """
     The lines that may have been paid for twice, and what their unused responses cost.
@@ -28,7 +28,7 @@ async def hedged_totals(
     return Totals(cost=wasted, hedged=LaneTotals(count, wasted))
 
 
-def _unclear(row: NativeRow) -> list[int]:
+def _unclear(row: BatchEntry) -> list[int]:
     """The numbers of the lines of which it is not known whether the batch ran them."""
     if row.state in {"stored", "merged"}:
         return unpack(row.unclear)

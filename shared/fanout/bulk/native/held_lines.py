@@ -8,7 +8,7 @@ from itertools import accumulate
 from math import inf
 
 from ..activity import Wait
-from .ledger import NativeRow
+from .ledger import BatchEntry
 from .numbers import ranges
 
 NO_DEPLOYMENT = (
@@ -53,7 +53,7 @@ class LineRanges:
 class HeldLines(LineRanges):
     """The lines that wait for the batches of some rows."""
 
-    def __init__(self, rows: Iterable[NativeRow], first: int = 0, end: float = inf) -> None:
+    def __init__(self, rows: Iterable[BatchEntry], first: int = 0, end: float = inf) -> None:
         super().__init__((row.lines for row in rows if row.holds_its_lines), first, end)
 
 
@@ -68,7 +68,7 @@ def _joined(found: Iterable[tuple[int, int]]) -> list[tuple[int, int]]:
     return joined
 
 
-def batch_wait(rows: Sequence[NativeRow]) -> Wait:
+def batch_wait(rows: Sequence[BatchEntry]) -> Wait:
     """What says that lines of these rows wait."""
     held = [row for row in rows if row.holds_its_lines]
     models = {row.model for row in held}

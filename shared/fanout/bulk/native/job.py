@@ -20,7 +20,7 @@ from .deadline import Deadline
 from .eligibility import Eligibility, Route
 from .give_up_order import deadlines
 from .input_lines import InputLines
-from .ledger import BatchLedger, NativeRow
+from .ledger import BatchEntry, BatchLedger
 
 Send: TypeAlias = Callable[[Deployment, WireRequest], Awaitable[WireResponse]]
 """
@@ -88,11 +88,11 @@ class NativeJob(Struct, frozen=True):
         prefix, _, number = line_id.rpartition("-")
         return int(number) if prefix == f"f{self.id[-8:]}" and number.isdecimal() else None
 
-    def route(self, row: NativeRow) -> Route | None:
+    def route(self, row: BatchEntry) -> Route | None:
         """The route of a row; `None` if the config does not have it any more."""
         return self.eligibility.routes.at(row.model, row.deployment)
 
-    def deadlines(self, rows: Sequence[NativeRow]) -> Callable[[NativeRow], Deadline]:
+    def deadlines(self, rows: Sequence[BatchEntry]) -> Callable[[BatchEntry], Deadline]:
         """From a row to the job's end and what is sent from its turn on; `rows` are all of it."""
         return deadlines(
             rows,
@@ -104,7 +104,7 @@ class NativeJob(Struct, frozen=True):
             learned=self.learned,
         )
 
-    async def learn(self, rows: Sequence[NativeRow]) -> None:
+    async def learn(self, rows: Sequence[BatchEntry]) -> None:
         """Read what is known now of limits that the config does not have."""
         models = {row.model for row in rows if row.holds_its_lines and row.backlog.unlimited}
         for model in sorted(models):
@@ -121,12 +121,12 @@ class NativeJob(Struct, frozen=True):
         except FanoutError:
             return None
 
-    async def later(self, row: NativeRow, response: WireResponse | None) -> NativeRow:
+    async def later(self, row: BatchEntry, response: WireResponse | None) -> BatchEntry:
         """The row, to be looked at again when the provider allows it."""
         pause = RETRY if response is None else max(RETRY, retry_after(response))
         return await self.ledger.write(replace(row, next_at=self.now() + pause))
 
-    async def give_back(self, row: NativeRow) -> NativeRow:
+    async def give_back(self, row: BatchEntry) -> BatchEntry:
         """The row without any response: its lines are sent by another lane."""
         return await self.ledger.write(replace(row, state="stored", missing=row.count))
 

@@ -24,7 +24,7 @@ from .realtime import Backlog, PlannedTime
 KIND = "native"
 PAGE = 100
 
-RowState: TypeAlias = Literal[
+EntryState: TypeAlias = Literal[
     "planned", "sent", "lost", "parked", "open", "cancelling", "ended", "stored", "merged"
 ]
 """
@@ -34,13 +34,13 @@ end. `ended`: its rows are to be fetched. `stored`: they are here. `merged`: the
 results, and what has none is sent by another lane.
 """
 
-AT_THE_PROVIDER: frozenset[RowState] = frozenset({"sent", "lost", "parked", "open", "cancelling"})
+AT_THE_PROVIDER: frozenset[EntryState] = frozenset({"sent", "lost", "parked", "open", "cancelling"})
 """States in which a batch may run, so that its lines may be billed."""
 
 
-class NativeRow(Struct, frozen=True, omit_defaults=True):
+class BatchEntry(Struct, frozen=True, omit_defaults=True):
     """
-    A native batch. Times are in seconds since 1970, money in nanodollars.
+    A native batch's entry. Times are in seconds since 1970, money in nanodollars.
 
     `key` is its label at the provider, `deployment` the digest of the deployment whose account it
     is of, which `is_gone` if the config does not have it any more. `lines` are the numbers of its
@@ -68,7 +68,7 @@ class NativeRow(Struct, frozen=True, omit_defaults=True):
     count: int
     estimate: int = 0
     backlog: Backlog = Backlog()
-    state: RowState = "planned"
+    state: EntryState = "planned"
     next_at: float = 0.0
     attempt: int = 1
     source: str | None = None
@@ -157,7 +157,7 @@ class BatchLedger:
         """Whether all rows of the job were added."""
         return await self._records.get(KIND, self._key(0)) is not None
 
-    async def plan(self, rows: list[NativeRow], time: PlannedTime) -> None:
+    async def plan(self, rows: list[BatchEntry], time: PlannedTime) -> None:
         """
         Add the first rows, unless another process has done so meanwhile.
 
@@ -170,19 +170,19 @@ class BatchLedger:
             await self.add(row)
         await self._records.put(KIND, self._key(0), json.encode(_Head(time=time)), None)
 
-    async def add(self, row: NativeRow) -> None:
+    async def add(self, row: BatchEntry) -> None:
         """Add a row; one that exists already stays."""
         await self._records.put(KIND, self._key(row.number), json.encode(row), None)
 
-    async def rows(self) -> list[NativeRow]:
+    async def rows(self) -> list[BatchEntry]:
         """All rows, by number."""
-        found: list[NativeRow] = []
+        found: list[BatchEntry] = []
         self._read = {}
         for key, raw in await self._list():
             if key.endswith("/000000"):
                 self.time = json.decode(raw, type=_Head).time
             else:
-                row = json.decode(raw, type=NativeRow)
+                row = json.decode(raw, type=BatchEntry)
                 self._read[row.number] = raw
                 found.append(row)
         return found
@@ -194,14 +194,14 @@ class BatchLedger:
         while True:
             page = await self._records.list(KIND, after=after, limit=PAGE, newest_first=False)
             for key, raw in page:
-                row = None if key.endswith("/000000") else json.decode(raw, type=NativeRow)
+                row = None if key.endswith("/000000") else json.decode(raw, type=BatchEntry)
                 if row is not None and row.id is not None:
                     found.add(row.id)
             if len(page) < PAGE:
                 return frozenset(found)
             after = page[-1][0]
 
-    async def write(self, row: NativeRow) -> NativeRow:
+    async def write(self, row: BatchEntry) -> BatchEntry:
         """Replace a row that was read; raises `LedgerChanged` if it is another now."""
         raw = json.encode(row)
         old = self._read.get(row.number)

@@ -17,8 +17,8 @@ from ..store import BlobStore, JobProgress, ResultStore
 from ..totals import LineCost, responses_in
 from ..work.result_lines import StoredResult, read_result
 from ..work.stored_results import count_result, count_stored
-from .ledger import BatchLedger, NativeRow
-from .pieces import piece_lines
+from .ledger import BatchEntry, BatchLedger
+from .result_parts import part_lines
 
 
 class ResultMerger:
@@ -40,7 +40,7 @@ class ResultMerger:
         self._progress = progress
         self._cost = cost
 
-    async def merge(self, rows: Sequence[NativeRow], shards: Sequence[Shard]) -> None:
+    async def merge(self, rows: Sequence[BatchEntry], shards: Sequence[Shard]) -> None:
         """Merge stored rows, whose state is `merged` then; `shards` are all of the job's."""
         wasted = {row.number: (row.twice, row.wasted) for row in rows}
         for shard in shards:
@@ -53,7 +53,7 @@ class ResultMerger:
             twice, cost = wasted[row.number]
             await self._ledger.write(replace(row, state="merged", twice=twice, wasted=cost))
 
-    async def _merge_shard(self, shard: Shard, rows: Sequence[NativeRow]) -> list[tuple[int, int]]:
+    async def _merge_shard(self, shard: Shard, rows: Sequence[BatchEntry]) -> list[tuple[int, int]]:
         """Add the shard's lines; how many of each row are not used, and their nanodollars."""
         results = await self._results.open(shard.index)
         try:
@@ -63,7 +63,7 @@ class ResultMerger:
             wasted: list[tuple[int, int]] = []
             for row in rows:
                 twice = spent = 0
-                async for line in piece_lines(self._blobs, self._folder, row, shard.index):
+                async for line in part_lines(self._blobs, self._folder, row, shard.index):
                     failed, result = _read(line)
                     if result is None:
                         continue

@@ -13,12 +13,12 @@ from typing import assert_never
 from msgspec import Struct
 from msgspec.structs import replace
 
-from .adopt import look_at_candidates, search
+from .collect import collect
 from .deadline import LEAST_RUN, Deadline
-from .harvest import harvest
 from .job import NativeJob
-from .ledger import LedgerChanged, NativeRow
+from .ledger import BatchEntry, LedgerChanged
 from .poll import poll
+from .reconcile import look_at_candidates, search
 from .submit import submit
 
 BUSY = 900.0
@@ -35,11 +35,11 @@ class Status(Struct, frozen=True):
     `next_at` is `None` if nothing is left to do at any provider.
     """
 
-    rows: tuple[NativeRow, ...]
+    rows: tuple[BatchEntry, ...]
     next_at: float | None
 
     @property
-    def stored(self) -> tuple[NativeRow, ...]:
+    def stored(self) -> tuple[BatchEntry, ...]:
         """The rows whose results are to be merged."""
         return tuple(row for row in self.rows if row.state == "stored")
 
@@ -82,14 +82,14 @@ class Merger:
         next_at = job.now() + AGAIN if is_changed else min(times, default=None)
         return Status(tuple(rows), next_at)
 
-    def _is_left(self, row: NativeRow) -> bool:
+    def _is_left(self, row: BatchEntry) -> bool:
         """Whether something is left to do for the row at its provider."""
         if self._only_ends:
             return row.is_to_cancel
         return row.state not in {"stored", "merged"}
 
     async def _advance(
-        self, row: NativeRow, rows: Sequence[NativeRow], deadline: Deadline, *, is_ending: bool
+        self, row: BatchEntry, rows: Sequence[BatchEntry], deadline: Deadline, *, is_ending: bool
     ) -> None:
         job = self.job
         is_gone = row.state != "planned" and job.route(row) is None
@@ -109,13 +109,13 @@ class Merger:
             case "open" | "cancelling":
                 await poll(job, row, deadline, is_ending=is_ending)
             case "ended":
-                await harvest(job, row, rows, deadline, is_ending=is_ending)
+                await collect(job, row, rows, deadline, is_ending=is_ending)
             case "stored" | "merged":
                 pass
             case _:
                 assert_never(row.state)
 
-    async def _planned(self, row: NativeRow, deadline: Deadline, *, is_ending: bool) -> None:
+    async def _planned(self, row: BatchEntry, deadline: Deadline, *, is_ending: bool) -> None:
         """Create the batch, unless too little time is left for it."""
         job = self.job
         route = job.route(row)
@@ -125,11 +125,11 @@ class Merger:
         else:
             await submit(job, row)
 
-    def _is_late(self, row: NativeRow, deadline: Deadline) -> bool:
+    def _is_late(self, row: BatchEntry, deadline: Deadline) -> bool:
         """Whether the lines are to be sent in real time although a batch may still answer them."""
         return not row.hedged and self.job.now() >= self._hedge_at(row, deadline)
 
-    def _hedge_at(self, row: NativeRow, deadline: Deadline) -> float:
+    def _hedge_at(self, row: BatchEntry, deadline: Deadline) -> float:
         """When that is; a batch that cannot be cancelled is not waited for."""
         if row.state in {"open", "cancelling"}:
             return deadline.hedge_at
@@ -137,7 +137,7 @@ class Merger:
         return deadline.give_up_at(0.0 if route is None else route.batches.limits.drain)
 
 
-def _due_at(row: NativeRow, now: float, *, is_ending: bool) -> float:
+def _due_at(row: BatchEntry, now: float, *, is_ending: bool) -> float:
     """When there is something to do for a row."""
     if row.state in {"stored", "merged"}:
         return float("inf")

@@ -18,7 +18,7 @@ from ...telemetry.prices import to_nanodollars
 from .deadline import RUN, most_realtime
 from .eligibility import Candidate, Eligibility, Route, account_of
 from .input_lines import InputLine
-from .ledger import NativeRow
+from .ledger import BatchEntry
 from .numbers import pack
 from .realtime import Backlog, PlannedTime
 
@@ -229,9 +229,9 @@ class BatchPlan:
             known = self._accounts[id(route)] = (route, account_of(route.deployment))
         return known[1]
 
-    def rows(self, job: str) -> dict[Label, NativeRow]:
+    def rows(self, job: str) -> dict[Label, BatchEntry]:
         """The batches of a job, but for those that save too little to wait for; ends the plan."""
-        rows: dict[Label, NativeRow] = {}
+        rows: dict[Label, BatchEntry] = {}
         for key, group in self._groups.items():
             group.close()
             if group.left:
@@ -242,7 +242,7 @@ class BatchPlan:
                 continue
             for place, (numbers, count, estimate, backlog) in group.batches.items():
                 number = len(rows) + 1
-                rows[(*key, place)] = NativeRow(
+                rows[(*key, place)] = BatchEntry(
                     number,
                     batch_key(job, number, numbers),
                     key[0],

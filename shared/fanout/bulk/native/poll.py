@@ -8,7 +8,7 @@ from ...providers.native_batch import NativeBatch
 from .deadline import Deadline
 from .eligibility import Route
 from .job import NativeJob, is_good, retry_after
-from .ledger import NativeRow
+from .ledger import BatchEntry
 from .split import may_follow
 from .submit import read_batch
 
@@ -27,7 +27,9 @@ SETTLING = 3600.0
 """Seconds after its cancellation from which a batch is not expected to end soon."""
 
 
-async def poll(job: NativeJob, row: NativeRow, deadline: Deadline, *, is_ending: bool) -> NativeRow:
+async def poll(
+    job: NativeJob, row: BatchEntry, deadline: Deadline, *, is_ending: bool
+) -> BatchEntry:
     """
     Look at the row's batch, and cancel it if it is given up, or if the job `is_ending`.
 
@@ -55,7 +57,7 @@ async def poll(job: NativeJob, row: NativeRow, deadline: Deadline, *, is_ending:
     return await job.ledger.write(row)
 
 
-def _ended(row: NativeRow, batch: NativeBatch, now: float) -> NativeRow:
+def _ended(row: BatchEntry, batch: NativeBatch, now: float) -> BatchEntry:
     return replace(
         row,
         state="ended",
@@ -67,14 +69,14 @@ def _ended(row: NativeRow, batch: NativeBatch, now: float) -> NativeRow:
     )
 
 
-async def _cancel(job: NativeJob, row: NativeRow, route: Route) -> NativeRow:
+async def _cancel(job: NativeJob, row: BatchEntry, route: Route) -> BatchEntry:
     """The row after its batch was asked to end; it is asked again if there was no response."""
     response = await job.ask(route, route.batches.cancel(row.id or ""))
     is_asked = response is not None and response.status < 500 and response.status != 429  # noqa: PLR2004
     return replace(row, state="cancelling", cancelled_at=job.now() if is_asked else None)
 
 
-def _pause(row: NativeRow, now: float, give_up_at: float, asked_for: float) -> float:
+def _pause(row: BatchEntry, now: float, give_up_at: float, asked_for: float) -> float:
     """Seconds until the next look; `asked_for` are those that the provider asks for."""
     left, settling = give_up_at - now, now - (row.cancelled_at or now)
     if row.state == "cancelling" and (settling < SETTLING or left < NEAR_THE_END):

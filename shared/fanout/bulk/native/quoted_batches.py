@@ -14,7 +14,7 @@ from ..input.line_parser import Line
 from ..input.planner import LineError
 from ..input.quote_groups import BatchLabels
 from ..lanes import LaneChoice, NativeChoice
-from .chosen_rows import asks_for_batches, choice_of, chosen_rows
+from .chosen_batches import asks_for_batches, choice_of, chosen_batches
 from .eligibility import Eligibility, Routes
 from .input_lines import InputLine
 from .planned import BatchPlan, Label
@@ -99,7 +99,7 @@ class QuotedBatches:
         """Decide which batches are created; the job's error if a line has none and must."""
         job = self._job
         native: NativeChoice = job.native if self._own is self._plan else "auto"
-        rows = chosen_rows(self._plan, JOB, native, job.max_cost, is_within=True)
+        rows = chosen_batches(self._plan, JOB, native, job.max_cost, is_within=True)
         if isinstance(rows, LineError):
             self._created = self._own_created = frozenset(self._plan.rows(JOB))
             return rows
@@ -107,7 +107,7 @@ class QuotedBatches:
         if self._own is None:
             self._own_created = frozenset()
         elif self._own is not self._plan:
-            own = chosen_rows(self._own, JOB, job.native, job.max_cost, is_within=True)
+            own = chosen_batches(self._own, JOB, job.native, job.max_cost, is_within=True)
             self._own_created = frozenset(() if isinstance(own, LineError) else own)
         return None
 

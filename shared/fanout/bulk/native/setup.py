@@ -1,4 +1,4 @@
-"""Prepares the native batches of a job: plans them once, and makes the phase that runs them."""
+"""Prepares the native batches of a job: plans them once, and makes the runner for them."""
 
 from __future__ import annotations
 
@@ -24,7 +24,7 @@ from ..service.records import Job
 from ..store import BlobStore, JobProgress, RecordStore, ResultStore
 from ..totals import Totals
 from ..work.manifest import read_manifest
-from .chosen_rows import asks_for_batches, choice_of, chosen_rows
+from .chosen_batches import asks_for_batches, choice_of, chosen_batches
 from .eligibility import Eligibility, Routes
 from .hedged import hedged_totals
 from .input_lines import InputLines
@@ -32,8 +32,8 @@ from .job import NativeJob, Reserve
 from .ledger import BatchLedger
 from .merge import ResultMerger
 from .merger import Merger
-from .phase import NativePhase, PhaseParts, Work
 from .planned import plan_batches
+from .runner import NativeRunner, RunnerParts, Work
 
 CALL_TIMEOUT = 600.0
 """Seconds for one call to a batch API, which may carry 50 MB."""
@@ -103,8 +103,8 @@ class Preparation:
         self._progress = progress
         self._done = 0
 
-    async def phase(self, work: Work, activity: ActivityTracker) -> NativePhase | LineError:
-        """The phase; the job's error if a line may not go by a batch although it must."""
+    async def runner(self, work: Work, activity: ActivityTracker) -> NativeRunner | LineError:
+        """The runner; the job's error if a line may not go by a batch although it must."""
         host, job = self._host, self._job
         shards = [s async for s in read_manifest(host.blobs, job.manifest_key)]
         native = native_job(
@@ -123,8 +123,8 @@ class Preparation:
         own, cost = host.ledger(job), host.costs.cost_of
         store = host.results(job)
         results = ResultMerger(own, native.folder, host.blobs, store, self._progress, cost)
-        return NativePhase(
-            PhaseParts(
+        return NativeRunner(
+            RunnerParts(
                 Merger(native),
                 results,
                 own,
@@ -202,7 +202,7 @@ async def plan_once(
     )
     lines = native.lines.all()
     plan = await plan_batches(lines, native.eligibility, choice, native.line_id)
-    found = chosen_rows(plan, job.id, job.native, job.max_cost, is_within=reserves_all)
+    found = chosen_batches(plan, job.id, job.native, job.max_cost, is_within=reserves_all)
     if isinstance(found, LineError):
         return found
     await native.ledger.plan(list(found.values()), plan.time)

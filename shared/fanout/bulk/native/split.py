@@ -13,7 +13,7 @@ from msgspec.structs import replace
 
 from .eligibility import Route
 from .job import NativeJob
-from .ledger import NativeRow
+from .ledger import BatchEntry
 from .numbers import pack
 from .planned import LEAST_SAVING, batch_key
 
@@ -38,7 +38,7 @@ def _following(number: int) -> tuple[int, int] | None:
     return (2 * place - 1) * LEVEL + base, 2 * place * LEVEL + base
 
 
-def may_follow(row: NativeRow, route: Route | None, count: int) -> bool:
+def may_follow(row: BatchEntry, route: Route | None, count: int) -> bool:
     """Whether so many of the row's lines may be in a further batch, if there is time."""
     if route is None or row.hedged or _following(row.number) is None:
         return False
@@ -47,7 +47,7 @@ def may_follow(row: NativeRow, route: Route | None, count: int) -> bool:
 
 
 async def send_again(
-    job: NativeJob, row: NativeRow, rows: Sequence[NativeRow], numbers: Sequence[int]
+    job: NativeJob, row: BatchEntry, rows: Sequence[BatchEntry], numbers: Sequence[int]
 ) -> bool:
     """
     Plan a batch of lines that the row's batch has not answered, as the `stored` row says.
@@ -67,7 +67,7 @@ async def send_again(
     return True
 
 
-async def split(job: NativeJob, row: NativeRow, route: Route) -> NativeRow:
+async def split(job: NativeJob, row: BatchEntry, route: Route) -> BatchEntry:
     """
     What becomes of a batch that failed as a whole: one wrong line fails all others with it.
 
@@ -78,7 +78,7 @@ async def split(job: NativeJob, row: NativeRow, route: Route) -> NativeRow:
     fault, now = row.fault, job.now()
     if fault is not None and fault.code in FULL_QUEUES:
         key = batch_key(job.id, row.number, row.lines, salt=f"{row.key}/{now}")
-        again = NativeRow(
+        again = BatchEntry(
             row.number,
             key,
             row.deployment,
@@ -112,18 +112,18 @@ async def split(job: NativeJob, row: NativeRow, route: Route) -> NativeRow:
     return await job.give_back(only)
 
 
-async def _follow(job: NativeJob, row: NativeRow, parts: Sequence[Sequence[int]]) -> None:
+async def _follow(job: NativeJob, row: BatchEntry, parts: Sequence[Sequence[int]]) -> None:
     """Add the rows that follow, one for each part of the lines."""
     for one in _followers(job, row, parts):
         await job.ledger.add(one)
 
 
-def _followers(job: NativeJob, row: NativeRow, parts: Sequence[Sequence[int]]) -> list[NativeRow]:
-    found: list[NativeRow] = []
+def _followers(job: NativeJob, row: BatchEntry, parts: Sequence[Sequence[int]]) -> list[BatchEntry]:
+    found: list[BatchEntry] = []
     for number, part in zip(_following(row.number) or (), parts, strict=False):
         lines = pack(part)
         found.append(
-            NativeRow(
+            BatchEntry(
                 number,
                 batch_key(job.id, number, lines),
                 row.deployment,

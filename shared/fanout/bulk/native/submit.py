@@ -2,7 +2,7 @@
 Creates a native batch exactly once: the intent is in the ledger before the request is sent.
 
 If no response says whether the batch exists, it is looked for in the provider's list
-(`adopt.py`) before another one may be created.
+(`reconcile.py`) before another one may be created.
 """
 
 from __future__ import annotations
@@ -16,7 +16,7 @@ from ...providers.native_batch import NativeBatch, NativeLine
 from ...wire.http import WireResponse
 from .eligibility import Candidate, Route
 from .job import NativeJob, is_good, retry_after
-from .ledger import NativeRow
+from .ledger import BatchEntry
 
 FIRST_POLL = 60.0
 """Seconds after its creation when a batch is first looked at."""
@@ -39,7 +39,7 @@ UPLOAD_STEPS = 10
 """Requests of one upload at most."""
 
 
-async def submit(job: NativeJob, row: NativeRow) -> NativeRow:
+async def submit(job: NativeJob, row: BatchEntry) -> BatchEntry:
     """Upload the lines of a planned row, and create its batch."""
     route = job.route(row)
     requests = None if route is None else await _requests(job, row, route)
@@ -63,7 +63,7 @@ async def submit(job: NativeJob, row: NativeRow) -> NativeRow:
     return await _created(job, row, route, response)
 
 
-async def _requests(job: NativeJob, row: NativeRow, route: Route) -> list[NativeLine] | None:
+async def _requests(job: NativeJob, row: BatchEntry, route: Route) -> list[NativeLine] | None:
     """The row's lines as requests; `None` if a line may not go by this route any more."""
     found: list[NativeLine] = []
     async for one in job.lines.read(row.numbers):
@@ -76,7 +76,7 @@ async def _requests(job: NativeJob, row: NativeRow, route: Route) -> list[Native
 
 
 async def _upload(
-    job: NativeJob, row: NativeRow, route: Route, data: bytes
+    job: NativeJob, row: BatchEntry, route: Route, data: bytes
 ) -> str | WireResponse | None:
     """The input for the creation, or the response that ended the upload, if there was one."""
     last: WireResponse | None = None
@@ -91,8 +91,8 @@ async def _upload(
 
 
 async def _created(
-    job: NativeJob, row: NativeRow, route: Route, response: WireResponse | None
-) -> NativeRow:
+    job: NativeJob, row: BatchEntry, route: Route, response: WireResponse | None
+) -> BatchEntry:
     """The row after the response to its creation."""
     now = job.now()
     status = 0 if response is None else route.batches.creation_status(response)
@@ -111,7 +111,7 @@ async def _created(
     return await job.ledger.write(replace(row, state="lost", next_at=now + FIRST_SEARCH))
 
 
-def opened(row: NativeRow, batch: NativeBatch, now: float) -> NativeRow:
+def opened(row: BatchEntry, batch: NativeBatch, now: float) -> BatchEntry:
     """The row of a batch that exists."""
     return replace(
         row,

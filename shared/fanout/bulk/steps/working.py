@@ -58,13 +58,13 @@ async def work_with_batches(
             )
 
     try:
-        phase = await Preparation(host.native_host(), job, progress).phase(one_pass, activity)
-        if isinstance(phase, LineError):
-            return await host.fail(job, phase)
+        runner = await Preparation(host.native_host(), job, progress).runner(one_pass, activity)
+        if isinstance(runner, LineError):
+            return await host.fail(job, runner)
         if job.status != "in_progress":
-            await phase.settle()
+            await runner.settle()
             return job
-        return await _after_work(host, job, await phase.run())
+        return await _after_work(host, job, await runner.run())
     except FileNotFoundError:
         return await host.fail_unreadable(job)
 

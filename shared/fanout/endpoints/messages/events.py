@@ -17,7 +17,7 @@ from ..base import TranslatedRequest
 from ..sealed import begins
 from .blocks import BlockWriter
 from .errors import error_body, failed_body
-from .given import Given
+from .request_context import RequestContext
 from .response import make_message, stop_of, usage_of
 
 if TYPE_CHECKING:
@@ -43,7 +43,7 @@ class MessageEncoder:
     """
 
     def __init__(self, request: TranslatedRequest) -> None:
-        given: Given = request.given
+        given: RequestContext = request.given
         self._given = given
         self._id = request.id
         self._is_combined = request.request.combined

@@ -15,7 +15,7 @@ from typing import Any, NamedTuple, TypeAlias
 
 from ...errors import RequestError
 from . import compaction
-from .losses import Losses
+from .dropped_fields import DroppedFields
 from .thoughts import held_by, is_ours
 from .tool_changes import KINDS as TOOL_CHANGES
 
@@ -53,7 +53,7 @@ class _Made(NamedTuple):
     results: Mapping[str, tuple[int, ...]] = MappingProxyType({})
 
 
-def chat_messages(body: Mapping[str, Any], losses: Losses) -> History:
+def chat_messages(body: Mapping[str, Any], dropped: DroppedFields) -> History:
     """
     The messages of the chat request; the first is of `system`, if there is one.
 
@@ -63,13 +63,13 @@ def chat_messages(body: Mapping[str, Any], losses: Losses) -> History:
     if not isinstance(messages, list):
         why = "must be a list" if "messages" in body else "is missing"
         raise RequestError(f"`messages` {why}", "messages")
-    system = _system(body.get("system"), "system", losses)
+    system = _system(body.get("system"), "system", dropped)
     made = [] if system is None else [(_Made({"role": "system", "content": system}), "system")]
     last = max((i for i, one in enumerate(messages) if _role(one) == "user"), default=-1)
     start = compaction.start_of(messages)
     for index, message in enumerate(messages[start.message :], start.message):
         path, first = f"messages[{index}]", start.block if index == start.message else 0
-        found = _messages(message, path, losses, first, is_past=index < last)
+        found = _messages(message, path, dropped, first, is_past=index < last)
         made += [(one, path) for one in found]
     messages, numbers = [one.message for one, _ in made], [one.numbers for one, _ in made]
     results = {path: found for one, _ in made for path, found in one.results.items()}
@@ -81,7 +81,7 @@ def _role(message: Any) -> Any:
 
 
 def _system(
-    given: Any, path: str, losses: Losses, skipped: Collection[str] = ()
+    given: Any, path: str, dropped: DroppedFields, skipped: Collection[str] = ()
 ) -> str | list[Block] | None:
     """A system prompt: a text, or its blocks of text but the `skipped` ones; `None` if empty."""
     if given is None or isinstance(given, str):
@@ -96,11 +96,13 @@ def _system(
         if kind != "text":
             place = f"{path}[{index}]"
             raise RequestError(f"`{place}` must be a text block", place)
-        texts.append(_text(block, f"{path}[{index}]", losses))
+        texts.append(_text(block, f"{path}[{index}]", dropped))
     return texts or None
 
 
-def _messages(message: Any, path: str, losses: Losses, first: int, *, is_past: bool) -> list[_Made]:
+def _messages(
+    message: Any, path: str, dropped: DroppedFields, first: int, *, is_past: bool
+) -> list[_Made]:
     """
     What a message becomes, from its block `first` on.
 
@@ -117,9 +119,9 @@ def _messages(message: Any, path: str, losses: Losses, first: int, *, is_past: b
     if clear_at in ("never", TO_CLEAR):
         known.add("clear_at")
     for name in message.keys() - known:
-        losses.add(f"messages[].{name}")
+        dropped.add(f"messages[].{name}")
     if role == "system":
-        text = _system(content, f"{path}.content", losses, TOOL_CHANGES)
+        text = _system(content, f"{path}.content", dropped, TOOL_CHANGES)
         is_seen = text is not None and not (is_past and clear_at == TO_CLEAR)
         return [_Made({"role": role, "content": text})] if is_seen else []
     if isinstance(content, str):
@@ -128,26 +130,26 @@ def _messages(message: Any, path: str, losses: Losses, first: int, *, is_past: b
         place = f"{path}.content"
         raise RequestError(f"`{place}` must be a string or a list of blocks", place)
     if role == "user":
-        return [_user(content, f"{path}.content", losses, first)]
-    return _assistant(content, f"{path}.content", losses, first)
+        return [_user(content, f"{path}.content", dropped, first)]
+    return _assistant(content, f"{path}.content", dropped, first)
 
 
-def _user(content: list[Any], path: str, losses: Losses, first: int) -> _Made:
+def _user(content: list[Any], path: str, dropped: DroppedFields, first: int) -> _Made:
     blocks, numbers = [], []
     results: dict[str, tuple[int, ...]] = {}
     for index, block in enumerate(content[first:], first):
         place = f"{path}[{index}]"
         if _kind(block, place) == "tool_result":
-            result, results[place] = _result(block, place, losses)
+            result, results[place] = _result(block, place, dropped)
             blocks.append(result)
             numbers.append(index)
-        elif (found := _part(block, place, losses)) is not None:
+        elif (found := _part(block, place, dropped)) is not None:
             blocks.append(found)
             numbers.append(index)
     return _Made({"role": "user", "content": _joined(blocks)}, tuple(numbers), results)
 
 
-def _assistant(content: list[Any], path: str, losses: Losses, first: int) -> list[_Made]:
+def _assistant(content: list[Any], path: str, dropped: DroppedFields, first: int) -> list[_Made]:
     """
     The message of an earlier response; before it, as the user's, the summary that it may have.
 
@@ -168,7 +170,7 @@ def _assistant(content: list[Any], path: str, losses: Losses, first: int) -> lis
             thinking.append(block)
         if kind == "thinking" and is_ours(block):
             continue
-        made = block if kind in _SIGNED or kind == "tool_use" else _part(block, place, losses)
+        made = block if kind in _SIGNED or kind == "tool_use" else _part(block, place, dropped)
         if made is not None:
             blocks.append(made)
             numbers.append(index)
@@ -199,60 +201,60 @@ def _kind(block: Any, path: str) -> str:
     return kind
 
 
-def _part(block: Block, path: str, losses: Losses) -> Block | None:
+def _part(block: Block, path: str, dropped: DroppedFields) -> Block | None:
     """A block that is not of a tool; `None` for one that a chat request has no place for."""
     kind = _kind(block, path)
     match kind:
         case "text":
-            return _text(block, path, losses)
+            return _text(block, path, dropped)
         case "image" | "document":
-            return _file(block, path, losses)
+            return _file(block, path, dropped)
         case "search_result":
-            return _search_result(block, losses)
+            return _search_result(block, dropped)
         case "tool_reference":
             return {"type": "text", "text": str(block.get("tool_name", ""))}
         case compaction.KIND:
             return compaction.summary_of(block, path)
         case "container_upload":
-            losses.add_needed(f"messages[].content[].{kind}", path)
+            dropped.add_needed(f"messages[].content[].{kind}", path)
         case _:
             if kind not in TOOL_CHANGES:
-                losses.add(f"messages[].content[].{kind}")
+                dropped.add(f"messages[].content[].{kind}")
     return None
 
 
-def _file(block: Block, path: str, losses: Losses) -> Block:
+def _file(block: Block, path: str, dropped: DroppedFields) -> Block:
     if not isinstance(block.get("source"), dict):
         place = f"{path}.source"
         raise RequestError(f"`{place}` must be an object with a `type`", place)
     for name in block.keys() & {"citations", "context"}:
         if block[name]:
-            losses.add(f"messages[].content[].{name}")
+            dropped.add(f"messages[].content[].{name}")
     return block
 
 
-def _text(block: Block, path: str, losses: Losses) -> Block:
+def _text(block: Block, path: str, dropped: DroppedFields) -> Block:
     text = block.get("text")
     if not isinstance(text, str):
         raise RequestError(f"`{path}.text` must be a string", f"{path}.text")
     if block.get("citations"):
-        losses.add("messages[].content[].citations")
+        dropped.add("messages[].content[].citations")
     return {"type": "text", "text": text, **_mark(block)}
 
 
-def _search_result(block: Block, losses: Losses) -> Block:
+def _search_result(block: Block, dropped: DroppedFields) -> Block:
     """A result of the client's own search, as a text with its title and its source."""
     parts = block.get("content")
     blocks = parts if isinstance(parts, list) else []
     texts = [one.get("text") for one in blocks if isinstance(one, dict)]
     head = [block.get("title"), block.get("source")]
     if block.get("citations"):
-        losses.add("messages[].content[].citations")
+        dropped.add("messages[].content[].citations")
     text = "\n\n".join(str(one) for one in (*head, *texts) if one)
     return {"type": "text", "text": text, **_mark(block)}
 
 
-def _result(block: Block, path: str, losses: Losses) -> tuple[Block, tuple[int, ...]]:
+def _result(block: Block, path: str, dropped: DroppedFields) -> tuple[Block, tuple[int, ...]]:
     """
     A tool's result, and the client's numbers of its parts.
 
@@ -265,8 +267,8 @@ def _result(block: Block, path: str, losses: Losses) -> tuple[Block, tuple[int, 
         for index, part in enumerate(content):
             place = f"{path}.content[{index}]"
             if _kind(part, place) not in _RESULT_BLOCKS:
-                losses.add(f"messages[].content[].content[].{part['type']}")
-            elif (found := _part(part, place, losses)) is not None:
+                dropped.add(f"messages[].content[].content[].{part['type']}")
+            elif (found := _part(part, place, dropped)) is not None:
                 parts.append(found)
                 numbers.append(index)
         content = parts or ""

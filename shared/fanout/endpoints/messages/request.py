@@ -15,8 +15,8 @@ from typing import Any, NamedTuple
 from ...errors import RequestError
 from ...schema.extensions import EFFORTS
 from ...schema.gateway_fields import GATEWAY_FIELDS
+from .dropped_fields import DroppedFields
 from .history import chat_messages
-from .losses import Losses
 from .tools import chat_tools
 
 MOST_USER_LETTERS = 64
@@ -73,7 +73,9 @@ class ChatBody(NamedTuple):
     tool_paths: tuple[str, ...] = ()
 
 
-def chat_body(body: Mapping[str, Any], losses: Losses, own: frozenset[str] = OWN) -> ChatBody:
+def chat_body(
+    body: Mapping[str, Any], dropped: DroppedFields, own: frozenset[str] = OWN
+) -> ChatBody:
     """
     The body of the chat request; raises `RequestError` with the path of a wrong field.
 
@@ -81,24 +83,24 @@ def chat_body(body: Mapping[str, Any], losses: Losses, own: frozenset[str] = OWN
     """
     if body.get("max_tokens") is None:
         raise RequestError("`max_tokens` is missing", "max_tokens", "missing_required_parameter")
-    _check_kind(body, losses)
-    chat, history = _own_body(body, own), chat_messages(body, losses)
-    tools, tool_paths = chat_tools(body, losses)
+    _check_kind(body, dropped)
+    chat, history = _own_body(body, own), chat_messages(body, dropped)
+    tools, tool_paths = chat_tools(body, dropped)
     chat |= {"messages": history.messages, **tools}
     chat |= {name: body[name] for name in _SAME if body.get(name) is not None}
     if (stops := body.get("stop_sequences")) is not None:
         if not isinstance(stops, list) or not all(isinstance(stop, str) for stop in stops):
             raise RequestError("`stop_sequences` must be a list of strings", "stop_sequences")
         chat |= {"stop": stops} if stops else {}
-    chat |= _thinking(body, losses)
+    chat |= _thinking(body, dropped)
     chat |= _format(body)
-    if user := _user(body.get("metadata"), losses):
+    if user := _user(body.get("metadata"), dropped):
         chat["user"] = user
     if body.get("service_tier") == "standard_only":
         chat["service_tier"] = "default"
     for name in body.keys() - _READ - own:
         if body[name] is not None:
-            losses.add(name)
+            dropped.add(name)
     return ChatBody(chat, history.paths, history.numbers, history.results, tool_paths)
 
 
@@ -120,7 +122,7 @@ def _own_body(body: Mapping[str, Any], own: frozenset[str]) -> dict[str, Any]:
     return chat
 
 
-def _check_kind(body: Mapping[str, Any], losses: Losses) -> None:
+def _check_kind(body: Mapping[str, Any], dropped: DroppedFields) -> None:
     """Reject what asks for another response than the next message, or is about other things."""
     if body.get("compaction") is not None:
         raise RequestError(
@@ -130,7 +132,7 @@ def _check_kind(body: Mapping[str, Any], losses: Losses) -> None:
         )
     for name in _NEEDED:
         if body.get(name):
-            losses.add_needed(name, name)
+            dropped.add_needed(name, name)
 
 
 def _object(given: Any, name: str) -> Mapping[str, Any]:
@@ -141,7 +143,7 @@ def _object(given: Any, name: str) -> Mapping[str, Any]:
     return given
 
 
-def _thinking(body: Mapping[str, Any], losses: Losses) -> dict[str, Any]:
+def _thinking(body: Mapping[str, Any], dropped: DroppedFields) -> dict[str, Any]:
     """
     `thinking` with a budget, or `reasoning_effort`.
 
@@ -150,7 +152,7 @@ def _thinking(body: Mapping[str, Any], losses: Losses) -> dict[str, Any]:
     thinking = _object(body.get("thinking"), "thinking")
     config = _object(body.get("output_config"), "output_config")
     for name in config.keys() - {"effort", "format"}:
-        losses.add(f"output_config.{name}")
+        dropped.add(f"output_config.{name}")
     kind, effort = thinking.get("type"), config.get("effort")
     if effort is not None and not (isinstance(effort, str) and effort in EFFORTS):
         names = ", ".join(f"`{one}`" for one in sorted(EFFORTS))
@@ -163,7 +165,7 @@ def _thinking(body: Mapping[str, Any], losses: Losses) -> dict[str, Any]:
     if kind == "enabled":
         return {"thinking": thinking}
     if thinking:
-        losses.add("thinking")
+        dropped.add("thinking")
     return {} if effort is None else {"reasoning_effort": effort}
 
 
@@ -180,11 +182,11 @@ def _format(body: Mapping[str, Any]) -> dict[str, Any]:
     return {"response_format": {"type": "json_schema", "json_schema": schema}}
 
 
-def _user(given: Any, losses: Losses) -> str | None:
+def _user(given: Any, dropped: DroppedFields) -> str | None:
     """The client's user; one that is too long for most vendors is sent as its hash."""
     metadata = _object(given, "metadata")
     for name in metadata.keys() - {"user_id"}:
-        losses.add(f"metadata.{name}")
+        dropped.add(f"metadata.{name}")
     user = metadata.get("user_id")
     if not isinstance(user, str) or len(user) <= MOST_USER_LETTERS:
         return user if isinstance(user, str) else None

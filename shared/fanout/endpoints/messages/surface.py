@@ -14,14 +14,14 @@ from ...schema.fanout import FanOutRequest, parse_request
 from ..base import RequestBody, Surface, TranslatedRequest
 from ..client_names import ClientNames, renamed
 from .all_responses import combined_message
+from .dropped_fields import DroppedFields
 from .errors import error_body, error_status
 from .events import MessageEncoder
 from .field_names import INNER, NAMES
-from .given import Given
-from .losses import Losses
 from .original import original_of
 from .places import client_path, placed
 from .request import ChatBody, chat_body, own_fields, stand_in
+from .request_context import RequestContext
 from .response import message_of_choice
 from .threads import is_continued, thread_error
 from .token_estimate import estimate_tokens
@@ -40,10 +40,10 @@ def read(body: RequestBody) -> TranslatedRequest:
     if not isinstance(value, dict):
         raise RequestError("the body must be a JSON object", None, "invalid_type")
     own = own_fields(body.headers)
-    losses = Losses(takes_all=value.get("drop_params") is True)
+    dropped = DroppedFields(takes_all=value.get("drop_params") is True)
     threaded, untranslatable = thread_error(value), None
     try:
-        request, made = _translated(body, losses, own, is_continued=is_continued(value))
+        request, made = _translated(body, dropped, own, is_continued=is_continued(value))
     except RequestError as error:
         if _is_gateways(error, own):
             raise
@@ -62,14 +62,14 @@ def read(body: RequestBody) -> TranslatedRequest:
     names = ClientNames(value, partial(_client_name, given, made), INNER)
     conversations = tuple(placed(one, made, original, names) for one in request.conversations)
     request = replace(request, conversations=conversations, in_pieces=True)
-    return TranslatedRequest(request, losses.names, given)
+    return TranslatedRequest(request, dropped.names, given)
 
 
 def _translated(
-    body: RequestBody, losses: Losses, own: frozenset[str], *, is_continued: bool
+    body: RequestBody, dropped: DroppedFields, own: frozenset[str], *, is_continued: bool
 ) -> tuple[FanOutRequest, ChatBody]:
     """The chat request; of a part of a conversation, only what the gateway reads."""
-    made = stand_in(body.value, own) if is_continued else chat_body(body.value, losses, own)
+    made = stand_in(body.value, own) if is_continued else chat_body(body.value, dropped, own)
     return _parsed(made, len(body.data))
 
 
@@ -91,14 +91,14 @@ def _adds_schema(value: dict[str, Any]) -> bool:
     return isinstance(fanout, dict) and fanout.get("schema") is not None
 
 
-def _given(value: dict[str, Any]) -> Given:
+def _given(value: dict[str, Any]) -> RequestContext:
     thinking = value.get("thinking")
     kind = thinking.get("type") if isinstance(thinking, dict) else None
     config = value.get("output_config")
     given = value.get("stop_sequences")
     stops = given if isinstance(given, list) else []
     has_effort = isinstance(config, dict) and config.get("effort") is not None
-    return Given(
+    return RequestContext(
         thinks=kind in ("adaptive", "enabled"),
         stops=frozenset(one for one in stops if isinstance(one, str)),
         tokens=estimate_tokens(value) if value.get("stream") else 0,
@@ -108,11 +108,11 @@ def _given(value: dict[str, Any]) -> Given:
 
 def _client_field(request: TranslatedRequest, name: str) -> str:
     """The client's name of a field of the chat request that is left out."""
-    given: Given = request.given
+    given: RequestContext = request.given
     return given.effort_field if name == "reasoning_effort" else renamed(name, NAMES)
 
 
-def _client_name(given: Given, made: ChatBody, name: str) -> str:
+def _client_name(given: RequestContext, made: ChatBody, name: str) -> str:
     """The client's path of a field of the chat request, or of one of its tools."""
     if name == "reasoning_effort":
         return given.effort_field
@@ -135,13 +135,13 @@ def _renamed(error: RequestError, made: ChatBody) -> RequestError:
 
 def respond(request: TranslatedRequest, body: Any) -> object:
     """The message of a chat completion."""
-    given: Given = request.given
+    given: RequestContext = request.given
     if request.request.combined:
         return combined_message(body["choices"], body.get("fanout") or {}, given)
     return _message(body, given)
 
 
-def _message(body: Any, given: Given) -> object:
+def _message(body: Any, given: RequestContext) -> object:
     """One model's message; a vendor's own is passed on."""
     report = {"fanout": body["fanout"]} if "fanout" in body else {}
     if ORIGINAL_BODY in body or ORIGINAL_EVENTS in body:

@@ -10,14 +10,14 @@ from __future__ import annotations
 from collections.abc import Iterator, Mapping
 from typing import Any
 
-from .losses import Losses
+from .dropped_fields import DroppedFields
 
 ADDITION, REMOVAL = "tool_addition", "tool_removal"
 KINDS = frozenset({ADDITION, REMOVAL})
 """The types of the blocks that change the tools."""
 
 
-def final_tools(body: Mapping[str, Any], losses: Losses) -> list[tuple[Any, str]]:
+def final_tools(body: Mapping[str, Any], dropped: DroppedFields) -> list[tuple[Any, str]]:
     """Each tool at the end of the conversation, with its path in the request."""
     tools = [(tool, f"tools[{index}]") for index, tool in enumerate(body.get("tools") or ())]
     removed = set[str]()
@@ -32,7 +32,7 @@ def final_tools(body: Mapping[str, Any], losses: Losses) -> list[tuple[Any, str]
             case {"type": "tool_reference", "name": str(name)}:
                 (removed.discard if is_added else removed.add)(name)
             case _:  # of an MCP server, which the vendor runs
-                losses.add(f"messages[].content[].{change['type']}")
+                dropped.add(f"messages[].content[].{change['type']}")
     return [one for one in tools if _name(one[0]) not in removed]
 
 

@@ -11,7 +11,7 @@ from collections.abc import Mapping
 from typing import Any
 
 from ...errors import RequestError
-from .losses import Losses
+from .dropped_fields import DroppedFields
 from .tool_changes import final_tools
 
 _KNOWN = frozenset(
@@ -23,7 +23,9 @@ _KNOWN = frozenset(
 CHOICES = {"auto": "auto", "any": "required", "none": "none"}
 
 
-def chat_tools(body: Mapping[str, Any], losses: Losses) -> tuple[dict[str, Any], tuple[str, ...]]:
+def chat_tools(
+    body: Mapping[str, Any], dropped: DroppedFields
+) -> tuple[dict[str, Any], tuple[str, ...]]:
     """
     `tools`, `tool_choice` and `parallel_tool_calls` of the chat request.
 
@@ -33,13 +35,13 @@ def chat_tools(body: Mapping[str, Any], losses: Losses) -> tuple[dict[str, Any],
     if given is not None and not isinstance(given, list):
         raise RequestError("`tools` must be a list", "tools")
     tools, paths = [], []
-    for tool, path in final_tools(body, losses):
+    for tool, path in final_tools(body, dropped):
         if not isinstance(tool, dict):
             raise RequestError(f"`{path}` must be an object with `name` and `input_schema`", path)
         if is_vendors(tool):
-            losses.add(f"tools[].{tool['type']}")
+            dropped.add(f"tools[].{tool['type']}")
         else:
-            tools.append(_function(tool, path, losses))
+            tools.append(_function(tool, path, dropped))
             paths.append(path)
     choice = _choice(body.get("tool_choice"), tools)
     if tools:
@@ -54,13 +56,13 @@ def is_vendors(tool: Any) -> bool:
     return isinstance(kind, str) and kind != "custom"
 
 
-def _function(tool: Mapping[str, Any], path: str, losses: Losses) -> dict[str, Any]:
+def _function(tool: Mapping[str, Any], path: str, dropped: DroppedFields) -> dict[str, Any]:
     for name in ("name", "input_schema"):
         if name not in tool:
             raise RequestError(f"`{path}.{name}` is missing", f"{path}.{name}")
     for name in tool.keys() - _KNOWN:
         if tool[name]:
-            losses.add(f"tools[].{name}")
+            dropped.add(f"tools[].{name}")
     function = {"name": tool["name"], "parameters": tool["input_schema"]}
     for name in ("description", "strict"):
         if tool.get(name) is not None:

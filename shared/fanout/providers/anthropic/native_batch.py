@@ -18,7 +18,7 @@ from ...errors import ErrorDetail
 from ...wire import json
 from ...wire.http import WireRequest, WireResponse
 from ..base import BadWire, Target
-from ..native_batch import Adoption, BatchState, Limits, NativeBatch, NativeLine, Page, Row
+from ..native_batch import BatchState, FoundBy, Limits, NativeBatch, NativeLine, Page, Row
 from ..native_batch_data import (
     encoded_body,
     failed_row,
@@ -58,7 +58,7 @@ class AnthropicBatches(Struct, frozen=True):
 
     target: Target
     limits: Limits = Limits(lines=100_000, bytes=256_000_000, drain=120.0, window=3 * 3600.0)
-    adoption: Adoption = "none"
+    found_by: FoundBy = "none"
 
     @property
     def price_factor(self) -> float:

@@ -23,9 +23,9 @@ from ..anthropic.request import FIELDS, encode_body, write_body
 from ..base import Codec, Target
 from ..fields import UnsupportedFields
 from ..native_batch import (
-    Adoption,
     BatchState,
     Fault,
+    FoundBy,
     Limits,
     NativeBatch,
     NativeLine,
@@ -107,7 +107,7 @@ class BedrockBatches(Struct, frozen=True):
 
     target: Target
     limits: Limits = QUOTAS
-    adoption: Adoption = "token"
+    found_by: FoundBy = "token"
 
     @property
     def price_factor(self) -> float:

@@ -17,7 +17,7 @@ from ...errors import ErrorDetail
 from ...wire import json
 from ...wire.http import WireRequest, WireResponse
 from ..base import Target
-from ..native_batch import Adoption, BatchState, Fault, Limits, NativeBatch, NativeLine, Page, Row
+from ..native_batch import BatchState, Fault, FoundBy, Limits, NativeBatch, NativeLine, Page, Row
 from ..native_batch_data import (
     encoded_body,
     failed_row,
@@ -80,7 +80,7 @@ class GeminiBatches(Struct, frozen=True):
 
     target: Target
     limits: Limits = Limits(lines=200_000, bytes=2_000_000_000, drain=120.0)
-    adoption: Adoption = "key"
+    found_by: FoundBy = "key"
 
     @property
     def price_factor(self) -> float:

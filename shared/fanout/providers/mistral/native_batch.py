@@ -16,7 +16,7 @@ from msgspec import Struct
 from ...wire import json
 from ...wire.http import WireRequest, WireResponse
 from ..base import Codec, Explain, Target
-from ..native_batch import Adoption, BatchState, Fault, Limits, NativeBatch, NativeLine, Page, Row
+from ..native_batch import BatchState, Fault, FoundBy, Limits, NativeBatch, NativeLine, Page, Row
 from ..native_batch_data import (
     encoded_body,
     json_lines,
@@ -55,7 +55,7 @@ class MistralBatches(Struct, frozen=True):
     explain: Explain
     target: Target
     limits: Limits = Limits(lines=1_000_000, bytes=512_000_000, drain=120.0)
-    adoption: Adoption = "key"
+    found_by: FoundBy = "key"
 
     @property
     def price_factor(self) -> float:

@@ -21,9 +21,9 @@ from ...wire.http import WireRequest, WireResponse
 from ..base import BadWire, Codec, Explain, Target
 from ..native_batch import (
     NOT_BEGUN,
-    Adoption,
     BatchState,
     Fault,
+    FoundBy,
     Limits,
     NativeBatch,
     NativeLine,
@@ -91,7 +91,7 @@ class OpenAIBatches(Struct, frozen=True):
     limits: Limits
     factor: float = 0.5
     discounted: tuple[str, ...] | None = None
-    adoption: Adoption = "key"
+    found_by: FoundBy = "key"
     prefix: str = ""
     upload_path: str = "/files"
     purpose: str = "batch"

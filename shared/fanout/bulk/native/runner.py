@@ -20,7 +20,7 @@ from ..input.planner import Shard
 from ..store import JobProgress, Stop
 from ..work.spec import WorkResult
 from .held_lines import HeldLines, LineRanges, batch_wait
-from .ledger import BatchLedger, NativeRow
+from .ledger import BatchEntry, BatchLedger
 from .merge import ResultMerger
 from .merger import Merger
 
@@ -40,9 +40,9 @@ Work: TypeAlias = Callable[[Sequence[Shard], IsHeld], Awaitable[WorkResult]]
 NOTHING = WorkResult(0, 0, 0, None)
 
 
-class PhaseParts(Struct, frozen=True):
+class RunnerParts(Struct, frozen=True):
     """
-    What a phase uses; `shards` are all of the job's, `ledger` is not the merger's own.
+    What a runner uses; `shards` are all of the job's, `ledger` is not the merger's own.
 
     `refresh` reads how many lines have results, from which follows when batches are given up.
     """
@@ -58,12 +58,12 @@ class PhaseParts(Struct, frozen=True):
     refresh: Callable[[], Awaitable[None]]
 
 
-class NativePhase:
+class NativeRunner:
     """One job's lines, from their first batch to their last result."""
 
-    def __init__(self, parts: PhaseParts) -> None:
+    def __init__(self, parts: RunnerParts) -> None:
         self._parts = parts
-        self._rows: Sequence[NativeRow] = ()
+        self._rows: Sequence[BatchEntry] = ()
         self._is_ending = False
         self._changed = asyncio.Event()
         self._wake = asyncio.Event()
@@ -128,7 +128,7 @@ class NativePhase:
         """Whether a line waits for a batch, as it is now."""
         return HeldLines(self._rows).__contains__
 
-    async def _merge(self) -> Sequence[NativeRow]:
+    async def _merge(self) -> Sequence[BatchEntry]:
         """Merge what is stored; the rows after that."""
         rows = await self._parts.ledger.rows()
         if stored := [row for row in rows if row.state == "stored"]:
@@ -137,7 +137,7 @@ class NativePhase:
         self._rows = rows
         return rows
 
-    def _freed(self, rows: Sequence[NativeRow]) -> list[Shard]:
+    def _freed(self, rows: Sequence[BatchEntry]) -> list[Shard]:
         """The shards with lines that another lane may send since the last look."""
         new = [row for row in rows if not row.holds_its_lines and row.number not in self._passed]
         self._passed |= {row.number for row in new}
@@ -148,7 +148,7 @@ class NativePhase:
             shard for shard, end in zip(shards, ends, strict=True) if freed.count(shard.first, end)
         ]
 
-    async def _wait(self, rows: Sequence[NativeRow]) -> Stop | None:
+    async def _wait(self, rows: Sequence[BatchEntry]) -> Stop | None:
         """Wait until the ledger changes, or return why the job stops."""
         parts = self._parts
         wait = batch_wait(rows)

@@ -5,7 +5,7 @@ from __future__ import annotations
 from ...secret import HiddenRepr
 
 
-class Given(HiddenRepr, frozen=True):
+class RequestContext(HiddenRepr, frozen=True):
     """
     What a response needs of the client's request.
 

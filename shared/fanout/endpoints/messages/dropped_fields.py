@@ -6,7 +6,7 @@ import re
 
 from ...errors import RequestError
 
-MAX_LOSSES = 40
+MAX_DROPPED = 40
 """The most names in the header."""
 
 MAX_NAME = 80
@@ -14,7 +14,7 @@ MAX_NAME = 80
 _UNSAFE = re.compile(r"[^\w.\[\]-]", re.ASCII)
 
 
-class Losses:
+class DroppedFields:
     """
     The fields that have no place in a chat request, each named once, in the order of reading.
 
@@ -27,7 +27,7 @@ class Losses:
 
     def add(self, name: str) -> None:
         """Note a field by its path without numbers, such as `tools[].input_examples`."""
-        if len(self._names) < MAX_LOSSES:
+        if len(self._names) < MAX_DROPPED:
             self._names[_UNSAFE.sub("_", name)[:MAX_NAME]] = None
 
     def add_needed(self, name: str, path: str) -> None:

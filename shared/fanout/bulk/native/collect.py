@@ -20,13 +20,13 @@ from ...providers.native_batch import NativeBatch, Row
 from ...telemetry.prices import BATCH
 from ..input.estimates import models_of
 from ..work.result_lines import error_line, response_line
-from .adopt import is_twice
 from .deadline import Deadline
 from .eligibility import Route
 from .job import RETRY, NativeJob
-from .ledger import NativeRow
+from .ledger import BatchEntry
 from .numbers import pack
-from .pieces import Pieces, folder_of
+from .reconcile import is_twice
+from .result_parts import ResultParts, folder_of
 from .results import NotFetched, store_files, stored_rows
 from .split import send_again, split
 
@@ -73,14 +73,14 @@ class _Found(Struct):
     is_twice: bool = False
 
 
-async def harvest(
+async def collect(
     job: NativeJob,
-    row: NativeRow,
-    rows: Sequence[NativeRow],
+    row: BatchEntry,
+    rows: Sequence[BatchEntry],
     deadline: Deadline,
     *,
     is_ending: bool = False,
-) -> NativeRow:
+) -> BatchEntry:
     """
     Fetch the rows of a batch that has ended, and store what they say of its lines.
 
@@ -91,11 +91,11 @@ async def harvest(
     route = job.route(row)
     if route is None:
         return await _unfetched(job, row, rows, deadline, is_ending=is_ending)
-    pieces = Pieces(job.blobs, job.folder, row.number)
+    parts = ResultParts(job.blobs, job.folder, row.number)
     try:
         folder = folder_of(job.folder, row.number)
         files = await store_files(job, route, _batch(row), folder)
-        found = await _read(job, row, route, files, pieces)
+        found = await _read(job, row, route, files, parts)
     except NotFetched:
         return await _unfetched(job, row, rows, deadline, is_ending=is_ending)
     may_retry = _may_retry(job, row, deadline)
@@ -110,16 +110,16 @@ async def harvest(
     if row.ended_as == "failed" and not found.seen and not is_ending:
         return await split(job, row, route)
     found.is_twice = await is_twice(job, row, route)
-    return await _store(job, row, rows, route, found, pieces, is_ending=is_ending)
+    return await _store(job, row, rows, route, found, parts, is_ending=is_ending)
 
 
-def _batch(row: NativeRow) -> NativeBatch:
+def _batch(row: BatchEntry) -> NativeBatch:
     return NativeBatch(
         row.id or "", row.ended_as or "unknown", outputs=row.outputs, fault=row.fault
     )
 
 
-def _may_retry(job: NativeJob, row: NativeRow, deadline: Deadline) -> bool:
+def _may_retry(job: NativeJob, row: BatchEntry, deadline: Deadline) -> bool:
     """Whether there is time to fetch the files again."""
     now = job.now()
     return now - (row.ended_at or now) <= FETCH_TIME and now < deadline.hedge_at
@@ -127,12 +127,12 @@ def _may_retry(job: NativeJob, row: NativeRow, deadline: Deadline) -> bool:
 
 async def _unfetched(
     job: NativeJob,
-    row: NativeRow,
-    rows: Sequence[NativeRow],
+    row: BatchEntry,
+    rows: Sequence[BatchEntry],
     deadline: Deadline,
     *,
     is_ending: bool,
-) -> NativeRow:
+) -> BatchEntry:
     """Ask again later; at the end, send lines again that may be billed already."""
     if _may_retry(job, row, deadline):
         return await job.later(row, None)
@@ -144,22 +144,27 @@ async def _unfetched(
 
 
 async def _read(
-    job: NativeJob, row: NativeRow, route: Route, files: Sequence[str], pieces: Pieces
+    job: NativeJob, row: BatchEntry, route: Route, files: Sequence[str], parts: ResultParts
 ) -> _Found:
     """Read the stored files, and write the lines' results."""
     found = _Found(bool(files), await _lines_of(job, row))
     for key in files:
         try:
             async for one in stored_rows(job, route, key):
-                await _take(job, row, route, found, one, pieces)
+                await _take(job, row, route, found, one, parts)
         except NotFetched:
             found.is_cut = True
-    await pieces.flush()
+    await parts.flush()
     return found
 
 
 async def _take(
-    job: NativeJob, row: NativeRow, route: Route, found: _Found, one: Row | None, pieces: Pieces
+    job: NativeJob,
+    row: BatchEntry,
+    route: Route,
+    found: _Found,
+    one: Row | None,
+    parts: ResultParts,
 ) -> None:
     """Count a row of the files, and write the result of its line."""
     number = None if one is None else job.number_of(one.id)
@@ -176,10 +181,10 @@ async def _take(
             return
         found.succeeded += one.kind == "ok"
         found.failed += one.kind != "ok"
-        await pieces.add(line.shard, data)
+        await parts.add(line.shard, data)
 
 
-async def _lines_of(job: NativeJob, row: NativeRow) -> dict[int, _Line]:
+async def _lines_of(job: NativeJob, row: BatchEntry) -> dict[int, _Line]:
     return {
         one.number: _Line(one.line.custom_id, models_of(one.line)[0], one.shard)
         async for one in job.lines.read(row.numbers)
@@ -188,14 +193,14 @@ async def _lines_of(job: NativeJob, row: NativeRow) -> dict[int, _Line]:
 
 async def _store(
     job: NativeJob,
-    row: NativeRow,
-    rows: Sequence[NativeRow],
+    row: BatchEntry,
+    rows: Sequence[BatchEntry],
     route: Route,
     found: _Found,
-    pieces: Pieces,
+    parts: ResultParts,
     *,
     is_ending: bool,
-) -> NativeRow:
+) -> BatchEntry:
     """Plan another batch of what has no result, and write the row."""
     without = [number for number in found.lines if number not in found.seen]
     again = sorted([*without, *(number for number, passes in found.open.items() if passes)])
@@ -203,8 +208,8 @@ async def _store(
     stored = replace(
         row,
         state="stored",
-        shards=tuple(sorted(pieces.counts)),
-        parts={shard: count for shard, count in pieces.counts.items() if count > 1},
+        shards=tuple(sorted(parts.counts)),
+        parts={shard: count for shard, count in parts.counts.items() if count > 1},
         succeeded=found.succeeded,
         failed=found.failed,
         missing=missing - len(again),
@@ -217,14 +222,14 @@ async def _store(
     return await job.ledger.write(stored)
 
 
-def _unclear(row: NativeRow, route: Route, found: _Found, without: Sequence[int]) -> str:
+def _unclear(row: BatchEntry, route: Route, found: _Found, without: Sequence[int]) -> str:
     """The lines that may be paid twice: another batch has them, too, or they may have run."""
     if found.is_twice:
         return row.lines
     return pack(without) if _may_be_billed(row, route, found) else ""
 
 
-def _may_be_billed(row: NativeRow, route: Route, found: _Found) -> bool:
+def _may_be_billed(row: BatchEntry, route: Route, found: _Found) -> bool:
     """Whether lines without a row may have run, so that sending them again may pay them twice."""
     limits = route.batches.limits
     return found.is_cut or row.ended_as not in (
@@ -233,7 +238,7 @@ def _may_be_billed(row: NativeRow, route: Route, found: _Found) -> bool:
 
 
 def _result_line(
-    job: NativeJob, row: NativeRow, route: Route, line: _Line, result: Row
+    job: NativeJob, row: BatchEntry, route: Route, line: _Line, result: Row
 ) -> bytes | None:
     """The result line of a row; `None` if the line is to be sent again."""
     digest = hashlib.sha256(f"{row.id}/{result.id}".encode()).hexdigest()[:16]

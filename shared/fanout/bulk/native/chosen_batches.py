@@ -12,7 +12,7 @@ from ..input.estimates import estimate_cost
 from ..input.planner import LineError
 from ..input.quote import not_native
 from ..lanes import LaneChoice, NativeChoice
-from .ledger import NativeRow
+from .ledger import BatchEntry
 from .planned import BatchPlan, Choice, Label
 from .realtime import line_backlog
 
@@ -48,14 +48,14 @@ def choice_of(
     )
 
 
-def chosen_rows(
+def chosen_batches(
     plan: BatchPlan,
     job: str,
     native: NativeChoice,
     max_cost: int | None,
     *,
     is_within: bool,
-) -> Mapping[Label, NativeRow] | LineError:
+) -> Mapping[Label, BatchEntry] | LineError:
     """
     The batches of a planned job; its error if a line may not go by one although it must.
 
@@ -70,9 +70,9 @@ def chosen_rows(
     return rows if max_cost is None or not is_within else _within(rows, max_cost)
 
 
-def _within(rows: Mapping[Label, NativeRow], most: int) -> dict[Label, NativeRow]:
+def _within(rows: Mapping[Label, BatchEntry], most: int) -> dict[Label, BatchEntry]:
     """The rows that cost at most so many nanodollars together, the first ones first."""
-    found: dict[Label, NativeRow] = {}
+    found: dict[Label, BatchEntry] = {}
     for label, row in rows.items():
         if row.estimate <= most:
             most -= row.estimate
@@ -89,7 +89,7 @@ def _required(reasons: Counter[str]) -> LineError:
     return not_native(reasons.total(), f" ({shown})", " Nothing was sent.")
 
 
-def _over_cap(max_cost: int | None, rows: Iterable[NativeRow]) -> LineError | None:
+def _over_cap(max_cost: int | None, rows: Iterable[BatchEntry]) -> LineError | None:
     """The error of a job whose batches may cost more than its cap: some would go in real time."""
     most = sum(row.estimate for row in rows)
     if max_cost is None or most <= max_cost:

@@ -11,7 +11,7 @@ from collections.abc import AsyncIterator, Sequence
 
 from ..store import BlobStore
 from ..work.partial_results import whole_lines
-from .ledger import NativeRow
+from .ledger import BatchEntry
 
 LARGEST_PART = 32_000_000
 """Bytes of lines that are in memory at most, but for the last one of them."""
@@ -22,13 +22,13 @@ def folder_of(job_folder: str, row: int) -> str:
     return f"{job_folder}/native/{row:06d}"
 
 
-def piece_key(job_folder: str, row: int, shard: int, part: int = 0) -> str:
+def part_key(job_folder: str, row: int, shard: int, part: int = 0) -> str:
     """The key of a part of a batch's result lines for one shard."""
     name = f"{shard:06d}-{part}" if part else f"{shard:06d}"
     return f"{folder_of(job_folder, row)}/{name}.jsonl"
 
 
-class Pieces:
+class ResultParts:
     """Writes the lines of one batch. `counts` has the number of parts of each shard with lines."""
 
     def __init__(
@@ -52,17 +52,17 @@ class Pieces:
         """Write what is in memory; after the last line, too."""
         for shard, lines in self._lines.items():
             part = self.counts.get(shard, 0)
-            await self._blobs.write(piece_key(*self._place, shard, part), _chunks(lines))
+            await self._blobs.write(part_key(*self._place, shard, part), _chunks(lines))
             self.counts[shard] = part + 1
         self._lines, self._size = {}, 0
 
 
-async def piece_lines(
-    blobs: BlobStore, job_folder: str, row: NativeRow, shard: int
+async def part_lines(
+    blobs: BlobStore, job_folder: str, row: BatchEntry, shard: int
 ) -> AsyncIterator[bytes]:
     """The result lines of a stored row's batch for one of its shards."""
     for part in range(row.parts_of(shard)):
-        async for line in whole_lines(blobs.read(piece_key(job_folder, row.number, shard, part))):
+        async for line in whole_lines(blobs.read(part_key(job_folder, row.number, shard, part))):
             yield line
 
 

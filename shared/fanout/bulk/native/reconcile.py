@@ -18,7 +18,7 @@ from ...providers.native_batch import NativeBatch, Page
 from ...wire import json
 from .eligibility import Route
 from .job import NativeJob, is_good
-from .ledger import NativeRow
+from .ledger import BatchEntry
 from .results import NotFetched, ids_of
 from .submit import opened, read_batch
 
@@ -36,15 +36,15 @@ PARKED = 300.0
 """Seconds between two looks at the batches of which one may be the row's."""
 
 
-async def search(job: NativeJob, row: NativeRow, known: frozenset[str]) -> NativeRow:
+async def search(job: NativeJob, row: BatchEntry, known: frozenset[str]) -> BatchEntry:
     """Look for the batch of a lost row; `known` are the ids that belong to rows."""
     now, route = job.now(), job.route(row)
     found = None if route is None else await _listed(job, row, route)
-    is_repeatable = route is not None and route.batches.adoption == "token"
+    is_repeatable = route is not None and route.batches.found_by == "token"
     if route is None or (found is None and not is_repeatable):
         return await job.later(row, None)
     others = [one for one in found or () if one.id not in known and one.id not in row.foreign]
-    if route.batches.adoption == "none":
+    if route.batches.found_by == "none":
         ids = tuple(one.id for one in others)
         next_row = replace(row, state="parked", candidates=ids, next_at=now + PARKED)
         is_found = bool(ids)
@@ -57,7 +57,7 @@ async def search(job: NativeJob, row: NativeRow, known: frozenset[str]) -> Nativ
     return await job.ledger.write(next_row)
 
 
-def _not_found(job: NativeJob, row: NativeRow) -> NativeRow:
+def _not_found(job: NativeJob, row: BatchEntry) -> BatchEntry:
     """The row after a list without its batch: it is created again after the second one."""
     searches = row.searches + 1
     if searches < SEARCHES:
@@ -65,7 +65,7 @@ def _not_found(job: NativeJob, row: NativeRow) -> NativeRow:
     return _planned_again(job, row)
 
 
-def _planned_again(job: NativeJob, row: NativeRow) -> NativeRow:
+def _planned_again(job: NativeJob, row: BatchEntry) -> BatchEntry:
     """The row before another creation, which reserves what the batch may cost again."""
     job.release(row.estimate)
     first = row.first_sent_at or row.sent_at
@@ -74,7 +74,7 @@ def _planned_again(job: NativeJob, row: NativeRow) -> NativeRow:
     )
 
 
-async def is_twice(job: NativeJob, row: NativeRow, route: Route) -> bool:
+async def is_twice(job: NativeJob, row: BatchEntry, route: Route) -> bool:
     """
     Whether a batch that was created twice is in the list twice, so that both are billed.
 
@@ -85,7 +85,7 @@ async def is_twice(job: NativeJob, row: NativeRow, route: Route) -> bool:
         return False
     found = await _listed(job, replace(row, sent_at=row.first_sent_at), route)
     others = [one for one in found or () if one.id != row.id]
-    if route.batches.adoption != "none":
+    if route.batches.found_by != "none":
         return any(_is_its(row, one) for one in others)
     known = {*await job.ledger.known_ids(), *row.foreign}
     for one in others:
@@ -95,7 +95,7 @@ async def is_twice(job: NativeJob, row: NativeRow, route: Route) -> bool:
 
 
 async def _may_have_lines_of(
-    job: NativeJob, row: NativeRow, route: Route, batch: NativeBatch
+    job: NativeJob, row: BatchEntry, route: Route, batch: NativeBatch
 ) -> bool:
     try:
         return not batch.is_over or await _has_lines_of(job, row, route, batch)
@@ -103,12 +103,12 @@ async def _may_have_lines_of(
         return True
 
 
-def _is_its(row: NativeRow, batch: NativeBatch) -> bool:
+def _is_its(row: BatchEntry, batch: NativeBatch) -> bool:
     has_key = batch.key is not None and batch.key == row.key
     return has_key or (row.source is not None and batch.input == row.source)
 
 
-async def _listed(job: NativeJob, row: NativeRow, route: Route) -> list[NativeBatch] | None:
+async def _listed(job: NativeJob, row: BatchEntry, route: Route) -> list[NativeBatch] | None:
     """The account's batches since the creation was sent; `None` if they cannot be listed."""
     since = (row.sent_at or 0.0) - CLOCK_ERROR
     found: list[NativeBatch] = []
@@ -129,7 +129,7 @@ async def _listed(job: NativeJob, row: NativeRow, route: Route) -> list[NativeBa
     return found
 
 
-async def look_at_candidates(job: NativeJob, row: NativeRow) -> NativeRow:
+async def look_at_candidates(job: NativeJob, row: BatchEntry) -> BatchEntry:
     """Look at the batches of which one may be the row's: it is the one that has its lines."""
     route, now = job.route(row), job.now()
     if route is None:
@@ -156,7 +156,7 @@ async def look_at_candidates(job: NativeJob, row: NativeRow) -> NativeRow:
     return await job.ledger.write(replace(row, state="lost", searches=0, next_at=now))
 
 
-async def _has_lines_of(job: NativeJob, row: NativeRow, route: Route, batch: NativeBatch) -> bool:
+async def _has_lines_of(job: NativeJob, row: BatchEntry, route: Route, batch: NativeBatch) -> bool:
     """Whether a batch that is over has lines of the row; the first row of a file tells."""
     numbers = frozenset(row.numbers)
     async with aclosing(ids_of(job, route, batch)) as ids:
