@@ -178,7 +178,7 @@ def _add_cache(parser: argparse.ArgumentParser) -> None:
     parser.add_argument(
         "--cache",
         metavar="CHOICE",
-        help="order: lines with the same beginning follow each other; auto: also ask providers to "
+        help="order: lines with the same prefix follow each other; auto: also ask providers to "
         "cache it; off: lines as in the file (default: order)",
     )
 
