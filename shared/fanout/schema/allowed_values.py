@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterator
+from functools import cache
 from typing import Any
 
 from msgspec import inspect
@@ -22,7 +23,7 @@ def allowed_values(kind: Any, path: str) -> list[str]:
     The `type` of an object that may be one of several is such a field, too.
     """
     *steps, last = _STEP.findall(path) or [""]
-    reached = [inspect.type_info(kind)]
+    reached = [_inspected(kind)]
     for step in steps:
         reached = [deeper for one in reached for deeper in _inside(one, step)]
     tags = [
@@ -41,6 +42,12 @@ def allowed_values(kind: Any, path: str) -> list[str]:
         if isinstance(value, str)
     ]
     return [value for value in dict.fromkeys(tags + values) if value != ANY]
+
+
+@cache
+def _inspected(kind: Any) -> inspect.Type:
+    """What msgspec knows of a type; it needs milliseconds, and there are few types."""
+    return inspect.type_info(kind)
 
 
 def _options(kind: inspect.Type) -> Iterator[inspect.Type]:
