@@ -45,7 +45,7 @@ BULK_LAYERS = """
     input                                   lines, shards, the quote
     store  costs                            protocols; prices of a line
     totals  paid_calls                      values
-    activity  lanes                         what a running job does at this moment; its lanes
+    activity  lanes  model_totals           what a job does at this moment; its lanes and models
 """
 
 TOP_LEVEL = {
@@ -64,7 +64,9 @@ TOP_LEVEL = {
         __init__ credentials dynamodb endpoints errors hedge_counts open_requests
         secrets_manager stack_keys watched_request
     """,
-    "shared/fanout/bulk/*.py": "__init__ activity costs lanes paid_calls runner store totals",
+    "shared/fanout/bulk/*.py": """
+        __init__ activity costs lanes model_totals paid_calls runner store totals
+    """,
     "shared/fanout/bulk/input/*.py": """
         __init__ bloom_filter csv_reader estimates file_kinds flex_lines job_source
         line_checks line_order line_parser lines order_writer planner prefixes quote
@@ -260,7 +262,8 @@ PURE = """
     bulk/input/line_parser  bulk/input/lines  bulk/tables
     bulk/input/planner  bulk/input/splitter  bulk/input/text_encodings
     bulk/pacing/adaptive_concurrency  bulk/pacing/limits
-    bulk/activity  bulk/aws/job_changes  bulk/paid_calls  bulk/service/file_records
+    bulk/activity  bulk/aws/job_changes  bulk/model_totals  bulk/paid_calls
+    bulk/service/file_records
     bulk/service/records  bulk/totals
     config/catalog  config/connection  config/deployment  config/edits  config/entries
     config/fields  config/google  config/litellm  config/model  config/resolve  config/routes

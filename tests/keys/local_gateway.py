@@ -27,12 +27,15 @@ ADMIN = {"authorization": f"Bearer {MASTER}"}
 
 @contextmanager
 def serving(
-    home: Path, models: list[dict[str, Any]], general: Mapping[str, Any] = {}
+    home: Path,
+    models: list[dict[str, Any]],
+    general: Mapping[str, Any] = {},
+    router: Mapping[str, Any] = {},
 ) -> Iterator[RunningGateway]:
     """Serve these entries of `model_list` without retries; there is no unexpected error."""
     config = {
         "model_list": models,
-        "router_settings": {"num_retries": 0},
+        "router_settings": {"num_retries": 0, **router},
         "general_settings": {"master_key": MASTER, **general},
     }
     env = {"FANOUT_HOME": str(home)}

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import json
 import shutil
+from collections import Counter
 from collections.abc import Callable, Iterator
 from contextlib import AbstractContextManager
 from pathlib import Path
@@ -52,6 +53,8 @@ BODY = {"messages": HI, "max_tokens": 50}
 PROMPT = (body_tokens(BODY), 0)
 OF_USAGE = (USAGE["prompt_tokens"], USAGE["completion_tokens"])
 
+ALIASES = {"other": "b", "safe": {"models": ["a", "b"], "mode": "fallback"}}
+
 Tokens = tuple[int, int]
 
 
@@ -64,7 +67,7 @@ def priced(provider: Upstream, home: Path) -> AbstractContextManager[RunningGate
         entry(provider, "gemini", "gemini/gemini", api_base=provider.url, **prices),
         entry(provider, "vllm", "hosted_vllm/vllm", **prices),
     ]
-    return serving(home, models)
+    return serving(home, models, router={"model_group_alias": ALIASES})
 
 
 @pytest.fixture(scope="module")
@@ -250,6 +253,49 @@ def test_a_line_pays_what_a_request_pays_and_its_job_reports_it(
         is_known = not any(way in name for way in ("cut", "late", "not readable"))
         assert job["cost_usd"] == (found[name][0] if is_known else None), name
     assert found == {name: (cost_of(case.calls),) * 2 for name, case in cases.items()}
+
+
+def by_model(client: Client) -> dict[str, float]:
+    """What the rows of a key say that each model has cost."""
+    found = Counter[str]()
+    for row in client.rows():
+        found.update(row["metadata"]["spend_by_model"])
+    return {name: round(cost, 9) for name, cost in found.items() if cost}
+
+
+@pytest.mark.parametrize("usage", [True, False])
+def test_a_line_counts_for_the_models_that_a_request_counts_for(
+    gateway: RunningGateway, upstream: Upstream, begun: set[str], *, usage: bool
+) -> None:
+    whole: list[Step] = [role, say(TEXT), stop if usage else stop_without_usage]
+    both: dict[str, list[Script]] = {"a": [whole], "b": [whole]}
+    models = {"models": ["a", "b"]}
+    more = {
+        "an alias": Case({**BODY, "model": "other"}, both, []),
+        "a name for several": Case({**BODY, "model": "safe"}, both, []),
+        "of which one fails": Case({**BODY, "model": "safe"}, {**both, "a": [[refuse(500)]]}, []),
+        "all": Case({**BODY, "fanout": models}, both, []),
+        "all, and one fails": Case({**BODY, "fanout": models}, {**both, "a": [[refuse(500)]]}, []),
+        "agree": Case({**BODY, "fanout": {**models, "mode": "agree", "k": 2}}, both, []),
+        "a judge": Case({**BODY, "fanout": {**models, "mode": "best", "judge": "other"}}, both, []),
+        "choices": Case({**BODY, "model": "a", "n": 2}, both, []),
+        "a list": Case({**BODY, "model": "a,other"}, both, []),
+    }
+    found: dict[str, list[dict[str, float]]] = {}
+    for name, case in {**cases_of(upstream, begun, usage=usage), **more}.items():
+        start(upstream, begun, case)
+        client, other = Client(gateway), Client(gateway)
+        with gateway.ask(case.body, headers={"authorization": f"Bearer {client.key}"}) as response:
+            response.read()
+        start(upstream, begun, case)
+        other.ended(start_job(other, case.body))
+        found[name] = [by_model(client), by_model(other)]
+        assert round(sum(found[name][1].values()), 9) == other.spent[0]
+    assert {name: job for name, (_, job) in found.items()} == {
+        name: request for name, (request, _) in found.items()
+    }
+    assert found["an alias"][1].keys() == {"other"}
+    assert found["all"][1].keys() == {"a", "b"}
 
 
 @pytest.mark.parametrize("usage", [True, False])

@@ -162,6 +162,44 @@ def test_a_job_is_charged_exactly(gateway: RunningGateway, upstream: Upstream) -
             other.sdk.files.content(name)
 
 
+def test_each_model_of_a_job_counts_under_its_own_name(gateway: RunningGateway) -> None:
+    """In all reports, whether a line calls one model or several."""
+    client = Client(gateway, team_id="mixed")
+    batch = client.ended(client.start(30, "a", "a", "b", "a,b"))  # of the last there are 7
+    assert (batch.status, batch.request_counts.failed) == ("completed", 0)
+    lines = {"a": 23, "b": 14}
+    spend = {name: round(count * LINE, 9) for name, count in lines.items()}
+    query = f"?api_key={client.token}"
+    rows = client.rows()
+    for name, count in lines.items():
+        data = [row["metadata"] for row in rows]
+        assert sum(one["lines_by_model"].get(name, 0) for one in data) == count
+        assert round(sum(one["spend_by_model"].get(name, 0) for one in data), 9) == spend[name]
+        own = manage(gateway, f"/spend/logs{query}&model={name}")
+        assert {row["model"] for row in own} == {name}
+        assert sum(row["metadata"]["lines"] for row in own) == count
+        assert sum(row["total_tokens"] for row in own) == count * 12
+        found = manage(gateway, f"/global/spend{query}&model={name}")["spend"]
+        assert round(found, 9) == spend[name]
+    assert {name for row in rows for name in row["metadata"]["spend_by_model"]} == set(lines)
+    activity = manage(gateway, f"/user/daily/activity{query}")
+    models = [day["breakdown"]["models"] for day in activity["results"]]
+    for name, count in lines.items():
+        metrics = [found[name]["metrics"] for found in models if name in found]
+        assert sum(one["api_requests"] for one in metrics) == count
+        assert sum(one["total_tokens"] for one in metrics) == count * 12
+        assert round(sum(one["spend"] for one in metrics), 9) == spend[name]
+    assert activity["metadata"]["total_api_requests"] == 30
+    report = manage(gateway, f"/global/spend/report{query}&group_by=api_key")
+    details = {one["model"]: one["total_cost"] for one in report[0]["model_details"]}
+    assert {name: round(cost, 9) for name, cost in details.items()} == spend
+    days = manage(gateway, f"/spend/logs{query}&start_date=2026-01-01")
+    assert {name for day in days for name in day["models"]} == set(lines)
+    providers = manage(gateway, f"/global/spend/provider{query}")
+    assert [one["provider"] for one in providers] == ["openai"]
+    assert round(sum(spend.values()), 9) == client.spent[0]
+
+
 def test_a_line_whose_calls_may_be_billed_costs_their_prompts(
     gateway: RunningGateway, upstream: Upstream
 ) -> None:

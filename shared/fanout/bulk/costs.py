@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Collection, Iterable, Mapping
 from typing import Any
 
 from msgspec.structs import replace
@@ -11,10 +11,13 @@ from ..config.catalog import Catalog
 from ..errors import FanoutError
 from ..telemetry.prices import BATCH, FLEX, TokenPrices, count_of, prices_of, to_nanodollars
 from .lanes import NATIVE, REALTIME
+from .model_totals import OTHER, ByModel, ModelTotals, plus
 from .totals import LineCost, charged_calls, responses_in
 
 MAX_RECORDED = 20
 """Models whose prices a job's record has at most: it is written again with each change."""
+
+TOKENS = ("prompt_tokens", "completion_tokens")
 
 
 class Costs:
@@ -111,6 +114,18 @@ class Costs:
         if {one.lane for one in costs} == {FLEX}:
             return LineCost(cost, is_complete, FLEX, sum(one.saved for one in costs))
         return LineCost(cost, is_complete)
+
+    def cost_by_model(self, names: Collection[str] | None, body: object) -> LineCost:
+        """`cost_of`, with the part of each model of the `names`; the others count together."""
+        models: ByModel = {}
+        for part in (part for one in responses_in(body) for part in charged_calls(one)):
+            if isinstance(model := part.get("model"), str):
+                name = model if names is None or model in names else OTHER
+                cost, found = self._cost_of_usage(part).nanodollars, part.get("usage")
+                usage = found if isinstance(found, dict) else {}
+                used = ModelTotals(1, cost, *(count_of(usage.get(kind)) for kind in TOKENS))
+                models = plus(models, {name: used})
+        return replace(self.cost_of(body), models=models)
 
     def _cost_of_usage(self, part: Mapping[str, Any]) -> LineCost:
         """

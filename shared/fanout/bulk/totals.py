@@ -11,6 +11,7 @@ from msgspec.structs import replace
 from ..telemetry.prices import count_of, to_dollars, to_nanodollars
 from .activity import NOT_RUNNING, Activity
 from .lanes import REALTIME, LaneTotals
+from .model_totals import ByModel, ModelTotals, plus
 
 MAX_CAUSES = 20
 """Causes of failure that are counted by name; all others count as `other`."""
@@ -35,15 +36,17 @@ class LineCost(Struct, frozen=True):
     What a line's response cost, in nanodollars; without `is_complete`, a price is unknown.
 
     `lane` is the lane that the response came by, `saved` what it would have cost more in real time.
+    `models` has the cost and tokens of each model's calls, for jobs that count them.
     """
 
     nanodollars: int
     is_complete: bool = True
     lane: str = REALTIME
     saved: int = 0
+    models: ByModel = {}
 
 
-class Totals(Struct):
+class Totals(Struct, omit_defaults=True):
     """
     Counts of lines, and what they used; `cost` is in nanodollars, of models with a known price.
 
@@ -52,7 +55,8 @@ class Totals(Struct):
     `causes` counts the failed lines by error code, `examples` are the first ones of each cause.
     `lanes` has the lanes besides `realtime`, which the other lines that succeeded are of.
     `hedged` are lines that were sent in real time before their native batch had ended, and what
-    was paid for its responses, which are not used.
+    was paid for its responses, which are not used. `models` are those that the lines of a virtual
+    key have called, and `named` is how many lines count there.
     Only a running job has an `activity`. Older records have dollars, under the name `cost`.
     """
 
@@ -69,6 +73,8 @@ class Totals(Struct):
     unpriced: int = 0
     lanes: dict[str, LaneTotals] = field(default_factory=dict)
     hedged: LaneTotals = field(default_factory=LaneTotals)
+    models: dict[str, ModelTotals] = field(default_factory=dict)
+    named: int = 0
     stored_dollars: float | UnsetType = field(default=UNSET, name="cost")
 
     @property
@@ -123,6 +129,9 @@ class Totals(Struct):
         for name, lane in more.lanes.items():
             self.lanes.setdefault(name, LaneTotals()).add(lane)
         self.hedged.add(more.hedged)
+        self.named += more.named
+        if more.models:
+            self.models = plus(self.models, more.models)
         if more.causes:
             self._add_causes(more)
 
@@ -160,13 +169,21 @@ def count_response(
 
     `cost` is that of all its calls, whose tokens count, too; `unlisted` are those beside the body.
     """
-    totals = Totals(done=1, cost=cost.nanodollars, unpriced=0 if cost.is_complete else 1)
+    totals = Totals(done=1, unpriced=0 if cost.is_complete else 1)
+    count_cost(totals, cost)
     if cost.lane != REALTIME:
         totals.lanes[cost.lane] = LaneTotals(1, cost.nanodollars, cost.saved)
     for response in responses_in(body):
         count_tokens(totals, charged_calls(response))
     count_tokens(totals, unlisted)
     return totals
+
+
+def count_cost(totals: Totals, cost: LineCost) -> None:
+    """Set the cost of a line, which counts for each of its models."""
+    totals.cost = cost.nanodollars
+    totals.models = {name: replace(one, lines=1) for name, one in cost.models.items()}
+    totals.named = 1 if cost.models else 0
 
 
 def charged_calls(response: Mapping[str, Any]) -> list[Mapping[str, Any]]:
@@ -242,6 +259,7 @@ def without_paid(totals: Totals, paid: Totals) -> Totals:
         cached=max(0, totals.cached - paid.cached),
         tokens_out=max(0, totals.tokens_out - paid.tokens_out),
         reasoning=max(0, totals.reasoning - paid.reasoning),
+        models=plus(totals.models, paid.models, -1),
     )
 
 

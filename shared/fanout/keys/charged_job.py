@@ -25,7 +25,7 @@ from .current_rights import MAX_AGE
 from .groups import shared_models
 from .items import Item, UpdateConflict
 from .job_rights import AccountRights
-from .job_rows import JobRows, Used, used_by, used_of
+from .job_rows import JobRows, Used, used_of
 from .uncharged_lines import UnchargedLines
 
 FIRST_LINES, MAX_LINES = 10, 1_000
@@ -104,7 +104,7 @@ class ChargedJob:
     async def _count(self) -> None:
         """Count the lines of all runs so far, which the worker stores before the next call."""
         totals = await self._inner.total() if self._own is None else self._own()
-        self._uncharged.count(used_by(totals))
+        self._uncharged.count(self._rows.used_by(totals))
 
     # ---- the lines ----
 
@@ -132,7 +132,7 @@ class ChargedJob:
         """Count a line whose result is stored, and what it has cost."""
         self._inner.settle(shard, estimate, totals)
         self._in_flight -= estimate
-        self._uncharged.add(used_by(totals))
+        self._uncharged.add(self._rows.used_by(totals))
 
     def release(self, estimate: int) -> None:
         """Release the estimate of a line that ended without a result."""
@@ -143,7 +143,7 @@ class ChargedJob:
         """Start on a shard; `stored` are the totals of its stored lines."""
         self._inner.begin_shard(shard, stored)
         if self._own is not None:
-            self._uncharged.count(used_by(self._own()))
+            self._uncharged.count(self._rows.used_by(self._own()))
 
     def complete_shard(self, shard: int) -> None:
         """Mark the shard as complete."""

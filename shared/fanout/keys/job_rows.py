@@ -13,45 +13,52 @@ from secrets import token_hex
 from typing import Any
 
 from msgspec import Struct
+from msgspec.structs import astuple
 
+from ..bulk.model_totals import ByModel, ModelTotals, plus
 from ..bulk.service.records import Job
 from ..bulk.totals import Totals
 from .account import account_key
 from .items import Condition, Item, ItemKey, Update
 from .ledger import KeyLedger
+from .spend_rows import lines_of_model
 
 RETENTION = 30 * 24 * 3600
 """Seconds after a job's window for which its items are kept on AWS."""
+
+CHARGED = ("charged", "sent", "received", "lines")
+"""The fields of a part's item for what its closed rows have."""
 
 NEVER_OPENED: Mapping[str, Any] = {"status": "lost", "window": 0, "cost": 0}
 """The row of a reservation that a killed run has named, so that nothing opens it any more."""
 
 
 class Used(Struct, frozen=True):
-    """The cost in nanodollars and the tokens of calls, and the finished lines that they are of."""
+    """
+    The cost in nanodollars and the tokens of calls, and the finished lines that they are of.
+
+    The cost and the tokens are the sums of those of the `models`.
+    """
 
     cost: int = 0
     sent: int = 0
     received: int = 0
     lines: int = 0
+    models: ByModel = {}
 
-    def plus(self, more: Used) -> Used:
-        """The sum."""
+    def plus(self, more: Used, sign: int = 1) -> Used:
+        """The sum, or with the `sign` -1 the difference."""
         return Used(
-            self.cost + more.cost,
-            self.sent + more.sent,
-            self.received + more.received,
-            self.lines + more.lines,
+            self.cost + sign * more.cost,
+            self.sent + sign * more.sent,
+            self.received + sign * more.received,
+            self.lines + sign * more.lines,
+            plus(self.models, more.models, sign),
         )
 
     def minus(self, less: Used) -> Used:
         """The difference, which may be negative."""
-        return Used(
-            self.cost - less.cost,
-            self.sent - less.sent,
-            self.received - less.received,
-            self.lines - less.lines,
-        )
+        return self.plus(less, -1)
 
     @property
     def tokens(self) -> int:
@@ -62,20 +69,28 @@ class Used(Struct, frozen=True):
 NOTHING_USED = Used()
 
 
-def used_by(totals: Totals) -> Used:
-    """What lines have used."""
-    return Used(totals.cost, totals.tokens_in, totals.tokens_out, totals.done + totals.failed)
-
-
-def charged_by(item: Item) -> Used:
-    """What the closed rows of a part have, by its item."""
-    return Used(int(item["charged"]), int(item["sent"]), int(item["received"]), int(item["lines"]))
+def used_by(totals: Totals, rest: str) -> Used:
+    """What lines have used; what no model has counts under the name `rest`."""
+    cost, sent, received = totals.cost, totals.tokens_in, totals.tokens_out
+    models = totals.models.values()
+    others = ModelTotals(
+        totals.lines - totals.named,
+        cost - sum(one.cost for one in models),
+        sent - sum(one.sent for one in models),
+        received - sum(one.received for one in models),
+    )
+    return Used(cost, sent, received, totals.lines, plus(totals.models, {rest: others}))
 
 
 def used_of(row: Item) -> Used:
     """What a closed row has; one that was never opened has no tokens."""
     names = ("cost", "prompt_tokens", "completion_tokens", "lines")
-    return Used(*(int(row.get(name) or 0) for name in names))
+    cost, sent, received, lines = (int(row.get(name) or 0) for name in names)
+    models = {
+        name: ModelTotals(lines_of_model(row, name), *(int(one) for one in part))
+        for name, part in row.get("by_model", {}).items()
+    }
+    return Used(cost, sent, received, lines, plus({}, models))
 
 
 def partition_of(job: Job) -> str:
@@ -111,10 +126,24 @@ class JobRows:
             return NOTHING_USED
         there = (Condition("charged", ">=", 0),)
         item = await store.update(Update(self._key, there, set={"run": self._run}))
-        charged = charged_by(item)
+        charged = self.charged_by(item)
         for partition, name in item["rows"]:
             charged = charged.plus(await self._close(ItemKey(partition, name)))
         return charged
+
+    def used_by(self, totals: Totals) -> Used:
+        """What lines of the job have used."""
+        return used_by(totals, self._models)
+
+    def charged_by(self, item: Item) -> Used:
+        """What the closed rows of a part have, by its item; an older one does not have models."""
+        cost, sent, received, lines = (int(item[name]) for name in CHARGED)
+        whole = {self._models: [lines, cost, sent, received]}
+        models = {
+            name: ModelTotals(*(int(one) for one in numbers))
+            for name, numbers in item.get("models", whole).items()
+        }
+        return Used(cost, sent, received, lines, plus({}, models))
 
     async def hold(self, charged: Used, rows: Iterable[ItemKey]) -> None:
         """
@@ -169,7 +198,10 @@ class JobRows:
             "prompt_tokens": used.sent,
             "completion_tokens": used.received,
             "lines": used.lines,
-            "by_model": {self._models: [used.cost, used.sent, used.received]},
+            "by_model": {
+                name: [one.cost, one.sent, one.received] for name, one in used.models.items()
+            },
+            "lines_by_model": {name: one.lines for name, one in used.models.items()},
             "ended": int(self.ledger.now()),
         }
 
@@ -178,14 +210,11 @@ class JobRows:
         return ",".join(sorted(self.job.models))[:500]
 
 
-def _fields(used: Used) -> dict[str, int]:
+def _fields(used: Used) -> dict[str, Any]:
     """The fields of a part's item for what its closed rows have."""
-    return {
-        "charged": used.cost,
-        "sent": used.sent,
-        "received": used.received,
-        "lines": used.lines,
-    }
+    numbers = (used.cost, used.sent, used.received, used.lines)
+    models = {name: list(astuple(one)) for name, one in used.models.items()}
+    return {**dict(zip(CHARGED, numbers, strict=True)), "models": models}
 
 
 async def charged_parts(ledger: KeyLedger, job: Job) -> dict[str, dict[str, Item]]:

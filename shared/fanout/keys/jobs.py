@@ -17,7 +17,7 @@ from .charged_job import ChargedJob
 from .clients import models_of
 from .groups import shared_account, shared_models
 from .items import Item
-from .job_rows import JobRows, charged_by, charged_parts, used_by
+from .job_rows import JobRows, charged_parts
 from .ledger import KeyLedger
 
 REST = "rest"
@@ -91,11 +91,11 @@ class KeyAccounts:
                 continue
             rest = JobRows(self.ledger, job, account, REST)
             known = await rest.take()
-            due = used_by(job.totals).minus(known)
+            due = rest.used_by(job.totals).minus(known)
             for part, found in items.items():
                 if part != REST:
                     rows = JobRows(self.ledger, job, account, part)
-                    due = due.minus(await rows.take() if found["rows"] else charged_by(found))
+                    due = due.minus(await rows.take() if found["rows"] else rows.charged_by(found))
             if due.cost > 0:
                 await rest.charge(item, known, due)
 

@@ -20,7 +20,7 @@ from ..errors import RequestError
 from .items import Item, ItemKey
 from .ledger import KeyLedger
 from .management import INDEX, PAGE, all_items
-from .spend_rows import months, row_name
+from .spend_rows import lines_of_model, months, row_name
 
 YEARS = range(1971, 9_999)
 NO_NAME = "-"
@@ -29,8 +29,11 @@ NO_NAME = "-"
 DAYS = 30
 """Days of a report without a start."""
 
-Groups: TypeAlias = Callable[[Item], Iterable[tuple[str, Sequence[int]]]]
-"""The groups of a row, with the cost, prompt tokens and completion tokens that count for each."""
+Part: TypeAlias = tuple[int, int, int, int]
+"""A cost, prompt tokens and completion tokens, and the requests or lines that they are of."""
+
+Groups: TypeAlias = Callable[[Item], Iterable[tuple[str, Part]]]
+"""The groups of a row, with what counts for each."""
 
 
 class Sums(Struct):
@@ -41,9 +44,9 @@ class Sums(Struct):
     prompt_tokens: int = 0
     completion_tokens: int = 0
 
-    def add(self, part: Sequence[int], requests: int) -> None:
-        """Count the cost and the tokens that were sent and received for these requests."""
-        cost, sent, received = part
+    def add(self, part: Part) -> None:
+        """Count what was sent and received for some requests, and its cost."""
+        cost, sent, received, requests = part
         self.cost += cost
         self.requests += requests
         self.prompt_tokens += sent
@@ -116,8 +119,14 @@ def _whole(read: Callable[[Item], str]) -> Groups:
     return lambda row: [(read(row), _part(row))]
 
 
-def _part(row: Item) -> tuple[int, int, int]:
-    return row["cost"], row["prompt_tokens"], row["completion_tokens"]
+def _part(row: Item) -> Part:
+    return row["cost"], row["prompt_tokens"], row["completion_tokens"], row.get("lines", 1)
+
+
+def _by_model(row: Item) -> Iterable[tuple[str, Part]]:
+    for model, (cost, sent, received) in row["by_model"].items():
+        requests = lines_of_model(row, model) if "lines" in row else 1
+        yield model, (cost, sent, received, requests)
 
 
 GROUPS: Mapping[str, Groups] = {
@@ -128,7 +137,7 @@ GROUPS: Mapping[str, Groups] = {
     "customer": _whole(lambda row: row["end_user"] or NO_NAME),
     "day": _whole(day_of),
     "tag": lambda row: [(tag, _part(row)) for tag in row["tags"]],
-    "model": lambda row: row["by_model"].items(),
+    "model": _by_model,
 }
 """What spend is added up by. A row counts for each of its tags, and for each model its part."""
 
@@ -138,7 +147,7 @@ def add_up(rows: Iterable[Item], group: str) -> dict[str, Sums]:
     found: dict[str, Sums] = {}
     for row in rows:
         for name, part in GROUPS[group](row):
-            found.setdefault(name, Sums()).add(part, row.get("lines", 1))
+            found.setdefault(name, Sums()).add(part)
     return dict(sorted(found.items()))
 
 

@@ -52,6 +52,32 @@ def lost_fields(row: Item) -> dict[str, Any]:
     return {"prompt_tokens": 0, "completion_tokens": 0, "by_model": by_model}
 
 
+def lines_of_model(row: Item, model: str) -> int:
+    """The lines of a job's row that have called a model; an older row has one name for all."""
+    return int(row.get("lines_by_model", {}).get(model, row.get("lines", 0)))
+
+
+def only_model(row: Item, model: str) -> Item | None:
+    """The part of a row that a model has, as a row; all of a row that names only this model."""
+    if row["model"] == model:
+        return row
+    if (part := row["by_model"].get(model)) is None:
+        return None
+    cost, sent, received = part
+    found = {
+        **row,
+        "model": model,
+        "cost": cost,
+        "tokens": sent + received,
+        "prompt_tokens": sent,
+        "completion_tokens": received,
+        "by_model": {model: part},
+    }
+    if "lines" in row:
+        found["lines"] = lines_of_model(row, model)
+    return found
+
+
 def months(account: str, since: float, until: float) -> list[str]:
     """The partitions of spend rows from one time to another."""
     day = 86_400

@@ -10,12 +10,14 @@ import pytest
 
 from fanout.bulk.aws.dynamodb import DynamoTable
 from fanout.bulk.aws.s3 import S3BlobStore
+from fanout.bulk.model_totals import ModelTotals
 from fanout.bulk.service.records import Job
 from fanout.errors import StorageError
 from fanout.keys.account import account_key
 from fanout.keys.groups import TEAMS, GroupManager
 from fanout.keys.ledger import KeyLedger
 from fanout.keys.management import KeyManager
+from fanout.keys.spend import Sums, add_up, collect, period_of
 from tests.bulk.local_jobs import COST, jsonl, line
 from tests.support.memory_store import MemoryStore
 
@@ -98,3 +100,54 @@ def test_a_job_of_a_blocked_key_ends_on_aws_before_its_first_call(
                 await stack.handlers.plan(job.id)
 
     asyncio.run(main())
+
+
+MIXED = jsonl(line(name, "ab"[at % 3 == 0], max_tokens=20) for at, name in enumerate(NAMES))
+
+
+@pytest.mark.parametrize("is_cancelled", [False, True])
+def test_each_model_of_a_job_on_aws_counts_under_its_own_name(
+    blobs: S3BlobStore, table: DynamoTable, *, is_cancelled: bool
+) -> None:
+    async def main() -> None:
+        ledger = KeyLedger(MemoryStore(), lease=660.0)
+        _, key = await KeyManager(ledger, "master").create({})
+        async with open_job_stack(blobs, table, ledger=ledger) as stack:
+            job = await stack.create(MIXED, account=key["id"])
+            if is_cancelled:
+                await cancel_a_worker(stack, job)
+            job = await rounds(stack, job)
+            assert (job.status, job.totals and job.totals.named) == ("completed", 60)
+        rows = await collect(ledger, period_of(None, None, ledger.now()))
+        assert job.totals is not None
+        used = job.totals.models
+        assert {name: one.lines for name, one in used.items()} == {"a": 40, "b": 20}
+        if not is_cancelled:  # a cancelled call costs its prompt
+            assert used["b"] == ModelTotals(20, 20 * LINE, 20 * 5, 20 * 7)
+        assert add_up(rows, "model") == {
+            name: Sums(one.cost, one.lines, one.sent, one.received) for name, one in used.items()
+        }
+        for row in rows:
+            assert sum(part[0] for part in row["by_model"].values()) == row["cost"]
+        assert (await account_of(ledger, key["id"]))["spent"] == job.totals.cost
+
+    asyncio.run(main())
+
+
+async def cancel_a_worker(stack: JobStack, job: Job) -> None:
+    """Start one worker, and cancel it when it has made ten calls."""
+    planned = await stack.handlers.plan(job.id)
+    reached = asyncio.Event()
+
+    async def count(_model: str, _text: str) -> None:
+        if sum(stack.provider.calls.values()) >= 10:
+            reached.set()
+            await asyncio.Event().wait()
+
+    stack.provider.before = count
+    [shard, *_] = await stack.shards(planned.manifest)
+    async with asyncio.TaskGroup() as group:
+        worker = group.create_task(stack.work(job, shard))
+        await reached.wait()
+        stack.provider.before = None
+        worker.cancel()

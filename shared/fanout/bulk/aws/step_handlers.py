@@ -34,7 +34,7 @@ from ..steps.working import line_estimate
 from ..store import JobProgress
 from ..totals import Totals
 from ..work.line_requests import make_line_sender
-from ..work.spec import WorkerResources, WorkResult, WorkSpec, flex_lane
+from ..work.spec import WorkerResources, WorkResult, WorkSpec, flex_lane, line_cost
 from ..work.worker import work
 from .batch_service import Stores
 from .job_changes import ended_early, expired, failed, failing, finalized, rejected
@@ -172,7 +172,7 @@ class StepHandlers:
             self._stores.blobs,
             self._stores.results(job),
             progress,
-            self._costs.cost_of,
+            line_cost(job, self._costs),
             line_estimate(job, self._costs),
             activity,
             flex=flex_lane(job, self._gateway.catalog, self._stores.now),

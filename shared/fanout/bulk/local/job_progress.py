@@ -164,5 +164,7 @@ class SQLiteJobProgress:
 
     @property
     def unwritten(self) -> Totals | None:
-        """The sum over all shards, without examples, if the database does not have it."""
-        return replace(self._sum(), examples={}) if self._is_behind else None
+        """The sum over all shards, without examples and models, unless it is stored."""
+        if not self._is_behind:
+            return None
+        return replace(self._sum(), examples={}, models={}, named=0)

@@ -8,6 +8,7 @@ from ...errors import StorageFull
 from ..service.records import Job
 from ..work.finisher import FinishResult, FinishSpec, output_bytes
 from ..work.finisher import finish as join_results
+from ..work.spec import line_cost
 from . import transitions
 from .host import JobHost
 
@@ -65,7 +66,7 @@ async def _joined(host: JobHost, job: Job, spec: FinishSpec) -> FinishResult:
     """The joined results; raises `NoRoomForOutput` if a disk is full."""
     results = host.results(job)
     try:
-        progress, cost = host.progress(job), host.costs.cost_of
+        progress, cost = host.progress(job), line_cost(job, host.costs)
         return await join_results(spec, host.shards(job), host.blobs, results, progress, cost)
     except StorageFull as error:
         size = await output_bytes(spec, host.shards(job), host.blobs, results)

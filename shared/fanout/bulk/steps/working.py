@@ -19,7 +19,7 @@ from ..pacing.prompt_caches import cache_rules
 from ..service.records import Job
 from ..store import JobProgress
 from ..work.line_requests import make_line_sender
-from ..work.spec import WorkerResources, WorkResult, flex_lane
+from ..work.spec import WorkerResources, WorkResult, flex_lane, line_cost
 from ..work.worker import work as work_shards
 from . import transitions
 from .host import JobHost
@@ -118,7 +118,7 @@ async def _pass(  # noqa: PLR0913 -- its parts, each once
             host.blobs,
             host.results(job),
             progress,
-            host.costs.cost_of,
+            line_cost(job, host.costs),
             line_estimate(job, host.costs),
             activity,
             flex=flex_lane(job, catalog, host.now),

@@ -12,11 +12,13 @@ from msgspec import Struct, field
 from ...config.catalog import Catalog
 from ...routing.retry_policy import RetryPolicy
 from ..activity import ActivityTracker
+from ..costs import Costs
 from ..input.flex_lines import offers_flex
 from ..input.line_order import LineOrder
 from ..input.line_parser import Line
 from ..input.planner import LineError
 from ..lanes import CacheChoice
+from ..model_totals import named_models
 from ..pacing.adaptive_concurrency import INITIAL_CONCURRENCY, MAX_CONCURRENCY
 from ..pacing.flex_lane import FlexLane
 from ..pacing.line_attempt import SendLine
@@ -90,6 +92,13 @@ def flex_lane(job: Job, catalog: Catalog, now: Callable[[], float]) -> FlexLane:
     started = job.created_at if job.in_progress_at is None else job.in_progress_at
     offers = cache(partial(offers_flex, catalog))
     return FlexLane(job.lane, offers, now, started, job.expires_at, job.total)
+
+
+def line_cost(job: Job, costs: Costs) -> Callable[[object], LineCost]:
+    """What a response cost; of a virtual key's job also what each model did."""
+    if job.account is None:
+        return costs.cost_of
+    return partial(costs.cost_by_model, named_models(job.models))
 
 
 class WorkResult(Struct, frozen=True, omit_defaults=True):

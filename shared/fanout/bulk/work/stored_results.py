@@ -9,11 +9,13 @@ from typing import Any
 
 from msgspec.structs import replace
 
+from ..model_totals import plus
 from ..paid_calls import PaidCalls, read_paid_line
 from ..store import ShardResults
 from ..totals import (
     LineCost,
     Totals,
+    count_cost,
     count_failure,
     count_response,
     count_tokens,
@@ -77,7 +79,9 @@ async def paid_lines(results: ShardResults, stored: Collection[str]) -> dict[str
 
 def count_paid(calls: PaidCalls, cost: Callable[[object], LineCost]) -> Totals:
     """What the calls of a line without a result have cost, and their tokens."""
-    totals = Totals(cost=cost(paid_calls(calls.charged)).nanodollars)
+    found = cost(paid_calls(calls.charged))
+    models = {name: replace(one, lines=0) for name, one in found.models.items()}
+    totals = Totals(cost=found.nanodollars, models=models)
     count_tokens(totals, calls.charged)
     return totals
 
@@ -105,6 +109,7 @@ def count_success(
             found if found.nanodollars else more,
             nanodollars=found.nanodollars + more.nanodollars,
             is_complete=found.is_complete and more.is_complete and is_known,
+            models=plus(found.models, more.models),
         )
     return count_response(body, found, unlisted)
 
@@ -128,7 +133,7 @@ def count_error(
     if paid := paid_of_error(error):
         found = cost(paid_calls(paid))
         is_known &= found.is_complete and not any(map(_is_estimated, paid))
-        totals.cost = found.nanodollars
+        count_cost(totals, found)
         count_tokens(totals, paid)
     totals.unpriced = 0 if is_known else 1
     return totals

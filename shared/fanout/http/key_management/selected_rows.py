@@ -19,6 +19,7 @@ from ...keys.ledger import KeyLedger, hash_of
 from ...keys.litellm import amount_of
 from ...keys.management import INDEX, made_at
 from ...keys.spend import collect, period_of
+from ...keys.spend_rows import only_model
 from ..exchange import Exchange
 from ..queries import checked_query
 from .requests import ledger_of, may_read
@@ -31,9 +32,11 @@ FILTERS: Mapping[str, str] = {
     "customer_id": "end_user",
     "end_user": "end_user",
     "key_alias": "alias",
-    "model": "model",
 }
 """The parameters that a field of a row must equal."""
+
+MODEL = "model"
+"""The parameter for the part of each row that a model has."""
 
 AMOUNTS = ("min_spend", "max_spend")
 
@@ -44,7 +47,7 @@ async def rows_of(exchange: Exchange, *more: str) -> tuple[list[Item], Mapping[s
 
     It may have the parameters that are read here, and `more`.
     """
-    names = ("start_date", "end_date", "api_key", *FILTERS, "team_ids", "exclude_team_ids")
+    names = ("start_date", "end_date", "api_key", *FILTERS, MODEL, "team_ids", "exclude_team_ids")
     ledger, query = ledger_of(exchange), checked_query(exchange, *names, *more)
     period = period_of(query.get("start_date"), query.get("end_date"), ledger.now())
     account, since = await _account(exchange, ledger, query)
@@ -66,13 +69,15 @@ async def rows_of(exchange: Exchange, *more: str) -> tuple[list[Item], Mapping[s
             and (most is None or row["cost"] <= most)
         )
 
-    chosen = await in_thread(_chosen, rows, is_wanted)
+    chosen = await in_thread(_chosen, rows, query.get(MODEL), is_wanted)
     if asked and account is None and not chosen:
         raise NotFound("there is no such key, and no row of one in this time")
     return chosen, query
 
 
-def _chosen(rows: list[Item], is_wanted: Callable[[Item], bool]) -> list[Item]:
+def _chosen(rows: list[Item], model: str | None, is_wanted: Callable[[Item], bool]) -> list[Item]:
+    if model is not None:
+        rows = [part for row in rows if (part := only_model(row, model)) is not None]
     return [row for row in rows if is_wanted(row)]
 
 

@@ -185,7 +185,7 @@ def _log(row: Item) -> dict[str, Any]:
             "status": row["status"],
             "mode": row["mode"],
             "spend_by_model": _by_model(row),
-            **({"lines": row["lines"]} if "lines" in row else {}),
+            **{name: row[name] for name in ("lines", "lines_by_model") if name in row},
         },
     }
 

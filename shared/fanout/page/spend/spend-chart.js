@@ -47,7 +47,7 @@ export function spendChart() {
 
 /** @param {DaySpend} day @param {number} left @param {number} step @param {number} end */
 function bar(day, left, step, end) {
-  const height = (day.spend / end) * (HEIGHT - 4);
+  const height = (Math.max(0, day.spend) / end) * (HEIGHT - 4); // a correction may be negative
   const title = svg("title", {});
   title.textContent = `${day.date}: ${formatUsd(day.spend)}`;
   return svg(
