@@ -72,7 +72,7 @@ format: install install-infra  ## format the code
 	$(INFRA)/node node_modules/prettier/bin/prettier.cjs --write --log-level warn $(SCRIPTS)
 
 test: install install-infra  ## run all tests, offline
-	@$(MAKE) --no-print-directory -k -j4 $(SYNC) test-commands test-local-jobs test-jobs test-aws-jobs test-units test-infra test-rest test-http test-page
+	@$(MAKE) --no-print-directory -k -j4 $(SYNC) test-commands test-local-jobs test-rest test-jobs test-aws-jobs test-units test-http test-infra test-page
 
 LOCAL := tests/bulk/local
 AWS := tests/bulk/aws
@@ -81,7 +81,7 @@ UNITS := tests/providers tests/unit
 COMMANDS := tests/cli tests/distribution tests/library tests/local tests/typing
 SYNC := $(if $(filter output-sync,$(.FEATURES)),-Otarget) # macOS's make lacks it
 
-# Commands and local jobs often wait, so four parts run at once on two cores; these two come first.
+# Commands, local jobs and the rest often wait, so four parts run at once on two cores; these three come first.
 test-commands:
 	$(BIN)/python -m pytest -q $(COMMANDS)
 

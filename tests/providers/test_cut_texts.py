@@ -69,7 +69,7 @@ def test_a_stream_with_half_a_character(case: Path, data: st.DataObject) -> None
     at, path = data.draw(st.sampled_from(places))
     head, value = original[at]
     event = (head, cut(value, path, data.draw(st.sampled_from(HALVES))))
-    chunks, _ = read(case, [*original[:at], event, *original[at + 1 :]], 1 << 20)
+    chunks, _ = read(case, [*original[:at], event, *original[at + 1 :]])
     for chunk in chunks:
         check(chunk)
     found, (_, expected) = collected(chunks), as_recorded(case)

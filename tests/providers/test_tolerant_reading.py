@@ -121,15 +121,18 @@ def deployment_of(case: Path) -> Deployment:
     return replace(made, provider=provider_of(case), target=target)
 
 
-def read(case: Path, events: list[Event], size: int) -> tuple[list[Any], list[str]]:
-    """The chunks of a stream that is cut into pieces of `size` bytes, and each event's text."""
+def read(
+    case: Path, events: list[Event], cut: range = range(0), size: int = 1
+) -> tuple[list[Any], list[str]]:
+    """The chunks of a stream, of which the events `cut` come in pieces, and each event's text."""
     stream = StreamEvents(deployment_of(case), 1 << 20, None)
     chunks: list[Any] = []
     texts: list[str] = []
-    for event in events:
+    for index, event in enumerate(events):
         data, start = encoded(case, [event]), len(chunks)
-        for at in range(0, len(data), size):
-            chunks += stream.feed(data[at : at + size])
+        step = size if index in cut else len(data)
+        for at in range(0, len(data), step):
+            chunks += stream.feed(data[at : at + step])
         texts.append("".join(texts_of(chunk) for chunk in chunks[start:]))
     chunks += stream.end()
     assert stream.ended
@@ -139,7 +142,7 @@ def read(case: Path, events: list[Event], size: int) -> tuple[list[Any], list[st
 @cache
 def as_recorded(case: Path) -> tuple[list[str], Any]:
     """Each event's text in the recorded stream, and the response that its chunks are."""
-    chunks, texts = read(case, events_of(case), 1 << 20)
+    chunks, texts = read(case, events_of(case))
     return texts, collected(chunks)
 
 
@@ -171,7 +174,8 @@ def test_a_stream_with_an_odd_value_arrives(case: Path, data: st.DataObject) -> 
     value = data.draw(st.sampled_from(ODD + NEARLY_JSON))
     odd = replaced(original[at][1], path, value)
     size = data.draw(st.sampled_from([1, 7, 1 << 20]))
-    chunks, texts = read(case, [*original[:at], (original[at][0], odd), *original[at + 1 :]], size)
+    changed = [*original[:at], (original[at][0], odd), *original[at + 1 :]]
+    chunks, texts = read(case, changed, range(at, at + 2), size)
     good, expected = as_recorded(case)
     assert "".join(texts[:at]) == "".join(good[:at])
     later, rest = "".join(texts[at + 1 :]), "".join(good[at + 1 :])
@@ -208,7 +212,7 @@ def test_a_stream_whose_last_event_has_only_its_name_is_complete(case: Path) -> 
     at = place_of_end(case) or 0
     for odd in NO_OBJECTS:
         value = (original[at][0], Written(odd))
-        chunks, texts = read(case, [*original[:at], value, *original[at + 1 :]], 1 << 20)
+        chunks, texts = read(case, [*original[:at], value, *original[at + 1 :]])
         assert texts == as_recorded(case)[0]
         whole = collected(chunks)
         assert all(choice["finish_reason"] for choice in whole["choices"])
@@ -222,7 +226,6 @@ def test_so_is_one_of_googles_whose_last_event_says_nothing(odd: bytes) -> None:
     chunks, texts = read(
         Path("gemini/x"),
         [("", {"candidates": [part], "usageMetadata": usage}), ("", Written(odd))],
-        1 << 20,
     )
     assert (texts[0], collected(chunks)["choices"][0]["finish_reason"]) == ("Hi.", "length")
 
