@@ -142,7 +142,7 @@ def _types(schema: Schema) -> list[str]:
 def _request(checked: Schema, addressed: Schema) -> Schema:
     """Return the schema of a request: the fields for a model, and those for the gateway."""
     fields = {**checked["properties"], **addressed["properties"]}
-    for inner in ("body", "extensions", "names", "original", "places"):
+    for inner in ("body", "extensions", "left_out", "names", "original", "places"):
         fields.pop(inner)
     one = fields["messages"]
     fields["messages"] = {

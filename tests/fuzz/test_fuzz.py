@@ -46,6 +46,7 @@ def test_every_field_of_a_request_is_described() -> None:
     assert set(ChatRequest.__struct_fields__) - {
         "body",
         "extensions",
+        "left_out",
         "names",
         "original",
         "places",

@@ -32,7 +32,11 @@ def sent(model: str, audio: dict[str, Any]) -> tuple[dict[str, Any], tuple[str, 
     dropped: list[tuple[str, ...]] = []
 
     async def main() -> None:
-        await transport.chat(deployment, parse_chat({"messages": messages}), note=dropped.append)
+        await transport.chat(
+            deployment,
+            parse_chat({"messages": messages}),
+            note=lambda wire: dropped.append(wire.dropped),
+        )
 
     run(main())
     return engine.bodies[0]["messages"][1], dropped[0]

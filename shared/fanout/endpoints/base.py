@@ -106,13 +106,14 @@ class Translation(Struct, frozen=True):
         """The whole response."""
         return self.surface.respond(self.request, body)
 
-    def dropped(self, names: Iterable[str]) -> tuple[str, ...]:
-        """The client's fields that are left out; `names` are those of the chat request."""
-        return tuple(dict.fromkeys((*self.request.dropped, *self.fields(names))))
+    def dropped(self, names: Iterable[str], *, translated: bool) -> tuple[str, ...]:
+        """
+        The client's fields that some model did not get; `names` are those of the chat request.
 
-    def fields(self, names: Iterable[str]) -> Iterable[str]:
-        """The client's names of fields of the chat request."""
-        return (self.surface.field(self.request, name) for name in names)
+        `translated`: it got the chat request, so that it has nothing of what has no place in one.
+        """
+        ours = (self.surface.field(self.request, name) for name in names)
+        return tuple(dict.fromkeys((*(self.request.dropped if translated else ()), *ours)))
 
     def lost(self, body: Any) -> tuple[str, ...]:
         """
@@ -120,7 +121,7 @@ class Translation(Struct, frozen=True):
 
         A vendor's own response is passed on, so it loses nothing.
         """
-        if not isinstance(body, dict):
+        if not isinstance(body, dict) or not _ORIGINAL.isdisjoint(body):
             return ()
         parts: list[Any] = [body]
         for choice in body.get("choices") or ():

@@ -73,7 +73,13 @@ def _readable(chat: ChatRequest, deployments: tuple[Deployment, ...]) -> ChatReq
     if all(new is old for new, old in zip(messages, chat.body["messages"], strict=True)):
         return chat
     changed = replace_messages(chat, {**chat.body, "messages": messages})
-    return replace(changed, places=chat.places, original=chat.original, names=chat.names)
+    return replace(
+        changed,
+        places=chat.places,
+        original=chat.original,
+        names=chat.names,
+        left_out=("messages[].extra_content",),
+    )
 
 
 def _without_encrypted(message: Mapping[str, Any]) -> Mapping[str, Any]:

@@ -21,6 +21,7 @@ from ..schema.chat import ChatChunk, ChatCompletion, has_content, is_empty
 from ..schema.fanout import FanOutRequest
 from ..schema.gateway_fields import Mode
 from ..schema.request import ChatRequest
+from ..wire.http import WireRequest
 from .fallback_calls import FallbackCalls, any_chunk
 from .report import empty_error, empty_winner, make_report, mode_of
 
@@ -91,6 +92,7 @@ class ConversationRunner:
         """The first response that fits of the models that are called when no other's does."""
         checked.is_escalating = True
         legs = [cell.legs[0].fallback(name) for name in checked.check.escalate]
+        cell.further += (*legs,)
         call = checked.valid(self.calls.plain(by_stream=_is_by_stream(request)))
         result = await race([partial(call, leg, cell.request) for leg in legs], stagger=None)
         if checked.fatal is not None:
@@ -148,9 +150,9 @@ class ConversationRunner:
 
         return Decisions(self._router, self._catalog)
 
-    def dropped_fields(self, leg: Leg, chat: ChatRequest) -> tuple[str, ...]:
-        """What a stream of one model, which is not called yet, would not have of the request."""
-        return self._router.dropped_fields(leg, chat)
+    def stream_requests(self, leg: Leg, chat: ChatRequest) -> list[WireRequest]:
+        """The requests that a stream of one model, which is not called yet, may have."""
+        return self._router.stream_requests(leg, chat)
 
     def merged_stream(
         self, request: FanOutRequest, cell: GridCell

@@ -66,16 +66,16 @@ class Decisions:
             raise AssertionError(f"nothing is merged in mode {request.mode}")
         judged, _ = self._judge_cell(request, request.judging, cell)
         opening = judged.stream(self._router.chat_by_stream, _failed(request, cell))
-        async with opening as (model, chunks, make_report):
+        async with opening as merged:
             reports: list[Report] = []
 
             def report() -> Report:
                 if not reports:
-                    reports.append(make_report())
+                    reports.append(merged.report())
                     self._record(cell, reports[0])
                 return reports[0]
 
-            yield model, chunks, report
+            yield merged._replace(report=report)
             report()
 
     def _record(self, cell: GridCell, report: Report) -> None:

@@ -220,11 +220,9 @@ class Gateway:
 def _response(run: Run, cell: GridCell, completion: ChatCompletion) -> GatewayResponse:
     """The response to a request with one conversation, with what is known of the winner's call."""
     winner = None if is_undecided(completion) else completion["model"]
-    legs = [one.latest for one in cell.legs if one.responding_model == winner]
     body, mode = run.complete(completion), reported_mode(completion, run.request.mode)
-    passed = (legs or cell.legs)[0].passed_through
-    dropped = winners_dropped(cell.legs, winner)
-    return GatewayResponse(body, mode, winner, dropped, passed)
+    dropped = winners_dropped((*cell.legs, *cell.further), completion)
+    return GatewayResponse(body, mode, winner, dropped)
 
 
 async def _chat_all(run: Run) -> GatewayResponse:
@@ -245,7 +243,7 @@ async def _chat_all(run: Run) -> GatewayResponse:
     ]
     if not any(result.completion for result in results):
         raise AllFailed([Cause(one.label, one.error) for one in results if one.error])
-    dropped = all_dropped(leg for cell in grid for leg in cell.legs)
+    dropped = all_dropped(leg for cell in grid for leg in (*cell.legs, *cell.further))
     if request.shape == "list":
         width = len(request.models) if request.mode == "all" else 1
         listed = list_response(results, run.complete, width if request.nested else None)

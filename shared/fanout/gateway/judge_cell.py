@@ -10,7 +10,7 @@ import random
 from collections.abc import AsyncIterator, Callable, Sequence
 from contextlib import AsyncExitStack, asynccontextmanager
 from time import perf_counter
-from typing import Any, Literal
+from typing import Any, Literal, NamedTuple
 
 from ..concurrency import (
     Cancelled,
@@ -40,8 +40,19 @@ from .timed_pace import Call
 
 Failed = Callable[[RaceResult[Any]], Exception]
 
-MergedStream = tuple[str, AsyncIterator[ChatChunk], Callable[[], Report]]
-"""A stream's model, its chunks, and its report, which is complete at its end."""
+
+class MergedStream(NamedTuple):
+    """
+    A stream's model, its chunks, and its report, which is complete at its end.
+
+    If nothing is merged, it is of the response that is `chosen`.
+    """
+
+    model: str
+    chunks: AsyncIterator[ChatChunk]
+    report: Callable[[], Report]
+    chosen: ChatCompletion | None = None
+
 
 SHARE = 0.7
 """The part of a request's time in which the models must respond; the rest is the judge's."""
@@ -91,7 +102,7 @@ class JudgeCell:
 
     @asynccontextmanager
     async def stream(self, call: Call, failed: Failed) -> AsyncIterator[MergedStream]:
-        """The merged response as a stream: its model, its chunks and its report at the end."""
+        """The merged response as a stream, or else the chosen one."""
         found = await self._responses(call, failed)
         if len(found) == 1:
             completion = self._chosen(found[0], self._report("only_response"))
@@ -103,11 +114,12 @@ class JudgeCell:
                     completion = self._unjudged(found, error=error)
                 else:
                     if chunks is not None:
-                        yield self._judge.judge.model, chunks, self._stream_report
+                        yield MergedStream(self._judge.judge.model, chunks, self._stream_report)
                         return
                     self._judge.fail_last(EMPTY)
                     completion = self._unjudged(found, reason=EMPTY)
-        yield completion["model"], chunks_of(completion), lambda: completion["fanout"]
+        chunks = chunks_of(completion)
+        yield MergedStream(completion["model"], chunks, lambda: completion["fanout"], completion)
 
     # ---- the responses ----
 

@@ -7,7 +7,7 @@ The report has each model's outcome, times, usage and cost.
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
-from typing import TYPE_CHECKING, Any, Literal, NotRequired, TypeAlias, TypedDict
+from typing import TYPE_CHECKING, Any, Literal, NamedTuple, NotRequired, TypeAlias, TypedDict
 
 from ..concurrency import Cancelled, Failure, RaceOutcome, RaceResult, Success
 from ..errors import AllFailed, Broken, Busy, Cause, ErrorDetail, detail_of
@@ -103,19 +103,50 @@ def reported_mode(completion: Mapping[str, Any], mode: Mode) -> Mode:
     return found
 
 
+def is_merged(completion: Mapping[str, Any]) -> bool:
+    """Whether a judge has made the response of several models'."""
+    judged = completion.get("fanout", _NONE).get("judge")
+    return judged is not None and judged["outcome"] == "merged"
+
+
 def is_undecided(completion: Mapping[str, Any]) -> bool:
     """Whether the models did not agree, so that the response is none of theirs."""
     votes = completion.get("fanout", _NONE).get("agree")
     return votes is not None and not votes["decided"]
 
 
-def all_dropped(legs: Iterable[Leg]) -> tuple[str, ...]:
-    """What was not sent to some model, or was adapted; each name once."""
-    return tuple(dict.fromkeys(name for leg in legs for name in leg.latest.dropped))
+class Dropped(NamedTuple):
+    """
+    What some model did not get of the client's request, or in another form; each name once.
+
+    `translated`: some model got a request that was made of the client's, of another API. So it did
+    not get either what such a request has no place for.
+    """
+
+    names: tuple[str, ...] = ()
+    translated: bool = False
 
 
-def winners_dropped(legs: Sequence[Leg], model: str | None) -> tuple[str, ...]:
-    """The same of the model that responded; of all, if the response is made of several models'."""
+NOTHING = Dropped()
+
+
+def dropped_by(calls: Iterable[tuple[Iterable[str], bool]]) -> Dropped:
+    """What some of these calls did not have, each of which was translated or was not."""
+    listed = list(calls)
+    names = dict.fromkeys(name for names, _ in listed for name in names)
+    return Dropped(tuple(names), any(translated for _, translated in listed))
+
+
+def all_dropped(legs: Iterable[Leg]) -> Dropped:
+    """What the models of these legs did not get."""
+    return dropped_by((leg.latest.dropped, leg.latest.translated) for leg in legs)
+
+
+def winners_dropped(legs: Sequence[Leg], completion: Mapping[str, Any]) -> Dropped:
+    """What the model that responded did not get; all, if the response is of none or of several."""
+    if is_undecided(completion) or is_merged(completion):
+        return all_dropped(legs)
+    model = completion["model"]
     won = [leg for leg in legs if leg.responding_model == model]
     return all_dropped(won[:1] or legs)
 

@@ -27,7 +27,7 @@ from ..schema.request import ChatRequest
 from ..secret import HiddenRepr
 from ..telemetry.prices import to_dollars
 from .conversation import ConversationRunner
-from .report import Report, all_failed, make_report, total_cost
+from .report import NOTHING, Dropped, Report, all_failed, make_report, total_cost
 
 if TYPE_CHECKING:
     from .checked_cell import CheckedCell
@@ -70,15 +70,13 @@ class GatewayResponse(HiddenRepr, frozen=True):
     """
     A whole response: its JSON body (an object, or LiteLLM's list), its mode and its winner.
 
-    `dropped` names what was not sent of the winner's request, or was adapted; without a winner, of
-    any model's. `passed_through`: the winner got the client's original request, of another API.
+    `dropped` is what the winner, or without one any model, did not get.
     """
 
     body: dict[str, Any] | list[Any]
     mode: Mode
     winner: str | None = None
-    dropped: tuple[str, ...] = ()
-    passed_through: bool = False
+    dropped: Dropped = NOTHING
 
 
 class ResponseStream(Struct, frozen=True):
@@ -87,9 +85,9 @@ class ResponseStream(Struct, frozen=True):
     chunks: AsyncIterator[ChatChunk]
     mode: Mode
     winner: str | None = None
-    dropped: tuple[str, ...] = ()
+    dropped: Dropped = NOTHING
     passed_through: bool = False
-    known_later: Callable[[], tuple[str, ...]] = tuple
+    known_later: Callable[[], Dropped] = Dropped
 
 
 class GridCell(Struct, gc=False):
@@ -97,10 +95,11 @@ class GridCell(Struct, gc=False):
     A conversation, and the model or the competing models that it is sent to.
 
     If the response must fit a schema, it has a `checked` (a `CheckedCell`). `extra` has the costs
-    of calls to a judge, in nanodollars, which a `judge_pace` makes if there is one. With a
-    `pace` (a `TimedPace`), each call has the request's time, because it may have to wait for its
-    turn. `late_attempts` are the calls of models that have not voted in time. `reports` has the
-    report that a failed response, or a stream, does not have itself.
+    of calls to a judge, in nanodollars, which a `judge_pace` makes if there is one. With a `pace`
+    (a `TimedPace`), each call has the request's time, as it may wait for its turn. `further` are
+    the legs of models that are called if no response fits the schema. `late_attempts` are the calls
+    of models that have not voted in time. `reports` has the report that a failed response, or a
+    stream, does not have itself.
     """
 
     request: ChatRequest
@@ -110,6 +109,7 @@ class GridCell(Struct, gc=False):
     extra: tuple[int, ...] = ()
     pace: Any = None
     judge_pace: Any = None
+    further: tuple[Leg, ...] = ()
     late_attempts: tuple[Any, ...] = ()
     reports: tuple[Report, ...] = ()
 

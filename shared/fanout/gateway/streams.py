@@ -19,8 +19,10 @@ from .client_chunks import chunks_of, winner_chunks, with_model_name
 from .conversation import CellRace
 from .interleave import Interleave
 from .report import (
+    Dropped,
     Report,
     all_dropped,
+    dropped_by,
     is_undecided,
     make_report,
     mode_of,
@@ -59,8 +61,8 @@ async def _stream_one(run: Run) -> AsyncIterator[ResponseStream]:
         model = leg.responding_model
         own = {"id": random_id(), "created": run.created, "model": model}
         client_chunks = winner_chunks(chunks, own, request, report)
-        last = leg.latest
-        yield ResponseStream(client_chunks, mode, model, last.dropped, last.passed_through)
+        dropped = all_dropped([leg])
+        yield ResponseStream(client_chunks, mode, model, dropped, not dropped.translated)
 
 
 async def _whole_stream(run: Run, cell: GridCell) -> ResponseStream:
@@ -70,7 +72,8 @@ async def _whole_stream(run: Run, cell: GridCell) -> ResponseStream:
     own = {"id": random_id(), "created": run.created, "model": model}
     chunks = winner_chunks(chunks_of(completion), own, run.request, lambda: completion["fanout"])
     winner = None if is_undecided(completion) else model
-    return ResponseStream(chunks, mode, winner, winners_dropped(cell.legs, winner))
+    dropped = winners_dropped((*cell.legs, *cell.further), completion)
+    return ResponseStream(chunks, mode, winner, dropped)
 
 
 @asynccontextmanager
@@ -78,11 +81,13 @@ async def _merged_stream(run: Run, cell: GridCell) -> AsyncIterator[ResponseStre
     """The stream of a response that a judge makes of several."""
     late, request = run.late(), run.request
     opening = run.host.runner.merged_stream(request, cell)
-    async with _opened_in_time(opening, run.deadline, late) as (model, chunks, report):
-        own = {"id": random_id(), "created": run.created, "model": model}
-        timed = with_deadline(chunks, run.deadline, late)
-        client_chunks = winner_chunks(timed, own, request, report)
-        yield ResponseStream(client_chunks, request.mode, model, all_dropped(cell.legs))
+    async with _opened_in_time(opening, run.deadline, late) as merged:
+        own = {"id": random_id(), "created": run.created, "model": merged.model}
+        timed = with_deadline(merged.chunks, run.deadline, late)
+        chunks = winner_chunks(timed, own, request, merged.report)
+        chosen = merged.chosen
+        dropped = winners_dropped(cell.legs, chosen) if chosen else all_dropped(cell.legs)
+        yield ResponseStream(chunks, request.mode, merged.model, dropped)
 
 
 @asynccontextmanager
@@ -109,23 +114,25 @@ async def _stream_all(run: Run) -> AsyncIterator[ResponseStream]:
                 break
         if len(interleave.causes) == len(grid):
             raise AllFailed(interleave.causes)
-        known_later = partial(all_dropped, [leg for cell in grid for leg in cell.legs])
+        known_later = partial(
+            all_dropped, [leg for cell in grid for leg in (*cell.legs, *cell.further)]
+        )
+        known = known_later()
+        dropped = dropped_by([known, *_dropped_uncalled(run, grid)])
         yield ResponseStream(
-            prepend(head, chunks),
-            run.request.mode,
-            dropped=(*known_later(), *_dropped_uncalled(run, grid)),
-            known_later=known_later,
+            prepend(head, chunks), run.request.mode, dropped=dropped, known_later=known_later
         )
 
 
-def _dropped_uncalled(run: Run, grid: Sequence[GridCell]) -> Iterator[str]:
+def _dropped_uncalled(run: Run, grid: Sequence[GridCell]) -> Iterator[Dropped]:
     """What the models that wait for their turn will not get, or will get in another form."""
     for cell in grid:
         if any(leg.deployment is not None for leg in cell.legs):
             continue
         is_race = run.request.stagger is not None
         for leg in cell.legs if is_race else cell.legs[:1]:
-            yield from run.host.runner.dropped_fields(leg, cell.request)
+            for wire in run.host.runner.stream_requests(leg, cell.request):
+                yield Dropped(wire.dropped, not wire.original)
 
 
 @asynccontextmanager

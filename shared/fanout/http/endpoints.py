@@ -20,6 +20,7 @@ from .exchange import Exchange
 
 if TYPE_CHECKING:
     from ..endpoints.base import Translation
+    from ..gateway.report import Dropped
 
 DEPLOYMENT_TAIL = "/chat/completions"
 """What follows the name in Azure's path."""
@@ -124,6 +125,7 @@ async def _streamed(
                 exchange.winner = response.winner
                 await events.start(_response_headers(response, translation))
                 watched = None if response.passed_through else translation
+                named = _dropped(response.dropped, translation)
                 async for chunk in response.chunks:
                     if is_charged and chunk.get("usage") and not chunk["choices"]:
                         usage = chunk  # the last chunk: it gets the cost
@@ -131,7 +133,8 @@ async def _streamed(
                     if watched is not None:
                         lost |= dict.fromkeys(watched.lost(chunk))
                     await events.chunk(chunk)
-                lost |= _known_later(response, watched)
+                later = _dropped(response.known_later(), translation)
+                lost |= dict.fromkeys(name for name in later if name not in named)
         finally:
             keep_alive_task.cancel()
     if lost:
@@ -190,18 +193,17 @@ def _response_headers(
     headers: dict[str, str] = {"x-fanout-mode": response.mode}
     if response.winner is not None:
         headers["x-fanout-winner"] = response.winner
-    dropped = response.dropped
-    if translation is not None and not response.passed_through:
-        dropped = translation.dropped(dropped)
-        if isinstance(response, GatewayResponse):
-            dropped += translation.lost(response.body)
+    dropped = _dropped(response.dropped, translation)
+    if translation is not None and isinstance(response, GatewayResponse):
+        dropped += translation.lost(response.body)
     return headers | dropped_header(dropped) if dropped else headers
 
 
-def _known_later(response: ResponseStream, translation: Translation | None) -> dict[str, None]:
-    """The names of what further models did not get, which the headers do not have."""
-    more = [name for name in response.known_later() if name not in response.dropped]
-    return dict.fromkeys(more if translation is None else translation.fields(more))
+def _dropped(found: Dropped, translation: Translation | None) -> tuple[str, ...]:
+    """The client's fields that some model did not get."""
+    if translation is None:
+        return found.names
+    return translation.dropped(found.names, translated=found.translated)
 
 
 def dropped_header(names: Iterable[str]) -> dict[str, str]:

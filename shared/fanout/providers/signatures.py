@@ -25,6 +25,12 @@ def find_signature(raw: Object) -> str | None:
     return signature if isinstance(signature, str) else None
 
 
+def has_others(raw: Object) -> bool:
+    """Whether a message or a call has other vendors' `extra_content`."""
+    extra = raw.get("extra_content")
+    return bool(extra) and not (isinstance(extra, dict) and extra.keys() <= {"google"})
+
+
 def make_extra_content(signature: str) -> dict[str, Any]:
     """The `extra_content` in which a client gets a signature."""
     return {"google": {"thought_signature": signature}}

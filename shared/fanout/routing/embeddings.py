@@ -66,7 +66,7 @@ async def attempt_embedding(transport: Transport, part: EmbeddingPart, attempt: 
     limit = deployment.timeout
     until = attempt.leg.call_end(limit, asyncio.get_running_loop().time())
     call = transport.call(deployment, wire, decode, until)
-    attempt.note_dropped(tuple(dict.fromkeys((*absent, *dropped))))
+    attempt.note_request(replace(wire, dropped=tuple(dict.fromkeys((*absent, *dropped)))))
     vectors = await (call if limit is None else within(limit, call))
     if vectors.tokens is not None:
         tokens = vectors.tokens

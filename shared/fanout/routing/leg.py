@@ -21,6 +21,7 @@ from ..schema.chat import ChatCompletion, Usage
 from ..schema.gateway_fields import Mode
 from ..telemetry.observers import AttemptRecord, NullObserver, Observer
 from ..telemetry.prices import cost_of
+from ..wire.http import WireRequest
 from .load_balancing import DeploymentGroup
 
 if TYPE_CHECKING:
@@ -79,19 +80,19 @@ class Leg(Struct):
     One model's part in one request, filled in as it runs; the source of the report and the log.
 
     Times are `perf_counter`'s; only `deadline` is the event loop's: no pause lasts longer.
-    `deployment` is the last one called. `responding_model` is the model that responded: another
-    name than `model` after a fallback. Each call holds one of the request's `slots`. `headers` are
-    those of a plain response, `tier` is the service tier that a response names. `size` is the
-    request's, in bytes, 0 without a body. `drop_params` is the request's own. `client` is the
-    client whose rights count, `alias` the config's name for several models by which it named this
-    one. If there is a `held`, the slots of a call that succeeds are held until it is released. With
-    `flex`, each call is on its deployment's flex tier if there is one; `is_on_flex` says whether
-    the last call is, `is_stream` whether it is streamed. `passed_through`: the last call's request
-    was the client's own, of another API. `sent` is the last request, `dropped` what it does not
-    have of the client's, `completion` the last call's whole response if it has no usage, `received`
-    what collects its stream: a `ChunkAccumulator`, or the `ReceivedText` of a watcher. `times` (a
-    `FirstTokenTimes`) gets its time to the first token once a request asks for hedges by these.
-    `failure` is why its `fallbacks` were called. `fallback_of` is the model whose fallback it is.
+    `deployment` is the last one called. `responding_model` is the model that responded, maybe a
+    fallback. Each call holds one of the request's `slots`. `headers` are a plain response's, `tier`
+    is its service tier. `size` is the request's, in bytes, 0 without a body. `drop_params` is the
+    request's own. `client` is the client whose rights count, `alias` the config's name for several
+    models by which it named this one. A `held` holds the slots of a call that succeeds until it is
+    released. With `flex`, each call is on its deployment's flex tier if there is one; `is_on_flex`
+    says whether the last call is, `is_stream` whether it is streamed. `dropped` is what the last
+    call's request does not have of the client's; `translated`: it is not the client's own, of
+    another API. `sent` is the last request, `completion` the last call's whole response if it has
+    no usage, `received` what collects its stream: a `ChunkAccumulator`, or the `ReceivedText` of a
+    watcher. `times` (a `FirstTokenTimes`) gets its time to the first token if a request asks for
+    hedges by it. `failure` is why its `fallbacks` were called. `fallback_of` is the model whose
+    fallback it is.
     """
 
     model: str
@@ -111,7 +112,7 @@ class Leg(Struct):
     usage: Usage | None = None
     tier: str | None = None
     dropped: tuple[str, ...] = ()
-    passed_through: bool = False
+    translated: bool = False
     headers: Mapping[str, str] = NO_HEADERS
     responding_model: str = ""
     watcher: Watcher | None = None
@@ -196,7 +197,7 @@ class Attempt(Struct, gc=False):
     def __enter__(self) -> Self:
         leg, self.started = self.leg, self.clock()
         leg.deployment = self.deployment
-        leg.completion, leg.received, leg.dropped = None, None, ()
+        leg.completion, leg.received, leg.dropped, leg.translated = None, None, (), False
         if leg.watcher is not None:
             leg.watcher.started(leg)
         return self
@@ -215,9 +216,9 @@ class Attempt(Struct, gc=False):
         self.raise_bug(error)
         drop_tracebacks(error)
 
-    def note_dropped(self, names: tuple[str, ...]) -> None:
-        """Note what the call's request does not have of the client's."""
-        self.leg.dropped = names
+    def note_request(self, wire: WireRequest) -> None:
+        """Note what the call's request does not have."""
+        self.leg.dropped, self.leg.translated = wire.dropped, not wire.original
 
     def record_first_token(self) -> None:
         """Report the first content to the leg and the watcher."""
@@ -234,8 +235,7 @@ class Attempt(Struct, gc=False):
             self.group.failed(self.deployment, error)
         if leg.times is not None and (self.first_token or outcome == "cancelled"):
             leg.times.record(leg.model, leg.size, (self.first_token or now) - self.started)
-        leg.ended = now
-        leg.usage, leg.tier = self.usage, self.tier
+        leg.ended, leg.usage, leg.tier = now, self.usage, self.tier
         if leg.watcher is not None:
             leg.watcher.ended(leg, outcome, error)
         leg.received = None

@@ -36,7 +36,7 @@ from ..schema.validation import with_defaults
 from ..telemetry.observers import Observer
 from ..transport.client import Transport
 from ..transport.engine import MAX_RESPONSE_BYTES, Incoming
-from ..transport.request_encoding import dropped_fields
+from ..transport.request_encoding import stream_request
 from ..wire.http import WireRequest, WireResponse
 from .leg import Attempt, HeldSlots, Leg, outcome_of
 from .load_balancing import DeploymentGroup, DeploymentGroups
@@ -116,10 +116,9 @@ class Router:
             if cheaper is not None:
                 request, limit = cheaper, limit and max(limit, FLEX_TIMEOUT)
         until = leg.call_end(limit, _clock())
-        call = self._transport.chat(deployment, request, leg.size, until, attempt.note_dropped)
+        call = self._transport.chat(deployment, request, leg.size, until, attempt.note_request)
         response = await (call if limit is None else within(limit, call))
         leg.headers = response.headers
-        leg.passed_through = response.passed_through
         attempt.broken_end = response.broken_end
         attempt.usage = response.completion.get("usage")
         leg.completion = None if attempt.usage else response.completion
@@ -279,12 +278,11 @@ class Router:
     def _attempt(self, leg: Leg, group: DeploymentGroup, deployment: Deployment) -> Attempt:
         return Attempt(leg, self.observer, perf_counter, group, _fitted(leg, deployment))
 
-    def dropped_fields(self, leg: Leg, request: ChatRequest) -> tuple[str, ...]:
-        """What a stream of one model would not have of the request, at any of its deployments."""
-        found = (
-            dropped_fields(_fitted(leg, one), request) for one in self._catalog.find(leg.model)
-        )
-        return tuple(dict.fromkeys(name for names in found for name in names))
+    def stream_requests(self, leg: Leg, request: ChatRequest) -> list[WireRequest]:
+        """The requests that a stream of one model would have, one for each of its deployments."""
+        deployments = self._catalog.find(leg.model)
+        found = (stream_request(_fitted(leg, one), request) for one in deployments)
+        return [one for one in found if one is not None]
 
 
 def _is_of_deployment(

@@ -41,12 +41,11 @@ class StreamAttempts:
         async with (
             optional_timeout(deployment.timeout),
             self._transport.stream(
-                deployment, request, attempt.leg.size, until, attempt.note_dropped
+                deployment, request, attempt.leg.size, until, attempt.note_request
             ) as stream,
         ):
             attempt.skipped = stream.skipped
             accumulator.usage_so_far = stream.skipped.usage_so_far
-            attempt.leg.passed_through = stream.passed_through
             async for chunk in stream.chunks:
                 if attempt.first_token is None and has_content(chunk):
                     attempt.record_first_token()
@@ -71,11 +70,10 @@ class StreamAttempts:
         async with optional_timeout(deployment.timeout):
             opened = await stack.enter_async_context(
                 self._transport.stream(
-                    deployment, request, attempt.leg.size, until, attempt.note_dropped
+                    deployment, request, attempt.leg.size, until, attempt.note_request
                 )
             )
             leg, attempt.skipped = attempt.leg, opened.skipped
-            leg.passed_through = opened.passed_through
             if leg.received is not None:
                 leg.received.usage_so_far = opened.skipped.usage_so_far
             head: list[ChatChunk] = []

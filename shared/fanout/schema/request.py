@@ -94,7 +94,8 @@ class ChatRequest(HiddenRepr, frozen=True, gc=False, kw_only=True):
     `extensions` are the fields whose value is a vendor's own; it is only in `body`. `places` has
     the place of each message in the client's list; it is empty if all are where they were.
     `original` is the client's request of another API (an `OriginalRequest`), if it was one; `names`
-    (a `ClientNames`) are then the client's of its fields.
+    (a `ClientNames`) are then the client's of its fields. `left_out` names what the gateway has
+    left out of the messages.
     """
 
     messages: Annotated[list[AnyMessage], Meta(min_length=1)]
@@ -103,6 +104,7 @@ class ChatRequest(HiddenRepr, frozen=True, gc=False, kw_only=True):
     places: tuple[MessagePosition, ...] = ()
     original: Any = None
     names: Any = None
+    left_out: tuple[str, ...] = ()
     additional_drop_params: list[str] | None = None  # LiteLLM's; the transport reads it
     allowed_openai_params: list[str] | None = None  # likewise
     audio: dict[str, Any] | None = None
@@ -187,7 +189,7 @@ class Strategy(Struct, frozen=True):
     is_cascade: bool = False
 
 
-_INNER = frozenset({"body", "extensions", "names", "original", "places"})
+_INNER = frozenset({"body", "extensions", "left_out", "names", "original", "places"})
 CHAT_FIELDS = frozenset(ChatRequest.__struct_fields__) - _INNER
 """The parameters of chat completions."""
 

@@ -135,8 +135,8 @@ def parse_chat(body: Mapping[str, Any]) -> ChatRequest:
     form = body.get("response_format")
     if isinstance(form, dict) and "response_schema" in form:
         body = {**body, "response_format": _as_json_schema(form)}
-    inner = {"extensions": (), "places": (), "original": None, "names": None, "body": body}
-    return _convert_any({**body, **inner}, ChatRequest)
+    inner = {"extensions": (), "places": (), "original": None, "names": None, "left_out": ()}
+    return _convert_any({**body, **inner, "body": body}, ChatRequest)
 
 
 def check_choice(request: ChatRequest) -> ChatRequest:

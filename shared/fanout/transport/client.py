@@ -26,7 +26,7 @@ from ..wire import json
 from ..wire.http import WireRequest, WireResponse
 from .credentials import AWSKeys, RequestSigner, SecretSource, Signed, Signer, TokenSource
 from .engine import MAX_RESPONSE_BYTES, SUCCESS, Bounded, Engine, EngineError, Incoming
-from .request_encoding import NoteDropped, encode_request, unnoted
+from .request_encoding import NoteRequest, encode_request, unnoted
 
 if TYPE_CHECKING:
     from .stream_calls import OpenStreams
@@ -47,13 +47,12 @@ class ChatResponse(HiddenRepr, frozen=True):
     """
     A whole response and its headers.
 
-    `broken_end`: its connection broke after it. `passed_through`: the request was the client's own.
+    `broken_end`: its connection broke after it.
     """
 
     completion: ChatCompletion
     headers: Mapping[str, str] = field(default_factory=dict)
     broken_end: bool = False
-    passed_through: bool = False
 
 
 class Transport:
@@ -85,20 +84,20 @@ class Transport:
         request: ChatRequest,
         size: int = 0,
         until: float | None = None,
-        note: NoteDropped = unnoted,
+        note: NoteRequest = unnoted,
     ) -> ChatResponse:
         """
         The whole response; raises a `ProviderError`, `Unsupported` or `MissingKey`.
 
         `size` is an upper limit of the request's bytes, 0 if it is not known. At `until`, a time of
-        the loop's clock, the caller cancels the call. `note` gets what the request does not have.
+        the loop's clock, the caller cancels the call. `note` gets the request.
         """
         if request.original is not None:
             deployment = _pass_through().for_original(deployment, request)
         codec = deployment.provider.chat
         async with self._copies.reserve(size) as copy:
             wire = encode_request(deployment, request, stream=False)
-            note(wire.dropped)
+            note(wire)
             copy.shrink(len(wire.body))
             try:
                 signed, response = await self._send(deployment, wire, until)
@@ -116,7 +115,6 @@ class Transport:
             completion,
             response.headers,
             response.broken_end,
-            codec.passes_through,
         )
 
     async def call(

@@ -15,16 +15,16 @@ from ..schema.validation import check_choice
 from ..wire import json
 from ..wire.http import WireRequest
 
-NoteDropped: TypeAlias = Callable[[tuple[str, ...]], None]
-"""Gets the names of what a call's request does not have of the client's, before it is sent."""
+NoteRequest: TypeAlias = Callable[[WireRequest], None]
+"""Gets a call's request before it is sent."""
 
 
-def unnoted(_: tuple[str, ...]) -> None:
-    """A `NoteDropped` of a caller that does not ask for them."""
+def unnoted(_: WireRequest) -> None:
+    """A `NoteRequest` of a caller that does not ask for it."""
 
 
-def dropped_fields(deployment: Deployment, request: ChatRequest) -> tuple[str, ...]:
-    """The names of what a stream's request would not have; none if it is rejected."""
+def stream_request(deployment: Deployment, request: ChatRequest) -> WireRequest | None:
+    """The request that a stream would have; `None` if it is rejected."""
     from ..schema.validation import with_defaults  # few calls wait after a response has begun
 
     try:
@@ -33,9 +33,9 @@ def dropped_fields(deployment: Deployment, request: ChatRequest) -> tuple[str, .
 
             deployment = for_original(deployment, request)
         request = with_defaults(request, deployment.defaults)
-        return encode_request(deployment, request, stream=True).dropped
+        return encode_request(deployment, request, stream=True)
     except RequestError:
-        return ()
+        return None
 
 
 def encode_request(deployment: Deployment, request: ChatRequest, *, stream: bool) -> WireRequest:
@@ -63,6 +63,8 @@ def encode_request(deployment: Deployment, request: ChatRequest, *, stream: bool
             request = check_choice(request)
         encode_it = _encode_with_defaults if deployment.defaults else _encode_alone
         wire = encode_it(deployment, request, stream=stream)
+    if request.left_out:
+        wire = replace(wire, dropped=(*dict.fromkeys((*wire.dropped, *request.left_out)),))
     if not below and not above:
         return wire
     one_choice = wire.one_choice and "n" not in below and "n" not in above

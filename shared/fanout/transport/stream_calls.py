@@ -24,7 +24,7 @@ from ..schema.request import ChatRequest
 from ..wire.http import WireRequest
 from .credentials import RequestSigner, Signed
 from .engine import SUCCESS, Engine, EngineError, Incoming
-from .request_encoding import NoteDropped, encode_request, unnoted
+from .request_encoding import NoteRequest, encode_request, unnoted
 from .stream_events import Skipped, StreamEvents
 from .stream_reader import read_chunks
 
@@ -41,7 +41,6 @@ class OpenStream(Struct, frozen=True):
     chunks: AsyncIterator[ChatChunk]
     headers: Mapping[str, str]
     skipped: Skipped
-    passed_through: bool = False
 
 
 class OpenStreams(Protocol):
@@ -53,7 +52,7 @@ class OpenStreams(Protocol):
         request: ChatRequest,
         size: int = 0,
         until: float | None = None,
-        note: NoteDropped = unnoted,
+        note: NoteRequest = unnoted,
     ) -> AbstractAsyncContextManager[OpenStream]:
         """Open the stream; `size` is an upper limit of the request's bytes, 0 if unknown."""
         ...
@@ -88,14 +87,14 @@ class StreamCalls:
         request: ChatRequest,
         size: int = 0,
         until: float | None = None,
-        note: NoteDropped = unnoted,
+        note: NoteRequest = unnoted,
     ) -> AsyncIterator[OpenStream]:
         """
         The response as it arrives; leaving the block closes the provider's stream at once.
 
         The iterator raises `Broken` if the stream ends before the provider marks its end. A
         deployment that may not stream is called without a stream. At `until`, a time of the loop's
-        clock, the caller stops reading. `note` gets what the request does not have.
+        clock, the caller stops reading. `note` gets the request.
         """
         if request.original is not None:
             from .pass_through import for_original  # few clients send a vendor's own requests
@@ -108,7 +107,7 @@ class StreamCalls:
             async with AsyncExitStack() as stack:
                 copy = await stack.enter_async_context(self._copies.reserve(size))
                 wire = encode_request(deployment, request, stream=True)
-                note(wire.dropped)
+                note(wire)
                 copy.shrink(len(wire.body))
                 try:
                     async with asyncio.timeout(deployment.stream_timeout):
@@ -137,7 +136,7 @@ class StreamCalls:
         request: ChatRequest,
         size: int,
         until: float | None,
-        note: NoteDropped,
+        note: NoteRequest,
         rejected: ProviderError,
     ) -> OpenStream:
         """The whole response, because the provider has `rejected` the stream."""
@@ -165,8 +164,7 @@ class StreamCalls:
             from ..schema.one_call import keep_first_calls
 
             chunks = keep_first_calls(chunks)
-        passed = deployment.provider.chat.passes_through
-        return OpenStream(chunks, incoming.headers, events.skipped, passed)
+        return OpenStream(chunks, incoming.headers, events.skipped)
 
     async def _whole_stream(
         self,
@@ -174,15 +172,14 @@ class StreamCalls:
         request: ChatRequest,
         size: int,
         until: float | None,
-        note: NoteDropped,
+        note: NoteRequest,
     ) -> OpenStream:
         """The whole response as a stream, of a deployment that may not stream."""
         from .without_stream import chunks_of_whole
 
         response = await self._chat(deployment, request, size, until, note)
         chunks = chunks_of_whole(response.completion)
-        passed = response.passed_through
-        return OpenStream(chunks, response.headers, Skipped(), passed)
+        return OpenStream(chunks, response.headers, Skipped())
 
     async def _open(
         self,

@@ -32,7 +32,8 @@ class WireRequest(HiddenRepr, frozen=True, gc=False):
     of those that its vendor has besides. `dropped` names what was left out or adapted:
     parameters with `drop_params`, and what other providers added to earlier messages. With
     `one_call`, the client wants at most one tool call, and the provider cannot be asked for that;
-    with `one_choice`, it asked for one choice, and the decoder has to know.
+    with `one_choice`, it asked for one choice, and the decoder has to know. It is `original` if it
+    is the client's own, of another API, and not one that was made of it.
     """
 
     path: str
@@ -43,6 +44,7 @@ class WireRequest(HiddenRepr, frozen=True, gc=False):
     one_call: bool = False
     one_choice: bool = False
     service: str = ""
+    original: bool = False
 
     def __repr__(self) -> str:
         return f"WireRequest({self.method!r}, {self.path!r}, {len(self.body)} bytes)"

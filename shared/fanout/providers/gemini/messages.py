@@ -35,7 +35,7 @@ from ..request_reader import (
     read_arguments,
     split_turns,
 )
-from ..signatures import SKIP_SIGNATURE, find_signature
+from ..signatures import SKIP_SIGNATURE, find_signature, has_others
 from .media import encode_audio, encode_file, encode_image, encode_made_images, makes_images
 from .rules import has_levels, has_reference, is_empty
 from .signatures import encode_id
@@ -111,6 +111,8 @@ def _encode_assistant(
     thoughts: list[Block] = [{"text": thought, "thought": True}] if is_text else []
     if thought and not is_text:
         context.unsupported.note("messages[].reasoning_content")
+    if has_others(raw):
+        context.unsupported.note("messages[].extra_content")
     if blocks and (signature := find_signature(raw)):
         blocks = [*blocks[:-1], {**blocks[-1], "thoughtSignature": signature}]
     if images := raw.get("images"):
@@ -138,6 +140,8 @@ def _encode_call(call_id: str, call: FunctionToolCall, raw: Object, context: _Co
         "name": call.function.name,
         "args": arguments,
     }
+    if has_others(raw):
+        context.unsupported.note("messages[].tool_calls[].extra_content")
     signature = find_signature(raw)
     return {"functionCall": function} | ({"thoughtSignature": signature} if signature else {})
 

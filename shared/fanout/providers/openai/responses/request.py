@@ -267,7 +267,8 @@ def _part(part: dict[str, Any]) -> dict[str, Any]:
     if kind == "text":
         return {"type": "input_text", "text": part["text"]}
     if kind == "image_url":
-        image = part["image_url"]
+        given = part["image_url"]
+        image = {"url": given} if isinstance(given, str) else given  # its address alone
         return {"type": "input_image", "image_url": image["url"], **_detail(image)}
     if kind == "file":
         return {"type": "input_file", **_file(part["file"])}
