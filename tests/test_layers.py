@@ -161,7 +161,7 @@ TOP_LEVEL = {
     "shared/fanout/telemetry/*.py": "__init__ known_names observers prices prometheus traces",
     "shared/fanout/transport/*.py": """
         __init__ address_rules alpn client client_engine connection_pool credentials engine
-        error_bodies error_classes error_mapping expired_audio http1_chunks http1_client
+        error_bodies error_classes error_mapping expired_audio held_chunks http1_chunks http1_client
         http1_connection http1_parser http1_repair http1_socket httpx_client httpx_transport
         original_defaults pass_through premature_close public_post pyqwest_connection redaction
         request_encoding request_params socket_limit split_pairs stalled_response stream_calls

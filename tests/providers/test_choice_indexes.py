@@ -1,78 +1,41 @@
 """
 The indexes of choices, which clients keep choices apart by, whatever a vendor writes as `index`.
 
-A request for one choice gives one with the index 0, unless the vendor sends more. The choices of a
-plain response have the indexes 0, 1, 2 and so on. No text is lost, and no two choices are joined.
+A request for one choice gives one with the index 0, unless the vendor sends more. Choices have the
+indexes 0, 1, 2 and so on, in the order of the vendor's, and begin in this order. No text is lost,
+and no two choices are joined.
 """
 
 from __future__ import annotations
 
 import itertools
-import json
 from typing import Any
 
 import pytest
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 
 from fanout.config.deployment import make_deployment
 from fanout.config.model import ModelParams
 from fanout.providers import registry
-from fanout.providers.base import Target
-from fanout.schema.accumulator import ChunkAccumulator
 from fanout.schema.response_chunks import chunks_of
 from fanout.schema.validation import parse_chat
 from fanout.transport.request_encoding import encode_request
-from fanout.wire.http import WireEvent, WireResponse
 
-STEADY = settings(derandomize=True, deadline=None, max_examples=60)
-PROVIDERS = ["openai", "azure", "openai_like", "mistral", "groq", "bedrock"]
-OPTIONS = {"api_base": "https://a.test"}
-INDEXES: list[Any] = [0, 1, 2, 7, -1, "1", None, "absent"]
-UNREADABLE = [-1, None, "absent"]
+from .choice_streams import (
+    INDEXES,
+    PROVIDERS,
+    STEADY,
+    UNREADABLE,
+    choice_of,
+    collected,
+    streamed,
+    target_of,
+    texts,
+    whole,
+)
+
 ARGUMENTS = ['{"a"', ": ", "1}"]
-
-
-def target_of(provider: str, *, one_choice: bool) -> Target:
-    model = "openai.gpt-oss-20b-1:0" if provider == "bedrock" else "m"
-    return Target("name", model, options=OPTIONS, one_choice=one_choice)
-
-
-def choice_of(index: Any, **fields: Any) -> dict[str, Any]:
-    return fields | ({} if index == "absent" else {"index": index})
-
-
-def whole(provider: str, indexes: list[Any]) -> Any:
-    """The choices of a plain response, each with its place as its text."""
-    choices = [
-        choice_of(index, message={"role": "assistant", "content": str(place)}, finish_reason="stop")
-        for place, index in enumerate(indexes)
-    ]
-    body = json.dumps({"id": "r", "choices": choices}).encode()
-    codec = registry.find(provider).chat
-    return codec.decode(WireResponse(200, {}, body), target_of(provider, one_choice=False))
-
-
-def streamed(provider: str, choices: list[list[Any]], *, one_choice: bool = True) -> Any:
-    decoder = registry.find(provider).chat.decoder(target_of(provider, one_choice=one_choice))
-    chunks: list[Any] = []
-    for each in choices:
-        data = json.dumps({"id": "r", "choices": each}).encode()
-        chunks += decoder.feed(WireEvent(data))
-    chunks += decoder.feed(WireEvent(b"[DONE]"))
-    assert decoder.ended
-    return chunks
-
-
-def collected(chunks: list[Any]) -> Any:
-    accumulator = ChunkAccumulator()
-    for chunk in chunks:
-        accumulator.add(chunk)
-    return accumulator.completion()["choices"]
-
-
-def texts(choices: Any) -> list[tuple[int, str]]:
-    return [(one["index"], one["message"]["content"]) for one in choices]
 
 
 # ---- plain responses ----
@@ -82,15 +45,15 @@ def texts(choices: Any) -> list[tuple[int, str]]:
 @pytest.mark.parametrize("count", [1, 2, 3])
 @STEADY
 @given(data=st.data())
-def test_the_choices_of_a_plain_response_have_their_places_or_the_vendors_indexes(
+def test_the_choices_of_a_plain_response_have_the_order_of_the_vendors_indexes(
     provider: str, count: int, data: st.DataObject
 ) -> None:
     indexes = [data.draw(st.sampled_from(INDEXES)) for _ in range(count)]
     read = [place if one in UNREADABLE else int(one) for place, one in enumerate(indexes)]
     numbers = list(range(count))
-    expected = read if sorted(read) == numbers else numbers
+    order = numbers if len(set(read)) < count else sorted(numbers, key=lambda place: read[place])
     found = whole(provider, indexes)
-    assert texts(found["choices"]) == [(n, str(place)) for place, n in enumerate(expected)]
+    assert texts(found["choices"]) == [(n, str(place)) for n, place in enumerate(order)]
     again = collected(list(chunks_of(found)))  # a race reads a plain response as a stream
     assert sorted(text for _, text in texts(again)) == [str(number) for number in numbers]
 
@@ -231,10 +194,44 @@ def test_roles_of_a_server_that_counts_the_chunks_begin_no_choice(provider: str)
 
 
 @pytest.mark.parametrize("provider", PROVIDERS)
-def test_a_request_for_several_choices_keeps_the_vendors_indexes(provider: str) -> None:
-    events = [[choice_of(i, delta={"content": text})] for i, text in [(1, "B"), (0, "A"), (1, "b")]]
-    found = collected(streamed(provider, events, one_choice=False))
-    assert texts(found) == [(0, "A"), (1, "Bb")]
+def test_empty_pieces_of_a_server_that_counts_the_chunks_begin_no_choice(provider: str) -> None:
+    """As of a character that is several tokens: the first ones have no text, and a role each."""
+    for pieces in itertools.product(["", "a"], repeat=4):
+        deltas = [{"role": "assistant", "content": text} for text in pieces]
+        events = [[choice_of(place, delta=delta)] for place, delta in enumerate(deltas)]
+        end = [choice_of(4, delta={"role": "assistant", "content": ""}, finish_reason="stop")]
+        (choice,) = collected(streamed(provider, [*events, end]))
+        assert choice["message"]["content"] == "".join(pieces)
+        assert choice["finish_reason"] == "stop"
+
+
+@pytest.mark.parametrize("provider", PROVIDERS)
+@pytest.mark.parametrize("count", range(1, 7))
+def test_a_counted_chunk_loses_nothing_beside_its_text(provider: str, count: int) -> None:
+    def logprobs(text: str) -> dict[str, Any]:
+        return {"content": [{"token": text, "logprob": -0.5, "bytes": None, "top_logprobs": []}]}
+
+    events = [
+        [choice_of(i, delta={"content": text}, logprobs=logprobs(text), finish_reason=None, own=i)]
+        for i, text in enumerate("abcdef"[:count])
+    ]
+    chunks = streamed(provider, events)
+    (choice,) = collected(chunks)
+    assert [one["token"] for one in choice["logprobs"]["content"]] == list("abcdef"[:count])
+    sent = [choice for chunk in chunks for choice in chunk["choices"]]
+    assert [one["own"] for one in sent if "own" in one] == list(range(count))
+
+
+@pytest.mark.parametrize("provider", PROVIDERS)
+def test_a_second_choice_of_one_chunk_is_another_one(provider: str) -> None:
+    events = [
+        [choice_of(0, delta={"content": "A"})],
+        [choice_of(1, delta={"content": "B"}, finish_reason="stop")],
+        [choice_of(0, delta={}, finish_reason="length")],
+    ]
+    found = collected(streamed(provider, events))
+    assert texts(found) == [(0, "A"), (1, "B")]
+    assert [one["finish_reason"] for one in found] == ["length", "stop"]
 
 
 # ---- what was asked for ----

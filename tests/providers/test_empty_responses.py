@@ -74,6 +74,7 @@ def test_converse_is_delivered_without_a_message_if_it_was_paid() -> None:
 
 # ---- Gemini's candidates ----
 
+OTHER_INDEXES = [1, 7]
 ODD_INDEXES: list[Any] = ["absent", None, 0, 1, 7, -1, 1.5, "0", "odd", True, [], {}]
 
 
@@ -110,19 +111,25 @@ def texts(completion: Any) -> list[tuple[int, str]]:
 
 
 @pytest.mark.parametrize("index", ODD_INDEXES, ids=str)
+def test_the_text_of_one_candidate_is_one_choice_whatever_its_index(index: Any) -> None:
+    events = [event((index, "Hel")), event((index, "lo")), event((index, "!"), end=True)]
+    completion = streamed(*events, one_choice=True)
+    assert texts(completion) == [(0, "Hello!")]
+    assert completion["choices"][0]["finish_reason"] == "stop"
+    assert texts(whole(events[0])) == [(0, "Hel")]
+
+
+@pytest.mark.parametrize("index", [one for one in ODD_INDEXES if one not in OTHER_INDEXES], ids=str)
 @pytest.mark.parametrize("place", [0, 1, 2])
-def test_the_text_of_one_candidate_is_one_choice_whatever_its_index(index: Any, place: int) -> None:
+def test_an_index_that_says_nothing_leaves_the_candidate_as_it_is(index: Any, place: int) -> None:
     indexes: list[Any] = [0, 0, 0]
     indexes[place] = index
     events = [
-        event((indexes[0], "Hel")),
-        event((indexes[1], "lo")),
-        event((indexes[2], "!"), end=True),
+        event((indexes[i], text), end=text == "!") for i, text in enumerate(["Hel", "lo", "!"])
     ]
     completion = streamed(*events, one_choice=True)
     assert texts(completion) == [(0, "Hello!")]
     assert completion["choices"][0]["finish_reason"] == "stop"
-    assert texts(whole(events[place])) == [(0, ["Hel", "lo", "!"][place])]
 
 
 @pytest.mark.parametrize("first", ODD_INDEXES, ids=str)

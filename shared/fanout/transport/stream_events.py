@@ -17,6 +17,7 @@ from ..schema.chat import ChatChunk, Usage, has_content
 from ..wire.http import WireEvent
 from ..wire.json_size import MEMORY_PER_BYTE, VALUE_MEMORY, weight
 from .engine import TooLong
+from .held_chunks import Holding
 
 if TYPE_CHECKING:
     from .split_pairs import PairJoiner
@@ -83,6 +84,7 @@ class StreamEvents:
         self._key = key
         self._framer = codec.framer()
         self._decoder = codec.decoder(deployment.target)
+        self._holding = self._decoder if isinstance(self._decoder, Holding) else None
         self.skipped = Skipped(decoder=self._decoder)
         self._pending = 0  # bytes of the event that is not complete
         self._unweighed = limit * MEMORY_PER_BYTE // VALUE_MEMORY
@@ -98,6 +100,18 @@ class StreamEvents:
         if self.skipped.events and not (self._has_choices or is_paid(self._usage)):
             raise _bodies().malformed(self._deployment)
         return self._decoder.ended
+
+    @property
+    def holds(self) -> bool:
+        """Whether a chunk waits for the next one, which says what choice it is of."""
+        return self._holding is not None and self._holding.holds
+
+    def rest(self) -> Iterator[ChatChunk]:
+        """Yield the chunks that wait, as if nothing followed."""
+        if self._holding is not None and self._holding.holds:
+            for chunk in self._holding.rest():
+                self._note_start(chunk)
+                yield chunk
 
     @property
     def has_choices(self) -> bool:

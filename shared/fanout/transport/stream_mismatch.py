@@ -21,6 +21,7 @@ from ..schema.response_chunks import chunks_of
 from ..wire import json
 from ..wire.http import WireEvent, WireResponse
 from .error_bodies import DECODE_ERRORS, from_decoding
+from .held_chunks import Holding
 from .text_events import error_of, text_of
 
 UNFINISHED = ErrorDetail("the stream ended before the response was complete")
@@ -92,6 +93,8 @@ def _stream_chunks(
                 raise from_decoding(deployment, fault, response, key) from None
             except DECODE_ERRORS as odd:
                 _skip(deployment, odd, event, key)
+    if isinstance(decoder, Holding):
+        chunks += decoder.rest()
     has_choices = any(chunk["choices"] for chunk in chunks)
     if not decoder.ended:
         if not has_choices:

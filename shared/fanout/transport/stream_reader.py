@@ -14,6 +14,7 @@ from ..providers.base import WireError
 from ..schema.chat import ChatChunk
 from ..wire.http import WireResponse
 from .engine import Bounded, EngineError, Incoming, is_broken_end
+from .held_chunks import LatePart
 from .stalled_response import pause_before, watch_end
 from .stream_events import BLANK, UNREADABLE, StreamEvents
 
@@ -55,11 +56,13 @@ async def read_chunks(
     data: bytes | None = b""
     failed: Exception | None = None
     turn, is_last = 0, False
-    limit = RepeatedTimeout(deployment.stream_timeout)
+    limit, late = RepeatedTimeout(deployment.stream_timeout), LatePart(body)
     try:
         while data is not None:
+            for chunk in events.rest() if events.holds and await late.is_late(limit) else ():
+                yield chunk
             with limit:
-                data = await anext(body, None)
+                data = await late.data()
             if data and events.is_json(data):
                 whole = await _read_json(deployment, body, data, events, until)
                 break
@@ -77,8 +80,9 @@ async def read_chunks(
         failed = error
     finally:
         limit.close()
+        await late.close()
     response = WireResponse(200, incoming.headers, whole)
-    for chunk in await _rest(deployment, failed, response, key, events, unstreamed):
+    async for chunk in _rest(deployment, failed, response, key, events, unstreamed):
         yield chunk
 
 
@@ -96,8 +100,23 @@ async def _rest(
     key: str | None,
     events: StreamEvents,
     unstreamed: Unstreamed,
-) -> list[ChatChunk]:
+) -> AsyncIterator[ChatChunk]:
     """The last chunks of a response whose reading has ended; raises its error if it has failed."""
+    for chunk in events.rest():
+        yield chunk
+    for chunk in await _after_held(deployment, failed, whole, key, events, unstreamed):
+        yield chunk
+
+
+async def _after_held(
+    deployment: Deployment,
+    failed: Exception | None,
+    whole: WireResponse,
+    key: str | None,
+    events: StreamEvents,
+    unstreamed: Unstreamed,
+) -> list[ChatChunk]:
+    """The last chunks after those that wait; raises the error of a response that has failed."""
     try:
         if isinstance(failed, ProviderError):
             raise failed from None

@@ -174,10 +174,21 @@ class AzureDecoder:
         return self._plain.ended
 
     def feed(self, event: WireEvent) -> Iterator[ChatChunk]:
-        """Yield the event's chunk, if it is one."""
-        value = self._plain.read(event)
-        if value is None:
-            return
+        """Yield the event's chunks, if it has any."""
+        for value in self._plain.values(event):
+            yield from self._take(value)
+
+    @property
+    def holds(self) -> bool:
+        """Whether a chunk waits for the next one."""
+        return self._plain.holds
+
+    def rest(self) -> Iterator[ChatChunk]:
+        """Yield the chunks that wait, if nothing follows, or not soon."""
+        for value in self._plain.held():
+            yield from self._take(value)
+
+    def _take(self, value: dict[str, Any]) -> Iterator[ChatChunk]:
         chunk = {name: item for name, item in value.items() if item or name not in _HEAD}
         if not value.get("choices") and not value.get("usage"):
             self._filter_results |= {

@@ -82,15 +82,25 @@ class BedrockDecoder:
         return self._plain.ended
 
     def feed(self, event: WireEvent) -> Iterator[ChatChunk]:
-        """Yield the event's chunk, if it is one."""
-        value = self._plain.read(event)
-        if value is None:
-            return
-        _raise_aws_error(value, _EVENT)
-        if is_chunk(value):
-            normal: Any = self._split(take_normalized(self._plain, value))
-            chunk: ChatChunk = normal
-            yield chunk
+        """Yield the event's chunks, if it has any."""
+        for value in self._plain.values(event):
+            _raise_aws_error(value, _EVENT)
+            if is_chunk(value):
+                yield self._take(value)
+
+    @property
+    def holds(self) -> bool:
+        """Whether a chunk waits for the next one."""
+        return self._plain.holds
+
+    def rest(self) -> Iterator[ChatChunk]:
+        """Yield the chunks that wait, if nothing follows, or not soon."""
+        for value in self._plain.held():
+            yield self._take(value)
+
+    def _take(self, value: dict[str, Any]) -> ChatChunk:
+        normal: Any = self._split(take_normalized(self._plain, value))
+        return normal  # type: ignore[no-any-return]
 
     def _split(self, value: dict[str, Any]) -> dict[str, Any]:
         if self._splitters is None:

@@ -42,15 +42,25 @@ class NormalizingDecoder:
         return self._plain.ended
 
     def feed(self, event: WireEvent) -> Iterable[ChatChunk]:
-        """The event's chunk, if it is one."""
-        value = self._plain.read(event)
+        """The event's chunks, if it has any."""
         if event.data.startswith(b"[DONE]") and self._own is not None:
-            return self._with_own_usage(value)
-        if not value or not is_chunk(value):
-            return ()
-        if b'"usage"' in event.data:  # few chunks have it
-            self._note_usage(value)
-        return (self._take(value),)
+            return self._with_own_usage(event)
+        found = []
+        for value in self._plain.values(event):
+            if is_chunk(value):
+                if b'"usage"' in event.data:  # few chunks have it
+                    self._note_usage(value)
+                found.append(self._take(value))
+        return found
+
+    @property
+    def holds(self) -> bool:
+        """Whether a chunk waits for the next one."""
+        return self._plain.holds
+
+    def rest(self) -> Iterable[ChatChunk]:
+        """The chunks that wait, if nothing follows, or not soon."""
+        return [self._take(value) for value in self._plain.held()]
 
     def _note_usage(self, value: dict[str, Any]) -> None:
         if value.get("usage"):
@@ -64,13 +74,13 @@ class NormalizingDecoder:
         normal: Any = take_normalized(self._plain, value)
         return normal  # type: ignore[no-any-return]
 
-    def _with_own_usage(self, value: dict[str, Any] | None) -> Iterable[ChatChunk]:
+    def _with_own_usage(self, event: WireEvent) -> Iterable[ChatChunk]:
         """The last chunks: what the vendor left out, and its usage."""
         from .usage import repair_usage  # few streams need it
 
         last: dict[str, Any] = self._own or {}
         self._own = None
-        if value:
+        for value in self._plain.values(event):
             yield self._take(value)
         if usage := repair_usage(_own_usage(last)):
             yield self._take({**last, "choices": [], "usage": usage})

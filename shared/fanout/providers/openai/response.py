@@ -51,8 +51,8 @@ def check_whole(value: dict[str, Any]) -> ChatCompletion:
     """
     `value` itself if it has the shape of a response, else repaired; `BadWire` if it is none.
 
-    The choices of a whole response are all there, so they have the indexes 0, 1, 2 and so on. If
-    the vendor's are others, or two are equal, each choice gets its place.
+    The choices of a whole response are all there, so they have the indexes 0, 1, 2 and so on, in
+    the order of the vendor's; if two of those are equal, each choice gets its place.
     """
     checked: Any = value
     try:
@@ -68,9 +68,12 @@ def check_whole(value: dict[str, Any]) -> ChatCompletion:
             if choice.message.tool_calls and not _are_usual(choice.message.tool_calls):
                 checked = repaired(value, "message")
     indexes = [choice["index"] for choice in checked["choices"]]
-    if sorted(indexes) != list(range(len(indexes))):
-        choices = enumerate(checked["choices"])
-        checked = {**checked, "choices": [{**choice, "index": i} for i, choice in choices]}
+    if indexes != list(range(len(indexes))):
+        from .choice_places import places_of  # few responses need it
+
+        placed = zip(places_of(indexes), checked["choices"], strict=True)
+        choices = [{**choice, "index": place} for place, choice in placed]
+        checked = {**checked, "choices": sorted(choices, key=lambda choice: choice["index"])}
     completion: ChatCompletion = checked
     return completion
 

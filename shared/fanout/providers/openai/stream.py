@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Container, Iterable
+from collections.abc import Container, Iterable, Iterator, Sequence
 from typing import Any, get_args
 
 import msgspec
@@ -12,7 +12,7 @@ from ...schema.chat import ChatChunk, FinishReason
 from ...wire.http import WireEvent
 from ...wire.json import NOT_JSON, decode_any
 from ..base import Target, WireError
-from .choice_places import ChoicePlaces
+from .choice_places import OnePlace, SeveralPlaces
 from .errors import explain_value, status_of
 from .response import check_object, is_chunk, repaired
 from .streamed_choice import StreamedChoice
@@ -41,11 +41,11 @@ class ChatDecoder:
 
     The end is `[DONE]`, or a finish reason of every choice, because some vendors send no `[DONE]`.
     Choices without a finish reason get one at `[DONE]`: clients wait for it or ask again.
-    If the request asked for one choice, `choice_places` says which one each delta is of.
+    `choice_places` says which choice each delta is of, and may hold a chunk back: see `values`.
     """
 
     def __init__(self, target: Target) -> None:
-        self._places = ChoicePlaces() if target.one_choice else None
+        self._places = OnePlace() if target.one_choice else SeveralPlaces()
         self._done = False
         self._latest: dict[str, Any] = {}
         self._head: tuple[Any, ...] | None = None
@@ -62,24 +62,46 @@ class ChatDecoder:
         known = self._known(index)
         return known is not None and known.calls is not None
 
+    @property
+    def holds(self) -> bool:
+        """Whether a chunk waits for the next one, which decides what choice it is of."""
+        return self._places.holds
+
     def feed(self, event: WireEvent) -> Iterable[ChatChunk]:
-        """The event's chunk, if it is one."""
+        """The event's chunks, if it has any."""
+        return [self.take(value) for value in self.values(event) if is_chunk(value)]
+
+    def rest(self) -> Iterable[ChatChunk]:
+        """The chunks that wait, if nothing follows, or not soon."""
+        return [self.take(value) for value in self.held()]
+
+    def held(self) -> Sequence[dict[str, Any]]:
+        """The objects that wait, to be taken."""
+        return self._places.rest()
+
+    def values(self, event: WireEvent) -> Iterator[dict[str, Any]]:
+        """
+        Yield the objects to be taken, each before the next, whose choices have their indexes.
+
+        Some may be no chunks. `[DONE]` gives those that wait, and the finish reasons that the
+        vendor left out.
+        """
         value = self.read(event)
-        if value and ("choices" in value or is_chunk(value)):
-            return (self.take(value),)
-        return ()
+        if value is None:
+            if self._done:
+                yield from self._places.rest()
+                if self._open:
+                    yield self._missing_ends()
+        else:
+            yield from (value,) if self._done else self._places.place(value)
 
     def read(self, event: WireEvent) -> dict[str, Any] | None:
-        """
-        The event's JSON object; `None` for a keep-alive, which is empty.
-
-        `[DONE]` gives a chunk with the finish reasons that the vendor left out, if there are any.
-        """
+        """The event's JSON object; `None` for the end, and for a keep-alive, which is empty."""
         data = event.data
         if data[:1] != b"{":
             if data.startswith(_DONE):
                 self._done = True
-                return self._missing_ends() if self._open else None
+                return None
             if not data:
                 return None
         try:
@@ -99,8 +121,6 @@ class ChatDecoder:
         Most chunks are only more of a choice. A quick check spares them the full one, which takes
         longer; what it does not look at must be as in the chunk before.
         """
-        if self._places is not None and not self._done:
-            value = self._places.place(value)
         get = value.get
         head = (get("id"), get("created"), get("service_tier"), get("system_fingerprint"))
         if head == self._head and self._is_more(get("choices"), get("usage")):
@@ -221,8 +241,7 @@ class ChatDecoder:
             for index in sorted(self._open)
         ]
         head = {name: self._latest[name] for name in _HEAD if name in self._latest}
-        waiting = self._places.rest() if self._places is not None else []
-        return {**head, "choices": [*waiting, *ends]}
+        return {**head, "choices": ends}
 
 
 def _with_calls(
