@@ -147,10 +147,10 @@ TOP_LEVEL = {
         stream_attempts
     """,
     "shared/fanout/schema/*.py": """
-        __init__ accumulator addresses agreement allowed_values canonical chat chat_builders
-        checked choice_deltas common_characters embeddings error extensions fallbacks fanout
-        foreign_parts free_text gateway_fields json_schema judging litellm_arguments litellm_names
-        messages modes one_call pass_through prompt_tokens received_text request
+        __init__ accumulator addresses agreement allowed_tools allowed_values canonical chat
+        chat_builders checked choice_deltas common_characters embeddings error extensions fallbacks
+        fanout foreign_parts free_text gateway_fields json_schema judging litellm_arguments
+        litellm_names messages modes one_call pass_through prompt_tokens received_text request
         response_chunks schema_words schema_work strategies text_keys token_estimate tokens
         validation value_kinds votes
     """,

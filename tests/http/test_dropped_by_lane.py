@@ -27,7 +27,10 @@ MODELS = {
     "pro": "openai/o3-pro",  # it has the Responses API only
     "codex": "openai/gpt-5-codex",  # the same
     "chat": "hosted_vllm/chat",
+    "own": "openai/responses/own",  # a server of your own with the Responses API
+    "server": "openai/server",
 }
+ADDRESS = {"api_base": "http://127.0.0.1:8000/v1"}
 JUDGE = "hosted_vllm/judge"
 ASKS: Mapping[str, tuple[dict[str, Any], dict[str, str]]] = {
     "/v1/messages": (
@@ -38,12 +41,14 @@ ASKS: Mapping[str, tuple[dict[str, Any], dict[str, str]]] = {
             "context_management": {"edits": [{"type": "clear_tool_uses_20250919"}]},
             "stop_sequences": ["Halt"],
             "top_k": 3,
+            "metadata": {"user_id": "Ulm"},
         },
         {
             "speed": "fast",
             "context_management": "clear_tool_uses_20250919",
             "stop_sequences": "Halt",
             "top_k": '"top_k":3',
+            "metadata.user_id": "Ulm",
         },
     ),
     "/v1/responses": (
@@ -85,7 +90,7 @@ class Vendors(HelloEngine):
 
     def lost(self, name: str, marks: Mapping[str, str]) -> set[str]:
         """The fields that the request of this model does not show, if it was called."""
-        wanted = MODELS[name].partition("/")[2]
+        wanted = MODELS[name].rpartition("/")[2]
         bodies = [one.body.replace(b'": ', b'":') for one in self.sent]
         found = [one for one in bodies if json.loads(one)["model"] == wanted]
         return {field for one in found for field, mark in marks.items() if mark.encode() not in one}
@@ -110,8 +115,9 @@ def test_the_header_names_what_the_models_of_the_response_did_not_get(path: str,
     ask, marks = ASKS[path]
     named_models = {**MODELS, "judge": JUDGE}
     listed = [
-        {"model_name": name, "litellm_params": {"model": model, "api_key": "k"}}
+        {"model_name": name, "litellm_params": {"model": model, "api_key": "k", **more}}
         for name, model in named_models.items()
+        for more in (ADDRESS if name in {"own", "server"} else {},)
     ]
     engine, wrong, seen = Vendors(), [], set[int]()
 

@@ -7,7 +7,7 @@ from typing import Any
 
 from fanout.transport.engine import Outgoing
 from fanout.wire.http import WireResponse
-from tests.support.in_process import HelloEngine, run_in_process
+from tests.support.in_process import HelloEngine, InProcess, run_in_process
 
 URL = "https://files.test/a.pdf"
 ASKS: dict[str, dict[str, Any]] = {
@@ -110,3 +110,41 @@ def test_a_file_url_with_a_data_url_is_the_files_data() -> None:
             assert app.ask("POST", "/v1/responses", [json.dumps(ask).encode()]).status == 200
             [sent] = json.loads(vendors.sent[-1].body)["messages"][0]["content"]
             assert sent["file"] == {"file_data": "data:application/pdf;base64,JVBERi0="}
+
+
+def test_a_scheme_has_any_case_and_what_is_no_address_is_not_sent() -> None:
+    params = {"model": "anthropic/claude-x", "api_key": "k"}
+    own = {"model": "openai/own", "api_key": "k", "api_base": "https://own.test/v1"}
+    listed = [
+        {"model_name": "claude", "litellm_params": params},
+        {"model_name": "own", "litellm_params": own},
+    ]
+    vendors = Taking()
+
+    def sent(app: InProcess, model: str, part: dict[str, Any]) -> Any:
+        vendors.sent.clear()
+        ask = {"model": model, "messages": [{"role": "user", "content": [part]}]}
+        response = app.ask("POST", "/v1/chat/completions", [json.dumps(ask).encode()])
+        if response.status != 200:
+            assert (response.status, vendors.sent) == (400, [])
+            return None
+        return json.loads(vendors.sent[0].body)["messages"][0]["content"][0]
+
+    upper = "HTTPS://files.test/a.pdf"
+    with run_in_process({"model_list": listed}, vendors) as app:
+        source = {"type": "url", "url": upper}
+        image = {"type": "image_url", "image_url": {"url": upper}}
+        file = {"type": "file", "file": {"file_id": upper}}
+        assert sent(app, "claude", file) == {"type": "document", "source": source}
+        assert sent(app, "claude", image) == {"type": "image", "source": source}
+        for odd in ("ftp://files.test/a.pdf", ""):
+            assert sent(app, "claude", {"type": "file", "file": {"file_id": odd}}) is None
+        for model in ("claude", "own"):
+            for empty in ({"type": "input_file", "file_url": ""}, {"type": "input_file"}):
+                assert sent(app, model, empty) is None
+            nothing = {"type": "document", "source": {"type": "url", "url": ""}}
+            assert sent(app, model, nothing) is None
+        data = "data:application/pdf;base64,JVBERi0="
+        document = {"type": "document", "source": {"type": "url", "url": data}}
+        assert sent(app, "own", document) == {"type": "file", "file": {"file_data": data}}
+        assert sent(app, "claude", document)["source"]["type"] == "base64"

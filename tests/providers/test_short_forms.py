@@ -48,11 +48,24 @@ def image(value: object) -> dict[str, Any]:
 
 URL, DATA = "https://example.com/a.png", "data:image/png;base64,iVBORw0KGgo="
 CALL = {"type": "function", "function": FUNCTION}
+TOOLS = [{**TOOL, "function": {**TOOL["function"], "name": name}} for name in ("a", "b")]  # type: ignore[dict-item]
+NAMED_B = {"type": "function", "function": {"name": "b"}}
+
+
+def allowed(tool: dict[str, Any], mode: str) -> dict[str, Any]:
+    choice = {"type": "allowed_tools", "allowed_tools": {"mode": mode, "tools": [tool]}}
+    return {"messages": [U], "tools": TOOLS, "tool_choice": choice}
+
+
 FORMS: list[tuple[dict[str, Any], dict[str, Any]]] = [
     *((user(image(url)), user(image({"url": url}))) for url in (URL, DATA)),
     *((turn(CALL, [image(url)]), turn(CALL, [image({"url": url})])) for url in (URL, DATA)),
     (turn({"function": FUNCTION}), turn(CALL)),
     (turn({"type": "function", "function": {"name": "f"}}), turn(CALL)),
+    *(
+        (allowed({"type": "function", "name": "b"}, mode), allowed(NAMED_B, mode))
+        for mode in ("auto", "required")
+    ),
 ]
 """What a client may write everywhere, in short and in long."""
 

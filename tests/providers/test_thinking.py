@@ -231,3 +231,15 @@ def test_a_value_that_is_no_object_is_a_400(provider: str) -> None:
     model = {"bedrock": "us.amazon.nova-2-lite-v1:0"}.get(provider, "x-reasoning")
     with pytest.raises(RequestError, match="`thinking` is not a JSON object"):
         encode(provider, model, thinking=True)
+
+
+@pytest.mark.parametrize("model", ["their-model", "responses/their-model"])
+def test_a_server_of_your_own_with_openais_api_gets_an_effort(model: str) -> None:
+    """As `openai_like/…` does: OpenAI's API has no field `thinking`, and rejects unknown ones."""
+    options = {"api_base": "http://127.0.0.1:8000/v1"}
+    request = parse_chat({"messages": [{"role": "user", "content": "Hi."}], "thinking": SMALL})
+    wire = registry.find("openai").chat.encode(request, Target("m", model, options=options), False)
+    body = json.loads(wire.body)
+    assert "thinking" not in body
+    assert body.get("reasoning_effort") or body["reasoning"]["effort"] == "low"
+    assert wire.dropped == ()

@@ -9,7 +9,7 @@ Imported with the first such request.
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
 from msgspec.structs import replace
@@ -78,13 +78,12 @@ async def _counted(exchange: Exchange, found: CountRequest, api: str) -> WireRes
     chat = request.conversations[0]
     if chat.original is None:
         return None
-    able = (one for one in deployments if one.provider.pass_through(api, one.target) is not None)
-    deployment = next(able, None)
+    error = chat.original.untranslatable
+    if error is not None and not _able(deployments, api.partition("/")[0]):
+        raise error  # no model of this name would respond to it
+    deployment = next(iter(_able(deployments, api)), None)
     if deployment is None:
         return None
-    has_api = deployment.provider.pass_through(api.partition("/")[0], deployment.target) is not None
-    if chat.original.untranslatable is not None and not has_api:
-        return None  # what would be counted is not the client's prompt
     deployment = for_original(deployment, chat)
     try:
         async with asyncio.timeout(SECONDS):
@@ -93,6 +92,11 @@ async def _counted(exchange: Exchange, found: CountRequest, api: str) -> WireRes
     except (MissingKey, ProviderError, TimeoutError):
         return None
     return _read(deployment, response)
+
+
+def _able(deployments: Sequence[Deployment], api: str) -> list[Deployment]:
+    """The deployments whose vendor has this API."""
+    return [one for one in deployments if one.provider.pass_through(api, one.target) is not None]
 
 
 def _read(deployment: Deployment, response: WireResponse) -> WireResponse | None:

@@ -168,7 +168,7 @@ def _part(part: Any, path: str) -> Any:
         case {"type": "input_image"}:
             ours = _input_image(part, path)
         case {"type": "input_file"}:
-            ours = _input_file(part)
+            ours = _input_file(part, path)
         case {"type": "image", "source": dict(source)}:
             ours = _image(source, f"{path}.source")
         case {"type": "document"}:
@@ -199,11 +199,13 @@ def file_at(url: str) -> Part:
     return {"file_id": url}
 
 
-def _input_file(part: Part) -> Part:
+def _input_file(part: Part, path: str) -> Part:
     names = ("file_id", "file_data", "filename")
     file = {name: part[name] for name in names if part.get(name)}
-    if isinstance(url := part.get("file_url"), str):
+    if isinstance(url := part.get("file_url"), str) and url:
         file = {**file, **file_at(url)}
+    if not {"file_data", "file_id"} & file.keys():
+        raise RequestError(f"`{path}` has no `file_data`, `file_id` or `file_url`", path)
     return {"type": "file", "file": file}
 
 
@@ -258,9 +260,9 @@ def _file_of(source: Part, path: str) -> Part:
     match source:
         case {"type": "base64", "media_type": str(media), "data": str(data)}:
             return {"file_data": f"data:{media};base64,{data}"}
-        case {"type": "url", "url": str(url)}:
-            return {"file_id": url}
-        case {"type": "file", "file_id": str(file_id)}:
+        case {"type": "url", "url": str(url)} if url:
+            return file_at(url)
+        case {"type": "file", "file_id": str(file_id)} if file_id:
             return {"file_id": file_id}
         case _:
             raise _unreadable(

@@ -145,36 +145,29 @@ class NamedCustom(HiddenRepr, frozen=True, kw_only=True, tag_field="type", tag="
     custom: FunctionName
 
 
+class Allowed(HiddenRepr, frozen=True, kw_only=True):
+    tools: list[dict[str, Any]]
+    mode: Literal["auto", "required"] = "auto"
+
+
 class AllowedTools(HiddenRepr, frozen=True, kw_only=True, tag_field="type", tag="allowed_tools"):
-    allowed_tools: dict[str, Any]
+    allowed_tools: Allowed
 
     @property
     def required(self) -> bool:
         """Whether the model must call one of the tools."""
-        return self.allowed_tools.get("mode") == "required"
+        return self.allowed_tools.mode == "required"
 
     @property
     def names(self) -> frozenset[str]:
         """The functions that the model may call."""
-        tools = [tool for tool in self.allowed_tools.get("tools") or () if isinstance(tool, dict)]
-        functions = [tool.get("function") for tool in tools if tool.get("type") == "function"]
-        return frozenset(
-            str(function["name"])
-            for function in functions
-            if isinstance(function, dict) and "name" in function
-        )
+        tools = [tool for tool in self.allowed_tools.tools if tool.get("type") == "function"]
+        return frozenset(name for tool in tools if (name := name_of(tool)) is not None)
 
     def allows(self, tool: dict[str, Any]) -> bool:
         """Whether the model may call one of the request's `tools`."""
-        if tool in (listed := self.allowed_tools.get("tools") or ()):
-            return True
-        name, kind = name_of(tool), tool.get("type")
-        if name is None:
-            return any(isinstance(one, dict) and one.get("type") == kind for one in listed)
-        return name in self.names or any(
-            isinstance(one, dict) and one.get("type") == kind and name_of(one) == name
-            for one in listed
-        )
+        wanted = tool.get("type"), name_of(tool)
+        return any((one.get("type"), name_of(one)) == wanted for one in self.allowed_tools.tools)
 
 
 class OtherChoice(HiddenRepr, frozen=True, kw_only=True, tag_field="type", tag="*"):

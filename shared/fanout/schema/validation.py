@@ -135,13 +135,19 @@ def parse_chat(body: Mapping[str, Any]) -> ChatRequest:
     form = body.get("response_format")
     if isinstance(form, dict) and "response_schema" in form:
         body = {**body, "response_format": _as_json_schema(form)}
+    choice = body.get("tool_choice")
+    if isinstance(choice, dict) and "allowed_tools" in choice:
+        from .allowed_tools import is_limited, nested_choice  # few requests have it
+
+        body = {**body, "tool_choice": nested_choice(choice)} if is_limited(choice) else body
     inner = {"extensions": (), "places": (), "original": None, "names": None, "left_out": ()}
     return _convert_any({**body, **inner, "body": body}, ChatRequest)
 
 
 def check_choice(request: ChatRequest) -> ChatRequest:
     """
-    The request, without tools if its choice requires no call and allows none of them.
+    The request, without tools if its choice requires no call and allows none of them: `left_out`
+    names them.
 
     Raises `RequestError` for a choice that requires a call, if there is no tool to call.
     """
@@ -161,7 +167,8 @@ def check_choice(request: ChatRequest) -> ChatRequest:
         raise RequestError("`tool_choice` allows none of the `tools`", "tool_choice")
     absent = {"tools", "tool_choice"}
     body = {name: value for name, value in request.body.items() if name not in absent}
-    return replace(request, tools=None, tool_choice=None, body=body)
+    left_out = (*request.left_out, "tools") if tools else request.left_out
+    return replace(request, tools=None, tool_choice=None, body=body, left_out=left_out)
 
 
 def _as_json_schema(form: dict[str, Any]) -> dict[str, Any]:

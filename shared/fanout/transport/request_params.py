@@ -59,7 +59,7 @@ def encode(
     if stream and OWN_FIELD in (request.additional_drop_params or ()):
         fewer = {name: value for name, value in json.decode(wire.body).items() if name != OWN_FIELD}
         wire, dropped = replace(wire, body=json.encode(fewer)), [*dropped, OWN_FIELD]
-    return replace(wire, dropped=(*dict.fromkeys((*wire.dropped, *dropped)),))
+    return replace(wire, dropped=(*dict.fromkeys((*wire.dropped, *dropped, *fitted.left_out)),))
 
 
 def without(fields: dict[str, Any], path: str) -> dict[str, Any]:

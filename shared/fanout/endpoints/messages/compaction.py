@@ -36,6 +36,15 @@ def start_of(messages: Sequence[Any]) -> Start:
     return Start()
 
 
+def since_summary(messages: Sequence[Any]) -> Sequence[Any]:
+    """The messages from the last summary on, which begins the first of them."""
+    start = start_of(messages)
+    if start == Start():
+        return messages
+    first, *others = messages[start.message :]
+    return [{**first, "content": first["content"][start.block :]}, *others]
+
+
 def _is_summary(block: Any) -> bool:
     if not isinstance(block, dict) or block.get("type") != KIND:
         return False

@@ -42,14 +42,15 @@ def read(body: RequestBody) -> TranslatedRequest:
     own = own_fields(body.headers)
     dropped = DroppedFields(takes_all=value.get("drop_params") is True)
     threaded, untranslatable = thread_error(value), None
+    given = _given(value)
     try:
-        request, made = _translated(body, dropped, own, is_continued=is_continued(value))
+        request, made = _translated(body, dropped, own, given)
     except RequestError as error:
         if _is_gateways(error, own):
             raise
         untranslatable = error
         error.is_renamed = True
-        request, made = _parsed(stand_in(value, own), len(body.data))
+        request, made = _parsed(stand_in(value, own), body, given)
     if request.shape == "list":
         raise RequestError("`fanout.shape` cannot be `list` here: leave it out", "fanout.shape")
     fault = threaded or untranslatable
@@ -58,26 +59,35 @@ def read(body: RequestBody) -> TranslatedRequest:
         original = original_of(body, own, fault, threaded)
     if original is None and fault is not None:
         raise fault
-    given = _given(value)
-    names = ClientNames(value, partial(_client_name, given, made), INNER)
+    names = _names(value, given, made)
     conversations = tuple(placed(one, made, original, names) for one in request.conversations)
     request = replace(request, conversations=conversations, in_pieces=True)
     return TranslatedRequest(request, dropped.names, given)
 
 
 def _translated(
-    body: RequestBody, dropped: DroppedFields, own: frozenset[str], *, is_continued: bool
+    body: RequestBody, dropped: DroppedFields, own: frozenset[str], given: RequestContext
 ) -> tuple[FanOutRequest, ChatBody]:
     """The chat request; of a part of a conversation, only what the gateway reads."""
-    made = stand_in(body.value, own) if is_continued else chat_body(body.value, dropped, own)
-    return _parsed(made, len(body.data))
+    value = body.value
+    made = stand_in(value, own) if is_continued(value) else chat_body(value, dropped, own)
+    return _parsed(made, body, given)
 
 
-def _parsed(made: ChatBody, size: int) -> tuple[FanOutRequest, ChatBody]:
+def _parsed(
+    made: ChatBody, body: RequestBody, given: RequestContext
+) -> tuple[FanOutRequest, ChatBody]:
     try:
-        return parse_request(made.fields, size), made
+        return parse_request(made.fields, len(body.data)), made
     except RequestError as error:
+        if error.param is not None and _TOOL.match(error.param):
+            _names(body.value, given, made).apply(error)
+            raise
         raise _renamed(error, made) from None
+
+
+def _names(value: dict[str, Any], given: RequestContext, made: ChatBody) -> ClientNames:
+    return ClientNames(value, partial(_client_name, given, made), INNER)
 
 
 def _is_gateways(error: RequestError, own: frozenset[str]) -> bool:

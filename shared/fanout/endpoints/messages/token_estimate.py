@@ -5,15 +5,19 @@ from __future__ import annotations
 from typing import Any
 
 from ..token_counts import estimate_prompt
+from .compaction import since_summary
 
 _PROMPT = ("messages", "output_config", "system", "tool_choice", "tools")
 
 
 def estimate_tokens(body: Any) -> int:
-    """The tokens of a request's prompt: its text, tools and files."""
+    """The tokens of a request's prompt: its text, tools and files, from its last summary on."""
     if not isinstance(body, dict):
         return 0
-    return estimate_prompt({name: body[name] for name in _PROMPT if name in body}, _is_media)
+    prompt = {name: body[name] for name in _PROMPT if name in body}
+    if isinstance(messages := prompt.get("messages"), list):
+        prompt["messages"] = since_summary(messages)
+    return estimate_prompt(prompt, _is_media)
 
 
 def _is_media(value: Any) -> bool:

@@ -46,6 +46,14 @@ def message_content(item: Mapping[str, Any], role: str, path: str) -> dict[str, 
     return {"content": _joined(rest), **more}
 
 
+def kept_numbers(item: Mapping[str, Any]) -> tuple[int, ...]:
+    """The numbers of the parts that are in `content`; none if that has all."""
+    content = item.get("content")
+    kinds = [part.get("type") for part in content] if isinstance(content, list) else []
+    kept = tuple(number for number, kind in enumerate(kinds) if kind != "refusal")
+    return kept if len(kept) < len(kinds) else ()
+
+
 def _listed(value: object) -> list[Part]:
     return [one for one in value if isinstance(one, dict)] if isinstance(value, list) else []
 
@@ -116,8 +124,8 @@ def _image(part: Part, path: str) -> Part:
 
 def _file(part: Part, path: str) -> Part:
     names = ("file_data", "file_id", "filename")
-    found = {name: part[name] for name in names if part.get(name) is not None}
-    if isinstance(url := part.get("file_url"), str) and "file_data" not in found:
+    found = {name: part[name] for name in names if part.get(name)}
+    if isinstance(url := part.get("file_url"), str) and url and "file_data" not in found:
         found |= file_at(url)
     if not {"file_data", "file_id"} & found.keys():
         raise NoCounterpart(

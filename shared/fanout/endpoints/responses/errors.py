@@ -49,6 +49,7 @@ _PARAMS = {
     "reasoning_effort": "reasoning.effort",
     "response_format.json_schema": "text.format",
     "response_format": "text.format",
+    "tool_choice.allowed_tools": "tool_choice",
     "verbosity": "text.verbosity",
 }
 """A chat completion's fields, and this API's; a longer name is before what it begins with."""

@@ -8,7 +8,8 @@ results of calls follow the message with their calls. Source of the format: open
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+import re
+from collections.abc import Mapping
 from typing import Any, TypeAlias
 
 from msgspec import Struct, field
@@ -16,7 +17,7 @@ from msgspec import Struct, field
 from ...errors import RequestError
 from ...wire import json
 from ..sealed import is_sealed
-from .content import message_content, result_content
+from .content import kept_numbers, message_content, result_content
 from .custom_tools import custom_arguments
 from .errors import NoCounterpart
 from .function_names import FunctionNames
@@ -25,6 +26,8 @@ from .reasoning import is_reference, join_reasoning, kept_reasoning
 
 Item: TypeAlias = Mapping[str, Any]
 Message: TypeAlias = dict[str, Any]
+
+_PART = re.compile(r"\.content\[(\d+)\]")
 
 ROLES = ("assistant", "developer", "system", "user")
 
@@ -37,23 +40,29 @@ _OTHERS |= {"mcp_list_tools", "ghost_snapshot", "compaction_trigger"}
 
 
 class _Turn(Struct):
-    """A message, its path in the request, and the results of its calls."""
+    """
+    A message, its path in the request, and the results of its calls.
+
+    `numbers` are the client's of the parts of its content, if some are not there.
+    """
 
     message: Message
     path: str
-    results: list[tuple[Message, str]] = field(default_factory=list)
+    results: list[_Turn] = field(default_factory=list)
     is_open: bool = False
+    numbers: tuple[int, ...] = ()
 
 
 class Messages(Struct, frozen=True):
     """
-    The messages, and the path of each in the request.
+    The messages, and the path of each in the request; `numbers` are as a turn's.
 
     `dropped` names the types of the items that a chat completion has no place for.
     """
 
     messages: list[Message]
     paths: tuple[str, ...]
+    numbers: tuple[tuple[int, ...], ...] = ()
     dropped: tuple[str, ...] = ()
 
 
@@ -124,8 +133,13 @@ class _Reader:
 
     def messages(self) -> Messages:
         """All messages so far."""
-        pairs = [pair for turn in self.turns for pair in ((turn.message, turn.path), *turn.results)]
-        return Messages([m for m, _ in pairs], tuple(p for _, p in pairs), tuple(self._dropped))
+        turns = [one for turn in self.turns for one in (turn, *turn.results)]
+        return Messages(
+            [turn.message for turn in turns],
+            tuple(turn.path for turn in turns),
+            tuple(turn.numbers for turn in turns),
+            tuple(self._dropped),
+        )
 
     def _message(self, item: Item, path: str) -> None:
         role = item.get("role")
@@ -140,6 +154,7 @@ class _Reader:
             return
         turn = self._assistant(path, is_text=True)
         turn.message |= fields
+        turn.numbers = kept_numbers(item)
 
     def _assistant(self, path: str, *, is_text: bool = False) -> _Turn:
         """The open turn of the assistant, or a new one; a turn has one text."""
@@ -169,7 +184,7 @@ class _Reader:
         content = result_content(item.get("output"), f"{path}.output")
         message = {"role": "tool", "tool_call_id": call_id, "content": content}
         if turn := self._calls.get(call_id):
-            turn.results.append((message, path))
+            turn.results.append(_Turn(message, path))
         else:
             self.turns.append(_Turn(message, path))
 
@@ -241,11 +256,14 @@ def _text(item: Item, name: str, path: str) -> str:
     return value
 
 
-def client_path(param: str, messages: Sequence[Message], paths: Sequence[str]) -> str:
+def client_path(param: str, read: Messages) -> str:
     """The path in the request of a `messages[…]` in our chat completion's `messages`."""
+    paths = read.paths
     number, _, rest = param.removeprefix("messages[").partition("]")
     if not number.isdecimal() or int(number) >= len(paths):
         return "input"
-    if messages[int(number)]["role"] == "tool":  # of an item with an `output`
+    if (found := _PART.match(rest)) and (known := read.numbers[int(number)]):
+        rest = f".content[{known[int(found[1])]}]{rest[found.end() :]}"
+    if read.messages[int(number)]["role"] == "tool":  # of an item with an `output`
         rest = rest.replace(".content", ".output", 1)
     return paths[int(number)] + rest

@@ -15,7 +15,7 @@ from ...schema.gateway_fields import GATEWAY_FIELDS
 from ...secret import HiddenRepr
 from .errors import NoCounterpart, client_field
 from .function_names import FunctionNames
-from .items import client_path, read_input
+from .items import Messages, client_path, read_input
 from .tools import ToolName, read_tools
 
 SAME_NAMES = (
@@ -67,13 +67,13 @@ class Translated(HiddenRepr, frozen=True):
     """
     A chat completion's request, and what the response repeats of the client's.
 
-    `paths` are those of the messages in the request, `tool_paths` those of the tools. `names` has
+    `read` has the messages and their paths, `tool_paths` are those of the tools. `names` has
     the client's names of functions; see `Tools`. `dropped` names what was left out.
     """
 
     body: dict[str, Any]
     echo: dict[str, Any]
-    paths: tuple[str, ...] = ()
+    read: Messages
     tool_paths: tuple[str, ...] = ()
     names: Mapping[str, ToolName] = {}
     dropped: tuple[str, ...] = ()
@@ -92,7 +92,7 @@ class Translated(HiddenRepr, frozen=True):
     def client_param(self, param: str) -> str:
         """The client's path of a field of the chat completion's request."""
         if param.startswith("messages"):
-            return client_path(param, self.body["messages"], self.paths)
+            return client_path(param, self.read)
         number, _, rest = param.removeprefix("tools[").partition("]")
         if param.startswith("tools[") and number.isdecimal() and int(number) < len(self.tool_paths):
             rest = rest.replace(".function.", ".")
@@ -128,7 +128,7 @@ def translate(body: Mapping[str, Any]) -> Translated:
     chat.setdefault("drop_params", True)
     others = sorted(n for n, value in body.items() if n not in _READ and value is not None)
     dropped = tuple(dict.fromkeys((*others, *read.dropped, *tools.dropped)))
-    return Translated(chat, _echo(body), read.paths, tools.paths, tools.names, dropped)
+    return Translated(chat, _echo(body), read, tools.paths, tools.names, dropped)
 
 
 def _check_state(body: Mapping[str, Any]) -> None:

@@ -67,9 +67,10 @@ def _stand_in(value: dict[str, Any]) -> Translated:
 
 def _places(found: Translated) -> tuple[MessagePosition, ...]:
     """The parts of a call's result are in the item's `output`."""
+    read = found.read
     return tuple(
-        MessagePosition(path, field="output" if message["role"] == "tool" else "content")
-        for message, path in zip(found.body["messages"], found.paths, strict=True)
+        MessagePosition(path, numbers, "output" if message["role"] == "tool" else "content")
+        for message, path, numbers in zip(read.messages, read.paths, read.numbers, strict=True)
     )
 
 

@@ -80,7 +80,7 @@ def read_tools(body: Mapping[str, Any], flat: FunctionNames) -> Tools:
         fields["tools"] = [tool for tool, _ in reader.found]
         if body.get("parallel_tool_calls") is not None:
             fields["parallel_tool_calls"] = body["parallel_tool_calls"]
-    choice = _choice(body.get("tool_choice"), flat)
+    choice = _choice(body.get("tool_choice"), flat, reader.names)
     if choice is not None and (reader.found or choice not in ("auto", "none")):
         fields["tool_choice"] = choice
     paths = tuple(path for _, path in reader.found)
@@ -152,7 +152,7 @@ def _function(
     return made
 
 
-def _choice(given: object, flat: FunctionNames) -> Any:
+def _choice(given: object, flat: FunctionNames, names: Names) -> Any:
     """The choice of tools in a chat completion's form."""
     if given is None or isinstance(given, str):
         return given
@@ -164,6 +164,7 @@ def _choice(given: object, flat: FunctionNames) -> Any:
         if not isinstance(listed, list):
             raise RequestError("`tool_choice.tools` must be a list", "tool_choice.tools")
         tools = [_named(tool, "tool_choice.tools", flat) for tool in listed if _is_own(tool)]
+        tools += [_function_named(name) for tool in listed for name in _names_in(tool, names)]
         return {
             "type": "allowed_tools",
             "allowed_tools": {"mode": given.get("mode", "auto"), "tools": tools},
@@ -182,9 +183,20 @@ def _is_own(tool: object) -> bool:
     return isinstance(tool, dict) and tool.get("type") in ("function", "custom")
 
 
+def _names_in(tool: object, names: Names) -> list[str]:
+    """The names of the functions of a namespace, if this is one."""
+    if not isinstance(tool, dict) or tool.get("type") != "namespace":
+        return []
+    return [name for name, known in names.items() if known.namespace == tool.get("name")]
+
+
+def _function_named(name: str) -> dict[str, Any]:
+    return {"type": "function", "function": {"name": name}}
+
+
 def _named(choice: Mapping[str, Any], path: str, flat: FunctionNames) -> dict[str, Any]:
     if isinstance(inner := choice.get(choice["type"]), dict):  # a chat completion's form
         return {"type": "function", "function": inner}
     if not isinstance(name := choice.get("name"), str):
         raise RequestError(f"`{path}.name` must be a string", f"{path}.name")
-    return {"type": "function", "function": {"name": flat.of(name, choice.get("namespace"))}}
+    return _function_named(flat.of(name, choice.get("namespace")))

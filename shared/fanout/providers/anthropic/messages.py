@@ -41,8 +41,6 @@ from ..request_reader import (
 from .rules import CALL_IDS, IMAGES, is_blank, is_signed, strip_end
 from .settings import reject_prefill
 
-_WEB = ("http://", "https://")
-
 
 def encode_conversation(
     request: ChatRequest,
@@ -188,7 +186,9 @@ def _encode_image(image: ImageURL, path: str, unsupported: UnsupportedFields) ->
 
         kind, data = split_data_uri(image.url, f"{path}.url")
         return _image(kind, data, f"{path}.url", unsupported)
-    if image.url.startswith(_WEB):
+    from ...schema.addresses import is_web  # the same
+
+    if is_web(image.url):
         return {"type": "image", "source": {"type": "url", "url": image.url}}
     raise RequestError(f"`{path}.url` is neither a web address nor a data URI", f"{path}.url")
 
@@ -196,9 +196,13 @@ def _encode_image(image: ImageURL, path: str, unsupported: UnsupportedFields) ->
 def _encode_file(file: FileRef, path: str, unsupported: UnsupportedFields) -> Block | None:
     """A PDF, a text or an image, given as data, as a URL or as an id of Anthropic's Files API."""
     title = {"title": file.filename} if file.filename else {}
+    from ...schema.addresses import is_address, is_web  # many conversations have no media
+
     given = file.file_data or file.file_id or ""
-    if given.startswith(_WEB):
+    if is_web(given):
         return {"type": "document", "source": {"type": "url", "url": given}, **title}
+    if not given or is_address(given):
+        raise RequestError(f"`{path}` is neither data, nor a web address, nor an id", path)
     if file.file_data is None:
         return {"type": "document", "source": {"type": "file", "file_id": given}, **title}
     from ..media_types import split_data_uri  # the same

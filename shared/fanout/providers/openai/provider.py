@@ -94,6 +94,7 @@ def _quirks_of(kind: str, base: str) -> Quirks:
         quirks,
         messages=ANY_MODEL,
         drop=frozenset(),
+        budgets=False,  # Anthropic's: a server with OpenAI's API may reject `thinking`
         formats=None,
         schemas="any",
         stored_metadata=False,

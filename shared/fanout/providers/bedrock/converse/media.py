@@ -12,7 +12,7 @@ import re
 from collections.abc import Iterator, Mapping, Sequence
 
 from ....errors import RequestError
-from ....schema.addresses import is_address
+from ....schema.addresses import is_address, is_web
 from ....schema.messages import FileRef, ImageURL, InputAudio
 from ...fields import UnsupportedFields
 from ...media_types import split_data_uri
@@ -145,7 +145,7 @@ def _in_s3(uri: str) -> Block:
 
 
 def _reject_web(url: str, place: str, unsupported: UnsupportedFields) -> None:
-    if not url.startswith(("http://", "https://")):
+    if not is_web(url):
         raise RequestError(f"`{place}` is neither a data URI nor an address in S3", place)
     unsupported.add(
         place, "it fetches nothing from the web; give a data URI, or an address in S3 (`s3://…`)"

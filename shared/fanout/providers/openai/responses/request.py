@@ -20,7 +20,7 @@ from ...base import Target
 from ..chat import encode
 from ..documents import has_address
 from ..quirks import Quirks
-from ..rules import is_reasoning
+from ..rules import NOT_OPENAI, is_reasoning
 from .models import without_mark
 
 _ABSENT = frozenset(
@@ -55,6 +55,13 @@ _SAME = (
     "user",
 )
 
+_READ = frozenset(
+    {"logprobs", "max_completion_tokens", "max_tokens", "messages", "reasoning_effort"}
+    | {"response_format", "store", "stream_options", "tool_choice", "tools", "top_logprobs"}
+    | {"verbosity", "web_search_options", *_SAME}
+)
+"""Fields of chat completions that have a place here."""
+
 MIN_OUTPUT = 16
 """Tokens: "Expected a value >= 16", says the API of a smaller `max_output_tokens`. 2026-11"""
 
@@ -71,7 +78,7 @@ def responses_quirks(quirks: Quirks) -> Quirks:
     )
     return replace(
         quirks,
-        drop=quirks.drop | _ABSENT,
+        drop=quirks.drop | NOT_OPENAI | _ABSENT,
         messages=rules,
         tool_efforts=(),
         stored_metadata=False,
@@ -92,7 +99,7 @@ def encode_responses(
     wire = encode(responses_quirks(quirks), request, named, stream, kind=kind)
     chat = json.decode(wire.body)
     body = _body(chat, kind)
-    dropped = wire.dropped
+    dropped = (*wire.dropped, *sorted(chat.keys() - _READ))
     given = sum(len(_encrypted(one)) for one in chat["messages"] if one["role"] == "assistant")
     if given > sum(item["type"] == "reasoning" for item in body["input"]):
         dropped = (*dropped, "messages[].extra_content")
