@@ -30,6 +30,7 @@ def test_each_choice_has_its_model_usage_and_time(
     assert (bad["finish_reason"], answer.choices[1].message.refusal) == ("stop", "`b`: b is busy")
     assert (bad["model"], bad["usage"]) == ("b", None)
     assert bad["error"] == {
+        "status": 429,
         "message": "`b`: b is busy",
         "type": "server_error",
         "param": None,

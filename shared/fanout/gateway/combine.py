@@ -9,7 +9,7 @@ from msgspec import Struct
 
 from ..errors import ErrorDetail
 from ..schema.chat import ORIGINAL_EVENT, ChatCompletion
-from ..schema.error import error_object, full_error
+from ..schema.error import error_object, failed_error
 from ..schema.fanout import FanOutRequest
 
 # Fields of a response that the combined one has itself, and names that mean something in a choice.
@@ -44,8 +44,8 @@ class CellResult(Struct, frozen=True):
 
     @property
     def error_object(self) -> dict[str, Any] | None:
-        """OpenAI's error object if the cell failed, else `None`."""
-        return full_error(self.error) if self.error else None
+        """OpenAI's error object, with a `status`, if the cell failed; else `None`."""
+        return failed_error(self.error) if self.error else None
 
     @property
     def model(self) -> str:

@@ -13,7 +13,7 @@ from ..concurrency import Ended
 from ..errors import Cause
 from ..schema.chat import ChatChunk
 from ..schema.choice_deltas import MAX_COLLECTED, ChoiceDeltas, is_bare
-from ..schema.error import full_error
+from ..schema.error import failed_error
 from ..schema.fanout import FanOutRequest
 from .combine import NO_USAGE, choice_position, missing_choices, response_fields, sum_usage
 
@@ -139,7 +139,7 @@ class Interleave:
             extra["fanout"] = report
         if end.error is not None:
             self._causes[end.index] = Cause(model, end.error)
-            failed = dict.fromkeys(self._numbers(end.index), full_error(end.error))
+            failed = dict.fromkeys(self._numbers(end.index), failed_error(end.error))
         else:
             failed = self._missing(end.index, model)
         top = {} if end.error else self._top[end.index]

@@ -39,13 +39,17 @@ def full_error(error: Exception) -> dict[str, Any]:
     return found
 
 
+def failed_error(error: Exception) -> dict[str, Any]:
+    """The error object of one of several models, with the `status` that it would have alone."""
+    return {"status": status_of(error), **full_error(error)}
+
+
 def error_body(error: Exception) -> dict[str, Any]:
     """`{"error": {…}}`; if every model failed, it has `causes`, in call order."""
     body = full_error(error)
     if isinstance(error, AllFailed):
         body["causes"] = [
-            {"model": cause.model, "status": status_of(cause.error), **full_error(cause.error)}
-            for cause in error.failures
+            {"model": cause.model, **failed_error(cause.error)} for cause in error.failures
         ]
     return {"error": body}
 

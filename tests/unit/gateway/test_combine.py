@@ -75,7 +75,7 @@ def test_a_failed_cell_is_a_choice_with_its_error_and_an_empty_message() -> None
         "finish_reason": "stop",
         "logprobs": None,
         "usage": None,
-        "error": {"message": "`b`: no", "type": "a_type", "param": "p", "code": "c"},
+        "error": {"status": 400, "message": "`b`: no", "type": "a_type", "param": "p", "code": "c"},
         "model": "b",
         "latency_ms": 500.0,
         "cost_usd": None,
@@ -150,7 +150,13 @@ def test_a_list_is_flat_or_in_a_row_for_each_conversation(width: int | None, row
 def test_a_failed_cell_of_a_list_has_its_error_and_its_model() -> None:
     assert list_response([bad("b")], dict, None) == [
         {
-            "error": {"message": "`b`: no", "type": "a_type", "param": "p", "code": "c"},
+            "error": {
+                "status": 400,
+                "message": "`b`: no",
+                "type": "a_type",
+                "param": "p",
+                "code": "c",
+            },
             "model": "b",
         }
     ]

@@ -89,9 +89,15 @@ def failed_body(error: Mapping[str, Any], request_id: str) -> dict[str, Any]:
 
 
 def type_of(error: Mapping[str, Any]) -> str:
-    """The type of an error in OpenAI's form; its code says more than its type, if it has one."""
+    """The type of one of several models' errors, by its status; or by its code or its type."""
+    if isinstance(status := error.get("status"), int):
+        return _general_type(status)
     kind = str(error.get("type"))
     return _OF_CODES.get(str(error.get("code")), kind if kind in _NAMES else "api_error")
+
+
+def _general_type(status: int) -> str:
+    return TYPES.get(status, "api_error" if status >= 500 else TYPES[400])  # noqa: PLR2004
 
 
 def error_object(error: Exception) -> dict[str, Any]:
@@ -102,7 +108,7 @@ def error_object(error: Exception) -> dict[str, Any]:
     to leave out of the next request (Claude Code).
     """
     status = error_status(error)
-    general = TYPES.get(status, "api_error" if status >= 500 else TYPES[400])  # noqa: PLR2004
+    general = _general_type(status)
     if not isinstance(error, ProviderError):
         more = {"details": error.details} if isinstance(error, ThreadError) else {}
         return {"type": general, "message": detail_of(error).message, **more}
