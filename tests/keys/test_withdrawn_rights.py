@@ -18,6 +18,7 @@ from tests.support.provider_steps import answers, refuse, wait
 from tests.support.scripted_provider import Upstream
 
 HI: Any = [{"role": "user", "content": "Hi"}]
+OBJECT = {"type": "object"}
 
 
 @pytest.fixture(scope="module")
@@ -92,14 +93,13 @@ REQUESTS: dict[str, dict[str, Any]] = {
     "a fallback": {"messages": HI, "fallbacks": ["b"]},
     "a hedge": {"messages": HI, "fanout": {"mode": "hedge", "models": ["a", "b"], "stagger": 60}},
     "all": {"messages": HI, "fanout": {"mode": "all", "models": ["a", "b"]}},
-    "a schema": {
+    "race": {"messages": HI, "fanout": {"mode": "race", "models": ["a", "b"]}},
+    "agree": {
         "messages": HI,
-        "fanout": {"check": True, "attempts": 3},
-        "response_format": {
-            "type": "json_schema",
-            "json_schema": {"name": "n", "schema": {"type": "object"}},
-        },
+        "fanout": {"mode": "agree", "models": ["a", "b", "b"], "k": 2, "start": 1},
     },
+    "a schema": {"messages": HI, "fanout": {"schema": OBJECT, "attempts": 3}},
+    "a schema, escalated": {"messages": HI, "fanout": {"schema": OBJECT, "escalate": ["b"]}},
 }
 """Requests with more than one call, of which the first fails or is one of several."""
 
@@ -110,7 +110,7 @@ def test_the_next_call_of_a_request_is_refused(
     gateway: RunningGateway, upstream: Upstream, kind: str, withdraw: Withdraw
 ) -> None:
     client, gate = Client(gateway), upstream.gate()
-    failed = [wait(gate), *(answers("no JSON") if kind == "a schema" else [refuse(500, "no")])]
+    failed = [wait(gate), *(answers("no JSON") if "schema" in kind else [refuse(500, "no")])]
     for name in ("a", "b"):
         upstream.script(name, failed, answers("one two three"))
     asked = {"model": "a", **REQUESTS[kind]}
@@ -125,8 +125,9 @@ def test_the_next_call_of_a_request_is_refused(
     connection.close()
     assert len(upstream.calls) == 1, body
     expected = "may not use the model" if WAYS[withdraw] == 403 else "API key is not one of"
-    if kind in {"conversations", "a retry", "a retry of a stream"}:
-        assert expected in body
+    assert expected in body
+    if kind not in {"conversations", "all", "a retry of a stream"}:
+        assert response.status == WAYS[withdraw], body
 
 
 def test_a_call_that_waits_for_its_slot_is_refused(

@@ -27,7 +27,7 @@ from ..telemetry.prices import nanodollars_of_usage, to_dollars
 from .combine import sum_usage
 from .escalation import find_invalid
 from .possible_votes import _deployment, vote_count
-from .report import Report, make_report
+from .report import Report, make_report, withdrawal_of
 from .timed_pace import Call
 
 MOST_OF_MESSAGE = 300
@@ -68,7 +68,8 @@ class AgreeCell:
         A response that the rules accept goes before others, then one that fits the schema.
 
         At the deadline, by the event loop's clock, the votes so far are all. Raises `failed(…)` if
-        no model responds, and `NoVoteInTime` if none has voted in time.
+        no model responds, `NoVoteInTime` if none has voted in time, and if they disagree, why a
+        model was not called whose right was withdrawn.
         """
         started, self._deadline = perf_counter(), deadline
         calls = [partial(call, leg, self._chat) for leg in self._legs]
@@ -81,10 +82,13 @@ class AgreeCell:
             report = make_report("agree", self._legs, outcomes, started, perf_counter())
             self._name_outcomes(report, outcomes, None, None)
             raise NoVoteInTime(report)
+        key = self._count.decided
+        errors = (cause.error for cause in self._failures(outcomes))
+        if key is None and (withdrawal := withdrawal_of(errors)) is not None:
+            raise withdrawal
         if not any(isinstance(outcome, Success) for outcome in outcomes):
             error = failed(RaceResult(None, outcomes))
             raise self._too_few_left(outcomes) or error
-        key = self._count.decided
         report = make_report("agree", self._legs, outcomes, started, perf_counter())
         winner = None if key is None else self._winner(sorted(self._count.voters[key]), outcomes)
         self._name_outcomes(report, outcomes, key, winner)

@@ -13,7 +13,7 @@ from typing import Any, Literal
 
 from msgspec import Struct
 
-from ..errors import DeadlineExceeded, FanoutError, SchemaMismatch
+from ..errors import DeadlineExceeded, FanoutError, Forbidden, SchemaMismatch, Unauthorized
 from ..routing.leg import Leg
 from ..schema.chat import ChatCompletion
 from ..schema.checked import validator_of
@@ -58,7 +58,11 @@ class CheckedCell:
         self._completion: ChatCompletion | None = None
 
     def valid(self, call: Call) -> Call:
-        """The call, repeated until its response fits; raises `SchemaMismatch` if none does."""
+        """
+        The call, repeated until its response fits.
+
+        Raises `SchemaMismatch` if none does, or why the client may not make another call.
+        """
 
         async def run(leg: Leg, chat: ChatRequest) -> ChatCompletion:
             sent: ChatRequest | None = chat
@@ -67,7 +71,7 @@ class CheckedCell:
                 try:
                     completion, invalid = await self._make(call, leg, sent, calls)
                 except FanoutError as error:
-                    if calls == 0:
+                    if calls == 0 or isinstance(error, Unauthorized | Forbidden):
                         raise
                     raise self.mismatch() from error
                 if invalid is None:

@@ -12,9 +12,9 @@ from functools import cached_property, partial
 from time import perf_counter
 from typing import TYPE_CHECKING, Any, TypeAlias
 
-from ..concurrency import RaceResult, Stagger, Success, race, race_streams
+from ..concurrency import Failure, RaceResult, Stagger, Success, race, race_streams
 from ..config.catalog import Catalog
-from ..errors import FanoutError
+from ..errors import FanoutError, Forbidden, Unauthorized
 from ..routing.leg import Leg
 from ..routing.router import Router
 from ..schema.chat import ChatChunk, ChatCompletion, has_content, is_empty
@@ -23,7 +23,7 @@ from ..schema.gateway_fields import Mode
 from ..schema.request import ChatRequest
 from ..wire.http import WireRequest
 from .fallback_calls import FallbackCalls, any_chunk
-from .report import empty_error, empty_winner, make_report, mode_of
+from .report import empty_error, empty_winner, make_report, mode_of, withdrawal_of
 
 if TYPE_CHECKING:
     from ..routing.first_token_times import FirstTokenTimes
@@ -68,9 +68,11 @@ class ConversationRunner:
         except FanoutError as error:
             if checked.fatal is not None:
                 raise checked.fatal from None
-            if checked.last is None:
+            if checked.last is None or isinstance(error, Unauthorized):
                 raise
             if not checked.check.escalate:
+                if isinstance(error, Forbidden):
+                    raise
                 raise checked.mismatch() from error
             completion = await self._escalate(request, cell, checked)
         if checked.fatal is not None:
@@ -98,7 +100,8 @@ class ConversationRunner:
         if checked.fatal is not None:
             raise checked.fatal
         if result.winner is None:
-            raise checked.mismatch()
+            errors = (one.error for one in result.outcomes if isinstance(one, Failure))
+            raise withdrawal_of(errors) or checked.mismatch()
         return {**result.value, "model": legs[result.winner].model}
 
     def _chat(self, request: FanOutRequest, cell: GridCell) -> Awaitable[ChatCompletion]:

@@ -10,7 +10,16 @@ from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from typing import TYPE_CHECKING, Any, Literal, NamedTuple, NotRequired, TypeAlias, TypedDict
 
 from ..concurrency import Cancelled, Failure, RaceOutcome, RaceResult, Success
-from ..errors import AllFailed, Broken, Busy, Cause, ErrorDetail, detail_of
+from ..errors import (
+    AllFailed,
+    Broken,
+    Busy,
+    Cause,
+    ErrorDetail,
+    Forbidden,
+    Unauthorized,
+    detail_of,
+)
 from ..routing.leg import Leg
 from ..schema.chat import ChatCompletion, Usage
 from ..schema.gateway_fields import Mode
@@ -248,7 +257,8 @@ def all_failed(legs: Sequence[Leg], result: RaceResult[Any]) -> Exception:
     """
     `AllFailed` with every error, in call order; if only one model ran, its own error.
 
-    The errors of a model whose fallbacks failed, too, are its own and theirs.
+    The errors of a model whose fallbacks failed, too, are its own and theirs. If the client has
+    lost a right, the error is that: without it, another call would have been made.
     """
     failures: list[Cause] = []
     for leg, outcome in zip(legs, result.outcomes, strict=True):
@@ -257,8 +267,20 @@ def all_failed(legs: Sequence[Leg], result: RaceResult[Any]) -> Exception:
             failures += (
                 error.failures if isinstance(error, AllFailed) else [Cause(leg.model, error)]
             )
+    if (withdrawal := withdrawal_of(one.error for one in failures)) is not None:
+        return withdrawal
     is_one = len(failures) == 1 or all(isinstance(cause.error, Busy) for cause in failures)
     return failures[0].error if is_one else AllFailed(failures)
+
+
+def withdrawal_of(errors: Iterable[Exception]) -> Unauthorized | Forbidden | None:
+    """
+    Why calls were not made which the client had the right to make when its request began.
+
+    That its key is not valid any more goes before that it may not use a model; `None` for neither.
+    """
+    found = [error for error in errors if isinstance(error, Unauthorized | Forbidden)]
+    return min(found, key=lambda error: isinstance(error, Forbidden), default=None)
 
 
 def empty_winner(

@@ -15,12 +15,11 @@ from contextlib import suppress
 from functools import partial
 from typing import Literal
 
-from ..bulk.pacing.line_retry import NotSent
 from ..bulk.store import JobProgress, Stop
 from ..bulk.totals import Totals
 from ..config.catalog import ClientKey
 from ..errors import BudgetExceeded, BudgetHeld, FanoutError, StorageBusy, Unauthorized
-from .account import HELD_SECONDS, BudgetReservation, Need
+from .account import HELD_SECONDS, UNKNOWN_KEY, BudgetReservation, Need
 from .current_rights import MAX_AGE
 from .groups import shared_models
 from .items import Item, UpdateConflict
@@ -83,13 +82,13 @@ class ChargedJob:
         return ClientKey(self._rows.job.owner, None, models, current=self._current)
 
     async def _current(self) -> ClientKey:
-        """The client for a call that starts now; raises `NotSent` if its key is not valid."""
+        """The client for a call that starts now; raises `Unauthorized` if its key is not."""
         with suppress(FanoutError):  # of the store of keys
             await self._check_rights(MAX_AGE)
         if isinstance(self._inner, ChargedJob):
             await self._inner._current()  # noqa: SLF001 -- of the same class
         if self._stop == "forbidden":
-            raise NotSent("the job's key is not valid any more")
+            raise Unauthorized(UNKNOWN_KEY)
         return self.current_client()
 
     async def open(self) -> None:

@@ -10,7 +10,7 @@ from msgspec import Struct
 from ..bulk.costs import Costs
 from ..bulk.input.estimates import KEY_OUTPUT_TOKENS
 from ..config.catalog import Catalog
-from ..errors import BudgetExceeded, FanoutError, Forbidden
+from ..errors import BudgetExceeded, FanoutError, Forbidden, Unauthorized
 from ..routing.billing import assumed_usage
 from ..routing.leg import Leg, Outcome
 from ..schema.fanout import FanOutRequest
@@ -142,7 +142,7 @@ class Meter:
         try:
             await self.extend(leg.model)
         except FanoutError as refusal:
-            if error is None or isinstance(refusal, BudgetExceeded):
+            if error is None or isinstance(refusal, BudgetExceeded | Unauthorized):
                 raise
             raise error from None
 

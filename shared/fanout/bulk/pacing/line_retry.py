@@ -20,6 +20,7 @@ from ...errors import (
     FanoutError,
     ProviderError,
     RateLimited,
+    Unauthorized,
 )
 from ...routing.retry_policy import RetryPolicy
 from ..activity import ActivityTracker, Reason, Wait
@@ -50,9 +51,9 @@ class NotSent(FanoutError):
 
 
 def is_not_sent(error: Exception) -> bool:
-    """Whether no call of the line was sent for this reason."""
+    """Whether no call of the line was sent for this reason, or since its key is not valid."""
     causes = [one.error for one in error.failures] if isinstance(error, AllFailed) else [error]
-    return all(isinstance(cause, NotSent) for cause in causes)
+    return all(isinstance(cause, NotSent | Unauthorized) for cause in causes)
 
 
 class _Pause(Struct, frozen=True):

@@ -8,11 +8,15 @@ from math import inf
 from types import TracebackType
 from typing import Any
 
-from ...errors import AllFailed, FanoutError, QuotaExceeded, RateLimited
+from msgspec.structs import replace
+
+from ...config.catalog import ClientKey
+from ...errors import AllFailed, FanoutError, QuotaExceeded, RateLimited, Unauthorized
 from ...providers.registry import rate_limits_of
 from ...routing.billing import assumed_usage
 from ...routing.flex import is_rejection
 from ...routing.leg import Leg, Outcome
+from ...schema.fanout import FanOutRequest
 from ...telemetry.prices import FLEX
 from ..activity import ActivityTracker
 from ..pacing.adaptive_concurrency import AdaptiveConcurrency
@@ -58,7 +62,8 @@ class CallWatcher:
     It `is_retry` if the line has failed before. By model, `tokens` are the tokens used, and
     `starts` when its last call was started. `paid` gets the calls that cost something without a
     usage; `reported` are those that succeeded with one. `stopped` is set if the job's budget has
-    no further call. `limit` is how many seconds the line's worker has left.
+    no further call, or its key is not valid any more: it `is_withdrawn`. `limit` is how
+    many seconds the line's worker has left.
     """
 
     def __init__(  # noqa: PLR0913 -- its parts, each once
@@ -80,6 +85,7 @@ class CallWatcher:
         self._paid = paid
         self._pay_again = pay_again
         self.stopped: LineDeferred | None = None
+        self.is_withdrawn = False
         self._concurrency = concurrency
         self._limiter = limiter
         self._activity = activity
@@ -98,6 +104,27 @@ class CallWatcher:
         if error is not None:
             raise error
         raise NotSent(f"`{leg.model}` is not called: the budget does not cover another call")
+
+    def watched(self, client: ClientKey) -> ClientKey:
+        """The job's client; that its key is not valid before a call ends the line, too."""
+        current = client.current
+        if current is None:
+            return client
+
+        async def watched() -> ClientKey:
+            try:
+                return await current()
+            except Unauthorized:
+                self.stopped, self.is_withdrawn = LineDeferred(), True
+                raise
+
+        return replace(client, current=watched)
+
+    def check_whole(self, request: FanOutRequest) -> None:
+        """Raise `LineDeferred` if the response of the request lacks calls that were withdrawn."""
+        needs_all = request.combined or request.judging is not None
+        if self.is_withdrawn and needs_all and self.stopped is not None:
+            raise self.stopped
 
     def started(self, leg: Leg) -> None:
         """

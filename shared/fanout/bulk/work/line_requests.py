@@ -181,7 +181,7 @@ class _LineSender(Struct, eq=False):
         try:
             context = Context(
                 sent.request_id,
-                self.client,
+                watcher.watched(self.client),
                 sent.deadline,
                 watcher,
                 held=sent.held,
@@ -204,6 +204,7 @@ class _LineSender(Struct, eq=False):
                 self.observer.unexpected_error(sent.request_id, error)
             raise
         else:
+            watcher.check_whole(request)
             watcher.reported.clear()  # the body has it
             sent.received(body)
             return body
@@ -265,7 +266,7 @@ class _LineSender(Struct, eq=False):
         self.activity.slot_waits[watcher] = request.models[0]
         context = Context(
             sent.request_id,
-            self.client,
+            watcher.watched(self.client),
             sent.deadline,
             watcher,
             held=sent.held,
@@ -284,6 +285,7 @@ class _LineSender(Struct, eq=False):
             self.activity.slot_waits.pop(watcher, None)
         if pace.stopped is not None:
             raise pace.stopped
+        watcher.check_whole(request)
         sent.received(body)
         return body
 
