@@ -15,15 +15,14 @@ from ..errors import RequestError
 
 _PLAIN = (str, int, float, type(None))  # bool is an int
 
-RESPONSE_ONLY = frozenset({"parsed", "annotations", "parsed_arguments"})
-"""
-Fields of a response's message that OpenAI's reference does not list for a request's message;
-https://platform.openai.com/docs/api-reference/chat/create. `parsed…` are set by SDKs.
-"""
-
 
 def plain(value: Any) -> Any:
-    """`value` as JSON values, its pydantic objects without the fields that are `None`."""
+    """
+    `value` as JSON values, its pydantic objects without the fields that are `None`.
+
+    A response's message keeps the fields that only responses have: what each vendor takes of them,
+    and whether audio is sent by its id or as its words, its codec decides, as for a dict.
+    """
     if type(value) is dict:
         if all(isinstance(item, _PLAIN) for item in value.values()):
             return value
@@ -35,9 +34,7 @@ def plain(value: Any) -> Any:
 
 def _plain_object(value: Any) -> Any:
     if isinstance(value, BaseModel):
-        return _request_fields(
-            value.model_dump(mode="json", exclude_none=True, exclude_unset=False)
-        )
+        return value.model_dump(mode="json", exclude_none=True)
     if isinstance(value, Mapping):
         return {name: plain(item) for name, item in value.items()}
     return value
@@ -59,15 +56,6 @@ def plain_options(options: Mapping[str, Any]) -> dict[str, Any]:
             raise RequestError("`extra_body` must be a dict of request fields", "extra_body")
         given |= plain(extra)
     return given
-
-
-def _request_fields(dumped: dict[str, Any]) -> dict[str, Any]:
-    """A dumped object without what only a response has; an audio response is referred to by id."""
-    kept = {name: item for name, item in dumped.items() if name not in RESPONSE_ONLY}
-    audio = kept.get("audio")
-    if "role" in kept and isinstance(audio, dict) and "id" in audio:
-        kept["audio"] = {"id": audio["id"]}
-    return kept
 
 
 def _tool(tool: Any) -> Any:
