@@ -70,7 +70,7 @@ So Fanout makes earlier messages fit the provider that gets them, without `drop_
 
 * Reasoning, citations, annotations and other fields of responses are sent only to providers whose
   API has them. Reasoning that must be sent back unchanged (Anthropic's and Bedrock's
-  `thinking_blocks`, Gemini's `extra_content`) reaches that provider again.
+  `thinking_blocks`, Gemini's `extra_content`) reaches that provider again, also through a gateway.
 * Ids of tool calls are replaced where they do not fit. A call and its results keep the same id, and
   the same id is replaced by the same one each time, so prompt caches hold.
 * A called function's name gets `_` for each letter that the provider rejects, and is cut at 64
@@ -113,8 +113,8 @@ With Anthropic and Bedrock:
 * Bedrock's models that cannot stream with tools (Llama, older Mistral models) are called without a
   stream; the whole response becomes one.
 * Bedrock's models that call no tools (DeepSeek R1, Titan, Mistral 7B, Mixtral, Cohere's first
-  Command models, the first Llama 3 and older ones) get a 400 that names `tools`. Earlier calls and
-  their results are text for them.
+  Command models, the first Llama 3 and older ones, Llama 3.2 1B and 3B) get a 400 that names
+  `tools`. Earlier calls and their results are text for them.
 
 Tools:
 

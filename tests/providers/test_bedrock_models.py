@@ -156,6 +156,8 @@ NO_TOOLS = [
     "mistral.mixtral-8x7b-instruct-v0:1",
     "meta.llama2-70b-chat-v1",
     "meta.llama3-8b-instruct-v1:0",
+    "us.meta.llama3-2-1b-instruct-v1:0",
+    "us.meta.llama3-2-3b-instruct-v1:0",
 ]
 TOOLS = [
     "deepseek.v3-v1:0",
@@ -163,6 +165,7 @@ TOOLS = [
     "cohere.command-r-v1:0",
     "mistral.mistral-small-2402-v1:0",
     "meta.llama3-1-8b-instruct-v1:0",
+    "us.meta.llama3-2-90b-instruct-v1:0",
     LLAMA,
     LARGE,
     NOVA,

@@ -10,6 +10,7 @@ import pytest
 from fanout.errors import Unsupported
 from fanout.providers import registry
 from fanout.providers.base import Target
+from fanout.providers.other_rows import OTHER_ROWS
 from fanout.schema.validation import parse_chat
 from fanout.wire.http import WireRequest
 from tests.providers.strict import (
@@ -91,6 +92,24 @@ def test_a_field_of_another_vendors_response_reaches_only_vendors_that_know_it(
     assert sent == expected
     logged = "*" if name == "a_field_of_tomorrow" else name  # which may be a client's text
     assert wire.dropped == (() if theirs == name else (f"messages[].{logged}",))
+
+
+@pytest.mark.parametrize("provider", sorted(OTHER_ROWS))
+def test_what_another_vendor_has_made_reaches_gateways_and_servers_of_ones_own_alone(
+    provider: str,
+) -> None:
+    own = openai_api.OWN.get(provider, set())
+    made = {**MADE, "reasoning_details": [{"type": "reasoning.text", "text": "hm"}]}
+    call = {"id": "abcdefghi", "type": "function", "function": {"name": "f", "arguments": "{}"}}
+    for name in ("extra_content", "reasoning_details"):
+        calls = [{**call, name: made[name]}]
+        called = {"role": "assistant", "content": "Hi", name: made[name], "tool_calls": calls}
+        result = {"role": "tool", "tool_call_id": call["id"], "content": "r"}
+        wire = encode(provider, "their-model", U, called, result, U)
+        _, sent, *_ = json.loads(wire.body)["messages"]
+        assert [name in sent, name in sent["tool_calls"][0]] == [name in own] * 2
+        noted = {f"messages[].{name}", f"messages[].tool_calls[].{name}"}
+        assert noted & set(wire.dropped) == (set() if name in own else noted)
 
 
 def test_a_refusal_stays_a_text_for_vendors_that_have_none() -> None:

@@ -1,10 +1,11 @@
 """
 More OpenAI-compatible vendors and servers, under LiteLLM's names: an address and a key, one a line.
 
-They get what any OpenAI-compatible server gets. A vendor with rules of its own has a row in
-`rows.py`. Names, addresses and keys are those of LiteLLM (`get_llm_provider_logic.py`,
-`constants.py` and `openai_like/providers.json` in github.com/BerriAI/litellm, read in November
-2026); where a line names a page, they were compared with it. Loaded only for these names.
+They get what any OpenAI-compatible server gets, vendors without the fields that others have made. A
+vendor with more rules of its own has a row in `rows.py`. Names, addresses and keys are those of
+LiteLLM (`get_llm_provider_logic.py`, `constants.py` and `openai_like/providers.json` in
+github.com/BerriAI/litellm, read in November 2026); where a line names a page, they were compared
+with it. Loaded only for these names.
 """
 
 from __future__ import annotations
@@ -14,7 +15,7 @@ from collections.abc import Mapping
 from msgspec.structs import replace
 
 from .fields import VENDORS_FIELDS
-from .openai.message_rules import OTHER_SERVERS
+from .openai.message_rules import OTHER_SERVERS, OTHER_VENDORS, MessageRules
 from .openai.rules import (
     FAMILIES,
     OLD_LIMIT,
@@ -31,13 +32,9 @@ _VENDORS = """
 abliteration       https://api.abliteration.ai/v1                          ABLITERATION_API_KEY
 ai21               https://api.ai21.com/studio/v1                          AI21_API_KEY
 ai21_chat          https://api.ai21.com/studio/v1                          AI21_API_KEY
-aihubmix           https://aihubmix.com/v1                                 AIHUBMIX_API_KEY
-aiml               https://api.aimlapi.com/v1                              AIML_API_KEY
 anyscale           https://api.endpoints.anyscale.com/v1                   ANYSCALE_API_KEY
-apertis            https://api.stima.tech/v1                               STIMA_API_KEY
 charity_engine     https://api.charityengine.services/remotejobs/v2/inference  CHARITY_ENGINE_API_KEY
 chutes             https://llm.chutes.ai/v1                                CHUTES_API_KEY
-cometapi           https://api.cometapi.com/v1                             COMETAPI_KEY COMETAPI_API_KEY
 compactifai        https://api.compactif.ai/v1                             COMPACTIFAI_API_KEY
 crusoe             https://managed-inference-api-proxy.crusoecloud.com/v1  CRUSOE_API_KEY
 dashscope          https://dashscope-intl.aliyuncs.com/compatible-mode/v1  DASHSCOPE_API_KEY
@@ -48,7 +45,6 @@ friendliai         https://api.friendli.ai/serverless/v1                   FRIEN
 galadriel          https://api.galadriel.com/v1                            GALADRIEL_API_KEY
 github             https://models.github.ai/inference                      GITHUB_API_KEY GITHUB_TOKEN
 gmi                https://api.gmi-serving.com/v1                          GMI_API_KEY
-helicone           https://ai-gateway.helicone.ai/v1                       HELICONE_API_KEY
 huggingface        https://router.huggingface.co/v1                        HF_TOKEN HUGGINGFACE_API_KEY
 hyperbolic         https://api.hyperbolic.xyz/v1                           HYPERBOLIC_API_KEY
 lambda_ai          https://api.lambda.ai/v1                                LAMBDA_API_KEY
@@ -57,13 +53,11 @@ meta_llama         https://api.llama.com/compat/v1                         LLAMA
 minimax            https://api.minimax.io/v1                               MINIMAX_API_KEY
 moonshot           https://api.moonshot.ai/v1                              MOONSHOT_API_KEY
 morph              https://api.morphllm.com/v1                             MORPH_API_KEY
-nano-gpt           https://nano-gpt.com/api/v1                             NANOGPT_API_KEY
 nebius             https://api.studio.nebius.ai/v1                         NEBIUS_API_KEY
 novita             https://api.novita.ai/v3/openai                         NOVITA_API_KEY
 nscale             https://inference.api.nscale.com/v1                     NSCALE_API_KEY
 nvidia_nim         https://integrate.api.nvidia.com/v1                     NVIDIA_NIM_API_KEY NVIDIA_API_KEY
 ovhcloud           https://oai.endpoints.kepler.ai.cloud.ovh.net/v1        OVHCLOUD_API_KEY
-poe                https://api.poe.com/v1                                  POE_API_KEY
 publicai           https://api.publicai.co/v1                              PUBLICAI_API_KEY
 salad_cloud        https://ai.salad.cloud/v1                               SALAD_CLOUD_API_KEY
 sambanova          https://api.sambanova.ai/v1                             SAMBANOVA_API_KEY
@@ -71,8 +65,6 @@ sarvam             https://api.sarvam.ai/v1                                SARVA
 scaleway           https://api.scaleway.ai/v1                              SCW_SECRET_KEY
 synthetic          https://api.synthetic.new/openai/v1                     SYNTHETIC_API_KEY
 v0                 https://api.v0.dev/v1                                   V0_API_KEY
-veniceai           https://api.venice.ai/api/v1                            VENICE_AI_API_KEY
-vercel_ai_gateway  https://ai-gateway.vercel.sh/v1                         VERCEL_AI_GATEWAY_API_KEY AI_GATEWAY_API_KEY
 volcengine         https://ark.cn-beijing.volces.com/api/v3                VOLCENGINE_API_KEY ARK_API_KEY
 voyage             https://api.voyageai.com/v1                             VOYAGE_API_KEY VOYAGE_API_TOKEN
 wandb              https://api.inference.wandb.ai/v1                       WANDB_API_KEY
@@ -83,6 +75,19 @@ zai                https://api.z.ai/api/paas/v4                            ZAI_A
 # huggingface: huggingface.co/docs/inference-providers. nvidia_nim: ai-sdk.dev/providers/
 # openai-compatible-providers/nim and build.nvidia.com. zai: docs.z.ai. helicone: docs.helicone.ai/
 # rest/ai-gateway/post-v1-chat-completions. minimax: platform.minimax.io/docs. 2026-11
+
+_GATEWAYS = """
+aihubmix           https://aihubmix.com/v1           AIHUBMIX_API_KEY
+aiml               https://api.aimlapi.com/v1        AIML_API_KEY
+apertis            https://api.stima.tech/v1         STIMA_API_KEY
+cometapi           https://api.cometapi.com/v1       COMETAPI_KEY COMETAPI_API_KEY
+helicone           https://ai-gateway.helicone.ai/v1 HELICONE_API_KEY
+nano-gpt           https://nano-gpt.com/api/v1       NANOGPT_API_KEY
+poe                https://api.poe.com/v1            POE_API_KEY
+veniceai           https://api.venice.ai/api/v1      VENICE_AI_API_KEY
+vercel_ai_gateway  https://ai-gateway.vercel.sh/v1   VERCEL_AI_GATEWAY_API_KEY AI_GATEWAY_API_KEY
+"""
+"""They call models of several vendors, among them Google's, and get the fields of all."""
 
 _SERVERS = """
 docker_model_runner  {api_base}                 DOCKER_MODEL_RUNNER_API_KEY
@@ -148,7 +153,9 @@ OTHER_APIS: Mapping[str, str] = {
 """LiteLLM's providers that speak another API, and what to do instead."""
 
 
-def _rows(table: str, *, key_optional: bool) -> dict[str, Row]:
+def _rows(
+    table: str, *, key_optional: bool = False, messages: MessageRules = OTHER_SERVERS
+) -> dict[str, Row]:
     found = {}
     for line in table.strip().split("\n"):
         name, base, key, *more = line.split()
@@ -158,7 +165,7 @@ def _rows(table: str, *, key_optional: bool) -> dict[str, Row]:
             key,
             rename=OLD_LIMIT,
             key_optional=key_optional,
-            messages=OTHER_SERVERS,
+            messages=messages,
             own=VENDORS_FIELDS,
             other_keys=tuple(more),
         )
@@ -178,7 +185,11 @@ def _with_inference_provider(model: str, is_own_address: bool) -> str:  # noqa: 
     return f"{parts[1]}/{parts[2]}:{parts[0]}"
 
 
-_OTHERS = {**_rows(_VENDORS, key_optional=False), **_rows(_SERVERS, key_optional=True)}
+_OTHERS = {
+    **_rows(_VENDORS, messages=OTHER_VENDORS),
+    **_rows(_GATEWAYS),
+    **_rows(_SERVERS, key_optional=True),
+}
 
 OTHER_ROWS: Mapping[str, Row] = {
     **_OTHERS,
@@ -186,7 +197,7 @@ OTHER_ROWS: Mapping[str, Row] = {
     "dashscope": replace(
         _OTHERS["dashscope"],
         # Its own service: the template of the open models is not known to reject anything there.
-        messages=replace(OTHER_SERVERS, one_system=""),
+        messages=replace(OTHER_VENDORS, one_system=""),
         # "parameter.enable_thinking must be set to false for non-streaming calls", of the open
         # models that also think: github.com/QuantumNous/new-api/pull/1109, coze-dev/coze-studio/
         # issues/324, 2026-11
@@ -219,7 +230,14 @@ OTHER_ROWS: Mapping[str, Row] = {
     # can1357/oh-my-pi/pull/954, BigPizzaV3/CodexPlusPlus/issues/267, 2026-11
     "minimax": replace(
         _OTHERS["minimax"],
-        messages=replace(OTHER_SERVERS, late_system=False, many_systems=False),
+        # It makes `reasoning_details` itself, and wants them back: platform.minimax.io/docs/guides/
+        # text-m2-function-call, 2026-12
+        messages=replace(
+            OTHER_VENDORS,
+            fields=OTHER_VENDORS.fields | {"reasoning_details"},
+            late_system=False,
+            many_systems=False,
+        ),
         # "invalid thinking.type: "enabled" (allowed: adaptive, disabled)": github.com/CherryHQ/
         # cherry-studio/issues/16431; older models have `enabled`: …/pull/15991. 2026-11
         thinking=(ThinkingTypes(r"(?i)minimax-m[3-9]", {"enabled": "adaptive"}), *NO_BUDGET),
@@ -227,7 +245,7 @@ OTHER_ROWS: Mapping[str, Row] = {
     "moonshot": replace(
         _OTHERS["moonshot"],
         messages=replace(
-            OTHER_SERVERS,
+            OTHER_VENDORS,
             # Calls of `$web_search` are sent back as they came: platform.moonshot.ai/docs/guide/
             # use-web-search, 2026-11
             builtin_calls=frozenset({"builtin_function"}),
@@ -276,7 +294,7 @@ OTHER_ROWS: Mapping[str, Row] = {
         closed=True,
         # "Message content as a list is only supported for user messages": github.com/
         # earendil-works/pi/pull/1574, 2026-11
-        messages=replace(OTHER_SERVERS, one_text=True),
+        messages=replace(OTHER_VENDORS, one_text=True),
     ),
     "litellm_proxy": replace(
         _OTHERS["litellm_proxy"],
@@ -288,7 +306,7 @@ OTHER_ROWS: Mapping[str, Row] = {
     # "missing `messages.content` parameter": github.com/AstrBotDevs/AstrBot/issues/6852, 2026-11
     # `thinking` has a `type` only: docs.byteplus.com/docs/Byteplus_LAS/Chat_API, 2026-11
     "volcengine": replace(
-        _OTHERS["volcengine"], messages=replace(OTHER_SERVERS, empty=False), thinking=NO_BUDGET
+        _OTHERS["volcengine"], messages=replace(OTHER_VENDORS, empty=False), thinking=NO_BUDGET
     ),
     "xiaomi_mimo": replace(
         _OTHERS["xiaomi_mimo"],
@@ -297,7 +315,7 @@ OTHER_ROWS: Mapping[str, Row] = {
         # "`text` is not set", of null beside calls and of a result that is not one text:
         # github.com/XiaomiMiMo/MiMo-V2-Flash/issues/8, XiaomiMiMo/MiMo/issues/44, 2026-11
         messages=replace(
-            OTHER_SERVERS, empty=False, media_results=False, no_content=" ", one_text=True
+            OTHER_VENDORS, empty=False, media_results=False, no_content=" ", one_text=True
         ),
     ),
     "zai": replace(
@@ -309,7 +327,7 @@ OTHER_ROWS: Mapping[str, Row] = {
         # theopenco/llmgateway/pull/3268, which tried them, 2026-11
         most={"temperature": 1},
         # "messages[2].content[1].text: cannot be empty": github.com/zed-industries/zed/issues/37751
-        messages=replace(OTHER_SERVERS, empty_texts=False),
+        messages=replace(OTHER_VENDORS, empty_texts=False),
     ),
     # Mistral's model for code, at its own address and with its own key: docs.mistral.ai, 2026-11
     "codestral": replace(

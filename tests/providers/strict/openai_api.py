@@ -35,6 +35,12 @@ OTHERS = frozenset({
 """What only some vendors have. Each vendor below lists what it has itself."""
 
 ANY_SERVER = {"reasoning_content", "extra_content", "reasoning_details", "cache_control"}
+PASSING = frozenset({
+    "aihubmix", "aiml", "apertis", "cometapi", "docker_model_runner", "helicone", "lemonade",
+    "litellm_proxy", "llamafile", "lm_studio", "nano-gpt", "oobabooga", "poe", "veniceai",
+    "vercel_ai_gateway", "xinference",
+})  # fmt: skip
+"""Gateways, which call models of other vendors, and servers of one's own."""
 OWN: dict[str, set[str]] = {
     "deepseek": {"reasoning_content"},  # api-docs.deepseek.com/guides/thinking_mode
     "fireworks_ai": {"reasoning_content"},
@@ -43,7 +49,9 @@ OWN: dict[str, set[str]] = {
     "openrouter": {"annotations", "cache_control", "images", "reasoning", "reasoning_details"},
     "together_ai": {"reasoning", "reasoning_content"},
     **dict.fromkeys(("local", "openai_like"), ANY_SERVER),
-    **dict.fromkeys(OTHER_ROWS, ANY_SERVER),
+    **dict.fromkeys(OTHER_ROWS, ANY_SERVER - {"extra_content", "reasoning_details"}),
+    "minimax": ANY_SERVER - {"extra_content"},  # platform.minimax.io/docs
+    **dict.fromkeys(PASSING, ANY_SERVER),
 }
 
 KNOWN: dict[str, dict[str, set[str]]] = {

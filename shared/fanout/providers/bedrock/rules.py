@@ -61,11 +61,13 @@ NO_STOP = r"openai\.gpt-oss|qwen\.qwen3"
 
 # "This model doesn't support tool use": github.com/langchain-ai/langchain-aws/issues/447 (DeepSeek
 # R1). AWS's table also has Titan, Claude 2 and Instant, Jurassic-2, Jamba-Instruct, Cohere's first
-# Command models, Mistral 7B, Mixtral, Llama 2, and Llama 3 in its first version. 2026-12
+# Command models, Mistral 7B, Mixtral, Llama 2, and Llama 3 in its first version. Llama 3.2 with 1
+# and 3 billion parameters: github.com/epam/ai-dial-adapter-bedrock/issues/181, of 2024, which also
+# names 11. 2026-12
 NO_TOOLS = (
     r"deepseek\.r1|amazon\.titan|anthropic\.claude-(?:v|instant)|ai21\.(?:j2|jamba-instruct)"
     r"|cohere\.command-(?:light-)?text|mistral\.(?:mistral-7b|mixtral)"
-    r"|meta\.llama(?:2|3-\d+b)"
+    r"|meta\.llama(?:2|3-\d+b|3-2-[13]b)"
 )
 
 # "This model doesn't support tool use in streaming mode": github.com/earendil-works/pi/issues/3739,

@@ -214,6 +214,14 @@ OTHER_SERVERS = MessageRules(
 )
 
 
+# A vendor with OpenAI's API, not a gateway: what other vendors have made says nothing to it.
+OTHER_VENDORS = replace(
+    OTHER_SERVERS,
+    fields=OTHER_SERVERS.fields - {"extra_content", "reasoning_details"},
+    signed="",
+)
+
+
 @lru_cache(maxsize=1024)
 def rules_for(rules: MessageRules, model: str, template: Template | None = None) -> MessageRules:
     """The rules for this model of the vendor's; those of the config count before those by name."""
