@@ -136,6 +136,7 @@ from .provider import (
     UnsupportedCountry,
     may_be_billed,
     public_message,
+    withdrawal_of,
 )
 
 __all__ = [
@@ -206,4 +207,5 @@ __all__ = [
     "public_message",
     "restored",
     "status_of",
+    "withdrawal_of",
 ]

@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from typing import Any, ClassVar, Literal, Protocol
 
 from msgspec import Struct
 from msgspec.structs import replace
 
 from .base import ErrorDetail, FanoutError, detail_of, status_of
+from .gateway import Forbidden, Unauthorized
 
 
 class HasName(Protocol):
@@ -238,6 +239,16 @@ class AllFailed(FanoutError):
         codes = {detail_of(cause.error).code for cause in self.failures}
         kind = types.pop() if len(types) == 1 else self.type
         return ErrorDetail(str(self), kind, None, codes.pop() if len(codes) == 1 else self.code)
+
+
+def withdrawal_of(errors: Iterable[Exception]) -> Unauthorized | Forbidden | None:
+    """
+    Why calls were not made which the client had the right to make when its request began.
+
+    That its key is not valid any more goes before that it may not use a model; `None` for neither.
+    """
+    found = [error for error in errors if isinstance(error, Unauthorized | Forbidden)]
+    return min(found, key=lambda error: isinstance(error, Forbidden), default=None)
 
 
 def public_message(cause: Cause) -> str:

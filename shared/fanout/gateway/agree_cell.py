@@ -16,7 +16,15 @@ from typing import Any
 from ..concurrency import Cancelled, Failure, Outcome, RaceOutcome, RaceResult, Success
 from ..concurrency.quorum import run_quorum
 from ..config.catalog import Catalog
-from ..errors import AllFailed, Busy, Cause, FanoutError, RequestError, public_message
+from ..errors import (
+    AllFailed,
+    Busy,
+    Cause,
+    FanoutError,
+    RequestError,
+    public_message,
+    withdrawal_of,
+)
 from ..routing.leg import Leg
 from ..schema.agreement import Agree, AgreeReport, Ballot
 from ..schema.chat import ChatCompletion
@@ -27,7 +35,7 @@ from ..telemetry.prices import nanodollars_of_usage, to_dollars
 from .combine import sum_usage
 from .escalation import find_invalid
 from .possible_votes import _deployment, vote_count
-from .report import Report, make_report, withdrawal_of
+from .report import Report, make_report
 from .timed_pace import Call
 
 MOST_OF_MESSAGE = 300

@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING, Any, TypeAlias
 
 from ..concurrency import Failure, RaceResult, Stagger, Success, race, race_streams
 from ..config.catalog import Catalog
-from ..errors import FanoutError, Forbidden, Unauthorized
+from ..errors import FanoutError, Forbidden, Unauthorized, withdrawal_of
 from ..routing.leg import Leg
 from ..routing.router import Router
 from ..schema.chat import ChatChunk, ChatCompletion, has_content, is_empty
@@ -23,7 +23,7 @@ from ..schema.gateway_fields import Mode
 from ..schema.request import ChatRequest
 from ..wire.http import WireRequest
 from .fallback_calls import FallbackCalls, any_chunk
-from .report import empty_error, empty_winner, make_report, mode_of, withdrawal_of
+from .report import empty_error, empty_winner, make_report, mode_of
 
 if TYPE_CHECKING:
     from ..routing.first_token_times import FirstTokenTimes

@@ -10,16 +10,7 @@ from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from typing import TYPE_CHECKING, Any, Literal, NamedTuple, NotRequired, TypeAlias, TypedDict
 
 from ..concurrency import Cancelled, Failure, RaceOutcome, RaceResult, Success
-from ..errors import (
-    AllFailed,
-    Broken,
-    Busy,
-    Cause,
-    ErrorDetail,
-    Forbidden,
-    Unauthorized,
-    detail_of,
-)
+from ..errors import AllFailed, Broken, Busy, Cause, ErrorDetail, detail_of, withdrawal_of
 from ..routing.leg import Leg
 from ..schema.chat import ChatCompletion, Usage
 from ..schema.gateway_fields import Mode
@@ -271,16 +262,6 @@ def all_failed(legs: Sequence[Leg], result: RaceResult[Any]) -> Exception:
         return withdrawal
     is_one = len(failures) == 1 or all(isinstance(cause.error, Busy) for cause in failures)
     return failures[0].error if is_one else AllFailed(failures)
-
-
-def withdrawal_of(errors: Iterable[Exception]) -> Unauthorized | Forbidden | None:
-    """
-    Why calls were not made which the client had the right to make when its request began.
-
-    That its key is not valid any more goes before that it may not use a model; `None` for neither.
-    """
-    found = [error for error in errors if isinstance(error, Unauthorized | Forbidden)]
-    return min(found, key=lambda error: isinstance(error, Forbidden), default=None)
 
 
 def empty_winner(
