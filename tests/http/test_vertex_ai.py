@@ -147,4 +147,4 @@ def test_a_token_service_that_is_down_is_an_error_of_the_provider(google: Google
     with serve(config) as gateway:
         status, _, body = gateway.json({"model": "gemini", "messages": HI})
     assert status in {502, 503}
-    assert "no connection to the provider" in body["error"]["message"]
+    assert "no connection to Google's token server" in body["error"]["message"]
