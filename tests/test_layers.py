@@ -141,8 +141,8 @@ TOP_LEVEL = {
         __init__ child_process download engine install models parent_process running_engine serve
     """,
     "shared/fanout/routing/*.py": """
-        __init__ authorization billing embedding_params embeddings error_kinds first_token_times
-        flex leg
+        __init__ authorization billing deployment_slots embedding_params embeddings error_kinds
+        first_token_times flex leg
         load_balancing logged_fields model_fields retry_policy router shared_times stored_files
         stream_attempts
     """,

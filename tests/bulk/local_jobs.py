@@ -22,6 +22,7 @@ from fanout.bulk.steps.host import RunnerOptions
 from fanout.config.load import check
 from fanout.config.resolve import resolve
 from fanout.gateway.factory import open_gateway
+from fanout.gateway.gateway import Gateway
 from fanout.settings import Settings
 from fanout.transport.engine import Incoming, Outgoing
 from fanout.wire.http import WireResponse
@@ -134,9 +135,14 @@ class LocalJobs:
     """The jobs of one process, which another one may resume."""
 
     def __init__(
-        self, service: LocalBatchService, provider: EchoProvider, observer: RecordingObserver
+        self,
+        service: LocalBatchService,
+        provider: EchoProvider,
+        observer: RecordingObserver,
+        gateway: Gateway,
     ) -> None:
         self.service = service
+        self.gateway = gateway
         self.provider = provider
         self.observer = observer
 
@@ -241,7 +247,7 @@ async def _open_process(
             gateway, home, name=name, observer=observer, now=now, options=all_options
         ) as lazy,
     ):
-        yield LocalJobs(lazy.service, engine, observer)
+        yield LocalJobs(lazy.service, engine, observer, gateway)
     assert observer.unexpected_errors == []
 
 

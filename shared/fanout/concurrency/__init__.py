@@ -6,7 +6,7 @@ Does not depend on HTTP, providers or configuration. Every task started here has
 been cancelled and awaited, before its function returns or its block ends.
 """
 
-from .fair_limiter import FairLimiter, Share
+from .fair_limiter import FairLimiter, Share, WaitingCall, release_all
 from .map import Ended, first_error, map_all, map_each, map_in_order, merge_streams
 from .memory_budget import MemoryBudget, MemoryReservation
 from .outcomes import (
@@ -43,6 +43,7 @@ __all__ = [
     "Share",
     "Stagger",
     "Success",
+    "WaitingCall",
     "attempt",
     "drop_tracebacks",
     "first_error",
@@ -54,6 +55,7 @@ __all__ = [
     "prepend",
     "race",
     "race_streams",
+    "release_all",
     "with_deadline",
     "within",
 ]

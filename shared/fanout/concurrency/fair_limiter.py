@@ -6,7 +6,9 @@ leaves slots for others.
 from __future__ import annotations
 
 import asyncio
-from collections import deque
+from collections import defaultdict, deque
+from collections.abc import Iterable
+from weakref import WeakValueDictionary
 
 from ..errors import Busy
 
@@ -35,31 +37,38 @@ class FairLimiter:
     A share may take another slot only while it holds fewer than are free. So one share alone gets
     half of them, each of `k` big ones gets 1/(k + 1), and a new one always finds a free slot.
     While it is `divided`, the same holds for the keys: a key may take another slot only while all
-    its shares hold fewer than are free, or than `KEY_FACTOR` times as many if no other key waits. A
-    free slot goes to the waiting key that holds the fewest, and then to its smallest share.
+    its shares hold fewer than are free, or than `KEY_FACTOR` times as many if no other key waits.
     Network switches divide their memory like this: Choudhury and Hahne, "Dynamic queue length
     thresholds for shared-memory packet switches", 1998.
+
+    Unless it `keeps_free` slots, shares may take all of them.
+
+    A free slot goes to the waiting key that holds the fewest; of its jobs and requests, to the one
+    that holds the fewest. Of equals, the one that got a slot least recently is next.
     """
 
-    def __init__(self, size: int, *, divided: bool = False) -> None:
+    def __init__(self, size: int, *, divided: bool = False, keeps_free: bool = True) -> None:
         self.free = size
         self.divided = divided
-        self._keys: dict[str, _Key] = {}
+        self.keeps_free = keeps_free
+        self.keys: defaultdict[str, Holder] = defaultdict(Holder)
+        self.jobs: WeakValueDictionary[tuple[str, str], Holder] = WeakValueDictionary()
         self._waiting: dict[Share, None] = {}
         self._recent_starts = 0  # by big shares, since the loop last ran other tasks
+        self._taken = 0
 
-    def share(self, limit: int, key: str = "", patience: float | None = None) -> Share:
+    def share(
+        self, limit: int, key: str = "", patience: float | None = None, job: str = ""
+    ) -> Share:
         """
         A share of a key that never holds more than `limit` slots.
 
-        If it gets no first slot within `patience` seconds, its calls raise `Busy`.
+        If it gets no first slot within `patience` seconds, its calls raise `Busy`. All shares of a
+        `job` count as one.
         """
-        account = self._keys.get(key)
-        if account is None:
-            account = self._keys[key] = _Key()
-        return Share(self, limit, account, patience)
+        return Share(self, limit, key, patience, job)
 
-    def key_may_take(self, key: _Key) -> bool:
+    def key_may_take(self, key: Holder) -> bool:
         """Whether the key may hold one more slot."""
         if not self.divided:
             return True
@@ -82,118 +91,206 @@ class FairLimiter:
         """Whether a share that holds `held` slots may take one now, or waits for the next tick."""
         return held < UNPACED_SLOTS or self._recent_starts < STARTS_PER_TICK
 
-    def started(self, held: int) -> None:
-        """Count a slot that a share took which held `held` before."""
+    def started(self, held: int) -> int:
+        """Count a slot that a share took which held `held` before; returns its number."""
         if held >= UNPACED_SLOTS:
             self._recent_starts += 1
             if self._recent_starts == 1:
                 asyncio.get_running_loop().call_soon(self._next_tick)
+        self._taken += 1
+        return self._taken
 
     def _next_tick(self) -> None:
         self._recent_starts = 0
-        self._grant_waiting()
+        self.grant_waiting()
 
-    def _grant_waiting(self) -> None:
-        """Give free slots to waiting shares, first to the key and the share with the fewest."""
-        while able := [share for share in self._waiting if share.may_take]:
-            share = min(able, key=_held)
-            share.grant()
-            if not share.is_waiting:
-                self.remove_waiting(share)
+    def grant_waiting(self) -> None:
+        """Give free slots to waiting shares."""
+        while self.free > 0 and self._waiting:
+            able = [one for one in self._waiting if one.may_take and one.next_call is not None]
+            if not able:
+                return
+            call = min(able, key=_order).next_call
+            if call is not None:
+                call.start()
 
 
-class _Key:
-    """What all shares of one key hold, and how many of them wait."""
+class Holder:
+    """What holds slots: all shares of a key, or of a job. `last` is the number of its last slot."""
 
-    __slots__ = ("held", "waiting")
+    __slots__ = ("__weakref__", "held", "last", "waiting")
 
     def __init__(self) -> None:
-        self.held = 0
-        self.waiting = 0
+        self.held = self.waiting = self.last = 0
 
 
 class Share:
-    """One request's share: each `async with` of it waits for a slot and holds it for the block."""
+    """
+    One request's share: each `async with` of it waits for a slot and holds it for the block.
 
-    def __init__(self, limiter: FairLimiter, limit: int, key: _Key, patience: float | None) -> None:
-        self._limiter = limiter
+    `busy` is the message of the error of a call that cannot start soon.
+    """
+
+    busy = BUSY
+
+    def __init__(
+        self, limiter: FairLimiter, limit: int, key: str, patience: float | None, job: str
+    ) -> None:
+        self.limiter = limiter
         self._limit = limit
-        self._patience = patience
-        self._is_rejected = False
-        self.key = key
-        self._queue: deque[asyncio.Future[None]] = deque()
-        self.held = 0
+        self.patience = patience
+        self.is_rejected = False
+        self.names = key, job
+        self.key = limiter.keys[key]
+        self._job = limiter.jobs.setdefault(self.names, Holder()) if job else None
+        self.calls: deque[WaitingCall] = deque()
+        self.held = self._last = 0
 
     @property
     def may_take(self) -> bool:
-        limiter = self._limiter
+        """Whether another of its calls may start, as far as this limit is concerned."""
+        limiter = self.limiter
+        if not limiter.keeps_free:
+            return limiter.free > 0 and self.held < self._limit
         return (
-            self.held < min(self._limit, limiter.free)
+            self.held < self._limit
+            and (self if self._job is None else self._job).held < limiter.free
             and limiter.key_may_take(self.key)
             and limiter.may_start(self.held)
         )
 
     @property
-    def is_waiting(self) -> bool:
-        return bool(self._queue)
+    def is_impatient(self) -> bool:
+        """Whether its calls fail that cannot start soon: it has patience, and none has started."""
+        return self.patience is not None
 
-    def grant(self) -> None:
-        """Give a slot to the first in the queue that was not cancelled."""
-        while self._queue:
-            waiter = self._queue.popleft()
-            if not waiter.done():
-                self._acquire()
-                waiter.set_result(None)
-                return
+    @property
+    def next_call(self) -> WaitingCall | None:
+        """The first waiting call that may start when this share has a slot for it."""
+        return next((one for one in self.calls if one.may_start_with(self)), None)
 
-    def _acquire(self) -> None:
-        self._limiter.started(self.held)
-        self._patience = None  # it has started: its other calls may wait
+    @property
+    def order(self) -> tuple[int, ...]:
+        """Of waiting shares, the one with the lowest order gets the next slot."""
+        key, job = self.key, self._job
+        if job is None:
+            return key.held, key.last, self.held, self._last
+        return key.held, key.last, job.held, job.last
+
+    def take(self) -> None:
+        """Take a free slot."""
+        limiter, key, job = self.limiter, self.key, self._job
+        self.patience = None  # it has started: its other calls may wait
+        key.last = self._last = limiter.started(self.held)
         self.held += 1
-        self.key.held += 1
-        self._limiter.free -= 1
+        key.held += 1
+        limiter.free -= 1
+        if job is not None:
+            job.held += 1
+            job.last = key.last
 
-    def _release(self) -> None:
+    def give_back(self) -> None:
+        """Give a slot back, before `grant_waiting`."""
         self.held -= 1
         self.key.held -= 1
-        self._limiter.free += 1
-        self._limiter._grant_waiting()  # noqa: SLF001 -- one limiter in two classes
+        self.limiter.free += 1
+        if self._job is not None:
+            self._job.held -= 1
 
-    async def __aenter__(self) -> None:
+    async def __aenter__(self) -> object:
         """Wait for a slot."""
-        if self.may_take and not self._queue:
-            self._acquire()
-            return
-        if self._is_rejected:
-            raise Busy(BUSY)
-        if self._patience is None:
-            await self._wait()
-            return
-        try:
-            async with asyncio.timeout(self._patience):
-                await self._wait()
-        except TimeoutError:
-            self._is_rejected = True
-            raise Busy(BUSY) from None
-
-    async def _wait(self) -> None:
-        waiter = asyncio.get_running_loop().create_future()
-        self._queue.append(waiter)
-        self._limiter.add_waiting(self)
-        try:
-            await waiter
-        except asyncio.CancelledError:
-            if waiter.done() and not waiter.cancelled():
-                self._release()  # granted just before the cancellation
-            elif waiter in self._queue:
-                self._queue.remove(waiter)
-                if not self._queue:
-                    self._limiter.remove_waiting(self)
-            raise
+        if self.may_take:
+            self.take()
+        else:
+            await self.wait()
+        return self
 
     async def __aexit__(self, *_: object) -> None:
-        self._release()
+        self.give_back()
+        self.limiter.grant_waiting()
+
+    async def wait(self, *others: Share) -> None:
+        """
+        Wait until a slot of this share and of each other one is free, and take them all at once.
+
+        Until then the call holds none of them, so that it keeps no other from starting.
+        """
+        shares = self, *others
+        for one in shares:
+            if one.is_rejected:
+                raise Busy(one.busy)
+        call = WaitingCall(shares)
+        loop = asyncio.get_running_loop()
+        timers = [
+            loop.call_later(one.patience, one.reject, call)
+            for one in shares
+            if one.patience is not None
+        ]
+        call.add()
+        try:
+            await call.future
+        except BaseException:
+            if call.is_started:
+                release_all(shares)  # it was started just before the cancellation
+            else:
+                call.remove()
+                for one in shares:
+                    one.limiter.grant_waiting()
+            raise
+        finally:
+            for timer in timers:
+                timer.cancel()
+
+    def reject(self, call: WaitingCall) -> None:
+        """Let a call fail that has waited for too long, if this limit is the cause."""
+        if self.is_impatient and not self.may_take and not call.future.done():
+            self.is_rejected = True
+            call.future.set_exception(Busy(self.busy))
 
 
-def _held(share: Share) -> tuple[int, int]:
-    return share.key.held, share.held
+class WaitingCall:
+    """A call that waits for a slot of each of these shares."""
+
+    __slots__ = ("future", "is_started", "shares")
+
+    def __init__(self, shares: tuple[Share, ...]) -> None:
+        self.shares = shares
+        self.future: asyncio.Future[None] = asyncio.get_running_loop().create_future()
+        self.is_started = False
+
+    def may_start_with(self, share: Share) -> bool:
+        """Whether it may start when this share has a slot for it."""
+        return not self.future.done() and all(one is share or one.may_take for one in self.shares)
+
+    def start(self) -> None:
+        """Take a slot of each share, and let the call go on."""
+        self.remove()
+        for one in self.shares:
+            one.take()
+        self.is_started = True
+        self.future.set_result(None)
+
+    def add(self) -> None:
+        """Let it take part when slots become free."""
+        for one in self.shares:
+            one.calls.append(self)
+            one.limiter.add_waiting(one)
+
+    def remove(self) -> None:
+        """It waits no longer."""
+        for one in self.shares:
+            one.calls.remove(self)
+            if not one.calls:
+                one.limiter.remove_waiting(one)
+
+
+def release_all(shares: Iterable[Share]) -> None:
+    """Give a slot of each share back. The first limiter is the first to give its slot to others."""
+    for one in shares:
+        one.give_back()
+    for one in shares:
+        one.limiter.grant_waiting()
+
+
+def _order(share: Share) -> tuple[int, ...]:
+    return share.order

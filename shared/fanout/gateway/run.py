@@ -45,6 +45,7 @@ class Context(Struct, frozen=True, gc=False):
     `timed_pace.Pace`) makes the calls of a checked request, of models that are to agree, of a hedge
     or of fallbacks; then each has the request's time. A `judge_pace` makes those of a judge.
     With `flex`, calls for whole responses are on the flex tier of the deployments that have one.
+    All requests of a `job` count as one where slots are shared.
     """
 
     request_id: str
@@ -57,6 +58,7 @@ class Context(Struct, frozen=True, gc=False):
     pace: Any = None
     judge_pace: Any = None
     flex: bool = False
+    job: str = ""
 
     @property
     def share_key(self) -> str:
@@ -263,8 +265,8 @@ class Run:
         calls = len(self.request.conversations) * len(self.request.models)
         limit = self.limit
         if self.host.limiter is not None:
-            context = self.context
-            return self.host.limiter.share(limit, context.share_key, context.patience)
+            share, context = self.host.limiter.share, self.context
+            return share(limit, context.share_key, context.patience, context.job)
         return asyncio.Semaphore(limit) if calls > limit else None
 
     def slots(self) -> AbstractAsyncContextManager[object]:

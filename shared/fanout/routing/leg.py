@@ -7,13 +7,14 @@ Does not depend on how a call is made: the router fills the leg in.
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
-from contextlib import AbstractAsyncContextManager
+from collections.abc import Set as AbstractSet
+from contextlib import AbstractAsyncContextManager, AsyncExitStack, nullcontext
 from types import MappingProxyType, ModuleType
 from typing import TYPE_CHECKING, Any, Literal, Protocol, Self, TypeAlias
 
 from msgspec import UNSET, Struct
 
-from ..concurrency import Failure, drop_tracebacks
+from ..concurrency import Failure, Share, drop_tracebacks
 from ..config.catalog import ClientKey
 from ..config.deployment import Deployment
 from ..errors import ErrorDetail, FanoutError, Internal, ProviderError, RequestError, TimedOut
@@ -30,6 +31,7 @@ if TYPE_CHECKING:
 
 Outcome: TypeAlias = Literal["ok", "failed", "cancelled"]
 
+NO_SLOT: AbstractAsyncContextManager[object] = nullcontext()
 NO_HEADERS: Mapping[str, str] = MappingProxyType({})
 
 
@@ -52,27 +54,12 @@ class Watcher(Protocol):
         """The response of a checked request fits the schema, or does not, with this error."""
 
 
-class HeldSlots:
+class HeldSlots(AsyncExitStack):
     """Slots of a call, held until they are released; releasing them again does nothing."""
-
-    __slots__ = ("_slots",)
-
-    def __init__(self) -> None:
-        self._slots: list[AbstractAsyncContextManager[object]] = []
-
-    async def take(self, slot: AbstractAsyncContextManager[object]) -> None:
-        """Wait for a slot."""
-        await slot.__aenter__()
-        self._slots.append(slot)
-
-    def add(self, others: HeldSlots) -> None:
-        """Hold the other slots, too."""
-        self._slots += others._slots
 
     async def release(self) -> None:
         """Release the slots, the last one first."""
-        while self._slots:
-            await self._slots.pop().__aexit__(None, None, None)
+        await self.aclose()
 
 
 class Leg(Struct):
@@ -143,6 +130,19 @@ class Leg(Struct):
         if self.deployment is None:
             return None
         return self.deployment.provider.billing if self.is_stream else "unknown"
+
+    def call_slots(
+        self, group: DeploymentGroup, avoided: AbstractSet[str]
+    ) -> tuple[AbstractAsyncContextManager[object], AbstractAsyncContextManager[Deployment]]:
+        """
+        What a call holds: a slot of its request, and one of a deployment that is not in `avoided`.
+
+        If it may have to wait for the second, that takes both, and the first is nothing.
+        """
+        slots = self.slots or NO_SLOT
+        if group.is_limited and isinstance(slots, Share):
+            return NO_SLOT, group.slot(avoided, slots, self.request_id)
+        return slots, group.slot(avoided, None, self.request_id)
 
     def fallback(self, model: str) -> Leg:
         """Make a leg of the same request for another model, which may be called if this fails."""

@@ -7,6 +7,7 @@ Does not depend on calls: the router reports how they ended. Time and random num
 from __future__ import annotations
 
 import asyncio
+import sys
 from collections import deque
 from collections.abc import Callable, Mapping, Sequence
 from collections.abc import Set as AbstractSet
@@ -14,6 +15,7 @@ from contextlib import AbstractAsyncContextManager
 
 from msgspec import Struct, field
 
+from ..concurrency import FairLimiter, Share
 from ..config.catalog import Catalog
 from ..config.deployment import Balancing, Deployment
 from ..errors import ProviderError
@@ -21,7 +23,12 @@ from ..errors import ProviderError
 MAX_COOLDOWN = 600.0
 """Seconds for which a provider's `Retry-After` keeps calls away from a deployment, at most."""
 
+TIMER_ERROR = 0.01
+"""Seconds that a timer may be early, because a loop's clock may have whole milliseconds."""
+
 DEFAULT = Balancing()
+
+NONE: AbstractSet[str] = frozenset()
 
 MAX_WILDCARD_GROUPS = 1_000
 """How many groups of names that a wildcard takes are kept, the latest ones."""
@@ -29,14 +36,13 @@ MAX_WILDCARD_GROUPS = 1_000
 
 class _Member(Struct):
     """
-    A deployment and its calls; an `async with` block holds one of its slots.
+    A deployment and its calls; an `async with` block is one of them.
 
     `fails` are its failures in a row by kind of error; `""` are those of any other kind. `calls`
     are the latest ones that succeeded: when they ended, and how many seconds they took.
     """
 
     deployment: Deployment
-    slots: asyncio.Semaphore | None
     calls: deque[tuple[float, float]]
     in_flight: int = 0
     fails: dict[str, int] = field(default_factory=dict)
@@ -48,23 +54,17 @@ class _Member(Struct):
             self.calls.popleft()
         return sum(seconds for _, seconds in self.calls) / (len(self.calls) or 1)
 
-    async def __aenter__(self) -> None:
+    async def __aenter__(self) -> Deployment:
         self.in_flight += 1
-        if self.slots is not None:
-            try:
-                await self.slots.acquire()
-            except BaseException:
-                self.in_flight -= 1
-                raise
+        return self.deployment
 
     async def __aexit__(self, *_: object) -> None:
         self.in_flight -= 1
-        if self.slots is not None:
-            self.slots.release()
 
     @property
     def is_full(self) -> bool:
-        return self.slots is not None and self.slots.locked()
+        limit = self.deployment.max_parallel
+        return limit is not None and self.in_flight >= limit
 
 
 class DeploymentGroup:
@@ -96,39 +96,54 @@ class DeploymentGroup:
         self._retries = settings.retries if retries is None else retries
         self._is_timed = settings.strategy == "latency-based-routing"
         self._is_ordered = len({d.order for d in deployments}) > 1
-        self._members = {d.id: self._member(d) for d in deployments}
+        size = settings.latency.max_latency_list_size
+        self._members = {d.id: _Member(d, deque(maxlen=size)) for d in deployments}
+        self._limiter = _limiter(deployments)
 
-    def _member(self, deployment: Deployment) -> _Member:
-        limit = deployment.max_parallel
-        slots = asyncio.Semaphore(limit) if limit else None
-        return _Member(
-            deployment, slots, deque(maxlen=self._settings.latency.max_latency_list_size)
-        )
+    @property
+    def is_limited(self) -> bool:
+        """Whether a call may have to wait for a free slot of a deployment."""
+        return self._limiter is not None
 
     def __len__(self) -> int:
         return len(self._members)
 
-    def pick(self, avoid: AbstractSet[str] = frozenset()) -> Deployment | None:
+    def pick(self, avoid: AbstractSet[str] = NONE) -> Deployment | None:
         """
         The next deployment to call, or `None` if `avoid` holds them all.
 
         A deployment with a free slot is preferred, then one with the lowest `order`, then the
         strategy decides. If all are cooling down, the one whose cooldown ends first is picked.
         """
-        members = list(self._members.values())
-        if avoid:
-            members = [m for m in members if m.deployment.id not in avoid]
+        members = self._ready(avoid)
         if len(members) < 2:  # noqa: PLR2004
             return members[0].deployment if members else None
-        now = self._now()
-        ready = [m for m in members if m.cool_until <= now]
-        if not ready:
-            return min(members, key=_ready_at).deployment
-        found = [m for m in ready if not m.is_full] or ready
+        found = [m for m in members if not m.is_full] or members
         if self._is_ordered:
             first = min(m.deployment.order for m in found)
             found = [m for m in found if m.deployment.order == first]
         return self._choose(found)
+
+    def _ready(self, avoid: AbstractSet[str]) -> list[_Member]:
+        """The members that may be called now; if all are cooling down, the one that is first."""
+        members = list(self._members.values())
+        if avoid:
+            members = [m for m in members if m.deployment.id not in avoid]
+        if len(members) < 2:  # noqa: PLR2004
+            return members
+        now = self._now()
+        return [m for m in members if m.cool_until <= now] or [min(members, key=_ready_at)]
+
+    def has_free(self, avoid: AbstractSet[str] = NONE) -> bool:
+        """Whether one of the deployments that may be called now has a free slot."""
+        return any(not m.is_full for m in self._ready(avoid))
+
+    def member(self, avoid: AbstractSet[str] = NONE) -> _Member:
+        """The member of the deployment that `pick` returns."""
+        deployment = self.pick(avoid)
+        if deployment is None:
+            raise AssertionError("a round always leaves a deployment to call")
+        return self._members[deployment.id]
 
     def _least_busy(self, members: Sequence[_Member]) -> Deployment:
         """The one with the fewest calls in flight for its weight; of equals, one by weight."""
@@ -166,9 +181,21 @@ class DeploymentGroup:
                 return member.deployment
         return members[-1].deployment
 
-    def slot(self, deployment: Deployment) -> AbstractAsyncContextManager[None]:
-        """Hold one of the deployment's slots (`max_parallel_requests`) for the block."""
-        return self._members[deployment.id]
+    def slot(
+        self, avoid: AbstractSet[str] = NONE, request: Share | None = None, request_id: str = ""
+    ) -> AbstractAsyncContextManager[Deployment]:
+        """
+        A block that is a call to one of the deployments, not one of those to avoid: its value.
+
+        If the group `is_limited`, it waits for a free slot of one (`max_parallel_requests`), and
+        also takes one of the `request`'s share; see `DeploymentSlot`. Raises `Busy` if the request
+        has patience and it waits too long.
+        """
+        if self._limiter is None:
+            return self.member(avoid)
+        from .deployment_slots import DeploymentSlot
+
+        return DeploymentSlot(self._limiter, self, avoid, request, request_id)
 
     def succeeded(self, deployment: Deployment, seconds: float | None = None) -> None:
         """
@@ -204,6 +231,8 @@ class DeploymentGroup:
         pause = self._settings.cooldown_time if own is None else own
         pause = pause if error.retry_after is None else min(error.retry_after, MAX_COOLDOWN)
         member.cool_until = max(member.cool_until, self._now() + pause)
+        if self._limiter is not None:  # what waits for the others may call it then
+            asyncio.get_running_loop().call_later(pause + TIMER_ERROR, self._limiter.grant_waiting)
 
     def retries_after(self, error: Exception) -> int | None:
         """The retries that a policy has for an error; `None` if it does not count it."""
@@ -255,6 +284,14 @@ def _kind_in(counts: Mapping[str, int], error: Exception) -> str | None:
     from .error_kinds import kind_in
 
     return kind_in(counts, error)
+
+
+def _limiter(deployments: Sequence[Deployment]) -> FairLimiter | None:
+    """What calls wait in for a free slot; `None` if no deployment has a limit."""
+    limits = [one.max_parallel for one in deployments]
+    if not any(limits):
+        return None
+    return FairLimiter(sum(one or sys.maxsize for one in limits), keeps_free=False)
 
 
 def _ready_at(member: _Member) -> float:

@@ -9,11 +9,11 @@ from __future__ import annotations
 import asyncio
 import random
 from collections.abc import AsyncIterator, Awaitable, Callable
+from collections.abc import Set as AbstractSet
 from contextlib import (
     AbstractAsyncContextManager,
     AsyncExitStack,
     asynccontextmanager,
-    nullcontext,
 )
 from functools import cached_property, partial
 from time import perf_counter
@@ -39,7 +39,7 @@ from ..transport.engine import MAX_RESPONSE_BYTES, Incoming
 from ..transport.request_encoding import stream_request
 from ..wire.http import WireRequest, WireResponse
 from .leg import Attempt, HeldSlots, Leg, outcome_of
-from .load_balancing import DeploymentGroup, DeploymentGroups
+from .load_balancing import NONE, DeploymentGroup, DeploymentGroups
 from .retry_policy import Failures, RetryPolicy
 
 if TYPE_CHECKING:
@@ -47,11 +47,6 @@ if TYPE_CHECKING:
     from .stream_attempts import Opened, StreamAttempts
 
 T = TypeVar("T")
-
-NONE: frozenset[str] = frozenset()
-
-NO_SLOT: AbstractAsyncContextManager[object] = nullcontext()
-"""What a call holds if its request has no limit on calls in flight."""
 
 
 def _clock() -> float:
@@ -65,8 +60,8 @@ R = TypeVar("R", ChatRequest, "EmbeddingPart")
 _Call: TypeAlias = Callable[[R, Attempt], Awaitable[T]]
 """Makes one attempt."""
 
-_Attempt: TypeAlias = Callable[[Leg, R, DeploymentGroup, Deployment], Awaitable[T]]
-"""Waits for a slot of the deployment, and makes one attempt."""
+_Attempt: TypeAlias = Callable[[Leg, R, DeploymentGroup, AbstractSet[str]], Awaitable[T]]
+"""Waits for a deployment that is not in the set, and makes one attempt."""
 
 
 class Router:
@@ -186,13 +181,13 @@ class Router:
         if leg.fallback_of and leg.watcher is not None:
             await leg.watcher.pay_again(leg, None)
         while True:
-            deployment = group.pick(NONE if failures is None else failures.avoided)
-            if deployment is None:
-                raise AssertionError("a round always leaves a deployment to call")
             try:
-                return await attempt(leg, request, group, deployment)
+                return await attempt(
+                    leg, request, group, NONE if failures is None else failures.avoided
+                )
             except (ProviderError, MissingKey, RequestError) as error:
-                if not _is_of_deployment(error, request):
+                deployment = leg.deployment
+                if deployment is None or not _is_of_deployment(error, request):
                     raise
                 failures = failures or Failures(self._retry, len(group), leg.deadline)
                 planned = group.retries_after(error) if leg.retries is None else None
@@ -232,45 +227,43 @@ class Router:
         leg: Leg,
         request: R,
         group: DeploymentGroup,
-        deployment: Deployment,
+        avoided: AbstractSet[str],
     ) -> T:
-        attempt = self._attempt(leg, group, deployment)
         if leg.held is not None:
-            return await self._in_held_slots(call, leg.held, request, attempt)
-        if leg.slots is None:
-            async with group.slot(deployment):
-                await self._check_current(leg, request)
-                with attempt:
-                    return await call(request, attempt)
-        async with leg.slots, group.slot(deployment):
+            return await self._in_held_slots(call, leg, leg.held, request, group, avoided)
+        slots, slot = leg.call_slots(group, avoided)
+        async with slots, slot as deployment:
             await self._check_current(leg, request)
-            with attempt:
+            with self._attempt(leg, group, deployment) as attempt:
                 return await call(request, attempt)
 
     async def _in_held_slots(
-        self, call: _Call[R, T], held: HeldSlots, request: R, attempt: Attempt
+        self,
+        call: _Call[R, T],
+        leg: Leg,
+        held: HeldSlots,
+        request: R,
+        group: DeploymentGroup,
+        avoided: AbstractSet[str],
     ) -> T:
         """The response of a call whose slots are held after it, too, if it succeeds."""
-        leg, own = attempt.leg, HeldSlots()
-        try:
-            if leg.slots is not None:
-                await own.take(leg.slots)
-            await own.take(attempt.group.slot(attempt.deployment))
+        async with AsyncExitStack() as own:
+            slots, slot = leg.call_slots(group, avoided)
+            await own.enter_async_context(slots)
+            deployment = await own.enter_async_context(slot)
             await self._check_current(leg, request)
-            with attempt:
+            with self._attempt(leg, group, deployment) as attempt:
                 response = await call(request, attempt)
-        except BaseException:
-            await own.release()
-            raise
-        held.add(own)
-        return response
+            held.push_async_exit(own.pop_all())
+            return response
 
     async def _open_in_slot(
-        self, leg: Leg, request: ChatRequest, group: DeploymentGroup, deployment: Deployment
+        self, leg: Leg, request: ChatRequest, group: DeploymentGroup, avoided: AbstractSet[str]
     ) -> Opened:
         async with AsyncExitStack() as stack:
-            await stack.enter_async_context(leg.slots or NO_SLOT)
-            await stack.enter_async_context(group.slot(deployment))
+            slots, slot = leg.call_slots(group, avoided)
+            await stack.enter_async_context(slots)
+            deployment = await stack.enter_async_context(slot)
             await self._check_current(leg, request)
             with self._attempt(leg, group, deployment) as attempt:
                 return await self._streams.open(stack, request, attempt)

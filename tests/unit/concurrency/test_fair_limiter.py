@@ -188,3 +188,47 @@ def test_a_share_without_a_first_slot_is_rejected_and_leaves_nothing_behind() ->
         assert limiter.free == 1
 
     run(main())
+
+
+def test_the_shares_of_a_job_count_as_one() -> None:
+    async def main() -> None:
+        limiter = FairLimiter(12)
+        async with asyncio.TaskGroup() as group:
+            jobs = ["large"] * 20 + ["other"] * 20
+            made = [group.create_task(hold(limiter.share(9, job=job), 9.0)) for job in jobs]
+            await asyncio.sleep(0.5)
+            assert limiter.free == 3
+            late = group.create_task(hold(limiter.share(9, job="late"), 1.0))
+            chat = group.create_task(hold(limiter.share(1), 1.0))
+        assert (late.result(), chat.result()) == (0.5, 0.5)
+        assert [task.result() for task in made].count(0.0) == 9
+
+    run(main())
+
+
+def test_of_equal_keys_the_one_that_got_a_slot_least_recently_is_next() -> None:
+    async def main() -> None:
+        limiter = FairLimiter(1)
+        async with asyncio.TaskGroup() as group:
+            busy = [group.create_task(hold(limiter.share(1, "a"))) for _ in range(5)]
+            await asyncio.sleep(0.5)
+            others = [group.create_task(hold(limiter.share(1, key))) for key in "bcb"]
+        assert [task.result() for task in busy] == [0.0, 3.0, 5.0, 6.0, 7.0]
+        assert [task.result() for task in others] == [1.0, 2.0, 4.0]
+
+    run(main())
+
+
+def test_a_call_that_was_cancelled_keeps_no_slots_from_another_key() -> None:
+    async def main() -> None:
+        limiter = FairLimiter(8, divided=True)
+        async with asyncio.TaskGroup() as group:
+            other = limiter.share(1, "other")
+            waiting = [group.create_task(hold(other, 9.0)) for _ in range(2)][1]
+            await asyncio.sleep(0)
+            made = [group.create_task(hold(limiter.share(1, "key"), 9.0)) for _ in range(8)]
+            await asyncio.sleep(1.0)
+            waiting.cancel()
+        assert [task.result() for task in made] == [0.0] * 4 + [1.0] * 2 + [9.0] * 2
+
+    run(main())

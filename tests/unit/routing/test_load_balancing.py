@@ -76,10 +76,10 @@ def test_the_least_busy_is_picked_whatever_the_random_number() -> None:
     async def main() -> None:
         both, first, second = pair(Clock())
         assert both.pick() == first
-        async with both.slot(first):
-            assert both.pick() == second
-            async with both.slot(second):
-                assert both.pick() == first
+        async with both.slot() as called:
+            assert (called, both.pick()) == (first, second)
+            async with both.slot() as other:
+                assert (other, both.pick()) == (second, first)
         assert both.pick() == first
 
     run(main())
@@ -89,9 +89,17 @@ def test_calls_in_flight_are_divided_by_the_weight() -> None:
     async def main() -> None:
         heavy, light = deployment(0, weight=4), deployment(1, weight=1)
         both = group([light, heavy], Clock())
-        async with both.slot(light), both.slot(heavy), both.slot(heavy), both.slot(heavy):
+        on_heavy = {light.id}
+        async with (
+            both.slot({heavy.id}),
+            both.slot(on_heavy),
+            both.slot(on_heavy),
+            both.slot(on_heavy),
+        ):
             assert both.pick() == heavy
-            async with both.slot(heavy):  # equally busy for their weight: the random number decides
+            async with both.slot(
+                on_heavy
+            ):  # equally busy for their weight: the random number decides
                 assert both.pick() == light
 
     run(main())
@@ -101,7 +109,7 @@ def test_a_deployment_without_a_free_slot_is_not_picked_while_another_has_one() 
     async def main() -> None:
         narrow, wide = deployment(0, max_parallel_requests=1), deployment(1)
         both = group([narrow, wide], Clock())
-        async with both.slot(narrow), both.slot(wide), both.slot(wide):
+        async with both.slot({wide.id}), both.slot({narrow.id}), both.slot({narrow.id}):
             assert both.pick() == wide
             assert both.pick({wide.id}) == narrow
 
@@ -124,7 +132,7 @@ def test_no_more_calls_than_slots_are_in_flight() -> None:
         ended = []
 
         async def call() -> None:
-            async with only.slot(narrow):
+            async with only.slot():
                 await asyncio.sleep(1.0)
             ended.append(now())
 
@@ -140,9 +148,9 @@ def test_a_call_cancelled_while_it_waits_for_a_slot_is_not_counted() -> None:
     async def main() -> None:
         narrow, other = deployment(0, max_parallel_requests=1), deployment(1)
         both = group([narrow, other], Clock())
-        async with both.slot(narrow):
+        async with both.slot({other.id}):
             with pytest.raises(TimeoutError):
-                async with asyncio.timeout(1.0), both.slot(narrow):
+                async with asyncio.timeout(1.0), both.slot({other.id}):
                     pytest.fail("there was no slot")
         assert both.pick() == narrow
 
@@ -238,7 +246,7 @@ def test_a_deployment_that_cools_down_is_not_picked_however_busy_the_other_is() 
     async def main() -> None:
         both, first, second = pair(Clock())
         both.failed(first, failure(RateLimited, first))
-        async with both.slot(second), both.slot(second):
+        async with both.slot(), both.slot():
             assert both.pick() == second
 
     run(main())

@@ -88,7 +88,9 @@ class EmbeddingCalls:
         permit = limiter.permit(model, tokens, 1, tokens, self._job, self._latest)
         async with ShownPermit(permit, self._activity):
             await self._ready()
-            context = Context(sent.request_id, self._client(), sent.deadline, watcher)
+            context = Context(
+                sent.request_id, self._client(), sent.deadline, watcher, job=self._job
+            )
             try:
                 used = await self._gateway.embed(request, context, add)
             except FanoutError as error:

@@ -188,6 +188,7 @@ class _LineSender(Struct, eq=False):
                 pace=later,
                 judge_pace=self._judge_calls(sent, request),
                 flex=sent.tier == FLEX,
+                job=self.job,
             )
             body = (await self.gateway.chat(as_stream(sent, request), context)).body
         except FanoutError as error:
@@ -252,18 +253,22 @@ class _LineSender(Struct, eq=False):
         self, sent: LineRequest, request: FanOutRequest, watcher: CallWatcher
     ) -> object:
         """The body of a line's response; each of its calls is sent when it is permitted."""
+
+        async def ready() -> None:
+            await self._until_ready()
+            self.activity.slot_waits[watcher] = request.models[0]
+
         pace = PacedCalls(
             sent,
             self.limiter,
             lambda name, size: self._permit(name, sent.line, size, 1),
-            self._until_ready,
+            ready,
             self._used_tokens,
             self._deployment,
             None if request.agree is None else _panel_retries(sent),
             failures=len(sent.paid.failures),
         )
         sent.paid.begin()
-        self.activity.slot_waits[watcher] = request.models[0]
         context = Context(
             sent.request_id,
             watcher.watched(self.client),
@@ -272,6 +277,7 @@ class _LineSender(Struct, eq=False):
             held=sent.held,
             pace=pace,
             judge_pace=self._judge_calls(sent, request),
+            job=self.job,
         )
         try:
             body = (await self.gateway.chat(request, context)).body

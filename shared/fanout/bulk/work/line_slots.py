@@ -17,6 +17,12 @@ POLL_INTERVAL = 0.1
 MAX_RETRYING = 1000
 """Lines that wait for a retry, beside those with a call, so that the memory for them is bounded."""
 
+LEAST_WAITING, SHORTAGE = 4, 10.0
+"""
+Lines that may have no call yet, or as many as have one, for so many seconds after one has waited
+for a slot of its model or of the gateway: the next call starts at once, and others need not wait.
+"""
+
 PROBE_INTERVAL = 1.0
 """Seconds between two calls to a model that is down."""
 
@@ -27,6 +33,8 @@ RETRYING = Wait("provider_error", f"{MAX_RETRYING:,} lines that failed wait to b
 class LineSlots:
     """
     How many lines may be in flight: by calls, by bytes, and by the job's cost cap.
+
+    While some of them wait for a slot of their model or of the gateway, few others start.
 
     A line that waits for a retry has no slot. Lines to be sent again and other lines get slots in
     turn. `changed` is set when another line may start. None starts after `deadline`, by the event
@@ -56,6 +64,7 @@ class LineSlots:
         self._next_probe = 0.0
         self._is_retrys_turn = True
         self._lacks_slot = False
+        self._waited_at = float("-inf")  # a line for a slot of its model or of the gateway
         self._wanted_at = float("-inf")  # a slot, for a line that is not sent yet
         self._timer: asyncio.TimerHandle | None = None
 
@@ -117,9 +126,18 @@ class LineSlots:
     def _has_slot(self) -> bool:
         self._concurrency.grow(self._loop.time())
         calls = self.in_flight - self._retrying - self._activity.grouped
-        if calls >= int(self._concurrency.limit):
+        if calls >= int(self._concurrency.limit) or self._enough_wait(calls):
             return False
         return not self._concurrency.is_down or self._loop.time() >= self._next_probe
+
+    def _enough_wait(self, lines: int) -> bool:
+        """Whether so many of these lines have no call yet that others would only wait with them."""
+        if self._activity.slot_waits:
+            self._waited_at = self._loop.time()
+        elif self._loop.time() - self._waited_at > SHORTAGE:
+            return False
+        running = self._activity.in_flight
+        return lines - running >= max(LEAST_WAITING, running)
 
     def _took_slot(self, *, is_retry: bool) -> None:
         self._is_retrys_turn = not is_retry
