@@ -336,6 +336,56 @@ def test_a_block_of_the_edge_in_front_of_a_vendor_is_not_about_the_key(
     assert type(error) is kind
 
 
+CLIENTS_FAULTS: dict[str, type[ProviderError]] = {
+    "This model's maximum context length is 4096 tokens. However, you requested 5000 tokens":
+        ContextLengthExceeded,
+    "the request exceeds the available context size (4096 tokens), try increasing it":
+        ContextLengthExceeded,
+    "The response was filtered due to the prompt triggering our content management policy. Please "
+    "modify your prompt and retry.": ContentFiltered,
+    "Incorrect API key provided: sk-1.": Refused,
+    "The model `x` does not exist": ModelNotFound,
+    "You exceeded your current quota, please check your plan and billing details":
+        QuotaExceeded,
+    "The service is not available in your country": UnsupportedCountry,
+}  # fmt: skip
+
+
+@pytest.mark.parametrize("vendor", ["openai", "openai_like", "hosted_vllm", "mistral", "azure"])
+@pytest.mark.parametrize("status", [500, 502, 503])
+@pytest.mark.parametrize("text", CLIENTS_FAULTS)
+def test_the_words_of_a_clients_error_count_before_a_servers_status(
+    vendor: str, status: int, text: str
+) -> None:
+    """As a response, and as JSON or the first event of a success: the same each time."""
+    error: dict[str, Any] = {"message": text, "type": "server_error", "param": None, "code": status}
+    body = json.dumps({"error": error}).encode()
+    found = [
+        raised(vendor, {}, Reply(status, [body]), stream=False)[0],
+        raised(vendor, {}, Reply(status, [body]), stream=True)[0],
+        raised(vendor, {}, Reply(200, [body]), stream=True)[0],
+        raised(vendor, {}, Reply(200, [b"data: " + body + b"\n\n"]), stream=True)[0],
+    ]
+    assert {type(one) for one in found} == {CLIENTS_FAULTS[text]}
+    assert not any(one.is_retryable for one in found)
+
+
+@pytest.mark.parametrize("status", [500, 503])
+@pytest.mark.parametrize(
+    "text",
+    [
+        "The content policy service is temporarily unavailable.",
+        "The content moderation policy check timed out",
+        "The model x was not found, try again later",
+        "Internal error: cannot reach the service that checks the api key, which is overloaded",
+    ],
+)
+def test_a_fault_that_ends_by_itself_is_the_servers(status: int, text: str) -> None:
+    body = json.dumps({"error": {"message": text}}).encode()
+    error, _ = raised("openai_like", {}, Reply(status, [body]), stream=False)
+    assert type(error) is Overloaded
+
+
 def test_a_code_that_repeats_the_status_is_none() -> None:
     body = b'{"error": {"message": "Loading model", "type": "unavailable_error", "code": 503}}'
     error, _ = raised("openai_like", {}, Reply(503, [body]), stream=False)

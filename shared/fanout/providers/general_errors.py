@@ -11,7 +11,15 @@ from __future__ import annotations
 
 from .error_rules import UNKNOWN_STATUS, ErrorRule, rule
 
-_CLIENT_ERRORS = (400, 403, 413, 422, 451, UNKNOWN_STATUS)
+_SERVER_ERRORS = (500, UNKNOWN_STATUS, 503)
+"""
+Also statuses of a client's error, whose words are then unmistakable: a prompt that is too long has
+500 and `server_error` in github.com/ikawrakow/ik_llama.cpp/pull/2420 and ggml-org/llama.cpp/
+pull/15780, and gateways have one status for every error of a vendor. Another call fails as well, so
+the words count before the status. Those that promise an end of the fault count before them: what
+checks a prompt or finds a model may be down itself. 2026-12
+"""
+_CLIENT_ERRORS = (400, 403, 413, 422, 451, *_SERVER_ERRORS)
 _OVERLOADED = (429, 500, 502, 503, 529)
 
 # Read on 2026-11-28 and 29: OpenAI's are of platform.openai.com/docs/guides/error-codes, and of
@@ -117,6 +125,12 @@ _NAMES: tuple[ErrorRule, ...] = (
 # github.com/earendil-works/pi: packages/ai/src/utils/overflow.ts.
 _TEXTS: tuple[ErrorRule, ...] = (
     rule(
+        "overloaded",
+        text=r"\boverloaded\b|\btemporar|try again (?:later|in)\b|(?:is|are) (?:currently )?"
+        r"(?:unavailable|busy|loading|starting)|timed? ?out",
+        statuses=(500, 503),
+    ),
+    rule(
         "context_length",
         text=r"maximum context length|maximum model length|(?:prompt|input) (?:is )?too long"
         r"|exceeds? the (?:available )?context (?:size|length|window|limit)"
@@ -160,7 +174,7 @@ _TEXTS: tuple[ErrorRule, ...] = (
         r"|^not found the model|^the given endpoint does not exist|has not activated the model"
         r"|^Function '[^']{1,100}': not found"  # NVIDIA's names for a model's deployment
         r"|模型不存在",  # Zhipu's 1211
-        statuses=(400, 403, 404, 410, 422, UNKNOWN_STATUS),
+        statuses=(400, 403, 404, 410, 422, *_SERVER_ERRORS),
     ),
     rule(
         "unsupported_country",
@@ -179,7 +193,7 @@ _TEXTS: tuple[ErrorRule, ...] = (
         r"|out of credits|billing limit|payment (?:method|required)|overdue balance"
         r"|account is (?:suspended|in arrears)|account is in good standing"
         r"|check your plan and billing|余额不足|欠费",
-        statuses=(400, 402, 403, 429, UNKNOWN_STATUS),
+        statuses=(400, 402, 403, 429, *_SERVER_ERRORS),
     ),
     # A provider that is busy is no rate limit of this account, from which jobs would learn.
     rule(
@@ -201,7 +215,7 @@ _TEXTS: tuple[ErrorRule, ...] = (
         r"|api[ -]key (?:is |was )?(?:not valid|invalid|expired|missing|disabled|required)"
         r"|(?:did not|didn't) provide an api key|^authentication (?:error|failed|fails)\b"
         r"|^invalid token$|account .{0,60}has been deactivated",
-        statuses=(400, 401, 403, UNKNOWN_STATUS),
+        statuses=(400, 401, 403, *_SERVER_ERRORS),
     ),
     # Cloudflare's edge, in front of any vendor: it blocks the address or the program, not the key.
     # developers.cloudflare.com/support/troubleshooting/http-status-codes/cloudflare-1xxx-errors
