@@ -51,35 +51,38 @@ ACCESS = frozenset(
 )
 """LiteLLM's settings that limit who may call its gateway, or with what."""
 
-CAPS = frozenset(
+CAPS = frozenset({
+    "budget_duration", "budget_limit", "default_api_key_rpm_limit", "default_api_key_tpm_limit",
+    "default_max_internal_user_budget", "internal_user_budget_duration", "itpm",
+    "key_generation_settings", "max_budget", "max_end_user_budget", "max_end_user_budget_id",
+    "max_internal_user_budget", "max_ui_session_budget", "max_user_budget", "model_max_budget",
+    "model_rpm_limit", "model_tpm_limit", "otpm", "provider_budget_config", "rpd", "rpm_limit",
+    "tag_budget_config", "team_member_budget", "tpd", "tpm_limit", "upperbound_key_generate_params",
+})  # fmt: skip
+"""LiteLLM's settings that limit what its clients spend or send; they need no key."""
+
+OWN_CAPS = frozenset(
     {
-        "budget_duration",
-        "budget_limit",
-        "default_api_key_rpm_limit",
-        "default_api_key_tpm_limit",
-        "default_max_internal_user_budget",
-        "internal_user_budget_duration",
-        "max_budget",
-        "max_end_user_budget",
-        "max_end_user_budget_id",
-        "max_internal_user_budget",
-        "max_ui_session_budget",
-        "max_user_budget",
-        "model_max_budget",
-        "model_rpm_limit",
-        "model_tpm_limit",
-        "provider_budget_config",
-        "rpm_limit",
-        "tag_budget_config",
-        "team_member_budget",
-        "tpm_limit",
-        "upperbound_key_generate_params",
+        "default_max_parallel_requests",
+        "global_max_parallel_requests",
+        "hedge_budget",
+        "max_body_memory_mb",
+        "max_parallel_requests",
+        "max_request_size_mb",
+        "max_requests",
+        "max_response_size_mb",
+        "max_storage_mb",
+        "rpm",
+        "tpm",
     }
 )
-"""LiteLLM's settings that limit what its clients spend or send; they need no key."""
+"""The same of Fanout's, of which a wrong value is left out."""
 
 OF_NEW_KEYS = frozenset({"allowed_routes", "max_parallel_requests", "models"})
 """What else limits the keys, teams and users that are made with LiteLLM's `default_…_params`."""
+
+BUDGET = "_budget"
+"""How the name of a limit ends, also one that neither has."""
 
 SIMILAR = 0.8
 """How alike a key and `master_key` must be to be the same, misspelled (difflib's ratio)."""
@@ -135,8 +138,9 @@ def _limited(document: Document, path: KeyPath, removed: KeyPath) -> str:
         or (of_model and len(removed) <= len(ENTRY))
     ):
         return ""
-    names = CAPS | OF_NEW_KEYS if str(path[-1]).startswith("default_") else CAPS
-    is_limit = path[-1] in CAPS and _is_given(place.value)
+    name, names = str(path[-1]), CAPS | OWN_CAPS
+    is_limit = (name in names or name.endswith(BUDGET)) and _is_given(place.value)
+    names = names | OF_NEW_KEYS if name.startswith("default_") else names
     if not (is_limit or _holds(place.value, names, given=True)):
         return ""
     return (

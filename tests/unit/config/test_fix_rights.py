@@ -15,7 +15,7 @@ import yaml
 from fanout.cli.config_problems import fixed_json, fixed_text
 from fanout.config.catalog import Catalog, ClientKey
 from fanout.config.fix import Fixed, fix
-from fanout.config.limits import ACCESS, CAPS, OF_NEW_KEYS
+from fanout.config.limits import ACCESS, CAPS, OF_NEW_KEYS, OWN_CAPS
 from fanout.config.litellm.keys import find
 from fanout.config.resolve import inspect_config
 from fanout.config.unknown_keys import LIMITS
@@ -324,6 +324,33 @@ def test_a_cap_of_one_model_is_left_out_loudly(name: str) -> None:
     shown = fixed_text("x.yaml", Path("y"), found)
     assert f"LEFT OUT a limit of the model `a`: `model_list[0].litellm_params.{name}`" in shown
     assert "LEFT OUT" not in fixed_text("x.yaml", Path("y"), fixed(text.replace("5", "null"))[0])
+
+
+@pytest.mark.parametrize("section", ["litellm_settings", "general_settings", "router_settings"])
+@pytest.mark.parametrize("name", [*sorted(OWN_CAPS), "some_group_budget"])
+def test_a_limit_with_a_wrong_value_is_left_out_loudly(name: str, section: str) -> None:
+    text = f"model_list: {json.dumps(MODELS)}\n{section}: {{{name}: -1}}\n"
+    lines = fixed_text("x.yaml", Path("y"), fixed(text)[0]).splitlines()
+    assert any("LEFT OUT a limit of" in line and f"{name}`" in line for line in lines)
+    assert not any("left out: " in line for line in lines), "it may be moved first"
+
+
+@pytest.mark.parametrize(
+    ("place", "name", "value"),
+    [
+        ("litellm_params", "rpm", 0),
+        ("litellm_params", "tpm", -1),
+        ("litellm_params", "max_parallel_requests", 0),
+        ("model_info", "rpm", "many"),
+        ("model_info", "tpm", 0),
+    ],
+)
+def test_so_is_one_of_a_model(place: str, name: str, value: Any) -> None:
+    entry: dict[str, Any] = {"model_name": "a", "litellm_params": {"model": "openai/a"}}
+    entry[place] = {**entry.get(place, {}), name: value}
+    text = json.dumps({"model_list": [entry]})
+    shown = fixed_text("x.yaml", Path("y"), fixed(text)[0])
+    assert "LEFT OUT a limit of the model `a`" in shown
 
 
 DEFAULTS = [
