@@ -12,6 +12,7 @@ from msgspec.structs import replace
 
 from ...config.catalog import ClientKey
 from ...errors import AllFailed, FanoutError, QuotaExceeded, RateLimited, Unauthorized
+from ...gateway.report import is_undecided
 from ...providers.registry import rate_limits_of
 from ...routing.billing import assumed_usage
 from ...routing.flex import is_rejection
@@ -120,10 +121,12 @@ class CallWatcher:
 
         return replace(client, current=watched)
 
-    def check_whole(self, request: FanOutRequest) -> None:
-        """Raise `LineDeferred` if the response of the request lacks calls that were withdrawn."""
+    def check_whole(self, request: FanOutRequest, body: Any) -> None:
+        """Raise `LineDeferred` if the response would be another one with the calls not made."""
+        if self.stopped is None:
+            return
         needs_all = request.combined or request.judging is not None
-        if self.is_withdrawn and needs_all and self.stopped is not None:
+        if (self.is_withdrawn and needs_all) or any(map(is_undecided, (body, *body["choices"]))):
             raise self.stopped
 
     def started(self, leg: Leg) -> None:

@@ -205,7 +205,7 @@ class _LineSender(Struct, eq=False):
                 self.observer.unexpected_error(sent.request_id, error)
             raise
         else:
-            watcher.check_whole(request)
+            watcher.check_whole(request, body)
             watcher.reported.clear()  # the body has it
             sent.received(body)
             return body
@@ -291,7 +291,7 @@ class _LineSender(Struct, eq=False):
             self.activity.slot_waits.pop(watcher, None)
         if pace.stopped is not None:
             raise pace.stopped
-        watcher.check_whole(request)
+        watcher.check_whole(request, body)
         sent.received(body)
         return body
 
