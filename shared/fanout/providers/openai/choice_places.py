@@ -47,6 +47,10 @@ class OnePlace:
     def place(self, value: dict[str, Any]) -> Sequence[dict[str, Any]]:
         """The chunks that can be sent now, with the indexes of their choices."""
         choices = value.get("choices")
+        only = None if self._rises or not self._has_text else _only_index(choices)
+        if only is not None and self._places.get(only) == only:  # more of a choice, as most are
+            self._last = only
+            return (value,)
         if not _are_choices(choices):
             return (*self.rest(), value) if value.get("usage") else (value,)
         if len(choices) > 1:
@@ -161,6 +165,8 @@ class SeveralPlaces:
     def place(self, value: dict[str, Any]) -> Sequence[dict[str, Any]]:
         """The chunks that can be sent now, with the indexes of their choices."""
         choices = value.get("choices")
+        if (first := _only_index(choices)) is not None and self._places.get(first) == first:
+            return (value,)  # more of a choice, as most chunks are
         if not _are_choices(choices):
             return (value,)
         if len(choices) == 1:  # most have
@@ -217,6 +223,14 @@ def places_of(indexes: Sequence[int]) -> list[int]:
         return list(range(len(indexes)))
     places = {index: place for place, index in enumerate(sorted(indexes))}
     return [places[index] for index in indexes]
+
+
+def _only_index(choices: Any) -> int | None:
+    """The index of a chunk's only choice, if it is one."""
+    if type(choices) is list and len(choices) == 1 and type(choices[0]) is dict:
+        index = choices[0].get("index")
+        return index if type(index) is int else None
+    return None
 
 
 def _are_choices(choices: Any) -> TypeGuard[list[dict[str, Any]]]:

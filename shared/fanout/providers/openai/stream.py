@@ -79,21 +79,22 @@ class ChatDecoder:
         """The objects that wait, to be taken."""
         return self._places.rest()
 
-    def values(self, event: WireEvent) -> Iterator[dict[str, Any]]:
+    def values(self, event: WireEvent) -> Iterable[dict[str, Any]]:
         """
-        Yield the objects to be taken, each before the next, whose choices have their indexes.
+        The objects to be taken, each before the next, whose choices have their indexes.
 
         Some may be no chunks. `[DONE]` gives those that wait, and the finish reasons that the
         vendor left out.
         """
         value = self.read(event)
         if value is None:
-            if self._done:
-                yield from self._places.rest()
-                if self._open:
-                    yield self._missing_ends()
-        else:
-            yield from (value,) if self._done else self._places.place(value)
+            return self._last_values() if self._done else ()
+        return (value,) if self._done else self._places.place(value)
+
+    def _last_values(self) -> Iterator[dict[str, Any]]:
+        yield from self._places.rest()
+        if self._open:
+            yield self._missing_ends()
 
     def read(self, event: WireEvent) -> dict[str, Any] | None:
         """The event's JSON object; `None` for the end, and for a keep-alive, which is empty."""
