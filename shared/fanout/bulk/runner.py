@@ -28,7 +28,7 @@ from .steps.finishing import finish
 from .steps.host import JobHost, RunnerOptions
 from .steps.planning import plan, repair
 from .steps.working import work, work_with_batches
-from .store import JobProgress, RecordStore, ResultStore
+from .store import CappedProgress, RecordStore, ResultStore
 
 
 class Runner:
@@ -49,7 +49,7 @@ class Runner:
         jobs: Registry[Job],
         *,
         results: Callable[[Job], ResultStore],
-        progress: Callable[[Job], JobProgress],
+        progress: Callable[[Job], CappedProgress],
         clear: Callable[[Job], Awaitable[None]],
         observer: Observer,
         now: Callable[[], float],

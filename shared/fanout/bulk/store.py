@@ -191,6 +191,14 @@ class JobProgress(Protocol):
         ...
 
 
+class CappedProgress(JobProgress, Protocol):
+    """Progress whose cost cap has to cover more than the results of lines."""
+
+    def charge(self, cost: int) -> None:
+        """Take nanodollars from the cap that no line's result has; only this object knows of it."""
+        ...
+
+
 class Change(Struct, frozen=True):
     """A record to write, if the stored one is still `old` (`None`: no record)."""
 

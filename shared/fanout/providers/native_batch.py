@@ -53,8 +53,8 @@ class Limits(Struct, frozen=True):
 
     `drain` is how many seconds a cancelled batch needs to end. `window` is how many seconds before
     a deadline a batch is worth creating. In an end of `unwritten`, a result file may not exist
-    although the batch names it. A batch without any file has run no line if its end is in `unrun`;
-    in an end of `whole`, no line is billed that has no row. Codecs cite where their vendors say so.
+    although the batch names it. A batch without any file has run no line if its end is in `unrun`.
+    Codecs cite where their vendors say so.
     """
 
     lines: int
@@ -65,7 +65,6 @@ class Limits(Struct, frozen=True):
     line_bytes: int | None = None
     unwritten: frozenset[BatchState] = frozenset()
     unrun: frozenset[BatchState] = NOT_BEGUN
-    whole: frozenset[BatchState] = frozenset()
 
 
 class NativeLine(Struct, frozen=True):

@@ -164,7 +164,6 @@ def test_what_a_batch_does_not_answer_goes_by_another_one_if_there_is_time(tmp_p
     """Lines that may be billed already are reported."""
     cases: dict[str, tuple[Script, int, int]] = {
         "half done": (Script(stuck=0.5), COUNT, 0),
-        "its files are gone": (Script(gone=True), 2 * COUNT, COUNT),
     }
     wrong: list[Any] = []
     for name, (script, lines, hedged) in cases.items():

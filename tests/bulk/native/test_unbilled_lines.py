@@ -48,15 +48,17 @@ STARTED, WAITING = Script(queue=60.0, stuck=0.5), Script(queue=1000 * HOUR)
 
 ENDS = {
     # Gemini leaves nothing, and does not say what it bills. Mistral has rows of what is done.
-    "out of time, half done": End(STARTED, 50, {**NONE, "gemini": LEAST, "mistral": HALF}),
+    "out of time, half done": End(
+        STARTED, 50, {**NONE, "gemini": LEAST, "mistral": HALF, "bedrock": HALF}
+    ),
     "out of time, not begun": End(WAITING, 50, {**NONE, "gemini": LEAST, "mistral": LEAST}),
-    # OpenAI and Anthropic have a row for each line. Bedrock bills what is in its output.
-    "cancelled, half done": End(STARTED, 1, {**NONE, "mistral": HALF}),
+    # OpenAI and Anthropic have a row for each line. Bedrock has rows of what is done.
+    "cancelled, half done": End(STARTED, 1, {**NONE, "mistral": HALF, "bedrock": HALF}),
     "cancelled, not begun": End(WAITING, 1, NONE),
     "cancelled, and a line is lost": End(
         Script(queue=60.0, stuck=0.5, cancel="loses"),
         1,
-        {**dict.fromkeys(KINDS, 1), "mistral": HALF + 1, "bedrock": 0},
+        {**dict.fromkeys(KINDS, 1), "mistral": HALF + 1, "bedrock": HALF + 1},
     ),
     "complete, but for a row": End(Script(queue=60.0, missing=1), 1, dict.fromkeys(KINDS, 1)),
 }

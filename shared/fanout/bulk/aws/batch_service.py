@@ -15,7 +15,7 @@ from ..service.file_records import FileRecord
 from ..service.files import FileService
 from ..service.idempotency import IdempotencyStore
 from ..service.records import Job
-from ..store import JobProgress
+from ..store import CappedProgress
 from ..totals import Totals
 from .dynamodb import DynamoTable
 from .job_progress import DynamoJobProgress
@@ -82,7 +82,7 @@ class Stores(Struct, frozen=True):
             activity=activity,
         )
 
-    def finisher_progress(self, job: Job) -> JobProgress:
+    def finisher_progress(self, job: Job) -> CappedProgress:
         """A job's progress, for the finisher."""
         return self.progress(job, all_shards=True)
 

@@ -66,6 +66,10 @@ class BudgetLease:
         """Take the cost of lines from the lease."""
         self._unposted += cost
 
+    def lower(self, cost: int) -> None:
+        """Lower the cap by what is for none of the lines."""
+        self._max = max(0, self._max - cost)
+
     def end(self) -> None:
         """Release all estimates: no line is in flight, and none will start."""
         self._reserved = self._short = 0

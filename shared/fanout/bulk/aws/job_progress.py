@@ -132,6 +132,11 @@ class DynamoJobProgress:
         if self._lease:
             self._lease.release(estimate)
 
+    def charge(self, cost: int) -> None:
+        """Lower the cost cap of this worker by nanodollars that no line's result has."""
+        if self._lease:
+            self._lease.lower(cost)
+
     def begin_shard(self, shard: int, stored: Totals) -> None:
         """Replace the shard's counts by those of its stored lines, and charge what is missing."""
         totals = self._totals[shard] = Totals()

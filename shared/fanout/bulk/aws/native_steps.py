@@ -66,7 +66,13 @@ class JobBatches(Struct, frozen=True):
 
     @property
     def reserved(self) -> int:
-        """What the open rows may cost, in nanodollars."""
+        """What the open rows may cost, and what others may have cost in vain, in nanodollars."""
+        merged = (row.in_vain for row in self.rows if row.state == "merged")
+        return self.pending + sum(merged)
+
+    @property
+    def pending(self) -> int:
+        """The part of it that is of open rows, which may cost less."""
         return sum(row.estimate for row in self.open)
 
     def held(self, shard: Shard | None = None) -> HeldLines:
@@ -88,12 +94,6 @@ class JobBatches(Struct, frozen=True):
         """Whether what was spent and what the batches may cost reach the job's cost cap."""
         reserved = self.reserved
         return job.max_cost is not None and reserved > 0 and job.max_cost <= total.cost + reserved
-
-    def capped(self, job: Job) -> Job:
-        """The job, whose cost cap is what the open rows leave of it."""
-        if job.max_cost is None or not self.reserved:
-            return job
-        return replace(job, max_cost=max(0, job.max_cost - self.reserved))
 
 
 NO_BATCHES = JobBatches((), 0.0)

@@ -10,6 +10,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
+from ..native.job import RETRY
 from ..native.ledger import BatchEntry
 from ..native.merger import BUSY
 from ..native.poll import NEAR_THE_END, SETTLING
@@ -30,11 +31,16 @@ SLOW = 900.0
 
 
 def is_calm(row: BatchEntry, now: float) -> bool:
-    """Whether the row's batch runs, and neither ends nor is to be given up soon."""
+    """
+    Whether the row's batch runs, and neither ends nor is to be given up soon.
+
+    So it is if its files are missing for long.
+    """
     is_near = row.give_up_at is not None and now > row.give_up_at - NEAR_THE_END
     is_settled = row.cancelled_at is not None and now > row.cancelled_at + SETTLING
     runs = row.state in {"open", "parked"} or (row.state == "cancelling" and is_settled)
-    return runs and not is_near
+    is_missing = row.state == "ended" and row.next_at > now + RETRY
+    return (runs or is_missing) and not is_near
 
 
 def turn_wait(rows: Sequence[BatchEntry], next_at: float, now: float, age: float) -> float:

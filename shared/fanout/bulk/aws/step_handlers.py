@@ -150,9 +150,9 @@ class StepHandlers:
             return WorkResult(0, 0, shard.lines, "refused")
         batches = await self.native.read(job) if _has_batches(job) else None
         activity = ActivityTracker(self._stores.now)
-        own = self._stores.progress(
-            job if batches is None else batches.capped(job), activity=activity
-        )
+        own = self._stores.progress(job, activity=activity)
+        if batches is not None:
+            own.charge(batches.reserved)
         progress: JobProgress = own
         client: Callable[[], ClientKey] | None = None
         if job.account is not None:
@@ -185,7 +185,7 @@ class StepHandlers:
         finally:
             self._on_worked(own.own_totals)
         await self._rate_limits.flush()
-        if result.stop == "capped" and batches is not None and batches.reserved:
+        if result.stop == "capped" and batches is not None and batches.pending:
             result = replace(result, stop="paused")  # until the batches cost less than is reserved
         await self._note_stop(job, result)
         return replace(result, rejection=None)  # the job has it

@@ -80,6 +80,10 @@ class SQLiteJobProgress:
         """Release the estimate of a line without a result."""
         self._reserved -= estimate
 
+    def charge(self, cost: int) -> None:
+        """Count nanodollars as spent that no line's result has; no total has them."""
+        self._spent += cost
+
     def begin_shard(self, shard: int, stored: Totals) -> None:
         """Replace the shard's counts by those of its stored lines."""
         before = self._totals.get(shard, Totals())

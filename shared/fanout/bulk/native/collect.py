@@ -10,6 +10,7 @@ from __future__ import annotations
 
 import hashlib
 from collections.abc import Sequence
+from math import ceil
 from typing import Any
 
 from msgspec import Struct, field
@@ -25,13 +26,20 @@ from .eligibility import Route
 from .job import RETRY, NativeJob
 from .ledger import BatchEntry
 from .numbers import pack
+from .poll import NEAR_THE_END
 from .reconcile import is_twice
 from .result_parts import ResultParts, folder_of
-from .results import NotFetched, store_files, stored_rows
+from .results import NotFetched, StoredFiles, store_files, stored_rows
 from .split import send_again, split
 
-FETCH_TIME = 3600.0
-"""Seconds for which the files of a batch are asked for; then its lines are sent again."""
+FETCH_TIME = 600.0
+"""Seconds after its end for which the files of a batch are asked for if the job is over."""
+
+BACK_OFF, MOST_PAUSE = 0.25, 1800.0
+"""
+The pause before files are asked for again: this part of the time since the batch's end, and no more
+seconds than that.
+"""
 
 FETCHES = 2
 """Times that the files of a batch that ended well are fetched again because lines are missing."""
@@ -56,9 +64,9 @@ class _Found(Struct):
     What the files say: the numbers of lines that have a row, and of those the ones without a
     result, with whether another batch may answer them.
 
-    `repeated` counts the rows of a line after the first, `orphans` what is no row of a line. A file
-    that `is_cut` ends in the middle of a row. The batch `is_twice` at the provider, if a creation
-    without a response was seen too late.
+    `repeated` counts the rows of a line after the first, `orphans` what is no row of a line. If it
+    `is_cut`, a file is missing, or what comes after a part of it. The batch `is_twice` at the
+    provider, if a creation without a response was seen too late.
     """
 
     has_files: bool
@@ -84,30 +92,27 @@ async def collect(
     """
     Fetch the rows of a batch that has ended, and store what they say of its lines.
 
-    `rows` are all of the ledger, `deadline` is this one's.
-    A file that stays cut gives its whole rows. Unless the job `is_ending`, what they do not answer
-    may go by another batch.
+    `rows` are all of the ledger, `deadline` is this one's. The files are asked for until its lines
+    have to be sent in real time. Then the whole rows of what has arrived count. Unless the job
+    `is_ending`, what rows do not answer may go by another batch, but not if files are missing.
     """
-    route = job.route(row)
+    route, parts = job.route(row), ResultParts(job.blobs, job.folder, row.number)
     if route is None:
-        return await _unfetched(job, row, rows, deadline, is_ending=is_ending)
-    parts = ResultParts(job.blobs, job.folder, row.number)
-    try:
-        folder = folder_of(job.folder, row.number)
-        files = await store_files(job, route, _batch(row), folder)
+        found = _Found(has_files=False, lines=await _lines_of(job, row), is_cut=True)
+    else:
+        files = await store_files(job, route, _batch(row), folder_of(job.folder, row.number))
         found = await _read(job, row, route, files, parts)
-    except NotFetched:
-        return await _unfetched(job, row, rows, deadline, is_ending=is_ending)
-    may_retry = _may_retry(job, row, deadline)
-    if found.is_cut and may_retry:
-        return await job.later(row, None)
+    if found.is_cut and _may_retry(job, row, deadline, is_ending=is_ending):
+        return await job.ledger.write(_later(row, deadline, job.now(), is_ending=is_ending))
     # a file may be cut between two rows
     is_short = row.ended_as == "completed" and len(found.seen) < row.count
     if is_short and not found.is_cut and row.fetches < FETCHES:
         again = replace(row, fetches=row.fetches + 1, next_at=job.now() + RETRY)
         return await job.ledger.write(again)
-    job.release(row.estimate)
-    if row.ended_as == "failed" and not found.seen and not is_ending:
+    if route is None:
+        return await _store(job, row, rows, route, found, parts, is_ending=is_ending)
+    if row.ended_as == "failed" and not found.seen and not found.is_cut and not is_ending:
+        job.release(row.estimate)
         return await split(job, row, route)
     found.is_twice = await is_twice(job, row, route)
     return await _store(job, row, rows, route, found, parts, is_ending=is_ending)
@@ -119,36 +124,29 @@ def _batch(row: BatchEntry) -> NativeBatch:
     )
 
 
-def _may_retry(job: NativeJob, row: BatchEntry, deadline: Deadline) -> bool:
+def _may_retry(job: NativeJob, row: BatchEntry, deadline: Deadline, *, is_ending: bool) -> bool:
     """Whether there is time to fetch the files again."""
     now = job.now()
-    return now - (row.ended_at or now) <= FETCH_TIME and now < deadline.hedge_at
+    if is_ending and now - (row.ended_at or now) > FETCH_TIME:
+        return False
+    return now < deadline.hedge_at
 
 
-async def _unfetched(
-    job: NativeJob,
-    row: BatchEntry,
-    rows: Sequence[BatchEntry],
-    deadline: Deadline,
-    *,
-    is_ending: bool,
-) -> BatchEntry:
-    """Ask again later; at the end, send lines again that may be billed already."""
-    if _may_retry(job, row, deadline):
-        return await job.later(row, None)
-    job.release(row.estimate)
-    stored = replace(row, state="stored", unclear=row.lines)
-    if not is_ending:
-        await send_again(job, stored, rows, row.numbers)
-    return await job.ledger.write(replace(stored, hedged=True, missing=row.count))
+def _later(row: BatchEntry, deadline: Deadline, now: float, *, is_ending: bool) -> BatchEntry:
+    """The row, whose files are asked for again, at the latest when its lines are needed."""
+    left = deadline.hedge_at - now
+    waited = now - (row.ended_at or now)
+    is_urgent = is_ending or left < NEAR_THE_END
+    pause = RETRY if is_urgent else min(max(RETRY, waited * BACK_OFF), MOST_PAUSE)
+    return replace(row, next_at=now + max(1.0, min(pause, left)), give_up_at=deadline.hedge_at)
 
 
 async def _read(
-    job: NativeJob, row: BatchEntry, route: Route, files: Sequence[str], parts: ResultParts
+    job: NativeJob, row: BatchEntry, route: Route, files: StoredFiles, parts: ResultParts
 ) -> _Found:
     """Read the stored files, and write the lines' results."""
-    found = _Found(bool(files), await _lines_of(job, row))
-    for key in files:
+    found = _Found(bool(files.keys), await _lines_of(job, row), is_cut=files.is_cut)
+    for key in files.keys:
         try:
             async for one in stored_rows(job, route, key):
                 await _take(job, row, route, found, one, parts)
@@ -195,7 +193,7 @@ async def _store(
     job: NativeJob,
     row: BatchEntry,
     rows: Sequence[BatchEntry],
-    route: Route,
+    route: Route | None,
     found: _Found,
     parts: ResultParts,
     *,
@@ -204,7 +202,10 @@ async def _store(
     """Plan another batch of what has no result, and write the row."""
     without = [number for number in found.lines if number not in found.seen]
     again = sorted([*without, *(number for number, passes in found.open.items() if passes)])
+    if found.is_cut:
+        again = []  # what another batch has could not be fetched either
     missing = len(without) + len(found.open)
+    unclear = _unclear(row, route, found, without)
     stored = replace(
         row,
         state="stored",
@@ -213,28 +214,33 @@ async def _store(
         succeeded=found.succeeded,
         failed=found.failed,
         missing=missing - len(again),
-        unclear=_unclear(row, route, found, without),
+        unclear=pack(unclear),
+        charged=_charged(row, route, len(unclear)),
         repeated=found.repeated,
         orphans=found.orphans,
     )
-    if is_ending or not await send_again(job, stored, rows, again):
+    job.release(row.estimate)
+    job.charge(stored.charged)
+    if is_ending or not again or not await send_again(job, stored, rows, again):
         stored = replace(stored, missing=missing)
     return await job.ledger.write(stored)
 
 
-def _unclear(row: BatchEntry, route: Route, found: _Found, without: Sequence[int]) -> str:
+def _unclear(
+    row: BatchEntry, route: Route | None, found: _Found, without: Sequence[int]
+) -> Sequence[int]:
     """The lines that may be paid twice: another batch has them, too, or they may have run."""
     if found.is_twice:
-        return row.lines
-    return pack(without) if _may_be_billed(row, route, found) else ""
+        return row.numbers
+    if found.is_cut or found.has_files or route is None:
+        return without
+    return () if row.ended_as in route.batches.limits.unrun else without
 
 
-def _may_be_billed(row: BatchEntry, route: Route, found: _Found) -> bool:
-    """Whether lines without a row may have run, so that sending them again may pay them twice."""
-    limits = route.batches.limits
-    return found.is_cut or row.ended_as not in (
-        limits.whole if found.has_files else limits.whole | limits.unrun
-    )
+def _charged(row: BatchEntry, route: Route | None, lines: int) -> int:
+    """What so many of the row's lines may have cost in its batch, in nanodollars."""
+    factor = 1.0 if route is None else route.batches.price_factor
+    return ceil(row.estimate * factor * lines / row.count)
 
 
 def _result_line(

@@ -2,30 +2,38 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 
 from ..lanes import LaneTotals
 from ..store import ResultStore
-from ..totals import Totals
+from ..totals import LineCost, Totals
 from ..work.result_lines import read_result
+from ..work.stored_results import count_result
 from .input_lines import InputLines
 from .ledger import BatchEntry
 from .numbers import unpack
 
 
 async def hedged_totals(
-    rows: Sequence[BatchEntry], lines: InputLines, results: ResultStore
+    rows: Sequence[BatchEntry],
+    lines: InputLines,
+    results: ResultStore,
+    cost: Callable[[object], LineCost],
 ) -> Totals:
     """
     The lines that may have been paid for twice, and what their unused responses cost.
 
     These are the lines with a response of each lane, and those that were sent again although their
-    batch may have run them: no file of the batch has them, or it has none.
+    batch may have run them: no file of the batch has them, or it has none. What these have cost in
+    the batch is not known, so they are counted as unpriced.
     """
     unclear = {number for row in rows for number in _unclear(row)}
-    count = sum(row.twice for row in rows) + await _sent(sorted(unclear), lines, results)
+    sent = await _sent(sorted(unclear), lines, results, cost)
+    count = sum(row.twice for row in rows) + sent.lines
     wasted = sum(row.wasted for row in rows)
-    return Totals(cost=wasted, hedged=LaneTotals(count, wasted))
+    return Totals(
+        cost=wasted, unpriced=sent.lines - sent.unpriced, hedged=LaneTotals(count, wasted)
+    )
 
 
 def _unclear(row: BatchEntry) -> list[int]:
@@ -35,16 +43,21 @@ def _unclear(row: BatchEntry) -> list[int]:
     return row.numbers if row.hedged else []
 
 
-async def _sent(numbers: Sequence[int], lines: InputLines, results: ResultStore) -> int:
-    """How many of these lines have a result, which is not the batch's that does not have them."""
+async def _sent(
+    numbers: Sequence[int],
+    lines: InputLines,
+    results: ResultStore,
+    cost: Callable[[object], LineCost],
+) -> Totals:
+    """Those of these lines with a result, which is not the batch's that does not have them."""
     by_shard: dict[int, set[str]] = {}
     async for one in lines.read(numbers):
         by_shard.setdefault(one.shard, set()).add(one.line.custom_id)
-    count = 0
+    found = Totals()
     for shard, names in by_shard.items():
         async for failed, line in results.lines(shard):
             result = read_result(line, failed=failed)
             if result is not None and result.custom_id in names:
                 names.remove(result.custom_id)
-                count += 1
-    return count
+                found.add(count_result(result, cost))
+    return found

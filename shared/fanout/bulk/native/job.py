@@ -57,9 +57,9 @@ class NativeJob(Struct, frozen=True):
     One job. `folder` is the beginning of its blobs' keys, `expires_at` its end.
 
     `window` is how long it may take, in seconds. `send` has small responses, `open` has files.
-    `open_lines` is how many lines have no result yet. `reserve` reserves nanodollars
-    under the job's cost cap, or says why it does not; `release` releases them. `learned` are the
-    `limits` of models as they were last read.
+    `open_lines` is how many lines have no result yet. `reserve` reserves nanodollars under the
+    job's cost cap, or says why it does not; `release` releases them, `charge` takes them from the
+    cap for good. `learned` are the `limits` of models as they were last read.
     """
 
     id: str
@@ -76,6 +76,7 @@ class NativeJob(Struct, frozen=True):
     open_lines: Callable[[], int]
     reserve: Reserve = lambda _: None
     release: Callable[[int], None] = lambda _: None
+    charge: Callable[[int], None] = lambda _: None
     limits: LearnedLimits = _nothing
     learned: dict[str, Limits] = field(default_factory=dict)
 

@@ -54,7 +54,7 @@ class BatchEntry(Struct, frozen=True, omit_defaults=True):
     with rows of it; `parts` counts the blobs of shards that have several.
     `missing` counts the lines without a result of it that no further batch has. `unclear` are the
     numbers of lines that may be billed twice: they are in no file of it and may have run, or the
-    batch was created twice.
+    batch was created twice. `charged` is what these may have cost so, which the cost cap covers.
     If it is `hedged`, its lines are sent again although it may have run them: `twice` is how many
     have both responses, `wasted` what the unused ones cost. `expires_at` is the job's end; a store
     may delete the row a month after it.
@@ -94,6 +94,7 @@ class BatchEntry(Struct, frozen=True, omit_defaults=True):
     failed: int = 0
     missing: int = 0
     unclear: str = ""
+    charged: int = 0
     repeated: int = 0
     orphans: int = 0
     twice: int = 0
@@ -107,6 +108,11 @@ class BatchEntry(Struct, frozen=True, omit_defaults=True):
     def parts_of(self, shard: int) -> int:
         """How many blobs of result lines a shard has."""
         return self.parts.get(shard, 1)
+
+    @property
+    def in_vain(self) -> int:
+        """Nanodollars that the batch has cost, or may have, for lines that it gave no result."""
+        return self.charged + self.wasted
 
     @property
     def may_run(self) -> bool:

@@ -13,7 +13,7 @@ from msgspec.structs import replace
 
 from ...telemetry.prices import BATCH
 from ..input.planner import Shard
-from ..store import BlobStore, JobProgress, ResultStore
+from ..store import BlobStore, CappedProgress, ResultStore
 from ..totals import LineCost, responses_in
 from ..work.result_lines import StoredResult, read_result
 from ..work.stored_results import count_result, count_stored
@@ -30,7 +30,7 @@ class ResultMerger:
         folder: str,
         blobs: BlobStore,
         results: ResultStore,
-        progress: JobProgress,
+        progress: CappedProgress,
         cost: Callable[[object], LineCost],
     ) -> None:
         self._ledger = ledger
@@ -51,6 +51,7 @@ class ResultMerger:
                     wasted[row.number] = (twice + more[0], cost + more[1])
         for row in rows:
             twice, cost = wasted[row.number]
+            self._progress.charge(cost - row.wasted)
             await self._ledger.write(replace(row, state="merged", twice=twice, wasted=cost))
 
     async def _merge_shard(self, shard: Shard, rows: Sequence[BatchEntry]) -> list[tuple[int, int]]:

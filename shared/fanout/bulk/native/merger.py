@@ -15,7 +15,7 @@ from msgspec.structs import replace
 
 from .collect import collect
 from .deadline import LEAST_RUN, Deadline
-from .job import NativeJob
+from .job import RETRY, NativeJob
 from .ledger import BatchEntry, LedgerChanged
 from .poll import poll
 from .reconcile import look_at_candidates, search
@@ -145,4 +145,6 @@ def _due_at(row: BatchEntry, now: float, *, is_ending: bool) -> float:
         return (row.sent_at or 0.0) + BUSY
     if is_ending and row.state in {"planned", "open"}:
         return min(row.next_at, now)
+    if is_ending and row.state == "ended" and row.next_at > now + RETRY:
+        return now  # its files were asked for in vain, and there is less time now
     return row.next_at

@@ -21,7 +21,7 @@ from ..input.planner import LineError, Shard
 from ..pacing.rate_limit_state import RateLimitStore
 from ..pacing.steady_limits import steady_limits
 from ..service.records import Job
-from ..store import BlobStore, JobProgress, RecordStore, ResultStore
+from ..store import BlobStore, CappedProgress, RecordStore, ResultStore
 from ..totals import Totals
 from ..work.manifest import read_manifest
 from .chosen_batches import asks_for_batches, choice_of, chosen_batches
@@ -69,7 +69,8 @@ class NativeHost(Struct, frozen=True):
         if await self.blobs.size(job.input_key) is not None:  # else no line can be found
             shards = [shard async for shard in read_manifest(self.blobs, job.manifest_key)]
         lines = InputLines(self.blobs, job.input_key, job.model, shards)
-        return await hedged_totals(await self.ledger(job).rows(), lines, self.results(job))
+        rows, cost = await self.ledger(job).rows(), self.costs.cost_of
+        return await hedged_totals(rows, lines, self.results(job), cost)
 
     async def send(self, deployment: Deployment, request: WireRequest) -> WireResponse:
         """One call to a batch API, which is not repeated."""
@@ -97,7 +98,7 @@ def _timed_out(deployment: Deployment) -> TimedOut:
 class Preparation:
     """One job's native batches, before and while they run."""
 
-    def __init__(self, host: NativeHost, job: Job, progress: JobProgress) -> None:
+    def __init__(self, host: NativeHost, job: Job, progress: CappedProgress) -> None:
         self._host = host
         self._job = job
         self._progress = progress
@@ -114,12 +115,14 @@ class Preparation:
             self._open_lines,
             reserve=partial(self._progress.reserve, is_whole=True),
             release=self._progress.release,
+            charge=self._progress.charge,
         )
         if (error := await plan_once(host, job, native)) is not None:
             return error
         for row in await native.ledger.rows():
             if row.may_run or row.state == "ended":
                 self._progress.reserve(row.estimate)
+            self._progress.charge(row.in_vain)
         own, cost = host.ledger(job), host.costs.cost_of
         store = host.results(job)
         results = ResultMerger(own, native.folder, host.blobs, store, self._progress, cost)
@@ -152,6 +155,7 @@ def native_job(
     *,
     reserve: Reserve = lambda _: None,
     release: Callable[[int], None] = lambda _: None,
+    charge: Callable[[int], None] = lambda _: None,
 ) -> NativeJob:
     """What the steps of the job's batches share; `shards` are all of the job's."""
     catalog = host.gateway.catalog
@@ -170,6 +174,7 @@ def native_job(
         open_lines=open_lines,
         reserve=reserve,
         release=release,
+        charge=charge,
         limits=host.limits,
     )
 

@@ -16,7 +16,7 @@ from ..pacing.rate_limiter import RateLimiter
 from ..service.files import FileService
 from ..service.records import Job
 from ..service.registry import Registry
-from ..store import BlobStore, JobProgress, RecordStore, ResultStore
+from ..store import BlobStore, CappedProgress, RecordStore, ResultStore
 from ..work.manifest import read_manifest
 from ..work.spec import GIVE_UP_AFTER, GRACE, SYNC_INTERVAL, WorkSpec
 from . import transitions
@@ -75,7 +75,7 @@ class JobHost(Struct, frozen=True):
     files: FileService
     jobs: Registry[Job]
     results: Callable[[Job], ResultStore]
-    progress: Callable[[Job], JobProgress]
+    progress: Callable[[Job], CappedProgress]
     clear: Callable[[Job], Awaitable[None]]
     observer: Observer
     now: Callable[[], float]

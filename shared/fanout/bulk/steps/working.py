@@ -28,7 +28,8 @@ from .host import JobHost
 async def work(host: JobHost, job: Job, activity: ActivityTracker) -> Job:
     """Send every line that has no stored result."""
     try:
-        shards, progress = host.shards(job), host.progress(job)
+        shards = host.shards(job)
+        progress: JobProgress = host.progress(job)
         client: Callable[[], ClientKey] | None = None
         if job.account is not None:
             progress = charged = await host.account.charged(job, progress)

@@ -23,6 +23,7 @@ from ..anthropic.request import FIELDS, encode_body, write_body
 from ..base import Codec, Target
 from ..fields import UnsupportedFields
 from ..native_batch import (
+    NOT_BEGUN,
     BatchState,
     Fault,
     FoundBy,
@@ -82,14 +83,15 @@ QUOTAS = Limits(
     drain=600.0,
     least=100,
     unwritten=frozenset({"cancelled", "failed"}),
-    whole=frozenset({"cancelled", "expired", "failed"}),
+    unrun=NOT_BEGUN | {"expired"},
 )
 """
 The usual quotas of a job and its file, which an account may have changed. AWS lists them in Service
 Quotas, which was not read: the numbers are those that users report (November 2026). A job beyond
 its account's quota is rejected when it is created. How long a stop takes is a guess. A job that is
-stopped or fails before its first record has no output; else the processed records are in it, and
-only they are billed: "You're charged for tokens that have already been processed"
+stopped, fails or times out before its first record has no output. Only processed records are
+billed: "You're charged for tokens that have already been processed". AWS does not say that each of
+them is in the output of a job that was stopped
 (docs.aws.amazon.com/bedrock/latest/userguide/batch-inference-stop.html, 2026-11).
 """
 
