@@ -82,7 +82,7 @@ TOP_LEVEL = {
     "shared/fanout/bulk/native/*.py": """
         __init__ chosen_batches collect deadline eligibility give_up_order hedged held_lines
         input_lines job ledger merge merger numbers planned poll quoted_batches
-        realtime reconcile result_parts results runner setup split submit
+        realtime reconcile result_parts results runner setup shared_limits split submit
     """,
     "shared/fanout/bulk/pacing/*.py": """
         __init__ adaptive_concurrency estimated_limit failing_lines fair_lock flex_lane

@@ -117,13 +117,13 @@ class JobStorage(Construct):
 
     def grant_batches(self, role: iam.Role) -> None:
         """
-        Allow `role` to read the records and the counts of jobs, and to write native batches.
+        Allow `role` to read jobs, their counts and models' rate limits, and to write batches.
 
-        Rows of batches are added by the planner, and deleted by the finisher.
+        Rows of batches are added by the planner, and deleted by the finisher or by the last turn.
         """
         for actions, kinds in (
-            (("GetItem", "Query"), ["batch", "counts#*", "native"]),
-            (("PutItem",), ["native"]),
+            (("GetItem", "Query"), ["batch", "counts#*", "native", "open-batch", "rate-limit"]),
+            (("DeleteItem", "PutItem"), ["native"]),
         ):
             role.add_to_policy(
                 iam.PolicyStatement(

@@ -29,11 +29,13 @@ def test_the_function_reads_jobs_and_keys_and_writes_only_batches_and_their_file
         quoted = ", ".join(f'"{kind}"' for kind in kinds)
         return f'{{"ForAllValues:StringLike": {{"dynamodb:LeadingKeys": [{quoted}]}}}}'
 
+    read = only("batch", "counts#*", "native", "open-batch", "rate-limit")
     own = {one for one in stack.statements(f"{PREFIX}Native") if one[2] != '""'}
     assert own == {
-        ("dynamodb:GetItem", f"<{table}.Arn>", only("batch", "counts#*", "native")),
-        ("dynamodb:Query", f"<{table}.Arn>", only("batch", "counts#*", "native")),
+        ("dynamodb:GetItem", f"<{table}.Arn>", read),
+        ("dynamodb:Query", f"<{table}.Arn>", read),
         ("dynamodb:PutItem", f"<{table}.Arn>", only("native")),
+        ("dynamodb:DeleteItem", f"<{table}.Arn>", only("native")),
     }
     function = stack.one("Lambda::Function", PREFIX)
     assert (function["Handler"], function["Timeout"]) == ("functions.bulk.native.handler", 900)

@@ -238,9 +238,9 @@ class Run(Struct):
 
 @asynccontextmanager
 async def open_native_stack(
-    s3: Any, table: DynamoTable, providers: Killed
+    s3: Any, table: DynamoTable, providers: Killed, **limits: Any
 ) -> AsyncIterator[NativeStack]:
-    catalog = resolve(check(config(), {}), {})
+    catalog = resolve(check(config(**limits), {}), {})
     observer = RecordingObserver()
     async with (
         open_gateway(Settings(), catalog=catalog, engine=providers, observer=observer) as gateway,

@@ -10,7 +10,14 @@ import pytest
 from fanout.bulk.aws.dynamodb import DynamoTable
 from fanout.bulk.native.ledger import BatchLedger
 from fanout.bulk.service.records import Job
-from tests.bulk.native.native_jobs import LEAST, MODELS, Ended, Providers, lines_of, lines_of_all
+from tests.bulk.native.native_jobs import (
+    LEAST,
+    MODELS,
+    Ended,
+    Providers,
+    lines_of,
+    lines_of_all,
+)
 from tests.support.native_doubles.script import Script, in_turn
 from tests.support.virtual_clock import run_threads_at_once
 
@@ -82,6 +89,29 @@ def test_what_batches_do_not_answer_is_sent_in_real_time_before_the_deadline(
     assert found.lanes == {"native": 19 + 10, "realtime": 2 + 10 + 20}
     assert totals.hedged.lines == 20  # Mistral's, which were all paid for twice
     assert len(providers.bill.twice()) == 20
+
+
+@pytest.mark.parametrize(("count", "minutes"), [(1, 30), (3, 90)])
+def test_turns_give_batches_up_in_time_for_all_jobs_that_share_a_limit(
+    s3: Any, table: DynamoTable, count: int, minutes: int
+) -> None:
+    """The lines of each job take 20 minutes alone, for which half as much more is kept."""
+    providers = Killed({"openai": Script(queue=1000 * HOUR)})
+
+    async def main() -> list[float]:
+        async with open_native_stack(s3, table, providers, rpm=3) as stack:
+            data, jobs = lines_of(["openai"], COUNT), list[Job]()
+            for _ in range(count):
+                jobs.append(await stack.create(data, completion_window="6h"))
+                await stack.invoke("plan", lambda handlers: handlers.plan(jobs[-1].id))
+            await asyncio.sleep(6 * HOUR)
+            ledgers = [BatchLedger(stack.stores.table, job.id) for job in jobs]
+            rows = [row for ledger in ledgers for row in await ledger.rows()]
+            return [jobs[0].expires_at - (row.cancelled_at or 0) for row in rows]
+
+    found = run_threads_at_once(main(), 0.0)
+    assert len(found) == count
+    assert all(60 * minutes < left < 60 * (minutes + 30) for left in found), found
 
 
 def test_killed_functions_and_a_stopped_state_machine_lose_nothing_and_pay_nothing_twice(

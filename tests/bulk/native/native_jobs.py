@@ -175,6 +175,34 @@ async def ended(jobs: LocalJobs, job: Job, began: float) -> Ended:
     return Ended(job, responses, errors, seconds)
 
 
+def run_jobs(
+    home: Path,
+    providers: Providers,
+    jobs: Sequence[tuple[bytes, float, Mapping[str, Any]]],
+    settings: Mapping[str, Any],
+) -> list[Ended]:
+    """Run jobs to their ends: the lines of each, the seconds before it begins, its options."""
+
+    async def main() -> list[Ended]:
+        async with open_jobs(
+            home, providers, now=now, config=settings, sync_interval=5.0
+        ) as process:
+
+            async def one(data: bytes, delay: float, options: Mapping[str, Any]) -> Ended:
+                await asyncio.sleep(delay)
+                began, more = now(), {**options}
+                fanout = BatchOptions(lane=more.pop("lane", "native"))
+                job = await process.create(data, fanout=fanout, **more)
+                return await ended(process, job, began)
+
+            async with asyncio.TaskGroup() as group:
+                tasks = [group.create_task(one(*job)) for job in jobs]
+            providers.settle()
+            return [task.result() for task in tasks]
+
+    return run_threads_at_once(main(), 0.0)
+
+
 def run_job(
     home: Path,
     providers: Providers,

@@ -69,6 +69,18 @@ def test_ten_thousand_finished_jobs_cost_no_reading(database: CountingDatabase) 
     asyncio.run(main())
 
 
+def test_the_newest_open_jobs_are_read_without_writing(database: CountingDatabase) -> None:
+    async def main() -> None:
+        registry = job_registry(database)
+        jobs = [await add(registry, number) for number in range(4)]
+        raw = await database.get("batch", jobs[2].id)
+        await database.put("batch", jobs[2].id, _bytes(replace(jobs[2], status="failed")), raw)
+        assert await registry.newest_open(3) == [jobs[3], jobs[1]]
+        assert len(await database.list("open-batch", after=None, limit=10)) == 4
+
+    asyncio.run(main())
+
+
 def test_a_job_is_open_from_its_creation_to_its_end(database: CountingDatabase) -> None:
     async def main() -> None:
         registry = job_registry(database)

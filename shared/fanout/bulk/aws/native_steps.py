@@ -246,6 +246,6 @@ def make_native_steps(
 ) -> NativeSteps:
     """The steps, over a stack's stores."""
     host = NativeHost(
-        gateway, stores.blobs, stores.table, stores.results, costs, stores.now, rate_limits
+        gateway, stores.blobs, stores.table, stores.results, costs, stores.now, rate_limits, jobs
     )
     return NativeSteps(host, stores, jobs, start)

@@ -38,7 +38,8 @@ class Deadline(Struct, frozen=True):
     A job's end for a batch, as it is `now`.
 
     Its lines, those that are sent after it and those that no batch holds take `realtime` seconds in
-    real time, all lines without a result take `whole`, and those that no batch holds `ahead`.
+    real time, all lines without a result take `whole`, and those that no batch holds are `ahead`
+    seconds of it. These times have the turns of other jobs.
     """
 
     at: float

@@ -15,9 +15,10 @@ from ...providers.rate_limits import Limits
 from .deadline import Deadline
 from .ledger import BatchEntry
 from .realtime import Backlog, PlannedTime
+from .shared_limits import OtherLines, turns_of_others
 
 
-def deadlines(
+def deadlines(  # noqa: PLR0913 -- its parts, each once
     rows: Sequence[BatchEntry],
     time: PlannedTime,
     open_lines: int,
@@ -26,19 +27,26 @@ def deadlines(
     at: float,
     window: float,
     learned: Mapping[str, Limits],
+    other_jobs: Sequence[OtherLines] = (),
 ) -> Callable[[BatchEntry], Deadline]:
     """
     Returns a function from a row to the job's end with the time of what is sent from its turn on.
 
     `rows` are all of the job's, of which `open_lines` have no merged result. `learned` are limits
-    of models that the config does not have.
+    of models that the config does not have. `other_jobs` use limits of the job's models as well.
     """
     held = sorted((row for row in rows if row.holds_its_lines), key=_turn)
     done = sum(row.succeeded + row.failed for row in held if row.state == "stored")
     parts = [row.backlog.scaled(_lines_left(row) / row.count) for row in held]
-    others = time.others(open_lines - done, sum(parts, Backlog()), sum(map(_lines_left, held))).at(
+    held_lines = sum(map(_lines_left, held))
+    others = time.others(open_lines - done, sum(parts, Backlog()), held_lines).at(
         _lowest(learned.values())
     )
+    average = others.seconds / max(1, open_lines - done - held_lines)
+    seconds_of = {
+        row.model: row.backlog.at(learned.get(row.model, Limits())).seconds / row.count
+        for row in rows
+    }
     timed = [
         part.at(learned.get(row.model, Limits())) for row, part in zip(held, parts, strict=True)
     ]
@@ -46,10 +54,15 @@ def deadlines(
     left = sums[-1] + others
     turns = [_turn(row) for row in held]
 
+    def shared(own: Backlog) -> float:
+        return turns_of_others(other_jobs, seconds_of, average, own.seconds)
+
     def deadline(row: BatchEntry) -> Deadline:
         rest = left.without(sums[bisect_left(turns, _turn(row))])
         realtime, whole, ahead = (one.duration(window) for one in (rest, left, others))
-        return Deadline(at, realtime, whole, ahead, now)
+        own = realtime - ahead + shared(rest.without(others))
+        realtime += shared(rest)
+        return Deadline(at, realtime, whole + shared(left), max(0.0, realtime - own), now)
 
     return deadline
 

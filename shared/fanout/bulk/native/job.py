@@ -21,6 +21,7 @@ from .eligibility import Eligibility, Route
 from .give_up_order import deadlines
 from .input_lines import InputLines
 from .ledger import BatchEntry, BatchLedger
+from .shared_limits import OtherLines
 
 Send: TypeAlias = Callable[[Deployment, WireRequest], Awaitable[WireResponse]]
 """
@@ -38,6 +39,9 @@ Reserve: TypeAlias = Callable[[int], "Stop | Literal['wait'] | None"]
 LearnedLimits: TypeAlias = Callable[[str], Awaitable[Limits | None]]
 """What is known of the limits of a model that has none in the config, for jobs."""
 
+OtherJobs: TypeAlias = Callable[[], Awaitable[Sequence[OtherLines]]]
+"""The lines of other open jobs that take turns with the job's at the limits of its models."""
+
 RETRY = 60.0
 """Seconds until a call that had no good response is made again."""
 
@@ -52,6 +56,11 @@ async def _nothing(_model: str) -> Limits | None:
     return None
 
 
+async def _alone() -> Sequence[OtherLines]:
+    """No other job is open."""
+    return ()
+
+
 class NativeJob(Struct, frozen=True):
     """
     One job. `folder` is the beginning of its blobs' keys, `expires_at` its end.
@@ -59,7 +68,8 @@ class NativeJob(Struct, frozen=True):
     `window` is how long it may take, in seconds. `send` has small responses, `open` has files.
     `open_lines` is how many lines have no result yet. `reserve` reserves nanodollars under the
     job's cost cap, or says why it does not; `release` releases them, `charge` takes them from the
-    cap for good. `learned` are the `limits` of models as they were last read.
+    cap for good. `learned` are the `limits` of models as they were last read, and `others` the
+    lines of `other_jobs`.
     """
 
     id: str
@@ -79,6 +89,8 @@ class NativeJob(Struct, frozen=True):
     charge: Callable[[int], None] = lambda _: None
     limits: LearnedLimits = _nothing
     learned: dict[str, Limits] = field(default_factory=dict)
+    other_jobs: OtherJobs = _alone
+    others: list[OtherLines] = field(default_factory=list)
 
     def line_id(self, number: int) -> str:
         """A line's id at the provider: never the user's, and other jobs' are different."""
@@ -103,10 +115,13 @@ class NativeJob(Struct, frozen=True):
             at=self.expires_at,
             window=self.window,
             learned=self.learned,
+            other_jobs=self.others,
         )
 
     async def learn(self, rows: Sequence[BatchEntry]) -> None:
-        """Read what is known now of limits that the config does not have."""
+        """Read which jobs share the limits now, and what is known of those not in the config."""
+        if any(row.holds_its_lines for row in rows):
+            self.others[:] = await self.other_jobs()
         models = {row.model for row in rows if row.holds_its_lines and row.backlog.unlimited}
         for model in sorted(models):
             with suppress(RateLimitUnavailable):  # what was known before is as good

@@ -21,6 +21,7 @@ from ..input.planner import LineError, Shard
 from ..pacing.rate_limit_state import RateLimitStore
 from ..pacing.steady_limits import steady_limits
 from ..service.records import Job
+from ..service.registry import Registry
 from ..store import BlobStore, CappedProgress, RecordStore, ResultStore
 from ..totals import Totals
 from ..work.manifest import read_manifest
@@ -34,6 +35,7 @@ from .merge import ResultMerger
 from .merger import Merger
 from .planned import plan_batches
 from .runner import NativeRunner, RunnerParts, Work
+from .shared_limits import MOST_JOBS, OtherLines, other_lines
 
 CALL_TIMEOUT = 600.0
 """Seconds for one call to a batch API, which may carry 50 MB."""
@@ -43,7 +45,8 @@ class NativeHost(Struct, frozen=True):
     """
     What a host has for native batches; `records` has the ledger.
 
-    `rate_limits` has what workers have learned of the limits of models.
+    `rate_limits` has what workers have learned of the limits of models, `jobs` which jobs share
+    them.
     """
 
     gateway: Gateway
@@ -53,11 +56,16 @@ class NativeHost(Struct, frozen=True):
     costs: Costs
     now: Callable[[], float]
     rate_limits: RateLimitStore
+    jobs: Registry[Job]
 
     async def limits(self, model: str) -> Limits | None:
         """What is known of the limits of a model without any in the config."""
         share = self.gateway.catalog.general.batch_share
         return await steady_limits(self.rate_limits, model, self.now(), share)
+
+    async def other_jobs(self, job: Job) -> list[OtherLines]:
+        """The lines of other open jobs that take turns with the job's."""
+        return other_lines(job, await self.jobs.newest_open(MOST_JOBS), self.now())
 
     def ledger(self, job: Job) -> BatchLedger:
         """The job's ledger; each user of it has one of its own."""
@@ -176,6 +184,7 @@ def native_job(
         release=release,
         charge=charge,
         limits=host.limits,
+        other_jobs=partial(host.other_jobs, job),
     )
 
 

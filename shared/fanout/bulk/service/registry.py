@@ -107,6 +107,13 @@ class Registry(Generic[R]):
         if self._is_open:
             await self._table.delete(self._open_kind, key)
 
+    async def newest_open(self, most: int) -> list[R]:
+        """So many of the newest open records at most: one query, and a read of each."""
+        rows = await self._table.list(self._open_kind, after=None, limit=most)
+        raws = [(name, await self._table.get(self._kind, name)) for name, _ in rows]
+        records = [self._decode_or_report(name, raw) for name, raw in raws if raw is not None]
+        return [one for one in records if one is not None and self._is_open and self._is_open(one)]
+
     async def all_open(self) -> list[R]:
         """All open records, whatever the number of others."""
         found: list[R] = []

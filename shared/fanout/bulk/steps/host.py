@@ -114,6 +114,7 @@ class JobHost(Struct, frozen=True):
             self.costs,
             self.now,
             self.limiter.store,
+            self.jobs,
         )
 
     async def shards(self, job: Job) -> AsyncIterator[Shard]:
