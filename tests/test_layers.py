@@ -129,8 +129,8 @@ TOP_LEVEL = {
     """,
     "shared/fanout/keys/*.py": """
         __init__ account aliases audit budgets charged_job clients current_rights
-        dynamodb_store groups import_rows imports items
-        job_rights job_rows jobs late_settlements ledger litellm management metering opening
+        dynamodb_store groups import_rows imports items job_rights job_rows
+        jobs key_types late_settlements ledger litellm management metering opening
         postgres rate_limits secrets spend spend_rows sqlite_store sweep uncharged_lines windows
     """,
     "shared/fanout/http/key_management/*.py": """

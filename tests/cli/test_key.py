@@ -5,9 +5,11 @@ from __future__ import annotations
 import asyncio
 import csv
 import io
+import json
 from argparse import Namespace
 from hashlib import sha256
 from pathlib import Path
+from typing import Any
 
 import pytest
 
@@ -83,7 +85,7 @@ def test_a_key_is_made_changed_listed_and_deleted(fanout: Command) -> None:
     done = [fanout("key", *arguments) for arguments in wrong]
     assert [(one.code, "Traceback" in one.err) for one in done] == [(2, False)] * len(wrong)
     assert fanout("key", "spend", "--csv").out == (
-        "key,spend,requests,prompt_tokens,completion_tokens\n"
+        "key,alias,spend,requests,prompt_tokens,completion_tokens\n"
     )
 
 
@@ -95,6 +97,36 @@ def test_a_csv_has_an_empty_cell_for_no_team(
     options = Namespace(start=None, end=None, by="team", json=False, csv=True)
     asyncio.run(key_reports.show_spend(options, ledger))
     assert capsys.readouterr().out.splitlines()[1].split(",") == ["", "0.002", "1", "3", "4"]
+
+
+def test_the_spend_of_a_key_has_its_hash_and_its_latest_alias(
+    capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def row(token: str, alias: str) -> dict[str, Any]:
+        counts = {"cost": 1_000_000, "prompt_tokens": 1, "completion_tokens": 2}
+        return {"token": token, "alias": alias, "by_model": {}, "status": "settled", **counts}
+
+    async def collect(*_: object) -> list[dict[str, Any]]:
+        return [row("h1", ""), row("h1", "old"), row("h2", ""), row("h1", "new")]
+
+    monkeypatch.setattr(key_reports, "collect", collect)
+    ledger = KeyLedger(MemoryStore(), lease=60)
+    for options in ({"csv": True, "json": False}, {"csv": False, "json": True}):
+        given = Namespace(start=None, end=None, by="key", **options)
+        asyncio.run(key_reports.show_spend(given, ledger))
+    lines = capsys.readouterr().out.splitlines()
+    assert lines[1:3] == ["h1,new,0.003,3,3,6", "h2,,0.001,1,1,2"]
+    assert [(one["key"], one["alias"]) for one in json.loads("".join(lines[3:]))["spend"]] == [
+        ("h1", "new"),
+        ("h2", ""),
+    ]
+
+
+@pytest.mark.parametrize("kind", ["key", "team", "user", "budget"])
+def test_no_budget_is_listed_as_zero(fanout: Command, kind: str) -> None:
+    names = ("--alias", "small") if kind == "key" else ("--id", "small")
+    assert fanout(kind, "create", *names, "--budget", "0.0003").code == 0
+    assert "$0.0003" in fanout(kind, "list").out
 
 
 def test_no_cell_of_a_csv_for_people_is_a_formula(capsys: pytest.CaptureFixture[str]) -> None:

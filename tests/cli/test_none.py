@@ -7,7 +7,7 @@ import re
 import pytest
 
 from fanout.cli import key
-from fanout.keys.clients import TYPES
+from fanout.keys.key_types import TYPES
 from tests.cli.commands import Command
 
 LIMITS = {

@@ -133,6 +133,11 @@ RESOURCES: list[Step] = [
     ("/budget/info", {"budgets": ["b-tf"]}, [("0.max_budget", 2.5), ("0.rpm_limit", 60)]),
     ("/budget/settings?budget_id=b-tf", None, [("0.field_name", "max_parallel_requests")]),
     ("/team/permissions_list?team_id=t-tf", None, [("team_member_permissions", [])]),
+    (
+        "/team/permissions_update",
+        {"team_id": "t-tf", "team_member_permissions": []},
+        [("team_id", "t-tf"), ("team_member_permissions", [])],
+    ),
     ("/budget/update", {**BUDGET, "max_budget": 3.0}, [("max_budget", 3.0)]),
     ("/user/new", USER, [("user_id", "u-tf"), ("key", "")]),
     ("/user/info?user_id=u-tf", None, [("user_info.user_alias", "U"), ("user_info.models", ["a"])]),

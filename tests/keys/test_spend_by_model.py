@@ -170,7 +170,7 @@ def test_the_rows_of_a_job_have_each_models_spend_after_any_crashes(
     spent = sum(row["cost"] for row in rows)
     found = add_up(rows, "model")
     assert sum(one.cost for one in found.values()) == spent
-    assert sum(one.cost for one in add_up(rows, "key").values()) == spent
+    assert sum(one.cost for one in add_up(rows, "token").values()) == spent
     if not any(is_swept for _, is_swept in plan):
         assert spent == totals.cost
         found.pop(JOINED, None)  # of lines that have called no model

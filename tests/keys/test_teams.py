@@ -58,6 +58,12 @@ def test_teams_are_managed_with_litellms_calls(gateway: RunningGateway) -> None:
             (400, "unsupported_parameter"),
         ),
         ("/team/update", {"max_budget": 1}, {}, (400, "invalid_value")),
+        (
+            "/team/permissions_update",
+            {"team_id": "t-1", "team_member_permissions": ["/key/generate"]},
+            {},
+            (404, "not_found"),
+        ),
         ("/team/update", {"team_id": "none"}, {}, (404, "not_found")),
         ("/team/new", {}, bearer(key), (403, "key_not_allowed")),
         ("/team/list", None, bearer(key), (403, "key_not_allowed")),

@@ -15,16 +15,13 @@ from ..bulk.input.planner import LineError
 from ..bulk.service.records import Job, hedged_to_dict, lanes_to_dict
 from ..bulk.totals import Totals, rounded_dollars
 from ..wire.terminal_text import one_line
-from .printing import show
+from .printing import dollars, show
 
 COST_CAP = "max_cost_usd"
 """The field of the API that `--max-cost` sets."""
 
 
 DAY = 24 * 3600.0
-
-MAX_DECIMALS = 9
-"""Of an amount: costs are counted in billionths of a dollar."""
 
 MAX_ERROR_LINES = 5
 """Different errors that are shown; the others are counted."""
@@ -127,14 +124,6 @@ def format_cost(totals: Totals) -> str:
     if not totals.unpriced:
         return dollars(totals.known_cost_usd)
     return f"over {dollars(totals.known_cost_usd)}" if totals.cost else "price unknown"
-
-
-def dollars(amount: float) -> str:
-    """An amount with four decimals; a smaller one has as many as show its first digit."""
-    decimals = 4
-    while 0 < amount < 0.5 / 10**decimals and decimals < MAX_DECIMALS:
-        decimals += 1
-    return f"${amount:.{decimals}f}"
 
 
 def format_lanes(totals: Totals) -> str:

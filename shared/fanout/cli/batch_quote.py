@@ -22,8 +22,8 @@ from ..config.model import ANONYMOUS
 from ..errors import RequestError
 from ..gateway.gateway import prepare
 from ..telemetry.prices import FLEX
-from .batch_progress import dollars, error_lines
-from .printing import show, show_json
+from .batch_progress import error_lines
+from .printing import dollars, show, show_json
 from .table import columns
 
 if TYPE_CHECKING:

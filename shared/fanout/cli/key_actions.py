@@ -27,7 +27,7 @@ from ..settings import Settings
 from .key_reports import show_changes, show_spend
 from .no_value import NONE, given_values
 from .option_names import options_named
-from .printing import field_lines, show, show_json
+from .printing import dollars, field_lines, show, show_json
 from .table import columns
 
 if TYPE_CHECKING:
@@ -170,8 +170,8 @@ async def _list(arguments: argparse.Namespace, manager: KeyManager, ledger: KeyL
         (
             one["key_name"],
             one["key_alias"] or "",
-            f"${one['spend']:.4f}",
-            "" if one["max_budget"] is None else f"${one['max_budget']:.2f}",
+            dollars(one["spend"]),
+            "" if one["max_budget"] is None else dollars(one["max_budget"]),
             one["budget_duration"] or "",
             ", ".join(one["models"]) or "all",
             "blocked" if one["blocked"] else "",

@@ -21,21 +21,24 @@ from .table import columns
 async def show_spend(arguments: argparse.Namespace, ledger: KeyLedger) -> None:
     """Print what keys have spent, added up."""
     period = period_of(arguments.start, arguments.end, ledger.now())
-    found = add_up(await collect(ledger, period), arguments.by)
-    rows = [
+    found, by = await collect(ledger, period), arguments.by
+    aliases = {row["token"]: row["alias"] for row in found} if by == "key" else None  # the latest
+    rows: list[dict[str, Any]] = [
         {
-            arguments.by: name,
+            by: name,
+            **({} if aliases is None else {"alias": aliases[name]}),
             "spend": to_dollars(sums.cost),
             "requests": sums.requests,
             "prompt_tokens": sums.prompt_tokens,
             "completion_tokens": sums.completion_tokens,
         }
-        for name, sums in found.items()
+        for name, sums in add_up(found, "token" if by == "key" else by).items()
     ]
     if arguments.json:
         show_json({"spend": rows})
         return
-    heads = (arguments.by, "spend", "requests", "prompt_tokens", "completion_tokens")
+    names = ("spend", "requests", "prompt_tokens", "completion_tokens")
+    heads = (by, *(("alias",) if by == "key" else ()), *names)
     if arguments.csv:
         cells = [tuple("" if one == NO_NAME else one for one in row.values()) for row in rows]
         print_csv([heads, *cells])

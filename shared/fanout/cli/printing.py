@@ -16,6 +16,9 @@ from ..wire.terminal_text import without_controls
 CTRL_C = len("^C")
 """Columns of a live view to leave free: what a terminal shows for Ctrl-C must not begin a line."""
 
+MAX_DECIMALS = 9
+"""Of an amount: costs are counted in billionths of a dollar."""
+
 
 def show(text: object, *, file: TextIO | None = None, end: str = "\n", flush: bool = False) -> None:
     """Print the text without control characters, also into a file or a pipe."""
@@ -31,6 +34,14 @@ def _shown(value: object) -> str:
     if value is None:
         return "none"
     return value if isinstance(value, str) else json.encode(value).decode()
+
+
+def dollars(amount: float) -> str:
+    """An amount with four decimals; a smaller one has as many as show its first digit."""
+    decimals = 4
+    while 0 < amount < 0.5 / 10**decimals and decimals < MAX_DECIMALS:
+        decimals += 1
+    return f"${amount:.{decimals}f}"
 
 
 def show_response(text: str, *, end: str = "\n", flush: bool = False) -> None:

@@ -19,7 +19,7 @@ from ..keys.opening import open_local
 from ..settings import Settings
 from .no_value import NONE, given_values
 from .option_names import options_named
-from .printing import field_lines, show, show_json
+from .printing import dollars, field_lines, show, show_json
 from .table import columns
 
 FIELDS = {
@@ -139,8 +139,8 @@ def _list(
         (
             one[id_field],
             one.get(f"{arguments.kind}_alias") or "",
-            "" if (spend := one.get("spend")) is None else f"${spend:.4f}",
-            "" if one["max_budget"] is None else f"${one['max_budget']:.2f}",
+            "" if (spend := one.get("spend")) is None else dollars(spend),
+            "" if one["max_budget"] is None else dollars(one["max_budget"]),
             one["budget_duration"] or "",
             "blocked" if one.get("blocked") else "",
         )

@@ -18,8 +18,9 @@ from msgspec.structs import replace
 from ..bulk.costs import Costs
 from ..errors import BudgetExceeded, FanoutError, Forbidden
 from ..keys.account import BudgetReservation, Need, limit_of, refreshed
-from ..keys.clients import LLM_API, KeyAccount, client_of
+from ..keys.clients import KeyAccount, client_of
 from ..keys.items import Item
+from ..keys.key_types import LLM_API
 from ..keys.late_settlements import Settlement
 from ..keys.ledger import KeyLedger
 from ..keys.metering import (

@@ -47,12 +47,13 @@ class Need(Struct, frozen=True):
     What a request may cost at most, in nanodollars and tokens.
 
     `requests` is 0 for lines of a job, which do not count against the limits of a minute and of
-    parallel requests.
+    parallel requests. `field` is the client's name of what makes it need fewer tokens.
     """
 
     cost: int
     tokens: int = 0
     requests: int = 1
+    field: str = "max_tokens"
 
 
 class BudgetReservation(Struct, frozen=True):
@@ -151,7 +152,7 @@ def refusal(item: Item, need: Need, now: float) -> FanoutError | None:
             f"the {whose}'s {item['parallel_limit']} parallel requests are in flight; try again",
             code="parallel_limit_exceeded",
         )
-    return over_rate(item, need.tokens, now, whose)
+    return over_rate(item, need.tokens, now, whose, need.field)
 
 
 def reserve(item: Item, need: Need, now: float, lease: float, zone: tzinfo) -> Update | FanoutError:

@@ -9,6 +9,7 @@ from ..secret import HiddenRepr
 from .current_rights import CurrentRights
 from .groups import shared_models, valid_shared_account
 from .items import Item
+from .key_types import LLM_API
 from .ledger import KeyLedger, digest_of
 
 ALL_MODELS = frozenset({"all-proxy-models", "all-team-models", "*"})
@@ -16,14 +17,6 @@ ALL_MODELS = frozenset({"all-proxy-models", "all-team-models", "*"})
 
 NO_MODELS = "no-default-models"
 """LiteLLM's name for no model."""
-
-LLM_API, MANAGEMENT, READ_ONLY = "llm_api", "management", "read_only"
-"""The types of keys that call models, manage keys, or only read about all keys."""
-
-INFO = "info"
-"""The type of keys that only read about themselves, their team and their user."""
-
-TYPES = (LLM_API, MANAGEMENT, READ_ONLY, INFO)
 
 
 class KeyAccount(HiddenRepr, frozen=True):

@@ -17,7 +17,7 @@ from msgspec import MsgspecError
 
 from ..errors import RequestError
 from ..wire import json
-from .clients import INFO, LLM_API
+from .key_types import CALLS, INFO, LLM_API, READS
 from .litellm import LIMITS, amount_of, changes_of, read_fields
 
 Row: TypeAlias = Mapping[str, str]
@@ -79,17 +79,6 @@ LIMITING = frozenset(
     | {"team_member_budget_id", "tpm_limit_type"}
 )
 """The fields of `metadata` that LiteLLM reads as limits or rights."""
-
-CALLS = frozenset({"llm_api_routes", "llm_api_routes_without_mcp"})
-"""The groups of `allowed_routes` that call models; Fanout has no MCP."""
-
-READS = frozenset({"info_routes", "management_routes"})
-"""
-The groups in which a key reads about itself, its team and its user.
-
-Which others it reads about or manages depends on its user's role in LiteLLM, so here it gets none.
-Source: litellm 1.110.2, `LiteLLMRoutes`, `RouteChecks.non_proxy_admin_allowed_routes_check`.
-"""
 
 
 def has(row: Row, name: str) -> bool:

@@ -20,6 +20,7 @@ from ..secret import HiddenRepr
 from ..telemetry.prices import to_dollars, to_nanodollars
 from ..wire import json
 from .items import Item
+from .key_types import LLM_API, TYPES, with_key_type
 from .rate_limits import UNLIMITED
 from .windows import NEVER, seconds_of, window_end
 
@@ -31,8 +32,6 @@ Names = Annotated[list[Name], Meta(max_length=1_000)]
 
 MAX_METADATA = 4_096
 """Bytes of a key's metadata: each request reads and writes them."""
-
-TYPES = ("llm_api", "management", "read_only", "info")
 
 
 class KeyFields(HiddenRepr, frozen=True, kw_only=True):
@@ -80,6 +79,8 @@ def read_fields(
     """
     if not isinstance(body, Mapping):
         raise RequestError("the body must be a JSON object", None, "invalid_type")
+    if whose == "keys":
+        body = with_key_type(body)
     for name, value in body.items():
         if name not in FIELDS and name not in extra and value not in (None, "", 0, [], {}):
             raise RequestError(
@@ -165,7 +166,7 @@ def _metadata(value: Any, _: float) -> str:
 
 
 def _type(value: Any, _: float) -> str:
-    name = "llm_api" if value in (None, "", "default") else str(value)
+    name = LLM_API if value in (None, "", "default") else str(value)
     if name not in TYPES:
         raise RequestError(f"`key_type` must be one of {', '.join(TYPES)}", "key_type")
     return name

@@ -28,6 +28,9 @@ FREE = TokenPrices(0, 0)
 
 KINDS = ("prompt", "completion")
 
+LIMIT = "max_completion_tokens"
+"""The newer name of `max_tokens`, which the other endpoints' own names are for."""
+
 
 class Estimate(Struct, frozen=True):
     """What a request needs at most, and the models whose price is unknown."""
@@ -62,7 +65,15 @@ def estimate(request: FanOutRequest, costs: Costs) -> Estimate:
             tokens += 2 * read
         total += whole
         tokens += calls * (sent + received)
-    return Estimate(Need(nanodollars_of(total), tokens), tuple(sorted(unpriced)))
+    need = Need(nanodollars_of(total), tokens, field=_limit_field(request.conversations[0]))
+    return Estimate(need, tuple(sorted(unpriced)))
+
+
+def _limit_field(chat: ChatRequest) -> str:
+    """The client's name of the most tokens of a response."""
+    name = LIMIT if chat.names is None else chat.names.path(LIMIT)
+    is_sent = name != LIMIT or chat.max_completion_tokens is not None
+    return name if is_sent else "max_tokens"
 
 
 def planned_cost(request: FanOutRequest, model: str, need: Need, costs: Costs) -> int:
@@ -81,7 +92,7 @@ def estimate_embeddings(model: str, size: int, costs: Costs) -> Estimate:
     prices = costs.prices(model, has_output=False)
     one = prices or FREE
     cost = nanodollars_of(one.per_request + tokens * one.input)
-    return Estimate(Need(cost, tokens), () if prices else (model,))
+    return Estimate(Need(cost, tokens, field="input"), () if prices else (model,))
 
 
 def check_prices(found: Estimate, catalog: Catalog) -> None:

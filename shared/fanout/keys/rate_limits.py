@@ -2,11 +2,9 @@
 
 from __future__ import annotations
 
-from ..errors import (
-    FanoutError,
-    KeyRateLimited,
-    RequestError,
-)
+from math import ceil
+
+from ..errors import FanoutError, KeyRateLimited, RequestError
 from .items import Item
 
 UNLIMITED = 10**18
@@ -16,13 +14,14 @@ UNLIMITED = 10**18
 MINUTE = 60
 
 
-def over_rate(item: Item, tokens: int, now: float, whose: str) -> FanoutError | None:
-    """Why the request is over the limits of this minute."""
+def over_rate(item: Item, tokens: int, now: float, whose: str, field: str) -> FanoutError | None:
+    """Why the request is over the limits of this minute; `field` makes it need fewer tokens."""
     if tokens > item["tpm_limit"]:
+        remedy = "send a shorter" if field == "input" else "set a smaller"
         return RequestError(
             f"the request may take {tokens} tokens, and the {whose}'s limit is "
-            f"{item['tpm_limit']} a minute: set a smaller `max_tokens`",
-            "max_tokens",
+            f"{item['tpm_limit']} a minute: {remedy} `{field}`",
+            field,
             "tokens_exceed_limit",
         )
     if item["rpm_left"] >= 1 and item["tpm_left"] >= tokens:
@@ -31,7 +30,7 @@ def over_rate(item: Item, tokens: int, now: float, whose: str) -> FanoutError | 
     limit = item["rpm_limit"] if unit == "requests" else item["tpm_limit"]
     wait = max(1.0, (item["minute"] + 1) * MINUTE - now)
     message = (
-        f"the {whose}'s limit of {limit} {unit} a minute is reached; try again in {wait:.0f} s"
+        f"the {whose}'s limit of {limit} {unit} a minute is reached; try again in {ceil(wait)} s"
     )
     return KeyRateLimited(message, wait, rate_headers(item, now))
 

@@ -130,7 +130,6 @@ def _by_model(row: Item) -> Iterable[tuple[str, Part]]:
 
 
 GROUPS: Mapping[str, Groups] = {
-    "key": _whole(lambda row: row["alias"] or row["token"]),
     "token": _whole(lambda row: str(row["token"])),
     "team": _whole(lambda row: row["team_id"] or NO_NAME),
     "user": _whole(lambda row: row["user_id"] or NO_NAME),

@@ -10,7 +10,7 @@ from pathlib import Path
 
 import pytest
 
-from fanout.cli.batch_progress import dollars
+from fanout.cli.printing import dollars
 from tests.bulk.local.test_batch_command import BatchCommand, batch, prompts_sent
 from tests.bulk.local.test_tables import PROMPT, folder, rows
 from tests.cli.commands import spawned

@@ -11,8 +11,8 @@ from typing import Any
 
 from ...keys.account import TEAM, USER
 from ...keys.audit import ACTIONS, audit_rows, shown_changes
-from ...keys.clients import READ_ONLY
 from ...keys.items import Item
+from ...keys.key_types import READ_ONLY
 from ...keys.litellm import time_text
 from ...keys.spend import period_of
 from ..exchange import Exchange

@@ -6,7 +6,7 @@ from collections.abc import Mapping
 
 from ...errors import RequestError
 from ...keys.budgets import BudgetManager, budget_body, read_budget
-from ...keys.clients import READ_ONLY
+from ...keys.key_types import READ_ONLY
 from ..exchange import Exchange
 from ..queries import checked_query
 from .requests import check_manager, id_of, ledger_of, object_of, required, strings_of

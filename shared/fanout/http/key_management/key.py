@@ -13,8 +13,8 @@ from typing import Any
 from msgspec import UNSET
 
 from ...errors import Forbidden, NotFound, RequestError
-from ...keys.clients import READ_ONLY
 from ...keys.items import Item
+from ...keys.key_types import READ_ONLY
 from ...keys.ledger import hash_of
 from ...keys.litellm import amount_of, changes_of, created_body, info_of, read_fields
 from ...keys.management import KeyManager

@@ -9,9 +9,9 @@ from ...config.model import MASTER
 from ...errors import Forbidden, NotFound, RequestError
 from ...keys.account import refreshed
 from ...keys.budgets import BudgetManager
-from ...keys.clients import MANAGEMENT, READ_ONLY
 from ...keys.groups import GroupManager
 from ...keys.items import Item
+from ...keys.key_types import MANAGEMENT, READ_ONLY
 from ...keys.ledger import KeyLedger
 from ...keys.management import MAX_ID, Changes, KeyManager
 from ..endpoints import parse_body

@@ -24,6 +24,7 @@ POST /team/member_add                team    reject_members
 POST /team/member_delete             team    reject_members
 POST /team/member_update             team    reject_members
 GET  /team/permissions_list          team    list_permissions
+POST /team/permissions_update        team    update_permissions
 POST /team/new                       team    create_team
 POST /team/update                    team    update_team
 POST /team/delete                    team    delete_teams

@@ -6,8 +6,8 @@ from collections.abc import Mapping
 from typing import Any
 
 from ...errors import Forbidden, NotFound, RequestError
-from ...keys.clients import READ_ONLY
 from ...keys.groups import TEAMS, USERS, GroupManager, group_body, read_group
+from ...keys.key_types import READ_ONLY
 from ...keys.litellm import info_of
 from ..exchange import Exchange
 from ..queries import checked_query
@@ -24,7 +24,12 @@ from .requests import (
     object_of,
     ordered,
     required,
+    strings_of,
 )
+
+PERMISSIONS = "team_member_permissions"
+
+NO_MEMBERS = "teams have no members: give the user's keys the team's `team_id`"
 
 PAGED = ("page", "page_size", "team_id", "team_alias", "user_id", "sort_by", "sort_order")
 """The parameters of a list of teams in pages."""
@@ -143,7 +148,7 @@ async def list_available_teams(exchange: Exchange) -> None:
 async def reject_members(exchange: Exchange) -> None:
     """`POST /team/member_…`: a 404, as teams have no members."""
     _manager(exchange)
-    raise NotFound("teams have no members: give the user's keys the team's `team_id`")
+    raise NotFound(NO_MEMBERS)
 
 
 async def list_permissions(exchange: Exchange) -> None:
@@ -151,8 +156,17 @@ async def list_permissions(exchange: Exchange) -> None:
     manager = _manager(exchange, READ_ONLY)
     team_id = checked_query(exchange, "team_id").get("team_id", "")
     await manager.find(team_id)
-    none: dict[str, list[str]] = {"team_member_permissions": [], "all_available_permissions": []}
+    none: dict[str, list[str]] = {PERMISSIONS: [], "all_available_permissions": []}
     await exchange.json({"team_id": team_id, **none})
+
+
+async def update_permissions(exchange: Exchange) -> None:
+    """`POST /team/permissions_update`: a 404 unless the list is empty, as teams have no members."""
+    manager, body = _manager(exchange), await object_of(exchange)
+    item = await manager.find(required(body, "team_id"))
+    if strings_of(body, PERMISSIONS):
+        raise NotFound(NO_MEMBERS)
+    await exchange.json({**group_body(current(ledger_of(exchange), item), TEAMS), PERMISSIONS: []})
 
 
 def _manager(exchange: Exchange, *types: str) -> GroupManager:

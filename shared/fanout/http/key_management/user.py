@@ -11,9 +11,9 @@ from collections.abc import Mapping
 from typing import Any
 
 from ...errors import FanoutError, Forbidden, NotFound, RequestError
-from ...keys.clients import READ_ONLY
 from ...keys.groups import TEAMS, USERS, GroupManager, group_body, read_group, text_of
 from ...keys.items import Item
+from ...keys.key_types import READ_ONLY
 from ...keys.ledger import KeyLedger
 from ...keys.litellm import amount_of, changes_of, created_body, info_of, read_fields
 from ...keys.management import Changes, KeyManager
