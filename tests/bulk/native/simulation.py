@@ -2,9 +2,8 @@
 Many jobs with windows of 1, 6 and 24 hours at doubles of the batch APIs, in virtual time.
 
 Queue times are spread, batches have faults, and the process is killed: the next one finds only
-what was on the disk. `python -m tests.bulk.native.simulation [JOBS] [FIRST] [clean] [merger]` runs
-so many jobs and prints what they come to; each job's number is its seed. `clean` is without faults
-and kills. `merger` runs only the mergers of the jobs, sixty times as fast.
+what was on the disk. `python -m tests.bulk.native.simulation [JOBS] [FIRST]` runs so many jobs and
+prints what they come to; each job's number is its seed.
 """
 
 from __future__ import annotations
@@ -13,6 +12,7 @@ import asyncio
 import shutil
 import sys
 import tempfile
+from argparse import ArgumentParser
 from collections import Counter, defaultdict
 from collections.abc import Iterator
 from pathlib import Path
@@ -279,16 +279,19 @@ def _order(window: str, queue: str) -> tuple[int, int]:
 
 def main(arguments: list[str]) -> int:
     """Run the jobs, and print those that are wrong and the figures."""
-    words = {word for word in arguments if word.isalpha()}
-    numbers = [int(word) for word in arguments if word.isdecimal()]
-    count, first = [*numbers, *(1000, 0)[len(numbers) :]]
+    parser = ArgumentParser("python -m tests.bulk.native.simulation")
+    for name, default in (("jobs", 1000), ("first", 0)):
+        parser.add_argument(name, nargs="?", type=int, default=default)
+    parser.add_argument("--clean", action="store_true", help="without faults and kills")
+    parser.add_argument("--merger", action="store_true", help="mergers only: 60 times as fast")
+    given = parser.parse_args(arguments)
     catalog = resolve(check(config(), {}), {})
     found: list[Found] = []
-    for seed in range(first, first + count):
-        case = case_of(seed, is_clean="clean" in words)
+    for seed in range(given.first, given.first + given.jobs):
+        case = case_of(seed, is_clean=given.clean)
         with tempfile.TemporaryDirectory() as folder:
-            is_whole = "merger" not in words
-            one = simulate(case, Path(folder)) if is_whole else simulate_merger(case, catalog)
+            merges = given.merger
+            one = simulate_merger(case, catalog) if merges else simulate(case, Path(folder))
         found.append(one)
         if one.wrong:
             print(seed, one.case, *one.wrong, sep="\n  ", flush=True)  # noqa: T201 -- a command

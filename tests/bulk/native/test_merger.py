@@ -6,11 +6,16 @@ Each line has one result; none is paid for twice that is not reported; no deadli
 
 from __future__ import annotations
 
+import asyncio
 import random
 from collections import Counter
 
+from msgspec.structs import replace
+
+from fanout.bulk.native.split import split
 from fanout.config.load import check
 from fanout.config.resolve import resolve
+from fanout.providers.native_batch import Fault
 from tests.bulk.native.native_jobs import KINDS, LEAST, config
 from tests.bulk.native.simulated_job import SimulatedJob, run_all
 from tests.support.native_doubles.script import Poll, Script, in_turn
@@ -154,3 +159,24 @@ def test_each_end_of_a_job_of_aws_gives_its_rows_and_other_lines_count_if_there_
         one.state(job.clock()) for job in jobs.values() for one in job.double.batches.values()
     }
     assert states == {"completed", "failed", "cancelled", "expired"}
+
+
+def test_a_failed_batch_keeps_the_time_of_one_line_or_none_if_these_are_sent_already() -> None:
+    """One wrong line is sent in real time; what is hedged never waits for another batch."""
+    catalog = resolve(check(config(rpm=6), {}), {})
+    job = SimulatedJob(catalog, "openai", 24, COUNT, Script(), 1, kills=0.0)
+
+    async def after(fault: Fault, *, hedged: bool) -> tuple[str, bool, float, int]:
+        _, native = await job.begin()
+        (row,) = [one for one in await native.ledger.rows() if one.number == 1]
+        failed = replace(row, state="ended", fault=fault, hedged=hedged, count=COUNT)
+        route = native.route(row)
+        assert route is not None
+        found = await split(native, failed, route)
+        job.records.values.clear()
+        return found.state, found.hedged, found.backlog.seconds, found.missing
+
+    busy, wrong = Fault("token_limit_exceeded", "full"), Fault("invalid", "no", line=3)
+    assert asyncio.run(after(wrong, hedged=False)) == ("stored", False, 10.0, 1)
+    assert asyncio.run(after(busy, hedged=False)) == ("planned", False, 10.0 * COUNT, 0)
+    assert asyncio.run(after(busy, hedged=True)) == ("stored", True, 10.0 * COUNT, COUNT)

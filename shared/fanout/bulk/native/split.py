@@ -76,7 +76,7 @@ async def split(job: NativeJob, row: BatchEntry, route: Route) -> BatchEntry:
     fails again after that is sent in real time.
     """
     fault, now = row.fault, job.now()
-    if fault is not None and fault.code in FULL_QUEUES:
+    if fault is not None and fault.code in FULL_QUEUES and not row.hedged:
         key = batch_key(job.id, row.number, row.lines, salt=f"{row.key}/{now}")
         again = BatchEntry(
             row.number,
@@ -94,7 +94,7 @@ async def split(job: NativeJob, row: BatchEntry, route: Route) -> BatchEntry:
         )
         return await job.ledger.write(again)
     numbers, least = row.numbers, route.batches.limits.least
-    if _following(row.number) is None or row.hedged:
+    if _following(row.number) is None or row.hedged:  # hedged lines are sent in real time
         return await job.give_back(row)
     wrong = None if fault is None else fault.line
     if wrong is None or not 0 < wrong <= len(numbers):
@@ -108,7 +108,8 @@ async def split(job: NativeJob, row: BatchEntry, route: Route) -> BatchEntry:
     if len(rest) < least:
         return await job.give_back(row)
     await _follow(job, row, [rest])
-    only = replace(row, lines=str(numbers[wrong - 1]), count=1, estimate=0)
+    lines, backlog = str(numbers[wrong - 1]), row.backlog.scaled(1 / row.count)
+    only = replace(row, lines=lines, count=1, estimate=0, backlog=backlog)
     return await job.give_back(only)
 
 
