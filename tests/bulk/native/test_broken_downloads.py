@@ -19,6 +19,7 @@ from msgspec.structs import replace
 
 from fanout.bulk.aws.native_steps import JobBatches
 from fanout.bulk.native.ledger import BatchEntry
+from fanout.bulk.service.new_job import BatchOptions
 from fanout.bulk.service.records import Job
 from fanout.config.catalog import Catalog
 from fanout.config.deployment import Deployment
@@ -27,10 +28,11 @@ from fanout.config.resolve import resolve
 from fanout.errors import ErrorDetail, Unreachable
 from fanout.transport.engine import ConnectionLost, Incoming, Outgoing, StreamedResponse
 from fanout.wire.http import WireRequest, WireResponse
-from tests.bulk.local_jobs import LocalJobs, jsonl, line
-from tests.bulk.native.native_jobs import LEAST, Ended, Providers, config, run_job
+from tests.bulk.local_jobs import LocalJobs, jsonl, line, open_jobs
+from tests.bulk.native.native_jobs import LEAST, Ended, Providers, config, ended, now, run_job
 from tests.bulk.native.simulated_job import SimulatedJob, run_all
 from tests.support.native_doubles.script import Script
+from tests.support.virtual_clock import run_threads_at_once
 
 HOUR = 3600.0
 VENDORS = ("openai", "gemini", "bedrock")
@@ -224,6 +226,27 @@ def test_a_cancelled_job_keeps_the_rows_that_have_arrived(tmp_path: Path) -> Non
     assert found.seconds < 3 * HOUR + 300.0
     assert found.job.totals is not None
     assert (found.job.totals.hedged.lines, found.job.totals.unpriced) == (0, 0)
+
+
+def test_the_next_process_knows_what_the_cap_has_to_cover(tmp_path: Path) -> None:
+    providers, settings = Broken(), config(rpm=2)
+
+    async def main() -> Ended:
+        began = now()
+        async with open_jobs(tmp_path, providers, now=now, config=settings) as jobs:
+            options = BatchOptions(lane="native")
+            job = await jobs.create(
+                jsonl(LINES), fanout=options, completion_window="6h", max_cost_usd=CAP
+            )
+            await asyncio.sleep(5.2 * HOUR)
+            assert 0 < providers.bill.lines()["realtime"] < 40
+        async with open_jobs(tmp_path, providers, now=now, config=settings) as jobs:
+            return await ended(jobs, job, began)
+
+    found = run_threads_at_once(main(), 0.0)
+    providers.settle()
+    assert (found.job.reason, found.lanes) == ("capped", {"realtime": 44})
+    assert providers.bill.nanodollars <= CAP * DOLLAR
 
 
 def test_in_a_stack_the_cap_covers_what_merged_batches_may_have_cost_in_vain() -> None:
