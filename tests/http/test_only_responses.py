@@ -332,9 +332,9 @@ def test_only_the_model_that_made_encrypted_reasoning_gets_it_back() -> None:
         ("openai", "o3-pro", True),
         ("openai", "gpt-5-pro", False),
         ("openai", "gpt-4o", False),
-        ("openrouter", "o3-pro", True),
+        ("aihubmix", "o3-pro", True),
         ("hosted_vllm", "other", False),
-        ("openrouter", "other", False),
+        ("aihubmix", "other", False),
         ("gemini", "gemini-2.5-flash", False),
         ("anthropic", "claude-sonnet-4-5", False),
         ("cohere", "command-a", False),
@@ -343,7 +343,7 @@ def test_only_the_model_that_made_encrypted_reasoning_gets_it_back() -> None:
             target = Target("n", model, drop_params=True, options=options)
             wire = registry.find(provider).chat.encode(request, target, False)
             assert (provider, model, b"gAAA" in wire.body) == (provider, model, gets)
-    wire = registry.find("volcengine").chat.encode(request, Target("n", "other"), False)
+    wire = registry.find("aihubmix").chat.encode(request, Target("n", "other"), False)
     assert json.loads(wire.body)["messages"][1]["extra_content"] == {"google": google}
     assert wire.dropped == ("messages[].extra_content",)
 
