@@ -18,8 +18,9 @@ from .outcomes import (
     RaceOutcome,
     RaceResult,
     Success,
+    TaskGroup,
     attempt,
-    drop_tracebacks,
+    failure_of,
 )
 from .race import Delays, Stagger, prepend, race, race_streams
 from .timeouts import Deadline, EarlyEnd, RepeatedTimeout, optional_timeout, with_deadline, within
@@ -43,9 +44,10 @@ __all__ = [
     "Share",
     "Stagger",
     "Success",
+    "TaskGroup",
     "WaitingCall",
     "attempt",
-    "drop_tracebacks",
+    "failure_of",
     "first_error",
     "map_all",
     "map_each",

@@ -20,7 +20,7 @@ from typing import Any, Generic, TypeAlias, TypeVar
 
 from msgspec import Struct
 
-from .outcomes import Failure, Opener, Outcome, Success, attempt
+from .outcomes import Failure, Opener, Outcome, Success, TaskGroup, attempt, failure_of
 from .timeouts import yield_to_loop
 
 T = TypeVar("T")
@@ -48,7 +48,7 @@ async def map_all(
             try:  # as `attempt`, which would be another coroutine of each call
                 value = await func(item)
             except Exception as error:  # noqa: BLE001 -- a failure is a result
-                outcomes[index] = Failure(error, perf_counter() - started)
+                outcomes[index] = failure_of(error, started)
             else:
                 outcomes[index] = Success(value, perf_counter() - started)
                 del value
@@ -125,7 +125,7 @@ async def _task_group() -> AsyncIterator[asyncio.TaskGroup]:
     """
     own: BaseException | None = None
     try:
-        async with asyncio.TaskGroup() as group:
+        async with TaskGroup() as group:
             try:
                 yield group
             except asyncio.CancelledError:
@@ -167,7 +167,7 @@ async def map_each(
             await results.put((index, await attempt(func, item)))
 
     async def run_workers() -> None:
-        async with asyncio.TaskGroup() as workers:
+        async with TaskGroup() as workers:
             for number in range(limit):
                 workers.create_task(work())
                 await yield_to_loop(number)
@@ -217,7 +217,7 @@ async def merge_streams(
             await items.put(Ended(index, outcome.error if isinstance(outcome, Failure) else None))
 
     async def run_workers() -> None:
-        async with asyncio.TaskGroup() as workers:
+        async with TaskGroup() as workers:
             for number in range(min(limit, len(openers))):
                 workers.create_task(work())
                 await yield_to_loop(number)

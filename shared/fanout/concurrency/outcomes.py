@@ -1,13 +1,17 @@
-"""Types of calls and of their outcomes, and `attempt`, which runs a call to its outcome."""
+"""Types of calls and of their outcomes, `attempt`, which runs a call, and a group of tasks."""
 
 from __future__ import annotations
 
+import asyncio
 from collections.abc import AsyncIterator, Awaitable, Callable, Sequence
 from contextlib import AbstractAsyncContextManager
 from time import perf_counter
+from types import TracebackType
 from typing import Generic, ParamSpec, TypeAlias, TypeVar
 
 from msgspec import Struct
+
+from ..errors import FanoutError, drop_tracebacks
 
 P = ParamSpec("P")
 T = TypeVar("T")
@@ -52,25 +56,47 @@ class RaceResult(Struct, Generic[T], frozen=True):
         raise LookupError("no call won")
 
 
+def failure_of(error: Exception, started: float) -> Failure:
+    """
+    The failure of a call that started at `started`, by `perf_counter`.
+
+    Where the error was raised is forgotten, unless it is a bug: those functions may hold outcomes.
+    """
+    if isinstance(error, FanoutError):
+        drop_tracebacks(error)
+    return Failure(error, perf_counter() - started)
+
+
 async def attempt(call: Callable[P, Awaitable[T]], *args: P.args, **kwargs: P.kwargs) -> Outcome[T]:
     """Run one call to its `Outcome`. Cancellation is not an outcome: it is raised."""
     started = perf_counter()
     try:
         value = await call(*args, **kwargs)
     except Exception as error:  # noqa: BLE001 -- the one place: a failure is a result here
-        return Failure(error, perf_counter() - started)
+        return failure_of(error, started)
     return Success(value, perf_counter() - started)
 
 
-def drop_tracebacks(error: BaseException) -> None:
+class TaskGroup(asyncio.TaskGroup):
     """
-    Forget where a call's error was raised, and where the hidden errors before it were.
+    As `asyncio.TaskGroup`, whose last frame holds the error that it raises.
 
-    Tracebacks hold the variables of each function: of a failed call, all of the response that has
-    arrived. Task groups and requests keep the error until Python's garbage collector runs. The
-    tracebacks of a bug, which is the cause of another error, are kept.
+    The error has that frame in its traceback, so what the block and its callers have is held until
+    Python's garbage collector runs: github.com/python/cpython/issues/124958 (fixed in 3.13.1).
     """
-    found: BaseException | None = error
-    while found is not None and found.__cause__ is None:
-        found.__traceback__ = None
-        found = found.__context__
+
+    async def __aexit__(
+        self,
+        kind: type[BaseException] | None,
+        error: BaseException | None,
+        trace: TracebackType | None,
+    ) -> None:
+        """Wait for the tasks; raise an exception group if one of them failed."""
+        try:
+            await super().__aexit__(kind, error, trace)
+        except BaseException as raised:
+            raised.__traceback__ = None
+            raise
+        finally:
+            self._parent_task = None  # a cancelled one holds the frame with this group
+            del kind, error, trace

@@ -8,7 +8,7 @@ from math import inf
 from time import perf_counter
 from typing import Generic, TypeVar
 
-from .outcomes import Call, Cancelled, Outcome, RaceOutcome, attempt
+from .outcomes import Call, Cancelled, Outcome, RaceOutcome, TaskGroup, attempt
 
 T = TypeVar("T")
 
@@ -68,9 +68,10 @@ async def run_quorum(
     quorum = _Quorum(calls, after)
     timer = None if deadline == inf else asyncio.get_running_loop().call_at(deadline, quorum.stop)
     try:
-        async with asyncio.TaskGroup() as group:
+        async with TaskGroup() as group:
             quorum.start(group, first)
     finally:
+        quorum.tasks.clear()  # a cancelled one holds the function that it was in, and that these
         if timer is not None:
             timer.cancel()
     return quorum.outcomes

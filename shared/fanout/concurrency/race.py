@@ -10,7 +10,17 @@ from functools import partial
 from time import perf_counter
 from typing import Generic, Protocol, TypeAlias, TypeVar
 
-from .outcomes import Call, Cancelled, Failure, Opener, RaceOutcome, RaceResult, Success, attempt
+from .outcomes import (
+    Call,
+    Cancelled,
+    Failure,
+    Opener,
+    RaceOutcome,
+    RaceResult,
+    Success,
+    TaskGroup,
+    attempt,
+)
 from .timeouts import yield_to_loop
 
 T = TypeVar("T")
@@ -113,7 +123,7 @@ async def race(
     """
     state = _Race(calls, discard)
     try:
-        async with asyncio.TaskGroup() as group:
+        async with TaskGroup() as group:
             for index in range(len(calls)):
                 if index and stagger != 0:
                     await state.wait_for_next_start(stagger, index)
@@ -124,6 +134,8 @@ async def race(
     except BaseException:
         await state.discard_winner()
         raise
+    finally:
+        state.tasks.clear()  # a cancelled one holds the function that it was in, and that the race
     return RaceResult(state.winner, state.outcomes)
 
 

@@ -40,18 +40,18 @@ def count_request(request: FanOutRequest, api: str, tokens: int) -> CountRequest
 
 def estimate_prompt(prompt: Any, is_media: Callable[[Any], bool]) -> int:
     """The estimated tokens of a prompt as JSON; `is_media` says which values are files."""
-    media = 0
+    media: list[Any] = []
+    text = json.encode(_without_media(prompt, is_media, media)).decode()
+    return estimate_tokens(text) + len(media) * TOKENS_OF_MEDIA
 
-    def without_media(value: Any) -> Any:
-        nonlocal media
-        if is_media(value):
-            media += 1
-            return type(value)()
-        if isinstance(value, list):
-            return [without_media(one) for one in value]
-        if not isinstance(value, dict):
-            return value
-        return {name: without_media(one) for name, one in value.items()}
 
-    text = json.encode(without_media(prompt)).decode()
-    return estimate_tokens(text) + media * TOKENS_OF_MEDIA
+def _without_media(value: Any, is_media: Callable[[Any], bool], found: list[Any]) -> Any:
+    """The value with nothing in place of each file; `found` gets them."""
+    if is_media(value):
+        found.append(value)
+        return type(value)()
+    if isinstance(value, list):
+        return [_without_media(one, is_media, found) for one in value]
+    if not isinstance(value, dict):
+        return value
+    return {name: _without_media(one, is_media, found) for name, one in value.items()}

@@ -69,6 +69,8 @@ from .base import (
     FanoutError,
     Internal,
     detail_of,
+    drop_all_tracebacks,
+    drop_tracebacks,
     restored,
     status_of,
 )
@@ -203,6 +205,8 @@ __all__ = [
     "UnsupportedEncoding",
     "WrongMethod",
     "detail_of",
+    "drop_all_tracebacks",
+    "drop_tracebacks",
     "may_be_billed",
     "public_message",
     "restored",

@@ -1,11 +1,13 @@
-"""The base class of all errors, and what clients see of one."""
+"""The base class of all errors, what clients see of one, and what its traceback holds."""
 
 from __future__ import annotations
 
 import sys
-from typing import ClassVar
+from typing import ClassVar, TypeVar
 
 from msgspec import Struct
+
+E = TypeVar("E", bound=BaseException)
 
 
 class ErrorDetail(Struct, frozen=True):
@@ -85,3 +87,42 @@ def status_of(error: Exception) -> int:
 def detail_of(error: Exception) -> ErrorDetail:
     """What a client may see of an error; of a bug, only that there was one."""
     return error.detail if isinstance(error, FanoutError) else INTERNAL
+
+
+def drop_tracebacks(error: E) -> E:
+    """
+    The error, without where it and the hidden errors before it were raised: for one that is kept.
+
+    A traceback holds the variables of each function, such as a request's body. If one of them is
+    the error, that is a reference cycle, and stays until Python's garbage collector runs. The
+    traceback of a bug, which is the cause of another error, stays, without the variables.
+    """
+    found: BaseException | None = error
+    while found is not None:
+        found.__traceback__ = None
+        if found.__cause__ is not None:
+            import traceback  # only bugs need it
+
+            traceback.clear_frames(found.__cause__.__traceback__)
+            break
+        found = found.__context__
+    return error
+
+
+def drop_all_tracebacks(*errors: BaseException) -> None:
+    """
+    Forget where errors, and each error that they have or that was raised before, were raised.
+
+    For the end of a request, whose errors are logged.
+    """
+    found: list[BaseException | None] = [*errors]
+    seen: set[int] = set()
+    while found:
+        one = found.pop()
+        if one is None or id(one) in seen:
+            continue
+        seen.add(id(one))
+        found += (one.__cause__, one.__context__)
+        one.__traceback__ = one.__context__ = None
+        if isinstance(one, BaseExceptionGroup):
+            found += one.exceptions

@@ -17,7 +17,15 @@ from ..config.deployment import Deployment
 from ..endpoints.embeddings.division import Most, distinct, divide
 from ..endpoints.embeddings.request import ONE_MODEL, EmbeddingRequest
 from ..endpoints.embeddings.response import convert, is_converted
-from ..errors import ErrorDetail, Malformed, ProviderError, Rejected, RequestError, Unsupported
+from ..errors import (
+    ErrorDetail,
+    Malformed,
+    ProviderError,
+    Rejected,
+    RequestError,
+    Unsupported,
+    drop_tracebacks,
+)
 from ..errors.base import DeploymentName
 from ..providers.embeddings import EmbeddingAPI
 from ..routing.embeddings import api_of
@@ -239,7 +247,7 @@ def _apis(deployments: Sequence[Deployment]) -> list[EmbeddingAPI]:
         try:
             found.append(api_of(deployment))
         except Unsupported as error:
-            reason = reason or error
+            reason = reason or drop_tracebacks(error)
     if reason is not None and not found:
         raise reason
     return found

@@ -12,7 +12,7 @@ from functools import partial
 from time import perf_counter
 from typing import TYPE_CHECKING, Any, TypeAlias
 
-from ..concurrency import Failure, Opener, RaceResult, prepend, race, race_streams
+from ..concurrency import Failure, Opener, RaceResult, failure_of, prepend, race, race_streams
 from ..config.catalog import Catalog, ClientKey
 from ..errors import ContentFiltered, ErrorDetail, FanoutError, detail_of
 from ..routing.leg import Leg
@@ -85,10 +85,10 @@ class FallbackCalls:
             filtered, error = completion, _filtered_error(leg)
             fallbacks = self._special_legs(leg, error)
         except FanoutError as raised:
-            fallbacks, error = self._special_legs(leg, raised), raised
-            if not fallbacks:
+            if not (fallbacks := self._special_legs(leg, raised)):
                 raise
-        leg.failure = failure = Failure(error, perf_counter() - started)
+            error = raised
+        leg.failure = failure = failure_of(error, started)
         calls = [partial(_noted_call, partial(call, each, chat), leg, each) for each in fallbacks]
         result = await race(calls, stagger=None)
         if result.winner is None and filtered is not None:
@@ -157,7 +157,7 @@ class FallbackCalls:
                 error = raised
             if error is not None:
                 await stack.aclose()  # its slot is free for the fallback
-                failure = Failure(error, perf_counter() - started)
+                failure = failure_of(error, started)
                 chunks = await self._opened_special(stack, leg, chat, failure, filtered)
             yield chunks
 
@@ -269,7 +269,7 @@ def _begin(first: Leg, leg: Leg) -> float:
 def _note(leg: Leg, error: Exception, started: float) -> None:
     """Note why a leg fails; if it has fallbacks of its own, it is already known."""
     if leg.failure is None:
-        leg.failure = Failure(error, perf_counter() - started)
+        leg.failure = failure_of(error, started)
 
 
 def _with_first(failure: Failure, result: RaceResult[Any]) -> RaceResult[Any]:

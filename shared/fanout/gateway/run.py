@@ -34,7 +34,7 @@ if TYPE_CHECKING:
     from .timed_pace import TimedPace
 
 
-class Context(Struct, frozen=True, gc=False):
+class Context(Struct, frozen=True):
     """
     A request's id, its client, its `deadline` (s from now) and its watcher.
 
@@ -92,7 +92,7 @@ class ResponseStream(Struct, frozen=True):
     known_later: Callable[[], Dropped] = Dropped
 
 
-class GridCell(Struct, gc=False):
+class GridCell(Struct):
     """
     A conversation, and the model or the competing models that it is sent to.
 

@@ -12,7 +12,7 @@ from functools import partial
 from time import perf_counter
 from typing import TypeVar
 
-from ..concurrency import Deadline, Failure, merge_streams, prepend, with_deadline
+from ..concurrency import Deadline, failure_of, merge_streams, prepend, with_deadline
 from ..errors import AllFailed
 from ..schema.chat import ChatChunk, has_content
 from .client_chunks import chunks_of, winner_chunks, with_model_name
@@ -151,7 +151,7 @@ async def _stream_cell(
         try:
             yield with_model_name(leg.responding_model, chunks)
         except Exception as error:
-            failed = Failure(error, perf_counter() - started)
+            failed = failure_of(error, started)
             found = zip(cell.legs, outcomes, strict=True)
             outcomes = [failed if one is leg else outcome for one, outcome in found]
             raise

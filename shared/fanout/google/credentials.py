@@ -19,7 +19,7 @@ from typing import Any, TypeAlias
 
 from msgspec import MsgspecError, Struct, field
 
-from ..errors import MissingKey
+from ..errors import MissingKey, drop_tracebacks
 from ..secret import HiddenRepr, Secret
 from ..settings import install_command
 from ..transport.engine import ConnectFailed
@@ -155,7 +155,7 @@ class GoogleTokens:
                 entry.token = made = self._fetch(entry, credentials, name, scope)
             except (MissingKey, ConnectFailed) as error:
                 entry.credentials = None  # the file may be another one by the next attempt
-                made = error
+                made = drop_tracebacks(error)  # its frames hold this function
             entry.paused_until = self._now() + PAUSE
             return made
 

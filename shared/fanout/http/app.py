@@ -21,6 +21,7 @@ from ..errors import (
     StorageBusy,
     StorageError,
     StorageFull,
+    drop_all_tracebacks,
     status_of,
 )
 from ..gateway.gateway import Gateway
@@ -181,10 +182,13 @@ class App:
             with suppress(ClientGone):
                 await self._fail(exchange, raised)
         finally:
-            if exchange.charge is not None or exchange.single is not None:
-                await self._settle(exchange)
-            elif exchange.admitted is not None:
-                exchange.admitted.release()
+            try:
+                if exchange.charge is not None or exchange.single is not None:
+                    await self._settle(exchange)
+            finally:
+                _forget(exchange, error)
+                if exchange.admitted is not None:
+                    exchange.admitted.release()
         if not isinstance(self._observer, NullObserver):
             observe(self._observer, exchange, error, time.perf_counter() - started)
 
@@ -216,14 +220,10 @@ class App:
         fault = exchange.charge and exchange.charge.fault
         if fault and not isinstance(fault, StorageBusy):
             self._observer.unexpected_error(exchange.request_id, fault)
-        try:
-            if exchange.single:
-                await exchange.single.settle()
-                if exchange.single.fault:
-                    self._observer.unexpected_error(exchange.request_id, exchange.single.fault)
-        finally:
-            if exchange.admitted:
-                exchange.admitted.release()
+        if exchange.single:
+            await exchange.single.settle()
+            if exchange.single.fault:
+                self._observer.unexpected_error(exchange.request_id, exchange.single.fault)
 
     def _route(
         self, scope: Scope, exchange: Exchange, web_origins: WebOrigins | None
@@ -283,6 +283,13 @@ def _serving(route: Route, exchange: Exchange) -> Awaitable[None]:
 
         return serve_once(route, exchange)
     return call_endpoint(route, exchange)
+
+
+def _forget(exchange: Exchange, error: Exception | None) -> None:
+    """Free what the functions that raised the request's errors had; each error has been logged."""
+    charge, single = exchange.charge, exchange.single
+    faults = [error, charge.fault if charge else None, single.fault if single else None]
+    drop_all_tracebacks(*(fault for fault in faults if fault is not None))
 
 
 def _set_surface(exchange: Exchange, name: str) -> None:

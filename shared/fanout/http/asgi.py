@@ -13,7 +13,7 @@ from itertools import chain
 from types import TracebackType
 from typing import Any, TypeAlias
 
-from ..concurrency import within
+from ..concurrency import TaskGroup, within
 from ..errors import HeadersTooLarge, MalformedRequest, TooLarge
 from ..wire import json
 
@@ -154,7 +154,7 @@ class CancelOnDisconnect:
 
     def __init__(self, receive: Receive) -> None:
         self._receive = receive
-        self._group = asyncio.TaskGroup()
+        self._group = TaskGroup()
         self._watcher: asyncio.Task[None]
 
     async def __aenter__(self) -> asyncio.TaskGroup:

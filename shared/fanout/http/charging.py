@@ -115,6 +115,7 @@ class Charge:
         async with self._lock:
             if not self._is_settled:
                 self._is_settled = True
+                meter.extend = None  # it has this object, which has the meter and the request
                 await self._settle(meter)
         cost = f"{to_dollars(meter.cost):.9f}"
         return {"x-fanout-cost": cost, "x-litellm-response-cost": cost}

@@ -13,6 +13,7 @@ import hashlib
 from contextlib import suppress
 
 from ..bulk.service.idempotency import RENEWAL, Claim, IdempotencyStore, StoredResponse
+from ..concurrency import TaskGroup
 from ..errors import (
     AllFailed,
     FanoutError,
@@ -20,6 +21,7 @@ from ..errors import (
     Oversized,
     RequestError,
     SchemaMismatch,
+    drop_all_tracebacks,
 )
 from ..wire.sse import KEEP_ALIVE
 from .asgi import ClientGone, Message, raw_headers
@@ -185,7 +187,7 @@ async def serve_once(route: Route, exchange: Exchange) -> None:
     single = exchange.single = SingleRequest(exchange, store, key, path)
     exchange.send, exchange.receive = single.send, single.receive
     try:
-        async with asyncio.TaskGroup() as group:
+        async with TaskGroup() as group:
             renewing = group.create_task(single.renew())
             try:
                 await call_endpoint(route, exchange)
@@ -193,6 +195,7 @@ async def serve_once(route: Route, exchange: Exchange) -> None:
                 renewing.cancel()
     except BaseExceptionGroup as raised:
         failure = raised.exceptions[0]
+        drop_all_tracebacks(raised)  # they hold this function, and it holds the error
     else:
         return
     if not isinstance(failure, Replay):

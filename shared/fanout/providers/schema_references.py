@@ -6,7 +6,7 @@ Some vendors accept references only in some places, or only with nothing beside 
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Container, Mapping
 from typing import Any
 from urllib.parse import unquote
 
@@ -106,18 +106,25 @@ def lone_references(whole: Mapping[str, Any]) -> dict[str, Any]:
     """
     if not (found := _references(whole)):
         return dict(whole)
-    recursive, left = _recursive(whole, found), MOST_INLINED
+    return _Inlining(whole, _recursive(whole, found)).fit(whole)
 
-    def fit(schema: Mapping[str, Any]) -> dict[str, Any]:
-        nonlocal left
+
+class _Inlining:
+    """Puts definitions of the schema `whole` in place; those in `recursive` cannot be."""
+
+    def __init__(self, whole: Mapping[str, Any], recursive: Container[str]) -> None:
+        self._whole = whole
+        self._recursive = recursive
+        self._left = MOST_INLINED
+
+    def fit(self, schema: Mapping[str, Any]) -> dict[str, Any]:
+        """A part of the schema, in which no reference has anything beside it."""
         ref = schema.get("$ref")
         if isinstance(ref, str) and any(not name.startswith("$") for name in schema):
-            definition = None if ref in recursive else find_definition(whole, ref)
-            left -= 1
-            if definition is None or left < 0:
-                return map_inner({k: v for k, v in schema.items() if k.startswith("$")}, fit)
+            definition = None if ref in self._recursive else find_definition(self._whole, ref)
+            self._left -= 1
+            if definition is None or self._left < 0:
+                return map_inner({k: v for k, v in schema.items() if k.startswith("$")}, self.fit)
             beside = {name: value for name, value in schema.items() if name != "$ref"}
-            return fit({**definition, **beside})
-        return map_inner(schema, fit)
-
-    return fit(whole)
+            return self.fit({**definition, **beside})
+        return map_inner(schema, self.fit)

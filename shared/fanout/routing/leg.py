@@ -9,20 +9,21 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping
 from collections.abc import Set as AbstractSet
 from contextlib import AbstractAsyncContextManager, AsyncExitStack, nullcontext
-from types import MappingProxyType, ModuleType
+from types import ModuleType
 from typing import TYPE_CHECKING, Any, Literal, Protocol, Self, TypeAlias
 
 from msgspec import UNSET, Struct
 
-from ..concurrency import Failure, Share, drop_tracebacks
+from ..concurrency import Failure, Share
 from ..config.catalog import ClientKey
 from ..config.deployment import Deployment
 from ..errors import ErrorDetail, FanoutError, Internal, ProviderError, RequestError, TimedOut
+from ..errors.base import drop_tracebacks
 from ..schema.chat import ChatCompletion, Usage
 from ..schema.gateway_fields import Mode
 from ..telemetry.observers import AttemptRecord, NullObserver, Observer
 from ..telemetry.prices import cost_of
-from ..wire.http import WireRequest
+from ..wire.http import NO_HEADERS, WireRequest
 from .load_balancing import DeploymentGroup
 
 if TYPE_CHECKING:
@@ -32,7 +33,6 @@ if TYPE_CHECKING:
 Outcome: TypeAlias = Literal["ok", "failed", "cancelled"]
 
 NO_SLOT: AbstractAsyncContextManager[object] = nullcontext()
-NO_HEADERS: Mapping[str, str] = MappingProxyType({})
 
 
 class Watcher(Protocol):
@@ -173,7 +173,7 @@ class Leg(Struct):
         return [self, *(leg for fallback in self.fallbacks for leg in fallback.called)]
 
 
-class Attempt(Struct, gc=False):
+class Attempt(Struct):
     """
     One call of a leg to a deployment; times are `clock`'s, in seconds.
 

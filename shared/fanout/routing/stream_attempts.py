@@ -11,8 +11,8 @@ from collections.abc import AsyncIterator, Sequence
 from contextlib import AsyncExitStack
 from typing import TypeAlias
 
-from ..concurrency import drop_tracebacks, optional_timeout
-from ..errors import ErrorDetail, Oversized
+from ..concurrency import optional_timeout
+from ..errors import ErrorDetail, Oversized, drop_tracebacks
 from ..schema.accumulator import ChunkAccumulator
 from ..schema.chat import ChatChunk, ChatCompletion, has_content
 from ..schema.request import ChatRequest

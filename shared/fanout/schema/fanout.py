@@ -49,7 +49,7 @@ _NONE: Mapping[str, Any] = {}
 _KNOWN = GATEWAY_FIELDS | frozenset(ChatRequest.__struct_fields__)
 
 
-class FanOutRequest(HiddenRepr, frozen=True, gc=False):
+class FanOutRequest(HiddenRepr, frozen=True):
     """
     A checked request: one or several conversations, one or several models, and a mode.
 

@@ -83,7 +83,7 @@ class Conversation(HiddenRepr, frozen=True, kw_only=True):
     places: tuple[MessagePosition, ...] = ()
 
 
-class ChatRequest(HiddenRepr, frozen=True, gc=False, kw_only=True):
+class ChatRequest(HiddenRepr, frozen=True, kw_only=True):
     """
     One conversation for one model, checked.
 

@@ -9,7 +9,7 @@ from typing import Any, TypeVar
 import msgspec
 from msgspec.structs import replace
 
-from ..errors import RequestError
+from ..errors import RequestError, drop_tracebacks
 from .messages import AllowedTools, NamedCustom, NamedFunction, name_of
 from .request import ONE_PARAMETER, ChatRequest, Conversation, MessagePosition
 
@@ -190,7 +190,7 @@ def _convert_any(checked: Mapping[str, Any], kind: type[T]) -> T:
     try:
         return convert(checked, kind)
     except RequestError as error:
-        found = error
+        found = drop_tracebacks(error)  # its frames hold the request
     if isinstance(checked.get("messages"), list):
         from .foreign_parts import convert_messages
 
@@ -201,7 +201,7 @@ def _convert_any(checked: Mapping[str, Any], kind: type[T]) -> T:
             try:
                 return convert(checked, kind)
             except RequestError as error:
-                found = _at_place(error, places)
+                found = drop_tracebacks(_at_place(error, places))
     from .extensions import set_aside
 
     if (plain := set_aside(checked)) is not None:

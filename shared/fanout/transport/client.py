@@ -229,7 +229,7 @@ class Transport:
         await self._engine.aclose()
 
 
-class _EndWatch(Struct, frozen=True, gc=False):
+class _EndWatch(Struct, frozen=True):
     """Ends a response that is whole but stalls; `decode` and `until` are as for `_send`."""
 
     deployment: Deployment

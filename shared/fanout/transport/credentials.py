@@ -125,7 +125,7 @@ class TokenSource(Protocol):
         ...
 
 
-class Signed(Struct, frozen=True, gc=False):
+class Signed(Struct, frozen=True):
     """
     A request to send, and its key: an API key with the secret that holds it, or a token.
 

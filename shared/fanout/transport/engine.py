@@ -19,7 +19,7 @@ from ..wire.http import WireResponse
 from ..wire.json_size import Weight
 
 
-class Outgoing(HiddenRepr, frozen=True, gc=False):
+class Outgoing(HiddenRepr, frozen=True):
     """
     A request to send, with its key: never logged, never printed.
 

@@ -14,7 +14,7 @@ from typing import Any
 from msgspec import Raw
 
 from ..config.deployment import Deployment
-from ..errors import RequestError
+from ..errors import RequestError, drop_tracebacks
 from ..schema.pass_through import DefaultField, OriginalRequest
 from ..schema.request import ChatRequest
 from ..wire import json
@@ -119,7 +119,7 @@ def _translation(deployment: Deployment, request: ChatRequest) -> bytes:
         try:
             wire: WireRequest | RequestError = encode(request)
         except RequestError as error:
-            wire = error
+            wire = drop_tracebacks(error)  # its frames hold the request
         return fit_defaults(deployment, request, encode, wire).body
     except RequestError:
         return b""  # the vendor's own API may take what its chat API does not

@@ -9,7 +9,7 @@ from typing import TypeAlias
 from msgspec.structs import replace
 
 from ..config.deployment import Deployment
-from ..errors import RequestError
+from ..errors import RequestError, drop_tracebacks
 from ..schema.request import ChatRequest
 from ..schema.validation import check_choice
 from ..wire import json
@@ -91,7 +91,7 @@ def _encode_with_defaults(
         if not wire.dropped:
             return wire
     except RequestError as error:
-        wire = error
+        wire = drop_tracebacks(error)  # its frames hold the request
     from .unfit_defaults import fit_defaults  # few requests and defaults are at odds
 
     return fit_defaults(deployment, request, encode, wire)

@@ -18,7 +18,7 @@ from msgspec.structs import replace
 
 from ..concurrency import MemoryBudget
 from ..config.deployment import Deployment
-from ..errors import ProviderError
+from ..errors import ProviderError, drop_tracebacks
 from ..schema.chat import ChatChunk
 from ..schema.request import ChatRequest
 from ..wire.http import WireRequest
@@ -117,7 +117,7 @@ class StreamCalls:
                 except ProviderError as error:
                     if error.stream_rejection is None:
                         raise
-                    rejected = error
+                    rejected = drop_tracebacks(error)  # its frames hold the request
                 else:
                     unstreamed = partial(
                         self._unstreamed_call, deployment, request, size, until, note

@@ -7,9 +7,9 @@ from collections.abc import AsyncIterator, Awaitable, Callable, Sequence
 from functools import partial
 from typing import TYPE_CHECKING, TypeAlias
 
-from ..concurrency import EarlyEnd, RepeatedTimeout, drop_tracebacks
+from ..concurrency import EarlyEnd, RepeatedTimeout
 from ..config.deployment import Deployment
-from ..errors import ProviderError
+from ..errors import ProviderError, drop_tracebacks
 from ..providers.base import WireError
 from ..schema.chat import ChatChunk
 from ..wire.http import WireResponse

@@ -8,7 +8,7 @@ from typing import Any
 
 from msgspec.structs import replace
 
-from ...errors import RequestError
+from ...errors import RequestError, drop_tracebacks
 from ...schema.chat import ORIGINAL_BODY, ORIGINAL_EVENTS
 from ...schema.fanout import FanOutRequest, parse_request
 from ..base import RequestBody, Surface, TranslatedRequest
@@ -48,7 +48,7 @@ def read(body: RequestBody) -> TranslatedRequest:
     except RequestError as error:
         if _is_gateways(error, own):
             raise
-        untranslatable = error
+        untranslatable = drop_tracebacks(error)  # its frames hold the body
         error.is_renamed = True
         request, made = _parsed(stand_in(value, own), body, given)
     if request.shape == "list":

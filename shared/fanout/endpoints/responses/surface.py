@@ -7,7 +7,7 @@ from typing import Any
 
 from msgspec.structs import replace
 
-from ...errors import RequestError
+from ...errors import RequestError, drop_tracebacks
 from ...schema.chat import ORIGINAL_BODY, ORIGINAL_EVENTS
 from ...schema.fanout import parse_request
 from ...schema.gateway_fields import GATEWAY_FIELDS
@@ -40,7 +40,8 @@ def read(body: RequestBody) -> TranslatedRequest:
     try:
         found = translate(body.value)
     except NoCounterpart as error:
-        untranslatable, found = error, _stand_in(body.value)
+        untranslatable = drop_tracebacks(error)  # its frames hold the body
+        found = _stand_in(body.value)
     try:
         request = parse_request(found.body, len(body.data))
     except RequestError as error:
