@@ -150,7 +150,7 @@ def test_what_only_its_maker_can_read_is_named_when_it_is_left_out(
     sealed = {"type": "reasoning", "summary": [], "encrypted_content": "gAAAA"}
     items = [{"role": "user", "content": "Hi"}, sealed, {"role": "user", "content": "And?"}]
     _, headers, _ = ask(native, json.dumps({"model": "chat", "input": items}).encode())
-    assert headers["x-fanout-dropped"] == "reasoning"
+    assert headers["x-fanout-dropped"] == "input[].reasoning"
 
 
 def test_a_race_with_a_report(native: RunningGateway, upstream: Upstream) -> None:

@@ -45,6 +45,7 @@ class OriginalRequest(HiddenRepr, frozen=True):
     members without that, if it can be left out. `needs_keeper` is the error unless exactly one
     account may get it, whose vendor keeps conversations. `left_out` names what the members do not
     have of the client's request, because no vendor with the API would accept it.
+    `has_plain_reasoning`: it has text of reasoning without `encrypted_content`, which some accept.
     """
 
     api: str
@@ -59,6 +60,7 @@ class OriginalRequest(HiddenRepr, frozen=True):
     needs_keeper: Exception | None = None
     left_out: tuple[str, ...] = ()
     query: str = ""
+    has_plain_reasoning: bool = False
 
     def body(self, changes: Mapping[str, bytes | None]) -> bytes:
         """The body without the gateway's fields and with these changes (JSON; `None` removes)."""

@@ -42,7 +42,8 @@ def for_original(deployment: Deployment, request: ChatRequest) -> Deployment:
 def encode_original(deployment: Deployment, request: ChatRequest, *, stream: bool) -> WireRequest:
     """The client's request, with what `for_original` has added, and the config's `extra_body`."""
     wire = deployment.provider.chat.encode(request, deployment.target, stream)
-    wire = replace(wire, dropped=request.original.left_out, original=True)
+    dropped = tuple(dict.fromkeys((*request.original.left_out, *wire.dropped)))
+    wire = replace(wire, dropped=dropped, original=True)
     added = {**deployment.additions.defaults, **deployment.additions.body}
     if not added:
         return wire

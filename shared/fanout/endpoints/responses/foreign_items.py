@@ -4,6 +4,7 @@ What other vendors' models left in `input`, for a request that a vendor with thi
 Only Fanout reads its own reasoning items, and only their makers read the `extra_content` of calls
 and images. They are left out, and a long id of a call is replaced; every other item keeps its
 bytes. With `store: false`, nothing can be found by a reference to reasoning, which is left out too.
+Reasoning with neither text nor `encrypted_content` only refers to a stored item: it is left out.
 """
 
 from __future__ import annotations
@@ -17,7 +18,7 @@ from ...wire import json
 from ...wire.json_members import Members
 from ..original_bytes import members_or_none
 from ..sealed import is_sealed, unseal
-from .reasoning import is_reference
+from .reasoning import has_text, is_plain, is_reference
 
 LEFT_OUT = "input[].reasoning"
 """The name of reasoning that is left out."""
@@ -46,7 +47,7 @@ def without_foreign(
     read again.
     """
     fitted = [
-        None if is_ours(item) or (is_reference(item) and not is_stored) else _fit(item)
+        None if is_ours(item) or _is_lost(item, is_stored=is_stored) else _fit(item)
         for item in items
     ]
     if all(one is given for one, given in zip(fitted, items, strict=True)):
@@ -59,6 +60,13 @@ def without_foreign(
     ]
     changed = members.changed({"input": b"[%b]" % b",".join(parts)})
     return members_or_none(changed), [one for one in fitted if one is not None]
+
+
+def _is_lost(item: Any, *, is_stored: bool) -> bool:
+    """Whether an item has nothing but the id of reasoning that is not stored."""
+    if is_reference(item):
+        return not is_stored
+    return is_plain(item) and not has_text(item)
 
 
 def _fit(item: Any) -> Any:

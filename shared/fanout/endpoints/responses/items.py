@@ -127,8 +127,8 @@ class _Reader:
 
     def _reasoning(self, item: Item) -> None:
         """Keep Fanout's own reasoning; another maker's is left out, and named."""
-        if item.get("encrypted_content") and not is_sealed(item["encrypted_content"]):
-            self._dropped["reasoning"] = None
+        if not is_sealed(item.get("encrypted_content")):
+            self._dropped["input[].reasoning"] = None
         self._thoughts = join_reasoning(self._thoughts, kept_reasoning(item))
 
     def messages(self) -> Messages:

@@ -23,7 +23,7 @@ from ...wire.json_members import Members
 from ..base import RequestBody
 from ..original_bytes import members_or_none
 from .foreign_items import LEFT_OUT, may_be_read, without_foreign
-from .reasoning import is_reference
+from .reasoning import is_plain, is_reference
 
 _NAME = re.compile(r"[a-zA-Z0-9_-]+")
 """OpenAI's own error: "string does not match pattern", 2026-11."""
@@ -160,6 +160,7 @@ def original_of(
         is_bound=any(map(_is_bound, items)),
         unbound=_unbound(members, items),
         left_out=(LEFT_OUT,) if len(items) < len(given) else (),
+        has_plain_reasoning=any(map(is_plain, items)),
     )
 
 

@@ -28,6 +28,16 @@ def is_reference(item: Mapping[str, Any]) -> bool:
     return item.get("type") == "item_reference" and str(item.get("id")).startswith("rs_")
 
 
+def is_plain(item: Mapping[str, Any]) -> bool:
+    """Whether this is reasoning without `encrypted_content`: text, or the id of a stored item."""
+    return item.get("type") == "reasoning" and not item.get("encrypted_content")
+
+
+def has_text(item: Mapping[str, Any]) -> bool:
+    """Whether an item of reasoning has a summary or, from servers such as vLLM, its content."""
+    return bool(_texts(item.get("summary")) or item.get("content"))
+
+
 def join_reasoning(fields: Mapping[str, Any], more: Mapping[str, Any]) -> dict[str, Any]:
     """The fields of a message with those of one more item of reasoning."""
     found = dict(fields)

@@ -116,12 +116,14 @@ def pass_through(api: str, target: Target) -> Codec | None:
     """The codec of requests of the Responses API, for OpenAI's models and marked ones."""
     if not api.startswith("responses"):
         return None
-    from .responses.pass_through import CODECS, has_responses  # imported with the first request
+    from .responses.models import PREFIX  # imported with the first request
+    from .responses.pass_through import CODECS, SERVERS, has_responses
 
     base = target.options.get("api_base", "")
     is_own = not base or _HOST.match(base) is not None
     if has_only_responses(target.model) or (is_own and has_responses(kind_of(target))):
-        return CODECS.get(api)
+        is_openai = is_own or not target.model.startswith(PREFIX)
+        return (CODECS if is_openai else SERVERS).get(api)
     return None
 
 

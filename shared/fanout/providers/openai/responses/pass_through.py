@@ -18,6 +18,7 @@ from ...base import Codec, Target
 from ...pass_through import pass_through_codec
 from .models import without_mark
 from .response import decode_response
+from .stateless_input import LEFT_OUT, stateless_input
 from .stream import ResponsesDecoder
 
 _ONLY_CHAT = re.compile(r"gpt-(?:audio|4o(?:-mini)?-(?:audio|search))")
@@ -28,8 +29,14 @@ def has_responses(model: str) -> bool:
     return _ONLY_CHAT.match(model) is None
 
 
-def responses_codec(path: Callable[[Target], str], *, counts: bool = False) -> Codec:
-    """The codec of a vendor with the API at this path; one that `counts` gets no `stream`."""
+def responses_codec(
+    path: Callable[[Target], str], *, counts: bool = False, is_openai: bool = True
+) -> Codec:
+    """
+    The codec of a vendor with the API at this path; one that `counts` gets no `stream`.
+
+    `is_openai`: it rejects plain reasoning that it has not stored. Other servers read its text.
+    """
 
     def encode(original: OriginalRequest, target: Target, stream: bool) -> WireRequest:  # noqa: FBT001
         changes: dict[str, bytes | None] = {"model": json.encode(without_mark(target.model))}
@@ -37,13 +44,26 @@ def responses_codec(path: Callable[[Target], str], *, counts: bool = False) -> C
             changes |= dict.fromkeys(("store", "stream", "stream_options"))
         elif original.asks("stream") != stream:
             changes["stream"] = b"true" if stream else b"false"
-        return WireRequest(path(target), original.body(changes), headers=original.headers)
+        dropped: tuple[str, ...] = ()
+        if is_openai and (items := stateless_input(original)) is not None:
+            changes["input"] = items
+            dropped = (LEFT_OUT,)
+        body = original.body(changes)
+        return WireRequest(path(target), body, headers=original.headers, dropped=dropped)
 
     return pass_through_codec(encode, decode_response, SSEFramer, ResponsesDecoder)
 
 
-CODECS = {
-    "responses": responses_codec(lambda _: "/responses"),
-    "responses/input_tokens": responses_codec(lambda _: "/responses/input_tokens", counts=True),
-}
-"""Those of OpenAI, and of servers that the config marks, by the API's name."""
+def _codecs(*, is_openai: bool) -> dict[str, Codec]:
+    count = "responses/input_tokens"
+    return {
+        "responses": responses_codec(lambda _: "/responses", is_openai=is_openai),
+        count: responses_codec(lambda _: f"/{count}", counts=True, is_openai=is_openai),
+    }
+
+
+CODECS = _codecs(is_openai=True)
+"""Those of OpenAI, by the API's name."""
+
+SERVERS = _codecs(is_openai=False)
+"""Those of servers that the config marks, by the API's name."""
