@@ -18,9 +18,9 @@ from ...wire.tolerant import as_integer, as_text
 from .finish import finish_reason
 from .tool_calls import calls_nothing, id_of
 from .usage import repair_usage
-from .views import Logprobs, Time
+from .views import Logprobs, Moderation, Time
 
-_TOP_TEXTS = ("id", "model", "service_tier", "system_fingerprint")
+_TOP_TEXTS = ("id", "model", "service_tier", "system_fingerprint", "obfuscation")
 _TEXTS = ("content", "refusal", "reasoning", "reasoning_content")
 _KNOWN = frozenset({*_TEXTS, "role", "tool_calls", "function_call", "audio"})
 _WITH_TEXT = frozenset({"text", "thinking"})
@@ -38,6 +38,9 @@ def repair(
     for name in _TOP_TEXTS:
         _replace(fixed, name, as_text)
     _replace(fixed, "created", lambda value: _within(value, Time))
+    _replace(fixed, "moderation", _moderation)
+    if part == "message":
+        _replace(fixed, "metadata", _metadata)
     if "usage" in value:
         fixed["usage"] = repair_usage(value["usage"])
     given = value.get("choices")
@@ -60,6 +63,21 @@ def _replace(fields: dict[str, Any], name: str, read: Callable[[Any], Any]) -> N
         del fields[name]
     else:
         fields[name] = value
+
+
+def _moderation(value: Any) -> dict[str, Any] | None:
+    try:
+        msgspec.convert(value, Moderation)
+    except msgspec.ValidationError:
+        return None
+    return value  # type: ignore[no-any-return]
+
+
+def _metadata(value: Any) -> dict[str, str] | None:
+    """The fields of metadata that are texts; `None` if it is no object."""
+    if not isinstance(value, dict):
+        return None
+    return {name: one for name, one in value.items() if isinstance(one, str)}
 
 
 def _content_of(choice: dict[str, Any], part: str) -> dict[str, Any]:

@@ -124,7 +124,8 @@ class ChatDecoder:
         """
         get = value.get
         head = (get("id"), get("created"), get("service_tier"), get("system_fingerprint"))
-        if head == self._head and self._is_more(get("choices"), get("usage")):
+        is_plain = type(get("obfuscation", "")) is str and get("moderation") is None
+        if head == self._head and is_plain and self._is_more(get("choices"), get("usage")):
             return value  # type: ignore[return-value]
         chunk = self._take_checked(value)
         self._head = head if self._latest is value else None

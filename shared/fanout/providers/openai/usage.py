@@ -13,7 +13,7 @@ import msgspec
 
 from ...wire.json import MAX_INTEGER
 from ...wire.tolerant import as_integer
-from .views import Usage
+from .views import CompletionDetails, PromptDetails, Usage
 
 SENT, GOT, TOTAL = "prompt_tokens", "completion_tokens", "total_tokens"
 
@@ -35,6 +35,9 @@ NAMES: Mapping[str, tuple[str, ...]] = {
 The other names of OpenAI's counts: those of its Responses API and of Anthropic's, which proxies
 pass on, and those of servers in JavaScript.
 """
+
+_COUNTS = frozenset(PromptDetails.__struct_fields__ + CompletionDetails.__struct_fields__)
+_SCALAR = str | int | float
 
 DETAILS = ("prompt_tokens_details", "completion_tokens_details")
 
@@ -102,7 +105,8 @@ def _details(details: Any) -> dict[str, Any] | None:
     return {
         name: count
         for name, value in found.items()
-        if (count := _count(value) if isinstance(value, str | int | float) else value) is not None
+        if (count := _count(value) if name in _COUNTS or isinstance(value, _SCALAR) else value)
+        is not None
     }
 
 

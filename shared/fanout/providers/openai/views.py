@@ -75,12 +75,18 @@ class Logprobs(Struct, frozen=True, gc=False):
 
 class PromptDetails(Struct, frozen=True, gc=False):
     cached_tokens: Count | None = None
+    cache_write_tokens: Count | None = None
+    image_tokens: Count | None = None
+    text_tokens: Count | None = None
     audio_tokens: Count | None = None
 
 
 class CompletionDetails(Struct, frozen=True, gc=False):
     reasoning_tokens: Count | None = None
     audio_tokens: Count | None = None
+    accepted_prediction_tokens: Count | None = None
+    rejected_prediction_tokens: Count | None = None
+    text_tokens: Count | None = None
 
 
 class Usage(Struct, frozen=True, gc=False):
@@ -91,6 +97,13 @@ class Usage(Struct, frozen=True, gc=False):
     total_tokens: Count
     prompt_tokens_details: PromptDetails | None = None
     completion_tokens_details: CompletionDetails | None = None
+
+
+class Moderation(Struct, frozen=True, gc=False):
+    """OpenAI's results of moderation, of the prompt and of the response."""
+
+    input: dict[str, Any]
+    output: dict[str, Any]
 
 
 class CompletionChoice(Struct, frozen=True, gc=False):
@@ -108,6 +121,8 @@ class Completion(Struct, frozen=True, gc=False):
     usage: Usage | None = None
     service_tier: str | None = None
     system_fingerprint: str | None = None
+    moderation: Moderation | None = None
+    metadata: dict[str, str] | None = None
 
 
 class ChunkChoice(Struct, frozen=True, gc=False):
@@ -124,3 +139,5 @@ class Chunk(Struct, frozen=True, gc=False):
     usage: Usage | None = None
     service_tier: str | None = None
     system_fingerprint: str | None = None
+    obfuscation: str | None = None
+    moderation: Moderation | None = None
