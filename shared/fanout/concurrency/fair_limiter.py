@@ -13,7 +13,10 @@ from weakref import WeakValueDictionary
 from ..errors import Busy
 
 KEY_FACTOR = 3
-"""How many times the free slots a key may hold while no other key waits: three quarters of all."""
+"""
+How many times the free slots a job may hold, and a key while no other key waits: three quarters of
+all.
+"""
 
 BUSY = (
     "too many calls to models are in flight, of all keys or of this one "
@@ -44,7 +47,8 @@ class FairLimiter:
     Unless it `keeps_free` slots, shares may take all of them.
 
     A free slot goes to the waiting key that holds the fewest; of its jobs and requests, to the one
-    that holds the fewest. Of equals, the one that got a slot least recently is next.
+    that holds the fewest. Of equals, the one that got a slot least recently is next. One that has
+    had none goes before the one that got the last slot before it came, and behind the others.
     """
 
     def __init__(self, size: int, *, divided: bool = False, keeps_free: bool = True) -> None:
@@ -87,6 +91,11 @@ class FairLimiter:
             del self._waiting[share]
             share.key.waiting -= 1
 
+    @property
+    def newcomer(self) -> int:
+        """The `last` of one that has had no slot yet."""
+        return self._taken - 1
+
     def may_start(self, held: int) -> bool:
         """Whether a share that holds `held` slots may take one now, or waits for the next tick."""
         return held < UNPACED_SLOTS or self._recent_starts < STARTS_PER_TICK
@@ -120,8 +129,9 @@ class Holder:
 
     __slots__ = ("__weakref__", "held", "last", "waiting")
 
-    def __init__(self) -> None:
-        self.held = self.waiting = self.last = 0
+    def __init__(self, last: int = 0) -> None:
+        self.held = self.waiting = 0
+        self.last = last
 
 
 class Share:
@@ -142,9 +152,10 @@ class Share:
         self.is_rejected = False
         self.names = key, job
         self.key = limiter.keys[key]
-        self._job = limiter.jobs.setdefault(self.names, Holder()) if job else None
+        self._job = limiter.jobs.setdefault(self.names, Holder(limiter.newcomer)) if job else None
         self.calls: deque[WaitingCall] = deque()
-        self.held = self._last = 0
+        self.held = 0
+        self._last = limiter.newcomer
 
     @property
     def may_take(self) -> bool:
@@ -154,10 +165,17 @@ class Share:
             return limiter.free > 0 and self.held < self._limit
         return (
             self.held < self._limit
-            and (self if self._job is None else self._job).held < limiter.free
+            and self._leaves_free
             and limiter.key_may_take(self.key)
             and limiter.may_start(self.held)
         )
+
+    @property
+    def _leaves_free(self) -> bool:
+        """Whether another slot leaves enough for others: a job may hold as many as a key."""
+        if self._job is None:
+            return self.held < self.limiter.free
+        return self._job.held < self.limiter.free * KEY_FACTOR
 
     @property
     def is_impatient(self) -> bool:

@@ -190,18 +190,35 @@ def test_a_share_without_a_first_slot_is_rejected_and_leaves_nothing_behind() ->
     run(main())
 
 
-def test_the_shares_of_a_job_count_as_one() -> None:
+def test_the_shares_of_a_job_count_as_one_and_leave_a_quarter_free() -> None:
     async def main() -> None:
-        limiter = FairLimiter(12)
+        limiter = FairLimiter(16)
         async with asyncio.TaskGroup() as group:
-            jobs = ["large"] * 20 + ["other"] * 20
-            made = [group.create_task(hold(limiter.share(9, job=job), 9.0)) for job in jobs]
+            made = [group.create_task(hold(limiter.share(9, job="large"), 9.0)) for _ in range(20)]
             await asyncio.sleep(0.5)
-            assert limiter.free == 3
-            late = group.create_task(hold(limiter.share(9, job="late"), 1.0))
+            assert limiter.free == 4
+            late = [group.create_task(hold(limiter.share(9, job="late"), 1.0)) for _ in range(9)]
             chat = group.create_task(hold(limiter.share(1), 1.0))
-        assert (late.result(), chat.result()) == (0.5, 0.5)
-        assert [task.result() for task in made].count(0.0) == 9
+        assert [task.result() for task in late][:3] == [0.5] * 3
+        assert chat.result() == 0.5
+        assert [task.result() for task in made].count(0.0) == 12
+
+    run(main())
+
+
+def test_one_that_is_new_goes_before_the_last_that_got_a_slot_and_behind_the_others() -> None:
+    async def main() -> None:
+        limiter = FairLimiter(1)
+        old = limiter.share(1)
+        async with asyncio.TaskGroup() as group:
+            first = [group.create_task(hold(old)) for _ in range(3)]
+            await asyncio.sleep(0.5)
+            new = [group.create_task(hold(limiter.share(1))) for _ in range(2)]
+            await asyncio.sleep(1.0)
+            newer = group.create_task(hold(limiter.share(1)))
+        assert [task.result() for task in first] == [0.0, 3.0, 5.0]
+        assert [task.result() for task in new] == [1.0, 2.0]
+        assert newer.result() == 4.0
 
     run(main())
 

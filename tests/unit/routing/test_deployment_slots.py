@@ -98,6 +98,24 @@ def test_jobs_and_requests_of_a_key_take_turns_however_many_calls_of_one_wait() 
     run(main())
 
 
+def test_a_list_of_calls_goes_on_while_new_requests_of_its_key_keep_coming() -> None:
+    async def main() -> None:
+        limiter, two = FairLimiter(800), group(2)
+        large = limiter.share(400, "key")
+        async with asyncio.TaskGroup() as tasks:
+            calls = [tasks.create_task(call(two, large, 0.5, "list")) for _ in range(8)]
+            chats = []
+            for number in range(100):
+                await asyncio.sleep(0.25)
+                share = limiter.share(1, "key", 1.0)
+                chats.append(tasks.create_task(call(two, share, 0.5, str(number))))
+        assert max(starts(calls)) <= 8.0
+        late = [one - 0.25 * number for number, one in enumerate(starts(chats), 1)]
+        assert max(late) <= 2.5
+
+    run(main())
+
+
 def test_one_job_alone_uses_every_slot() -> None:
     async def main() -> None:
         limiter, one = FairLimiter(800, divided=True), group(4)
