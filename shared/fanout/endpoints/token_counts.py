@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Collection, Mapping
 from typing import Any
 
 from msgspec.structs import replace
@@ -38,20 +38,22 @@ def count_request(request: FanOutRequest, api: str, tokens: int) -> CountRequest
     return CountRequest(replace(request, conversations=chats), tokens)
 
 
-def estimate_prompt(prompt: Any, is_media: Callable[[Any], bool]) -> int:
-    """The estimated tokens of a prompt as JSON; `is_media` says which values are files."""
-    media: list[Any] = []
-    text = json.encode(_without_media(prompt, is_media, media)).decode()
+def estimate_prompt(prompt: Any, files: Callable[[Mapping[str, Any]], Collection[str]]) -> int:
+    """The estimated tokens of a prompt as JSON; `files` names the members of a part with a file."""
+    media: list[None] = []
+    text = json.encode(_without_files(prompt, files, media)).decode()
     return estimate_tokens(text) + len(media) * TOKENS_OF_MEDIA
 
 
-def _without_media(value: Any, is_media: Callable[[Any], bool], found: list[Any]) -> Any:
-    """The value with nothing in place of each file; `found` gets them."""
-    if is_media(value):
-        found.append(value)
-        return type(value)()
+def _without_files(
+    value: Any, files: Callable[[Mapping[str, Any]], Collection[str]], media: list[None]
+) -> Any:
+    """The value without its files; each part with one is added to `media`."""
     if isinstance(value, list):
-        return [_without_media(one, is_media, found) for one in value]
+        return [_without_files(one, files, media) for one in value]
     if not isinstance(value, dict):
         return value
-    return {name: _without_media(one, is_media, found) for name, one in value.items()}
+    held = [name for name in files(value) if value.get(name)]
+    media += [None] if held else []
+    kept = {name: one for name, one in value.items() if name not in held}
+    return {name: _without_files(one, files, media) for name, one in kept.items()}

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from typing import Any
 
 from ..token_counts import estimate_prompt
@@ -17,8 +18,12 @@ def estimate_tokens(body: Any) -> int:
     prompt = {name: body[name] for name in _PROMPT if name in body}
     if isinstance(messages := prompt.get("messages"), list):
         prompt["messages"] = since_summary(messages)
-    return estimate_prompt(prompt, _is_media)
+    return estimate_prompt(prompt, _files)
 
 
-def _is_media(value: Any) -> bool:
-    return isinstance(value, dict) and value.get("type") == "base64" and "data" in value
+def _files(part: Mapping[str, Any]) -> tuple[str, ...]:
+    """An image or a document has its file in `source`, unless that is text or has blocks."""
+    source = part.get("source")
+    if part.get("type") not in ("image", "document") or not isinstance(source, dict):
+        return ()
+    return () if source.get("type") in ("text", "content") else ("source",)
