@@ -1,4 +1,4 @@
-"""Reasoning without `encrypted_content` never refers to what is stored elsewhere."""
+"""Reasoning without `encrypted_content` goes only to the one account that may have stored it."""
 
 from __future__ import annotations
 
@@ -62,13 +62,25 @@ def ask(app: InProcess, engine: HelloEngine, body: dict[str, Any]) -> tuple[str,
     return response.headers.get("x-fanout-dropped", ""), sent
 
 
-@pytest.mark.parametrize("fields", [{}, {"store": False}, {"store": True}])
+@pytest.mark.parametrize("fields", [{}, {"store": True}])
 @pytest.mark.parametrize("null", [{}, {"encrypted_content": None}])
-def test_openai_gets_no_plain_reasoning_and_no_id_that_requires_it(
+def test_a_single_account_gets_the_reasoning_that_it_has_stored(
     app: InProcess, engine: HelloEngine, fields: dict[str, Any], null: dict[str, Any]
 ) -> None:
     for item in (BARE, SUMMARY, CONTENT):
-        for model in (*OPENAI, "openai, azure"):
+        for model in ("openai", "proxy", "azure", "server"):
+            body = {"model": model, "input": [U, {**item, **null}, *AFTER], **fields}
+            assert ask(app, engine, body) == ("", [body["input"]]), (item, model)
+
+
+@pytest.mark.parametrize("fields", [{}, {"store": False}, {"store": True}])
+@pytest.mark.parametrize("null", [{}, {"encrypted_content": None}])
+def test_openai_gets_no_reasoning_that_is_not_stored_and_no_id_that_requires_it(
+    app: InProcess, engine: HelloEngine, fields: dict[str, Any], null: dict[str, Any]
+) -> None:
+    for item in (BARE, SUMMARY, CONTENT):
+        alone = () if fields.get("store", True) else OPENAI
+        for model in (*alone, "two accounts", "openai, azure"):
             body = {"model": model, "input": [U, {**item, **null}, *AFTER], **fields}
             dropped, sent = ask(app, engine, body)
             assert dropped == "input[].reasoning", (item, model)
@@ -79,7 +91,7 @@ def test_a_server_gets_plain_reasoning_that_has_text(app: InProcess, engine: Hel
     for item in (SUMMARY, CONTENT):
         body = {"model": "server", "input": [U, item, *AFTER]}
         assert ask(app, engine, body) == ("", [body["input"]])
-    body = {"model": "server", "input": [U, BARE, *AFTER]}
+    body = {"model": "server", "input": [U, BARE, *AFTER], "store": False}
     assert ask(app, engine, body) == ("input[].reasoning", [[U, *AFTER]])
 
 

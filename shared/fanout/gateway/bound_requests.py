@@ -40,6 +40,8 @@ def _fitted(chat: ChatRequest, deployments: tuple[Deployment, ...]) -> ChatReque
         return chat
     able = [one for one in deployments if one.provider.pass_through(original.api, one.target)]
     if all(_is_same(able[0], one) for one in able):
+        return replace(chat, original=_of_one_account(original))
+    if original.unbound is original.members:
         return chat
     if original.unbound is None:
         if original.untranslatable is not None:
@@ -49,6 +51,13 @@ def _fitted(chat: ChatRequest, deployments: tuple[Deployment, ...]) -> ChatReque
         original, members=original.unbound, is_bound=False, left_out=("input[].reasoning",)
     )
     return replace(chat, original=unbound)
+
+
+def _of_one_account(original: OriginalRequest) -> OriginalRequest:
+    """The account may have stored what reasoning without `encrypted_content` refers to."""
+    if original.members.value("store") == b"false":
+        return original
+    return replace(original, has_plain_reasoning=False)
 
 
 def _has_keeper(original: OriginalRequest, deployments: tuple[Deployment, ...]) -> bool:

@@ -45,7 +45,7 @@ class OriginalRequest(HiddenRepr, frozen=True):
     members without that, if it can be left out. `needs_keeper` is the error unless exactly one
     account may get it, whose vendor keeps conversations. `left_out` names what the members do not
     have of the client's request, because no vendor with the API would accept it.
-    `has_plain_reasoning`: it has text of reasoning without `encrypted_content`, which some accept.
+    `has_plain_reasoning`: it has reasoning without `encrypted_content` that no account has stored.
     """
 
     api: str

@@ -4,7 +4,7 @@ What other vendors' models left in `input`, for a request that a vendor with thi
 Only Fanout reads its own reasoning items, and only their makers read the `extra_content` of calls
 and images. They are left out, and a long id of a call is replaced; every other item keeps its
 bytes. With `store: false`, nothing can be found by a reference to reasoning, which is left out too.
-Reasoning with neither text nor `encrypted_content` only refers to a stored item: it is left out.
+So is reasoning with neither text nor `encrypted_content`, which only refers to a stored item.
 """
 
 from __future__ import annotations
@@ -64,9 +64,7 @@ def without_foreign(
 
 def _is_lost(item: Any, *, is_stored: bool) -> bool:
     """Whether an item has nothing but the id of reasoning that is not stored."""
-    if is_reference(item):
-        return not is_stored
-    return is_plain(item) and not has_text(item)
+    return not is_stored and (is_reference(item) or (is_plain(item) and not has_text(item)))
 
 
 def _fit(item: Any) -> Any:

@@ -157,7 +157,7 @@ def original_of(
         (*sorted(value.keys() - SAFE - OWN), *_vendors_tools(value)),
         error,
         DEFAULTS,
-        is_bound=any(map(_is_bound, items)),
+        is_bound=any(_is_bound(item) or is_plain(item) for item in items),
         unbound=_unbound(members, items),
         left_out=(LEFT_OUT,) if len(items) < len(given) else (),
         has_plain_reasoning=any(map(is_plain, items)),
@@ -182,11 +182,11 @@ def _is_bound(item: Mapping[str, Any]) -> bool:
 
 
 def _unbound(members: Members, items: list[Any]) -> Members | None:
-    """The members without bound reasoning, if there is some and nothing else is bound."""
+    """The members without bound reasoning; the same ones if none is, `None` if more is bound."""
     bound = [item for item in items if _is_bound(item)]
-    if not bound or not all(
-        item.get("type") == "reasoning" or is_reference(item) for item in bound
-    ):
+    if not bound:
+        return members
+    if not all(item.get("type") == "reasoning" or is_reference(item) for item in bound):
         return None
     kept = [item for item in items if not _is_bound(item)]
     return members_or_none(members.changed({"input": json.encode(kept)}))
