@@ -68,7 +68,7 @@ TOP_LEVEL = {
         __init__ activity costs lanes model_totals paid_calls runner store totals
     """,
     "shared/fanout/bulk/input/*.py": """
-        __init__ bloom_filter csv_reader estimates file_kinds flex_lines job_source
+        __init__ blanks bloom_filter csv_reader estimates file_kinds flex_lines job_source
         line_checks line_order line_parser lines order_writer planner prefixes quote
         quote_groups sampled_costs splitter text_encodings
     """,
@@ -258,8 +258,8 @@ ALLOWED_IMPORTERS = {
 }
 
 PURE = """
-    bulk/input/bloom_filter  bulk/input/csv_reader  bulk/input/file_kinds  bulk/input/job_source
-    bulk/input/line_parser  bulk/input/lines  bulk/tables
+    bulk/input/blanks  bulk/input/bloom_filter  bulk/input/csv_reader  bulk/input/file_kinds
+    bulk/input/job_source  bulk/input/line_parser  bulk/input/lines  bulk/tables
     bulk/input/planner  bulk/input/splitter  bulk/input/text_encodings
     bulk/pacing/adaptive_concurrency  bulk/pacing/limits
     bulk/activity  bulk/aws/job_changes  bulk/model_totals  bulk/paid_calls

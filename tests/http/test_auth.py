@@ -9,9 +9,10 @@ from typing import Any
 import pytest
 
 from fanout.config.catalog import ClientKey
-from fanout.errors import Unauthorized
+from fanout.errors import StorageFull, Unauthorized
 from fanout.http.auth import KEY_HEADERS, Authenticator, KeysUnavailable
 from fanout.http.errors import error_headers
+from fanout.keys.ledger import KeyLedger
 from fanout.secret import Secret
 from fanout.transport.credentials import EnvironmentSecrets
 from tests.support.gateway_server import RunningGateway, entry, serve
@@ -248,6 +249,16 @@ def test_while_the_keys_cannot_be_read_no_key_is_reported_as_wrong() -> None:
     assert error_headers(raised.value) == {"retry-after": "1"}
     with pytest.raises(Unauthorized):
         asyncio.run(authenticator.authenticate({}))
+
+
+def test_on_a_full_disk_a_virtual_key_says_so() -> None:
+    def no_room() -> KeyLedger:
+        raise StorageFull("keys.sqlite", "no space is left on the disk")
+
+    authenticator = Authenticator([ClientKey("known", Secret("K", "k"))], Down(), no_room)
+    with pytest.raises(KeysUnavailable, match="storage is full, so it cannot count") as raised:
+        asyncio.run(authenticator.authenticate(bearer("sk-other")))
+    assert raised.value.status == 503
 
 
 def test_a_key_that_has_no_text_opens_nothing() -> None:

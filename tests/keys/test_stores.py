@@ -105,6 +105,13 @@ async def open_account(store: Store, limits: Mapping[str, Any]) -> None:
     assert await store.create(account_key(DIGEST), {**account, "until": NEVER})
 
 
+def test_reading_from_a_file_that_does_not_exist_makes_none(tmp_path: Path) -> None:
+    store = SQLiteStore(tmp_path / "keys.sqlite")
+    assert asyncio.run(store.get(KEY)) is None
+    assert asyncio.run(store.items("p")) == []
+    assert [*tmp_path.iterdir()] == []
+
+
 def test_a_command_beside_a_gateway_that_has_the_store_twice_loses_nothing(tmp_path: Path) -> None:
     path = tmp_path / "keys.sqlite"
     command = """

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 
 from ..config import model
 from ..config.catalog import ClientKey
-from ..errors import FanoutError, Unauthorized
+from ..errors import FanoutError, StorageFull, Unauthorized
 from ..transport.credentials import SecretSource
 from .asgi import Headers
 
@@ -45,6 +45,16 @@ class KeysUnavailable(FanoutError):
 
     def __init__(self, message: str = "the gateway cannot read its keys; try again") -> None:
         super().__init__(message)
+
+
+def unavailable(error: FanoutError) -> KeysUnavailable:
+    """What a client gets if the store of virtual keys has failed with `error`."""
+    if not isinstance(error, StorageFull):
+        return KeysUnavailable()
+    return KeysUnavailable(
+        "the gateway's storage is full, so it cannot count what a virtual key spends; "
+        "deleting files makes room"
+    )
 
 
 class Authenticator:
@@ -131,7 +141,7 @@ class Authenticator:
         except Unauthorized:
             return None
         except FanoutError as error:  # of the store
-            raise KeysUnavailable from error
+            raise unavailable(error) from error
 
 
 def given_key(headers: Headers) -> str:

@@ -34,7 +34,7 @@ from ..keys.metering import (
 from ..keys.rate_limits import rate_headers
 from ..schema.fanout import FanOutRequest
 from ..telemetry.prices import to_dollars
-from .auth import KeysUnavailable
+from .auth import unavailable
 from .exchange import Exchange
 from .request_tags import tags_in, tags_of_header
 
@@ -188,7 +188,7 @@ async def _claim(
     except FanoutError as error:
         if error.status < SERVER_ERROR:
             raise
-        raise KeysUnavailable from error  # of the store
+        raise unavailable(error) from error  # of the store
     exchange.response_headers |= rate_headers(state, ledger.now())
     return held, state
 

@@ -37,11 +37,14 @@ class SQLiteStore:
 
     async def get(self, key: ItemKey) -> Item | None:
         """The item, or `None`. Without a file there is none: a wrong key makes no file."""
+        if not await self._has_file():
+            return None
+        return await self._database.submit(lambda db: _read(db, key))
+
+    async def _has_file(self) -> bool:
         if not self._exists:
             self._exists = await in_thread(self._path.exists)
-            if not self._exists:
-                return None
-        return await self._database.submit(lambda db: _read(db, key))
+        return self._exists
 
     async def create(self, key: ItemKey, item: Item) -> bool:
         """Write a new item; whether there was none."""
@@ -75,7 +78,9 @@ class SQLiteStore:
     async def items(
         self, partition: str, *, after: str = "", before: str = "", limit: int = 1_000
     ) -> Sequence[tuple[str, Item]]:
-        """The items of a partition with `after < name < before`, sorted by name."""
+        """The items of a partition with `after < name < before`, by name; without a file none."""
+        if not await self._has_file():
+            return []
         query = (
             "SELECT name, value FROM items WHERE partition = ? AND name > ? AND name < ? "
             "ORDER BY name LIMIT ?"

@@ -3,24 +3,30 @@
 from __future__ import annotations
 
 import json
+import sys
 from pathlib import Path
 from typing import Any
 
 import pytest
 
+from fanout.bulk.input.blanks import is_blank
 from fanout.bulk.local.prompt_files import PromptFile
 from fanout.bulk.local.table_prompts import NAME_ENCODING
 from fanout.errors import RequestError
 
-CASES: list[dict[str, Any]] = json.loads(
-    (Path(__file__).parents[2] / "support" / "csv_cases.json").read_bytes()
-)
+SUPPORT = Path(__file__).parents[2] / "support"
+CASES: list[dict[str, Any]] = json.loads((SUPPORT / "csv_cases.json").read_bytes())
 
 
 def bytes_of(case: dict[str, Any]) -> bytes:
     """The file; with `is_bytes`, each character of `csv` is a byte."""
     text: str = case["csv"]
     return text.encode("latin-1" if case.get("is_bytes") else "utf-8")
+
+
+def test_the_same_characters_are_blank_as_on_the_page() -> None:
+    blank: list[int] = json.loads((SUPPORT / "blank_characters.json").read_bytes())
+    assert [code for code in range(sys.maxunicode + 1) if is_blank(chr(code))] == blank
 
 
 @pytest.mark.parametrize("case", CASES, ids=[case["csv"][:40] for case in CASES])

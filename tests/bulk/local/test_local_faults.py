@@ -11,6 +11,7 @@ from contextlib import closing, contextmanager, suppress
 from pathlib import Path
 from typing import Any
 
+import httpx
 import openai
 import pytest
 
@@ -129,6 +130,14 @@ def test_a_record_that_cannot_be_read_fails_alone(
                 read()
             assert (raised.value.status_code, raised.value.code) == (500, "record_damaged")
         assert wait(client, create(client, jsonl([line("y")]))).status == "completed"
+        assert client.files.delete(file.id).deleted
+        assert client.delete("/batches/batch_zz", cast_to=httpx.Response).status_code == 200
+        for gone in (
+            lambda: client.batches.retrieve("batch_zz"),
+            lambda: client.files.content(file.id),
+        ):
+            with pytest.raises(openai.NotFoundError):
+                gone()
         bugs = bugs_of(server)
         assert {type(bug) for bug in bugs} == {DamagedRecord}
         assert {name for bug in bugs for name in ("batch_zz", file.id) if name in str(bug)} == {

@@ -1,11 +1,16 @@
-"""Records on disk: what an earlier version wrote is still read."""
+"""Records on disk: what an earlier version wrote is still read, and damaged ones can go."""
 
 from __future__ import annotations
+
+import asyncio
+from typing import Any
 
 import pytest
 
 from fanout.bulk.service.records import Job
+from fanout.bulk.service.registry import Registry
 from fanout.bulk.totals import Totals
+from fanout.errors import Forbidden, NotFound
 from fanout.wire import json
 
 STORED = b"""{"id": "batch_1", "host": "run", "owner": "anyone", "input_file_id": "file-1",
@@ -39,3 +44,25 @@ def test_a_job_without_a_cap_stays_without_one(cap: bytes) -> None:
     job = json.decode(STORED.replace(b'"max_cost_usd": 2.5,', cap), type=Job)
     assert (job.max_cost, job.max_cost_usd) == (None, None)
     assert json.decode(json.encode(job), type=Job) == job
+
+
+@pytest.mark.parametrize("client", ["master", "anyone", None, "other"])
+def test_only_who_sees_all_records_deletes_a_damaged_one(client: str | None) -> None:
+    stored = {("batch", "batch_1"): b"{oops"}
+
+    class Table:
+        async def get(self, kind: str, key: str) -> bytes | None:
+            return stored.get((kind, key))
+
+        async def delete(self, kind: str, key: str) -> None:
+            del stored[kind, key]
+
+    table: Any = Table()
+    jobs = Registry(table, "batch", Job, lambda job: job.owner)
+    if client == "other":
+        with pytest.raises(Forbidden, match="only the gateway's master key can delete it"):
+            asyncio.run(jobs.find_or_delete("batch_1", client))
+        return
+    assert asyncio.run(jobs.find_or_delete("batch_1", client)) is None
+    with pytest.raises(NotFound):
+        asyncio.run(jobs.find_or_delete("batch_1", client))

@@ -3,6 +3,7 @@ import { readFileSync } from "node:fs";
 import test from "node:test";
 import { gzipSync } from "node:zlib";
 
+import { isBlank, stripped } from "../../../shared/fanout/page/jobs/blanks.js";
 import { RowParser } from "../../../shared/fanout/page/jobs/csv-rows.js";
 import {
   CsvReader,
@@ -120,6 +121,16 @@ async function readCase(one, length) {
   const chunks = decode(read(), found.encoding);
   return csvToLines(chunks, reader, `{${one.column ?? "prompt"}}`, { system: "" });
 }
+
+test("the same characters are blank as on the command line", () => {
+  const all = Array.from({ length: 0x110000 }, (_, code) => code);
+  const blank = all.filter((code) => isBlank(String.fromCodePoint(code)));
+  assert.deepEqual(blank, cases("blank_characters"));
+  assert.deepEqual(
+    all.filter((code) => !stripped(String.fromCodePoint(code))),
+    blank,
+  );
+});
 
 for (const one of cases("csv_cases"))
   test(`the page reads CSV as the command line does: ${JSON.stringify(one.csv).slice(0, 80)}`, async () => {

@@ -14,6 +14,7 @@ from collections.abc import Iterable, Iterator, Sequence
 from typing import NamedTuple
 
 from ...errors import RequestError
+from .blanks import is_blank, stripped
 from .lines import MAX_LINE
 from .text_encodings import BAD, shown
 
@@ -60,7 +61,7 @@ class CsvReader:
         self._line, self._number = line, 0
         self.blank_rows = 0
         self.header: list[str] = []
-        self.header = [name.strip() for name in self._next() or []]
+        self.header = [stripped(name) for name in self._next() or []]
         self._check_header()
 
     def rows(self) -> Iterator[TableRow]:
@@ -90,7 +91,7 @@ class CsvReader:
             raw = "".join(self._raw)
             if "\0" in raw or BAD in raw:
                 raise self._error()
-            if cells is None or len(cells) > 1 or raw.strip():
+            if cells is None or len(cells) > 1 or not is_blank(raw):
                 return cells
             self.blank_rows += 1
 
@@ -203,7 +204,7 @@ def _sample_rows(
                 break
             if "\0" in "".join(row):
                 break
-            if len(row) > 1 or "".join(row).strip():
+            if len(row) > 1 or not is_blank("".join(row)):
                 rows.append(row)
     except csv.Error:
         pass

@@ -15,6 +15,7 @@ from msgspec.structs import replace
 
 from ...errors import RequestError
 from ...wire import json
+from ..input.blanks import is_blank
 from ..input.csv_reader import TableRow
 from ..input.job_source import JobSource, TableKind
 from ..input.line_parser import batch_line, parse_line
@@ -226,9 +227,9 @@ class PromptFile(Struct, frozen=True):
                 raise RequestError(reason, "file")
             if "\0" in prompt:
                 raise RequestError(f"line {number} has a NUL byte", "file")
-            is_blank = not prompt.strip()
-            blank, found = blank + is_blank, found + (not is_blank)
-            yield (b"" if is_blank else self._text_line(prompt)) + b"\n"
+            skips = is_blank(prompt)
+            blank, found = blank + skips, found + (not skips)
+            yield (b"" if skips else self._text_line(prompt)) + b"\n"
         if blank:
             self.report(f"{counted(blank, 'blank line')} skipped")
 
@@ -237,7 +238,7 @@ class PromptFile(Struct, frozen=True):
         return json.encode(chat if self.params else chat["messages"])
 
     def _chat(self, text: str, system: str | None) -> dict[str, Any]:
-        first = [{"role": "system", "content": system}] if system and system.strip() else []
+        first = [{"role": "system", "content": system}] if system and not is_blank(system) else []
         return {"messages": [*first, {"role": "user", "content": text}], **self.params}
 
 

@@ -18,6 +18,7 @@ from msgspec import Struct
 from ...disk.threads import in_thread
 from ...errors import NotFound, RequestError
 from ...wire import json
+from ..input.blanks import is_blank
 from ..input.job_source import JobSource
 from ..input.line_parser import Line, parse_line
 from ..input.splitter import LineSplitter
@@ -217,7 +218,7 @@ def _named(table: Table, source: JobSource) -> Iterator[tuple[str, Sequence[obje
     """The name and the cells of each row; a row without a prompt has no name."""
     opened = opened_table(table, source)
     for row in table.rows():
-        has_prompt = opened.template.fill(row.cells).strip()
+        has_prompt = not is_blank(opened.template.fill(row.cells))
         yield row_id(row, opened.id_index) if has_prompt else "", row.cells
 
 

@@ -10,6 +10,7 @@ from msgspec import Struct
 
 from ...errors import RequestError
 from ...wire import json
+from ..input.blanks import is_blank
 from ..input.csv_reader import TableRow
 from ..input.job_source import JobSource
 from ..input.lines import MAX_CUSTOM_ID, MAX_LINE
@@ -74,7 +75,7 @@ def row_id(row: TableRow, id_index: int | None) -> str:
     if id_index is None:
         return f"row-{row.number}"
     found = template.text_of(row.cells[id_index])
-    if not found.strip():
+    if is_blank(found):
         raise RequestError(f"{place_of(row)}: the cell of --id is empty", "id")
     if len(found) > MAX_CUSTOM_ID:
         message = f"{place_of(row)}: the cell of --id is over {MAX_CUSTOM_ID} characters"
@@ -123,7 +124,7 @@ def row_lines(
 def _line(row: TableRow, opened: OpenedTable, request: MakeRequest) -> bytes:
     """The row as a line; empty without a prompt."""
     prompt = opened.template.fill(row.cells)
-    if not prompt.strip():
+    if is_blank(prompt):
         return b""
     system = opened.system.text(row.cells) if opened.system else None
     line = json.encode({"custom_id": row_id(row, opened.id_index), **request(prompt, system)})

@@ -206,13 +206,16 @@ class JobService:
         return await self.registry.change(job_id, change)
 
     async def delete(self, job_id: str, client: str | None) -> None:
-        """Delete a job that is over or that no process runs, with its responses."""
-        job = await self.find(job_id, client)
-        if not job.is_over and not (await self.totals(job)).is_stopped:
+        """Delete a job that is over, that nothing runs or whose record is damaged, and its data."""
+        job = await self.registry.find_or_delete(job_id, client)
+        if job is None:
+            await self.files.blobs.delete(f"jobs/{job_id}")
+        elif job.is_over or (await self.totals(job)).is_stopped:
+            await delete_job(self.files, self._table, self.registry, job)
+        else:
             first = "wait for its end" if job.status in ENDING else "cancel it first"
             raise RequestError(f"Cannot delete a batch with status '{job.status}': {first}.", "id")
-        await delete_job(self.files, self._table, self.registry, job)
-        await self._host.forget(job.id)
+        await self._host.forget(job_id)
 
     # ---- retry ----
 

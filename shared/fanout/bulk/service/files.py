@@ -117,8 +117,10 @@ class FileService:
             raise DamagedRecord("file", record.id, stored)
 
     async def delete(self, file_id: str, client: str) -> None:
-        """Delete a file and its bytes."""
-        await self._delete(await self._files.find(file_id, client))
+        """Delete a file and its bytes; of a damaged record, which names them, only the record."""
+        record = await self._files.find_or_delete(file_id, client)
+        if record is not None:
+            await self._delete(record)
 
     async def _delete(self, record: FileRecord) -> None:
         """

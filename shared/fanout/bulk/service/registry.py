@@ -9,7 +9,7 @@ from typing import Generic, TypeAlias, TypeVar
 import msgspec
 from msgspec import Struct
 
-from ...errors import DamagedRecord, NotFound
+from ...errors import DamagedRecord, Forbidden, NotFound
 from ...wire import json
 from ..store import Change, RecordStore
 
@@ -106,6 +106,21 @@ class Registry(Generic[R]):
         await self._table.delete(self._kind, key)
         if self._is_open:
             await self._table.delete(self._open_kind, key)
+
+    async def find_or_delete(self, key: str, client: str | None) -> R | None:
+        """
+        The client's record; a damaged one is deleted, and the result is `None`.
+
+        Whose that is cannot be read, so it is `Forbidden` to clients that see only their own.
+        """
+        try:
+            return await self.find(key, client)
+        except DamagedRecord as damaged:
+            if client is not None and client not in SEE_ALL:
+                message = f"{damaged}; only the gateway's master key can delete it"
+                raise Forbidden(message, "id") from None
+            await self.delete(key)
+            return None
 
     async def newest_open(self, most: int) -> list[R]:
         """So many of the newest open records at most: one query, and a read of each."""

@@ -14,6 +14,7 @@ from msgspec import UNSET, Struct
 
 from ...errors import RequestError
 from ...wire import json
+from ..input.blanks import is_blank, stripped
 from ..input.csv_reader import short
 
 PLACEHOLDER = re.compile(r"\{([^{}\n]+)\}")
@@ -32,8 +33,8 @@ class Template(Struct, frozen=True):
     def fill(self, cells: Sequence[object]) -> str:
         """The prompt of a row; empty if all its columns are."""
         places = (part for part in self.parts if not isinstance(part, str))
-        is_blank = not any(text_of(cells[place]).strip() for place in places)
-        return "" if is_blank else self.text(cells)
+        is_empty = all(is_blank(text_of(cells[place])) for place in places)
+        return "" if is_empty else self.text(cells)
 
     def text(self, cells: Sequence[object]) -> str:
         """The text of a row, also if all its columns are empty."""
@@ -72,7 +73,7 @@ def _parse(text: str, columns: Sequence[str], option: str) -> Template:
     parts: list[str | int] = []
     end = 0
     for found in PLACEHOLDER.finditer(text):
-        name = found[1].strip()
+        name = stripped(found[1])
         if name in columns:
             parts += [text[end : found.start()], columns.index(name)]
             end = found.end()
@@ -85,14 +86,14 @@ def _report_others(
     text: str, columns: Sequence[str], option: str, report: Callable[[str], object]
 ) -> None:
     for found in PLACEHOLDER.finditer(text):
-        if found[1].strip() not in columns and WORD.fullmatch(found[1]):
+        if stripped(found[1]) not in columns and WORD.fullmatch(found[1]):
             report(f"`{found[0]}` in --{option} is no column, and stays as it is")
 
 
 def index_of(name: str, columns: Sequence[str], option: str = "column") -> int:
     """The place of a column; raises `RequestError` with those that there are."""
     check_not_empty(columns)
-    wanted = name.strip()
+    wanted = stripped(name)
     if wanted and wanted in columns:
         return columns.index(wanted)
     hint = f"did you mean {near}?" if (near := _near(wanted, columns)) else ""

@@ -1,5 +1,6 @@
 /** Parses the rows of a CSV as RFC 4180 has it, with any separator. Pure. */
 
+import { isBlank } from "./blanks.js";
 import { BAD, shown } from "./encodings.js";
 
 export const MAX_CELL = 8 * 1024 * 1024; // also the bytes of a job's line
@@ -92,7 +93,7 @@ export class RowParser {
   close() {
     this.next();
     const [first = "", ...more] = this.row.cells;
-    if (!more.length && !first.trim() && !this.hasQuote) this.row.cells = [];
+    if (!more.length && isBlank(first) && !this.hasQuote) this.row.cells = [];
     const { row } = this;
     this.row = { line: this.line, cells: [] };
     this.hasQuote = false;

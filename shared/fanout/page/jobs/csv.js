@@ -1,5 +1,6 @@
 /** Turns a CSV file, read in chunks, into the lines of a job; the rules of `bulk/input/csv_reader.py`. Pure. */
 
+import { isBlank, stripped } from "./blanks.js";
 import { MAX_CELL, RowParser } from "./csv-rows.js";
 import { fillTemplate, hasValue } from "./template.js";
 
@@ -83,7 +84,7 @@ export class CsvReader {
  * @param {Row} row
  */
 function header({ line, cells }) {
-  const names = cells.map((name) => name.trim());
+  const names = cells.map(stripped);
   if (!names.some(Boolean)) throw new Error(`no column of the header has a name (line ${line})`);
   for (const [at, name] of names.entries()) {
     const first = names.indexOf(name);
@@ -130,7 +131,7 @@ function sampleRows(sample, separator, isWhole) {
   const parser = new RowParser(separator, ({ reason }) => new Error(reason));
   /** @type {Row[]} */
   const rows = [];
-  const isFilled = (/** @type {Row} */ row) => row.cells.join("").trim() || row.cells.length > 1;
+  const isFilled = (/** @type {Row} */ row) => !isBlank(row.cells.join("")) || row.cells.length > 1;
   try {
     for (const row of parser.feed(sample)) {
       if (isFilled(row)) rows.push(row);
@@ -175,7 +176,7 @@ export function jobLine(
   number,
 ) {
   const messages = [
-    ...(system.trim() ? [{ role: "system", content: system }] : []),
+    ...(!isBlank(system) ? [{ role: "system", content: system }] : []),
     { role: "user", content: text },
   ];
   const parameters = {
@@ -203,7 +204,7 @@ export async function csvToLines(chunks, reader, template, options) {
       const values = Object.fromEntries(reader.columns.map((name, at) => [name, cells[at] ?? ""]));
       const text = hasValue(template, values) ? fillTemplate(template, values) : "";
       const system = fillTemplate(options.system, values);
-      if (text.trim())
+      if (!isBlank(text))
         lines.push(checked(jobLine(text, { ...options, system }, number), number, line));
       else {
         skipped += 1;

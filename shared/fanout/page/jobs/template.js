@@ -1,5 +1,7 @@
 /** A prompt for each row of a table: `Classify: {review}`; the rules of `bulk/tables/template.py`. Pure. */
 
+import { isBlank, stripped } from "./blanks.js";
+
 const PLACEHOLDER = /\{([^{}\n]+)\}/g;
 const WORD = /^[\p{L}\p{N}_][\p{L}\p{N}_ .-]*$/u; // what may be meant as a column's name
 const NEAR = 0.6; // how alike two names are, from 0 to 1, if one may be meant as the other
@@ -11,9 +13,10 @@ const MAX_LISTED = 20; // columns that a message names
  * @param {Record<string, string>} row
  */
 export function fillTemplate(template, row) {
-  return template.replace(PLACEHOLDER, (whole, name) =>
-    Object.hasOwn(row, name.trim()) ? (row[name.trim()] ?? "") : whole,
-  );
+  return template.replace(PLACEHOLDER, (whole, given) => {
+    const name = stripped(given);
+    return Object.hasOwn(row, name) ? (row[name] ?? "") : whole;
+  });
 }
 
 /**
@@ -22,7 +25,7 @@ export function fillTemplate(template, row) {
  * @param {Record<string, string>} row
  */
 export function hasValue(template, row) {
-  return namesIn(template).some((name) => Object.hasOwn(row, name) && row[name]?.trim());
+  return namesIn(template).some((name) => Object.hasOwn(row, name) && !isBlank(row[name] ?? ""));
 }
 
 /**
@@ -62,7 +65,7 @@ export function checkSystem(template, columns) {
 
 /** @param {string} template */
 function namesIn(template) {
-  return [...template.matchAll(PLACEHOLDER)].map((found) => (found[1] ?? "").trim());
+  return [...template.matchAll(PLACEHOLDER)].map((found) => stripped(found[1] ?? ""));
 }
 
 /** The column whose name is most like this one, if any is. @param {string} name @param {string[]} columns */
