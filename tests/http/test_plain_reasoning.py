@@ -91,8 +91,8 @@ def test_a_server_gets_plain_reasoning_that_has_text(app: InProcess, engine: Hel
     for item in (SUMMARY, CONTENT):
         body = {"model": "server", "input": [U, item, *AFTER]}
         assert ask(app, engine, body) == ("", [body["input"]])
-    body = {"model": "server", "input": [U, BARE, *AFTER], "store": False}
-    assert ask(app, engine, body) == ("input[].reasoning", [[U, *AFTER]])
+    unstored = {"model": "server", "input": [U, BARE, *AFTER], "store": False}
+    assert ask(app, engine, unstored) == ("input[].reasoning", [[U, *AFTER]])
 
 
 def test_encrypted_reasoning_keeps_the_ids_that_require_it(

@@ -13,10 +13,7 @@ from weakref import WeakValueDictionary
 from ..errors import Busy
 
 KEY_FACTOR = 3
-"""
-How many times the free slots a job may hold, and a key while no other key waits: three quarters of
-all.
-"""
+"""How many times the free slots a job, or a key alone, may hold: three quarters of all."""
 
 BUSY = (
     "too many calls to models are in flight, of all keys or of this one "
@@ -160,22 +157,15 @@ class Share:
     @property
     def may_take(self) -> bool:
         """Whether another of its calls may start, as far as this limit is concerned."""
-        limiter = self.limiter
+        limiter, job = self.limiter, self._job
         if not limiter.keeps_free:
             return limiter.free > 0 and self.held < self._limit
         return (
             self.held < self._limit
-            and self._leaves_free
+            and (limiter.free > self.held if job is None else limiter.free * KEY_FACTOR > job.held)
             and limiter.key_may_take(self.key)
             and limiter.may_start(self.held)
         )
-
-    @property
-    def _leaves_free(self) -> bool:
-        """Whether another slot leaves enough for others: a job may hold as many as a key."""
-        if self._job is None:
-            return self.held < self.limiter.free
-        return self._job.held < self.limiter.free * KEY_FACTOR
 
     @property
     def is_impatient(self) -> bool:
