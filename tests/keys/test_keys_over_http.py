@@ -361,6 +361,19 @@ def test_files_obey_the_type_the_rate_and_the_budget_of_a_key(gateway: RunningGa
     assert found == {name: expected for name, (_, expected) in cases.items()}
 
 
+def test_a_key_that_has_spent_more_than_its_budget_reads_its_files(
+    gateway: RunningGateway,
+) -> None:
+    chat = {"model": "a", "messages": HI, "max_tokens": 8}
+    key = manage(gateway, "/key/generate", {"max_budget": 1})["key"]
+    assert gateway.json(chat, headers=bearer(key))[0] == 200
+    manage(gateway, "/key/update", {"key": key, "max_budget": 0.001})
+    assert gateway.json(chat, headers=bearer(key))[0] == 402
+    for path in ("/v1/files", "/v1/files/file-1/content"):
+        assert manage(gateway, path, **bearer(key)) == (404, "not_found")  # it has no files
+    assert manage(gateway, "/v1/files", {}, **bearer(key)) == (402, "budget_exceeded")
+
+
 def test_a_stream_that_its_client_leaves_is_charged_for_what_was_sent(
     gateway: RunningGateway, upstream: Upstream
 ) -> None:

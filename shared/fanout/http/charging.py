@@ -152,7 +152,7 @@ async def counted(exchange: Exchange, *, is_upload: bool) -> AsyncIterator[None]
     """
     A request of a virtual key for files: it counts against the key's rate, and costs nothing.
 
-    An upload needs a budget that is not spent.
+    An upload needs a budget that is not spent; what was paid for can always be read.
     """
     account: KeyAccount = exchange.client.account
     ledger = account.ledger
@@ -167,7 +167,7 @@ async def counted(exchange: Exchange, *, is_upload: bool) -> AsyncIterator[None]
         if is_upload and {**item, **refreshed(item, ledger.now(), ledger.zone)}["available"] <= 0:
             raise BudgetExceeded("Budget has been exceeded: the key may not upload files")
 
-    held, _ = await _claim(exchange, account.item, Need(0), check)
+    held, _ = await _claim(exchange, account.item, Need(0, is_free=True), check)
     try:
         yield
     finally:

@@ -47,13 +47,15 @@ class Need(Struct, frozen=True):
     What a request may cost at most, in nanodollars and tokens.
 
     `requests` is 0 for lines of a job, which do not count against the limits of a minute and of
-    parallel requests. `field` is the client's name of what makes it need fewer tokens.
+    parallel requests. `field` is the client's name of what makes it need fewer tokens. One that
+    `is_free` needs no budget, also if more than all of it is spent.
     """
 
     cost: int
     tokens: int = 0
     requests: int = 1
     field: str = "max_tokens"
+    is_free: bool = False
 
 
 class BudgetReservation(Struct, frozen=True):
@@ -136,7 +138,7 @@ def refusal(item: Item, need: Need, now: float) -> FanoutError | None:
     """Why the account, whose window and minute are those of now, cannot pay for the request."""
     kind, colon, _ = item["id"].partition(":")
     whose = kind if colon else "key"
-    if item["available"] < need.cost:
+    if not need.is_free and item["available"] < need.cost:
         if item["reserved"] > 0 and item["available"] + item["reserved"] >= need.cost:
             return BudgetHeld(
                 f"running requests hold the rest of the {whose}'s budget; try again when they have"
@@ -166,7 +168,7 @@ def reserve(item: Item, need: Need, now: float, lease: float, zone: tzinfo) -> U
     state = {**item, **fresh}
     if (error := refusal(state, need, now)) is not None:
         return error
-    taken = {"available": need.cost}
+    taken = {} if need.is_free else {"available": need.cost}
     if need.requests:
         taken |= {"rpm_left": 1, "tpm_left": need.tokens, "parallel_left": 1}
     enough = [Condition(name, ">=", least) for name, least in taken.items() if name not in fresh]
