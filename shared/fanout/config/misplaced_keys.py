@@ -44,6 +44,10 @@ HTTPX = Move(("general_settings", "http_client"), text="httpx")
 
 def moves_of(config: Mapping[str, Any], path: KeyPath) -> tuple[Move, ...]:
     """Where the value of a misplaced key is to be written; nothing if it has no place."""
+    return _moves(config, path) if _may_move(path) else ()
+
+
+def _moves(config: Mapping[str, Any], path: KeyPath) -> tuple[Move, ...]:
     section, name = _section_and_name(path)
     if section in SETTINGS and name in TOP_LEVEL:
         return () if config.get(name) else (Move((name,)),)
@@ -59,6 +63,21 @@ def moves_of(config: Mapping[str, Any], path: KeyPath) -> tuple[Move, ...]:
         return tuple(_of_all_models(config, section, name, is_param=to == PARAMS_KEY))
     certificate = (HTTPX,) if other and name.startswith("ssl_") else ()
     return (*_to_section(config, path, other or (to, name)), *certificate)
+
+
+def _may_move(path: KeyPath) -> bool:
+    """
+    Whether a key is directly at the top level, in settings, or in a model's entry or parameters.
+
+    What is deeper is about less, such as one client or one group: it is true of nothing else.
+    """
+    match path:
+        case (_,) | ("model_list", _, _) | ("model_list", _, "litellm_params", _):
+            return True
+        case (section, _):
+            return section in SETTINGS
+        case _:
+            return False
 
 
 def _to_section(config: Mapping[str, Any], path: KeyPath, to: KeyPath) -> Iterator[Move]:
