@@ -3,13 +3,11 @@
 from __future__ import annotations
 
 import asyncio
-import gc
 import gzip
 import json
 import tracemalloc
 from collections.abc import Callable, Iterator, Mapping
 from concurrent.futures import ThreadPoolExecutor
-from contextlib import contextmanager
 from itertools import product
 from pathlib import Path
 from typing import Any, TypeAlias
@@ -31,6 +29,7 @@ from tests.support.failing_requests import (
     bearer,
     running,
 )
+from tests.support.no_collection import no_collection
 
 SMALL, LARGE = 100_000, 1_200_000
 """Bytes of a text. A body with the large one is measured and parsed in a thread."""
@@ -229,15 +228,3 @@ def test_no_request_leaves_any_of_its_body(tmp_path: Path) -> None:
     with no_collection():
         found = asyncio.run(all_left(tmp_path))
     assert found == {}
-
-
-@contextmanager
-def no_collection() -> Iterator[None]:
-    gc.collect()
-    gc.disable()
-    tracemalloc.start()
-    try:
-        yield
-    finally:
-        tracemalloc.stop()
-        gc.enable()

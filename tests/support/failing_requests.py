@@ -23,7 +23,7 @@ from fanout.telemetry.observers import JSONLinesObserver
 from fanout.transport.engine import ConnectionLost, Incoming, Outgoing, StreamedResponse
 from fanout.wire.http import WireResponse
 
-from .in_process import RESPONSE
+from .in_process import RESPONSE, lifespan
 from .wire_formats import WIRE_FORMATS
 
 MASTER, STATIC, LIMITED = "sk-master-marker", "sk-static-marker", "sk-limited-marker"
@@ -214,19 +214,5 @@ async def running(home: Path) -> AsyncIterator[Running]:
         ),
         virtual_keys=partial(open_local, env),
     )
-    stop, started = asyncio.Event(), asyncio.Event()
-
-    async def receive() -> Message:
-        if started.is_set():
-            await stop.wait()
-            return {"type": "lifespan.shutdown"}
-        return {"type": "lifespan.startup"}
-
-    async def send(message: Message) -> None:
-        started.set()
-
-    async with asyncio.TaskGroup() as group:
-        group.create_task(app({"type": "lifespan"}, receive, send))
-        await started.wait()
+    async with lifespan(app):
         yield Running(app, provider)
-        stop.set()

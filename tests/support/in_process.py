@@ -177,6 +177,13 @@ def run_in_process(
 
 @asynccontextmanager
 async def _running(app: App, observer: RecordingObserver) -> AsyncIterator[InProcess]:
+    async with lifespan(app):
+        yield InProcess(app, observer, asyncio.get_running_loop())
+
+
+@asynccontextmanager
+async def lifespan(app: App) -> AsyncIterator[None]:
+    """Start the app, and shut it down after the block."""
     stop, started = asyncio.Event(), asyncio.Event()
 
     async def receive() -> Message:
@@ -193,6 +200,6 @@ async def _running(app: App, observer: RecordingObserver) -> AsyncIterator[InPro
         group.create_task(app({"type": "lifespan"}, receive, send))
         await started.wait()
         try:
-            yield InProcess(app, observer, asyncio.get_running_loop())
+            yield
         finally:
             stop.set()

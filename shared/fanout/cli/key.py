@@ -5,7 +5,7 @@ from __future__ import annotations
 import argparse
 from typing import TYPE_CHECKING
 
-from .no_value import AMOUNT, TEXT, add_limits, model_names
+from .no_value import TEXT, add_budget, add_limits, model_names
 from .shared_arguments import Help, add_config, add_json
 
 if TYPE_CHECKING:
@@ -83,18 +83,7 @@ def _add_fields(parser: argparse.ArgumentParser) -> None:
         metavar="NAMES",
         help="the models it may use, with commas; all-proxy-models for all",
     )
-    parser.add_argument(
-        "--budget",
-        type=AMOUNT,
-        metavar="USD",
-        help="maximum spend per window, or in all without one",
-    )
-    parser.add_argument(
-        "--soft-budget",
-        type=AMOUNT,
-        metavar="USD",
-        help="log a warning when this much is spent; rejects nothing",
-    )
+    add_budget(parser)
     parser.add_argument(
         "--budget-id", type=TEXT, metavar="ID", help="the named budget whose limits it has"
     )

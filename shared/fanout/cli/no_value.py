@@ -26,6 +26,22 @@ AMOUNT, NUMBER, TEXT = or_none(float), or_none(int), or_none(str)
 """The readers of options whose field `none` clears."""
 
 
+def add_budget(parser: argparse.ArgumentParser) -> None:
+    """The amounts of the budget."""
+    parser.add_argument(
+        "--budget",
+        type=AMOUNT,
+        metavar="USD",
+        help="maximum spend per window, or in all without one",
+    )
+    parser.add_argument(
+        "--soft-budget",
+        type=AMOUNT,
+        metavar="USD",
+        help="log a warning when this much is spent; rejects nothing",
+    )
+
+
 def add_limits(parser: argparse.ArgumentParser) -> None:
     """The window of the budget, and the limits of requests."""
     parser.add_argument(

@@ -5,7 +5,7 @@ from __future__ import annotations
 import argparse
 from typing import TYPE_CHECKING
 
-from .no_value import AMOUNT, TEXT, add_limits, model_names, new_id
+from .no_value import TEXT, add_budget, add_limits, model_names, new_id
 from .shared_arguments import Help, add_config, add_json
 
 if TYPE_CHECKING:
@@ -67,18 +67,7 @@ def _named(parser: argparse.ArgumentParser) -> None:
 
 
 def _add_fields(parser: argparse.ArgumentParser, kind: str) -> None:
-    parser.add_argument(
-        "--budget",
-        type=AMOUNT,
-        metavar="USD",
-        help="maximum spend per window, or in all without one",
-    )
-    parser.add_argument(
-        "--soft-budget",
-        type=AMOUNT,
-        metavar="USD",
-        help="log a warning when this much is spent; rejects nothing",
-    )
+    add_budget(parser)
     add_limits(parser)
     if kind == "budget":
         return

@@ -23,9 +23,18 @@ from .outcomes import (
     failure_of,
 )
 from .race import Delays, Stagger, prepend, race, race_streams
-from .timeouts import Deadline, EarlyEnd, RepeatedTimeout, optional_timeout, with_deadline, within
+from .timeouts import (
+    TIMER_ERROR,
+    Deadline,
+    EarlyEnd,
+    RepeatedTimeout,
+    optional_timeout,
+    with_deadline,
+    within,
+)
 
 __all__ = [
+    "TIMER_ERROR",
     "Call",
     "Cancelled",
     "Deadline",

@@ -14,6 +14,9 @@ BATCH = 8
 
 _UNLIMITED: AbstractAsyncContextManager[object] = nullcontext()
 
+TIMER_ERROR = 0.01
+"""Seconds that a timer may be early, because a loop's clock may have whole milliseconds."""
+
 
 def optional_timeout(seconds: float | None) -> AbstractAsyncContextManager[object]:
     """`asyncio.timeout` for the block; `None` means no limit and costs nothing."""

@@ -15,7 +15,7 @@ from msgspec.structs import replace
 
 from ..config.deployment import Deployment
 from ..schema.fanout import FanOutRequest
-from ..schema.pass_through import OriginalRequest
+from ..schema.pass_through import LEFT_OUT_REASONING, OriginalRequest
 from ..schema.request import ChatRequest
 from ..schema.validation import replace_messages
 
@@ -48,7 +48,7 @@ def _fitted(chat: ChatRequest, deployments: tuple[Deployment, ...]) -> ChatReque
             raise original.untranslatable
         return replace(chat, original=None)
     unbound = replace(
-        original, members=original.unbound, is_bound=False, left_out=("input[].reasoning",)
+        original, members=original.unbound, is_bound=False, left_out=(LEFT_OUT_REASONING,)
     )
     return replace(chat, original=unbound)
 

@@ -15,16 +15,13 @@ from contextlib import AbstractAsyncContextManager
 
 from msgspec import Struct, field
 
-from ..concurrency import FairLimiter, Share
+from ..concurrency import TIMER_ERROR, FairLimiter, Share
 from ..config.catalog import Catalog
 from ..config.deployment import Balancing, Deployment
 from ..errors import ProviderError
 
 MAX_COOLDOWN = 600.0
 """Seconds for which a provider's `Retry-After` keeps calls away from a deployment, at most."""
-
-TIMER_ERROR = 0.01
-"""Seconds that a timer may be early, because a loop's clock may have whole milliseconds."""
 
 DEFAULT = Balancing()
 

@@ -30,6 +30,10 @@ class DefaultField(Struct, frozen=True):
     convert: Callable[[Any], Any] = lambda value: value
 
 
+LEFT_OUT_REASONING = "input[].reasoning"
+"""The name of reasoning that is left out of a request of OpenAI's Responses API."""
+
+
 class OriginalRequest(HiddenRepr, frozen=True):
     """
     A client's request of another API than chat completions.

@@ -3,10 +3,9 @@
 from __future__ import annotations
 
 import asyncio
-import gc
 import tracemalloc
-from collections.abc import AsyncIterator, Callable, Coroutine, Iterator
-from contextlib import asynccontextmanager, contextmanager, suppress
+from collections.abc import AsyncIterator, Callable, Coroutine
+from contextlib import asynccontextmanager, suppress
 from itertools import product
 from typing import Any
 
@@ -20,6 +19,7 @@ from fanout.schema.fanout import parse_request
 from fanout.settings import Settings
 from fanout.transport.engine import ConnectionLost, Incoming, Outgoing, StreamedResponse
 from fanout.wire.http import WireResponse
+from tests.support.no_collection import no_collection
 from tests.support.virtual_clock import run
 
 HI = [{"role": "user", "content": "Hi"}]
@@ -86,18 +86,6 @@ async def streamed(gateway: Gateway, body: dict[str, Any]) -> None:
     async with gateway.stream(parse_request(body | {"stream": True}), Context("req_1")) as stream:
         async for _ in stream.chunks:
             pass
-
-
-@contextmanager
-def no_collection() -> Iterator[None]:
-    gc.collect()
-    gc.disable()
-    tracemalloc.start()
-    try:
-        yield
-    finally:
-        tracemalloc.stop()
-        gc.enable()
 
 
 def left_after(mode: str, ask: Callable[..., Any], end: str, *, begins: bool) -> int:

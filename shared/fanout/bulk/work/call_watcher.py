@@ -10,6 +10,7 @@ from typing import Any
 
 from msgspec.structs import replace
 
+from ...concurrency import TIMER_ERROR
 from ...config.catalog import ClientKey
 from ...errors import AllFailed, FanoutError, QuotaExceeded, RateLimited, Unauthorized
 from ...gateway.report import is_undecided
@@ -28,9 +29,6 @@ from ..pacing.permit import Permit
 from ..pacing.prefix_groups import PrefixCall
 from ..pacing.rate_limiter import RateLimiter
 from ..paid_calls import PaidCalls
-
-TIMER_ERROR = 0.01
-"""Seconds that a timer may be early, because a loop's clock may have whole milliseconds."""
 
 
 class ShownPermit:

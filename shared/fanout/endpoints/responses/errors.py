@@ -88,10 +88,7 @@ def left_out_field(name: str) -> str:
 
 def client_field(param: str) -> str:
     """The client's name of a field of the chat completion's request that was made of its own."""
-    for ours, theirs in _PARAMS.items():
-        if param == ours or param.startswith(f"{ours}."):
-            return theirs + param.removeprefix(ours)
-    return param
+    return renamed(param, _PARAMS)
 
 
 def client_error_body(error: Exception) -> dict[str, Any]:

@@ -20,9 +20,6 @@ from ..original_bytes import members_or_none
 from ..sealed import is_sealed, unseal
 from .reasoning import has_text, is_plain, is_reference
 
-LEFT_OUT = "input[].reasoning"
-"""The name of reasoning that is left out."""
-
 _LONGEST_ID = 64
 """OpenAI's own error: "expected a string with maximum length 64", 2026-11."""
 

@@ -15,6 +15,7 @@ from typing import Any, TypeAlias
 from msgspec import Struct, field
 
 from ...errors import RequestError
+from ...schema.pass_through import LEFT_OUT_REASONING
 from ...wire import json
 from ..sealed import is_sealed
 from .content import kept_numbers, message_content, result_content
@@ -128,7 +129,7 @@ class _Reader:
     def _reasoning(self, item: Item) -> None:
         """Keep Fanout's own reasoning; another maker's is left out, and named."""
         if not is_sealed(item.get("encrypted_content")):
-            self._dropped["input[].reasoning"] = None
+            self._dropped[LEFT_OUT_REASONING] = None
         self._thoughts = join_reasoning(self._thoughts, kept_reasoning(item))
 
     def messages(self) -> Messages:

@@ -17,12 +17,12 @@ from typing import Any
 from ...errors import RequestError
 from ...schema.fanout import FanOutRequest
 from ...schema.gateway_fields import GATEWAY_FIELDS
-from ...schema.pass_through import DefaultField, OriginalRequest
+from ...schema.pass_through import LEFT_OUT_REASONING, DefaultField, OriginalRequest
 from ...wire import json
 from ...wire.json_members import Members
 from ..base import RequestBody
 from ..original_bytes import members_or_none
-from .foreign_items import LEFT_OUT, may_be_read, without_foreign
+from .foreign_items import may_be_read, without_foreign
 from .reasoning import is_plain, is_reference
 
 _NAME = re.compile(r"[a-zA-Z0-9_-]+")
@@ -159,7 +159,7 @@ def original_of(
         DEFAULTS,
         is_bound=any(_is_bound(item) or is_plain(item) for item in items),
         unbound=_unbound(members, items),
-        left_out=(LEFT_OUT,) if len(items) < len(given) else (),
+        left_out=(LEFT_OUT_REASONING,) if len(items) < len(given) else (),
         has_plain_reasoning=any(map(is_plain, items)),
     )
 

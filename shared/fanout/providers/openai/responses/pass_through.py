@@ -10,7 +10,7 @@ from __future__ import annotations
 import re
 from collections.abc import Callable
 
-from ....schema.pass_through import OriginalRequest
+from ....schema.pass_through import LEFT_OUT_REASONING, OriginalRequest
 from ....wire import json
 from ....wire.http import WireRequest
 from ....wire.sse import SSEFramer
@@ -18,7 +18,7 @@ from ...base import Codec, Target
 from ...pass_through import pass_through_codec
 from .models import without_mark
 from .response import decode_response
-from .stateless_input import LEFT_OUT, stateless_input
+from .stateless_input import stateless_input
 from .stream import ResponsesDecoder
 
 _ONLY_CHAT = re.compile(r"gpt-(?:audio|4o(?:-mini)?-(?:audio|search))")
@@ -47,7 +47,7 @@ def responses_codec(
         dropped: tuple[str, ...] = ()
         if is_openai and (items := stateless_input(original)) is not None:
             changes["input"] = items
-            dropped = (LEFT_OUT,)
+            dropped = (LEFT_OUT_REASONING,)
         body = original.body(changes)
         return WireRequest(path(target), body, headers=original.headers, dropped=dropped)
 

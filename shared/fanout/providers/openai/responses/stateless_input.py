@@ -12,10 +12,8 @@ from typing import Any
 
 from msgspec import Raw
 
-from ....schema.pass_through import OriginalRequest
+from ....schema.pass_through import LEFT_OUT_REASONING, OriginalRequest
 from ....wire import json
-
-LEFT_OUT = "input[].reasoning"
 
 _WITH_ID = frozenset({"custom_tool_call", "function_call", "message"})
 
@@ -23,7 +21,9 @@ _WITH_ID = frozenset({"custom_tool_call", "function_call", "message"})
 def stateless_input(original: OriginalRequest) -> bytes | None:
     """The items without plain reasoning, and without ids; `None` if no reasoning is left out."""
     given = original.members.value("input")
-    if given is None or not (original.has_plain_reasoning or LEFT_OUT in original.left_out):
+    if given is None or not (
+        original.has_plain_reasoning or LEFT_OUT_REASONING in original.left_out
+    ):
         return None
     kept = (_without_id(raw) for raw in json.decode(given, type=list[Raw]))
     return b"[%b]" % b",".join(item for item in kept if item is not None)
