@@ -34,6 +34,9 @@ PARAMS: dict[str, list[dict[str, str]]] = {
         {"model": "azure/gpt-5", "api_base": "https://x.openai.azure.com", "api_key": "k"},
     ],
     "server": [{"model": "openai/responses/gpt-oss", **SERVER}],
+    "two servers": [
+        {"model": "openai/responses/gpt-oss", **SERVER, "api_key": key} for key in ("k", "other")
+    ],
     "chat": [{"model": "openai/gpt-oss", **SERVER}],
 }
 LISTED = [
@@ -89,8 +92,11 @@ def test_openai_gets_no_reasoning_that_is_not_stored_and_no_id_that_requires_it(
 
 def test_a_server_gets_plain_reasoning_that_has_text(app: InProcess, engine: HelloEngine) -> None:
     for item in (SUMMARY, CONTENT):
-        body = {"model": "server", "input": [U, item, *AFTER]}
-        assert ask(app, engine, body) == ("", [body["input"]])
+        for model in ("server", "two servers"):
+            body = {"model": model, "input": [U, item, *AFTER]}
+            assert ask(app, engine, body) == ("", [body["input"]])
+    several = {"model": "two servers", "input": [U, BARE, *AFTER]}
+    assert ask(app, engine, several) == ("input[].reasoning", [[U, *AFTER]])
     unstored = {"model": "server", "input": [U, BARE, *AFTER], "store": False}
     assert ask(app, engine, unstored) == ("input[].reasoning", [[U, *AFTER]])
 

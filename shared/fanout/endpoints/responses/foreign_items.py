@@ -18,7 +18,7 @@ from ...wire import json
 from ...wire.json_members import Members
 from ..original_bytes import members_or_none
 from ..sealed import is_sealed, unseal
-from .reasoning import has_text, is_plain, is_reference
+from .reasoning import is_reference
 
 _LONGEST_ID = 64
 """OpenAI's own error: "expected a string with maximum length 64", 2026-11."""
@@ -44,7 +44,7 @@ def without_foreign(
     read again.
     """
     fitted = [
-        None if is_ours(item) or _is_lost(item, is_stored=is_stored) else _fit(item)
+        None if is_ours(item) or (is_reference(item) and not is_stored) else _fit(item)
         for item in items
     ]
     if all(one is given for one, given in zip(fitted, items, strict=True)):
@@ -57,11 +57,6 @@ def without_foreign(
     ]
     changed = members.changed({"input": b"[%b]" % b",".join(parts)})
     return members_or_none(changed), [one for one in fitted if one is not None]
-
-
-def _is_lost(item: Any, *, is_stored: bool) -> bool:
-    """Whether an item has nothing but the id of reasoning that is not stored."""
-    return not is_stored and (is_reference(item) or (is_plain(item) and not has_text(item)))
 
 
 def _fit(item: Any) -> Any:

@@ -24,18 +24,19 @@ def kept_reasoning(item: Mapping[str, Any]) -> dict[str, Any]:
 
 
 def is_reference(item: Mapping[str, Any]) -> bool:
-    """Whether this refers to reasoning: Vercel's AI SDK 6 sends it without `store: false`."""
-    return item.get("type") == "item_reference" and str(item.get("id")).startswith("rs_")
+    """Whether an item has nothing but the id of stored reasoning."""
+    if item.get("type") == "item_reference":
+        return str(item.get("id")).startswith("rs_")
+    return is_plain(item) and not _texts(item.get("summary")) and not item.get("content")
 
 
 def is_plain(item: Mapping[str, Any]) -> bool:
-    """Whether this is reasoning without `encrypted_content`: text, or the id of a stored item."""
+    """
+    Whether this is reasoning without `encrypted_content`.
+
+    It has the id of a stored item, and maybe text: a summary or, from servers as vLLM, content.
+    """
     return item.get("type") == "reasoning" and not item.get("encrypted_content")
-
-
-def has_text(item: Mapping[str, Any]) -> bool:
-    """Whether an item of reasoning has a summary or, from servers such as vLLM, its content."""
-    return bool(_texts(item.get("summary")) or item.get("content"))
 
 
 def join_reasoning(fields: Mapping[str, Any], more: Mapping[str, Any]) -> dict[str, Any]:
